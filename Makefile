@@ -1,0 +1,40 @@
+# One command each; every target builds the environment first if it is not there.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+DEMO ?= demo
+
+.PHONY: demo test check dashboard bench clean
+
+$(STAMP): pyproject.toml constraints.txt setup.py
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $(STAMP)
+
+.venv: $(STAMP)
+.PHONY: .venv
+
+# A synthetic cohort with missing modalities and broken files, all the way to a comparison. Exit 3 of `run` says that the broken files are in quarantine.
+demo: $(STAMP)
+	$(BIN)/mmdiag phantom --out $(DEMO)/cohort --cases 80 --missing 0.2 --broken 5
+	$(BIN)/mmdiag run --cohort $(DEMO)/cohort/cohort.toml --workspace $(DEMO)/workspace || test $$? -eq 3
+	@echo "Open the dashboard: make dashboard"
+
+dashboard: $(STAMP)
+	$(BIN)/mmdiag dashboard --workspace $(DEMO)/workspace
+
+test: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	@for file in benchmarks/[a-z]*.py; do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
+
+clean:
+	rm -rf $(DEMO) workspace build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

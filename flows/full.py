@@ -1,0 +1,34 @@
+"""The product on one page: from files to a published comparison, each step a task that may be killed and run again."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.ingest import SHARDS_AT_ONCE, ingest_shards
+from flows.settings import prepare
+from flows.train import evaluate, explain_all, fit_all, publish, start
+
+
+@flow(name="mmdiag-full", task_runner=ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE), persist_result=False)
+def full(cohort: Path, workspace: Path, recipe: str = "default", fusion: str = "concat", seed: int = 0) -> dict[str, Any]:
+    """Take a cohort all the way; returns what `mmdiag run --json` shows.
+
+    Args:
+        cohort: Path of a cohort.toml.
+        workspace: Folder for everything that is kept.
+        recipe: A name of `mmdiag.recipes.RECIPES`.
+        fusion: A name of `mmdiag.fusion.FUSIONS`.
+        seed: Where all randomness comes from.
+    """
+    prepare(workspace)
+    found = ingest_shards(cohort, workspace)  # files -> checked, decoded shards; what is refused goes to quarantine with a reason
+    run = start(cohort, workspace, recipe, fusion, seed)  # split by subject, written once; the list of fits
+    fit_all(run)  # the fused model and each modality alone, everything fitted inside the fold
+    evaluate(run)  # every metric with its interval and n, beside the baselines
+    explain_all(run)  # contributions and attention of the modalities, image regions, words, genes
+    answer = publish(run, workspace)  # the bundle, the predictions, the ledger
+    create_table_artifact([found["cases"]], key="mmdiag-cases", description=found["cohort"]["name"])
+    return found | answer

@@ -1,0 +1,52 @@
+"""Ingest a cohort: each shard of new or changed cases is a task; the cases that are refused end in quarantine with a reason."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.settings import prepare, report
+from flows.steps import step
+from mmdiag import ingestion
+from mmdiag.description import read_description
+from mmdiag.ledger import Ledger
+from mmdiag.workspace import Workspace
+
+SHARDS_AT_ONCE = 2
+
+
+@flow(name="mmdiag-ingest", task_runner=ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE), persist_result=False)
+def ingest(cohort: Path, workspace: Path) -> dict[str, Any]:
+    """Read what is new in a cohort; returns `cohort`, `cases` and `modalities` with their counts."""
+    prepare(workspace)
+    return ingest_shards(cohort, workspace)
+
+
+def ingest_shards(cohort: Path, workspace: Path) -> dict[str, Any]:
+    """The steps of ingestion, for any flow."""
+    shards = ingest_shard.map(plan_shards(cohort, workspace))
+    for number, shard in enumerate(shards, 1):
+        shard.result()
+        report("ingest", number, len(shards))
+    return commit_shards(cohort, workspace)
+
+
+@step
+def plan_shards(cohort: Path, workspace: Path) -> list[Path]:
+    """Which cases are new or changed, in shards."""
+    return ingestion.plan(read_description(cohort), Workspace(workspace))
+
+
+@step
+def ingest_shard(plan: Path) -> dict[str, Any]:
+    """Read, check and store one shard."""
+    return ingestion.ingest_shard(plan)
+
+
+@step
+def commit_shards(cohort: Path, workspace: Path) -> dict[str, Any]:
+    """Make the shards the cohort, and record it."""
+    place = Workspace(workspace)
+    return dataclasses.asdict(ingestion.commit(read_description(cohort), place, Ledger(place.ledger_url)))

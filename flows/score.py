@@ -1,0 +1,51 @@
+"""Score the cases of a cohort that a bundle has not scored yet; a schedule runs it every night."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.ingest import ingest_shards
+from flows.settings import prepare, report
+from flows.steps import step
+from mmdiag import api, inference
+from mmdiag.description import read_description
+from mmdiag.errors import UsageError
+from mmdiag.ledger import Ledger
+from mmdiag.workspace import Workspace
+
+
+@flow(name="mmdiag-score", task_runner=ThreadPoolTaskRunner(max_workers=2), persist_result=False)
+def score(cohort: Path, workspace: Path, bundle: Path | None = None, out: Path | None = None) -> dict[str, Any]:
+    """Ingest what is new, then score it.
+
+    Args:
+        bundle: Folder of the model; by default the newest in the workspace.
+        out: Where this call's predictions go; by default beside the cohort in the workspace.
+    """
+    prepare(workspace)
+    bundle = bundle or newest_bundle(workspace)
+    found = ingest_shards(cohort, workspace)
+    answer = found | score_cohort(bundle, cohort, workspace, out)
+    counts = {"scored": answer["scored"], "already scored": answer["already_scored"], "in quarantine": found["cases"]["quarantined"]}
+    create_table_artifact([counts], key="mmdiag-scores")
+    return answer
+
+
+@step
+def newest_bundle(workspace: Path) -> Path:
+    """Folder of the bundle that was saved last."""
+    known = sorted(Workspace(workspace).bundles.glob("*/manifest.json"), key=lambda manifest: manifest.stat().st_mtime)
+    if not known:
+        raise UsageError(f"Scoring needs a trained bundle, and there is none in {workspace}: run the train flow first.")
+    return known[-1].parent
+
+
+@step
+def score_cohort(bundle: Path, cohort: Path, workspace: Path, out: Path | None) -> dict[str, Any]:
+    """Score with one bundle."""
+    place, description = Workspace(workspace), read_description(cohort)
+    target = out or api.predictions_path(place, description.name, api.verify(bundle))
+    return inference.score(bundle, description, place, Ledger(place.ledger_url), target, progress=lambda done, of, text: report("score", done, of, text))

@@ -1,0 +1,57 @@
+"""How Prefect is set for mmdiag: offline, silent, its own files in the workspace. Imports no Prefect, which reads its settings as it is imported."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SERVER_SERVICES = ("SCHEDULER", "LATE_RUNS", "TRIGGERS", "FOREMAN", "CANCELLATION_CLEANUP")
+Report = Callable[..., None]
+_reports: list[Report] = []
+
+
+def prepare(workspace: Path, *, quiet: bool = True) -> None:
+    """Set the environment of this process; what the user has set stays.
+
+    Args:
+        workspace: Absolute path; Prefect's own database goes into its folder `prefect`.
+        quiet: Show nothing of Prefect's log, whose lines would carry tracebacks.
+    """
+    os.environ["MMDIAG_WORKSPACE"] = str(workspace)
+    level = "CRITICAL" if quiet else "INFO"
+    wanted = {
+        "PREFECT_HOME": str(workspace / "prefect"),
+        "PREFECT_LOGGING_LEVEL": level,
+        "PREFECT_SERVER_LOGGING_LEVEL": level,
+        "PREFECT_LOGGING_TO_API_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_CLI_PROMPT": "false",
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # never a pickle, not even of a failure
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # the default of 20 s is too near on a busy machine
+        **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in SERVER_SERVICES},
+    }
+    for name, value in wanted.items():
+        os.environ.setdefault(name, value)
+
+
+def workspace_logs() -> Path:
+    """Folder of the logs of the workspace that this process works in."""
+    return Path(os.environ.get("MMDIAG_WORKSPACE", "workspace")) / "logs"
+
+
+@contextmanager
+def reporting(progress: Report) -> Iterator[None]:
+    """Send the progress of flows in this process to `progress(stage, done, total, detail="")`."""
+    _reports.append(progress)
+    try:
+        yield
+    finally:
+        _reports.remove(progress)
+
+
+def report(stage: str, done: int, total: int, detail: str = "") -> None:
+    """Say how far a stage is, to whoever listens."""
+    for progress in _reports:
+        progress(stage, done, total, detail)

@@ -1,0 +1,44 @@
+"""The command line: one file a command group, and nothing heavy imported before a command needs it."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from mmdiag.cli import boundary
+from mmdiag.cli.cohorts import ingest, init, inspect, phantom
+from mmdiag.cli.models import evaluate, explain, run, score, train
+from mmdiag.cli.quarantine import quarantine
+from mmdiag.cli.workspaces import dashboard, status
+
+EPILOG = """\b
+From nothing to a dashboard:
+  mmdiag phantom --out demo/cohort --cases 80
+  mmdiag run --cohort demo/cohort/cohort.toml --workspace demo/workspace
+  mmdiag dashboard --workspace demo/workspace
+
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 done with some input in quarantine, 130 interrupted.
+For research use only: not a medical device."""
+
+
+class InOrderOfUse(click.Group):
+    """A group that lists its commands in the order in which they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The order of definition."""
+        return list(self.commands)
+
+
+@click.group(cls=InOrderOfUse, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="mmdiag", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Multimodal diagnosis: fuse images, notes and genomics, see whether the fusion was worth it, and explain each case."""
+
+
+for _command in (phantom, init, run, ingest, train, evaluate, explain, score, inspect, quarantine, status, dashboard):
+    cli.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code."""
+    sys.exit(boundary.run(cli, arguments))

@@ -1,0 +1,30 @@
+"""Start a flow: put the application (the checkout, or the folder in the wheel) on the path and call its flow by name."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from mmdiag.application_root import application_root
+from mmdiag.cli.boundary import debugging
+from mmdiag.cli.place import Answer, Place
+
+
+def run_full(place: Place, cohort: Path, recipe: str, fusion: str, seed: int, progress: Callable[..., None]) -> Answer:
+    """Run `flows/full.py` in this process and answer with what it returned.
+
+    Args:
+        cohort: Absolute path of the cohort.toml.
+        progress: Called with the stage, the units done and the units in all.
+    """
+    root = str(application_root())
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    os.environ["MMDIAG_LEDGER"] = place.ledger_url  # by the environment, because Prefect stores parameters and a URL may hold a password
+    settings: Any = importlib.import_module("flows.settings")
+    settings.prepare(place.workspace.path, quiet=not debugging())  # before the next line: Prefect reads its settings as it is imported
+    full: Any = importlib.import_module("flows.full")
+    with settings.reporting(progress):
+        return cast(Answer, full.full(cohort=cohort, workspace=place.workspace.path, recipe=recipe, fusion=fusion, seed=seed))

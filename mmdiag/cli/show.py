@@ -1,0 +1,173 @@
+"""Draw answers for people: a number with its interval and its n, names and counts, never a patient's value that was not asked for."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mmdiag.cli.place import Answer
+
+RESEARCH = "For research use only: not a medical device."
+DIFFERENCE = "fused-minus-best"
+METRICS = ("auroc", "auprc", "brier", "ece", "calibration_error", "c_index", "concordance", "accuracy", "macro_auroc")
+
+
+def show_run(answer: Answer) -> None:
+    """Metrics, the verdict on fusion, the counts, and what to do next."""
+    _metrics(answer["metrics"])
+    _counts(answer)
+    _line(f"Bundle {answer['bundle']['id']} in {answer['bundle']['path']}")
+    _line(f"Predictions in {answer['predictions']}")
+    _line(f"Done in {answer['seconds']:.0f} s. Open the dashboard: mmdiag dashboard --workspace {answer['workspace']}")
+    _line(RESEARCH)
+
+
+def show_evaluation(answer: Answer) -> None:
+    """The metrics of a run."""
+    _metrics(answer["metrics"])
+    _line(f"Run {answer['run']}")
+    _line(RESEARCH)
+
+
+def show_ingest(answer: Answer) -> None:
+    """What came in, and what was refused."""
+    _counts(answer)
+
+
+def show_score(answer: Answer) -> None:
+    """What was scored, and where the predictions are."""
+    _counts(answer)
+    _line(f"{answer['scored']} cases scored by {answer['bundle']['id']}, {answer['already_scored']} were scored before. Predictions in {answer['predictions']}")
+    _line(RESEARCH)
+
+
+def show_explanation(answer: Answer) -> None:
+    """One case: its probability, what moved it, and its leading words and genes."""
+    _line(f"Case {answer['case_id']}: {_answer_of_case(answer)} ({answer['role']}, model {answer['bundle_id']})")
+    table = Table("modality", "contribution (log-odds)", "weight", title="What moved it", title_justify="left")
+    for key in (key for key in answer if key.startswith("contribution_")):
+        name = key.removeprefix("contribution_")
+        present = name in (answer.get("modalities") or ())
+        table.add_row(name, f"{answer[key]:+.2f}" if present else "not acquired", _number(answer.get(f"weight_{name}")) if present else "")
+    _console().print(table)
+    _line(f"Image maps, words and genes: mmdiag dashboard --workspace {answer['workspace']}, or --json.")
+    _line(RESEARCH)
+
+
+def show_phantom(answer: Answer) -> None:
+    """Where the phantom is, and the command that runs it."""
+    _line(f"{answer['cases']} cases in {answer['out']}, their truth in truth/. Next: mmdiag run --cohort {answer['cohort']}")
+
+
+def show_init(answer: Answer) -> None:
+    """Where the description is, and what to do with it."""
+    _line(f"Wrote {answer['cohort']}: read and edit it, then mmdiag ingest --cohort {answer['cohort']}")
+
+
+def show_verdict(verdict: Mapping[str, Any]) -> None:
+    """One file of `inspect`, a line."""
+    _line(f"{verdict['verdict']:<11} {verdict['code'] or '-':<28} {verdict['path']}")
+
+
+def show_quarantine(rows: Sequence[Mapping[str, Any]]) -> None:
+    """All that was refused, a row a case and modality."""
+    if not rows:
+        _line("Nothing is in quarantine.")
+        return
+    _table(("case_id", "modality", "code", "last_seen", "cure"), [{**row, "modality": row["modality"] or "whole case"} for row in rows])
+
+
+def show_refusals(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Everything that was refused of one case."""
+    for row in rows:
+        _line(f"{row['case_id']} · {row['modality'] or 'whole case'} · {row['code']} · first seen {row['first_seen']}, last {row['last_seen']}")
+        _line(f"  rule: {row['rule']}")
+        _line(f"  fact: {row.get('detail') or 'see the code'}")
+        _line(f"  cure: {row['cure']}")
+
+
+def show_status(answer: Answer) -> None:
+    """What a workspace holds."""
+    if not answer["cohorts"]:
+        _line(f"{answer['workspace']} holds nothing yet. Start with mmdiag run --cohort C.toml, or mmdiag phantom --help for a synthetic cohort.")
+        return
+    for title in ("cohorts", "bundles", "runs"):
+        rows = answer[title]
+        _table([name for name in (rows[0] if rows else {}) if not isinstance(rows[0][name], (dict, list))][:6], rows, title=title.capitalize())
+    _line(f"{answer['predictions']} predictions, {answer['quarantined']} rows in quarantine (mmdiag quarantine list).")
+
+
+def _metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
+    rows = [metric for metric in metrics if metric["model"] != DIFFERENCE]
+    models = list(dict.fromkeys(metric["model"] for metric in rows))
+    names = sorted({metric["metric"] for metric in rows}, key=lambda name: METRICS.index(name) if name in METRICS else len(METRICS))
+    by_cell = {(metric["model"], metric["metric"]): metric for metric in rows}
+    table = Table("model", *names, "n", title=f"Metrics with 95 % intervals ({rows[0]['split']})" if rows else "No metrics", title_justify="left")
+    for model in models:
+        first = next(metric for metric in rows if metric["model"] == model)
+        name = f"fused ({first['fusion']})" if model == "fused" else model
+        table.add_row(name, *(_interval(by_cell.get((model, metric))) for metric in names), str(first["n"]))
+    _console().print(table)
+    for metric in metrics:
+        if metric["model"] == DIFFERENCE:
+            _line(_verdict(metric))
+
+
+def _verdict(difference: Mapping[str, Any]) -> str:
+    best = ", ".join(difference["modalities"])
+    size = f"{difference['value']:+.2f} {difference['metric'].upper()} ({difference['low']:+.2f} to {difference['high']:+.2f}), n = {difference['n']}"
+    if difference["low"] > 0:
+        return f"Fusion helps on this cohort: {size} against the best single modality, {best}."
+    if difference["high"] < 0:
+        return f"Fusion harms on this cohort: {size} against the best single modality, {best}."
+    return f"Fusion is not shown to be better than the best single modality, {best}: {size}."
+
+
+def _counts(answer: Answer) -> None:
+    cases = answer["cases"]
+    unread = f", {cases['new']} read now" if "new" in cases else ""
+    _line(f"{answer['cohort']['name']}: {cases['in']} cases in = {cases['accepted']} accepted + {cases['quarantined']} in quarantine; {cases['labelled']} labelled{unread}.")
+    rows = [{"modality": name, **counts} for name, counts in answer["modalities"].items()]
+    _table(("modality", "kind", "present", "absent", "quarantined"), rows)
+    if cases["quarantined"] or any(row["quarantined"] for row in rows):
+        _line(f"What was refused and why: mmdiag quarantine list --workspace {answer['workspace']}")
+
+
+def _answer_of_case(answer: Answer) -> str:
+    if "probability" in answer:
+        return f"{100 * answer['probability']:.0f} % for the positive class"
+    classes = {key.removeprefix("probability_"): answer[key] for key in answer if key.startswith("probability_")}
+    return ", ".join(f"{name} {100 * value:.0f} %" for name, value in classes.items())
+
+
+def _interval(metric: Mapping[str, Any] | None) -> str:
+    if metric is None or metric["value"] is None:
+        return ""
+    if metric.get("low") is None:
+        return _number(metric["value"])
+    return f"{metric['value']:.2f} ({metric['low']:.2f} to {metric['high']:.2f})"
+
+
+def _number(value: Any) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], title: str | None = None) -> None:
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(_printable(row.get(name, "")) for name in columns))
+    _console().print(table)
+
+
+def _line(text: str) -> None:
+    _console().print(_printable(text), soft_wrap=True)
+
+
+def _printable(value: Any) -> str:
+    """A file's name may hold anything, a terminal's escape sequences too."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(value))
+
+
+def _console() -> Console:
+    return Console(markup=False, highlight=False, emoji=False)

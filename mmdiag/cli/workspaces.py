@@ -1,0 +1,59 @@
+"""Commands on a workspace: status, dashboard."""
+
+import os
+import socket
+import sys
+
+import click
+
+from mmdiag.cli.place import Place, placed
+
+
+@click.command(short_help="Show what the workspace holds.")
+@placed
+def status(place: Place) -> int:
+    """Show what the workspace holds: cohorts, cases, bundles, last runs, last scores.
+
+    \b
+    Examples:
+      mmdiag status
+      mmdiag status --workspace /data/mmdiag --json
+    """
+    from mmdiag.cli.show import show_status
+
+    ledger = place.existing_ledger()
+    if ledger is None:
+        answer = place.answer("status", cohorts=[], bundles=[], runs=[], predictions=0, quarantined=0)
+    else:
+        tables = {"cohorts": ledger.cohorts(), "bundles": ledger.bundles(), "runs": ledger.runs()}
+        counts = {"predictions": ledger.count_predictions(), "quarantined": len(ledger.quarantine())}
+        answer = place.answer("status", **{name: table.to_dict("records") for name, table in tables.items()}, **counts)
+    place.give(answer, show_status)
+    return 0
+
+
+@click.command(short_help="Serve the dashboard on 127.0.0.1.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8601, show_default=True, help="Port on 127.0.0.1.")
+@placed
+def dashboard(place: Place, port: int) -> None:
+    """Serve the dashboard on 127.0.0.1 until it is interrupted. Research use only.
+
+    \b
+    Examples:
+      mmdiag dashboard
+      mmdiag dashboard --workspace demo/workspace --port 8700
+    """
+    from mmdiag.application_root import application_root
+    from mmdiag.errors import UsageError
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UsageError(f"The dashboard needs a free port on 127.0.0.1, {port} is not ({error.strerror}): name another by --port.") from None
+    root = application_root()
+    click.echo(f"Dashboard of {place.workspace.path} on http://127.0.0.1:{port} (Ctrl-C ends it)", err=True)
+    environment = {**os.environ, "MMDIAG_LEDGER": place.ledger_url, "MMDIAG_WORKSPACE": str(place.workspace.path)}
+    arguments = [sys.executable, str(root / "dashboards" / "app.py"), "--workspace", str(place.workspace.path), "--port", str(port)]
+    os.execve(sys.executable, arguments, environment)  # one process, so that signals reach the server

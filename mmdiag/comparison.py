@@ -1,0 +1,194 @@
+"""Is fusion worth it? The fused model, each single modality and the trivial baselines, on the same subjects, everything fitted inside the fold.
+
+A run is a list of fits. Each is a unit of work that may be killed and started again: `start` -> `fits` -> `fit` for each -> `evaluate` -> `explain` -> `finish`.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from mmdiag.bundle import Bundle, subject_key
+from mmdiag.config import RunConfig, digest, to_json
+from mmdiag.description import Description
+from mmdiag.diagnose import batch_of, diagnose, prepare_samples
+from mmdiag.errors import UsageError
+from mmdiag.genes import gene_set_columns
+from mmdiag.heads import survival_cuts, targets
+from mmdiag.prepare import Preparation, fit_preparation
+from mmdiag.runs import Run, RunData, labelled, open_data
+from mmdiag.samples import Batches
+from mmdiag.splits import read_or_make_split, validation_subjects
+from mmdiag.store import Store
+from mmdiag.training import train
+from mmdiag.workspace import Workspace, atomic_path, write_text
+
+Progress = Callable[..., None]  # stage, done, total, detail
+FUSED = "fused"
+
+
+def start(description: Description, workspace: Workspace, config: RunConfig) -> Path:
+    """Lay out a run: its folder, its split and the names of its fits.
+
+    Raises:
+        UsageError: The cohort has no label, or too few labelled subjects.
+    """
+    store = Store.open(workspace, description.name)
+    cases = store.cases
+    kind = str(store.task["kind"])
+    known = labelled(cases, kind)
+    if not known.any():
+        raise UsageError(f"Training needs labelled cases, the cohort {description.name} has none: name a label under [task] in {description.file.name}.")
+    stratum = (cases["event"] if kind == "survival" else cases["label"]).where(known)
+    split = read_or_make_split(store.folder / "split.json", cases.assign(stratum=stratum), config.evaluation)
+    identity = "r-" + digest(store.hash, to_json(config), json.dumps(dict(sorted(split.part.items()))), str(split.folds))[:12]
+    folder = workspace.runs / identity
+    if (folder / "run.json").is_file():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, modality in description.modalities.items():
+        if modality.kind == "table" and modality.gene_sets:
+            write_text(folder / f"gene_sets_{name}.json", json.dumps(gene_set_columns(description.root, modality, store.columns(name))))
+    asked = {
+        "run_id": identity, "cohort": description.name, "cohort_hash": store.hash, "status": "running", "config": json.loads(to_json(config)),
+        "split": split.summary(), "fits": _plan(split.folds, list(store.modalities)), "started": _now(),
+    }  # fmt: skip
+    write_text(folder / "run.json", json.dumps(asked, indent=1))
+    return folder
+
+
+def _plan(folds: int, modalities: Sequence[str]) -> list[str]:
+    models = [FUSED, *(modalities if len(modalities) > 1 else ())]
+    if not folds:
+        return [f"test.{model}" for model in models]
+    return [f"fold-{i}.{model}" for i in range(folds) for model in models] + [f"all.{FUSED}"]
+
+
+def fits(folder: Path) -> list[str]:
+    """Names of the fits of a run: `<part that is judged>.<model>`."""
+    return list(Run.open(folder).asked["fits"])
+
+
+def fit(folder: Path, name: str, progress: Progress | None = None) -> None:
+    """Fit one model on what is not judged, and predict what is. Does nothing where it was done before."""
+    run = Run.open(folder)
+    if run.done(name):
+        return
+    data = open_data(folder)
+    part, model = name.split(".", 1)
+    modalities = list(data.store.modalities) if model == FUSED else [model]
+    train_rows, valid_rows, judged = _rows(run, data, part, modalities)
+    task = _task(data, train_rows)
+    preparations = _prepare(data, run.config, modalities, train_rows)
+    target_folder = run.fit_folder(name)
+    target_folder.mkdir(parents=True, exist_ok=True)
+    config = dataclasses.replace(run.config, fusion="concat") if model != FUSED else run.config
+    trained = train(
+        _batches(data, preparations, task, train_rows, config, shuffle=True), _batches(data, preparations, task, valid_rows, config, shuffle=False),
+        preparations, task, config, score=_validation_score(task), folder=target_folder, progress=progress,
+    )  # fmt: skip
+    subjects = data.cases["subject_id"].iloc[np.concatenate([train_rows, valid_rows])]
+    cohort = {"name": str(run.asked["cohort"]), "hash": str(run.asked["cohort_hash"])}
+    bundle = Bundle(
+        config=config, model=trained.model, preparations=preparations, task=task, kinds={m: data.store.modalities[m] for m in modalities}, cohort=cohort,
+        trained_on=frozenset(subject_key(subject, cohort["hash"]) for subject in subjects), card=_card(run, name, len(set(subjects))),
+    )  # fmt: skip
+    identity, where = bundle.save(run.workspace.bundles if name in ("all.fused", "test.fused") else target_folder)
+    table = diagnose(bundle, prepare_samples(preparations, data.raws, judged.tolist()), contributions=model == FUSED)
+    table.insert(0, "case_id", data.cases["case_id"].iloc[judged].to_numpy())
+    with atomic_path(target_folder / "predictions.parquet") as temporary:
+        table.to_parquet(temporary, index=False)
+    with atomic_path(target_folder / "curve.parquet") as temporary:
+        pd.DataFrame([dataclasses.asdict(row) for row in trained.curve]).assign(fit=name).to_parquet(temporary, index=False)
+    facts = {"bundle_id": identity, "bundle": str(where.relative_to(run.workspace.path)), "train": len(train_rows), "valid": len(valid_rows), "finished": _now()}
+    write_text(target_folder / "fit.json", json.dumps(facts, indent=1))
+
+
+def _rows(run: Run, data: RunData, part: str, modalities: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows to train on, to stop early on, and to predict."""
+    parts = json.loads((data.store.folder / "split.json").read_text())["part"]
+    where = data.cases["subject_id"].map(parts)
+    known = np.zeros(len(data.cases), dtype=bool)
+    known[data.labelled] = True
+    has = np.any([data.store.present(name) for name in modalities], axis=0)
+    everyone = np.arange(len(data.cases))
+    if part == "test":
+        rows = [np.flatnonzero(known & has & (where == name).to_numpy()) for name in ("train", "valid")]
+        judged = everyone if len(modalities) > 1 or len(data.store.modalities) == 1 else np.flatnonzero(known & (where == "test").to_numpy())
+        return rows[0], rows[1], judged
+    outside = known & has & ((where != part).to_numpy() if part != "all" else True)
+    stratum = data.cases["event" if data.store.task["kind"] == "survival" else "label"]
+    held = validation_subjects(data.cases["subject_id"][outside], stratum[outside], run.config.evaluation.valid_share)
+    valid = outside & data.cases["subject_id"].isin(held).to_numpy()
+    judged = np.flatnonzero(~known) if part == "all" else np.flatnonzero(known & (where == part).to_numpy())
+    return np.flatnonzero(outside & ~valid), np.flatnonzero(valid), judged
+
+
+def _task(data: RunData, train_rows: np.ndarray) -> dict[str, Any]:
+    task = {key: data.store.task[key] for key in ("kind", "classes", "label") if key in data.store.task}
+    if task["kind"] == "survival":
+        part = data.cases.iloc[train_rows]
+        task["cuts"] = survival_cuts(part["time"].to_numpy(float), part["event"].to_numpy(float))
+    return task
+
+
+def _prepare(data: RunData, config: RunConfig, modalities: Sequence[str], train_rows: np.ndarray) -> dict[str, Preparation]:
+    prepared = {}
+    for name in modalities:
+        raws = [raw for raw in (data.raws[name][row] for row in train_rows) if raw is not None]
+        kind = data.store.modalities[name]
+        if not raws:
+            raise UsageError(f"Every modality must be present in some training case, {name} is in none: take it out of cohort.toml or add cases that have it.")
+        columns = data.store.columns(name) if kind == "table" else ()
+        prepared[name] = fit_preparation(kind, raws, config, columns=columns, gene_sets=data.gene_sets.get(name))
+    return prepared
+
+
+def _batches(data: RunData, preparations: dict[str, Preparation], task: dict[str, Any], rows: np.ndarray, config: RunConfig, *, shuffle: bool) -> Batches:
+    part = data.cases.iloc[rows]
+    target = targets(task, part["label"].to_numpy(float), part["time"].to_numpy(float), part["event"].to_numpy(float))
+    size = config.training.batch_size
+    if any(p.raw_image for p in preparations.values()):  # slices stay on the disk until their batch is asked for
+        return Batches(
+            lambda index: batch_of(preparations, prepare_samples(preparations, data.raws, rows[index].tolist()), target[index]),
+            len(rows), batch_size=size, shuffle=shuffle, seed=config.seed,
+        )  # fmt: skip
+    whole = batch_of(preparations, prepare_samples(preparations, data.raws, rows.tolist()), target)
+    return Batches(whole.rows, len(rows), batch_size=size, shuffle=shuffle, seed=config.seed)
+
+
+def _validation_score(task: dict[str, Any]) -> Callable[[np.ndarray, np.ndarray], float]:
+    def score(target: np.ndarray, probability: np.ndarray) -> float:
+        if task["kind"] != "binary" or len(np.unique(target)) < 2:
+            return float("nan")
+        return float(roc_auc_score(target[:, 0], probability[:, 0]))
+
+    return score
+
+
+def _card(run: Run, name: str, subjects: int) -> str:
+    config = run.config
+    return "\n".join([
+        f"# Model card: {run.asked['cohort']}", "",
+        "Research use only; not a medical device.", "",
+        f"- Fusion: {config.fusion}; recipe: {config.recipe}; seed: {config.seed}.",
+        f"- Fitted on {subjects} subjects of the cohort {run.asked['cohort']} ({run.asked['cohort_hash'][:23]}).",
+        f"- Run {run.asked['run_id']}, fit {name}. How it was judged: metrics.parquet of that run.", "",
+    ])  # fmt: skip
+
+
+def latest(workspace: Workspace, cohort: str | None = None) -> Path | None:
+    """The run that was started last, of one cohort or of all."""
+    found = [Run.open(path.parent) for path in workspace.runs.glob("*/run.json")]
+    found = [run for run in found if cohort is None or run.asked["cohort"] == cohort]
+    return max(found, key=lambda run: str(run.asked["started"])).folder if found else None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

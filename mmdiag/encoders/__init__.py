@@ -1,0 +1,1 @@
+"""Encoders: from one modality's arrays to `Tokens`."""

@@ -1,0 +1,77 @@
+"""Explain the judged cases of a run, each once: a file of maps and a file of words and genes a case."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmdiag.bundle import Bundle
+from mmdiag.comparison import fits
+from mmdiag.diagnose import prepare_samples
+from mmdiag.errors import UsageError
+from mmdiag.explain.within import explain_within
+from mmdiag.results import predictions
+from mmdiag.runs import Run, open_data
+from mmdiag.workspace import Workspace, atomic_path, write_text
+
+CHUNK = 16
+Progress = Callable[..., None]  # stage, done, total, detail
+
+
+def chunks(folder: Path) -> list[list[str]]:
+    """The judged cases (test, or out of fold) that are not explained yet, in parts that a task can take."""
+    table = predictions(folder)
+    judged = sorted(table.loc[table["role"].isin(["test", "out-of-fold"]), "case_id"])
+    todo = [case for case in judged if not explanation_path(folder, case).with_suffix(".json").is_file()]
+    return [todo[start : start + CHUNK] for start in range(0, len(todo), CHUNK)]
+
+
+def explain(folder: Path, case_ids: Sequence[str], progress: Progress | None = None) -> None:
+    """Explain some cases with the model that judged them; cases that are explained already are left alone."""
+    run, data = Run.open(folder), open_data(folder)
+    answers = predictions(folder).set_index("case_id")
+    place = {case: row for row, case in enumerate(data.cases["case_id"])}
+    models = {run.fitted(name)["bundle_id"]: run.workspace.path / run.fitted(name)["bundle"] for name in fits(folder) if name.endswith(".fused")}
+    for number, case in enumerate(case_ids, start=1):
+        target = explanation_path(folder, case)
+        if not target.with_suffix(".json").is_file():
+            bundle = _load(models[answers.loc[case, "bundle_id"]])
+            sample = prepare_samples(bundle.preparations, data.raws, [place[case]])[0]
+            found = explain_within(bundle, data.store, place[case], sample)
+            with atomic_path(target.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
+                np.savez_compressed(file, **{f"heat_{name}": heat for name, heat in found.heat.items()})
+            write_text(target.with_suffix(".json"), json.dumps({"case_id": case, "text": found.text, "table": found.table}))
+        if progress:
+            progress("explain", number, len(case_ids))
+
+
+def explanation_path(folder: Path, case_id: str) -> Path:
+    """Where a case's explanation lies, without its suffix; the name says nothing of the case."""
+    return folder / "explanations" / "cases" / hashlib.sha256(case_id.encode()).hexdigest()[:16]
+
+
+def explain_case(workspace: Workspace, folder: Path, case_id: str) -> dict[str, Any]:
+    """Everything that is known of one case: answer, contributions, weights, words, genes.
+
+    Raises:
+        UsageError: The run has no such case.
+    """
+    table = predictions(folder)
+    row = table[table["case_id"] == case_id]
+    if row.empty:
+        raise UsageError(f"A case to explain must be one of the run's cases, {case_id} is not: `mmdiag status` shows the cohort, predictions.parquet its cases.")
+    explain(folder, [case_id])
+    facts = json.loads(row.drop(columns=["version"]).to_json(orient="records", date_format="iso"))[0]
+    facts["attention"] = json.loads(facts["attention"]) if facts.get("attention") else None
+    within = json.loads(explanation_path(folder, case_id).with_suffix(".json").read_text())
+    maps = str(explanation_path(folder, case_id).with_suffix(".npz").relative_to(workspace.path))
+    return {**facts, "text": within["text"], "table": within["table"], "heat_maps": maps}
+
+
+@lru_cache(maxsize=8)
+def _load(folder: Path) -> Bundle:
+    return Bundle.load(folder)

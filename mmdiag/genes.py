@@ -1,0 +1,43 @@
+"""Gene sets in GMT form, brought to the columns of a table."""
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmdiag.description import ModalityDescription
+from mmdiag.errors import DescriptionError
+
+
+def gene_set_columns(root: Path, modality: ModalityDescription, columns: Sequence[str]) -> dict[str, list[int]]:
+    """Column numbers of each gene set that has any.
+
+    Gene names are the columns less the affixes around `*` of the modality's column glob.
+
+    Raises:
+        DescriptionError: The file is not GMT (name, description, genes, separated by tabs).
+
+    Reference:
+        Gene Matrix Transposed format, Broad Institute.
+    """
+    path = root / str(modality.gene_sets)
+    places: dict[str, list[int]] = {}
+    for number, column in enumerate(columns):
+        places.setdefault(_gene_of(column, modality.columns), []).append(number)
+    text = gzip.open(path, "rt", encoding="utf-8").read() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
+    sets: dict[str, list[int]] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        fields = line.rstrip("\n").split("\t")
+        if len(fields) < 3:
+            raise DescriptionError(f"A line of a GMT file holds a name, a description and genes, separated by tabs; line {number} of {path.name} does not: check the file.")
+        members = sorted({place for gene in fields[2:] for place in places.get(gene, ())})
+        if members:
+            sets[fields[1] if fields[1] and fields[1] != "na" and not fields[1].startswith("http") else fields[0]] = members
+    return sets
+
+
+def _gene_of(column: str, patterns: str | Sequence[str] | None) -> str:
+    for pattern in [patterns] if isinstance(patterns, str) else patterns or ():
+        before, star, after = pattern.partition("*")
+        if star and column.startswith(before) and column.endswith(after):
+            return column[len(before) : len(column) - len(after)]
+    return column

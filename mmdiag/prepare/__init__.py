@@ -1,0 +1,6 @@
+"""From what the store holds to what a network is given: extract (needs no label), then fit on training cases, then apply everywhere."""
+
+from mmdiag.prepare.cohort import Preparation, fit_preparation, restore_preparation
+from mmdiag.prepare.extract import extractor
+
+__all__ = ["Preparation", "extractor", "fit_preparation", "restore_preparation"]

@@ -1,0 +1,177 @@
+"""What a run found: metrics with intervals for every model on the same subjects, the verdict on fusion, and the predictions of every accepted case."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from mmdiag.bundle import Bundle
+from mmdiag.comparison import FUSED, fits
+from mmdiag.evaluation import evaluate as measure
+from mmdiag.evaluation import paired_difference
+from mmdiag.heads import class_columns
+from mmdiag.ledger import Ledger
+from mmdiag.runs import Run, RunData, open_data
+from mmdiag.workspace import atomic_path
+
+DIFFERENCE = "fused-minus-best"
+PREVALENCE, AVAILABILITY = "baseline:prevalence", "baseline:availability"
+
+
+def evaluate(folder: Path) -> list[dict[str, Any]]:
+    """Measure every model of a run, write metrics.parquet and out_of_fold.parquet, and return the metrics of interface.md 3."""
+    run, data = Run.open(folder), open_data(folder)
+    judged = _judged(run, data)
+    _write(folder / "out_of_fold.parquet", judged)
+    settings = run.config.evaluation
+    rows: list[dict[str, Any]] = []
+    for model, table in judged.groupby("model", sort=False):
+        facts = {"model": str(model), "fusion": run.config.fusion if model == FUSED else None, "modalities": _modalities(data, str(model)), "split": _split(run)}
+        rows += [{**facts, **metric} for metric in _measure(data, table, settings.resamples)]
+    rows += _difference(run, data, judged, rows)
+    _write(folder / "metrics.parquet", pd.DataFrame(rows).assign(modalities=[json.dumps(row["modalities"]) for row in rows]))
+    curves = [pd.read_parquet(run.fit_folder(name) / "curve.parquet") for name in fits(folder)]
+    _write(folder / "curves.parquet", pd.concat(curves, ignore_index=True))
+    return rows
+
+
+def _split(run: Run) -> str:
+    return "cross-validation" if "folds" in run.asked["split"] else "test"
+
+
+def _modalities(data: RunData, model: str) -> list[str]:
+    return list(data.store.modalities) if model == FUSED else [model] if model in data.store.modalities else []
+
+
+def _judged(run: Run, data: RunData) -> pd.DataFrame:
+    """case_id, subject_id, model, label (or time, event), probability columns: one row a judged case and model."""
+    parts = json.loads((data.store.folder / "split.json").read_text())["part"]
+    where = data.cases["subject_id"].map(parts)
+    known = np.zeros(len(data.cases), dtype=bool)
+    known[data.labelled] = True
+    judged = known & (where.notna() if "folds" in run.asked["split"] else where == "test").to_numpy()
+    facts = data.cases.loc[judged, ["case_id", "subject_id", "label", "time", "event"]]
+    columns = _probability_columns(data.store.task)
+    tables = []
+    for name in (name for name in fits(run.folder) if not name.startswith("all.")):
+        tables.append(run.predictions(name)[["case_id", *columns]].merge(facts, on="case_id").assign(model=name.split(".", 1)[1], part=name.split(".", 1)[0]))
+    found = pd.concat(tables, ignore_index=True)
+    order = {model: place for place, model in enumerate(dict.fromkeys(found["model"]))}
+    baselines = _baselines(data, where, judged, columns, facts)
+    return pd.concat([found.sort_values(["model", "case_id"], key=lambda c: c.map(order) if c.name == "model" else c), *baselines], ignore_index=True)
+
+
+def _probability_columns(task: Mapping[str, Any]) -> list[str]:
+    return class_columns(task["classes"]) if task["kind"] == "multiclass" else ["probability"]
+
+
+def _baselines(data: RunData, where: pd.Series, judged: np.ndarray, columns: list[str], facts: pd.DataFrame) -> list[pd.DataFrame]:
+    """What a model must beat: the cohort's prevalence, and a logistic regression that sees only which modalities are there."""
+    if data.store.task["kind"] == "survival":
+        return [facts.assign(model=PREVALENCE, part="", probability=0.5)]
+    labels = data.cases["label"].to_numpy(float)
+    known = data.labelled
+    shares = [np.mean(labels[known] == c) for c in range(len(columns))] if len(columns) > 1 else [np.mean(labels[known])]
+    constant = facts.assign(model=PREVALENCE, part="", **dict(zip(columns, shares, strict=True)))
+    has = np.stack([data.store.present(name) for name in data.store.modalities], axis=1).astype(float)
+    predicted = np.zeros((len(data.cases), len(columns)))
+    for part in sorted(where[judged].unique()):
+        inside = judged & (where == part).to_numpy()
+        others = [row for row in known if where.iloc[row] != part]
+        fitted = LogisticRegression().fit(has[others], labels[others].astype(int))
+        chances = fitted.predict_proba(has[inside])
+        predicted[inside] = chances[:, 1:] if len(columns) == 1 else chances
+    return [constant, facts.assign(model=AVAILABILITY, part="", **{column: predicted[judged, i] for i, column in enumerate(columns)})]
+
+
+def _measure(data: RunData, table: pd.DataFrame, resamples: int) -> list[dict[str, Any]]:
+    kind = str(data.store.task["kind"])
+    columns = _probability_columns(data.store.task)
+    probability = table[columns].to_numpy(float)
+    extra = {"time": table["time"].to_numpy(float), "event": table["event"].to_numpy(float)} if kind == "survival" else {}
+    return measure(
+        table["label"].to_numpy(float), probability if len(columns) > 1 else probability[:, 0], kind=kind, subject=table["subject_id"].to_numpy(), resamples=resamples, **extra
+    )
+
+
+def _difference(run: Run, data: RunData, judged: pd.DataFrame, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The fused model minus the best single modality, on the same resamples. The best is chosen on the same cases, which favours it."""
+    if data.store.task["kind"] != "binary":
+        return []
+    singles = {row["model"]: row["value"] for row in rows if row["metric"] == "auroc" and row["model"] in data.store.modalities}
+    if not singles:
+        return []
+    best = max(singles, key=lambda name: singles[name])
+    pair = judged[judged["model"] == FUSED].merge(judged[judged["model"] == best][["case_id", "probability"]], on="case_id", suffixes=("", "_best"))
+    found = paired_difference(
+        pair["label"].to_numpy(float), pair["probability"].to_numpy(float), pair["probability_best"].to_numpy(float),
+        metric="auroc", subject=pair["subject_id"].to_numpy(), seed=0, resamples=run.config.evaluation.resamples,
+    )  # fmt: skip
+    return [{"model": DIFFERENCE, "fusion": run.config.fusion, "modalities": [best], "split": _split(run), "metric": "auroc", **found}]
+
+
+def predictions(folder: Path) -> pd.DataFrame:
+    """One row an accepted case: out of fold where it was judged, else by the run's bundle (columns of interface.md 4, and `version`)."""
+    run, data = Run.open(folder), open_data(folder)
+    fused = [name for name in fits(folder) if name.endswith(f".{FUSED}")]
+    found = pd.concat([run.predictions(name).assign(part=name.split(".", 1)[0], bundle_id=run.fitted(name)["bundle_id"], scored_at=run.fitted(name)["finished"]) for name in fused])
+    found = data.cases[["case_id", "subject_id", "as_of", "version"]].merge(found, on="case_id", how="inner")
+    bundle = Bundle.load(folder.parent.parent / run.fitted(fused[-1])["bundle"])
+    parts = found["subject_id"].map(json.loads((data.store.folder / "split.json").read_text())["part"])
+    trained = found["subject_id"].map(bundle.learned_from)
+    role = np.where(trained, "train", "new").astype(object)
+    role[found["part"].str.startswith("fold-").to_numpy()] = "out-of-fold"
+    role[((found["part"] == "test") & (parts == "test")).to_numpy()] = "test"
+    present = {name: data.store.present(name) for name in data.store.modalities}
+    place = {case: row for row, case in enumerate(data.cases["case_id"])}
+    found["role"] = role
+    found["modalities"] = [[name for name in present if present[name][place[case]]] for case in found["case_id"]]
+    found["abstained"] = False
+    return found.drop(columns="part")
+
+
+def prediction_columns(table: pd.DataFrame) -> list[str]:
+    """The columns of predictions.parquet, in the order of interface.md 4."""
+    answers = [c for c in table.columns if c == "probability" or c.startswith("probability_")]
+    contributions = [c for c in table.columns if c.startswith("contribution_")]
+    return ["case_id", "subject_id", "as_of", "bundle_id", "role", "predicted", *answers, "modalities", *contributions, "abstained", "scored_at"]
+
+
+def finish(folder: Path, ledger: Ledger) -> dict[str, Any]:
+    """Publish a run: predictions and modality explanations as Parquet, everything in the ledger.
+
+    Returns:
+        `split`, `bundle`, `metrics` and `predictions` of the answer in interface.md 3.
+    """
+    run = Run.open(folder)
+    table = predictions(folder)
+    _write(folder / "predictions.parquet", table[prediction_columns(table)])
+    weights = [c for c in table.columns if c.startswith(("weight_", "contribution_"))]
+    _write(folder / "explanations" / "modality.parquet", table[["case_id", *weights, "attention", "base"]])
+    final = run.fitted([name for name in fits(folder) if name in ("all.fused", "test.fused")][0])
+    bundle = {"id": final["bundle_id"], "path": str(run.workspace.path / final["bundle"])}
+    metrics = metrics_of(folder)
+    run = run.update(status="done", bundle=bundle, finished=run.asked.get("finished") or max(str(stamp) for stamp in table["scored_at"]))
+    ledger.record_bundle(bundle["id"], final["bundle"], run.asked["run_id"], run.asked["cohort"], {"fusion": run.config.fusion, "recipe": run.config.recipe})
+    ledger.record_run(
+        run.asked["run_id"], "run", run.asked["cohort"], "done", run.asked["config"], str(folder.relative_to(run.workspace.path)),
+        bundle_id=bundle["id"], started=run.asked["started"], finished=run.asked["finished"],
+    )  # fmt: skip
+    ledger.record_metrics(run.asked["run_id"], metrics)
+    ledger.record_predictions(run.asked["cohort"], table[[*prediction_columns(table), "version"]])
+    return {"split": run.asked["split"], "bundle": bundle, "metrics": metrics, "predictions": str(folder / "predictions.parquet")}
+
+
+def metrics_of(folder: Path) -> list[dict[str, Any]]:
+    """The metrics of an evaluated run."""
+    rows: list[dict[str, Any]] = pd.read_parquet(folder / "metrics.parquet").replace({np.nan: None}).to_dict("records")
+    return [{**row, "modalities": json.loads(row["modalities"])} for row in rows]
+
+
+def _write(path: Path, table: pd.DataFrame) -> None:
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False)

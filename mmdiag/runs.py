@@ -1,0 +1,94 @@
+"""A run on disk: what it was asked (run.json), its fits, and what came out. The same question about the same cohort is the same folder."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmdiag.config import RunConfig, from_json
+from mmdiag.features import raw_features
+from mmdiag.prepare import extractor
+from mmdiag.store import Store
+from mmdiag.workspace import Workspace, write_text
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The folder of a run, and what its run.json says."""
+
+    folder: Path
+    asked: Mapping[str, Any]
+
+    @staticmethod
+    def open(folder: Path) -> "Run":
+        """Read run.json."""
+        return Run(folder, json.loads((folder / "run.json").read_text()))
+
+    @property
+    def config(self) -> RunConfig:
+        """The configuration that was asked for."""
+        return from_json(json.dumps(self.asked["config"]))
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace that the run lies in."""
+        return Workspace(self.folder.parent.parent)
+
+    def fit_folder(self, name: str) -> Path:
+        """Where a fit keeps its checkpoint, and then its results."""
+        return self.folder / "fits" / name
+
+    def done(self, name: str) -> bool:
+        """Whether a fit is complete."""
+        return (self.fit_folder(name) / "fit.json").is_file()
+
+    def fitted(self, name: str) -> dict[str, Any]:
+        """What a complete fit recorded."""
+        found: dict[str, Any] = json.loads((self.fit_folder(name) / "fit.json").read_text())
+        return found
+
+    def predictions(self, name: str) -> pd.DataFrame:
+        """What a complete fit predicted."""
+        return pd.read_parquet(self.fit_folder(name) / "predictions.parquet")
+
+    def update(self, **facts: Any) -> "Run":
+        """Write further facts into run.json."""
+        write_text(self.folder / "run.json", json.dumps({**self.asked, **facts}, indent=1))
+        return Run.open(self.folder)
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """The cohort of a run in memory: the case table, and the raw features of each modality."""
+
+    store: Store
+    cases: pd.DataFrame
+    raws: Mapping[str, Sequence[np.ndarray | None]]
+    gene_sets: Mapping[str, Mapping[str, Sequence[int]]]
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Rows with a label."""
+        return np.flatnonzero(labelled(self.cases, str(self.store.task["kind"])))
+
+
+def labelled(cases: pd.DataFrame, kind: str) -> np.ndarray:
+    """Which cases have the label, or the time and event, that the task asks for."""
+    if kind == "survival":
+        return (cases["time"].notna() & cases["event"].notna()).to_numpy()
+    return cases["label"].notna().to_numpy()
+
+
+@lru_cache(maxsize=1)
+def open_data(folder: Path) -> RunData:
+    """Load a run's cohort once a process; features that are not stored yet are made and stored."""
+    run = Run.open(folder)
+    store = Store.open(run.workspace, run.asked["cohort"])
+    raws = {name: raw_features(store, name, extractor(kind, run.config)) for name, kind in store.modalities.items()}
+    gene_sets = {path.stem.removeprefix("gene_sets_"): json.loads(path.read_text()) for path in folder.glob("gene_sets_*.json")}
+    return RunData(store, store.cases, raws, gene_sets)

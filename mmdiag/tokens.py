@@ -1,0 +1,41 @@
+"""`Tokens`: one modality, encoded; `Fused`: all of them, brought to one vector."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One modality of a batch, encoded.
+
+    Token 0 is the summary of the modality (a pooled image, a whole note, all genes); the others are its parts (slices, sentences, pathways).
+    An encoder that yields one vector returns T = 1. What lies behind a False mask is never read.
+
+    Args:
+        values: One vector a token.
+        mask: Which tokens are there. A case without this modality has a row of False.
+    """
+
+    values: Float[Tensor, "batch token width"]
+    mask: Bool[Tensor, "batch token"]
+
+    def present(self) -> Bool[Tensor, "batch"]:
+        """Which cases have this modality."""
+        return self.mask[:, 0]
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """All modalities of a batch in one vector.
+
+    Args:
+        values: The fused representation.
+        weights: How much each modality counts: a distribution over those present, 0 where absent. Modalities in the order of the fusion's `modalities`.
+        attention: The K x K matrix of an attention family: row k says where modality k looks. Rows and columns of absent modalities are 0.
+    """
+
+    values: Float[Tensor, "batch width"]
+    weights: Float[Tensor, "batch modality"]
+    attention: Float[Tensor, "batch modality modality"] | None = None

@@ -1,0 +1,63 @@
+"""Where things lie: one folder holds the ledger, the cohorts, the bundles, the runs and the logs; nothing is written outside it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The folder that a command works in."""
+
+    path: Path
+
+    @property
+    def ledger_url(self) -> str:
+        """The ledger: `MMDIAG_LEDGER`, else SQLite in the workspace."""
+        return os.environ.get("MMDIAG_LEDGER") or f"sqlite:///{self.path / 'ledger.db'}"
+
+    def cohort(self, name: str) -> Path:
+        """Folder of one cohort: cases.parquet, split.json, shards/, features/."""
+        return self.path / "cohorts" / name
+
+    @property
+    def bundles(self) -> Path:
+        """Folder of the saved models, one folder a bundle."""
+        return self.path / "bundles"
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the runs, one folder a run."""
+        return self.path / "runs"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the logs, which hold case keys but no patient's value."""
+        return self.path / "logs"
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Give a temporary name beside `target`, and rename it onto `target` once it is written and on the disk.
+
+    A process killed at any point leaves either the old file or the new one, never half of it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        if temporary.is_file():
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+        temporary.replace(target)
+    finally:
+        if temporary.is_file():
+            temporary.unlink()
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a small text file atomically."""
+    with atomic_path(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,57 @@
+"""Subjects never lie on both sides, strata are kept, and nobody who was placed is moved."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmdiag.config import EvaluationConfig
+from mmdiag.errors import UsageError
+from mmdiag.splits import read_or_make_split, validation_subjects
+
+
+def make_cases(subjects: int, *, cases_each: int = 1, unlabelled: int = 0):
+    rows = [{"subject_id": f"s{i}", "stratum": float(i % 4 == 0)} for i in range(subjects) for _ in range(cases_each)]
+    return pd.DataFrame(rows + [{"subject_id": f"u{i}", "stratum": np.nan} for i in range(unlabelled)])
+
+
+def test_few_subjects_are_cross_validated_with_every_fold_stratified(tmp_path):
+    cases = make_cases(80, cases_each=2)
+    split = read_or_make_split(tmp_path / "split.json", cases, EvaluationConfig())
+    assert split.summary() == {"folds": 5}
+    table = pd.DataFrame({"part": split.of(cases["subject_id"]), "stratum": cases["stratum"], "subject": cases["subject_id"]}).drop_duplicates("subject")
+    assert table.groupby("part")["stratum"].agg(["size", "sum"]).to_numpy().tolist() == [[16, 4]] * 5
+
+
+def test_many_subjects_are_held_out_in_the_shares_that_were_asked_for(tmp_path):
+    split = read_or_make_split(tmp_path / "split.json", make_cases(400), EvaluationConfig())
+    assert split.summary() == {"train": 240, "valid": 60, "test": 100}
+
+
+def test_subjects_without_a_label_are_in_no_part(tmp_path):
+    cases = make_cases(40, unlabelled=3)
+    split = read_or_make_split(tmp_path / "split.json", cases, EvaluationConfig())
+    assert split.of(cases["subject_id"]).isna().sum() == 3
+
+
+def test_a_split_is_written_once_and_only_extended(tmp_path):
+    path = tmp_path / "split.json"
+    first = read_or_make_split(path, make_cases(60), EvaluationConfig())
+    second = read_or_make_split(path, make_cases(75), EvaluationConfig())
+    assert {s: second.part[s] for s in first.part} == dict(first.part) and len(second.part) == 75
+    assert json.loads(path.read_text())["part"] == dict(second.part)
+    assert read_or_make_split(path, make_cases(75), EvaluationConfig()) == second
+
+
+def test_a_class_with_one_subject_is_too_few_to_judge(tmp_path):
+    cases = pd.DataFrame({"subject_id": ["a", "b", "c"], "stratum": [1.0, 0.0, 0.0]})
+    with pytest.raises(UsageError, match="at least 2 labelled subjects of each class"):
+        read_or_make_split(tmp_path / "split.json", cases, EvaluationConfig())
+
+
+def test_validation_subjects_are_a_stratified_share():
+    cases = make_cases(80, cases_each=2)
+    held = validation_subjects(cases["subject_id"], cases["stratum"], 0.15)
+    strata = cases.drop_duplicates("subject_id").set_index("subject_id")["stratum"]
+    assert len(held) == 12 and strata[list(held)].sum() == 3

@@ -17,11 +17,13 @@ def prepare(workspace: Path, *, quiet: bool = True) -> None:
         workspace: Absolute path; Prefect's own database goes into its folder `prefect`.
         quiet: Show nothing of Prefect's log, whose lines would carry tracebacks.
     """
+    workspace.mkdir(parents=True, exist_ok=True)  # Prefect makes its own folder, but not the one above it
     os.environ["MMDIAG_WORKSPACE"] = str(workspace)
     level = "CRITICAL" if quiet else "INFO"
     wanted = {
         "PREFECT_HOME": str(workspace / "prefect"),
         "PREFECT_LOGGING_LEVEL": level,
+        "PREFECT_LOGGING_INTERNAL_LEVEL": level,
         "PREFECT_SERVER_LOGGING_LEVEL": level,
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
         "DO_NOT_TRACK": "1",

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmdiag.case_table import read_cases
 from mmdiag.config import RunConfig
-from mmdiag.description import Description, read_cases, read_description
+from mmdiag.description import Description, read_description
 from mmdiag.errors import UsageError
 from mmdiag.ledger import Ledger
 from mmdiag.workspace import Workspace
@@ -143,14 +144,15 @@ def explain_case(workspace: Workspace, case_id: str) -> dict[str, Any]:
     Raises:
         UsageError: No cohort of the workspace has this case, or its cohort has no run yet.
     """
-    from mmdiag import comparison
-    from mmdiag.explain.run import explain_case as explain_from
     from mmdiag.store import Store
 
     names = [folder.parent.name for folder in workspace.path.glob("cohorts/*/cases.parquet")]
     having = [name for name in names if case_id in set(Store.open(workspace, name).cases["case_id"])]
     if not having:
         raise UsageError(f"A case to explain must be an accepted case of the workspace, {case_id!r} is not in {workspace.path}: `mmdiag status` lists the cohorts.")
+    from mmdiag import comparison
+    from mmdiag.explain.run import explain_case as explain_from
+
     runs = [run for run in (comparison.latest(workspace, name) for name in having) if run is not None]
     if not runs:
         raise UsageError(f"Explaining a case needs a finished run, and cohort {having[0]!r} has none in {workspace.path}: start `mmdiag run` on it.")

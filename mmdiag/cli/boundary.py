@@ -41,7 +41,7 @@ def failures_without_values(logs: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
+    except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
         raise
     except Exception as error:  # the process boundary: what is not foreseen is shown without its text
         if debugging():

@@ -31,12 +31,13 @@ def phantom(place: Place, out: Path, cases: int, seed: int, signal: str, missing
     from mmdiag.cli.progress import stages
     from mmdiag.cli.show import show_phantom
     from mmdiag.errors import UsageError
-    from mmdiag.phantom import write_phantom
 
     if broken > cases:
         raise UsageError(f"No more cases can be broken than there are, found --broken {broken} with --cases {cases}: ask for fewer.")
     if out.exists() and any(out.iterdir()) and not (out / "truth" / "truth.json").is_file():
         raise UsageError(f"A phantom goes into an empty folder or over an older phantom, {out} holds other files: name another folder.")
+    from mmdiag.phantom import write_phantom
+
     with stages() as progress:
         progress("phantom", 0, 1)
         write_phantom(out, cases=cases, seed=seed, signal=signal, missing=missing, broken=broken, identifiers=identifiers)

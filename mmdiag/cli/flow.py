@@ -24,7 +24,9 @@ def run_full(place: Place, cohort: Path, recipe: str, fusion: str, seed: int, pr
         sys.path.insert(0, root)
     os.environ["MMDIAG_LEDGER"] = place.ledger_url  # by the environment, because Prefect stores parameters and a URL may hold a password
     settings: Any = importlib.import_module("flows.settings")
-    settings.prepare(place.workspace.path, quiet=not debugging())  # before the next line: Prefect reads its settings as it is imported
-    full: Any = importlib.import_module("flows.full")
-    with settings.reporting(progress):
+    server: Any = importlib.import_module("flows.server")
+    settings.prepare(place.workspace.path, quiet=not debugging())  # before Prefect is imported, which reads its settings then
+    with server.a_server(place.workspace.path) as ready, settings.reporting(progress):
+        full: Any = importlib.import_module("flows.full")  # takes seconds, in which the server comes up
+        ready()
         return cast(Answer, full.full(cohort=cohort, workspace=place.workspace.path, recipe=recipe, fusion=fusion, seed=seed))

@@ -93,7 +93,8 @@ def read_and_check(cohort: Path) -> "Description":
     Raises:
         DescriptionError: What is wrong, and how to mend it.
     """
-    from mmdiag.description import read_cases, read_description
+    from mmdiag.case_table import read_cases
+    from mmdiag.description import read_description
 
     description = read_description(cohort)
     read_cases(description)

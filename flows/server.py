@@ -1,0 +1,136 @@
+"""A Prefect server for the length of one command: on loopback, in the workspace, gone when the command is gone, however it ends.
+
+Prefect starts one by itself, but that one hears the Ctrl-C meant for the command, dies first, and leaves the flow to wait for it for a minute; and it
+outlives a command that was killed. This one ignores both signals and dies with its parent.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from mmdiag.failures import StepFailed
+
+STARTUP_SECONDS = 120
+PR_SET_PDEATHSIG = 1
+
+
+@contextmanager
+def a_server(workspace: Path) -> Iterator[Callable[[], None]]:
+    """Have a server: the one that PREFECT_API_URL names, else a temporary one, whose address is set before Prefect is imported.
+
+    Returns:
+        A function that waits until the server answers; to be called before the first flow.
+    """
+    if os.environ.get("PREFECT_API_URL"):
+        yield lambda: None
+        return
+    server = TemporaryServer(workspace)
+    os.environ["PREFECT_API_URL"] = server.url
+    try:
+        yield server.wait
+    finally:
+        del os.environ["PREFECT_API_URL"]
+        server.stop()
+
+
+class TemporaryServer:
+    """The server as a child process, and its address.
+
+    Args:
+        workspace: Its folder `prefect` holds Prefect's database, unless PREFECT_HOME names another; what the server says goes to its logs.
+    """
+
+    def __init__(self, workspace: Path) -> None:
+        self.home, self.log = workspace / "prefect", workspace / "logs" / "prefect-server.log"
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}/api"
+        self.process = self._start()
+
+    def wait(self) -> None:
+        """Wait until the server answers.
+
+        Raises:
+            StepFailed: It does not.
+        """
+        deadline, mended = time.monotonic() + STARTUP_SECONDS, False
+        while not self._answers():
+            if self.process.poll() is not None and not mended:
+                mended = True
+                self._forget_history()
+                self.process = self._start()
+            elif self.process.poll() is not None or time.monotonic() > deadline:
+                raise StepFailed(f"The temporary Prefect server must answer within {STARTUP_SECONDS} s, and did not: see {self.log}, or name a server by PREFECT_API_URL.")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End the server; its database is left as after a power cut, which SQLite is made for."""
+        self.process.kill()
+        self.process.wait()
+        self.listening.close()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-P", __file__, str(self.listening.fileno()), str(os.getpid())]
+        environment = {**os.environ, "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1", "PREFECT_API_URL": ""}
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("wb") as log:
+            return subprocess.Popen(
+                command, pass_fds=[self.listening.fileno()], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=1) as answer:
+                return int(answer.status) == 200
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            return False
+
+    def _forget_history(self) -> None:
+        """A command that was killed while Prefect laid out its tables may leave a database that no server opens; it holds only the history of runs."""
+        if Path(os.environ["PREFECT_HOME"]) != self.home:
+            return
+        for path in self.home.glob("prefect.db*"):
+            path.unlink()
+
+
+def serve(descriptor: int, parent: int) -> None:
+    """What the child process does.
+
+    Args:
+        descriptor: The listening socket.
+        parent: Process whose end is the server's end.
+    """
+    for deaf_to in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(deaf_to, signal.SIG_IGN)
+    _die_with(parent)
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        def capture_signals(self) -> Any:
+            return nullcontext()
+
+    config = uvicorn.Config("prefect.server.api.server:create_app", factory=True, log_level="critical", lifespan="on")
+    server = Server(config)
+    server.run(sockets=[socket.socket(fileno=descriptor)])
+    sys.exit(0 if server.started else 3)
+
+
+def _die_with(parent: int) -> None:
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the line above
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,251 @@
+"""`cohort.toml` as frozen dataclasses: a cohort is described, not coded.
+
+Every mistake is a `DescriptionError` that names the file, the word and the nearest known one; nothing is written before the description is right.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmdiag.errors import DescriptionError
+
+KINDS = ("image", "text", "table")
+TASKS = ("binary", "multiclass", "survival")
+ROW_RULES = ("refuse", "first", "mean")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModalityDescription:
+    """One modality: what it is called everywhere, what it is, and where it lies.
+
+    Args:
+        path: File, folder or glob below the cohort's root; `{column}` is filled from the case table.
+        select: Which series of a mixed folder: DICOM keyword -> text or glob.
+        size: Height and width of the stored slices in pixels.
+        slices: At most so many slices are kept, evenly spaced.
+        key: Column of a table that holds the case's key; None = the file belongs to one case.
+        column: Column that holds the note, where notes lie in a table.
+        columns: Columns of a table modality, by globs; empty = every numeric column.
+        exclude: Globs of columns that are left out.
+        rows: What several rows of one case mean: `refuse`, take the `first`, or their `mean`.
+    """
+
+    name: str
+    kind: str
+    path: str
+    select: Mapping[str, str] = field(default_factory=dict)
+    size: int = 128
+    slices: int = 32
+    key: str | None = None
+    column: str | None = None
+    columns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    rows: str = "refuse"
+    genes: str | None = None
+    gene_names: str | None = None
+    gene_sets: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDescription:
+    """What is asked: one label column, or time and event. Without either the cohort is unlabelled: scored, never trained on."""
+
+    kind: str
+    label: str | None = None
+    positive: str | None = None
+    time: str | None = None
+    event: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """A whole `cohort.toml`.
+
+    Args:
+        root: Folder that all paths are relative to.
+        file: The cohort.toml.
+        as_of: A column of the case table, or one ISO date for all.
+        group: Columns for subgroup reports, never model inputs.
+    """
+
+    name: str
+    root: Path
+    file: Path
+    table: Path
+    case_id: str
+    subject_id: str
+    as_of: str | None = None
+    site: str | None = None
+    group: tuple[str, ...] = ()
+    task: TaskDescription
+    modalities: Mapping[str, ModalityDescription]
+
+    def hash(self) -> str:
+        """SHA-256 of everything that changes what ingestion writes."""
+        facts = {name: asdict(modality) for name, modality in self.modalities.items()}
+        return "sha256:" + hashlib.sha256(json.dumps([self.name, facts, asdict(self.task)], sort_keys=True).encode()).hexdigest()
+
+
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "cohort": ("name", "root"),
+    "cases": ("table", "case_id", "subject_id", "as_of", "site", "group"),
+    "task": ("kind", "label", "positive", "time", "event"),
+}
+MODALITY_KEYS = {
+    "image": ("kind", "path", "select", "size", "slices"),
+    "text": ("kind", "path", "key", "column", "rows"),
+    "table": ("kind", "path", "key", "columns", "exclude", "rows", "genes", "gene_names", "gene_sets"),
+}
+
+
+def read_description(path: Path) -> Description:
+    """Read and check a cohort.toml.
+
+    Raises:
+        DescriptionError: It is not there, not TOML, or says something that is not known.
+    """
+    path = Path(path)
+    where = path.name
+    raw = _parse(path)
+    _known(raw, (*SECTIONS, "modalities"), "A section", where)
+    for section, keys in SECTIONS.items():
+        _known(_section(raw, section, where), keys, f"A key of [{section}]", where)
+    cohort, cases, task = (_section(raw, section, where) for section in SECTIONS)
+    root = (path.parent / os.path.expandvars(_text(cohort, "root", "[cohort]", where, default="."))).resolve()
+    if not root.is_dir():
+        raise DescriptionError(f"The root of a cohort must be a folder, {cohort.get('root')!r} in {where} is not: correct root under [cohort].")
+    table = root / _text(cases, "table", "[cases]", where)
+    if not table.is_file():
+        raise DescriptionError(f"The case table must be a file below the root, {cases['table']!r} in {where} is not there: correct table under [cases].")
+    case_id = _text(cases, "case_id", "[cases]", where)
+    return Description(
+        name=_name(_text(cohort, "name", "[cohort]", where), where),
+        root=root,
+        file=path.resolve(),
+        table=table,
+        case_id=case_id,
+        subject_id=_text(cases, "subject_id", "[cases]", where, default=case_id),
+        as_of=_optional(cases, "as_of", "[cases]", where),
+        site=_optional(cases, "site", "[cases]", where),
+        group=_texts(cases.get("group", ()), "group", "[cases]", where),
+        task=_task(task, where),
+        modalities=_modalities(raw, root, where),
+    )
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DescriptionError(f"A cohort is described by a cohort.toml, {path} is not there: `mmdiag init DIR` writes one.") from None
+    except (UnicodeDecodeError, IsADirectoryError):
+        raise DescriptionError(f"{path.name} must be a text file in UTF-8, it is not: save it again as UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise DescriptionError(f"{path.name} must be TOML, it is not: {error}. Compare it with what `mmdiag init` writes.") from None
+
+
+def _section(raw: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
+    found = raw.get(name, {})
+    if not isinstance(found, Mapping):
+        raise DescriptionError(f"[{name}] must be a section of {where}, it is a single value: write it as [{name}] with keys below.")
+    return found
+
+
+def _known(found: Iterable[str], known: Iterable[str], what: str, where: str) -> None:
+    names = list(known)
+    for key in found:
+        if key not in names:
+            nearest = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
+            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+            raise DescriptionError(f"{what} of {where} must be a known one, found {key!r}: {hint}known are {', '.join(names)}.")
+
+
+def _text(section: Mapping[str, Any], key: str, heading: str, where: str, *, default: str | None = None) -> str:
+    value = section.get(key, default)
+    if value is None:
+        raise DescriptionError(f"{heading} of {where} must name {key}, it does not: add {key} = \"...\".")
+    if not isinstance(value, str) or not value:
+        raise DescriptionError(f"{key} under {heading} of {where} must be text in quotes, it is not: write {key} = \"...\".")
+    return value
+
+
+def _optional(section: Mapping[str, Any], key: str, heading: str, where: str) -> str | None:
+    if key in section and not isinstance(section[key], str) and hasattr(section[key], "isoformat"):
+        return str(section[key].isoformat())
+    return _text(section, key, heading, where) if key in section else None
+
+
+def _texts(value: Any, key: str, heading: str, where: str) -> tuple[str, ...]:
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list | tuple) or not all(isinstance(item, str) for item in values):
+        raise DescriptionError(f"{key} under {heading} of {where} must be a text or a list of texts, it is not: write {key} = [\"...\"].")
+    return tuple(values)
+
+
+def _name(name: str, where: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", name):
+        raise DescriptionError(f"A name in {where} must be letters, digits, '_', '-' and '.', found {name!r}: it becomes the name of a folder.")
+    return name
+
+
+def _task(task: Mapping[str, Any], where: str) -> TaskDescription:
+    kind = _text(task, "kind", "[task]", where, default="binary")
+    if kind not in TASKS:
+        nearest = difflib.get_close_matches(kind, TASKS, n=1, cutoff=0.5)
+        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+        raise DescriptionError(f"The kind of a task in {where} must be a known one, found {kind!r}: {hint}known are {', '.join(TASKS)}.")
+    named = {key: None if task.get(key) is None else str(task[key]) for key in ("label", "positive", "time", "event")}
+    if kind == "survival" and bool(named["time"]) != bool(named["event"]):
+        raise DescriptionError(f"A survival task in {where} needs both time and event, one is missing: name both columns, or neither for a cohort to score.")
+    if kind == "binary" and named["label"] and not named["positive"]:
+        raise DescriptionError(f"A binary task in {where} must say which label is positive, it does not: add positive = \"...\" under [task].")
+    return TaskDescription(kind=kind, **named)
+
+
+def _modalities(raw: Mapping[str, Any], root: Path, where: str) -> dict[str, ModalityDescription]:
+    found = _section(raw, "modalities", where)
+    if not found:
+        raise DescriptionError(f"A cohort has at least one modality, {where} has none: add a section [modalities.NAME] with kind and path.")
+    return {name: _modality(_identifier(name, where), section, root, where) for name, section in found.items()}
+
+
+def _identifier(name: str, where: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,39}", name):
+        raise DescriptionError(f"A modality's name in {where} must be letters, digits and '_', found {name!r}: it becomes a column and a file name.")
+    return name
+
+
+def _modality(name: str, section: Any, root: Path, where: str) -> ModalityDescription:
+    heading = f"[modalities.{name}]"
+    if not isinstance(section, Mapping):
+        raise DescriptionError(f"{heading} must be a section of {where}, it is a single value: write kind and path below it.")
+    kind = _text(section, "kind", heading, where)
+    _known([kind], KINDS, f"The kind of {heading}", where)
+    _known(section, MODALITY_KEYS[kind], f"A key of {heading}", where)
+    values: dict[str, Any] = {"name": name, "kind": kind, "path": _text(section, "path", heading, where)}
+    for key in ("key", "column", "genes", "gene_names", "gene_sets"):
+        values[key] = _optional(section, key, heading, where)
+    for key in ("columns", "exclude"):
+        values[key] = _texts(section.get(key, ()), key, heading, where)
+    for key in ("size", "slices"):
+        values[key] = section.get(key, ModalityDescription.__dataclass_fields__[key].default)
+        if not isinstance(values[key], int) or not 1 <= values[key] <= 4096:
+            raise DescriptionError(f"{key} under {heading} of {where} must be a whole number from 1 to 4096, it is not: correct it.")
+    values["rows"] = section.get("rows", "refuse")
+    _known([values["rows"]], ROW_RULES, f"rows under {heading}", where)
+    values["select"] = {keyword: str(pattern) for keyword, pattern in _section(section, "select", where).items()}
+    if kind == "text" and bool(values["key"]) != bool(values["column"]):
+        raise DescriptionError(f"Notes in a table need both key and column, {heading} of {where} names one: add the other.")
+    if kind == "table" and not values["key"] and "{" not in values["path"]:
+        raise DescriptionError(f"One table for all cases needs its key, {heading} of {where} has none: add key = \"the column that holds the case's key\".")
+    for key in ("gene_sets", "gene_names"):
+        if values[key] and not (root / values[key]).is_file():
+            raise DescriptionError(f"{key} under {heading} of {where} must be a file below the root, {values[key]!r} is not there: correct it.")
+    return ModalityDescription(**values)

@@ -1,0 +1,42 @@
+"""The cohort.toml of a phantom, with comments that teach its form."""
+
+
+def cohort_toml(name: str) -> str:
+    """The description of a phantom."""
+    return f'''# A synthetic cohort: a description to learn from, and to copy.
+[cohort]
+name = "{name}"
+root = "."                           # all paths below are relative to this folder
+
+[cases]                              # one row a case
+table = "cases.csv"
+case_id = "case_id"
+subject_id = "subject_id"            # all cases of a person share one part of the split
+as_of = "study_date"                 # nothing recorded later may be read
+site = "site"
+group = ["sex", "age_band"]          # for subgroup reports, never inputs of a model
+
+[task]
+kind = "binary"
+label = "label"
+positive = "1"
+
+[modalities.flair]                   # the name is used everywhere, from here to the dashboard
+kind = "image"
+path = "dicom/{{case_id}}"             # a folder that mixes series; {{column}} of the case table
+select = {{ SeriesDescription = "FLAIR" }}
+size = 64                            # stored height and width in pixels
+slices = 8
+
+[modalities.report]
+kind = "text"
+path = "notes/{{case_id}}.txt"
+
+[modalities.expression]
+kind = "table"
+path = "genomics.csv"                # one table for all cases ...
+key = "case_id"                      # ... with this key
+columns = "*_rna"
+genes = "symbol"
+gene_sets = "pathways.gmt"
+'''

@@ -1,0 +1,106 @@
+"""The cohort on disk, read side: cases.parquet beside shards of memory-mapped arrays."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float32, UInt8
+from numpy import ndarray
+
+from mmdiag.errors import UsageError
+from mmdiag.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Store:
+    """One ingested cohort.
+
+    Args:
+        cases: One row an accepted case: keys, label, version, and for each modality has_, shard_, start_, count_.
+        task: kind, classes, label.
+        modalities: Name -> kind.
+        hash: SHA-256 over case versions and labels: what a model can have learned from.
+    """
+
+    folder: Path
+    cases: pd.DataFrame
+    task: Mapping[str, Any]
+    modalities: Mapping[str, str]
+    hash: str
+
+    @staticmethod
+    def open(workspace: Workspace, name: str) -> "Store":
+        """Open a cohort.
+
+        Raises:
+            UsageError: It was not ingested yet.
+        """
+        folder = workspace.cohort(name)
+        if not (folder / "description.json").is_file():
+            raise UsageError(f"A cohort must be ingested first, {name} is not in {workspace.path}: `mmdiag ingest --cohort ...`.")
+        described = json.loads((folder / "description.json").read_text())
+        return Store(folder, pd.read_parquet(folder / "cases.parquet"), described["task"], described["modalities"], described["hash"])
+
+    def present(self, modality: str) -> Bool[ndarray, "case"]:
+        """Which cases have a modality."""
+        return self.cases[f"has_{modality}"].to_numpy(dtype=bool)
+
+    def images(self, modality: str, row: int) -> UInt8[ndarray, "slice row column"]:
+        """The slices of one case, in spatial order."""
+        place = self._place(modality, row)
+        slices: np.ndarray = _array(place.file.with_suffix(".npy"))[place.start : place.start + place.count]
+        return slices
+
+    def text(self, modality: str, row: int) -> str:
+        """The note of one case."""
+        place = self._place(modality, row)
+        return str(_notes(place.file.with_suffix(".parquet"))[place.start])
+
+    def table(self, modality: str) -> Float32[ndarray, "case column"]:
+        """All rows of a table; NaN where not measured, and for cases without it."""
+        return _table(self, modality)
+
+    def columns(self, modality: str) -> list[str]:
+        """Column names of a table."""
+        names: list[str] = json.loads((self.folder / f"columns_{modality}.json").read_text())
+        return names
+
+    def _place(self, modality: str, row: int) -> "Place":
+        case = self.cases.iloc[row]
+        if not case[f"has_{modality}"]:
+            raise KeyError(f"{case['case_id']} has no {modality}")
+        return Place(self.folder / "shards" / case[f"shard_{modality}"] / modality, int(case[f"start_{modality}"]), int(case[f"count_{modality}"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one case lies within a shard's array."""
+
+    file: Path
+    start: int
+    count: int
+
+
+@lru_cache(maxsize=256)
+def _array(file: Path) -> np.ndarray:
+    array: np.ndarray = np.load(file, mmap_mode="r")
+    return array
+
+
+@lru_cache(maxsize=16)
+def _notes(file: Path) -> list[str]:
+    return list(pd.read_parquet(file)["text"])
+
+
+@lru_cache(maxsize=8)
+def _table(store: Store, modality: str) -> np.ndarray:
+    values = np.full((len(store.cases), len(store.columns(modality))), np.nan, dtype=np.float32)
+    known = store.cases[store.cases[f"has_{modality}"]]
+    for shard, rows in known.groupby(f"shard_{modality}"):
+        values[rows.index.to_numpy()] = _array(store.folder / "shards" / str(shard) / f"{modality}.npy")[rows[f"start_{modality}"].to_numpy(dtype=int)]
+    return values

@@ -1,0 +1,134 @@
+"""Flows: what Prefect stores and repeats, and what its deployments name."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PLANTED = "JANE^PLANTED"
+
+
+def everything_in(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MMDIAG_WORKSPACE", str(tmp_path))
+    return tmp_path
+
+
+def run_in_flow(work: Any) -> Any:
+    """Call a step inside a flow, without the waits between its attempts."""
+    from prefect import flow
+
+    @flow(name="test", persist_result=False)
+    def alone() -> Any:
+        return work.with_options(retry_delay_seconds=0)()
+
+    return alone()
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_step_fails_with_its_type_and_place_and_never_with_a_value(workspace: Path) -> None:
+    from flows.steps import step
+    from mmdiag.failures import StepFailed
+    from prefect.settings import get_current_settings
+
+    @step
+    def read() -> None:
+        raise ValueError(PLANTED)
+
+    with pytest.raises(StepFailed, match="ValueError at") as raised:
+        run_in_flow(read)
+    assert raised.value.__cause__ is None
+    assert PLANTED.encode() not in everything_in(workspace)
+    assert PLANTED.encode() not in everything_in(get_current_settings().home)
+
+
+@pytest.mark.usefixtures("prefect_server", "workspace")
+def test_a_step_is_tried_again_when_a_connection_drops() -> None:
+    from flows.steps import step
+
+    attempts = []
+
+    @step
+    def fetch() -> int:
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise ConnectionResetError(104, "reset by peer")
+        return len(attempts)
+
+    assert run_in_flow(fetch) == 3
+
+
+@pytest.mark.usefixtures("prefect_server", "workspace")
+def test_wrong_use_and_bugs_are_not_tried_again() -> None:
+    from flows.steps import step
+    from mmdiag.errors import UsageError
+    from mmdiag.failures import StepFailed
+
+    attempts = []
+
+    @step
+    def start() -> None:
+        attempts.append(1)
+        raise UsageError("Rule, fact, cure.")
+
+    with pytest.raises(StepFailed, match=r"^Rule, fact, cure\.$") as raised:
+        run_in_flow(start)
+    assert len(attempts) == 1
+    assert raised.value.exit_code == 2
+
+
+def test_settings_keep_prefect_offline_silent_and_inside_the_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    from flows.settings import prepare
+
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
+    monkeypatch.setenv("MMDIAG_WORKSPACE", "before")
+    with monkeypatch.context() as context:
+        context.setattr(os, "environ", dict(os.environ))
+        prepare(tmp_path)
+        found = dict(os.environ)
+    assert found["PREFECT_HOME"] == str(tmp_path / "prefect")
+    assert found["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert found["PREFECT_LOGGING_TO_API_ENABLED"] == "false"
+    assert found["PREFECT_RESULTS_DEFAULT_SERIALIZER"] == "json"
+    assert found["PREFECT_API_URL"] == "http://127.0.0.1:4200/api", "a server that the user named is used"
+
+
+def test_progress_of_a_flow_reaches_who_listens_and_nobody_later() -> None:
+    from flows.settings import report, reporting
+
+    heard: list[tuple[Any, ...]] = []
+    with reporting(lambda *said: heard.append(said)):
+        report("train", 1, 6, "fused")
+    report("train", 2, 6)
+    assert heard == [("train", 1, 6, "fused")]
+
+
+def declared() -> list[dict[str, Any]]:
+    deployments: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    return deployments
+
+
+@pytest.mark.parametrize("deployment", declared(), ids=lambda deployment: deployment["entrypoint"])
+def test_every_deployment_names_a_flow_and_its_parameters(deployment: dict[str, Any]) -> None:
+    import importlib
+
+    path, name = deployment["entrypoint"].split(":")
+    flow = getattr(importlib.import_module(path.removesuffix(".py").replace("/", ".")), name)
+    inspect.signature(flow.fn).bind(**deployment["parameters"])
+    assert flow.name == f"mmdiag-{name}"
+
+
+def test_new_cases_are_scored_every_night_and_models_trained_every_week() -> None:
+    schedules = {deployment["entrypoint"]: [s["cron"].split()[-1] for s in deployment["schedules"]] for deployment in declared() if "schedules" in deployment}
+    assert schedules == {"flows/score.py:score": ["*"], "flows/train.py:train": ["0"]}, "day of the week: every, Sunday"

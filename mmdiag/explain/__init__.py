@@ -1,0 +1,1 @@
+"""Explanations: between modalities (exact Shapley values) and within one (occlusion, gradients)."""

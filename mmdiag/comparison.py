@@ -29,7 +29,7 @@ from mmdiag.store import Store
 from mmdiag.training import train
 from mmdiag.workspace import Workspace, atomic_path, write_text
 
-Progress = Callable[..., None]  # stage, done, total, detail
+Progress = Callable[[int, int, str], None]  # done, total, what
 FUSED = "fused"
 
 

@@ -26,7 +26,7 @@ class ImageConfig:
     """
 
     encoder: str = "statistics"
-    components: int = 16
+    components: int = 8
 
     def __post_init__(self) -> None:
         if self.encoder not in IMAGE_ENCODERS:
@@ -45,7 +45,7 @@ class TextConfig:
 
     encoder: str = "minilm-l6"
     max_sentences: int = 128
-    components: int = 64
+    components: int = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +57,8 @@ class TableConfig:
         modules: Number of modules found when the cohort names no gene sets; also the most gene sets kept.
     """
 
-    components: int = 32
-    modules: int = 24
+    components: int = 8
+    modules: int = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +80,9 @@ class TrainingConfig:
         patience: Epochs without a better validation loss before training stops.
     """
 
-    max_epochs: int = 80
+    max_epochs: int = 150
     batch_size: int = 32
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-4
     weight_decay: float = 0.05
     warmup_epochs: int = 3
     patience: int = 15

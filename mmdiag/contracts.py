@@ -144,7 +144,7 @@ def _rules_of_columns(table: pd.DataFrame, contract: Contract) -> list[Rule]:
 
 
 def _result(contract: Contract, rule: Rule, table: pd.DataFrame, passed: bool, failed: tuple[Any, ...]) -> RuleResult:
-    arguments = ", ".join(f"{key}={value}" for key, value in rule.kwargs.items() if key != "column")
+    arguments = ", ".join(f"{key}={value}" for key, value in rule.kwargs.items() if key not in ("column", "column_set", "exact_match"))
     text = f"{rule.expect.removeprefix('expect_').replace('_', ' ')}{f' ({arguments})' if arguments else ''}"
     return RuleResult(
         contract=contract.table, rule=text, column=rule.column, severity=rule.severity, why=rule.why, passed=passed, failed_rows=failed, checked=len(table)

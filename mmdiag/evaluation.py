@@ -190,3 +190,23 @@ def concordance(time: ndarray, event: ndarray, risk: ndarray) -> Measure:
         return share
 
     return measure
+
+
+def roc_points(label: ndarray, score: ndarray) -> tuple[Float[ndarray, "point"], Float[ndarray, "point"]]:
+    """1 - specificity and sensitivity at every threshold, from (0, 0) to (1, 1)."""
+    order = np.argsort(-score, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
+    true, false = np.cumsum(label[order] > 0)[last], np.cumsum(label[order] <= 0)[last]
+    return np.append(0.0, false / max(int(false[-1]), 1)), np.append(0.0, true / max(int(true[-1]), 1))
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share.
+
+    Reference:
+        Wilson 1927, Probable inference, the law of succession, and statistical inference.
+    """
+    z = 1.959964
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))

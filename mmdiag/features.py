@@ -27,7 +27,7 @@ def original(store: Store, modality: str, row: int) -> Any:
 
 
 def raw_features(
-    store: Store, modality: str, extractor: Extractor, *, progress: Callable[..., None] | None = None
+    store: Store, modality: str, extractor: Extractor, *, progress: Callable[[int, int, str], None] | None = None
 ) -> list[np.ndarray | None]:
     """Raw features of every case of a cohort, in the order of `store.cases`; None where the modality is absent."""
     rows = np.flatnonzero(store.present(modality))
@@ -44,7 +44,7 @@ def raw_features(
         for row, array in zip(part, extractor([original(store, modality, row) for row in part]), strict=True):
             stored[keys[row]] = array
         if progress:
-            progress(f"features of {modality}", min(start + CHUNK, len(missing)), len(missing))
+            progress(min(start + CHUNK, len(missing)), len(missing), f"features of {modality}")
     if missing:
         wanted = {keys[row] for row in rows}
         _write(store, modality, extractor.key, {key: array for key, array in stored.items() if key in wanted})

@@ -11,7 +11,8 @@ from mmdiag.errors import DescriptionError
 def gene_set_columns(root: Path, modality: ModalityDescription, columns: Sequence[str]) -> dict[str, list[int]]:
     """Column numbers of each gene set that has any.
 
-    Gene names are the columns less the affixes around `*` of the modality's column glob.
+    Gene names are the columns less the affixes around `*` of the modality's column glob. A set is named by its description where every set has
+    one of its own (Reactome: the identifier comes first), else by its name.
 
     Raises:
         DescriptionError: The file is not GMT (name, description, genes, separated by tabs).
@@ -24,15 +25,13 @@ def gene_set_columns(root: Path, modality: ModalityDescription, columns: Sequenc
     for number, column in enumerate(columns):
         places.setdefault(_gene_of(column, modality.columns), []).append(number)
     text = gzip.open(path, "rt", encoding="utf-8").read() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
-    sets: dict[str, list[int]] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        fields = line.rstrip("\n").split("\t")
+    lines = [line.split("\t") for line in text.splitlines()]
+    for number, fields in enumerate(lines, start=1):
         if len(fields) < 3:
             raise DescriptionError(f"A line of a GMT file holds a name, a description and genes, separated by tabs; line {number} of {path.name} does not: check the file.")
-        members = sorted({place for gene in fields[2:] for place in places.get(gene, ())})
-        if members:
-            sets[fields[1] if fields[1] and fields[1] != "na" and not fields[1].startswith("http") else fields[0]] = members
-    return sets
+    described = len({fields[1] for fields in lines}) == len(lines) and not any(fields[1].startswith("http") for fields in lines)
+    sets = {fields[1 if described else 0]: sorted({place for gene in fields[2:] for place in places.get(gene, ())}) for fields in lines}
+    return {name: members for name, members in sets.items() if members}
 
 
 def _gene_of(column: str, patterns: str | Sequence[str] | None) -> str:

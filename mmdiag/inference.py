@@ -19,7 +19,7 @@ from mmdiag.store import Store
 from mmdiag.workspace import Workspace, atomic_path
 
 PART = 1024  # cases between two commits to the ledger
-Progress = Callable[..., None]  # stage, done, total, detail
+Progress = Callable[[int, int, str], None]  # done, total, what
 
 
 def score(bundle_folder: Path, description: Description, workspace: Workspace, ledger: Ledger, out: Path, progress: Progress | None = None) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def score(bundle_folder: Path, description: Description, workspace: Workspace, l
         rows = todo[start : start + PART]
         ledger.record_predictions(description.name, _score_rows(bundle, store, raws, rows))
         if progress:
-            progress("score", start + len(rows), len(todo))
+            progress(start + len(rows), len(todo), "scored")
     _write_all(ledger, bundle, description.name, versions, out)
     return {
         "scored": len(todo),

@@ -7,7 +7,7 @@ commit        the shards' manifests become cases.parquet, and the ledger learns 
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from mmdiag.shards import QUARANTINE_COLUMNS, numbers_of, write_shard
 from mmdiag.workspace import Workspace, atomic_path, write_text
 
 SHARD_CASES = 64
-Progress = Callable[..., None]  # stage, done, total, detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +35,6 @@ class IngestSummary:
     cohort: dict[str, str]
     cases: dict[str, int]
     modalities: dict[str, dict[str, Any]]
-
-
-def ingest(description: Description, workspace: Workspace, ledger: Ledger, *, progress: Progress | None = None) -> IngestSummary:
-    """Plan, read every shard, commit."""
-    plans = plan(description, workspace)
-    for number, path in enumerate(plans, start=1):
-        ingest_shard(path)
-        if progress:
-            progress("ingest", number, len(plans))
-    return commit(description, workspace, ledger)
 
 
 def plan(description: Description, workspace: Workspace, *, shard_cases: int = SHARD_CASES) -> list[Path]:

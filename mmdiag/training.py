@@ -18,7 +18,7 @@ from mmdiag.prepare import Preparation
 from mmdiag.samples import Batch, Batches
 
 CHECKPOINT_EVERY = 5  # epochs
-Progress = Callable[..., None]  # stage, done, total, detail
+Progress = Callable[[int, int, str], None]  # done, total, what
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def _run_engines(
         engine.state.metrics["valid_loss"] = loss
         best.offer(model, Epoch(trainer.state.epoch, float(np.mean(losses)), loss, metric))
         if progress:
-            progress("epochs", trainer.state.epoch, settings.max_epochs, f"loss {np.mean(losses):.3f}, validation {loss:.3f}, metric {metric:.3f}")
+            progress(trainer.state.epoch, settings.max_epochs, f"loss {np.mean(losses):.3f}, validation {loss:.3f}, metric {metric:.3f}")
 
     ValidationHandler(interval=1, validator=evaluator).attach(trainer)
     stopper = EarlyStopping(settings.patience, lambda engine: -engine.state.metrics["valid_loss"], trainer)

@@ -63,7 +63,7 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path):
     config = make_config(max_epochs=12)
     calm = fit(config, tmp_path / "calm")
 
-    def kill(stage, done, total, detail):
+    def kill(done, total, text):
         if done == 8:
             raise Killed
 

@@ -19,7 +19,7 @@ from mmdiag.runs import Run, open_data
 from mmdiag.workspace import Workspace, atomic_path, write_text
 
 CHUNK = 16
-Progress = Callable[..., None]  # stage, done, total, detail
+Progress = Callable[[int, int, str], None]  # done, total, what
 
 
 def chunks(folder: Path) -> list[list[str]]:
@@ -46,7 +46,7 @@ def explain(folder: Path, case_ids: Sequence[str], progress: Progress | None = N
                 np.savez_compressed(file, **{f"heat_{name}": heat for name, heat in found.heat.items()})
             write_text(target.with_suffix(".json"), json.dumps({"case_id": case, "text": found.text, "table": found.table}))
         if progress:
-            progress("explain", number, len(case_ids))
+            progress(number, len(case_ids), "explained")
 
 
 def explanation_path(folder: Path, case_id: str) -> Path:

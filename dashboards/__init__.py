@@ -1,0 +1,1 @@
+"""The dashboard: reads what was published, never imports torch."""

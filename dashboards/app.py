@@ -1,0 +1,100 @@
+"""The dashboard as a server: loopback only, with security headers, and errors that show no values.
+
+    python dashboards/app.py --workspace DIR --port 8601
+"""
+
+import argparse
+import base64
+import hashlib
+import logging
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent))
+
+import streamlit as st  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
+from starlette.responses import PlainTextResponse  # noqa: E402
+
+HIDDEN = ("/_stcore/metrics", "/_stcore/agent", "/_stcore/script-health-check")  # they answer anyone, and no page needs them
+
+
+def content_security_policy() -> str:
+    """Only what this server itself sends may run or load; the one inline script of Streamlit's page is allowed by its hash."""
+    page = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    inline = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in inline)
+    return (
+        f"default-src 'none'; script-src 'self' {hashes} 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        "font-src 'self' data:; connect-src 'self'; media-src 'self' blob:; worker-src 'self' blob:; frame-src 'self'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'; manifest-src 'self'; object-src 'none'"
+    )
+
+
+class Headers:
+    """ASGI middleware: security headers on every answer, and no internal pages."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        policy = content_security_policy()
+        named = {"content-security-policy": policy, "x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "x-frame-options": "DENY"}
+        self.headers = [(name.encode(), value.encode()) for name, value in named.items()]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request; websockets pass as they are."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if scope["path"].startswith(HIDDEN):
+            await PlainTextResponse("Not found", status_code=404)(scope, receive, send)
+            return
+
+        async def with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *self.headers]
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+class WithoutValues(logging.Filter):
+    """Streamlit logs uncaught exceptions with their text, which may hold a patient's value: keep the kind and the place."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record, never drop it."""
+        if record.exc_info and record.exc_info[0] is not None:
+            place = record.exc_info[2]
+            while place is not None and place.tb_next is not None:
+                place = place.tb_next
+            where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "unknown place"
+            record.msg, record.args, record.exc_info = f"uncaught {record.exc_info[0].__name__} at {where}", (), None
+        return True
+
+
+def on_error(error: Exception) -> bool:
+    """Show that something failed, and nothing of what."""
+    st.error(f"This page could not be shown ({type(error).__name__}). The log names the place; the other pages are not affected.")
+    return True
+
+
+app = st.App(str(FOLDER / "main.py"), middleware=[Middleware(Headers)], on_script_error=on_error)
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    parser = argparse.ArgumentParser(description="The mmdiag dashboard, on 127.0.0.1 only.")
+    parser.add_argument("--workspace", default=os.environ.get("MMDIAG_WORKSPACE", "workspace"))
+    parser.add_argument("--port", type=int, default=8601)
+    options = parser.parse_args()
+    os.environ["MMDIAG_WORKSPACE"] = str(Path(options.workspace).resolve())
+    for name in ("streamlit.error_util", "streamlit.runtime.scriptrunner.exec_code"):
+        logging.getLogger(name).addFilter(WithoutValues())
+    app.run(config={"server.port": options.port, "server.address": "127.0.0.1"})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Cohort: who came in, what is missing, what was refused and why."""
+
+import pandas as pd
+import streamlit as st
+
+from dashboards import charts, published
+from mmdiag.reasons import REASONS
+
+
+def main() -> None:
+    """Draw the page."""
+    name = st.session_state["cohort"]
+    record = published.cohort_names()[name]
+    counts = record["counts"]
+    st.subheader(f"{thin(counts['in'])} cases came in, {thin(counts['accepted'])} were accepted, {thin(counts['quarantined'])} refused as a whole")
+    for column, (label, value, note) in zip(st.columns(5), flow(counts), strict=True):
+        column.metric(label, value)
+        column.caption(note)
+    store = published.store(name)
+    modalities = list(store.modalities)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        table = patterns(store.cases, modalities)
+        st.altair_chart(charts.dots(table, modalities, "Which modalities accepted cases have"), theme="streamlit")
+    with right:
+        st.markdown("**Modalities**")
+        rows = [{"modality": m, **facts} for m, facts in record["modalities"].items()]
+        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+        st.caption("absent: not acquired or blank; quarantined: there, but refused")
+    _quarantine(name)
+    _contracts(name)
+
+
+def flow(counts: dict[str, int]) -> list[tuple[str, str, str]]:
+    """Steps of the participant flow: label, count, what it means."""
+    folder = published.run_folder(st.session_state.get("run"))
+    judged = published.table(folder, "predictions.parquet") if folder else None
+    roles = judged["role"].value_counts().to_dict() if judged is not None else {}
+    said = ", ".join(f"{thin(n)} {role}" for role, n in roles.items()) or "no model yet"
+    return [
+        ("In", thin(counts["in"]), "rows of the case table"),
+        ("Refused", thin(counts["quarantined"]), "no modality was left"),
+        ("Accepted", thin(counts["accepted"]), "at least one modality"),
+        ("Labelled", thin(counts["labelled"]), "can be learned from"),
+        ("Predicted", thin(sum(roles.values())), said),
+    ]
+
+
+def patterns(cases: pd.DataFrame, modalities: list[str]) -> pd.DataFrame:
+    """How many cases have each combination of modalities, the most frequent first."""
+    has = cases[[f"has_{m}" for m in modalities]].set_axis(modalities, axis=1).astype(bool)
+    table = has.groupby(modalities).size().rename("count").reset_index().sort_values("count", ascending=False, ignore_index=True)
+    return table.assign(pattern=[" + ".join(m for m in modalities if row[m]) for _, row in table.iterrows()])
+
+
+def _quarantine(name: str) -> None:
+    record = published.ledger()
+    refused = record.quarantine(name) if record else pd.DataFrame()
+    st.markdown(f"**Quarantine** · {thin(len(refused))} entries")
+    if refused.empty:
+        st.caption("Nothing was refused.")
+        return
+    by_code = refused.groupby("code").size().sort_values(ascending=False)
+    st.caption(" · ".join(f"{code}: {thin(n)}" for code, n in by_code.items()))
+    shown = refused.assign(modality=refused["modality"].replace("", "whole case"), cure=[REASONS[c].cure for c in refused["code"]])
+    shown = shown[["case_id", "modality", "code", "rule", "detail", "cure", "first_seen"]].rename(columns={"detail": "fact"})
+    st.dataframe(shown, hide_index=True, width="stretch", height=min(38 * (len(shown) + 1), 320))
+    st.download_button("CSV", shown.to_csv(index=False), "quarantine.csv", "text/csv")
+
+
+def _contracts(name: str) -> None:
+    record = published.ledger()
+    held = record.contracts(name) if record else pd.DataFrame()
+    broken = int((held["failed"] > 0).sum()) if len(held) else 0
+    st.markdown(f"**Data contracts** · {thin(len(held))} rules held, {thin(broken)} of them broken by some row")
+    if len(held):
+        order = held.assign(frame=held["why"].str.startswith("The contract names")).sort_values(["failed", "frame", "contract"], ascending=[False, True, True])
+        st.dataframe(order[["contract", "column", "rule", "severity", "checked", "failed", "why"]], hide_index=True, width="stretch", height=300)
+
+
+def thin(number: float) -> str:
+    """A count with thin spaces."""
+    return f"{int(number):,}".replace(",", "\u2009")
+
+
+main()

@@ -82,7 +82,8 @@ def encoding_of(path: Path) -> str:
 
 def _require_columns(description: Description, table: pd.DataFrame) -> None:
     task = description.task
-    named = [("case_id", description.case_id), ("subject_id", description.subject_id), ("site", description.site), ("label", task.label)]
+    keys = [(name, column) for name in ("case_id", "subject_id") for column in template_columns(getattr(description, name)) or [getattr(description, name)]]
+    named = [*keys, ("site", description.site), ("label", task.label)]
     named += [("time", task.time), ("event", task.event), *(("group", name) for name in description.group)]
     if description.as_of and not _is_date(description.as_of):
         named.append(("as_of", description.as_of))
@@ -100,8 +101,22 @@ def template_columns(path: str) -> list[str]:
     return re.findall(r"\{([^{}]+)\}", path)
 
 
+def key_values(table: pd.DataFrame, key: str) -> pd.Series:
+    """A key column, or the keys that a template such as `{patient}-{file}` makes of several; missing where any part is."""
+    if "{" not in key:
+        return table[key]
+    values = pd.Series(key, index=table.index, dtype=object)
+    for column in template_columns(key):
+        part = table[column]
+        values = pd.Series(
+            [None if v is None or pd.isna(p) or p == "" else v.replace(f"{{{column}}}", str(p)) for v, p in zip(values, part, strict=True)],
+            index=table.index, dtype=object,
+        )  # fmt: skip
+    return values
+
+
 def _ids(description: Description, table: pd.DataFrame, column: str) -> pd.Series:
-    values = table[column]
+    values = key_values(table, column)
     if values.isna().any():
         rows = [int(i) + 2 for i in np.flatnonzero(values.isna())[:SHOWN]]
         raise DescriptionError(f"Every case needs its {column}, {description.table.name} has none in line {', '.join(map(str, rows))}: fill it in or remove the row.")
@@ -170,7 +185,6 @@ def _survival(description: Description, table: pd.DataFrame, cases: pd.DataFrame
         numbers = pd.to_numeric(table[column], errors="coerce")
         _lines(description, numbers.isna() & table[column].notna(), f"{key} must be a number")
         cases[key] = numbers
-    _lines(description, cases["time"] < 0, "time must not be negative")
     _lines(description, cases["event"].notna() & ~cases["event"].isin([0, 1]), "event must be 0 (censored) or 1 (seen)")
     known = cases["time"].notna() & cases["event"].notna()
     if not (cases.loc[known, "event"] == 1).any():

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from mmdiag.case_table import encoding_of, template_columns
+from mmdiag.case_table import encoding_of, key_values, template_columns
 from mmdiag.description import Description, ModalityDescription
 
 
@@ -71,8 +71,8 @@ def _source(matches: "Matches", modality: ModalityDescription, columns: Mapping[
             return None
         path = path.replace(f"{{{column}}}", glob.escape(str(columns[column])))
     files = matches.of(path)
-    if modality.key:
-        files = tuple(file for file in files if case_id in keys_of(file, modality.key, file.stat().st_mtime_ns))
+    if modality.key and not any(case_id in keys_of(file, modality.key, file.stat().st_mtime_ns) for file in files):
+        return None
     return Source(modality=modality.name, kind=modality.kind, files=files, key=case_id if modality.key else None) if files else None
 
 
@@ -98,10 +98,12 @@ def keys_of(file: Path, key: str, modified_ns: int) -> frozenset[str]:
     """The case keys that a table has a row for; empty where it has no such column. `modified_ns` makes a changed file be read again."""
     del modified_ns
     try:
+        wanted = template_columns(key) or [key]
         if file.suffix == ".parquet":
-            return frozenset(pd.read_parquet(file, columns=[key])[key].astype(str))
-        separator = "\t" if file.name.removesuffix(".gz").endswith((".tsv", ".txt")) else ","
-        column = pd.read_csv(file, usecols=[key], dtype=str, sep=separator, keep_default_na=False, encoding=encoding_of(file))[key]
+            table = pd.read_parquet(file, columns=wanted).astype(str)
+        else:
+            separator = "\t" if file.name.removesuffix(".gz").endswith((".tsv", ".txt")) else ","
+            table = pd.read_csv(file, usecols=wanted, dtype=str, sep=separator, keep_default_na=False, encoding=encoding_of(file))
     except ValueError:
         return frozenset()
-    return frozenset(column)
+    return frozenset(key_values(table, key).dropna())

@@ -8,7 +8,7 @@ commit        the shards' manifests become cases.parquet, and the ledger learns 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from mmdiag.contracts import hold, packaged_contract
 from mmdiag.description import Description, read_description
 from mmdiag.errors import ContractError, DescriptionError
 from mmdiag.ledger import Ledger
-from mmdiag.readers.tables import read_text_table
+from mmdiag.readers.tables import KEY, read_text_table
 from mmdiag.shards import QUARANTINE_COLUMNS, numbers_of, write_shard
 from mmdiag.workspace import Workspace, atomic_path, write_text
 
@@ -47,17 +47,17 @@ def plan(description: Description, workspace: Workspace, *, shard_cases: int = S
         ContractError: The case table breaks a rule of severity block.
     """
     table = read_cases(description)
-    _hold_case_table(table)
+    refused = _hold_case_table(table)
     folder = workspace.cohort(description.name)
     cases = find_cases(description, table)
     _fix_columns(folder, description, cases)
-    versions = _versions(description, cases)
+    versions = _versions(description, cases, refused)
     with atomic_path(_made(folder) / "versions.parquet") as temporary:
         pd.DataFrame({"case_id": list(versions), "version": list(versions.values())}).to_parquet(temporary, index=False)
     known = _known(folder)
     fresh = [case.case_id for case in cases if (case.case_id, versions[case.case_id]) not in known]
     parts = [fresh[start : start + shard_cases] for start in range(0, len(fresh), shard_cases)]
-    return [_write_plan(folder, description, workspace, part, versions) for part in parts]
+    return [_write_plan(folder, description, part, versions, refused) for part in parts]
 
 
 def ingest_shard(plan_file: Path) -> None:
@@ -70,7 +70,7 @@ def ingest_shard(plan_file: Path) -> None:
     table = read_cases(description)
     wanted = planned["versions"]
     cases = find_cases(description, table[table["case_id"].isin(list(wanted))])
-    write_shard(target, description, cases, wanted, frozenset(table["subject_id"]))
+    write_shard(target, description, cases, wanted, frozenset(table["subject_id"]), planned["refused"])
 
 
 def commit(description: Description, workspace: Workspace, ledger: Ledger) -> IngestSummary:
@@ -91,18 +91,22 @@ def commit(description: Description, workspace: Workspace, ledger: Ledger) -> In
     return summary
 
 
-def _hold_case_table(table: pd.DataFrame) -> None:
+def _hold_case_table(table: pd.DataFrame) -> dict[str, str]:
+    """Case -> the rule that its row breaks, of severity quarantine.
+
+    Raises:
+        ContractError: A rule of severity block is broken.
+    """
     held = table[["case_id", "subject_id", *(["time"] if table["time"].notna().any() else [])]]
     contract = packaged_contract("cases")
-    for result in hold(held, _only(contract, held.columns)):
+    contract = replace(contract, rules=tuple(rule for rule in contract.rules if not rule.column or rule.column in held.columns))
+    refused: dict[str, str] = {}
+    for result in hold(held, contract):
         if not result.passed and result.severity == "block":
             raise ContractError(f"The case table must hold its contract, {result.column} breaks '{result.rule}': {result.why} Correct the table.")
-
-
-def _only(contract: Any, columns: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(contract, rules=tuple(rule for rule in contract.rules if not rule.column or rule.column in columns))
+        if not result.passed and result.severity == "quarantine":
+            refused |= {str(table["case_id"].iloc[row]): f"cases: {result.column} {result.rule}" for row in result.failed_rows}
+    return refused
 
 
 def _fix_columns(folder: Path, description: Description, cases: Sequence[Case]) -> None:
@@ -117,13 +121,13 @@ def _fix_columns(folder: Path, description: Description, cases: Sequence[Case]) 
         write_text(path, json.dumps(columns))
 
 
-def _versions(description: Description, cases: Sequence[Case]) -> dict[str, str]:
+def _versions(description: Description, cases: Sequence[Case], refused: Mapping[str, str]) -> dict[str, str]:
     hashes: dict[Path, str] = {}
     rows: dict[str, Mapping[str, str]] = {}
     described = description.hash()
     versions = {}
     for case in cases:
-        parts = [described, case.case_id, case.subject_id]
+        parts = [described, case.case_id, case.subject_id, refused.get(case.case_id, "")]
         for name, source in sorted(case.sources.items()):
             if source.key is None:
                 parts += [name, *(f"{file.name}:{_file_hash(file, hashes)}" for file in source.files)]
@@ -146,7 +150,7 @@ def _file_hash(file: Path, known: dict[Path, str]) -> str:
 def _row_hashes(files: Sequence[Path], key: str) -> dict[str, str]:
     table = read_text_table(files, key)
     hashed = pd.util.hash_pandas_object(table.astype(str), index=False)
-    return {str(case): ",".join(format(int(h), "x") for h in group) for case, group in hashed.groupby(table[key])}
+    return {str(case): ",".join(format(int(h), "x") for h in group) for case, group in hashed.groupby(table[KEY])}
 
 
 def _known(folder: Path) -> set[tuple[str, str]]:
@@ -166,10 +170,13 @@ def _current(table: pd.DataFrame, versions: pd.DataFrame) -> pd.DataFrame:
     return kept.drop_duplicates(["case_id"] + (["modality", "code"] if "modality" in kept else []))
 
 
-def _write_plan(folder: Path, description: Description, workspace: Workspace, part: Sequence[str], versions: Mapping[str, str]) -> Path:
-    wanted = {case_id: versions[case_id] for case_id in part}
-    content = json.dumps({"description": str(description.file), "versions": wanted}, indent=1)
-    del workspace
+def _write_plan(folder: Path, description: Description, part: Sequence[str], versions: Mapping[str, str], refused: Mapping[str, str]) -> Path:
+    planned = {
+        "description": str(description.file),
+        "versions": {case_id: versions[case_id] for case_id in part},
+        "refused": {case_id: refused[case_id] for case_id in part if case_id in refused},
+    }
+    content = json.dumps(planned, indent=1)
     path = folder / "plans" / f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
     write_text(path, content)
     return path

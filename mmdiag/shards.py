@@ -20,7 +20,7 @@ from mmdiag.errors import ReadError
 from mmdiag.readers.dicom import read_series
 from mmdiag.readers.notes import clean_note, read_note
 from mmdiag.readers.pictures import read_nifti, read_picture, to_stored
-from mmdiag.readers.tables import NumericTable, read_numbers, read_text_table
+from mmdiag.readers.tables import KEY, NumericTable, read_numbers, read_text_table
 from mmdiag.reasons import REASONS
 
 PICTURES = (".png", ".jpg", ".jpeg")
@@ -55,7 +55,7 @@ def read_shard(description: Description, cases: Sequence[Case], subjects: frozen
     for case in cases:
         for name, source in case.sources.items():
             try:
-                found = _read(description, description.modalities[name], case, source, subjects)
+                found = _read(description.modalities[name], case, source, subjects)
             except ReadError as refusal:
                 shard.refused[case.case_id, name] = (refusal.code, refusal.detail, _sha256(source))
             else:
@@ -64,13 +64,13 @@ def read_shard(description: Description, cases: Sequence[Case], subjects: frozen
     return shard
 
 
-def _read(description: Description, modality: ModalityDescription, case: Case, source: Source, subjects: frozenset[str]) -> Found | None:
+def _read(modality: ModalityDescription, case: Case, source: Source, subjects: frozenset[str]) -> Found | None:
     facts: dict[str, Any] = {"case_id": case.case_id, "modality": modality.name}
     if modality.kind == "image":
         return _image(modality, case, source, subjects, facts)
     if modality.kind == "text":
         return _note(modality, source, facts)
-    return _row(description, modality, source, facts)
+    return _row(modality, source, facts)
 
 
 def _image(modality: ModalityDescription, case: Case, source: Source, subjects: frozenset[str], facts: dict[str, Any]) -> Found | None:
@@ -99,15 +99,17 @@ def _note(modality: ModalityDescription, source: Source, facts: dict[str, Any]) 
     if source.key is None:
         text = read_note(source.files[0])
     else:
-        text = clean_note(_notes_table(source.files, _stamp(source.files), str(modality.key), str(modality.column), modality.rows).get(source.key, "").encode(), source.files[0].name)
+        notes = _notes_table(source.files, _stamp(source.files), str(modality.key), str(modality.column))
+        if len(notes[source.key]) > 1 and modality.rows == "refuse":
+            raise ReadError("duplicate_row", f"{len(notes[source.key])} notes")
+        text = clean_note(notes[source.key][0].encode(), source.files[0].name)
     if text is None:
         return None
     printable = sum(c.isprintable() or c in "\n\t" for c in text) / len(text)
     return Found(text, facts | {"n_characters": len(text), "n_words": len(text.split()), "share_printable": printable})
 
 
-def _row(description: Description, modality: ModalityDescription, source: Source, facts: dict[str, Any]) -> Found | None:
-    del description
+def _row(modality: ModalityDescription, source: Source, facts: dict[str, Any]) -> Found | None:
     table = numbers_of(source.files, modality)
     key = str(source.key)
     if key in table.refused:
@@ -132,13 +134,10 @@ def _numbers(files: tuple[Path, ...], stamp: tuple[int, ...], key: str, columns:
 
 
 @lru_cache(maxsize=8)
-def _notes_table(files: tuple[Path, ...], stamp: tuple[int, ...], key: str, column: str, rows: str) -> Mapping[str, str]:
+def _notes_table(files: tuple[Path, ...], stamp: tuple[int, ...], key: str, column: str) -> Mapping[str, tuple[str, ...]]:
     del stamp
     table = read_text_table(files, key)
-    repeated = set(table.loc[table[key].duplicated(), key]) if rows == "refuse" else set()
-    if repeated:
-        raise ReadError("duplicate_row", f"{len(repeated)} keys have several notes")
-    return table.drop_duplicates(key).set_index(key)[column].to_dict()
+    return {str(case): tuple(map(str, rows)) for case, rows in table.groupby(KEY)[column]}
 
 
 def _stamp(files: Sequence[Path]) -> tuple[int, ...]:
@@ -170,22 +169,29 @@ def judge(shard: Shard, description: Description) -> list[RuleResult]:
     return results
 
 
-def write_shard(folder: Path, description: Description, cases: Sequence[Case], versions: Mapping[str, str], subjects: frozenset[str]) -> None:
+def write_shard(
+    folder: Path, description: Description, cases: Sequence[Case], versions: Mapping[str, str], subjects: frozenset[str], broken: Mapping[str, str]
+) -> None:
     """Read, judge and write one shard; does nothing where the folder is there.
+
+    Args:
+        versions: Case -> version.
+        subjects: Subjects of the whole cohort.
+        broken: Case -> the rule that its row in the case table breaks: it is refused unread.
 
     Writes `<modality>.npy` (images one after the other, table rows) or `<modality>.parquet` (notes), manifest.parquet (verdict and places of every
     case), quarantine.parquet and contracts.parquet.
     """
     if folder.is_dir():
         return
-    shard = read_shard(description, cases, subjects)
+    shard = read_shard(description, [case for case in cases if case.case_id not in broken], subjects)
     results = judge(shard, description)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".shard-", dir=folder.parent))
     try:
         manifest = _write_arrays(temporary, folder.name, description, cases, versions, shard)
         manifest.to_parquet(temporary / "manifest.parquet", index=False)
-        _quarantine(cases, versions, shard).to_parquet(temporary / "quarantine.parquet", index=False)
+        _quarantine(cases, versions, shard, broken).to_parquet(temporary / "quarantine.parquet", index=False)
         contracts = [asdict(result) | {"failed": len(result.failed_rows) if not result.passed else 0} for result in results]
         columns = ["contract", "rule", "column", "severity", "why", "checked", "failed"]
         pd.DataFrame(contracts, columns=columns).to_parquet(temporary / "contracts.parquet", index=False)
@@ -225,11 +231,13 @@ def _write_content(folder: Path, modality: str, kind: str, contents: Sequence[tu
         np.save(folder / f"{modality}.npy", np.concatenate(arrays) if kind == "image" else np.stack(arrays))
 
 
-def _quarantine(cases: Sequence[Case], versions: Mapping[str, str], shard: Shard) -> pd.DataFrame:
+def _quarantine(cases: Sequence[Case], versions: Mapping[str, str], shard: Shard, broken: Mapping[str, str]) -> pd.DataFrame:
     refused = dict(shard.refused)
     kept = {case_id for case_id, _ in shard.found}
     for case in cases:
-        if case.case_id not in kept:
+        if case.case_id in broken:
+            refused[case.case_id, ""] = ("contract", broken[case.case_id], "")
+        elif case.case_id not in kept:
             refused[case.case_id, ""] = ("no_modality", f"{len(case.sources)} of its modalities were refused or blank" if case.sources else "none was found", "")
     rows = [
         (case_id, versions[case_id], modality, code, REASONS[code].rule if code != "contract" else detail, detail, sha256, REASONS[code].cure)

@@ -86,7 +86,7 @@ def ingest(place: Place, cohort: Path) -> int:
     """
     from mmdiag.cli.progress import stages
     from mmdiag.cli.show import show_ingest
-    from mmdiag.ingestion import ingest as ingest_cohort
+    from mmdiag.api import ingest as ingest_cohort
 
     description = read_and_check(cohort)
     with stages() as progress:

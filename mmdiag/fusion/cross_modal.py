@@ -59,7 +59,7 @@ class CrossLayer(nn.Module):
         self.read = nn.MultiheadAttention(width, heads, dropout=dropout, batch_first=True)
         self.before = nn.LayerNorm(width)
         self.null = nn.Parameter(0.02 * torch.randn(width))
-        self.gate = nn.Parameter(torch.full((), 0.1))
+        self.gate = nn.Parameter(torch.zeros(2))  # an exchange starts as nothing and is learned (Alayrac 2022, Flamingo)
         self.feed = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width))
 
     def forward(self, streams: list[Tensor], masks: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -73,8 +73,8 @@ class CrossLayer(nn.Module):
             keys = torch.cat([null, *[normed[i] for i in others]], dim=1)
             hidden = torch.cat([torch.zeros(batch, 1, dtype=torch.bool, device=keys.device), *[~masks[i] for i in others]], dim=1)
             read, weights = self.read(normed[k], keys, keys, key_padding_mask=hidden, need_weights=True)
-            stream = stream + self.gate * read
-            fresh.append(stream + self.gate * self.feed(stream))
+            stream = stream + self.gate[0] * read
+            fresh.append(stream + self.gate[1] * self.feed(stream))
             looks.append(self._by_modality(weights[:, 0], k, others, masks))
         return fresh, looks
 

@@ -27,6 +27,8 @@ class ModalityAttention(Fusion):
         self.branch = nn.ModuleList(nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width)) for _ in modalities)
         self.direct = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in modalities)
         self.mask = nn.Linear(count, width)
+        for branch in self.branch:  # f_k starts linear
+            nn.init.zeros_(branch[-1].weight)  # type: ignore[index]
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Fused:
         """Fuse a batch."""

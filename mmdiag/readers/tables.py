@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmdiag.case_table import encoding_of
+from mmdiag.case_table import encoding_of, key_values, template_columns
 from mmdiag.errors import DescriptionError
 
+KEY = "case key"  # the column that holds each row's case key
 MISSING = {"", "na", "nan", "n/a", "null", "none"}
 
 
@@ -28,7 +29,7 @@ class NumericTable:
 
 
 def read_text_table(files: Sequence[Path], key: str) -> pd.DataFrame:
-    """Rows of some tables that have the key column, as text; other columns are united, cells that a table lacks are empty."""
+    """Rows of some tables that have the key, as text, and the key itself under KEY; columns are united, cells that a table lacks are empty."""
     parts = []
     for file in files:
         if file.suffix == ".parquet":
@@ -39,8 +40,8 @@ def read_text_table(files: Sequence[Path], key: str) -> pd.DataFrame:
                 part = pd.read_csv(file, dtype=str, sep=separator, keep_default_na=False, encoding=encoding_of(file), low_memory=False)
             except ValueError as error:  # pandas' parser errors
                 raise DescriptionError(f"A table must be regular CSV, {file.name} is not ({type(error).__name__}): save it again.") from None
-        if key in part.columns:
-            parts.append(part)
+        if set(template_columns(key) or [key]) <= set(part.columns):
+            parts.append(part.assign(**{KEY: key_values(part, key)}))
     if not parts:
         raise DescriptionError(f"A table must have its key column, {key!r} is in none of {', '.join(file.name for file in files)}: correct key in cohort.toml.")
     return (pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]).fillna("")
@@ -57,7 +58,7 @@ def read_numbers(files: Sequence[Path], key: str, columns: Sequence[str], exclud
         DescriptionError: No column is left.
     """
     text = read_text_table(files, key)
-    wanted = [c for c in text.columns if c != key and _named(c, columns) and not (exclude and _named(c, exclude))]
+    wanted = [c for c in text.columns if c not in (key, KEY) and _named(c, columns) and not (exclude and _named(c, exclude))]
     cells = text[wanted].apply(lambda column: pd.to_numeric(column.where(~column.str.strip().str.lower().isin(MISSING)), errors="coerce"))
     blank = text[wanted].apply(lambda column: column.str.strip().str.lower().isin(MISSING))
     wrong = (cells.isna() & ~blank) | np.isinf(cells.to_numpy(dtype=float, na_value=np.nan))
@@ -66,10 +67,10 @@ def read_numbers(files: Sequence[Path], key: str, columns: Sequence[str], exclud
         cells, wrong = cells[numeric], wrong[numeric]
     if cells.shape[1] == 0:
         raise DescriptionError(f"A table modality needs numeric columns, {files[0].name} has none that match: correct columns in cohort.toml.")
-    cells.index = pd.Index(text[key].to_numpy(), name=key)
+    cells.index = pd.Index(text[KEY].to_numpy(), name=KEY)
     refused: dict[str, tuple[str, str]] = {
         str(case): ("table_value", f"{int(count)} cells of {cells.shape[1]} are not finite numbers")
-        for case, count in zip(text[key], wrong.sum(axis=1), strict=True) if count
+        for case, count in zip(text[KEY], wrong.sum(axis=1), strict=True) if count
     }  # fmt: skip
     repeated = cells.index[cells.index.duplicated()].unique()
     if rows == "refuse":

@@ -221,3 +221,13 @@ def _rescaled(dataset: Dataset, values: np.ndarray, file: Path) -> Float32[ndarr
     if len(there) < 2:  # a guess of (1, 0) would shift every density in the volume
         raise ReadError("missing_rescale", file.name)
     return (values * np.float32(dataset.RescaleSlope) + np.float32(dataset.RescaleIntercept)).astype(np.float32)
+
+
+def series_descriptions(files: Sequence[Path]) -> set[str]:
+    """SeriesDescription (0008,103E) of the images among some files.
+
+    Raises:
+        ReadError: A file is not DICOM.
+    """
+    headers = [_header(file) for file in files]
+    return {str(header.get("SeriesDescription", "")) for header in headers if "Rows" in header}

@@ -32,19 +32,27 @@ def read_text_table(files: Sequence[Path], key: str) -> pd.DataFrame:
     """Rows of some tables that have the key, as text, and the key itself under KEY; columns are united, cells that a table lacks are empty."""
     parts = []
     for file in files:
-        if file.suffix == ".parquet":
-            part = pd.read_parquet(file).astype("string").astype(object)
-        else:
-            separator = "\t" if file.name.removesuffix(".gz").endswith((".tsv", ".txt")) else ","
-            try:
-                part = pd.read_csv(file, dtype=str, sep=separator, keep_default_na=False, encoding=encoding_of(file), low_memory=False)
-            except ValueError as error:  # pandas' parser errors
-                raise DescriptionError(f"A table must be regular CSV, {file.name} is not ({type(error).__name__}): save it again.") from None
+        part = read_any_table(file)
         if set(template_columns(key) or [key]) <= set(part.columns):
             parts.append(part.assign(**{KEY: key_values(part, key)}))
     if not parts:
         raise DescriptionError(f"A table must have its key column, {key!r} is in none of {', '.join(file.name for file in files)}: correct key in cohort.toml.")
     return (pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]).fillna("")
+
+
+def read_any_table(file: Path) -> pd.DataFrame:
+    """A CSV, TSV (both plain or gzip) or Parquet table, every cell as text.
+
+    Raises:
+        DescriptionError: It is not a regular table.
+    """
+    try:
+        if file.suffix == ".parquet":
+            return pd.read_parquet(file).astype("string").astype(object)
+        separator = "\t" if file.name.removesuffix(".gz").endswith((".tsv", ".txt")) else ","
+        return pd.read_csv(file, dtype=str, sep=separator, keep_default_na=False, encoding=encoding_of(file), low_memory=False)
+    except (ValueError, OSError, EOFError) as error:  # pandas' parser and Arrow's errors are ValueErrors
+        raise DescriptionError(f"A table must be regular CSV, TSV or Parquet, {file.name} is not ({type(error).__name__}): save it again.") from None
 
 
 def read_numbers(files: Sequence[Path], key: str, columns: Sequence[str], exclude: Sequence[str], rows: str) -> NumericTable:

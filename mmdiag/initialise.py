@@ -1,0 +1,114 @@
+"""Look at a folder and describe it: a commented cohort.toml to edit, not to trust."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from mmdiag.errors import DescriptionError, ReadError
+from mmdiag.inspection import PICTURES
+from mmdiag.readers.dicom import series_descriptions
+from mmdiag.readers.tables import read_any_table
+
+LOOKED_AT = 400  # files of one kind
+FEW_CLASSES = 6
+NOT_A_LABEL = 12  # columns that are offered as labels
+
+
+def describe_folder(folder: Path) -> str:
+    """A cohort.toml for what lies in a folder.
+
+    Raises:
+        DescriptionError: There is no table with a row a case.
+    """
+    folder = folder.resolve()
+    tables = {path: read_any_table(path) for path in sorted(folder.glob("*.[ct]sv")) + sorted(folder.glob("*.parquet"))}
+    case_path, key = _case_table(folder, tables)
+    cases = tables[case_path]
+    keys = set(cases[key])
+    modalities = [*_images(folder, keys, key), *_notes(folder, keys, key), *_tables(tables, case_path, keys)]
+    return "\n".join([*_head(folder, case_path, cases, key), *_task(cases, key), *modalities, ""])
+
+
+def _case_table(folder: Path, tables: dict[Path, pd.DataFrame]) -> tuple[Path, str]:
+    """The table and column whose values name most files or folders; else the first table with a unique column."""
+    names = {path.name for path in folder.rglob("*")} | {path.stem for path in folder.rglob("*") if path.is_file()}
+    best: tuple[int, int, Path, str] | None = None
+    for path, table in tables.items():
+        for column in [c for c in table.columns if table[c].is_unique and (table[c] != "").all() and len(table) > 1]:
+            offer = (sum(value in names for value in table[column]), -table.shape[1], path, str(column))
+            best = offer if best is None or offer[:2] > best[:2] else best
+    if best is None:
+        raise DescriptionError(f"A cohort has a table with a row a case and a unique key, {folder} has none among its CSV, TSV and Parquet files: make one.")
+    return best[2], best[3]
+
+
+def _head(folder: Path, path: Path, cases: pd.DataFrame, key: str) -> list[str]:
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.name).strip("-.") or "cohort"
+    subject = next((c for c in cases.columns if c != key and re.search(r"subject|patient", c, re.IGNORECASE) and (cases[c] != "").all()), key)
+    date = next((c for c in cases.columns if re.search(r"date", c, re.IGNORECASE) and cases[c].str.match(r"\d{4}-\d{2}-\d{2}$").all()), None)
+    site = next((c for c in cases.columns if re.fullmatch(r"site|hospital|centre|center", c, re.IGNORECASE)), None)
+    lines = ["# Written by `mmdiag init`: read it, correct it, then run `mmdiag ingest --cohort` with it.", "[cohort]", f"name = {_quoted(name)}"]
+    lines += ['root = "."                           # all paths are relative to this folder', "", "[cases]                              # one row a case"]
+    lines += [f"table = {_quoted(path.name)}", f"case_id = {_quoted(key)}", f"subject_id = {_quoted(subject)}   # all cases of a person share one part of the split"]
+    lines.append(f"as_of = {_quoted(date)}   # nothing recorded later may be read" if date else '# as_of = "scan_date"                # nothing recorded later may be read')
+    return [*lines, f"site = {_quoted(site)}" if site else '# site = "site"', '# group = ["sex"]                    # for subgroup reports, never inputs of a model', ""]
+
+
+def _task(cases: pd.DataFrame, key: str) -> list[str]:
+    offers = [c for c in cases.columns if c != key and 2 <= cases.loc[cases[c] != "", c].nunique() <= FEW_CLASSES]
+    offers.sort(key=lambda c: (not re.search(r"label|outcome|target|diagnos", c, re.IGNORECASE), list(cases.columns).index(c)))
+    lines = ["[task]", "# columns with few values: " + ", ".join(offers[:NOT_A_LABEL])] if offers else ["[task]"]
+    lines.append('kind = "binary"                      # binary | multiclass | survival (then time = and event =)')
+    if not offers:
+        return [*lines, '# label = "..."                      # without a label the cohort is scored, never trained on', ""]
+    values = cases.loc[cases[offers[0]] != "", offers[0]].value_counts()
+    return [*lines, f"label = {_quoted(offers[0])}", f"positive = {_quoted(str(sorted(values.index)[-1]))}", ""]
+
+
+def _images(folder: Path, keys: set[str], key: str) -> list[str]:
+    lines: list[str] = []
+    for parent in sorted({path.parent.parent for path in folder.rglob("*.dcm") if path.parent.name in keys}):
+        place = parent.relative_to(folder)
+        series: set[str] = set()
+        for child in sorted(parent.iterdir())[:3]:
+            try:
+                series |= series_descriptions(sorted(child.glob("*.dcm"))[:LOOKED_AT])
+            except ReadError:
+                continue
+        for description in sorted(series) or [""]:
+            name = _identifier(description or place.name)
+            lines += [f"[modalities.{name}]", 'kind = "image"', f"path = {_quoted(f'{place}/{{{key}}}')}"]
+            lines += [f"select = {{ SeriesDescription = {_quoted(description)} }}"] if description else []
+            lines.append("")
+    for parent in sorted({path.parent for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.stem in keys}):
+        suffix = next(path.suffix for path in sorted(parent.iterdir()) if path.suffix.lower() in PICTURES)
+        lines += [f"[modalities.{_identifier(parent.name)}]", 'kind = "image"', f"path = {_quoted(f'{parent.relative_to(folder)}/{{{key}}}{suffix}')}", ""]
+    return lines
+
+
+def _notes(folder: Path, keys: set[str], key: str) -> list[str]:
+    lines: list[str] = []
+    for parent in sorted({path.parent for path in folder.rglob("*.txt") if path.stem in keys}):
+        lines += [f"[modalities.{_identifier(parent.name)}]", 'kind = "text"', f"path = {_quoted(f'{parent.relative_to(folder)}/{{{key}}}.txt')}", ""]
+    return lines
+
+
+def _tables(tables: dict[Path, pd.DataFrame], case_path: Path, keys: set[str]) -> list[str]:
+    lines: list[str] = []
+    for path, table in tables.items():
+        found = [c for c in table.columns if path != case_path and len(keys & set(table[c])) > 1]
+        if found:
+            lines += [f"[modalities.{_identifier(path.stem)}]", 'kind = "table"', f"path = {_quoted(path.name)}", f"key = {_quoted(str(found[0]))}"]
+            lines += ['# columns = "*_rna"                  # a glob or a list; default: every numeric column', '# gene_sets = "pathways.gmt"', ""]
+    return lines
+
+
+def _identifier(name: str) -> str:
+    cleaned = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_").lower()[:40]
+    return cleaned if cleaned[:1].isalpha() else f"m_{cleaned}"[:40]
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -1,6 +1,6 @@
 """What `mmdiag --help` costs against a bare interpreter, in the same run: interleaved rounds, wall time, median.
 
-    python benchmarks/startup.py [--json]
+python benchmarks/startup.py [--json]
 """
 
 import json
@@ -36,5 +36,7 @@ if __name__ == "__main__":
     if "--json" in sys.argv[1:]:
         print(json.dumps({"benchmark": "startup", **found}))
     else:
-        print(f"mmdiag --help {found['help_seconds']:.3f} s, bare interpreter {found['bare_seconds']:.3f} s: {found['ratio']:.1f} times (limit {LIMIT:.0f})")
+        print(
+            f"mmdiag --help {found['help_seconds']:.3f} s, bare interpreter {found['bare_seconds']:.3f} s: {found['ratio']:.1f} times (limit {LIMIT:.0f})"
+        )
     sys.exit(found["ratio"] > LIMIT)

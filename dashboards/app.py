@@ -1,6 +1,6 @@
 """The dashboard as a server: loopback only, with security headers, and errors that show no values.
 
-    python dashboards/app.py --workspace DIR --port 8601
+python dashboards/app.py --workspace DIR --port 8601
 """
 
 import argparse
@@ -41,7 +41,12 @@ class Headers:
     def __init__(self, app: Any) -> None:
         self.app = app
         policy = content_security_policy()
-        named = {"content-security-policy": policy, "x-content-type-options": "nosniff", "referrer-policy": "no-referrer", "x-frame-options": "DENY"}
+        named = {
+            "content-security-policy": policy,
+            "x-content-type-options": "nosniff",
+            "referrer-policy": "no-referrer",
+            "x-frame-options": "DENY",
+        }
         self.headers = [(name.encode(), value.encode()) for name, value in named.items()]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -26,7 +26,9 @@ def forest(table: pd.DataFrame, modalities: Sequence[str], title: str, axis: str
     colour = alt.Color("model:N", scale=colours(models, modalities), legend=None)
     tooltip = ["model", alt.Tooltip("value", format=".3f"), alt.Tooltip("low", format=".3f"), alt.Tooltip("high", format=".3f"), "n"]
     layers = [
-        base.mark_rule(strokeWidth=2.5).encode(x=alt.X("low:Q", title=axis, scale=alt.Scale(zero=False)), x2="high:Q", color=colour, tooltip=tooltip),
+        base.mark_rule(strokeWidth=2.5).encode(
+            x=alt.X("low:Q", title=axis, scale=alt.Scale(zero=False)), x2="high:Q", color=colour, tooltip=tooltip
+        ),
         base.mark_point(filled=True, size=90, opacity=1).encode(x="value:Q", color=colour, tooltip=tooltip),
         base.mark_text(align="center", dx=0, dy=-11, fontSize=11, color=NEUTRAL).encode(x="value:Q", text=alt.Text("label:N")),
     ]
@@ -56,7 +58,8 @@ def calibration(bins: pd.DataFrame, title: str) -> alt.VConcatChart:
     base = alt.Chart(bins).encode(x=x, tooltip=[alt.Tooltip("predicted", format=".0%"), alt.Tooltip("observed", format=".0%"), "n"])
     band = base.mark_rule(color=ACCENT, strokeWidth=2).encode(y=alt.Y("low:Q", title="observed", axis=alt.Axis(format="%")), y2="high:Q")
     dots = base.mark_point(filled=True, size=80, color=ACCENT, opacity=1).encode(y=alt.Y("observed:Q", scale=alt.Scale(domain=[0, 1])))
-    counts = base.mark_bar(color=NEUTRAL, size=14).encode(x=alt.X("predicted:Q", title="predicted", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")), y=alt.Y("n:Q", title="cases"))
+    below = alt.X("predicted:Q", title="predicted", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
+    counts = base.mark_bar(color=NEUTRAL, size=14).encode(x=below, y=alt.Y("n:Q", title="cases"))
     upper = alt.layer(ideal, band, dots).properties(height=230, title=_title(title))
     return alt.vconcat(upper, counts.properties(height=60), spacing=4)
 
@@ -80,7 +83,11 @@ def contributions(table: pd.DataFrame, modalities: Sequence[str], title: str) ->
         x=alt.X("value:Q", title="← away · log-odds · towards →", scale=alt.Scale(domain=[-reach, reach])),
         color=alt.condition("datum.value > 0", alt.value(TOWARDS), alt.value(AWAY)),
     )
-    right = base.transform_filter("datum.value >= 0 || !isValid(datum.value)").mark_text(align="left", dx=5).encode(x=alt.X("place:Q"), text="text:N")
+    right = (
+        base.transform_filter("datum.value >= 0 || !isValid(datum.value)")
+        .mark_text(align="left", dx=5)
+        .encode(x=alt.X("place:Q"), text="text:N")
+    )
     left = base.transform_filter("datum.value < 0").mark_text(align="right", dx=-5).encode(x=alt.X("place:Q"), text="text:N")
     zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(color=NEUTRAL).encode(x="x:Q")
     text = [layer.encode(color=alt.value(NEUTRAL)) for layer in (right, left)]
@@ -90,10 +97,13 @@ def contributions(table: pd.DataFrame, modalities: Sequence[str], title: str) ->
 def matrix(table: pd.DataFrame, modalities: Sequence[str], title: str) -> alt.Chart:
     """The K x K attention of `row, column, value`."""
     base = alt.Chart(table).encode(
-        x=alt.X("column:N", sort=list(modalities), title="looked at", axis=alt.Axis(labelAngle=0)), y=alt.Y("row:N", sort=list(modalities), title="looks")
+        x=alt.X("column:N", sort=list(modalities), title="looked at", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("row:N", sort=list(modalities), title="looks"),
     )
     cells = base.mark_rect(stroke="white").encode(color=alt.Color("value:Q", scale=alt.Scale(scheme="viridis", domain=[0, 1]), legend=None))
-    text = base.mark_text(fontSize=12).encode(text=alt.Text("value:Q", format=".2f"), color=alt.condition("datum.value > 0.55", alt.value("black"), alt.value("white")))
+    text = base.mark_text(fontSize=12).encode(
+        text=alt.Text("value:Q", format=".2f"), color=alt.condition("datum.value > 0.55", alt.value("black"), alt.value("white"))
+    )
     return _titled(cells + text, title, 36 * len(modalities) + 30)
 
 
@@ -120,7 +130,9 @@ def dots(patterns: pd.DataFrame, modalities: Sequence[str], title: str) -> alt.H
     )  # fmt: skip
     bars = alt.Chart(patterns).mark_bar(height=14, color=NEUTRAL).encode(x=alt.X("count:Q", title="cases"), y=y)
     counts = bars.mark_text(align="left", dx=4, color=NEUTRAL).encode(text="count:Q")
-    return alt.hconcat(there.properties(width=90 * len(modalities), height=height), alt.layer(bars, counts).properties(width=320, height=height)).properties(title=_title(title))
+    return alt.hconcat(
+        there.properties(width=90 * len(modalities), height=height), alt.layer(bars, counts).properties(width=320, height=height)
+    ).properties(title=_title(title))
 
 
 def _title(text: str) -> alt.TitleParams:

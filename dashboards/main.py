@@ -9,7 +9,9 @@ import streamlit as st
 
 from dashboards import published
 
-st.set_page_config(page_title="mmdiag", page_icon="🩻", layout="wide", menu_items={"About": "mmdiag: multimodal diagnosis. Research use only."})
+st.set_page_config(
+    page_title="mmdiag", page_icon="🩻", layout="wide", menu_items={"About": "mmdiag: multimodal diagnosis. Research use only."}
+)
 
 pages = [
     st.Page("views/overview.py", title="Overview", icon=":material/insights:", default=True),

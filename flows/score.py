@@ -48,4 +48,6 @@ def score_cohort(bundle: Path, cohort: Path, workspace: Path, out: Path | None) 
     """Score with one bundle."""
     place, description = Workspace(workspace), read_description(cohort)
     target = out or api.predictions_path(place, description.name, api.verify(bundle))
-    return inference.score(bundle, description, place, Ledger(place.ledger_url), target, progress=lambda done, of, text: report("score", done, of, text))
+    return inference.score(
+        bundle, description, place, Ledger(place.ledger_url), target, progress=lambda done, of, text: report("score", done, of, text)
+    )

@@ -68,7 +68,9 @@ class TemporaryServer:
                 self._forget_history()
                 self.process = self._start()
             elif self.process.poll() is not None or time.monotonic() > deadline:
-                raise StepFailed(f"The temporary Prefect server must answer within {STARTUP_SECONDS} s, and did not: see {self.log}, or name a server by PREFECT_API_URL.")
+                raise StepFailed(
+                    f"The temporary Prefect server must answer within {STARTUP_SECONDS} s, and did not: see {self.log}, or name a server by PREFECT_API_URL."
+                )
             time.sleep(0.1)
 
     def stop(self) -> None:

@@ -89,5 +89,7 @@ def publish(run: Path, workspace: Path) -> dict[str, Any]:
     """Write the bundle and the record, and show counts and metrics, never a patient's value, in Prefect."""
     answer = results.finish(run, Ledger(Workspace(workspace).ledger_url))
     columns = ("model", "metric", "value", "low", "high", "n")
-    create_table_artifact([{name: metric[name] for name in columns} for metric in answer["metrics"]], key="mmdiag-metrics", description=run.name)
+    create_table_artifact(
+        [{name: metric[name] for name in columns} for metric in answer["metrics"]], key="mmdiag-metrics", description=run.name
+    )
     return answer

@@ -94,7 +94,9 @@ def ingest(description: Description, workspace: Workspace, ledger: Ledger, *, pr
     return dataclasses.asdict(ingestion.commit(description, workspace, ledger))
 
 
-def compare(description: Description, workspace: Workspace, ledger: Ledger, config: RunConfig, *, progress: Report | None = None) -> dict[str, Any]:
+def compare(
+    description: Description, workspace: Workspace, ledger: Ledger, config: RunConfig, *, progress: Report | None = None
+) -> dict[str, Any]:
     """Ingest, train, evaluate, explain and publish; returns what `mmdiag run --json` shows."""
     from mmdiag import comparison, results
     from mmdiag.explain.run import chunks, explain
@@ -134,7 +136,9 @@ def latest_run(description: Description, workspace: Workspace) -> Path:
 
     folder = comparison.latest(workspace, description.name)
     if folder is None:
-        raise UsageError(f"Metrics need a finished run, and cohort {description.name!r} has none in {workspace.path}: start `mmdiag run --cohort {description.file}`.")
+        raise UsageError(
+            f"Metrics need a finished run, and cohort {description.name!r} has none in {workspace.path}: start `mmdiag run --cohort {description.file}`."
+        )
     return folder
 
 
@@ -149,13 +153,17 @@ def explain_case(workspace: Workspace, case_id: str) -> dict[str, Any]:
     names = [folder.parent.name for folder in workspace.path.glob("cohorts/*/cases.parquet")]
     having = [name for name in names if case_id in set(Store.open(workspace, name).cases["case_id"])]
     if not having:
-        raise UsageError(f"A case to explain must be an accepted case of the workspace, {case_id!r} is not in {workspace.path}: `mmdiag status` lists the cohorts.")
+        raise UsageError(
+            f"A case to explain must be an accepted case of the workspace, {case_id!r} is not in {workspace.path}: `mmdiag status` lists the cohorts."
+        )
     from mmdiag import comparison
     from mmdiag.explain.run import explain_case as explain_from
 
     runs = [run for run in (comparison.latest(workspace, name) for name in having) if run is not None]
     if not runs:
-        raise UsageError(f"Explaining a case needs a finished run, and cohort {having[0]!r} has none in {workspace.path}: start `mmdiag run` on it.")
+        raise UsageError(
+            f"Explaining a case needs a finished run, and cohort {having[0]!r} has none in {workspace.path}: start `mmdiag run` on it."
+        )
     return explain_from(workspace, runs[0], case_id)
 
 

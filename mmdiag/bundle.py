@@ -65,7 +65,13 @@ class Bundle:
         self._write(temporary)
         hashes = {name: _sha256(temporary / name) for name in FILES}
         identity = "b-" + hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:12]
-        manifest = {"id": identity, "files": hashes, "cohort": dict(self.cohort), "versions": {name: _version(name) for name in PACKAGES}, "format": 1}
+        manifest = {
+            "id": identity,
+            "files": hashes,
+            "cohort": dict(self.cohort),
+            "versions": {name: _version(name) for name in PACKAGES},
+            "format": 1,
+        }
         write_text(temporary / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True))
         folder = parent / identity
         if folder.exists():
@@ -103,7 +109,9 @@ class Bundle:
         config, task = from_json(json.dumps(described["run"])), described["task"]
         arrays = load_arrays(folder / "preparation.safetensors")
         preparations = {
-            name: restore_preparation(settings, {key.removeprefix(f"{name}/"): value for key, value in arrays.items() if key.startswith(f"{name}/")})
+            name: restore_preparation(
+                settings, {key.removeprefix(f"{name}/"): value for key, value in arrays.items() if key.startswith(f"{name}/")}
+            )
             for name, settings in json.loads((folder / "preparation.json").read_text()).items()
         }
         with torch.random.fork_rng():
@@ -111,7 +119,9 @@ class Bundle:
         try:
             model.load_state_dict(load_tensors(folder / "model.safetensors"))
         except (SafetensorError, RuntimeError) as error:
-            raise BundleError(f"The weights of a bundle must fit its configuration, those of {folder.name} do not ({type(error).__name__}): train again.") from None
+            raise BundleError(
+                f"The weights of a bundle must fit its configuration, those of {folder.name} do not ({type(error).__name__}): train again."
+            ) from None
         return Bundle(
             config=config,
             model=model.eval(),
@@ -132,11 +142,15 @@ def verify(folder: Path) -> dict[str, Any]:
         BundleError: As in `Bundle.load`.
     """
     if not (folder / "manifest.json").is_file():
-        raise BundleError(f"A bundle is a folder with manifest.json, found none in {folder}: name a folder below workspace/bundles/ (`mmdiag status` lists them).")
+        raise BundleError(
+            f"A bundle is a folder with manifest.json, found none in {folder}: name a folder below workspace/bundles/ (`mmdiag status` lists them)."
+        )
     manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
     wrong = [name for name, expected in manifest["files"].items() if not (folder / name).is_file() or _sha256(folder / name) != expected]
     if wrong or set(manifest["files"]) != set(FILES):
-        raise BundleError(f"The files of a bundle must be those that were saved, changed or missing in {folder.name}: {', '.join(wrong)}. Take it from its source again.")
+        raise BundleError(
+            f"The files of a bundle must be those that were saved, changed or missing in {folder.name}: {', '.join(wrong)}. Take it from its source again."
+        )
     return manifest
 
 

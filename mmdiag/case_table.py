@@ -28,10 +28,14 @@ def read_cases(description: Description) -> pd.DataFrame:
     """
     table = _read_text_table(description)
     _require_columns(description, table)
-    cases = pd.DataFrame({"case_id": _ids(description, table, description.case_id), "subject_id": _ids(description, table, description.subject_id)})
+    cases = pd.DataFrame(
+        {"case_id": _ids(description, table, description.case_id), "subject_id": _ids(description, table, description.subject_id)}
+    )
     repeated = cases.loc[cases["case_id"].duplicated(), "case_id"].unique().tolist()
     if repeated:
-        raise DescriptionError(f"case_id must be unique within a cohort, {description.table.name} repeats {repeated[:SHOWN]}: give every case a row and a key of its own.")
+        raise DescriptionError(
+            f"case_id must be unique within a cohort, {description.table.name} repeats {repeated[:SHOWN]}: give every case a row and a key of its own."
+        )
     cases["as_of"] = _as_of(description, table)
     cases["site"] = table[description.site] if description.site else pd.NA
     cases["label"], cases["time"], cases["event"] = np.nan, np.nan, np.nan
@@ -62,7 +66,9 @@ def _read_text_table(description: Description) -> pd.DataFrame:
             separator = "\t" if path.name.removesuffix(".gz").endswith((".tsv", ".txt")) else ","
             table = pd.read_csv(path, dtype=str, sep=separator, keep_default_na=False, encoding=encoding_of(path), encoding_errors="strict")
     except (ValueError, OSError) as error:  # parser, decoding and Arrow errors are all ValueErrors
-        raise DescriptionError(f"The case table must be CSV, TSV or Parquet, {path.name} could not be read ({type(error).__name__}): save it again.") from None
+        raise DescriptionError(
+            f"The case table must be CSV, TSV or Parquet, {path.name} could not be read ({type(error).__name__}): save it again."
+        ) from None
     table = table.where(table.notna() & (table != ""), None).reset_index(drop=True)
     if table.empty:
         raise DescriptionError(f"The case table must have a row a case, {path.name} has none: add the cases.")
@@ -82,7 +88,11 @@ def encoding_of(path: Path) -> str:
 
 def _require_columns(description: Description, table: pd.DataFrame) -> None:
     task = description.task
-    keys = [(name, column) for name in ("case_id", "subject_id") for column in template_columns(getattr(description, name)) or [getattr(description, name)]]
+    keys = [
+        (name, column)
+        for name in ("case_id", "subject_id")
+        for column in template_columns(getattr(description, name)) or [getattr(description, name)]
+    ]
     named = [*keys, ("site", description.site), ("label", task.label)]
     named += [("time", task.time), ("event", task.event), *(("group", name) for name in description.group)]
     if description.as_of and not _is_date(description.as_of):
@@ -93,7 +103,9 @@ def _require_columns(description: Description, table: pd.DataFrame) -> None:
         if column is not None and column not in table.columns:
             nearest = difflib.get_close_matches(column, [str(c) for c in table.columns], n=1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"its columns are {', '.join(map(str, table.columns[:12]))}."
-            raise DescriptionError(f"{key} in {description.file.name} must be a column of {description.table.name}, {column!r} is not: {hint}")
+            raise DescriptionError(
+                f"{key} in {description.file.name} must be a column of {description.table.name}, {column!r} is not: {hint}"
+            )
 
 
 def template_columns(path: str) -> list[str]:
@@ -119,7 +131,9 @@ def _ids(description: Description, table: pd.DataFrame, column: str) -> pd.Serie
     values = key_values(table, column)
     if values.isna().any():
         rows = [int(i) + 2 for i in np.flatnonzero(values.isna())[:SHOWN]]
-        raise DescriptionError(f"Every case needs its {column}, {description.table.name} has none in line {', '.join(map(str, rows))}: fill it in or remove the row.")
+        raise DescriptionError(
+            f"Every case needs its {column}, {description.table.name} has none in line {', '.join(map(str, rows))}: fill it in or remove the row."
+        )
     unsafe = [number + 2 for number, value in enumerate(values) if UNSAFE_ID.search(value) or len(value) > 128]
     if unsafe:
         raise DescriptionError(
@@ -149,11 +163,15 @@ def _labels(description: Description, table: pd.DataFrame) -> pd.Series:
     task, text = description.task, table[str(description.task.label)]
     found = text.dropna()
     if found.empty:
-        raise DescriptionError(f"The label {task.label!r} must be there for some cases, {description.table.name} has none: name another column, or leave label out to score.")
+        raise DescriptionError(
+            f"The label {task.label!r} must be there for some cases, {description.table.name} has none: name another column, or leave label out to score."
+        )
     if task.kind == "multiclass":
         classes = _classes(text)
         if len(classes) < 2:
-            raise DescriptionError(f"A label needs two classes, {task.label!r} in {description.table.name} has one: nothing can be learned from it.")
+            raise DescriptionError(
+                f"A label needs two classes, {task.label!r} in {description.table.name} has one: nothing can be learned from it."
+            )
         return text.map({name: float(number) for number, name in enumerate(classes)})
     positive = found.map(lambda value: _same(value, str(task.positive)))
     if not positive.any():
@@ -161,7 +179,9 @@ def _labels(description: Description, table: pd.DataFrame) -> pd.Series:
             f"positive must be a value of the label {task.label!r}, no case of {description.table.name} has {task.positive!r}: correct positive in {description.file.name}."
         )
     if positive.all():
-        raise DescriptionError(f"A label needs two classes, every case of {description.table.name} is {task.positive!r}: nothing can be learned from it.")
+        raise DescriptionError(
+            f"A label needs two classes, every case of {description.table.name} is {task.positive!r}: nothing can be learned from it."
+        )
     return positive.astype(float).reindex(text.index)
 
 
@@ -188,10 +208,14 @@ def _survival(description: Description, table: pd.DataFrame, cases: pd.DataFrame
     _lines(description, cases["event"].notna() & ~cases["event"].isin([0, 1]), "event must be 0 (censored) or 1 (seen)")
     known = cases["time"].notna() & cases["event"].notna()
     if not (cases.loc[known, "event"] == 1).any():
-        raise DescriptionError(f"A survival task needs events, {description.table.name} has none in {task.event!r}: nothing can be learned from it.")
+        raise DescriptionError(
+            f"A survival task needs events, {description.table.name} has none in {task.event!r}: nothing can be learned from it."
+        )
 
 
 def _lines(description: Description, wrong: "pd.Series[bool]", rule: str) -> None:
     lines: Sequence[int] = (np.flatnonzero(wrong.to_numpy()) + 2).tolist()
     if lines:
-        raise DescriptionError(f"{rule}, {description.table.name} breaks this in line {', '.join(map(str, lines[:SHOWN]))}: correct the table.")
+        raise DescriptionError(
+            f"{rule}, {description.table.name} breaks this in line {', '.join(map(str, lines[:SHOWN]))}: correct the table."
+        )

@@ -86,7 +86,7 @@ class Matches:
         """The files that a pattern stands for, sorted; a folder stands for all files below it. A pattern does not lead out of the root."""
         if pattern not in self.known:
             found: list[Path] = []
-            for path in map(Path, sorted(glob.glob(str(Path(glob.escape(str(self.root))) / pattern)))):
+            for path in sorted(self.root.glob(pattern)):
                 if path.resolve().is_relative_to(self.root):
                     found += sorted(child for child in path.rglob("*") if child.is_file()) if path.is_dir() else [path]
             self.known[pattern] = tuple(found)

@@ -44,7 +44,9 @@ def start(description: Description, workspace: Workspace, config: RunConfig) -> 
     kind = str(store.task["kind"])
     known = labelled(cases, kind)
     if not known.any():
-        raise UsageError(f"Training needs labelled cases, the cohort {description.name} has none: name a label under [task] in {description.file.name}.")
+        raise UsageError(
+            f"Training needs labelled cases, the cohort {description.name} has none: name a label under [task] in {description.file.name}."
+        )
     stratum = (cases["event"] if kind == "survival" else cases["label"]).where(known)
     split = read_or_make_split(store.folder / "split.json", cases.assign(stratum=stratum), config.evaluation)
     identity = "r-" + digest(store.hash, to_json(config), json.dumps(dict(sorted(split.part.items()))), str(split.folds))[:12]
@@ -106,7 +108,13 @@ def fit(folder: Path, name: str, progress: Progress | None = None) -> None:
         table.to_parquet(temporary, index=False)
     with atomic_path(target_folder / "curve.parquet") as temporary:
         pd.DataFrame([dataclasses.asdict(row) for row in trained.curve]).assign(fit=name).to_parquet(temporary, index=False)
-    facts = {"bundle_id": identity, "bundle": str(where.relative_to(run.workspace.path)), "train": len(train_rows), "valid": len(valid_rows), "finished": _now()}
+    facts = {
+        "bundle_id": identity,
+        "bundle": str(where.relative_to(run.workspace.path)),
+        "train": len(train_rows),
+        "valid": len(valid_rows),
+        "finished": _now(),
+    }
     write_text(target_folder / "fit.json", json.dumps(facts, indent=1))
 
 
@@ -120,7 +128,9 @@ def _rows(run: Run, data: RunData, part: str, modalities: Sequence[str]) -> tupl
     everyone = np.arange(len(data.cases))
     if part == "test":
         rows = [np.flatnonzero(known & has & (where == name).to_numpy()) for name in ("train", "valid")]
-        judged = everyone if len(modalities) > 1 or len(data.store.modalities) == 1 else np.flatnonzero(known & (where == "test").to_numpy())
+        judged = (
+            everyone if len(modalities) > 1 or len(data.store.modalities) == 1 else np.flatnonzero(known & (where == "test").to_numpy())
+        )
         return rows[0], rows[1], judged
     outside = known & has & ((where != part).to_numpy() if part != "all" else True)
     stratum = data.cases["event" if data.store.task["kind"] == "survival" else "label"]
@@ -144,13 +154,17 @@ def _prepare(data: RunData, config: RunConfig, modalities: Sequence[str], train_
         raws = [raw for raw in (data.raws[name][row] for row in train_rows) if raw is not None]
         kind = data.store.modalities[name]
         if not raws:
-            raise UsageError(f"Every modality must be present in some training case, {name} is in none: take it out of cohort.toml or add cases that have it.")
+            raise UsageError(
+                f"Every modality must be present in some training case, {name} is in none: take it out of cohort.toml or add cases that have it."
+            )
         columns = data.store.columns(name) if kind == "table" else ()
         prepared[name] = fit_preparation(kind, raws, config, columns=columns, gene_sets=data.gene_sets.get(name))
     return prepared
 
 
-def _batches(data: RunData, preparations: dict[str, Preparation], task: dict[str, Any], rows: np.ndarray, config: RunConfig, *, shuffle: bool) -> Batches:
+def _batches(
+    data: RunData, preparations: dict[str, Preparation], task: dict[str, Any], rows: np.ndarray, config: RunConfig, *, shuffle: bool
+) -> Batches:
     part = data.cases.iloc[rows]
     target = targets(task, part["label"].to_numpy(float), part["time"].to_numpy(float), part["event"].to_numpy(float))
     size = config.training.batch_size

@@ -141,14 +141,17 @@ def from_json(text: str) -> RunConfig:
     Raises:
         UsageError: A key that no configuration has.
     """
-    return _build(RunConfig, json.loads(text))
+    config: RunConfig = _build(RunConfig, json.loads(text))
+    return config
 
 
 def _build(kind: type, values: dict[str, Any]) -> Any:
     hints = get_type_hints(kind)
     unknown = sorted(set(values) - set(hints))
     if unknown:
-        raise UsageError(f"A configuration has only known keys, found {unknown} in {kind.__name__}: it was written by another version of mmdiag.")
+        raise UsageError(
+            f"A configuration has only known keys, found {unknown} in {kind.__name__}: it was written by another version of mmdiag."
+        )
     return kind(**{key: _build(hints[key], value) if dataclasses.is_dataclass(hints[key]) else value for key, value in values.items()})
 
 

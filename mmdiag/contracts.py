@@ -130,12 +130,17 @@ def _rules_of_columns(table: pd.DataFrame, contract: Contract) -> list[Rule]:
     ]  # fmt: skip
     for name, column in contract.columns.items():
         if column.key and name in table:
-            rules.append(Rule(expect="expect_column_values_to_not_be_null", kwargs={"column": name}, severity="block", why="A key is never empty."))
+            rules.append(
+                Rule(expect="expect_column_values_to_not_be_null", kwargs={"column": name}, severity="block", why="A key is never empty.")
+            )
     if contract.other_columns == "refuse":
         rules.append(
             Rule(
                 expect="expect_table_columns_to_match_set",
-                kwargs={"column_set": [name for name in contract.columns if name in table or not contract.columns[name].optional], "exact_match": True},
+                kwargs={
+                    "column_set": [name for name in contract.columns if name in table or not contract.columns[name].optional],
+                    "exact_match": True,
+                },
                 severity="block",
                 why="A column that the contract does not know would pass unjudged.",
             )
@@ -147,7 +152,14 @@ def _result(contract: Contract, rule: Rule, table: pd.DataFrame, passed: bool, f
     arguments = ", ".join(f"{key}={value}" for key, value in rule.kwargs.items() if key not in ("column", "column_set", "exact_match"))
     text = f"{rule.expect.removeprefix('expect_').replace('_', ' ')}{f' ({arguments})' if arguments else ''}"
     return RuleResult(
-        contract=contract.table, rule=text, column=rule.column, severity=rule.severity, why=rule.why, passed=passed, failed_rows=failed, checked=len(table)
+        contract=contract.table,
+        rule=text,
+        column=rule.column,
+        severity=rule.severity,
+        why=rule.why,
+        passed=passed,
+        failed_rows=failed,
+        checked=len(table),
     )
 
 
@@ -160,14 +172,15 @@ def _validate(table: pd.DataFrame, name: str, rules: list[Rule]) -> dict[int, tu
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import great_expectations as gx
-        from great_expectations.exceptions import ExpectationNotFoundError
+        from great_expectations.exceptions.exceptions import ExpectationNotFoundError
         from great_expectations.expectations.registry import get_expectation_impl
         from pydantic.v1 import ValidationError
 
-        logging.getLogger("great_expectations").setLevel(logging.ERROR)
+        for logger in ("great_expectations", "great_expectations.data_context.types.base"):  # the latter sets itself to INFO
+            logging.getLogger(logger).setLevel(logging.ERROR)
         context = gx.get_context(mode="ephemeral")
         context.enable_analytics(False)
-        context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+        context.variables.progress_bars = {"globally": False, "metric_calculations": False}  # type: ignore[assignment]
         suite = gx.ExpectationSuite(name=name)
         for number, rule in enumerate(rules):
             try:
@@ -181,6 +194,8 @@ def _validate(table: pd.DataFrame, name: str, rules: list[Rule]) -> dict[int, tu
         asset = context.data_sources.add_pandas("tables").add_dataframe_asset(name)
         batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": table})
         outcome = batch.validate(suite, result_format={"result_format": "COMPLETE", "exclude_unexpected_values": True})
-    return {
-        result.expectation_config.meta["rule"]: (bool(result.success), tuple(result.result.get("unexpected_index_list") or ())) for result in outcome.results
-    }
+    found: dict[int, tuple[bool, tuple[Any, ...]]] = {}
+    for result in outcome.results:  # in an order of their own: the rule's number tells which is which
+        assert result.expectation_config is not None
+        found[result.expectation_config.meta["rule"]] = (bool(result.success), tuple(result.result.get("unexpected_index_list") or ()))
+    return found

@@ -120,10 +120,14 @@ def read_description(path: Path) -> Description:
     cohort, cases, task = (_section(raw, section, where) for section in SECTIONS)
     root = (path.parent / os.path.expandvars(_text(cohort, "root", "[cohort]", where, default="."))).resolve()
     if not root.is_dir():
-        raise DescriptionError(f"The root of a cohort must be a folder, {cohort.get('root')!r} in {where} is not: correct root under [cohort].")
+        raise DescriptionError(
+            f"The root of a cohort must be a folder, {cohort.get('root')!r} in {where} is not: correct root under [cohort]."
+        )
     table = root / _text(cases, "table", "[cases]", where)
     if not table.is_file():
-        raise DescriptionError(f"The case table must be a file below the root, {cases['table']!r} in {where} is not there: correct table under [cases].")
+        raise DescriptionError(
+            f"The case table must be a file below the root, {cases['table']!r} in {where} is not there: correct table under [cases]."
+        )
     case_id = _text(cases, "case_id", "[cases]", where)
     return Description(
         name=_name(_text(cohort, "name", "[cohort]", where), where),
@@ -170,9 +174,9 @@ def _known(found: Iterable[str], known: Iterable[str], what: str, where: str) ->
 def _text(section: Mapping[str, Any], key: str, heading: str, where: str, *, default: str | None = None) -> str:
     value = section.get(key, default)
     if value is None:
-        raise DescriptionError(f"{heading} of {where} must name {key}, it does not: add {key} = \"...\".")
+        raise DescriptionError(f'{heading} of {where} must name {key}, it does not: add {key} = "...".')
     if not isinstance(value, str) or not value:
-        raise DescriptionError(f"{key} under {heading} of {where} must be text in quotes, it is not: write {key} = \"...\".")
+        raise DescriptionError(f'{key} under {heading} of {where} must be text in quotes, it is not: write {key} = "...".')
     return value
 
 
@@ -185,13 +189,15 @@ def _optional(section: Mapping[str, Any], key: str, heading: str, where: str) ->
 def _texts(value: Any, key: str, heading: str, where: str) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list | tuple) or not all(isinstance(item, str) for item in values):
-        raise DescriptionError(f"{key} under {heading} of {where} must be a text or a list of texts, it is not: write {key} = [\"...\"].")
+        raise DescriptionError(f'{key} under {heading} of {where} must be a text or a list of texts, it is not: write {key} = ["..."].')
     return tuple(values)
 
 
 def _name(name: str, where: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}", name):
-        raise DescriptionError(f"A name in {where} must be letters, digits, '_', '-' and '.', found {name!r}: it becomes the name of a folder.")
+        raise DescriptionError(
+            f"A name in {where} must be letters, digits, '_', '-' and '.', found {name!r}: it becomes the name of a folder."
+        )
     return name
 
 
@@ -203,9 +209,13 @@ def _task(task: Mapping[str, Any], where: str) -> TaskDescription:
         raise DescriptionError(f"The kind of a task in {where} must be a known one, found {kind!r}: {hint}known are {', '.join(TASKS)}.")
     named = {key: None if task.get(key) is None else str(task[key]) for key in ("label", "positive", "time", "event")}
     if kind == "survival" and bool(named["time"]) != bool(named["event"]):
-        raise DescriptionError(f"A survival task in {where} needs both time and event, one is missing: name both columns, or neither for a cohort to score.")
+        raise DescriptionError(
+            f"A survival task in {where} needs both time and event, one is missing: name both columns, or neither for a cohort to score."
+        )
     if kind == "binary" and named["label"] and not named["positive"]:
-        raise DescriptionError(f"A binary task in {where} must say which label is positive, it does not: add positive = \"...\" under [task].")
+        raise DescriptionError(
+            f'A binary task in {where} must say which label is positive, it does not: add positive = "..." under [task].'
+        )
     return TaskDescription(kind=kind, **named)
 
 
@@ -218,7 +228,9 @@ def _modalities(raw: Mapping[str, Any], root: Path, where: str) -> dict[str, Mod
 
 def _identifier(name: str, where: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,39}", name):
-        raise DescriptionError(f"A modality's name in {where} must be letters, digits and '_', found {name!r}: it becomes a column and a file name.")
+        raise DescriptionError(
+            f"A modality's name in {where} must be letters, digits and '_', found {name!r}: it becomes a column and a file name."
+        )
     return name
 
 
@@ -230,6 +242,10 @@ def _modality(name: str, section: Any, root: Path, where: str) -> ModalityDescri
     _known([kind], KINDS, f"The kind of {heading}", where)
     _known(section, MODALITY_KEYS[kind], f"A key of {heading}", where)
     values: dict[str, Any] = {"name": name, "kind": kind, "path": _text(section, "path", heading, where)}
+    if Path(section["path"]).is_absolute() or ".." in Path(section["path"]).parts:
+        raise DescriptionError(
+            f"The path under {heading} of {where} must lie below the root, {section['path']!r} does not: write it relative to root."
+        )
     for key in ("key", "column", "genes", "gene_names", "gene_sets"):
         values[key] = _optional(section, key, heading, where)
     for key in ("columns", "exclude"):
@@ -244,8 +260,12 @@ def _modality(name: str, section: Any, root: Path, where: str) -> ModalityDescri
     if kind == "text" and bool(values["key"]) != bool(values["column"]):
         raise DescriptionError(f"Notes in a table need both key and column, {heading} of {where} names one: add the other.")
     if kind == "table" and not values["key"] and "{" not in values["path"]:
-        raise DescriptionError(f"One table for all cases needs its key, {heading} of {where} has none: add key = \"the column that holds the case's key\".")
+        raise DescriptionError(
+            f'One table for all cases needs its key, {heading} of {where} has none: add key = "the column that holds the case\'s key".'
+        )
     for key in ("gene_sets", "gene_names"):
         if values[key] and not (root / values[key]).is_file():
-            raise DescriptionError(f"{key} under {heading} of {where} must be a file below the root, {values[key]!r} is not there: correct it.")
+            raise DescriptionError(
+                f"{key} under {heading} of {where} must be a file below the root, {values[key]!r} is not there: correct it."
+            )
     return ModalityDescription(**values)

@@ -10,17 +10,19 @@ import torch
 from jaxtyping import Bool, Float
 
 from mmdiag.bundle import Bundle
-from mmdiag.explain.modality import shapley
 from mmdiag.heads import class_columns
 from mmdiag.model import DiagnosisModel, Output
 from mmdiag.prepare import Preparation
 from mmdiag.samples import Batch, Sample, collate
+from mmdiag.shapley import shapley
 from mmdiag.tokens import Tokens
 
 BATCH = 64  # cases diagnosed together; a result does not depend on it
 
 
-def prepare_samples(preparations: Mapping[str, Preparation], raws: Mapping[str, Sequence[np.ndarray | None]], rows: Sequence[int]) -> list[Sample]:
+def prepare_samples(
+    preparations: Mapping[str, Preparation], raws: Mapping[str, Sequence[np.ndarray | None]], rows: Sequence[int]
+) -> list[Sample]:
     """Apply the fitted state to some cases; a modality that a case lacks has no key."""
     samples: list[Sample] = []
     for row in rows:
@@ -95,7 +97,10 @@ def coalition_log_odds(
     for start in range(0, len(rows), 512):
         index = torch.from_numpy(np.asarray(rows[start : start + 512], dtype=np.int64))
         kept = torch.from_numpy(np.ascontiguousarray(coalition[start : start + 512]))
-        known = {name: Tokens(tokens[name].values[index], tokens[name].mask[index] & kept[:, k : k + 1]) for k, name in enumerate(model.modalities)}
+        known = {
+            name: Tokens(tokens[name].values[index], tokens[name].mask[index] & kept[:, k : k + 1])
+            for k, name in enumerate(model.modalities)
+        }
         logits = model.diagnose(known).logits
         out[start : start + 512] = model.head.log_odds(logits, chosen[index]).numpy()
     return out

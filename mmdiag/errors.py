@@ -1,12 +1,12 @@
 """The exception tree: every error says rule, fact and cure, and carries the exit code of the command line.
 
-    MmdiagError                 1   a fault of the machine or of the program; a rerun picks up
-    |- UsageError               2   wrong use: nothing was written
-    |  |- DescriptionError      2   cohort.toml or its tables are not what they should be
-    |  |- UnknownNameError      2   a name that is not one of the known ones; the nearest is named
-    |  `- BundleError           2   a bundle is incomplete or was changed since it was saved
-    |- ContractError            2   a table breaks a rule of severity `block`
-    `- ReadError                -   one file or row is refused with a reason code; it ends in quarantine, never in a crash
+MmdiagError                 1   a fault of the machine or of the program; a rerun picks up
+|- UsageError               2   wrong use: nothing was written
+|  |- DescriptionError      2   cohort.toml or its tables are not what they should be
+|  |- UnknownNameError      2   a name that is not one of the known ones; the nearest is named
+|  `- BundleError           2   a bundle is incomplete or was changed since it was saved
+|- ContractError            2   a table breaks a rule of severity `block`
+`- ReadError                -   one file or row is refused with a reason code; it ends in quarantine, never in a crash
 """
 
 import difflib

@@ -4,7 +4,7 @@ The bootstrap draws subjects, not rows, where subjects are given: cases of one p
 scores (bincount, cumulative sums), so that a resample costs one pass instead of a sort.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,8 @@ def evaluate(
     """
     measures = _measures(label, probability, kind, time, event)
     n = len(probability)
-    positive = int(np.sum(event if kind == "survival" else label if kind == "binary" else np.zeros(0)) if n else 0)
+    counted = {"survival": event, "binary": label}.get(kind)
+    positive = int(counted.sum()) if counted is not None else 0
     weights = bootstrap_weights(subject if subject is not None else np.arange(n), resamples, seed)
     rows = []
     for name, measure in measures.items():
@@ -55,7 +56,14 @@ def evaluate(
 
 
 def paired_difference(
-    label: ndarray, first: ndarray, second: ndarray, *, metric: str = "auroc", subject: ndarray | None = None, seed: int = 0, resamples: int = 1000
+    label: ndarray,
+    first: ndarray,
+    second: ndarray,
+    *,
+    metric: str = "auroc",
+    subject: ndarray | None = None,
+    seed: int = 0,
+    resamples: int = 1000,
 ) -> dict[str, Any]:
     """`first - second` of a binary metric on the same resamples.
 
@@ -186,7 +194,9 @@ def concordance(time: ndarray, event: ndarray, risk: ndarray) -> Measure:
     def measure(weights: Weights) -> ndarray:
         light = weights.astype(np.float32)
         with np.errstate(invalid="ignore", divide="ignore"):
-            share: ndarray = ((light @ right) * light).sum(axis=1, dtype=np.float64) / ((light @ pairs) * light).sum(axis=1, dtype=np.float64)
+            share: ndarray = ((light @ right) * light).sum(axis=1, dtype=np.float64) / ((light @ pairs) * light).sum(
+                axis=1, dtype=np.float64
+            )
         return share
 
     return measure

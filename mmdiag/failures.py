@@ -41,7 +41,9 @@ def sayable(error: BaseException, logs: Path) -> StepFailed:
     if isinstance(error, OSError) and error.errno is not None:
         return StepFailed(_of_the_machine(error), worth_a_retry=error.errno not in NO_SPACE)
     if isinstance(error, MemoryError):
-        return StepFailed("A step must fit into memory, and the machine had none left: close other programs or take a smaller image size in cohort.toml, and run again.")
+        return StepFailed(
+            "A step must fit into memory, and the machine had none left: close other programs or take a smaller image size in cohort.toml, and run again."
+        )
     return StepFailed(f"The program failed and should not have: {type(error).__name__} at {place(error)}. {_cure(_write(error, logs))}")
 
 

@@ -30,15 +30,15 @@ def raw_features(
     store: Store, modality: str, extractor: Extractor, *, progress: Callable[[int, int, str], None] | None = None
 ) -> list[np.ndarray | None]:
     """Raw features of every case of a cohort, in the order of `store.cases`; None where the modality is absent."""
-    rows = np.flatnonzero(store.present(modality))
+    rows = np.flatnonzero(store.present(modality)).tolist()
     if not extractor.key:
         lazy: list[np.ndarray | None] = [None] * len(store.cases)
-        for row, array in zip(rows, extractor([original(store, modality, int(row)) for row in rows]), strict=True):
+        for row, array in zip(rows, extractor([original(store, modality, row) for row in rows]), strict=True):
             lazy[row] = array
         return lazy
     stored = _read(store, modality, extractor.key)
     keys = list(zip(store.cases["case_id"], store.cases["version"], strict=True))
-    missing = [int(row) for row in rows if keys[row] not in stored]
+    missing = [row for row in rows if keys[row] not in stored]
     for start in range(0, len(missing), CHUNK):
         part = missing[start : start + CHUNK]
         for row, array in zip(part, extractor([original(store, modality, row) for row in part]), strict=True):
@@ -48,7 +48,7 @@ def raw_features(
     if missing:
         wanted = {keys[row] for row in rows}
         _write(store, modality, extractor.key, {key: array for key, array in stored.items() if key in wanted})
-    present = set(rows.tolist())
+    present = set(rows)
     return [stored[keys[row]] if row in present else None for row in range(len(keys))]
 
 

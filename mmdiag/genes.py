@@ -24,11 +24,14 @@ def gene_set_columns(root: Path, modality: ModalityDescription, columns: Sequenc
     places: dict[str, list[int]] = {}
     for number, column in enumerate(columns):
         places.setdefault(_gene_of(column, modality.columns), []).append(number)
-    text = gzip.open(path, "rt", encoding="utf-8").read() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
+    content = path.read_bytes()
+    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
     lines = [line.split("\t") for line in text.splitlines()]
     for number, fields in enumerate(lines, start=1):
         if len(fields) < 3:
-            raise DescriptionError(f"A line of a GMT file holds a name, a description and genes, separated by tabs; line {number} of {path.name} does not: check the file.")
+            raise DescriptionError(
+                f"A line of a GMT file holds a name, a description and genes, separated by tabs; line {number} of {path.name} does not: check the file."
+            )
     described = len({fields[1] for fields in lines}) == len(lines) and not any(fields[1].startswith("http") for fields in lines)
     sets = {fields[1 if described else 0]: sorted({place for gene in fields[2:] for place in places.get(gene, ())}) for fields in lines}
     return {name: members for name, members in sets.items() if members}

@@ -22,7 +22,9 @@ PART = 1024  # cases between two commits to the ledger
 Progress = Callable[[int, int, str], None]  # done, total, what
 
 
-def score(bundle_folder: Path, description: Description, workspace: Workspace, ledger: Ledger, out: Path, progress: Progress | None = None) -> dict[str, Any]:
+def score(
+    bundle_folder: Path, description: Description, workspace: Workspace, ledger: Ledger, out: Path, progress: Progress | None = None
+) -> dict[str, Any]:
     """Score the accepted cases of an ingested cohort that this bundle has not scored yet.
 
     Args:
@@ -41,7 +43,11 @@ def score(bundle_folder: Path, description: Description, workspace: Workspace, l
     versions = list(zip(store.cases["case_id"], store.cases["version"], strict=True))
     done = ledger.scored(bundle.id, description.name)
     todo = [row for row, pair in enumerate(versions) if pair not in done]
-    raws = {name: raw_features(store, name, extractor(kind, bundle.config), progress=progress) for name, kind in bundle.kinds.items()} if todo else {}
+    raws = (
+        {name: raw_features(store, name, extractor(kind, bundle.config), progress=progress) for name, kind in bundle.kinds.items()}
+        if todo
+        else {}
+    )
     for start in range(0, len(todo), PART):
         rows = todo[start : start + PART]
         ledger.record_predictions(description.name, _score_rows(bundle, store, raws, rows))
@@ -59,10 +65,14 @@ def score(bundle_folder: Path, description: Description, workspace: Workspace, l
 def _check_modalities(bundle: Bundle, store: Store) -> None:
     unknown = [name for name, kind in bundle.kinds.items() if store.modalities.get(name) != kind]
     if unknown:
-        raise UsageError(f"A cohort to score describes the modalities that the bundle was trained on, {', '.join(unknown)} differ or are missing: name them alike in cohort.toml.")
+        raise UsageError(
+            f"A cohort to score describes the modalities that the bundle was trained on, {', '.join(unknown)} differ or are missing: name them alike in cohort.toml."
+        )
     for name, preparation in bundle.preparations.items():
         if preparation.columns and list(preparation.columns) != store.columns(name):
-            raise UsageError(f"The table {name} must have the columns that the bundle was trained on ({len(preparation.columns)}), in that order: it has others.")
+            raise UsageError(
+                f"The table {name} must have the columns that the bundle was trained on ({len(preparation.columns)}), in that order: it has others."
+            )
 
 
 def _score_rows(bundle: Bundle, store: Store, raws: dict[str, Any], rows: list[int]) -> pd.DataFrame:

@@ -103,7 +103,9 @@ def _hold_case_table(table: pd.DataFrame) -> dict[str, str]:
     refused: dict[str, str] = {}
     for result in hold(held, contract):
         if not result.passed and result.severity == "block":
-            raise ContractError(f"The case table must hold its contract, {result.column} breaks '{result.rule}': {result.why} Correct the table.")
+            raise ContractError(
+                f"The case table must hold its contract, {result.column} breaks '{result.rule}': {result.why} Correct the table."
+            )
         if not result.passed and result.severity == "quarantine":
             refused |= {str(table["case_id"].iloc[row]): f"cases: {result.column} {result.rule}" for row in result.failed_rows}
     return refused
@@ -117,7 +119,9 @@ def _fix_columns(folder: Path, description: Description, cases: Sequence[Case]) 
             continue
         path, columns = folder / f"columns_{name}.json", [str(c) for c in numbers_of(files, modality).values.columns]
         if path.is_file() and json.loads(path.read_text()) != columns:
-            raise DescriptionError(f"The columns of {name} are those of its first ingestion, the table now has others: give the cohort another name in {description.file.name}.")
+            raise DescriptionError(
+                f"The columns of {name} are those of its first ingestion, the table now has others: give the cohort another name in {description.file.name}."
+            )
         write_text(path, json.dumps(columns))
 
 
@@ -170,7 +174,9 @@ def _current(table: pd.DataFrame, versions: pd.DataFrame) -> pd.DataFrame:
     return kept.drop_duplicates(["case_id"] + (["modality", "code"] if "modality" in kept else []))
 
 
-def _write_plan(folder: Path, description: Description, part: Sequence[str], versions: Mapping[str, str], refused: Mapping[str, str]) -> Path:
+def _write_plan(
+    folder: Path, description: Description, part: Sequence[str], versions: Mapping[str, str], refused: Mapping[str, str]
+) -> Path:
     planned = {
         "description": str(description.file),
         "versions": {case_id: versions[case_id] for case_id in part},
@@ -188,16 +194,33 @@ def _write_cohort(folder: Path, description: Description, table: pd.DataFrame, c
     digest = hashlib.sha256((description.hash() + labels.to_csv(index=False)).encode()).hexdigest()
     with atomic_path(folder / "cases.parquet") as temporary:
         cases.to_parquet(temporary, index=False)
-    described = {"name": description.name, "task": task, "modalities": {name: m.kind for name, m in description.modalities.items()}, "hash": f"sha256:{digest}"}
+    described = {
+        "name": description.name,
+        "task": task,
+        "modalities": {name: m.kind for name, m in description.modalities.items()},
+        "hash": f"sha256:{digest}",
+    }
     write_text(folder / "description.json", json.dumps(described, indent=1))
     return f"sha256:{digest}"
 
 
 def _summary(
-    description: Description, cohort_hash: str, table: pd.DataFrame, manifest: pd.DataFrame, cases: pd.DataFrame, quarantine: pd.DataFrame, new: int
+    description: Description,
+    cohort_hash: str,
+    table: pd.DataFrame,
+    manifest: pd.DataFrame,
+    cases: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    new: int,
 ) -> IngestSummary:
     labelled = (cases["label"].notna() | (cases["time"].notna() & cases["event"].notna())).sum()
-    counts = {"in": len(table), "accepted": len(cases), "quarantined": int((manifest["verdict"] == "refused").sum()), "new": new, "labelled": int(labelled)}
+    counts = {
+        "in": len(table),
+        "accepted": len(cases),
+        "quarantined": int((manifest["verdict"] == "refused").sum()),
+        "new": new,
+        "labelled": int(labelled),
+    }
     modalities = {}
     for name, modality in description.modalities.items():
         bad = quarantine.loc[quarantine["modality"] == name, "case_id"]
@@ -207,7 +230,13 @@ def _summary(
 
 
 def _record(
-    ledger: Ledger, description: Description, summary: IngestSummary, table: pd.DataFrame, manifest: pd.DataFrame, quarantine: pd.DataFrame, contracts: pd.DataFrame
+    ledger: Ledger,
+    description: Description,
+    summary: IngestSummary,
+    table: pd.DataFrame,
+    manifest: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    contracts: pd.DataFrame,
 ) -> None:
     names = list(description.modalities)
     verdicts = manifest[["case_id", "version", "verdict"]].merge(table[["case_id", "subject_id"]], on="case_id")
@@ -217,7 +246,9 @@ def _record(
     ledger.record_verdicts(description.name, verdicts)
     ledger.record_quarantine(description.name, quarantine.drop(columns="version"))
     if len(contracts):
-        grouped = contracts.groupby(["contract", "rule", "column", "severity", "why"], sort=False, as_index=False)[["checked", "failed"]].sum()
+        grouped = contracts.groupby(["contract", "rule", "column", "severity", "why"], sort=False, as_index=False)[
+            ["checked", "failed"]
+        ].sum()
         ledger.record_contracts(description.name, grouped.astype({"checked": np.int64, "failed": np.int64}))
 
 

@@ -40,20 +40,47 @@ def _case_table(folder: Path, tables: dict[Path, pd.DataFrame]) -> tuple[Path, s
             offer = (sum(value in names for value in table[column]), -table.shape[1], path, str(column))
             best = offer if best is None or offer[:2] > best[:2] else best
     if best is None:
-        raise DescriptionError(f"A cohort has a table with a row a case and a unique key, {folder} has none among its CSV, TSV and Parquet files: make one.")
+        raise DescriptionError(
+            f"A cohort has a table with a row a case and a unique key, {folder} has none among its CSV, TSV and Parquet files: make one."
+        )
     return best[2], best[3]
 
 
 def _head(folder: Path, path: Path, cases: pd.DataFrame, key: str) -> list[str]:
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.name).strip("-.") or "cohort"
-    subject = next((c for c in cases.columns if c != key and re.search(r"subject|patient", c, re.IGNORECASE) and (cases[c] != "").all()), key)
-    date = next((c for c in cases.columns if re.search(r"date", c, re.IGNORECASE) and cases[c].str.match(r"\d{4}-\d{2}-\d{2}$").all()), None)
+    subject = next(
+        (c for c in cases.columns if c != key and re.search(r"subject|patient", c, re.IGNORECASE) and (cases[c] != "").all()), key
+    )
+    date = next(
+        (c for c in cases.columns if re.search(r"date", c, re.IGNORECASE) and cases[c].str.match(r"\d{4}-\d{2}-\d{2}$").all()), None
+    )
     site = next((c for c in cases.columns if re.fullmatch(r"site|hospital|centre|center", c, re.IGNORECASE)), None)
-    lines = ["# Written by `mmdiag init`: read it, correct it, then run `mmdiag ingest --cohort` with it.", "[cohort]", f"name = {_quoted(name)}"]
-    lines += ['root = "."                           # all paths are relative to this folder', "", "[cases]                              # one row a case"]
-    lines += [f"table = {_quoted(path.name)}", f"case_id = {_quoted(key)}", f"subject_id = {_quoted(subject)}   # all cases of a person share one part of the split"]
-    lines.append(f"as_of = {_quoted(date)}   # nothing recorded later may be read" if date else '# as_of = "scan_date"                # nothing recorded later may be read')
-    return [*lines, f"site = {_quoted(site)}" if site else '# site = "site"', '# group = ["sex"]                    # for subgroup reports, never inputs of a model', ""]
+    lines = [
+        "# Written by `mmdiag init`: read it, correct it, then run `mmdiag ingest --cohort` with it.",
+        "[cohort]",
+        f"name = {_quoted(name)}",
+    ]
+    lines += [
+        'root = "."                           # all paths are relative to this folder',
+        "",
+        "[cases]                              # one row a case",
+    ]
+    lines += [
+        f"table = {_quoted(path.name)}",
+        f"case_id = {_quoted(key)}",
+        f"subject_id = {_quoted(subject)}   # all cases of a person share one part of the split",
+    ]
+    lines.append(
+        f"as_of = {_quoted(date)}   # nothing recorded later may be read"
+        if date
+        else '# as_of = "scan_date"                # nothing recorded later may be read'
+    )
+    return [
+        *lines,
+        f"site = {_quoted(site)}" if site else '# site = "site"',
+        '# group = ["sex"]                    # for subgroup reports, never inputs of a model',
+        "",
+    ]
 
 
 def _task(cases: pd.DataFrame, key: str) -> list[str]:
@@ -84,14 +111,24 @@ def _images(folder: Path, keys: set[str], key: str) -> list[str]:
             lines.append("")
     for parent in sorted({path.parent for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.stem in keys}):
         suffix = next(path.suffix for path in sorted(parent.iterdir()) if path.suffix.lower() in PICTURES)
-        lines += [f"[modalities.{_identifier(parent.name)}]", 'kind = "image"', f"path = {_quoted(f'{parent.relative_to(folder)}/{{{key}}}{suffix}')}", ""]
+        lines += [
+            f"[modalities.{_identifier(parent.name)}]",
+            'kind = "image"',
+            f"path = {_quoted(f'{parent.relative_to(folder)}/{{{key}}}{suffix}')}",
+            "",
+        ]
     return lines
 
 
 def _notes(folder: Path, keys: set[str], key: str) -> list[str]:
     lines: list[str] = []
     for parent in sorted({path.parent for path in folder.rglob("*.txt") if path.stem in keys}):
-        lines += [f"[modalities.{_identifier(parent.name)}]", 'kind = "text"', f"path = {_quoted(f'{parent.relative_to(folder)}/{{{key}}}.txt')}", ""]
+        lines += [
+            f"[modalities.{_identifier(parent.name)}]",
+            'kind = "text"',
+            f"path = {_quoted(f'{parent.relative_to(folder)}/{{{key}}}.txt')}",
+            "",
+        ]
     return lines
 
 
@@ -100,8 +137,17 @@ def _tables(tables: dict[Path, pd.DataFrame], case_path: Path, keys: set[str]) -
     for path, table in tables.items():
         found = [c for c in table.columns if path != case_path and len(keys & set(table[c])) > 1]
         if found:
-            lines += [f"[modalities.{_identifier(path.stem)}]", 'kind = "table"', f"path = {_quoted(path.name)}", f"key = {_quoted(str(found[0]))}"]
-            lines += ['# columns = "*_rna"                  # a glob or a list; default: every numeric column', '# gene_sets = "pathways.gmt"', ""]
+            lines += [
+                f"[modalities.{_identifier(path.stem)}]",
+                'kind = "table"',
+                f"path = {_quoted(path.name)}",
+                f"key = {_quoted(str(found[0]))}",
+            ]
+            lines += [
+                '# columns = "*_rna"                  # a glob or a list; default: every numeric column',
+                '# gene_sets = "pathways.gmt"',
+                "",
+            ]
     return lines
 
 

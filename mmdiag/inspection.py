@@ -45,7 +45,14 @@ def _verdict(file: Path, contract: Contract | None) -> dict[str, Any]:
         code = "unreadable"
     seconds = round(time.perf_counter() - began, 4)
     peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
-    return {"path": str(file), "kind": kind, "verdict": "quarantined" if code else "accepted", "code": code, "seconds": seconds, "peak_mb": peak}
+    return {
+        "path": str(file),
+        "kind": kind,
+        "verdict": "quarantined" if code else "accepted",
+        "code": code,
+        "seconds": seconds,
+        "peak_mb": peak,
+    }
 
 
 def kind_of(file: Path) -> str:

@@ -35,9 +35,18 @@ class Ledger:
             event.listen(self.engine, "connect", _prepare_sqlite)
         METADATA.create_all(self.engine)
 
-    def record_cohort(self, name: str, hash: str, task: Mapping[str, Any], modalities: Mapping[str, Any], counts: Mapping[str, Any]) -> None:
+    def record_cohort(
+        self, name: str, hash: str, task: Mapping[str, Any], modalities: Mapping[str, Any], counts: Mapping[str, Any]
+    ) -> None:
         """What a cohort holds now."""
-        row = {"name": name, "hash": hash, "task": dict(task), "modalities": dict(modalities), "counts": dict(counts), "ingested_at": _now()}
+        row = {
+            "name": name,
+            "hash": hash,
+            "task": dict(task),
+            "modalities": dict(modalities),
+            "counts": dict(counts),
+            "ingested_at": _now(),
+        }
         self._upsert(COHORTS, [row])
 
     def record_verdicts(self, cohort: str, verdicts: pd.DataFrame) -> None:
@@ -47,7 +56,13 @@ class Ledger:
     def record_quarantine(self, cohort: str, refused: pd.DataFrame) -> None:
         """case_id, modality ("" = the whole case), code, rule, detail, file_sha256, cure: all that is refused now. `first_seen` of what was known is kept."""
         stamp = _now()
-        self._replace(QUARANTINE, cohort, ["case_id", "modality", "code"], refused.assign(cohort=cohort, first_seen=stamp, last_seen=stamp), kept=["first_seen"])
+        self._replace(
+            QUARANTINE,
+            cohort,
+            ["case_id", "modality", "code"],
+            refused.assign(cohort=cohort, first_seen=stamp, last_seen=stamp),
+            kept=["first_seen"],
+        )
 
     def record_contracts(self, cohort: str, results: pd.DataFrame) -> None:
         """contract, rule, column, severity, why, checked, failed."""
@@ -68,7 +83,19 @@ class Ledger:
 
     def record_bundle(self, bundle_id: str, path: str, run_id: str, cohort: str, description: Mapping[str, Any]) -> None:
         """A saved model."""
-        self._upsert(BUNDLES, [{"bundle_id": bundle_id, "path": path, "run_id": run_id, "cohort": cohort, "description": dict(description), "saved_at": _now()}])
+        self._upsert(
+            BUNDLES,
+            [
+                {
+                    "bundle_id": bundle_id,
+                    "path": path,
+                    "run_id": run_id,
+                    "cohort": cohort,
+                    "description": dict(description),
+                    "saved_at": _now(),
+                }
+            ],
+        )
 
     def record_predictions(self, cohort: str, predictions: pd.DataFrame) -> None:
         """The columns of predictions.parquet, and version. A case that this bundle has scored is written over with the same."""
@@ -76,7 +103,9 @@ class Ledger:
         contributions = [c for c in predictions.columns if c.startswith("contribution_")]
         rows = []
         for row in predictions.to_dict("records"):
-            plain = {name: _plain(row.get(name)) for name in ("bundle_id", "case_id", "version", "subject_id", "role", "predicted", "scored_at")}
+            plain = {
+                name: _plain(row.get(name)) for name in ("bundle_id", "case_id", "version", "subject_id", "role", "predicted", "scored_at")
+            }
             plain |= {"cohort": cohort, "as_of": None if pd.isna(row["as_of"]) else str(row["as_of"]), "abstained": bool(row["abstained"])}
             plain |= {"answers": {c: _plain(row[c]) for c in answers}, "contributions": {c: _plain(row[c]) for c in contributions}}
             rows.append(plain | {"modalities": list(row["modalities"])})
@@ -84,7 +113,9 @@ class Ledger:
 
     def scored(self, bundle_id: str, cohort: str) -> set[tuple[str, str]]:
         """(case_id, version) of what a bundle has scored."""
-        query = select(PREDICTIONS.c.case_id, PREDICTIONS.c.version).where(PREDICTIONS.c.bundle_id == bundle_id, PREDICTIONS.c.cohort == cohort)
+        query = select(PREDICTIONS.c.case_id, PREDICTIONS.c.version).where(
+            PREDICTIONS.c.bundle_id == bundle_id, PREDICTIONS.c.cohort == cohort
+        )
         with self.engine.connect() as connection:
             return {(row.case_id, row.version) for row in connection.execute(query)}
 
@@ -147,18 +178,24 @@ class Ledger:
         for start in range(0, len(rows), ROWS):
             statement = dialect.insert(table)
             changed = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys and c.name not in set(kept)}
-            connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), [dict(row) for row in rows[start : start + ROWS]])
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=keys, set_=changed), [dict(row) for row in rows[start : start + ROWS]]
+            )
 
     def _replace(self, table: Table, cohort: str, keys: Sequence[str], rows: pd.DataFrame, kept: Iterable[str] = ()) -> None:
         """Upsert the rows of a cohort and drop those that are not among them, in one transaction."""
         names = [column.name for column in table.columns]
-        plain = [{name: _plain(value) for name, value in row.items()} for row in rows[names].to_dict("records")]
+        plain = [{str(name): _plain(value) for name, value in row.items()} for row in rows[names].to_dict("records")]
         wanted = {tuple(str(row[key]) for key in keys) for row in plain}
         with self.engine.begin() as connection:
             known = connection.execute(select(*(table.c[key] for key in keys)).where(table.c.cohort == cohort)).all()
             for gone in known:
                 if tuple(str(value) for value in gone) not in wanted:
-                    connection.execute(delete(table).where(table.c.cohort == cohort, *(table.c[key] == value for key, value in zip(keys, gone, strict=True))))
+                    connection.execute(
+                        delete(table).where(
+                            table.c.cohort == cohort, *(table.c[key] == value for key, value in zip(keys, gone, strict=True))
+                        )
+                    )
             self._write(connection, table, plain, kept)
 
 

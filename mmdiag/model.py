@@ -89,4 +89,3 @@ def loss_of(head: Head, output: Output, target: Tensor, own_weight: float) -> Fl
     loss = head.loss(output.logits, target)
     own = [head.loss(logits[there], target[there]) for logits, there in output.own.values() if there.any()]
     return loss + own_weight * torch.stack(own).mean() if own and own_weight else loss
-

@@ -14,7 +14,9 @@ def default(*, fusion: str = "concat", seed: int = 0) -> RunConfig:
 def end_to_end(*, fusion: str = "concat", seed: int = 0) -> RunConfig:
     """A MONAI ResNet over the slices, trained from scratch with the fusion: for large labelled cohorts, and for a GPU."""
     config = RunConfig(recipe="end_to_end", fusion=fusion, seed=seed)
-    return replace(config, image=ImageConfig(encoder="resnet10"), training=TrainingConfig(max_epochs=40, batch_size=16, learning_rate=1e-3, patience=8))
+    return replace(
+        config, image=ImageConfig(encoder="resnet10"), training=TrainingConfig(max_epochs=40, batch_size=16, learning_rate=1e-3, patience=8)
+    )
 
 
 RECIPES: dict[str, Callable[..., RunConfig]] = {"default": default, "end_to_end": end_to_end}

@@ -30,7 +30,12 @@ def evaluate(folder: Path) -> list[dict[str, Any]]:
     settings = run.config.evaluation
     rows: list[dict[str, Any]] = []
     for model, table in judged.groupby("model", sort=False):
-        facts = {"model": str(model), "fusion": run.config.fusion if model == FUSED else None, "modalities": _modalities(data, str(model)), "split": _split(run)}
+        facts = {
+            "model": str(model),
+            "fusion": run.config.fusion if model == FUSED else None,
+            "modalities": _modalities(data, str(model)),
+            "split": _split(run),
+        }
         rows += [{**facts, **metric} for metric in _measure(data, table, settings.resamples)]
     rows += _difference(run, data, judged, rows)
     _write(folder / "metrics.parquet", pd.DataFrame(rows).assign(modalities=[json.dumps(row["modalities"]) for row in rows]))
@@ -58,11 +63,17 @@ def _judged(run: Run, data: RunData) -> pd.DataFrame:
     columns = _probability_columns(data.store.task)
     tables = []
     for name in (name for name in fits(run.folder) if not name.startswith("all.")):
-        tables.append(run.predictions(name)[["case_id", *columns]].merge(facts, on="case_id").assign(model=name.split(".", 1)[1], part=name.split(".", 1)[0]))
+        tables.append(
+            run.predictions(name)[["case_id", *columns]]
+            .merge(facts, on="case_id")
+            .assign(model=name.split(".", 1)[1], part=name.split(".", 1)[0])
+        )
     found = pd.concat(tables, ignore_index=True)
     order = {model: place for place, model in enumerate(dict.fromkeys(found["model"]))}
     baselines = _baselines(data, where, judged, columns, facts)
-    return pd.concat([found.sort_values(["model", "case_id"], key=lambda c: c.map(order) if c.name == "model" else c), *baselines], ignore_index=True)
+    return pd.concat(
+        [found.sort_values(["model", "case_id"], key=lambda c: c.map(order) if c.name == "model" else c), *baselines], ignore_index=True
+    )
 
 
 def _probability_columns(task: Mapping[str, Any]) -> list[str]:
@@ -92,10 +103,10 @@ def _measure(data: RunData, table: pd.DataFrame, resamples: int) -> list[dict[st
     kind = str(data.store.task["kind"])
     columns = _probability_columns(data.store.task)
     probability = table[columns].to_numpy(float)
-    extra = {"time": table["time"].to_numpy(float), "event": table["event"].to_numpy(float)} if kind == "survival" else {}
     return measure(
-        table["label"].to_numpy(float), probability if len(columns) > 1 else probability[:, 0], kind=kind, subject=table["subject_id"].to_numpy(), resamples=resamples, **extra
-    )
+        table["label"].to_numpy(float), probability if len(columns) > 1 else probability[:, 0], kind=kind, subject=table["subject_id"].to_numpy(),
+        time=table["time"].to_numpy(float), event=table["event"].to_numpy(float), resamples=resamples,
+    )  # fmt: skip
 
 
 def _difference(run: Run, data: RunData, judged: pd.DataFrame, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -106,7 +117,9 @@ def _difference(run: Run, data: RunData, judged: pd.DataFrame, rows: list[dict[s
     if not singles:
         return []
     best = max(singles, key=lambda name: singles[name])
-    pair = judged[judged["model"] == FUSED].merge(judged[judged["model"] == best][["case_id", "probability"]], on="case_id", suffixes=("", "_best"))
+    pair = judged[judged["model"] == FUSED].merge(
+        judged[judged["model"] == best][["case_id", "probability"]], on="case_id", suffixes=("", "_best")
+    )
     found = paired_difference(
         pair["label"].to_numpy(float), pair["probability"].to_numpy(float), pair["probability_best"].to_numpy(float),
         metric="auroc", subject=pair["subject_id"].to_numpy(), seed=0, resamples=run.config.evaluation.resamples,
@@ -118,7 +131,14 @@ def predictions(folder: Path) -> pd.DataFrame:
     """One row an accepted case: out of fold where it was judged, else by the run's bundle (columns of interface.md 4, and `version`)."""
     run, data = Run.open(folder), open_data(folder)
     fused = [name for name in fits(folder) if name.endswith(f".{FUSED}")]
-    found = pd.concat([run.predictions(name).assign(part=name.split(".", 1)[0], bundle_id=run.fitted(name)["bundle_id"], scored_at=run.fitted(name)["finished"]) for name in fused])
+    found = pd.concat(
+        [
+            run.predictions(name).assign(
+                part=name.split(".", 1)[0], bundle_id=run.fitted(name)["bundle_id"], scored_at=run.fitted(name)["finished"]
+            )
+            for name in fused
+        ]
+    )
     found = data.cases[["case_id", "subject_id", "as_of", "version"]].merge(found, on="case_id", how="inner")
     bundle = Bundle.load(folder.parent.parent / run.fitted(fused[-1])["bundle"])
     parts = found["subject_id"].map(json.loads((data.store.folder / "split.json").read_text())["part"])
@@ -138,7 +158,19 @@ def prediction_columns(table: pd.DataFrame) -> list[str]:
     """The columns of predictions.parquet, in the order of interface.md 4."""
     answers = [c for c in table.columns if c == "probability" or c.startswith("probability_")]
     contributions = [c for c in table.columns if c.startswith("contribution_")]
-    return ["case_id", "subject_id", "as_of", "bundle_id", "role", "predicted", *answers, "modalities", *contributions, "abstained", "scored_at"]
+    return [
+        "case_id",
+        "subject_id",
+        "as_of",
+        "bundle_id",
+        "role",
+        "predicted",
+        *answers,
+        "modalities",
+        *contributions,
+        "abstained",
+        "scored_at",
+    ]
 
 
 def finish(folder: Path, ledger: Ledger) -> dict[str, Any]:
@@ -152,11 +184,13 @@ def finish(folder: Path, ledger: Ledger) -> dict[str, Any]:
     _write(folder / "predictions.parquet", table[prediction_columns(table)])
     weights = [c for c in table.columns if c.startswith(("weight_", "contribution_"))]
     _write(folder / "explanations" / "modality.parquet", table[["case_id", *weights, "attention", "base"]])
-    final = run.fitted([name for name in fits(folder) if name in ("all.fused", "test.fused")][0])
+    final = run.fitted(next(name for name in fits(folder) if name in ("all.fused", "test.fused")))
     bundle = {"id": final["bundle_id"], "path": str(run.workspace.path / final["bundle"])}
     metrics = metrics_of(folder)
     run = run.update(status="done", bundle=bundle, finished=run.asked.get("finished") or max(str(stamp) for stamp in table["scored_at"]))
-    ledger.record_bundle(bundle["id"], final["bundle"], run.asked["run_id"], run.asked["cohort"], {"fusion": run.config.fusion, "recipe": run.config.recipe})
+    ledger.record_bundle(
+        bundle["id"], final["bundle"], run.asked["run_id"], run.asked["cohort"], {"fusion": run.config.fusion, "recipe": run.config.recipe}
+    )
     ledger.record_run(
         run.asked["run_id"], "run", run.asked["cohort"], "done", run.asked["config"], str(folder.relative_to(run.workspace.path)),
         bundle_id=bundle["id"], started=run.asked["started"], finished=run.asked["finished"],
@@ -168,8 +202,8 @@ def finish(folder: Path, ledger: Ledger) -> dict[str, Any]:
 
 def metrics_of(folder: Path) -> list[dict[str, Any]]:
     """The metrics of an evaluated run."""
-    rows: list[dict[str, Any]] = pd.read_parquet(folder / "metrics.parquet").replace({np.nan: None}).to_dict("records")
-    return [{**row, "modalities": json.loads(row["modalities"])} for row in rows]
+    rows = pd.read_parquet(folder / "metrics.parquet").replace({np.nan: None}).to_dict("records")
+    return [{**{str(key): value for key, value in row.items()}, "modalities": json.loads(row["modalities"])} for row in rows]
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:

@@ -32,7 +32,9 @@ class Batch:
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> "Batch":
         """Move every tensor."""
-        values = {m: {key: value.to(device, non_blocking=non_blocking) for key, value in arrays.items()} for m, arrays in self.values.items()}
+        values = {
+            m: {key: value.to(device, non_blocking=non_blocking) for key, value in arrays.items()} for m, arrays in self.values.items()
+        }
         present = {m: value.to(device, non_blocking=non_blocking) for m, value in self.present.items()}
         return Batch(values, present, self.target.to(device, non_blocking=non_blocking))
 
@@ -46,7 +48,9 @@ class Batch:
         return len(self.target)
 
 
-def collate(samples: Sequence[Sample], modalities: Sequence[str], target: np.ndarray, shapes: Mapping[str, Mapping[str, tuple[int, ...]]]) -> Batch:
+def collate(
+    samples: Sequence[Sample], modalities: Sequence[str], target: np.ndarray, shapes: Mapping[str, Mapping[str, tuple[int, ...]]]
+) -> Batch:
     """Pad samples to a batch.
 
     Args:

@@ -6,9 +6,12 @@ MOST_WORDS = 60
 _ABBREVIATIONS = {"dr", "mr", "mrs", "ms", "prof", "vs", "e.g", "i.e", "approx", "fig", "no", "st", "cm", "mm"}
 _END = re.compile(r"[.!?]+(?=\s|$)|\n\s*\n|\n(?=[ \t]*[A-Z][A-Z /&-]{2,}:?)|(?<=:)\n|;\s*\n")
 _NEGATION = re.compile(
-    r"\b(no|not|without|negative for|absence of|absent|denies|denied|free of|rule[sd]? out|ruled out|unlikely|neither|nor|never|unremarkable|no evidence of)\b", re.IGNORECASE
+    r"\b(no|not|without|negative for|absence of|absent|denies|denied|free of|rule[sd]? out|ruled out|unlikely|neither|nor|never|unremarkable|no evidence of)\b",
+    re.IGNORECASE,
 )
-_PSEUDO = re.compile(r"\b(no increase|no change|not only|not certain|gram negative|without difficulty|no significant change)\b", re.IGNORECASE)
+_PSEUDO = re.compile(
+    r"\b(no increase|no change|not only|not certain|gram negative|without difficulty|no significant change)\b", re.IGNORECASE
+)
 
 
 def split_sentences(text: str) -> list[tuple[int, int]]:

@@ -118,7 +118,13 @@ def _row(modality: ModalityDescription, source: Source, facts: dict[str, Any]) -
     missing = int(np.isnan(row).sum())
     if missing == len(row):
         return None  # a row without a value: not measured
-    facts |= {"n_values": len(row), "n_missing": missing, "share_missing": missing / len(row), "low": float(np.nanmin(row)), "high": float(np.nanmax(row))}
+    facts |= {
+        "n_values": len(row),
+        "n_missing": missing,
+        "share_missing": missing / len(row),
+        "low": float(np.nanmin(row)),
+        "high": float(np.nanmax(row)),
+    }
     return Found(row, facts)
 
 
@@ -128,7 +134,9 @@ def numbers_of(files: Sequence[Path], modality: ModalityDescription) -> NumericT
 
 
 @lru_cache(maxsize=8)
-def _numbers(files: tuple[Path, ...], stamp: tuple[int, ...], key: str, columns: tuple[str, ...], exclude: tuple[str, ...], rows: str) -> NumericTable:
+def _numbers(
+    files: tuple[Path, ...], stamp: tuple[int, ...], key: str, columns: tuple[str, ...], exclude: tuple[str, ...], rows: str
+) -> NumericTable:
     del stamp  # only there so that a changed file is read again
     return read_numbers(files, key, columns, exclude, rows)
 
@@ -170,7 +178,12 @@ def judge(shard: Shard, description: Description) -> list[RuleResult]:
 
 
 def write_shard(
-    folder: Path, description: Description, cases: Sequence[Case], versions: Mapping[str, str], subjects: frozenset[str], broken: Mapping[str, str]
+    folder: Path,
+    description: Description,
+    cases: Sequence[Case],
+    versions: Mapping[str, str],
+    subjects: frozenset[str],
+    broken: Mapping[str, str],
 ) -> None:
     """Read, judge and write one shard; does nothing where the folder is there.
 
@@ -209,7 +222,9 @@ def _write_arrays(
 ) -> pd.DataFrame:
     rows: dict[str, dict[str, Any]] = {case.case_id: {"case_id": case.case_id, "version": versions[case.case_id]} for case in cases}
     for modality, described in description.modalities.items():
-        contents = [(case.case_id, shard.found[case.case_id, modality].content) for case in cases if (case.case_id, modality) in shard.found]
+        contents = [
+            (case.case_id, shard.found[case.case_id, modality].content) for case in cases if (case.case_id, modality) in shard.found
+        ]
         start = 0
         for case in cases:
             rows[case.case_id] |= {f"has_{modality}": False, f"shard_{modality}": "", f"start_{modality}": 0, f"count_{modality}": 0}
@@ -238,9 +253,22 @@ def _quarantine(cases: Sequence[Case], versions: Mapping[str, str], shard: Shard
         if case.case_id in broken:
             refused[case.case_id, ""] = ("contract", broken[case.case_id], "")
         elif case.case_id not in kept:
-            refused[case.case_id, ""] = ("no_modality", f"{len(case.sources)} of its modalities were refused or blank" if case.sources else "none was found", "")
+            refused[case.case_id, ""] = (
+                "no_modality",
+                f"{len(case.sources)} of its modalities were refused or blank" if case.sources else "none was found",
+                "",
+            )
     rows = [
-        (case_id, versions[case_id], modality, code, REASONS[code].rule if code != "contract" else detail, detail, sha256, REASONS[code].cure)
+        (
+            case_id,
+            versions[case_id],
+            modality,
+            code,
+            REASONS[code].rule if code != "contract" else detail,
+            detail,
+            sha256,
+            REASONS[code].cure,
+        )
         for (case_id, modality), (code, detail, sha256) in sorted(refused.items())
     ]
     return pd.DataFrame(rows, columns=QUARANTINE_COLUMNS)

@@ -105,7 +105,9 @@ def _extend(split: Split, new: pd.Series) -> dict[str, str]:
     names = sorted(set(split.part.values()))
     sizes = np.asarray([sum(part == name for part in split.part.values()) for name in names], dtype=float)
     edges = np.cumsum(sizes / sizes.sum())
-    return {subject: names[min(int(np.searchsorted(edges, int(_shuffled(subject)[:8], 16) / 16**8)), len(names) - 1)] for subject in new.index}
+    return {
+        subject: names[min(int(np.searchsorted(edges, int(_shuffled(subject)[:8], 16) / 16**8)), len(names) - 1)] for subject in new.index
+    }
 
 
 def _shuffled(subject: str) -> str:

@@ -74,7 +74,9 @@ class Store:
         case = self.cases.iloc[row]
         if not case[f"has_{modality}"]:
             raise KeyError(f"{case['case_id']} has no {modality}")
-        return Place(self.folder / "shards" / case[f"shard_{modality}"] / modality, int(case[f"start_{modality}"]), int(case[f"count_{modality}"]))
+        return Place(
+            self.folder / "shards" / case[f"shard_{modality}"] / modality, int(case[f"start_{modality}"]), int(case[f"count_{modality}"])
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,5 +104,7 @@ def _table(store: Store, modality: str) -> np.ndarray:
     values = np.full((len(store.cases), len(store.columns(modality))), np.nan, dtype=np.float32)
     known = store.cases[store.cases[f"has_{modality}"]]
     for shard, rows in known.groupby(f"shard_{modality}"):
-        values[rows.index.to_numpy()] = _array(store.folder / "shards" / str(shard) / f"{modality}.npy")[rows[f"start_{modality}"].to_numpy(dtype=int)]
+        values[rows.index.to_numpy()] = _array(store.folder / "shards" / str(shard) / f"{modality}.npy")[
+            rows[f"start_{modality}"].to_numpy(dtype=int)
+        ]
     return values

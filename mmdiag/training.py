@@ -86,7 +86,11 @@ class Best:
 
     def state_dict(self) -> dict[str, Any]:
         """For the checkpoint."""
-        return {"weights": self.weights, "loss": self.loss, "curve": [(r.epoch, r.train_loss, r.valid_loss, r.valid_metric) for r in self.curve]}
+        return {
+            "weights": self.weights,
+            "loss": self.loss,
+            "curve": [(r.epoch, r.train_loss, r.valid_loss, r.valid_metric) for r in self.curve],
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """From the checkpoint."""
@@ -123,34 +127,37 @@ def _run_engines(
         prepare_batch=prepare_batch, decollate=False, optim_set_to_none=True, amp=settings.amp and device.type == "cuda",
     )  # fmt: skip
     evaluator = SupervisedEvaluator(
-        device=device, val_data_loader=valid_rows, network=model, prepare_batch=prepare_batch, decollate=False, amp=settings.amp and device.type == "cuda"
+        device=device,
+        val_data_loader=valid_rows,
+        network=model,
+        prepare_batch=prepare_batch,
+        decollate=False,
+        amp=settings.amp and device.type == "cuda",
     )
     seen = Validation(model)
     losses: list[float] = []
     for engine in (trainer, evaluator):
         engine.logger.setLevel(logging.WARNING)
 
-    @trainer.on(Events.EPOCH_STARTED)
-    def _(engine: Any) -> None:
+    def begin_epoch(engine: Any) -> None:
         train_rows.set_epoch(engine.state.epoch)
-        torch.manual_seed(config.seed * 100_003 + engine.state.epoch)  # dropout of an epoch does not depend on where a resumed training began
+        torch.manual_seed(
+            config.seed * 100_003 + engine.state.epoch
+        )  # dropout of an epoch does not depend on where a resumed training began
         losses.clear()
 
-    @trainer.on(Events.ITERATION_COMPLETED)
-    def _(engine: Any) -> None:
-        losses.append(float(engine.state.output["loss"].detach()))
-
-    evaluator.add_event_handler(Events.EPOCH_STARTED, lambda _: seen.clear())
-    evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: seen.add(engine.state.output))
-
-    @evaluator.on(Events.COMPLETED)
-    def _(engine: Any) -> None:
+    def end_validation(engine: Any) -> None:
         loss, metric = seen.summary(score)
         engine.state.metrics["valid_loss"] = loss
         best.offer(model, Epoch(trainer.state.epoch, float(np.mean(losses)), loss, metric))
         if progress:
             progress(trainer.state.epoch, settings.max_epochs, f"loss {np.mean(losses):.3f}, validation {loss:.3f}, metric {metric:.3f}")
 
+    trainer.add_event_handler(Events.EPOCH_STARTED, begin_epoch)
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: losses.append(float(engine.state.output["loss"].detach())))
+    evaluator.add_event_handler(Events.EPOCH_STARTED, lambda _: seen.clear())
+    evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: seen.add(engine.state.output))
+    evaluator.add_event_handler(Events.COMPLETED, end_validation)
     ValidationHandler(interval=1, validator=evaluator).attach(trainer)
     stopper = EarlyStopping(settings.patience, lambda engine: -engine.state.metrics["valid_loss"], trainer)
     evaluator.add_event_handler(Events.COMPLETED, stopper)
@@ -158,7 +165,9 @@ def _run_engines(
     logging.getLogger("ignite").setLevel(logging.WARNING)
     stopper.logger.setLevel(logging.WARNING)
     state = {"model": model, "optimizer": optimizer, "schedule": schedule, "best": best, "stopper": stopper, "trainer": trainer}
-    saver = CheckpointSaver(save_dir=str(folder), save_dict=state, save_interval=CHECKPOINT_EVERY, n_saved=1, epoch_level=True, file_prefix="checkpoint")
+    saver = CheckpointSaver(
+        save_dir=str(folder), save_dict=state, save_interval=CHECKPOINT_EVERY, n_saved=1, epoch_level=True, file_prefix="checkpoint"
+    )
     saver.logger.setLevel(logging.WARNING)
     saver.attach(trainer)
     last = sorted(folder.glob("checkpoint*.pt"), key=lambda path: path.stat().st_mtime)

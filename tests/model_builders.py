@@ -28,7 +28,9 @@ def make_preparations(raws, config):
 
     columns = [f"G{i}" for i in range(20)]
     return {
-        name: fit_preparation(KINDS[name], [raw for raw in raws[name] if raw is not None], config, columns=columns if name == "expression" else ())
+        name: fit_preparation(
+            KINDS[name], [raw for raw in raws[name] if raw is not None], config, columns=columns if name == "expression" else ()
+        )
         for name in raws
     }
 

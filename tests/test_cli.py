@@ -117,7 +117,10 @@ def test_with_debugging_the_failure_itself_is_shown(tmp_path: Path, monkeypatch:
 
 def test_a_full_disk_is_exit_1_and_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_failing(OSError(errno.ENOSPC, "No space left on device", "/w/shards"), tmp_path) == 1
-    assert capsys.readouterr().err == "Writing needs free space, and there is none left at /w/shards: free some and run the same command again, it picks up where it stopped.\n"
+    assert (
+        capsys.readouterr().err
+        == "Writing needs free space, and there is none left at /w/shards: free some and run the same command again, it picks up where it stopped.\n"
+    )
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, click.Abort])
@@ -160,8 +163,22 @@ def test_json_is_standard_json() -> None:
 
     from mmdiag.cli.place import to_json
 
-    answer = {"nan": float("nan"), "count": np.int64(3), "list": np.array([1.5]), "when": pd.Timestamp("2025-01-02"), "never": pd.NaT, "path": Path("/x")}
-    assert json.loads(to_json(answer)) == {"nan": None, "count": 3, "list": [1.5], "when": "2025-01-02 00:00:00", "never": None, "path": "/x"}
+    answer = {
+        "nan": float("nan"),
+        "count": np.int64(3),
+        "list": np.array([1.5]),
+        "when": pd.Timestamp("2025-01-02"),
+        "never": pd.NaT,
+        "path": Path("/x"),
+    }
+    assert json.loads(to_json(answer)) == {
+        "nan": None,
+        "count": 3,
+        "list": [1.5],
+        "when": "2025-01-02 00:00:00",
+        "never": None,
+        "path": "/x",
+    }
 
 
 @pytest.mark.parametrize(
@@ -183,9 +200,27 @@ def shown(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
         split = {"split": "cross-validation", "n": 49}
         metrics = [
-            {"model": "fused", "fusion": "concat", "modalities": ["flair", "report"], "metric": "auroc", "value": 0.81, "low": 0.66, "high": 0.93, **split},
+            {
+                "model": "fused",
+                "fusion": "concat",
+                "modalities": ["flair", "report"],
+                "metric": "auroc",
+                "value": 0.81,
+                "low": 0.66,
+                "high": 0.93,
+                **split,
+            },
             {"model": "flair", "fusion": None, "modalities": ["flair"], "metric": "auroc", "value": 0.7, "low": 0.5, "high": 0.9, **split},
-            {"model": "fused-minus-best", "fusion": "concat", "modalities": ["flair"], "metric": "auroc", "value": value, "low": low, "high": high, **split},
+            {
+                "model": "fused-minus-best",
+                "fusion": "concat",
+                "modalities": ["flair"],
+                "metric": "auroc",
+                "value": value,
+                "low": low,
+                "high": high,
+                **split,
+            },
         ]
         show_run({
             "seconds": 12.0, "workspace": "/w", "cohort": {"name": "lgg"}, "bundle": {"id": "b-1", "path": "/w/bundles/b-1"}, "predictions": "/w/p.parquet",
@@ -207,7 +242,8 @@ def test_a_run_shows_intervals_counts_and_the_way_on(shown: Callable[..., str]) 
 
 
 @pytest.mark.parametrize(
-    ("interval", "verdict"), [((0.11, 0.02, 0.2), "Fusion helps"), ((0.02, -0.05, 0.09), "not shown to be better"), ((-0.1, -0.2, -0.01), "Fusion harms")]
+    ("interval", "verdict"),
+    [((0.11, 0.02, 0.2), "Fusion helps"), ((0.02, -0.05, 0.09), "not shown to be better"), ((-0.1, -0.2, -0.01), "Fusion harms")],
 )
 def test_the_verdict_on_fusion_follows_its_interval(interval: tuple[float, float, float], verdict: str, shown: Callable[..., str]) -> None:
     assert verdict in shown(*interval)

@@ -34,9 +34,10 @@ def run_in_flow(work: Any) -> Any:
 
 @pytest.mark.usefixtures("prefect_server")
 def test_a_step_fails_with_its_type_and_place_and_never_with_a_value(workspace: Path) -> None:
+    from prefect.settings import get_current_settings
+
     from flows.steps import step
     from mmdiag.failures import StepFailed
-    from prefect.settings import get_current_settings
 
     @step
     def read() -> None:
@@ -130,5 +131,9 @@ def test_every_deployment_names_a_flow_and_its_parameters(deployment: dict[str, 
 
 
 def test_new_cases_are_scored_every_night_and_models_trained_every_week() -> None:
-    schedules = {deployment["entrypoint"]: [s["cron"].split()[-1] for s in deployment["schedules"]] for deployment in declared() if "schedules" in deployment}
+    schedules = {
+        deployment["entrypoint"]: [s["cron"].split()[-1] for s in deployment["schedules"]]
+        for deployment in declared()
+        if "schedules" in deployment
+    }
     assert schedules == {"flows/score.py:score": ["*"], "flows/train.py:train": ["0"]}, "day of the week: every, Sunday"

@@ -82,7 +82,9 @@ def test_a_row_alone_equals_the_row_in_a_batch(family):
     whole = fusion(tokens)
     for row in range(8):
         longest = {name: max(int(t.mask[row].sum()), 1) for name, t in tokens.items()}
-        alone = fusion({name: Tokens(t.values[row : row + 1, : longest[name]], t.mask[row : row + 1, : longest[name]]) for name, t in tokens.items()})
+        alone = fusion(
+            {name: Tokens(t.values[row : row + 1, : longest[name]], t.mask[row : row + 1, : longest[name]]) for name, t in tokens.items()}
+        )
         torch.testing.assert_close(alone.values[0], whole.values[row], atol=1e-6, rtol=1e-5)
         torch.testing.assert_close(alone.weights[0], whole.weights[row], atol=1e-6, rtol=1e-5)
 

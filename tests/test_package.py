@@ -12,7 +12,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("mmdiag", "flows", "dashboards", "data_contracts", ".streamlit", "prefect.yaml", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
+SOURCES = (
+    "mmdiag",
+    "flows",
+    "dashboards",
+    "data_contracts",
+    ".streamlit",
+    "prefect.yaml",
+    "pyproject.toml",
+    "setup.py",
+    "MANIFEST.in",
+    "README.md",
+    "LICENSE",
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +37,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         elif (ROOT / name).is_file():
             shutil.copy(ROOT / name, copy / name)
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", copy / "dist", copy], check=True, capture_output=True
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", copy / "dist", copy],
+        check=True,
+        capture_output=True,
     )
     return next((copy / "dist").glob("mmdiag-*.whl"))
 
@@ -59,7 +73,9 @@ def test_the_wheel_carries_the_application_and_no_tests(wheel: Path) -> None:
     assert any(name.endswith(".streamlit/config.toml") for name in names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if "test" in Path(name).name or name.endswith(".pyc")]
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"mmdiag"}, "flows and dashboards are too generic as names in site-packages"
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"mmdiag"}, (
+        "flows and dashboards are too generic as names in site-packages"
+    )
 
 
 def test_the_installed_package_is_not_the_checkout(installed: Path, tmp_path: Path) -> None:

@@ -61,7 +61,9 @@ def test_gene_sets_become_pathway_tokens_and_modules_are_found_without_them():
     factor = rng.normal(size=(60, 4))
     rows = [np.concatenate([factor[i, j] + 0.2 * rng.normal(size=8) for j in range(4)]).astype(np.float32) for i in range(60)]
     columns = [f"G{i}" for i in range(32)]
-    named = fit_preparation("table", rows, make_config(), columns=columns, gene_sets={"first": list(range(8)), "second": list(range(8, 16)), "tiny": [1, 2]})
+    named = fit_preparation(
+        "table", rows, make_config(), columns=columns, gene_sets={"first": list(range(8)), "second": list(range(8, 16)), "tiny": [1, 2]}
+    )
     assert set(named.groups) == {"first", "second"}
     detail = np.stack([named.apply(row)["detail"] for row in rows])
     assert detail.shape == (60, 2, PATHWAY_SCORES)

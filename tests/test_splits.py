@@ -20,7 +20,9 @@ def test_few_subjects_are_cross_validated_with_every_fold_stratified(tmp_path):
     cases = make_cases(80, cases_each=2)
     split = read_or_make_split(tmp_path / "split.json", cases, EvaluationConfig())
     assert split.summary() == {"folds": 5}
-    table = pd.DataFrame({"part": split.of(cases["subject_id"]), "stratum": cases["stratum"], "subject": cases["subject_id"]}).drop_duplicates("subject")
+    table = pd.DataFrame(
+        {"part": split.of(cases["subject_id"]), "stratum": cases["stratum"], "subject": cases["subject_id"]}
+    ).drop_duplicates("subject")
     assert table.groupby("part")["stratum"].agg(["size", "sum"]).to_numpy().tolist() == [[16, 4]] * 5
 
 

@@ -58,7 +58,9 @@ def main() -> None:
 def ordered(predictions: pd.DataFrame) -> pd.DataFrame:
     """Cases in the order of use: those that the model judged without knowing them, the most uncertain first."""
     doubt = (predictions["probability"] - 0.5).abs() if "probability" in predictions else pd.Series(0.0, index=predictions.index)
-    return predictions.assign(doubt=doubt, learned=predictions["role"] == "train").sort_values(["learned", "doubt", "case_id"], ignore_index=True)
+    return predictions.assign(doubt=doubt, learned=predictions["role"] == "train").sort_values(
+        ["learned", "doubt", "case_id"], ignore_index=True
+    )
 
 
 def _choose(cases: list[str]) -> str:
@@ -76,8 +78,17 @@ def _choose(cases: list[str]) -> str:
 
 def _heading(case_id: str, row: pd.Series, store: Store, place: int) -> str:
     case = store.cases.iloc[place]
-    parts = [f"**case {case_id}**", f"site {case['site']}" if pd.notna(case["site"]) else "", f"as of {case['as_of']:%Y-%m-%d}" if pd.notna(case["as_of"]) else ""]
-    role = {"train": ":orange[the model learned from this subject]", "new": "new to the model", "test": "held-out test case", "out-of-fold": "judged out of fold"}
+    parts = [
+        f"**case {case_id}**",
+        f"site {case['site']}" if pd.notna(case["site"]) else "",
+        f"as of {case['as_of']:%Y-%m-%d}" if pd.notna(case["as_of"]) else "",
+    ]
+    role = {
+        "train": ":orange[the model learned from this subject]",
+        "new": "new to the model",
+        "test": "held-out test case",
+        "out-of-fold": "judged out of fold",
+    }
     parts += [f"model {row['bundle_id']}", role[row["role"]]]
     if pd.notna(case["label"]) and store.task.get("classes"):
         parts.append(f"recorded: {store.task['classes'][int(case['label'])]}")
@@ -88,7 +99,8 @@ def _answer(row: pd.Series, store: Store) -> None:
     question = store.task.get("label") or "risk"
     if "probability" in row and pd.notna(row["probability"]):
         st.markdown(f"**{question}**: {row['predicted']}")
-        st.progress(float(row["probability"]), text=f"{100 * row['probability']:.0f} %" + (f" probability of {question} = {store.task['classes'][1]}" if store.task["kind"] == "binary" else " risk"))
+        meaning = f"probability of {question} = {store.task['classes'][1]}" if store.task["kind"] == "binary" else "risk"
+        st.progress(float(row["probability"]), text=f"{100 * row['probability']:.0f} % {meaning}")
         return
     chances = row[[c for c in row.index if c.startswith("probability_")]].astype(float).sort_values(ascending=False)
     st.markdown(f"**{question}** · {row['predicted']}")
@@ -102,7 +114,9 @@ def _modalities(folder: Any, case_id: str, row: pd.Series, store: Store) -> None
     values = [float(row[f"contribution_{m}"]) if m in there else np.nan for m in names]
     table = pd.DataFrame({"modality": names, "value": values, "place": np.nan_to_num(values)})
     table["text"] = [f"{v:+.2f}" if m in there else "not acquired" for m, v in zip(names, values, strict=True)]
-    st.altair_chart(charts.contributions(table, names, "What moved it, against knowing nothing of the case"), width="stretch", theme="streamlit")
+    st.altair_chart(
+        charts.contributions(table, names, "What moved it, against knowing nothing of the case"), width="stretch", theme="streamlit"
+    )
     modality = published.table(folder, "explanations/modality.parquet")
     if modality is None:
         return
@@ -112,7 +126,12 @@ def _modalities(folder: Any, case_id: str, row: pd.Series, store: Store) -> None
         weights = ", ".join(f"{m} {facts[f'weight_{m}']:.2f}" for m in names if m in there)
         st.caption(f"Weights in the fused vector: {weights}. This fusion has no matrix of attention.")
         return
-    cells = [{"row": names[i], "column": names[j], "value": matrix[i][j]} for i in range(len(names)) for j in range(len(names)) if {names[i], names[j]} <= there]
+    cells = [
+        {"row": names[i], "column": names[j], "value": matrix[i][j]}
+        for i in range(len(names))
+        for j in range(len(names))
+        if {names[i], names[j]} <= there
+    ]
     st.altair_chart(charts.matrix(pd.DataFrame(cells), names, "Where each modality looked (rows add up to 1)"), theme="streamlit")
     lean = max(there, key=lambda m: abs(float(row[f"contribution_{m}"])))
     most = max(there, key=lambda m: float(facts[f"weight_{m}"]))
@@ -135,11 +154,21 @@ def _images(store: Store, place: int, heat: dict[str, np.ndarray]) -> None:
             middle = _hottest(heat.get(name), len(stack))
             number = controls[0].slider("slice", 1, len(stack), middle + 1, key=f"slice-{name}-{place}") - 1 if len(stack) > 1 else 0
             low, high = controls[1].slider("window (grey)", 0, 255, (0, 255), key=f"window-{name}")
-            shown = controls[2].toggle("heat map", value=False, key=f"heat-{name}", disabled=name not in heat, help="Off at first: see the image before the model's opinion of it.")
+            shown = controls[2].toggle(
+                "heat map",
+                value=False,
+                key=f"heat-{name}",
+                disabled=name not in heat,
+                help="Off at first: see the image before the model's opinion of it.",
+            )
             picture = _grey(stack[number], low, high)
             if shown and name in heat:
                 picture = _overlaid(picture, heat[name], number)
-            st.image(picture, width=420, caption=f"{name}, slice {number + 1} of {len(stack)}" + (", orange: towards, blue: away" if shown else ""))
+            st.image(
+                picture,
+                width=420,
+                caption=f"{name}, slice {number + 1} of {len(stack)}" + (", orange: towards, blue: away" if shown else ""),
+            )
 
 
 def _hottest(heat: np.ndarray | None, slices: int) -> int:
@@ -190,7 +219,9 @@ def shaded(text: str, spans: list[list[float]]) -> str:
 
 def visible(text: str) -> str:
     """Control and direction characters, which could make a note read otherwise than it is, as their code."""
-    return "".join(f"␣{ord(c):04X}␣" if ord(c) in INVISIBLE or (unicodedata.category(c) in ("Cc", "Cf") and c not in "\n\t") else c for c in text)
+    return "".join(
+        f"␣{ord(c):04X}␣" if ord(c) in INVISIBLE or (unicodedata.category(c) in ("Cc", "Cf") and c not in "\n\t") else c for c in text
+    )
 
 
 def _table(store: Store, name: str, place: int, explained: dict[str, Any] | None) -> None:

@@ -12,7 +12,9 @@ def main() -> None:
     name = st.session_state["cohort"]
     record = published.cohort_names()[name]
     counts = record["counts"]
-    st.subheader(f"{thin(counts['in'])} cases came in, {thin(counts['accepted'])} were accepted, {thin(counts['quarantined'])} refused as a whole")
+    st.subheader(
+        f"{thin(counts['in'])} cases came in, {thin(counts['accepted'])} were accepted, {thin(counts['quarantined'])} refused as a whole"
+    )
     for column, (label, value, note) in zip(st.columns(5), flow(counts), strict=True):
         column.metric(label, value)
         column.caption(note)
@@ -74,8 +76,12 @@ def _contracts(name: str) -> None:
     broken = int((held["failed"] > 0).sum()) if len(held) else 0
     st.markdown(f"**Data contracts** · {thin(len(held))} rules held, {thin(broken)} of them broken by some row")
     if len(held):
-        order = held.assign(frame=held["why"].str.startswith("The contract names")).sort_values(["failed", "frame", "contract"], ascending=[False, True, True])
-        st.dataframe(order[["contract", "column", "rule", "severity", "checked", "failed", "why"]], hide_index=True, width="stretch", height=300)
+        order = held.assign(frame=held["why"].str.startswith("The contract names")).sort_values(
+            ["failed", "frame", "contract"], ascending=[False, True, True]
+        )
+        st.dataframe(
+            order[["contract", "column", "rule", "severity", "checked", "failed", "why"]], hide_index=True, width="stretch", height=300
+        )
 
 
 def thin(number: float) -> str:

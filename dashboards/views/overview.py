@@ -10,7 +10,14 @@ from dashboards import charts, published
 from mmdiag.evaluation import calibration_bins, roc_points, wilson
 
 DIFFERENCE = "fused-minus-best"
-NAMES = {"auroc": "AUROC", "auprc": "AUPRC", "brier": "Brier score", "ece": "calibration error", "c_index": "C-index", "accuracy": "accuracy"}
+NAMES = {
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "brier": "Brier score",
+    "ece": "calibration error",
+    "c_index": "C-index",
+    "accuracy": "accuracy",
+}
 
 
 def main() -> None:
@@ -36,17 +43,27 @@ def main() -> None:
     with right:
         if judged is not None and primary == "auroc" and "probability" in judged:
             points = roc_table(judged[~judged["model"].str.startswith("baseline:")])
-            st.altair_chart(charts.roc(points, modalities, "How sensitivity is bought with false alarms"), width="stretch", theme="streamlit")
+            st.altair_chart(
+                charts.roc(points, modalities, "How sensitivity is bought with false alarms"), width="stretch", theme="streamlit"
+            )
     left, right = st.columns([11, 10], gap="large")
     with left:
         if judged is not None and primary == "auroc" and "probability" in judged:
             bins = calibration_table(judged[judged["model"] == "fused"])
-            st.altair_chart(charts.calibration(bins, "Where predicted and observed shares agree, points lie on the line"), width="stretch", theme="streamlit")
+            st.altair_chart(
+                charts.calibration(bins, "Where predicted and observed shares agree, points lie on the line"),
+                width="stretch",
+                theme="streamlit",
+            )
     with right:
         curve = published.table(folder, "curves.parquet")
         if curve is not None:
             fused = curve[curve["fit"].str.endswith(".fused")]
-            st.altair_chart(charts.curves(fused, "Training of the fused model stopped where its validation loss stayed"), width="stretch", theme="streamlit")
+            st.altair_chart(
+                charts.curves(fused, "Training of the fused model stopped where its validation loss stayed"),
+                width="stretch",
+                theme="streamlit",
+            )
     with st.expander("All metrics as a table"):
         shown = metrics[["model", "metric", "value", "low", "high", "n", "n_positive", "split"]].round(4)
         st.dataframe(shown, hide_index=True, width="stretch")
@@ -61,7 +78,11 @@ def verdict(metrics: pd.DataFrame, primary: str) -> str:
     difference = metrics[metrics["model"] == DIFFERENCE]
     fused = metrics[(metrics["model"] == "fused") & (metrics["metric"] == primary)]
     if difference.empty:
-        return f"The fused model reaches {NAMES[primary]} {interval(fused.iloc[0].to_dict())}." if len(fused) else "The run has no fused model."
+        return (
+            f"The fused model reaches {NAMES[primary]} {interval(fused.iloc[0].to_dict())}."
+            if len(fused)
+            else "The run has no fused model."
+        )
     row = difference.iloc[0].to_dict()
     best = json.loads(row["modalities"])[0]
     said = f"{row['value']:+.2f} {NAMES[primary]} over {best} alone ({row['low']:+.2f} to {row['high']:+.2f}), n = {row['n']:.0f}"
@@ -80,8 +101,15 @@ def interval(row: dict[str, float]) -> str:
 def _figures(metrics: pd.DataFrame) -> None:
     fused = metrics[metrics["model"] == "fused"]
     for column, row in zip(st.columns(max(len(fused), 1)), fused.to_dict("records"), strict=False):
-        column.metric(NAMES.get(row["metric"], row["metric"]), f"{row['value']:.2f}", help="Of the fused model, with the 95 % bootstrap interval over subjects.")
-        column.caption(f"{row['low']:.2f} to {row['high']:.2f}, n = {row['n']:.0f}" + (f", {row['n_positive']:.0f} positive" if row["n_positive"] else ""))
+        column.metric(
+            NAMES.get(row["metric"], row["metric"]),
+            f"{row['value']:.2f}",
+            help="Of the fused model, with the 95 % bootstrap interval over subjects.",
+        )
+        column.caption(
+            f"{row['low']:.2f} to {row['high']:.2f}, n = {row['n']:.0f}"
+            + (f", {row['n_positive']:.0f} positive" if row["n_positive"] else "")
+        )
 
 
 def roc_table(judged: pd.DataFrame) -> pd.DataFrame:

@@ -11,12 +11,32 @@ SIGNALS = ("additive", "interaction", "redundant", "one-modality", "none")
 
 
 @click.command(short_help="Write a synthetic cohort whose truth is known.")
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder to write; made if it is not there.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder to write; made if it is not there.",
+)
 @click.option("--cases", type=click.IntRange(min=10), default=80, show_default=True, help="Number of cases, one a subject.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same options give the same bytes.")
 @click.option("--signal", type=click.Choice(SIGNALS), default="additive", show_default=True, help="Where the label's signal lies.")
-@click.option("--missing", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="RATE", help="Share of modalities that were not acquired.")
-@click.option("--broken", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Cases with a planted fault, which must end in quarantine.")
+@click.option(
+    "--missing",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    metavar="RATE",
+    help="Share of modalities that were not acquired.",
+)
+@click.option(
+    "--broken",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Cases with a planted fault, which must end in quarantine.",
+)
 @click.option("--identifiers", is_flag=True, help="Plant names, ids, dates of birth, telephone numbers and addresses in headers and notes.")
 @placed
 def phantom(place: Place, out: Path, cases: int, seed: int, signal: str, missing: float, broken: int, identifiers: bool) -> int:
@@ -42,14 +62,26 @@ def phantom(place: Place, out: Path, cases: int, seed: int, signal: str, missing
         progress("phantom", 0, 1)
         write_phantom(out, cases=cases, seed=seed, signal=signal, missing=missing, broken=broken, identifiers=identifiers)
         progress("phantom", 1, 1)
-    answer = {"command": "phantom", "status": "done", "seconds": place.seconds(), "out": str(out), "cohort": str(out / "cohort.toml"), "cases": cases}
+    answer = {
+        "command": "phantom",
+        "status": "done",
+        "seconds": place.seconds(),
+        "out": str(out),
+        "cohort": str(out / "cohort.toml"),
+        "cases": cases,
+    }
     place.give(answer, show_phantom)
     return 0
 
 
 @click.command(short_help="Write a commented cohort.toml for a folder.")
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Where the description goes. Default: cohort.toml in DIR.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where the description goes. Default: cohort.toml in DIR.",
+)
 @click.option("--force", is_flag=True, help="Overwrite a description that is there.")
 @placed
 def init(place: Place, folder: Path, out: Path | None, force: bool) -> int:
@@ -67,7 +99,9 @@ def init(place: Place, folder: Path, out: Path | None, force: bool) -> int:
 
     target = out or folder / "cohort.toml"
     if target.exists() and not force:
-        raise UsageError(f"A description is not overwritten unasked, {target} is there: edit it, name another file by --out, or add --force.")
+        raise UsageError(
+            f"A description is not overwritten unasked, {target} is there: edit it, name another file by --out, or add --force."
+        )
     write_text(target, describe_folder(folder))
     place.give({"command": "init", "status": "done", "cohort": str(target)}, show_init)
     return 0
@@ -84,9 +118,9 @@ def ingest(place: Place, cohort: Path) -> int:
       mmdiag ingest --cohort cohort.toml
       mmdiag ingest --cohort cohort.toml --workspace /data/mmdiag --json
     """
+    from mmdiag.api import ingest as ingest_cohort
     from mmdiag.cli.progress import stages
     from mmdiag.cli.show import show_ingest
-    from mmdiag.api import ingest as ingest_cohort
 
     description = read_and_check(cohort)
     with stages() as progress:
@@ -98,7 +132,12 @@ def ingest(place: Place, cohort: Path) -> int:
 
 @click.command(short_help="Give a verdict on each file.")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--contract", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE", help="Hold tables against this data contract, too.")
+@click.option(
+    "--contract",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Hold tables against this data contract, too.",
+)
 @placed
 def inspect(place: Place, paths: tuple[Path, ...], contract: Path | None) -> int:
     """Give a verdict on each file below PATH; writes nothing.

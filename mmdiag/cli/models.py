@@ -20,7 +20,9 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Where all randomness comes from."),
         click.option("--fusion", default=FUSION_NAMES[0], show_default=True, metavar="NAME", help=FUSION_HELP),
-        click.option("--recipe", default="default", show_default=True, metavar="NAME", help="A function of mmdiag.recipes: default, end_to_end."),
+        click.option(
+            "--recipe", default="default", show_default=True, metavar="NAME", help="A function of mmdiag.recipes: default, end_to_end."
+        ),
     ):
         command = option(command)
     return command
@@ -124,9 +126,17 @@ def explain(place: Place, case_id: str) -> int:
 
 
 @click.command(short_help="Score new cases with a bundle.")
-@click.option("--bundle", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR", help="Folder of a trained bundle.")
+@click.option(
+    "--bundle",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder of a trained bundle.",
+)
 @cohort_option
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Where the predictions go, as Parquet.")
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Where the predictions go, as Parquet."
+)
 @placed
 def score(place: Place, bundle: Path, cohort: Path, out: Path) -> int:
     """Score the cases of a cohort that this bundle has not scored yet; what is new in the cohort is ingested first.

@@ -69,9 +69,20 @@ class Place:
 def placed(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--workspace`, `--ledger` and `--json` as its first argument, a `Place`, and bound its failures."""
 
-    @click.option("--workspace", type=click.Path(file_okay=False, path_type=Path), default="workspace", envvar="MMDIAG_WORKSPACE", show_default=True,
-                  help="Folder for everything that mmdiag keeps. [env: MMDIAG_WORKSPACE]")
-    @click.option("--ledger", envvar="MMDIAG_LEDGER", metavar="URL", help="Database of the record. Default: SQLite in the workspace. [env: MMDIAG_LEDGER]")
+    @click.option(
+        "--workspace",
+        type=click.Path(file_okay=False, path_type=Path),
+        default="workspace",
+        envvar="MMDIAG_WORKSPACE",
+        show_default=True,
+        help="Folder for everything that mmdiag keeps. [env: MMDIAG_WORKSPACE]",
+    )
+    @click.option(
+        "--ledger",
+        envvar="MMDIAG_LEDGER",
+        metavar="URL",
+        help="Database of the record. Default: SQLite in the workspace. [env: MMDIAG_LEDGER]",
+    )
     @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document on stdout.")
     @functools.wraps(command)
     def wrapper(*args: Any, workspace: Path, ledger: str | None, as_json: bool, **options: Any) -> Any:
@@ -84,7 +95,9 @@ def placed(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def cohort_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--cohort`, the path of a cohort.toml."""
-    return click.option("--cohort", required=True, type=click.Path(path_type=Path), metavar="C.toml", help="Description of the cohort.")(command)
+    return click.option("--cohort", required=True, type=click.Path(path_type=Path), metavar="C.toml", help="Description of the cohort.")(
+        command
+    )
 
 
 def read_and_check(cohort: Path) -> "Description":

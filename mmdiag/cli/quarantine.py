@@ -55,6 +55,8 @@ def show_case(place: Place, case_id: str) -> int:
     table = ledger.quarantine() if ledger else None
     found = [] if table is None else table[table["case_id"] == case_id].to_dict("records")
     if not found:
-        raise UsageError(f"A case to show must be in quarantine, {case_id!r} is not in {place.workspace.path}: `mmdiag quarantine list` shows which are.")
+        raise UsageError(
+            f"A case to show must be in quarantine, {case_id!r} is not in {place.workspace.path}: `mmdiag quarantine list` shows which are."
+        )
     place.give(found, show_refusals)
     return 0

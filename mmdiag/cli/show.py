@@ -38,7 +38,9 @@ def show_ingest(answer: Answer) -> None:
 def show_score(answer: Answer) -> None:
     """What was scored, and where the predictions are."""
     _counts(answer)
-    _line(f"{answer['scored']} cases scored by {answer['bundle']['id']}, {answer['already_scored']} were scored before. Predictions in {answer['predictions']}")
+    _line(
+        f"{answer['scored']} cases scored by {answer['bundle']['id']}, {answer['already_scored']} were scored before. Predictions in {answer['predictions']}"
+    )
     _line(RESEARCH)
 
 
@@ -81,7 +83,9 @@ def show_quarantine(rows: Sequence[Mapping[str, Any]]) -> None:
 def show_refusals(rows: Sequence[Mapping[str, Any]]) -> None:
     """Everything that was refused of one case."""
     for row in rows:
-        _line(f"{row['case_id']} · {row['modality'] or 'whole case'} · {row['code']} · first seen {row['first_seen']}, last {row['last_seen']}")
+        _line(
+            f"{row['case_id']} · {row['modality'] or 'whole case'} · {row['code']} · first seen {row['first_seen']}, last {row['last_seen']}"
+        )
         _line(f"  rule: {row['rule']}")
         _line(f"  fact: {row.get('detail') or 'see the code'}")
         _line(f"  cure: {row['cure']}")
@@ -90,11 +94,15 @@ def show_refusals(rows: Sequence[Mapping[str, Any]]) -> None:
 def show_status(answer: Answer) -> None:
     """What a workspace holds."""
     if not answer["cohorts"]:
-        _line(f"{answer['workspace']} holds nothing yet. Start with mmdiag run --cohort C.toml, or mmdiag phantom --help for a synthetic cohort.")
+        _line(
+            f"{answer['workspace']} holds nothing yet. Start with mmdiag run --cohort C.toml, or mmdiag phantom --help for a synthetic cohort."
+        )
         return
     for title in ("cohorts", "bundles", "runs"):
         rows = answer[title]
-        _table([name for name in (rows[0] if rows else {}) if not isinstance(rows[0][name], (dict, list))][:6], rows, title=title.capitalize())
+        _table(
+            [name for name in (rows[0] if rows else {}) if not isinstance(rows[0][name], (dict, list))][:6], rows, title=title.capitalize()
+        )
     _line(f"{answer['predictions']} predictions, {answer['quarantined']} rows in quarantine (mmdiag quarantine list).")
 
 
@@ -103,7 +111,9 @@ def _metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
     models = list(dict.fromkeys(metric["model"] for metric in rows))
     names = sorted({metric["metric"] for metric in rows}, key=lambda name: METRICS.index(name) if name in METRICS else len(METRICS))
     by_cell = {(metric["model"], metric["metric"]): metric for metric in rows}
-    table = Table("model", *names, "n", title=f"Metrics with 95 % intervals ({rows[0]['split']})" if rows else "No metrics", title_justify="left")
+    table = Table(
+        "model", *names, "n", title=f"Metrics with 95 % intervals ({rows[0]['split']})" if rows else "No metrics", title_justify="left"
+    )
     for model in models:
         first = next(metric for metric in rows if metric["model"] == model)
         name = f"fused ({first['fusion']})" if model == "fused" else model
@@ -127,7 +137,9 @@ def _verdict(difference: Mapping[str, Any]) -> str:
 def _counts(answer: Answer) -> None:
     cases = answer["cases"]
     unread = f", {cases['new']} read now" if "new" in cases else ""
-    _line(f"{answer['cohort']['name']}: {cases['in']} cases in = {cases['accepted']} accepted + {cases['quarantined']} in quarantine; {cases['labelled']} labelled{unread}.")
+    _line(
+        f"{answer['cohort']['name']}: {cases['in']} cases in = {cases['accepted']} accepted + {cases['quarantined']} in quarantine; {cases['labelled']} labelled{unread}."
+    )
     rows = [{"modality": name, **counts} for name, counts in answer["modalities"].items()]
     _table(("modality", "kind", "present", "absent", "quarantined"), rows)
     if cases["quarantined"] or any(row["quarantined"] for row in rows):

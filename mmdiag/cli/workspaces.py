@@ -51,7 +51,9 @@ def dashboard(place: Place, port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise UsageError(f"The dashboard needs a free port on 127.0.0.1, {port} is not ({error.strerror}): name another by --port.") from None
+            raise UsageError(
+                f"The dashboard needs a free port on 127.0.0.1, {port} is not ({error.strerror}): name another by --port."
+            ) from None
     root = application_root()
     click.echo(f"Dashboard of {place.workspace.path} on http://127.0.0.1:{port} (Ctrl-C ends it)", err=True)
     environment = {**os.environ, "MMDIAG_LEDGER": place.ledger_url, "MMDIAG_WORKSPACE": str(place.workspace.path)}

@@ -78,7 +78,7 @@ def sentence_encoder(name: str) -> SentenceEncoder:
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     folder = _folder_of(name)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     network = AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_safetensors=True).eval()
@@ -91,14 +91,18 @@ def _folder_of(name: str) -> Path:
     if name in PACKAGED:
         package = find_spec(PACKAGED[name])
         if package is None or not package.submodule_search_locations:
-            raise UsageError(f"The text encoder {name!r} comes with the package {PACKAGED[name]}, which is not installed: pip install mmdiag again.")
+            raise UsageError(
+                f"The text encoder {name!r} comes with the package {PACKAGED[name]}, which is not installed: pip install mmdiag again."
+            )
         folder = Path(package.submodule_search_locations[0]) / "model"
     elif Path(name).is_dir():
         folder = Path(name)
     else:
         folder = _from_hub(name)
     if not (folder / "model.safetensors").is_file():
-        raise UsageError(f"A text encoder must be stored as model.safetensors, found none in {folder.name}: convert it with transformers' save_pretrained.")
+        raise UsageError(
+            f"A text encoder must be stored as model.safetensors, found none in {folder.name}: convert it with transformers' save_pretrained."
+        )
     return folder
 
 
@@ -114,4 +118,6 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(snapshot_download(repository, revision=revision, allow_patterns=["*.json", "*.txt", "*.safetensors", "*.model"]))
     except (OSError, ValueError) as error:
-        raise UsageError(f"The text encoder {name} could not be fetched ({type(error).__name__}): check the name and the network, or name a folder that holds it.") from None
+        raise UsageError(
+            f"The text encoder {name} could not be fetched ({type(error).__name__}): check the name and the network, or name a folder that holds it."
+        ) from None

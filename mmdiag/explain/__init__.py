@@ -1,1 +1,1 @@
-"""Explanations: between modalities (exact Shapley values) and within one (occlusion, gradients)."""
+"""Explanations within a modality: regions and words by occlusion, columns by gradient. Between modalities: `mmdiag.shapley`."""

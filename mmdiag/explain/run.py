@@ -35,7 +35,9 @@ def explain(folder: Path, case_ids: Sequence[str], progress: Progress | None = N
     run, data = Run.open(folder), open_data(folder)
     answers = predictions(folder).set_index("case_id")
     place = {case: row for row, case in enumerate(data.cases["case_id"])}
-    models = {run.fitted(name)["bundle_id"]: run.workspace.path / run.fitted(name)["bundle"] for name in fits(folder) if name.endswith(".fused")}
+    models = {
+        run.fitted(name)["bundle_id"]: run.workspace.path / run.fitted(name)["bundle"] for name in fits(folder) if name.endswith(".fused")
+    }
     for number, case in enumerate(case_ids, start=1):
         target = explanation_path(folder, case)
         if not target.with_suffix(".json").is_file():
@@ -43,7 +45,7 @@ def explain(folder: Path, case_ids: Sequence[str], progress: Progress | None = N
             sample = prepare_samples(bundle.preparations, data.raws, [place[case]])[0]
             found = explain_within(bundle, data.store, place[case], sample)
             with atomic_path(target.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
-                np.savez_compressed(file, **{f"heat_{name}": heat for name, heat in found.heat.items()})
+                np.savez_compressed(file, **{f"heat_{name}": heat for name, heat in found.heat.items()})  # type: ignore[arg-type]
             write_text(target.with_suffix(".json"), json.dumps({"case_id": case, "text": found.text, "table": found.table}))
         if progress:
             progress(number, len(case_ids), "explained")
@@ -63,7 +65,9 @@ def explain_case(workspace: Workspace, folder: Path, case_id: str) -> dict[str, 
     table = predictions(folder)
     row = table[table["case_id"] == case_id]
     if row.empty:
-        raise UsageError(f"A case to explain must be one of the run's cases, {case_id} is not: `mmdiag status` shows the cohort, predictions.parquet its cases.")
+        raise UsageError(
+            f"A case to explain must be one of the run's cases, {case_id} is not: `mmdiag status` shows the cohort, predictions.parquet its cases."
+        )
     explain(folder, [case_id])
     facts = json.loads(row.drop(columns=["version"]).to_json(orient="records", date_format="iso"))[0]
     facts["attention"] = json.loads(facts["attention"]) if facts.get("attention") else None

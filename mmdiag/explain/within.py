@@ -118,7 +118,12 @@ def _columns(bundle: Bundle, store: Store, name: str, row: np.ndarray, sample: S
     with np.errstate(invalid="ignore"):
         below = np.nanmean(np.where(np.isfinite(cohort), cohort < row[top], np.nan), axis=0)
     genes = [
-        {"name": preparation.columns[i], "z": round(float(z[i]), 3), "percentile": round(100 * float(share), 1) if np.isfinite(row[i]) else None, "weight": round(float(weight[i]), 5)}
+        {
+            "name": preparation.columns[i],
+            "z": round(float(z[i]), 3),
+            "percentile": round(100 * float(share), 1) if np.isfinite(row[i]) else None,
+            "weight": round(float(weight[i]), 5),
+        }
         for i, share in zip(top, below, strict=True)
     ]
     order = np.argsort(-np.abs(groups), kind="stable")[:TOP_GENES]

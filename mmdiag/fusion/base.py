@@ -62,7 +62,9 @@ def check_width(name: str, tokens: Tokens, width: int) -> None:
         UsageError: The widths differ.
     """
     if tokens.values.shape[-1] != width:
-        raise UsageError(f"Every encoder must give tokens of the fusion's width {width}, {name} gives {tokens.values.shape[-1]}: set both from ModelConfig.width.")
+        raise UsageError(
+            f"Every encoder must give tokens of the fusion's width {width}, {name} gives {tokens.values.shape[-1]}: set both from ModelConfig.width."
+        )
 
 
 def shares(amounts_BM: Tensor, present_BM: Tensor) -> Tensor:

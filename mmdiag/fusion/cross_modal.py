@@ -60,7 +60,9 @@ class CrossLayer(nn.Module):
         self.before = nn.LayerNorm(width)
         self.null = nn.Parameter(0.02 * torch.randn(width))
         self.gate = nn.Parameter(torch.zeros(2))  # an exchange starts as nothing and is learned (Alayrac 2022, Flamingo)
-        self.feed = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width))
+        self.feed = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
+        )
 
     def forward(self, streams: list[Tensor], masks: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """New streams (B T D), and for each modality where its summary looked (B M)."""
@@ -81,5 +83,5 @@ class CrossLayer(nn.Module):
     @staticmethod
     def _by_modality(weights: Tensor, k: int, others: list[int], masks: list[Tensor]) -> Tensor:
         lengths = [1, *[masks[i].shape[1] for i in others]]
-        parts = dict(zip([k, *others], [part.sum(1) for part in weights.split(lengths, dim=1)], strict=True))
+        parts = dict(zip([k, *others], [part.sum(1) for part in torch.split(weights, lengths, dim=1)], strict=True))
         return torch.stack([parts[i] for i in range(len(masks))], dim=1)

@@ -24,7 +24,9 @@ class ModalityAttention(Fusion):
         self.value = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in modalities)
         self.query = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in modalities)
         self.bias = nn.Parameter(torch.zeros(count))
-        self.branch = nn.ModuleList(nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width)) for _ in modalities)
+        self.branch = nn.ModuleList(
+            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width)) for _ in modalities
+        )
         self.direct = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in modalities)
         self.mask = nn.Linear(count, width)
         for branch in self.branch:  # f_k starts linear

@@ -53,7 +53,9 @@ def write_phantom(
         UsageError: An unknown signal or pattern.
     """
     if signal not in latent.SIGNALS or pattern not in PATTERNS:
-        raise UsageError(f"A phantom's signal is one of {', '.join(latent.SIGNALS)} and its pattern of {', '.join(PATTERNS)}, found {signal!r}, {pattern!r}: choose one.")
+        raise UsageError(
+            f"A phantom's signal is one of {', '.join(latent.SIGNALS)} and its pattern of {', '.join(PATTERNS)}, found {signal!r}, {pattern!r}: choose one."
+        )
     for name in ("dicom", "notes", "truth"):
         shutil.rmtree(out / name, ignore_errors=True)
         (out / name).mkdir(parents=True)
@@ -114,15 +116,27 @@ def _present(cases: int, missing: float, pattern: str, sites: np.ndarray, genera
 
 
 def _write_images(
-    out: Path, table: pd.DataFrame, u: np.ndarray, present: np.ndarray, people: list[dict[str, str]], seed: int, progress: Callable[..., None] | None
+    out: Path,
+    table: pd.DataFrame,
+    u: np.ndarray,
+    present: np.ndarray,
+    people: list[dict[str, str]],
+    seed: int,
+    progress: Callable[..., None] | None,
 ) -> list[dict[str, Any]]:
     lesions = []
-    for i, row in enumerate(table.itertuples(index=False)):
+    for i, row in enumerate(table.astype(str).to_dict("records")):
         if present[i]:
-            study = Study(row.case_id, row.subject_id, date.fromisoformat(row.study_date), row.site, SITES[row.site], row.site == "C")
+            case_id, site = row["case_id"], row["site"]
+            study = Study(case_id, row["subject_id"], date.fromisoformat(row["study_date"]), site, SITES[site], site == "C")
             header = header_of(people[i]) if people else None
-            lesion = write_study(out / "dicom" / row.case_id, study, float(u[i]), np.random.default_rng([seed, len(table), i]), header)
-            lesions.append({"case_id": row.case_id, **{f"{axis}_{end}": reach[n] for axis, reach in asdict(lesion).items() for n, end in enumerate(("from", "to"))}})
+            lesion = write_study(out / "dicom" / case_id, study, float(u[i]), np.random.default_rng([seed, len(table), i]), header)
+            lesions.append(
+                {
+                    "case_id": case_id,
+                    **{f"{axis}_{end}": reach[n] for axis, reach in asdict(lesion).items() for n, end in enumerate(("from", "to"))},
+                }
+            )
         if progress:
             progress("phantom", i + 1, len(table))
     return lesions

@@ -83,7 +83,7 @@ def _copy_slice(file: Path, generator: np.random.Generator) -> None:
     """The same position twice under another instance UID."""
     del generator
     dataset = pydicom.dcmread(file)
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{dataset.SOPInstanceUID}.1"[-64:]
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.UID(f"{dataset.SOPInstanceUID[:60]}.1")
     dataset.save_as(file.with_name("IM9000.dcm"))
 
 

@@ -41,6 +41,4 @@ def expression_table(case_ids: list[str], values: Float[ndarray, "case gene"]) -
 def gmt() -> str:
     """The pathways in GMT form."""
     names = gene_names()
-    return "".join(
-        "\t".join([pathway_name(p), "phantom pathway", *names[p * GENES : (p + 1) * GENES]]) + "\n" for p in range(PATHWAYS)
-    )
+    return "".join("\t".join([pathway_name(p), "phantom pathway", *names[p * GENES : (p + 1) * GENES]]) + "\n" for p in range(PATHWAYS))

@@ -42,7 +42,9 @@ class Study:
     compressed: bool
 
 
-def head(u: float, generator: np.random.Generator) -> tuple[UInt16[ndarray, "slice row column"], UInt16[ndarray, "slice row column"], Lesion]:
+def head(
+    u: float, generator: np.random.Generator
+) -> tuple[UInt16[ndarray, "slice row column"], UInt16[ndarray, "slice row column"], Lesion]:
     """FLAIR and T1 volumes of one head, before the scanner's gain, and where the lesion lies in FLAIR."""
     slices = int(generator.integers(6, 9))
     row, column = np.mgrid[:SIZE, :SIZE].astype(float)

@@ -49,20 +49,20 @@ TEXT_DEVIATION = 8.46  # of the count of findings, affirmed less negated, over a
 
 def contributions(u: Float[ndarray, "case modality"], signal: str) -> Float[ndarray, "case modality"]:
     """What each modality adds to the logit; of an interaction, its half of each product."""
-    strength = STRENGTH[signal]
-    if signal in ("additive", "redundant"):
-        return strength * u / (np.sqrt(3) if signal == "additive" else 3)
-    if signal == "one-modality":
-        return strength * u * np.asarray([1.0, 0.0, 0.0])
-    if signal == "interaction":
-        total = u.sum(axis=1, keepdims=True)
-        return strength * u * (total - u) / 2 / np.sqrt(3) * 1.5
-    return np.zeros_like(u)
+    shares = {
+        "additive": np.full(3, 1 / np.sqrt(3)),
+        "redundant": np.full(3, 1 / 3),
+        "one-modality": np.asarray([1.0, 0.0, 0.0]),
+        "none": np.zeros(3),
+    }
+    added: np.ndarray = u * (u.sum(axis=1, keepdims=True) - u) * 0.75 / np.sqrt(3) if signal == "interaction" else u * shares[signal]
+    return STRENGTH[signal] * added
 
 
 def probability(u: Float[ndarray, "case modality"], signal: str) -> Float[ndarray, "case"]:
     """Chance of the positive label."""
-    return 1 / (1 + np.exp(-contributions(u, signal).sum(axis=1)))
+    chance: np.ndarray = 1 / (1 + np.exp(-contributions(u, signal).sum(axis=1)))
+    return chance
 
 
 def best_auroc(signal: str, present: Bool[ndarray, "case modality"], generator: np.random.Generator) -> tuple[float, dict[str, float]]:

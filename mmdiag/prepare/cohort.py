@@ -74,7 +74,12 @@ class Preparation:
 
 
 def fit_preparation(
-    kind: str, raws: Sequence[np.ndarray], config: RunConfig, *, columns: Sequence[str] = (), gene_sets: Mapping[str, Sequence[int]] | None = None
+    kind: str,
+    raws: Sequence[np.ndarray],
+    config: RunConfig,
+    *,
+    columns: Sequence[str] = (),
+    gene_sets: Mapping[str, Sequence[int]] | None = None,
 ) -> Preparation:
     """Fit on the training cases that have this modality.
 
@@ -88,7 +93,9 @@ def fit_preparation(
     components = {"image": config.image.components, "text": config.text.components, "table": config.table.components}[kind]
     summary = fit_projection(np.stack([summarise(kind, raw) for raw in raws]), components)
     if kind != "table":
-        return Preparation(kind=kind, summary=summary, detail=fit_projection(np.concatenate([parts_of(kind, raw) for raw in raws]), components))
+        return Preparation(
+            kind=kind, summary=summary, detail=fit_projection(np.concatenate([parts_of(kind, raw) for raw in raws]), components)
+        )
     groups, matrix = pathway_components(summary.standardise(np.stack(raws)), list(columns), gene_sets, config.table.modules)
     detail = Projection(summary.center, summary.scale, matrix)
     return Preparation(kind=kind, summary=summary, detail=detail, groups=groups, columns=tuple(columns))

@@ -86,7 +86,9 @@ def sentence_features(
     return embed_sentences(sentences, embed)
 
 
-def embed_sentences(notes: Sequence[Sequence[str]], embed: Callable[[Sequence[str]], np.ndarray]) -> list[Float32[ndarray, "sentence feature"]]:
+def embed_sentences(
+    notes: Sequence[Sequence[str]], embed: Callable[[Sequence[str]], np.ndarray]
+) -> list[Float32[ndarray, "sentence feature"]]:
     """`sentence_features` of notes that are already cut into sentences."""
     unique = sorted({sentence for note in notes for sentence in note})
     if not unique:

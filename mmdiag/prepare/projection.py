@@ -23,11 +23,13 @@ class Projection:
 
     def __call__(self, rows: Float32[ndarray, "row column"]) -> Float32[ndarray, "row score"]:
         """Scores of some rows; NaN (not measured) counts as the training mean."""
-        return (self.standardise(rows) @ self.components).astype(np.float32)
+        scores: ndarray = self.standardise(rows) @ self.components
+        return scores
 
     def standardise(self, rows: Float32[ndarray, "row column"]) -> Float32[ndarray, "row column"]:
         """Deviations from the training mean, 0 where not measured."""
-        return np.clip(np.nan_to_num((rows - self.center) / self.scale, nan=0.0), -self.CLIP, self.CLIP).astype(np.float32)
+        deviations: ndarray = np.clip(np.nan_to_num((rows - self.center) / self.scale, nan=0.0), -self.CLIP, self.CLIP)
+        return deviations
 
 
 def fit_projection(rows: Float32[ndarray, "row column"], components: int) -> Projection:

@@ -23,7 +23,19 @@ HEADER_TAGS = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription", "Modality", "PatientID", "ImagePositionPatient", "ImageOrientationPatient",
     "PixelSpacing", "SliceThickness", "Rows", "Columns", "NumberOfFrames", "InstanceNumber", "ImageType", "StudyDate", "SeriesNumber", "ProtocolName",
 )  # fmt: skip
-BROKEN = (ValueError, KeyError, IndexError, AttributeError, TypeError, NotImplementedError, RuntimeError, OSError, struct.error, EOFError, MemoryError)
+BROKEN = (
+    ValueError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    TypeError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    struct.error,
+    EOFError,
+    MemoryError,
+)
 SAME_MM = 0.01  # positions nearer than this are one position
 DELIMITER = b"\xfe\xff\xdd\xe0"  # Sequence Delimitation Item, the end of encapsulated pixel data
 MODALITIES_WITH_UNITS = ("CT",)

@@ -26,7 +26,7 @@ def read_picture(file: Path) -> Float32[ndarray, "slice row column"]:
         raise ReadError("unreadable", file.name)
     image = decoded.astype(np.float32)
     if image.ndim == 3 and image.shape[2] == 4:
-        image = image[..., :3] * (image[..., 3:] / np.iinfo(decoded.dtype).max)
+        image = image[..., :3] * (image[..., 3:] / float(2 ** (8 * decoded.dtype.itemsize) - 1))
     if image.ndim == 3:  # OpenCV gives blue, green, red
         image = image @ np.asarray([0.114, 0.587, 0.299], dtype=np.float32)
     return image[None].astype(np.float32)
@@ -42,7 +42,7 @@ def read_nifti(file: Path) -> Float32[ndarray, "slice row column"]:
     from nibabel.filebasedimages import ImageFileError
 
     try:
-        image = nibabel.as_closest_canonical(nibabel.load(file))
+        image = nibabel.as_closest_canonical(nibabel.load(file))  # type: ignore[no-untyped-call]
         values = np.asarray(image.dataobj, dtype=np.float32)
     except (ImageFileError, OSError, ValueError, EOFError) as error:
         raise ReadError("unreadable", f"{file.name} ({type(error).__name__})") from None
@@ -84,7 +84,9 @@ def _fit(plane: np.ndarray, size: int) -> UInt8[ndarray, "size size"]:
     height, width = plane.shape
     scale = size / max(height, width)
     target = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = plane if target == (width, height) else cv2.resize(plane, target, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    small = (
+        plane if target == (width, height) else cv2.resize(plane, target, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    )
     square = np.zeros((size, size), dtype=np.uint8)
     top, left = (size - target[1]) // 2, (size - target[0]) // 2
     square[top : top + target[1], left : left + target[0]] = np.clip(np.rint(small), 0, 255).astype(np.uint8)

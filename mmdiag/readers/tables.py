@@ -36,7 +36,9 @@ def read_text_table(files: Sequence[Path], key: str) -> pd.DataFrame:
         if set(template_columns(key) or [key]) <= set(part.columns):
             parts.append(part.assign(**{KEY: key_values(part, key)}))
     if not parts:
-        raise DescriptionError(f"A table must have its key column, {key!r} is in none of {', '.join(file.name for file in files)}: correct key in cohort.toml.")
+        raise DescriptionError(
+            f"A table must have its key column, {key!r} is in none of {', '.join(file.name for file in files)}: correct key in cohort.toml."
+        )
     return (pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]).fillna("")
 
 
@@ -52,7 +54,9 @@ def read_any_table(file: Path) -> pd.DataFrame:
         separator = "\t" if file.name.removesuffix(".gz").endswith((".tsv", ".txt")) else ","
         return pd.read_csv(file, dtype=str, sep=separator, keep_default_na=False, encoding=encoding_of(file), low_memory=False)
     except (ValueError, OSError, EOFError) as error:  # pandas' parser and Arrow's errors are ValueErrors
-        raise DescriptionError(f"A table must be regular CSV, TSV or Parquet, {file.name} is not ({type(error).__name__}): save it again.") from None
+        raise DescriptionError(
+            f"A table must be regular CSV, TSV or Parquet, {file.name} is not ({type(error).__name__}): save it again."
+        ) from None
 
 
 def read_numbers(files: Sequence[Path], key: str, columns: Sequence[str], exclude: Sequence[str], rows: str) -> NumericTable:
@@ -74,7 +78,9 @@ def read_numbers(files: Sequence[Path], key: str, columns: Sequence[str], exclud
         numeric = [c for c in wanted if not wrong[c].any() and not blank[c].all()]
         cells, wrong = cells[numeric], wrong[numeric]
     if cells.shape[1] == 0:
-        raise DescriptionError(f"A table modality needs numeric columns, {files[0].name} has none that match: correct columns in cohort.toml.")
+        raise DescriptionError(
+            f"A table modality needs numeric columns, {files[0].name} has none that match: correct columns in cohort.toml."
+        )
     cells.index = pd.Index(text[KEY].to_numpy(), name=KEY)
     refused: dict[str, tuple[str, str]] = {
         str(case): ("table_value", f"{int(count)} cells of {cells.shape[1]} are not finite numbers")
@@ -89,4 +95,3 @@ def read_numbers(files: Sequence[Path], key: str, columns: Sequence[str], exclud
 
 def _named(column: str, patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatch.fnmatchcase(column, pattern) for pattern in patterns)
-

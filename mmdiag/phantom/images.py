@@ -44,7 +44,7 @@ class Study:
 
 def head(
     u: float, generator: np.random.Generator
-) -> tuple[UInt16[ndarray, "slice row column"], UInt16[ndarray, "slice row column"], Lesion]:
+) -> tuple[UInt16[ndarray, "slice row column"], UInt16[ndarray, "t1_slice row column"], Lesion]:
     """FLAIR and T1 volumes of one head, before the scanner's gain, and where the lesion lies in FLAIR."""
     slices = int(generator.integers(6, 9))
     row, column = np.mgrid[:SIZE, :SIZE].astype(float)
@@ -76,7 +76,7 @@ def _noisy(volume: Float[ndarray, "slice row column"], generator: np.random.Gene
 def write_study(folder: Path, study: Study, u: float, generator: np.random.Generator, identifiers: Dataset | None = None) -> Lesion:
     """Write FLAIR, T1 and a localizer into one folder, in no order."""
     flair, t1, lesion = head(u, generator)
-    axial, sagittal = [1.0, 0, 0, 0, 1, 0], [0, 1.0, 0, 0, 0, -1]
+    axial, sagittal = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 0.0, 0.0, -1.0]
     planned = [("FLAIR", number, plane, axial) for number, plane in enumerate(flair)]
     planned += [("T1 POST GD", number, plane, axial) for number, plane in enumerate(t1)]
     planned += [("LOCALIZER", 0, flair[len(flair) // 2].T, sagittal)]

@@ -112,7 +112,8 @@ def _columns(bundle: Bundle, store: Store, name: str, row: np.ndarray, sample: S
     summary, detail = _gradients(bundle, name, sample)
     z = preparation.summary.standardise(row[None])[0]
     weight = z * (preparation.summary.components @ summary + preparation.detail.components @ detail.ravel())
-    groups = (sample[name]["detail"] * detail).sum(axis=1)
+    members = np.abs(preparation.detail.components.reshape(len(weight), len(preparation.groups), -1)).sum(axis=2) > 0
+    groups = weight @ members  # a pathway moved the answer by what its columns did
     top = np.argsort(-np.abs(weight), kind="stable")[:TOP_GENES]
     cohort = store.table(name)[:, top]
     with np.errstate(invalid="ignore"):

@@ -1,0 +1,53 @@
+"""Phantoms taken all the way by plain calls, without Prefect: for tests that look at what comes out."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class PhantomRun:
+    """A finished run of a phantom, beside its truth."""
+
+    cohort: Path
+    workspace: Any
+    ledger: Any
+    folder: Path
+    answer: dict[str, Any]
+
+    @property
+    def truth(self) -> dict[str, Any]:
+        return json.loads((self.cohort / "truth" / "truth.json").read_text())
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        return pd.read_parquet(self.answer["predictions"])
+
+    def metric(self, model: str, metric: str = "auroc") -> dict[str, Any]:
+        return next(row for row in self.answer["metrics"] if row["model"] == model and row["metric"] == metric)
+
+
+def run_phantom(folder: Path, *, explained: int = 0, fusion: str = "concat", **options: Any) -> PhantomRun:
+    """Write a phantom, ingest, train, evaluate, explain the first `explained` cases, publish."""
+    from mmdiag import api, comparison, recipes, results
+    from mmdiag.description import read_description
+    from mmdiag.explain.run import chunks, explain
+    from mmdiag.ledger import Ledger
+    from mmdiag.phantom import write_phantom
+    from mmdiag.workspace import Workspace
+
+    write_phantom(folder / "cohort", **options)
+    workspace = Workspace(folder / "workspace")
+    ledger = Ledger(workspace.ledger_url)
+    description = read_description(folder / "cohort" / "cohort.toml")
+    found = api.ingest(description, workspace, ledger)
+    run = comparison.start(description, workspace, recipes.default(fusion=fusion))
+    for name in comparison.fits(run):
+        comparison.fit(run, name)
+    results.evaluate(run)
+    if explained:
+        explain(run, [case for part in chunks(run) for case in part][:explained])
+    return PhantomRun(folder / "cohort", workspace, ledger, run, found | results.finish(run, ledger))

@@ -82,7 +82,7 @@ class TrainingConfig:
 
     max_epochs: int = 150
     batch_size: int = 32
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_epochs: int = 3
     patience: int = 15

@@ -18,6 +18,7 @@ from mmdiag.prepare import Preparation
 from mmdiag.samples import Batch, Batches
 
 CHECKPOINT_EVERY = 5  # epochs
+KEPT = ("identity", "null", "offset")  # vectors that weight decay leaves alone
 Progress = Callable[[int, int, str], None]  # done, total, what
 
 
@@ -211,8 +212,8 @@ def prepare_batch(batch: Batch, device: Any = None, non_blocking: bool = False, 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Weight decay on matrices alone: biases, norms, identities and null vectors are not pulled to zero."""
     named = [(name.split(".")[-1], p) for name, p in model.named_parameters() if p.requires_grad]
-    decayed = [p for name, p in named if p.ndim > 1 and name not in ("identity", "null")]
-    rest = [p for name, p in named if p.ndim <= 1 or name in ("identity", "null")]
+    decayed = [p for name, p in named if p.ndim > 1 and name not in KEPT]
+    rest = [p for name, p in named if p.ndim <= 1 or name in KEPT]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
 
 

@@ -108,7 +108,9 @@ def test_a_key_can_be_made_of_several_columns(tmp_path):
 
 def test_survival_reads_time_and_event(tmp_path):
     toml = RIGHT.replace('kind = "binary"\nlabel = "outcome"\npositive = "1"', 'kind = "survival"\ntime = "months"\nevent = "died"')
-    cases = read_cases(read_description(make_folder(tmp_path, toml=toml, cases="id,person,date,months,died\n1,a,,3.5,1\n2,b,,9,0\n3,c,,,\n")))
+    cases = read_cases(
+        read_description(make_folder(tmp_path, toml=toml, cases="id,person,date,months,died\n1,a,,3.5,1\n2,b,,9,0\n3,c,,,\n"))
+    )
     assert cases["time"].tolist()[:2] == [3.5, 9.0] and cases["event"].tolist()[:2] == [1, 0]
 
 

@@ -34,7 +34,9 @@ def test_weighted_auroc_and_average_precision_are_scikit_learns_with_ties(rows):
         assert not np.isfinite(ours) or (weight * label).sum() > 0
         return
     assert ours == pytest.approx(roc_auc_score(label, score, sample_weight=weight), abs=1e-12)
-    assert weighted_auprc(label, score, weight[None])[0] == pytest.approx(average_precision_score(label, score, sample_weight=weight), abs=1e-12)
+    assert weighted_auprc(label, score, weight[None])[0] == pytest.approx(
+        average_precision_score(label, score, sample_weight=weight), abs=1e-12
+    )
 
 
 def make_scores(n=200, *, seed=0, shift=1.0):
@@ -112,7 +114,9 @@ def test_multiclass_metrics_of_a_perfect_and_a_constant_model():
     label = np.arange(30) % 3
     perfect = {row["metric"]: row["value"] for row in evaluate(label.astype(float), np.eye(3)[label], kind="multiclass", resamples=20)}
     assert perfect["auroc"] == 1 and perfect["accuracy"] == 1 and perfect["brier"] == 0
-    constant = {row["metric"]: row["value"] for row in evaluate(label.astype(float), np.full((30, 3), 1 / 3), kind="multiclass", resamples=20)}
+    constant = {
+        row["metric"]: row["value"] for row in evaluate(label.astype(float), np.full((30, 3), 1 / 3), kind="multiclass", resamples=20)
+    }
     assert constant["auroc"] == 0.5
 
 

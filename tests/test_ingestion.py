@@ -136,7 +136,9 @@ def test_a_blank_image_breaks_its_contract(tmp_path, place):
     (tmp_path / "cases.csv").write_text("id\na\nb\n")
     cv2.imwrite(str(tmp_path / "a.png"), np.full((40, 40), 90, np.uint8))
     cv2.imwrite(str(tmp_path / "b.png"), np.arange(1600, dtype=np.uint16).reshape(40, 40).astype(np.uint8))
-    (tmp_path / "cohort.toml").write_text('[cohort]\nname = "s"\n[cases]\ntable = "cases.csv"\ncase_id = "id"\n[modalities.x]\nkind = "image"\npath = "{id}.png"\n')
+    (tmp_path / "cohort.toml").write_text(
+        '[cohort]\nname = "s"\n[cases]\ntable = "cases.csv"\ncase_id = "id"\n[modalities.x]\nkind = "image"\npath = "{id}.png"\n'
+    )
     summary = ingest(tmp_path, place)
     assert summary.cases["accepted"] == 1
     codes = place[1].quarantine().set_index("case_id")

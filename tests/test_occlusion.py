@@ -39,7 +39,9 @@ NOTE = "History of seizures. There is marked oedema. No midline shift. The orbit
 
 
 def count(word, weight):
-    return lambda notes: np.asarray([weight * sum(sentence.lower().split().count(word) for sentence in note) for note in notes], dtype=float)
+    return lambda notes: np.asarray(
+        [weight * sum(sentence.lower().split().count(word) for sentence in note) for note in notes], dtype=float
+    )
 
 
 def test_the_word_that_the_answer_hangs_on_is_found_at_its_place():

@@ -17,7 +17,10 @@ def test_headings_and_sentences_of_a_report_are_apart():
 
 
 def test_abbreviations_and_decimals_end_no_sentence():
-    assert pieces("Seen by Dr. Miller today. The lesion is 3.5 cm. in size.") == ["Seen by Dr. Miller today.", "The lesion is 3.5 cm. in size."]
+    assert pieces("Seen by Dr. Miller today. The lesion is 3.5 cm. in size.") == [
+        "Seen by Dr. Miller today.",
+        "The lesion is 3.5 cm. in size.",
+    ]
 
 
 def test_a_text_without_full_stops_is_cut():
@@ -33,7 +36,17 @@ def test_sentences_never_overlap_and_hold_every_word(text):
     assert all(i in inside for i, c in enumerate(text) if c.isalnum())
 
 
-@pytest.mark.parametrize("sentence", ["No oedema.", "Without mass effect", "There is no evidence of spread.", "Negative for haemorrhage.", "Oedema is not seen.", "Denies headache."])
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "No oedema.",
+        "Without mass effect",
+        "There is no evidence of spread.",
+        "Negative for haemorrhage.",
+        "Oedema is not seen.",
+        "Denies headache.",
+    ],
+)
 def test_what_is_not_there_is_negated(sentence):
     assert is_negated(sentence)
 

@@ -9,7 +9,9 @@ from mmdiag.shapley import shapley
 
 
 def game(function, present):
-    return shapley(lambda rows, coalition: np.asarray([function(row, c) for row, c in zip(rows, coalition, strict=True)]), np.asarray(present))
+    return shapley(
+        lambda rows, coalition: np.asarray([function(row, c) for row, c in zip(rows, coalition, strict=True)]), np.asarray(present)
+    )
 
 
 def test_an_additive_game_gives_every_modality_its_own():

@@ -50,16 +50,23 @@ def test_heat_maps_point_at_the_lesion(additive):
         heat, box = np.abs(arrays["heat_flair"].astype(float)), lesions.loc[case]
         _, row, column = np.unravel_index(heat.argmax(), heat.shape)
         height = 64 / heat.shape[1]
-        near = [box[f"{axis}_from"] - height <= (place + 0.5) * height <= box[f"{axis}_to"] + height for axis, place in (("rows", row), ("columns", column))]
+        near = [
+            box[f"{axis}_from"] - height <= (place + 0.5) * height <= box[f"{axis}_to"] + height
+            for axis, place in (("rows", row), ("columns", column))
+        ]
         hits.append(all(near))
     assert len(hits) == 16 and np.mean(hits) >= 0.7, np.mean(hits)
 
 
 def test_the_genes_that_are_named_are_those_that_matter(additive):
     informative = {f"{name}_rna" for name in additive.truth["informative_genes"]}
-    shares = [np.mean([gene["name"] in informative for gene in found["table"]["expression"]["genes"][:10]]) for _, _, found in explained(additive)]
+    shares = [
+        np.mean([gene["name"] in informative for gene in found["table"]["expression"]["genes"][:10]]) for _, _, found in explained(additive)
+    ]
     assert np.mean(shares) >= 0.6, np.mean(shares)  # 40 of 200 genes matter: chance is 0.2
-    pathways = [found["table"]["expression"]["groups"][0]["name"] in additive.truth["informative_pathways"] for _, _, found in explained(additive)]
+    pathways = [
+        found["table"]["expression"]["groups"][0]["name"] in additive.truth["informative_pathways"] for _, _, found in explained(additive)
+    ]
     assert np.mean(pathways) >= 0.5, np.mean(pathways)  # 2 of 10: chance is 0.2
 
 

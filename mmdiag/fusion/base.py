@@ -1,6 +1,6 @@
 """The interface of every fusion, and the frame that all share.
 
-Frame: encoder k gives h_k; z_k = LayerNorm(W_k h_k) + e_k; a learned null vector stands in for an absent modality; the mask itself is handed on.
+Frame: encoder k gives h_k; z_k = LayerNorm(W_k h_k + b_k) + e_k; a learned null vector stands in for an absent modality; the mask itself is handed on.
 """
 
 from abc import ABC, abstractmethod
@@ -32,13 +32,17 @@ class Fusion(nn.Module, ABC):
 
 
 class Frame(nn.Module):
-    """z_k = LayerNorm(W_k h_k) + e_k of the summary tokens, with a learned null vector where a modality is absent."""
+    """z_k = LayerNorm(W_k h_k + b_k) + e_k of the summary tokens, with a learned null vector where a modality is absent.
+
+    The offset b_k begins as large as a standardised signal: the norm of a bare linear map would keep the direction of h_k and lose how far it goes.
+    """
 
     def __init__(self, modalities: Sequence[str], width: int) -> None:
         super().__init__()
         self.modalities, self.width = tuple(modalities), width
         self.maps = nn.ModuleList(nn.Linear(width, width) for _ in modalities)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in modalities)
+        self.offset = nn.Parameter(torch.randn(len(modalities), width))
         self.identity = nn.Parameter(0.02 * torch.randn(len(modalities), width))
         self.null = nn.Parameter(0.02 * torch.randn(len(modalities), width))
 
@@ -49,7 +53,7 @@ class Frame(nn.Module):
             check_width(name, tokens[name], self.width)
             there = tokens[name].present()
             summary_BD = torch.where(there[:, None], tokens[name].values[:, 0], 0.0)
-            z_BD = self.norms[k](self.maps[k](summary_BD)) + self.identity[k]
+            z_BD = self.norms[k](self.maps[k](summary_BD) + self.offset[k]) + self.identity[k]
             rows.append(torch.where(there[:, None], z_BD, self.null[k]))
             present.append(there)
         return torch.stack(rows, dim=1), torch.stack(present, dim=1)

@@ -11,8 +11,9 @@ from numpy import ndarray
 class Projection:
     """A linear map from raw columns to a few scores: `(clip((x - center) / scale)) @ components`.
 
-    Columns that do not vary on the training rows have scale infinity, so that they contribute 0. Scores are divided by the deviation of the
-    leading one: their relative sizes, and with them the weight decay on the small ones, are kept.
+    Columns that do not vary on the training rows have scale infinity, so that they contribute 0. The leading score has deviation 1, and each other one
+    its share of the leading variance: small components are learned slowly and decay first, which on a few hundred cases is worth more than choosing
+    how many to keep.
     """
 
     center: Float32[ndarray, "column"]
@@ -43,18 +44,20 @@ def fit_projection(rows: Float32[ndarray, "row column"], components: int) -> Pro
     plain = Projection(center, scale, np.zeros((rows.shape[1], 0), np.float32))
     standardised = plain.standardise(rows).astype(np.float64)
     kept = max(1, min(components, rows.shape[1], max(len(rows) // 4, 2)))
-    directions, spread = _principal(standardised, kept)
-    return Projection(center, scale, (directions / max(spread, 1e-6)).astype(np.float32))
+    directions = _principal(standardised, kept)
+    spread = (standardised @ directions).std(axis=0)
+    return Projection(center, scale, (directions * spread / max(float(spread.max(initial=0)) ** 2, 1e-6)).astype(np.float32))
 
 
-def _principal(rows: np.ndarray, kept: int) -> tuple[np.ndarray, float]:
-    """Directions (column, kept) of largest variance, with a fixed sign, and the deviation along the first."""
+def _principal(rows: np.ndarray, kept: int) -> np.ndarray:
+    """Directions (column, kept) of largest variance, with a fixed sign."""
     if rows.shape[1] <= len(rows):
-        values, vectors = np.linalg.eigh(rows.T @ rows / max(len(rows), 1))
+        _, vectors = np.linalg.eigh(rows.T @ rows / max(len(rows), 1))
         directions = vectors[:, ::-1][:, :kept]
     else:
-        values, left = np.linalg.eigh(rows @ rows.T / max(len(rows), 1))
+        _, left = np.linalg.eigh(rows @ rows.T / max(len(rows), 1))
         directions = rows.T @ left[:, ::-1][:, :kept]
         directions = directions / np.maximum(np.linalg.norm(directions, axis=0), 1e-12)
     signs = np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(directions.shape[1])])
-    return directions * np.where(signs == 0, 1, signs), float(np.sqrt(max(values[-1], 0)))
+    turned: np.ndarray = directions * np.where(signs == 0, 1, signs)
+    return turned

@@ -15,7 +15,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID
+from pydicom.uid import UID, MediaStorageDirectoryStorage
 
 from mmdiag.errors import ReadError
 
@@ -129,13 +129,16 @@ def _header(file: Path) -> Dataset:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(HEADER_TAGS))
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(HEADER_TAGS))
         except InvalidDicomError:
             raise ReadError("not_dicom", file.name) from None
         except EOFError:
             raise ReadError("truncated", file.name) from None
         except BROKEN as error:
             raise ReadError("unreadable", f"{file.name} ({type(error).__name__})") from None
+    if len(header) == 0 and header.file_meta.get("MediaStorageSOPClassUID") != MediaStorageDirectoryStorage:
+        raise ReadError("truncated", file.name)  # a prefix and nothing behind it; a DICOMDIR has none of these tags and is no image
+    return header
 
 
 def _matches(header: Dataset, select: Mapping[str, str]) -> bool:
@@ -191,13 +194,13 @@ def _plane(file: Path) -> Plane:
 
 def _complete(dataset: Dataset, content: bytes, file: Path) -> None:
     """Refuse pixel data that is absent, shorter than its header says, or without its end."""
+    syntax = UID(dataset.file_meta.get("TransferSyntaxUID", "")) if hasattr(dataset, "file_meta") else UID("")
+    encapsulated = bool(syntax) and syntax.is_compressed and not syntax.is_deflated
+    if encapsulated and DELIMITER not in content[-65_536:]:  # pydicom gives an empty data set here, and a warning
+        raise ReadError("truncated", file.name)
     if "PixelData" not in dataset:
-        expected = UID(dataset.file_meta.get("TransferSyntaxUID", "")) if hasattr(dataset, "file_meta") else None
-        raise ReadError("truncated" if expected and "Rows" in dataset and "BitsAllocated" in dataset else "no_pixel_data", file.name)
-    syntax = UID(dataset.file_meta.TransferSyntaxUID)
-    if syntax.is_compressed and not syntax.is_deflated:
-        if DELIMITER not in content[-65_536:]:
-            raise ReadError("truncated", file.name)
+        raise ReadError("truncated" if "BitsAllocated" in dataset else "no_pixel_data", file.name)
+    if encapsulated:
         return
     frames = int(dataset.get("NumberOfFrames") or 1)
     expected_bytes = dataset.Rows * dataset.Columns * int(dataset.get("SamplesPerPixel", 1)) * frames * dataset.BitsAllocated // 8

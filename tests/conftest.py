@@ -44,3 +44,11 @@ def prefect_server() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=60):
         yield
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """A phantom of 40 cases with missing modalities and three faults, taken all the way; six cases are explained. Nobody may change it."""
+    from phantom_runs import run_phantom
+
+    return run_phantom(tmp_path_factory.mktemp("small"), cases=40, seed=3, missing=0.2, broken=3, fusion="modality_attention", explained=6)

@@ -10,7 +10,6 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from phantom_runs import run_phantom
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -19,10 +18,8 @@ PAGES = {"": "Fusion", "cohort": "cases came in", "case": "What moved it"}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return run_phantom(
-        tmp_path_factory.mktemp("dashboard"), cases=40, seed=3, missing=0.2, broken=3, fusion="modality_attention", explained=6
-    )
+def run(small_run):
+    return small_run
 
 
 @pytest.fixture

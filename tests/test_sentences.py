@@ -1,5 +1,7 @@
 """Sentences by offsets, and negation by rule."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +33,7 @@ def test_a_text_without_full_stops_is_cut():
 def test_sentences_never_overlap_and_hold_every_word(text):
     spans = split_sentences(text)
     assert all(0 <= a < b <= len(text) for a, b in spans)
-    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
+    assert all(first[1] <= second[0] for first, second in pairwise(spans))
     inside = set().union(*(range(a, b) for a, b in spans)) if spans else set()
     assert all(i in inside for i, c in enumerate(text) if c.isalnum())
 

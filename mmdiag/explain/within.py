@@ -95,7 +95,7 @@ class Question:
 
     def of_sentences(self, name: str) -> Callable[[Sequence[Sequence[str]]], np.ndarray]:
         """Ask about notes made of other sentences; a note without any counts as absent."""
-        embed = sentence_encoder(self.bundle.config.text.encoder).embed
+        embed = Remembered(sentence_encoder(self.bundle.config.text.encoder).embed)
         preparation = self.bundle.preparations[name]
         without = {key: value for key, value in self.sample.items() if key != name}
 
@@ -104,6 +104,20 @@ class Question:
             return self.log_odds([{**without, name: preparation.apply(raw)} if len(raw) else without for raw in raws])
 
         return logit
+
+
+class Remembered:
+    """An embedding that embeds every sentence once: the variants of a note share nearly all of theirs."""
+
+    def __init__(self, embed: Callable[[Sequence[str]], np.ndarray]) -> None:
+        self.embed, self.known = embed, dict[str, np.ndarray]()
+
+    def __call__(self, sentences: Sequence[str]) -> np.ndarray:
+        """Embeddings in the order given."""
+        fresh = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self.known]
+        if fresh:
+            self.known.update(zip(fresh, self.embed(fresh), strict=True))
+        return np.stack([self.known[sentence] for sentence in sentences])
 
 
 def _columns(bundle: Bundle, store: Store, name: str, row: np.ndarray, sample: Sample) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def colours(models: Sequence[str], modalities: Sequence[str]) -> alt.Scale:
 def forest(table: pd.DataFrame, modalities: Sequence[str], title: str, axis: str, reference: float | None = None) -> alt.Chart:
     """Value and interval of each row of `model, value, low, high, n`."""
     models = table["model"].tolist()
-    base = alt.Chart(table).encode(y=alt.Y("model:N", sort=models, title=None, axis=alt.Axis(labelLimit=180)))
+    base = alt.Chart(table).encode(y=alt.Y("model:N", sort=models, title=None, axis=alt.Axis(labelLimit=190, labelOverlap=False)))
     colour = alt.Color("model:N", scale=colours(models, modalities), legend=None)
     tooltip = ["model", alt.Tooltip("value", format=".3f"), alt.Tooltip("low", format=".3f"), alt.Tooltip("high", format=".3f"), "n"]
     layers = [
@@ -111,11 +111,11 @@ def ranked(table: pd.DataFrame, title: str) -> alt.Chart:
     """Signed horizontal bars of `name, weight`, the largest first."""
     chart = alt.Chart(table).mark_bar(height=11).encode(
         x=alt.X("weight:Q", title="← away · log-odds · towards →"),
-        y=alt.Y("name:N", sort=table["name"].tolist(), title=None, axis=alt.Axis(labelLimit=170)),
+        y=alt.Y("name:N", sort=table["name"].tolist(), title=None, axis=alt.Axis(labelLimit=190, labelOverlap=False)),
         color=alt.condition("datum.weight > 0", alt.value(TOWARDS), alt.value(AWAY)),
         tooltip=[column for column in ("name", "weight", "z", "percentile") if column in table],
     )  # fmt: skip
-    return _titled(chart, title, 19 * len(table) + 10)
+    return _titled(chart, title, 22 * len(table) + 10)
 
 
 def dots(patterns: pd.DataFrame, modalities: Sequence[str], title: str) -> alt.HConcatChart:

@@ -16,8 +16,11 @@ FEW_CLASSES = 6
 NOT_A_LABEL = 12  # columns that are offered as labels
 
 
-def describe_folder(folder: Path) -> str:
+def describe_folder(folder: Path, root: str = ".") -> str:
     """A cohort.toml for what lies in a folder.
+
+    Args:
+        root: How the folder is named from where the cohort.toml will lie.
 
     Raises:
         DescriptionError: There is no table with a row a case.
@@ -28,7 +31,7 @@ def describe_folder(folder: Path) -> str:
     cases = tables[case_path]
     keys = set(cases[key])
     modalities = [*_images(folder, keys, key), *_notes(folder, keys, key), *_tables(tables, case_path, keys)]
-    return "\n".join([*_head(folder, case_path, cases, key), *_task(cases, key), *modalities, ""])
+    return "\n".join([*_head(folder, root, case_path, cases, key), *_task(cases, key), *modalities, ""])
 
 
 def _case_table(folder: Path, tables: dict[Path, pd.DataFrame]) -> tuple[Path, str]:
@@ -46,7 +49,7 @@ def _case_table(folder: Path, tables: dict[Path, pd.DataFrame]) -> tuple[Path, s
     return best[2], best[3]
 
 
-def _head(folder: Path, path: Path, cases: pd.DataFrame, key: str) -> list[str]:
+def _head(folder: Path, root: str, path: Path, cases: pd.DataFrame, key: str) -> list[str]:
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.name).strip("-.") or "cohort"
     subject = next(
         (c for c in cases.columns if c != key and re.search(r"subject|patient", c, re.IGNORECASE) and (cases[c] != "").all()), key
@@ -61,7 +64,7 @@ def _head(folder: Path, path: Path, cases: pd.DataFrame, key: str) -> list[str]:
         f"name = {_quoted(name)}",
     ]
     lines += [
-        'root = "."                           # all paths are relative to this folder',
+        f"root = {_quoted(root)}                           # all paths below are relative to this folder",
         "",
         "[cases]                              # one row a case",
     ]

@@ -91,7 +91,9 @@ def test_new_cases_are_scored_once_and_a_case_alone_scores_as_in_company(bundle,
     assert set(one["role"]) == {"new"} and one["probability"].between(0, 1).all()
     for row in one.to_dict("records"):
         absent = {"flair", "report", "expression"} - set(row["modalities"])
-        assert all(row[f"contribution_{name}"] == 0 for name in absent) and all(row[f"contribution_{name}"] != 0 for name in row["modalities"])
+        assert all(row[f"contribution_{name}"] == 0 for name in absent) and all(
+            row[f"contribution_{name}"] != 0 for name in row["modalities"]
+        )
 
 
 def test_a_case_without_notes_scores_like_its_two_modalities(small_run, bundle):
@@ -126,7 +128,9 @@ def test_a_run_that_is_asked_again_fits_nothing_again(small_run, monkeypatch):
         raise AssertionError("a finished fit was fitted again")
 
     monkeypatch.setattr(comparison, "train", never)
-    folder = comparison.start(read_description(small_run.cohort / "cohort.toml"), small_run.workspace, recipes.default(fusion="modality_attention"))
+    folder = comparison.start(
+        read_description(small_run.cohort / "cohort.toml"), small_run.workspace, recipes.default(fusion="modality_attention")
+    )
     assert folder == small_run.folder
     for name in comparison.fits(folder):
         comparison.fit(folder, name)

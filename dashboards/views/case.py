@@ -114,9 +114,7 @@ def _modalities(folder: Any, case_id: str, row: pd.Series, store: Store) -> None
     values = [float(row[f"contribution_{m}"]) if m in there else np.nan for m in names]
     table = pd.DataFrame({"modality": names, "value": values, "place": np.nan_to_num(values)})
     table["text"] = [f"{v:+.2f}" if m in there else "not acquired" for m, v in zip(names, values, strict=True)]
-    st.altair_chart(
-        charts.contributions(table, names, "What moved it, against knowing nothing of the case"), width="stretch", theme="streamlit"
-    )
+    st.altair_chart(charts.contributions(table, names, "What moved it"), width="stretch", theme="streamlit")
     modality = published.table(folder, "explanations/modality.parquet")
     if modality is None:
         return
@@ -132,7 +130,7 @@ def _modalities(folder: Any, case_id: str, row: pd.Series, store: Store) -> None
         for j in range(len(names))
         if {names[i], names[j]} <= there
     ]
-    st.altair_chart(charts.matrix(pd.DataFrame(cells), names, "Where each modality looked (rows add up to 1)"), theme="streamlit")
+    st.altair_chart(charts.matrix(pd.DataFrame(cells), names, "Where each modality looked"), theme="streamlit")
     lean = max(there, key=lambda m: abs(float(row[f"contribution_{m}"])))
     most = max(there, key=lambda m: float(facts[f"weight_{m}"]))
     if lean != most and len(there) > 1:
@@ -235,7 +233,7 @@ def _table(store: Store, name: str, place: int, explained: dict[str, Any] | None
     genes = pd.DataFrame(explained["genes"]).head(12)
     if len(groups):
         st.altair_chart(charts.ranked(groups, "Pathways and modules that moved it"), width="stretch", theme="streamlit")
-    st.altair_chart(charts.ranked(genes, "Columns that moved it, gradient times value"), width="stretch", theme="streamlit")
+    st.altair_chart(charts.ranked(genes, "Columns that moved it"), width="stretch", theme="streamlit")
 
 
 main()

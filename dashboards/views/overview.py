@@ -30,7 +30,7 @@ def main() -> None:
         return
     modalities = list(published.store(st.session_state["cohort"]).modalities)
     primary = "c_index" if "c_index" in set(metrics["metric"]) else "auroc"
-    st.subheader(verdict(metrics, primary))
+    st.markdown(f"#### {verdict(metrics, primary)}")
     _figures(metrics)
     left, right = st.columns([11, 10], gap="large")
     rows = metrics[(metrics["metric"] == primary) & (metrics["model"] != DIFFERENCE)].copy()
@@ -38,7 +38,7 @@ def main() -> None:
     split = str(rows["split"].iloc[0])
     judged = published.table(folder, "out_of_fold.parquet")
     with left:
-        title = f"{NAMES[primary]} of every model on the same subjects ({split}, 95 % interval)"
+        title = f"{NAMES[primary]} on the same subjects ({split})"
         st.altair_chart(charts.forest(rows, modalities, title, NAMES[primary], reference=0.5), width="stretch", theme="streamlit")
     with right:
         if judged is not None and primary == "auroc" and "probability" in judged:
@@ -51,7 +51,7 @@ def main() -> None:
         if judged is not None and primary == "auroc" and "probability" in judged:
             bins = calibration_table(judged[judged["model"] == "fused"])
             st.altair_chart(
-                charts.calibration(bins, "Where predicted and observed shares agree, points lie on the line"),
+                charts.calibration(bins, "Predicted and observed agree on the line"),
                 width="stretch",
                 theme="streamlit",
             )
@@ -60,7 +60,7 @@ def main() -> None:
         if curve is not None:
             fused = curve[curve["fit"].str.endswith(".fused")]
             st.altair_chart(
-                charts.curves(fused, "Training of the fused model stopped where its validation loss stayed"),
+                charts.curves(fused, "Training stops where validation loss stays"),
                 width="stretch",
                 theme="streamlit",
             )

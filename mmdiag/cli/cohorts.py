@@ -1,5 +1,6 @@
 """Commands that bring data in: phantom, init, ingest, inspect."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def init(place: Place, folder: Path, out: Path | None, force: bool) -> int:
         raise UsageError(
             f"A description is not overwritten unasked, {target} is there: edit it, name another file by --out, or add --force."
         )
-    write_text(target, describe_folder(folder))
+    write_text(target, describe_folder(folder, os.path.relpath(folder.resolve(), target.resolve().parent)))
     place.give({"command": "init", "status": "done", "cohort": str(target)}, show_init)
     return 0
 

@@ -1,0 +1,112 @@
+"""The ledger: repeating a write changes nothing, what is gone is forgotten, readers see the columns that files have."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmdiag.ledger import Ledger
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger(request, tmp_path):
+    if request.param == "sqlite":
+        return Ledger(f"sqlite:///{tmp_path / 'w' / 'ledger.db'}")
+    url = os.environ.get("MMDIAG_TEST_POSTGRESQL")
+    if not url:
+        pytest.skip("no PostgreSQL here: name an empty database by MMDIAG_TEST_POSTGRESQL")
+    return Ledger(url)
+
+
+def make_predictions(n=3, **changes):
+    table = pd.DataFrame(
+        {
+            "case_id": [f"c{i}" for i in range(n)], "subject_id": [f"s{i}" for i in range(n)], "as_of": pd.to_datetime(["2024-01-02", None, "2024-03-04"][:n]),
+            "bundle_id": "b-1", "role": "new", "predicted": "yes", "probability": np.linspace(0.1, 0.9, n), "modalities": [["flair"], ["flair", "report"], []][:n],
+            "contribution_flair": [0.5, np.float32(0.25), 0.0][:n], "abstained": False, "scored_at": "2024-05-06T00:00:00+00:00", "version": "v1",
+        }
+    )  # fmt: skip
+    return table.assign(**changes)
+
+
+def test_what_is_written_comes_back_in_the_columns_of_the_files(ledger):
+    ledger.record_predictions("k", make_predictions())
+    found = ledger.predictions(bundle_id="b-1", cohort="k")
+    assert found["probability"].tolist() == [0.1, 0.5, 0.9] and found["modalities"].tolist() == [["flair"], ["flair", "report"], []]
+    assert (
+        found["contribution_flair"].tolist() == [0.5, 0.25, 0.0]
+        and str(found["as_of"].iloc[0].date()) == "2024-01-02"
+        and pd.isna(found["as_of"].iloc[1])
+    )
+
+
+def test_writing_twice_is_writing_once(ledger):
+    for _ in range(2):
+        ledger.record_predictions("k", make_predictions())
+        ledger.record_run("r-1", "run", "k", "done", {"seed": 1}, "runs/r-1")
+        ledger.record_metrics(
+            "r-1",
+            [
+                {
+                    "model": "fused",
+                    "metric": "auroc",
+                    "split": "test",
+                    "modalities": ["a"],
+                    "value": np.float64(0.7),
+                    "low": 0.6,
+                    "high": 0.8,
+                    "n": 9,
+                }
+            ],
+        )
+    assert ledger.count_predictions() == 3 and len(ledger.runs()) == 1 and ledger.metrics("r-1")["value"].tolist() == [0.7]
+
+
+def test_a_new_version_of_a_case_is_a_new_prediction(ledger):
+    ledger.record_predictions("k", make_predictions())
+    ledger.record_predictions("k", make_predictions(1, version="v2"))
+    assert ledger.scored("b-1", "k") == {("c0", "v1"), ("c1", "v1"), ("c2", "v1"), ("c0", "v2")}
+    assert ledger.scored("b-2", "k") == ledger.scored("b-1", "other") == set()
+
+
+def refused(*rows):
+    return pd.DataFrame(rows, columns=["case_id", "modality", "code"]).assign(rule="r", detail="d", file_sha256="", cure="c")
+
+
+def test_what_is_no_longer_refused_is_forgotten_in_its_cohort_alone(ledger):
+    ledger.record_quarantine("k", refused(("a", "flair", "truncated"), ("b", "", "no_modality")))
+    ledger.record_quarantine("other", refused(("a", "flair", "truncated")))
+    ledger.record_quarantine("k", refused(("b", "", "no_modality")))
+    assert ledger.quarantine("k")["case_id"].tolist() == ["b"] and len(ledger.quarantine()) == 2
+
+
+def test_an_empty_ledger_answers_with_empty_tables(ledger):
+    for table in (
+        ledger.cohorts(),
+        ledger.runs(),
+        ledger.bundles(),
+        ledger.quarantine(),
+        ledger.contracts(),
+        ledger.predictions(),
+        ledger.verdicts("k"),
+    ):
+        assert table.empty and len(table.columns)
+
+
+def test_a_write_that_fails_halfway_leaves_nothing(ledger, monkeypatch):
+    ledger.record_quarantine("k", refused(("a", "flair", "truncated")))
+
+    def dying(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ledger, "_write", dying)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.record_quarantine("k", refused(("b", "flair", "truncated")))
+    assert ledger.quarantine("k")["case_id"].tolist() == ["a"]
+
+
+def test_sqlite_is_in_wal_mode(tmp_path):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    with ledger.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"

@@ -88,7 +88,6 @@ class TrainingConfig:
     patience: int = 15
     modality_dropout: float = 0.15
     auxiliary_weight: float = 0.3
-    clip_norm: float = 1.0
     amp: bool = True
 
 

@@ -15,6 +15,7 @@ from mmdiag.model import DiagnosisModel, Output
 from mmdiag.prepare import Preparation
 from mmdiag.samples import Batch, Sample, collate
 from mmdiag.shapley import shapley
+from mmdiag.threads import one_thread
 from mmdiag.tokens import Tokens
 
 BATCH = 64  # cases diagnosed together; a result does not depend on it
@@ -44,7 +45,8 @@ def diagnose(bundle: Bundle, samples: Sequence[Sample], *, contributions: bool =
     Returns:
         `predicted`, `probability` (or `probability_<class>`), `log_odds`, and with contributions: `contribution_<m>`, `base`, `weight_<m>`, `attention` (JSON).
     """
-    parts = [_diagnose_batch(bundle, samples[start : start + BATCH], contributions) for start in range(0, len(samples), BATCH)]
+    with one_thread(when=not any(preparation.raw_image for preparation in bundle.preparations.values())):
+        parts = [_diagnose_batch(bundle, samples[start : start + BATCH], contributions) for start in range(0, len(samples), BATCH)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 

@@ -16,6 +16,7 @@ from mmdiag.config import RunConfig
 from mmdiag.model import DiagnosisModel, Output, loss_of
 from mmdiag.prepare import Preparation
 from mmdiag.samples import Batch, Batches
+from mmdiag.threads import one_thread
 
 CHECKPOINT_EVERY = 5  # epochs
 KEPT = ("identity", "null", "offset")  # vectors that weight decay leaves alone
@@ -59,7 +60,8 @@ def train(
         folder: Where checkpoints lie; a training that was killed goes on from the last one.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with torch.random.fork_rng():
+    small = not any(preparation.raw_image for preparation in preparations.values())
+    with torch.random.fork_rng(), one_thread(when=small and device.type == "cpu"):
         torch.manual_seed(config.seed)
         model = DiagnosisModel(config, preparations, task).to(device)
         _start_at_prevalence(model, train_rows, task)
@@ -109,74 +111,116 @@ def _run_engines(
     folder: Path,
     progress: Progress | None,
 ) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # MONAI's first import with torch 2.13: torch.jit
-        from ignite.engine import Events
-        from ignite.handlers import EarlyStopping
-        from monai.engines import SupervisedEvaluator, SupervisedTrainer
-        from monai.handlers import CheckpointLoader, CheckpointSaver, ValidationHandler
-
     settings = config.training
     optimizer = torch.optim.AdamW(_groups(model, settings.weight_decay), lr=settings.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: _rate(epoch, settings.warmup_epochs, settings.max_epochs))
+    trainer, evaluator = _engines(model, optimizer, train_rows, valid_rows, config, device)
+    losses = _in_epochs(trainer, train_rows, config.seed)
+
+    def judged(loss: float, metric: float) -> None:
+        epoch, train_loss = trainer.state.epoch, float(np.mean(losses))
+        best.offer(model, Epoch(epoch, train_loss, loss, metric))
+        if progress:
+            progress(epoch, settings.max_epochs, f"loss {train_loss:.3f}, validation {loss:.3f}, metric {metric:.3f}")
+
+    stopper = _validated(trainer, evaluator, Validation(model), score, judged, settings.patience)
+    _stepped(trainer, schedule)
+    state = {"model": model, "optimizer": optimizer, "schedule": schedule, "best": best, "stopper": stopper, "trainer": trainer}
+    _checkpointed(trainer, state, folder)
+    trainer.run()
+
+
+def _engines(
+    model: DiagnosisModel,
+    optimizer: torch.optim.Optimizer,
+    train_rows: Batches,
+    valid_rows: Batches,
+    config: RunConfig,
+    device: torch.device,
+) -> tuple[Any, Any]:
+    """MONAI's trainer and evaluator on whole batches."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # MONAI's first import with torch 2.13: torch.jit
+        from monai.engines import SupervisedEvaluator, SupervisedTrainer
 
     def loss_function(output: Output, target: Tensor) -> Tensor:
-        return loss_of(model.head, output, target, settings.auxiliary_weight)
+        return loss_of(model.head, output, target, config.training.auxiliary_weight)
 
+    shared: dict[str, Any] = {"device": device, "network": model, "prepare_batch": prepare_batch, "decollate": False}
+    shared["amp"] = config.training.amp and device.type == "cuda"
     trainer = SupervisedTrainer(
-        device=device, max_epochs=settings.max_epochs, train_data_loader=train_rows, network=model, optimizer=optimizer, loss_function=loss_function,
-        prepare_batch=prepare_batch, decollate=False, optim_set_to_none=True, amp=settings.amp and device.type == "cuda",
+        max_epochs=config.training.max_epochs, train_data_loader=train_rows, optimizer=optimizer, loss_function=loss_function, optim_set_to_none=True, **shared
     )  # fmt: skip
-    evaluator = SupervisedEvaluator(
-        device=device,
-        val_data_loader=valid_rows,
-        network=model,
-        prepare_batch=prepare_batch,
-        decollate=False,
-        amp=settings.amp and device.type == "cuda",
-    )
-    seen = Validation(model)
-    losses: list[float] = []
-    for engine in (trainer, evaluator):
-        engine.logger.setLevel(logging.WARNING)
+    evaluator = SupervisedEvaluator(val_data_loader=valid_rows, **shared)
+    for logger in (trainer.logger, evaluator.logger, logging.getLogger("ignite")):
+        logger.setLevel(logging.WARNING)
+    return trainer, evaluator
 
-    def begin_epoch(engine: Any) -> None:
-        train_rows.set_epoch(engine.state.epoch)
-        torch.manual_seed(
-            config.seed * 100_003 + engine.state.epoch
-        )  # dropout of an epoch does not depend on where a resumed training began
+
+def _in_epochs(trainer: Any, rows: Batches, seed: int) -> list[float]:
+    """Give every epoch its own order and randomness, wherever a resumed training began; the losses of the running epoch are in the list."""
+    from ignite.engine import Events
+
+    losses: list[float] = []
+
+    def begin(engine: Any) -> None:
+        rows.set_epoch(engine.state.epoch)
+        torch.manual_seed(seed * 100_003 + engine.state.epoch)
         losses.clear()
 
-    def end_validation(engine: Any) -> None:
+    trainer.add_event_handler(Events.EPOCH_STARTED, begin)
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: losses.append(float(engine.state.output["loss"].detach())))
+    return losses
+
+
+def _validated(
+    trainer: Any,
+    evaluator: Any,
+    seen: "Validation",
+    score: Callable[[np.ndarray, np.ndarray], float],
+    judged: Callable[[float, float], None],
+    patience: int,
+) -> Any:
+    """Validate after every epoch and stop when it no longer helps; gives the handler that counts."""
+    from ignite.engine import Events
+    from ignite.handlers import EarlyStopping
+    from monai.handlers import ValidationHandler
+
+    def summarise(engine: Any) -> None:
         loss, metric = seen.summary(score)
         engine.state.metrics["valid_loss"] = loss
-        best.offer(model, Epoch(trainer.state.epoch, float(np.mean(losses)), loss, metric))
-        if progress:
-            progress(trainer.state.epoch, settings.max_epochs, f"loss {np.mean(losses):.3f}, validation {loss:.3f}, metric {metric:.3f}")
+        judged(loss, metric)
 
-    trainer.add_event_handler(Events.EPOCH_STARTED, begin_epoch)
-    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: losses.append(float(engine.state.output["loss"].detach())))
     evaluator.add_event_handler(Events.EPOCH_STARTED, lambda _: seen.clear())
     evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: seen.add(engine.state.output))
-    evaluator.add_event_handler(Events.COMPLETED, end_validation)
-    ValidationHandler(interval=1, validator=evaluator).attach(trainer)
-    stopper = EarlyStopping(settings.patience, lambda engine: -engine.state.metrics["valid_loss"], trainer)
-    evaluator.add_event_handler(Events.COMPLETED, stopper)
-    trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda _: schedule.step())
-    logging.getLogger("ignite").setLevel(logging.WARNING)
+    evaluator.add_event_handler(Events.COMPLETED, summarise)
+    stopper = EarlyStopping(patience, lambda engine: -engine.state.metrics["valid_loss"], trainer)
     stopper.logger.setLevel(logging.WARNING)
-    state = {"model": model, "optimizer": optimizer, "schedule": schedule, "best": best, "stopper": stopper, "trainer": trainer}
+    evaluator.add_event_handler(Events.COMPLETED, stopper)
+    ValidationHandler(interval=1, validator=evaluator).attach(trainer)
+    return stopper
+
+
+def _stepped(trainer: Any, schedule: Any) -> None:
+    from ignite.engine import Events
+
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda _: schedule.step())
+
+
+def _checkpointed(trainer: Any, state: Mapping[str, Any], folder: Path) -> None:
+    """Save the whole state every few epochs, and go on from what a killed process left."""
+    from monai.handlers import CheckpointLoader, CheckpointSaver
+
     saver = CheckpointSaver(
-        save_dir=str(folder), save_dict=state, save_interval=CHECKPOINT_EVERY, n_saved=1, epoch_level=True, file_prefix="checkpoint"
+        save_dir=str(folder), save_dict=dict(state), save_interval=CHECKPOINT_EVERY, n_saved=1, epoch_level=True, file_prefix="checkpoint"
     )
-    saver.logger.setLevel(logging.WARNING)
-    saver.attach(trainer)
-    last = sorted(folder.glob("checkpoint*.pt"), key=lambda path: path.stat().st_mtime)
-    if last:
-        loader = CheckpointLoader(load_path=str(last[-1]), load_dict=state, map_location="cpu", strict=True)
-        loader.logger.setLevel(logging.WARNING)
-        loader.attach(trainer)
-    trainer.run()
+    handlers: list[Any] = [saver]
+    left = sorted(folder.glob("checkpoint*.pt"), key=lambda path: path.stat().st_mtime)
+    if left:
+        handlers.append(CheckpointLoader(load_path=str(left[-1]), load_dict=dict(state), map_location="cpu", strict=True))
+    for handler in handlers:
+        handler.logger.setLevel(logging.WARNING)
+        handler.attach(trainer)
 
 
 class Validation:

@@ -19,6 +19,7 @@ from mmdiag.prepare.extract import embed_sentences, plane_statistics
 from mmdiag.samples import Sample
 from mmdiag.sentences import split_sentences
 from mmdiag.store import Store
+from mmdiag.threads import one_thread
 
 TOP_GENES = 20
 
@@ -72,7 +73,7 @@ class Question:
 
     def log_odds(self, samples: Sequence[Sample]) -> np.ndarray:
         """Log-odds of the class that the whole case was given."""
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread(when=not any(preparation.raw_image for preparation in self.bundle.preparations.values())):
             logits = self.bundle.model(batch_of(self.bundle.preparations, samples)).logits
             answer: np.ndarray = self.bundle.model.head.log_odds(logits, self.chosen.expand(len(samples))).numpy().astype(np.float64)
         return answer

@@ -1,5 +1,6 @@
 """The command line: one file a command group, and nothing heavy imported before a command needs it."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -41,4 +42,5 @@ for _command in (phantom, init, run, ingest, train, evaluate, explain, score, in
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read as torch loads: threads that wait must not spin on cores that others need
     sys.exit(boundary.run(cli, arguments))

@@ -13,10 +13,10 @@ from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 
 GRID = 8
-SLICES = 6
+SLICES = 4
 BATCH = 32
-SENTENCES = 4
-WORDS = 48
+SENTENCES = 3
+WORDS = 24
 
 Stacks = Callable[[ndarray], Float[ndarray, "n"]]
 Notes = Callable[[Sequence[Sequence[str]]], Float[ndarray, "n"]]

@@ -13,15 +13,18 @@ def make_stack(*, row=20, column=44):
     return stack
 
 
+OTHERS = [np.full((3, 64, 64), grey, dtype=np.uint8) for grey in (50, 70)]
+
+
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_the_patch_that_the_answer_hangs_on_is_found_with_its_sign(sign):
-    heat = heat_map(make_stack(), lambda stacks: sign * stacks[:, 2, 16:24, 40:48].mean(axis=(1, 2)) / 100)
+    heat = heat_map(make_stack(), lambda stacks: sign * stacks[:, 2, 16:24, 40:48].mean(axis=(1, 2)) / 100, OTHERS)
     assert np.unravel_index(np.abs(heat).argmax(), heat.shape) == (2, 2, 5)
     assert np.sign(heat[2, 2, 5]) == sign and np.abs(np.delete(heat, 2, axis=0)).max() == 0
 
 
 def test_an_answer_that_ignores_the_image_has_an_empty_map():
-    assert not heat_map(make_stack(), lambda stacks: np.zeros(len(stacks))).any()
+    assert not heat_map(make_stack(), lambda stacks: np.zeros(len(stacks)), OTHERS).any()
 
 
 def test_only_as_many_slices_are_asked_as_were_said():
@@ -31,8 +34,17 @@ def test_only_as_many_slices_are_asked_as_were_said():
         asked.append(len(stacks))
         return stacks.mean(axis=(1, 2, 3))
 
-    heat_map(make_stack(), logit, grid=4, slices=2)
-    assert sum(asked) == 1 + 4 + 2 * 16
+    heat_map(make_stack(), logit, OTHERS, grid=4, slices=2)
+    assert sum(asked) == 1 + 2 * 4 + 2 * 2 * 16
+
+
+def test_what_equals_other_patients_speaks_for_nothing():
+    stack = np.full((4, 64, 64), 60, dtype=np.uint8)
+    assert not heat_map(stack, lambda stacks: stacks.mean(axis=(1, 2, 3)), [stack[:2]]).any()
+
+
+def test_without_another_patient_there_is_no_map():
+    assert not heat_map(make_stack(), lambda stacks: stacks.mean(axis=(1, 2, 3)), []).any()
 
 
 NOTE = "History of seizures. There is marked oedema. No midline shift. The orbits are clear."

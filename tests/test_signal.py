@@ -55,7 +55,7 @@ def test_heat_maps_point_at_the_lesion(additive):
             for axis, place in (("rows", row), ("columns", column))
         ]
         hits.append(all(near))
-    assert len(hits) == 16 and np.mean(hits) >= 0.7, np.mean(hits)
+    assert len(hits) == 16 and np.mean(hits) >= 0.85, np.mean(hits)  # chance is about 0.2
 
 
 def test_the_genes_that_are_named_are_those_that_matter(additive):

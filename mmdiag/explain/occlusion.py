@@ -13,6 +13,7 @@ from jaxtyping import Float, Float32, UInt8
 from numpy import ndarray
 
 GRID = 8
+REACH = 2.0  # patches that one replacement covers
 SLICES = 4
 BATCH = 32
 SENTENCES = 3
@@ -23,38 +24,58 @@ Notes = Callable[[Sequence[Sequence[str]]], Float[ndarray, "n"]]
 
 
 def heat_map(
-    stack: UInt8[ndarray, "slice row column"], logit: Stacks, *, grid: int = GRID, slices: int = SLICES
+    stack: UInt8[ndarray, "slice row column"],
+    logit: Stacks,
+    references: Sequence[UInt8[ndarray, "other row column"]],
+    *,
+    grid: int = GRID,
+    slices: int = SLICES,
 ) -> Float32[ndarray, "slice grid grid"]:
     """Change of the log-odds that each patch of each slice makes: positive = the patch speaks for the class.
 
-    A patch is replaced by the slice blurred beyond the patch's size, which keeps the brightness around it. Patches are asked on the slices that matter
-    most as a whole; the others are 0.
+    A patch is replaced by the same place in other patients' images, with soft edges, and the changes are averaged. What replaces it is an image that could
+    be: black, grey or blurred patches make edges that no image has, and a model answers to those edges. Patches are asked on the slices that matter most
+    as a whole; the others are 0.
 
     Args:
         logit: (variant, slice, row, column) -> log-odds of each variant.
+        references: Stacks of other patients, of the same height and width.
         slices: Slices that are looked into.
+
+    Reference:
+        Agarwal 2020, Explaining image classifiers by removing input features using generative models (why the replacement must be plausible).
     """
-    blurred = np.stack([_blur(plane, grid) for plane in stack])
     whole = float(logit(stack[None])[0])
-    by_slice = whole - _ask(logit, [_replaced(stack, i, blurred[i]) for i in range(len(stack))])
     heat = np.zeros((len(stack), grid, grid), dtype=np.float32)
-    rows = np.linspace(0, stack.shape[1], grid + 1).astype(int)
-    columns = np.linspace(0, stack.shape[2], grid + 1).astype(int)
+    others = [_aligned(reference, len(stack)) for reference in references]
+    if not others:
+        return heat
+    by_slice = np.mean([whole - _ask(logit, [_replaced(stack, i, other[i]) for i in range(len(stack))]) for other in others], axis=0)
+    masks = _soft_patches(stack.shape[1], stack.shape[2], grid)
     for i in np.argsort(-np.abs(by_slice), kind="stable")[:slices]:
-        variants = []
-        for r in range(grid):
-            for c in range(grid):
-                plane = stack[i].copy()
-                here = np.s_[rows[r] : rows[r + 1], columns[c] : columns[c + 1]]
-                plane[here] = blurred[i][here]
-                variants.append(_replaced(stack, int(i), plane))
-        heat[i] = (whole - _ask(logit, variants)).reshape(grid, grid)
+        for other in others:
+            planes = [np.rint(stack[i] + mask * (other[i].astype(np.float32) - stack[i])).astype(np.uint8) for mask in masks]
+            heat[i] += (whole - _ask(logit, [_replaced(stack, int(i), plane) for plane in planes])).reshape(grid, grid) / len(others)
     return heat
 
 
-def _blur(plane: UInt8[ndarray, "row column"], grid: int) -> UInt8[ndarray, "row column"]:
-    blurred: ndarray = cv2.GaussianBlur(plane, (0, 0), max(plane.shape) / grid, borderType=cv2.BORDER_REPLICATE)
-    return blurred
+def _aligned(reference: ndarray, slices: int) -> ndarray:
+    """The slices of another stack at the same share of the way."""
+    aligned: ndarray = reference[np.linspace(0, len(reference) - 1, slices).round().astype(int)]
+    return aligned
+
+
+def _soft_patches(height: int, width: int, grid: int) -> list[Float32[ndarray, "row column"]]:
+    """A mask a patch, twice as wide as the patch, with soft edges: a structure is taken away whole, not in halves."""
+    masks = []
+    for r in range(grid):
+        for c in range(grid):
+            mask = np.zeros((height, width), dtype=np.float32)
+            rows = [int(np.clip((r + 0.5 + side * REACH / 2) * height / grid, 0, height)) for side in (-1, 1)]
+            columns = [int(np.clip((c + 0.5 + side * REACH / 2) * width / grid, 0, width)) for side in (-1, 1)]
+            mask[rows[0] : rows[1], columns[0] : columns[1]] = 1
+            masks.append(cv2.GaussianBlur(mask, (0, 0), max(height, width) / grid / 4))
+    return masks
 
 
 def _replaced(stack: ndarray, number: int, plane: ndarray) -> ndarray:

@@ -22,6 +22,7 @@ from mmdiag.store import Store
 from mmdiag.threads import one_thread
 
 TOP_GENES = 20
+OTHER_PATIENTS = 3  # whose images stand in for a patch that is taken away
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def explain_within(bundle: Bundle, store: Store, row: int, sample: Sample) -> Ex
     for name in sample:
         value = original(store, name, row)
         if bundle.kinds[name] == "image":
-            found.heat[name] = heat_map(value, ask.of_stacks(name)).astype(np.float16)
+            found.heat[name] = heat_map(value, ask.of_stacks(name), _other_patients(store, name, row)).astype(np.float16)
         elif bundle.kinds[name] == "text":
             most = bundle.config.text.max_sentences
             spans = word_weights(value, split_sentences(value)[:most], ask.of_sentences(name))
@@ -59,6 +60,14 @@ def explain_within(bundle: Bundle, store: Store, row: int, sample: Sample) -> Ex
         else:
             found.table[name] = _columns(bundle, store, name, value, sample)
     return found
+
+
+def _other_patients(store: Store, name: str, row: int) -> list[np.ndarray]:
+    """Images of a few other subjects of the cohort, the same ones for every case but their own."""
+    subjects = store.cases["subject_id"].to_numpy()
+    others = np.flatnonzero(store.present(name) & (subjects != subjects[row]))
+    chosen = others[np.unique(np.linspace(0, len(others) - 1, OTHER_PATIENTS).round().astype(int))] if len(others) else others
+    return [store.images(name, int(other)) for other in chosen]
 
 
 class Question:

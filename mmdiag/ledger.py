@@ -5,13 +5,14 @@ Every write is an upsert on a natural key in one transaction, so that a step tha
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, select
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mmdiag.ledger_tables import BUNDLES, COHORTS, CONTRACTS, METADATA, METRICS, PREDICTIONS, QUARANTINE, RUNS, VERDICTS
@@ -33,7 +34,10 @@ class Ledger:
         self.engine: Engine = create_engine(url)
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
-        METADATA.create_all(self.engine)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        if not set(METADATA.tables) <= set(inspect(self.engine).get_table_names()):  # a reader of a ledger that is whole takes no lock
+            with self._writing() as connection:
+                METADATA.create_all(connection)
 
     def record_cohort(
         self, name: str, hash: str, task: Mapping[str, Any], modalities: Mapping[str, Any], counts: Mapping[str, Any]
@@ -168,8 +172,14 @@ class Ledger:
             rows = connection.execute(query).mappings().all()
         return pd.DataFrame([dict(row) for row in rows], columns=[column.name for column in table.columns])
 
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """One transaction that is a writer from its first statement."""
+        with self.engine.execution_options(writes=True).begin() as connection:
+            yield connection
+
     def _upsert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        with self.engine.begin() as connection:
+        with self._writing() as connection:
             self._write(connection, table, rows)
 
     def _write(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], kept: Iterable[str] = ()) -> None:
@@ -187,7 +197,7 @@ class Ledger:
         names = [column.name for column in table.columns]
         plain = [{str(name): _plain(value) for name, value in row.items()} for row in rows[names].to_dict("records")]
         wanted = {tuple(str(row[key]) for key in keys) for row in plain}
-        with self.engine.begin() as connection:
+        with self._writing() as connection:
             known = connection.execute(select(*(table.c[key] for key in keys)).where(table.c.cohort == cohort)).all()
             for gone in known:
                 if tuple(str(value) for value in gone) not in wanted:
@@ -200,11 +210,17 @@ class Ledger:
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # transactions begin where _begin_sqlite says, not before the first change
     cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")  # first: turning to WAL waits for others, too
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes the lock at once and waits for it: one that reads first and then writes is refused without waiting."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,8 @@
 """The ledger: repeating a write changes nothing, what is gone is forgotten, readers see the columns that files have."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pandas as pd
@@ -79,6 +81,31 @@ def test_what_is_no_longer_refused_is_forgotten_in_its_cohort_alone(ledger):
     ledger.record_quarantine("other", refused(("a", "flair", "truncated")))
     ledger.record_quarantine("k", refused(("b", "", "no_modality")))
     assert ledger.quarantine("k")["case_id"].tolist() == ["b"] and len(ledger.quarantine()) == 2
+
+
+def test_when_something_was_first_refused_is_remembered(ledger, monkeypatch):
+    monkeypatch.setattr("mmdiag.ledger._now", lambda: "2024-01-01T00:00:00+00:00")
+    ledger.record_quarantine("k", refused(("a", "flair", "truncated")))
+    monkeypatch.setattr("mmdiag.ledger._now", lambda: "2024-02-02T00:00:00+00:00")
+    ledger.record_quarantine("k", refused(("a", "flair", "truncated")).assign(detail="shorter still"))
+    row = ledger.quarantine("k").iloc[0]
+    assert (row["first_seen"][:7], row["last_seen"][:7], row["detail"]) == ("2024-01", "2024-02", "shorter still")
+
+
+def test_several_who_open_a_new_ledger_at_once_all_get_it_and_lose_nothing(tmp_path):
+    together = Barrier(6)
+
+    def work(number):
+        together.wait()
+        ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+        for step in range(5):
+            ledger.record_run(f"r-{number}-{step}", "run", "k", "done", {}, "runs/r")
+            ledger.record_quarantine(f"k{number}", refused((f"a{step}", "flair", "truncated")))
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    found = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    assert len(found.runs()) == 30 and found.quarantine()["case_id"].tolist() == ["a4"] * 6
 
 
 def test_an_empty_ledger_answers_with_empty_tables(ledger):

@@ -26,7 +26,7 @@ Notes = Callable[[Sequence[Sequence[str]]], Float[ndarray, "n"]]
 def heat_map(
     stack: UInt8[ndarray, "slice row column"],
     logit: Stacks,
-    references: Sequence[UInt8[ndarray, "other row column"]],
+    references: Sequence[UInt8[ndarray, "_ row column"]],
     *,
     grid: int = GRID,
     slices: int = SLICES,

@@ -1,10 +1,11 @@
 """Metrics, each with a bootstrap interval and its n; and paired differences on the same resamples.
 
-The bootstrap draws subjects, not rows, where subjects are given: cases of one person are not independent. AUROC is computed from weights on sorted
-scores (bincount, cumulative sums), so that a resample costs one pass instead of a sort.
+The bootstrap draws subjects, not rows, where subjects are given: cases of one person are not independent. A metric sorts its scores once; each resample
+is then a row of weights (bincount) and costs one pass (cumulative sums). Resamples are drawn a block at a time, so that memory does not grow with them.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from mmdiag.errors import UnknownNameError
 
 LEVEL = 0.95
 BINS = 10
+BLOCK = 2**17  # weights held at once: 1 MiB, which stays in a core's cache
+TINY = 1e-15  # the least probability that a log loss is told
+COMPARED_ONLY = ("log_loss",)  # known to `paired_difference`, not among the rows that a run reports
 Weights = Float[ndarray, "resample case"]
 Measure = Callable[[Weights], Float[ndarray, "resample"]]
 
@@ -42,17 +46,18 @@ def evaluate(
         The interval is the 95 % percentile interval, widened to hold the value itself where the bootstrap's bias would leave it outside.
     """
     measures = _measures(label, probability, kind, time, event)
+    reported = {name: measure for name, measure in measures.items() if name not in COMPARED_ONLY}
     n = len(probability)
     counted = {"survival": event, "binary": label}.get(kind)
     positive = int(counted.sum()) if counted is not None else 0
-    weights = bootstrap_weights(subject if subject is not None else np.arange(n), resamples, seed)
-    rows = []
-    for name, measure in measures.items():
-        value = float(measure(np.ones((1, n)))[0])
-        if np.isfinite(value):
-            low, high = interval(measure(weights), value)
-            rows.append({"metric": name, "value": value, "low": low, "high": high, "n": n, "n_positive": positive})
-    return rows
+    values = {name: float(measure(np.ones((1, n)))[0]) for name, measure in reported.items()} if n else {}
+    known = [name for name, value in values.items() if np.isfinite(value)]
+    drawn = _draw({name: reported[name] for name in known}, subject if subject is not None else np.arange(n), resamples, seed)
+    bounds = {name: interval(drawn[name], values[name]) for name in known}
+    return [
+        {"metric": name, "value": values[name], "low": bounds[name][0], "high": bounds[name][1], "n": n, "n_positive": positive}
+        for name in known
+    ]
 
 
 def paired_difference(
@@ -67,14 +72,22 @@ def paired_difference(
 ) -> dict[str, Any]:
     """`first - second` of a binary metric on the same resamples.
 
+    Args:
+        metric: `auroc`, `auprc`, `brier`, `ece` or `log_loss`.
+
     Returns:
-        `value, low, high, n, n_positive`, and `p`: two-sided, the share of resamples on the other side of 0.
+        `value, low, high, n, n_positive`, and `p`: two-sided, twice the share of resamples on the other side of 0.
+
+    Raises:
+        UnknownNameError: There is no such metric.
     """
-    one, other = (_measures(label, p, "binary", None, None)[metric] for p in (first, second))
+    one, other = (_measures(label, p, "binary", None, None) for p in (first, second))
+    if metric not in one:
+        raise UnknownNameError("The metric of a paired difference", metric, one)
     n = len(label)
-    weights = bootstrap_weights(subject if subject is not None else np.arange(n), resamples, seed)
-    value = float((one(np.ones((1, n))) - other(np.ones((1, n))))[0])
-    drawn = one(weights) - other(weights)
+    value = float((one[metric](np.ones((1, n))) - other[metric](np.ones((1, n))))[0])
+    pair = _draw({"first": one[metric], "second": other[metric]}, subject if subject is not None else np.arange(n), resamples, seed)
+    drawn = pair["first"] - pair["second"]
     low, high = interval(drawn, value)
     known = drawn[np.isfinite(drawn)]
     side = min(np.mean(known <= 0), np.mean(known >= 0)) if len(known) else 0.5
@@ -82,13 +95,58 @@ def paired_difference(
     return {"value": value, "low": low, "high": high, "n": n, "n_positive": int(np.sum(label)), "p": p}
 
 
-def bootstrap_weights(subject: ndarray, resamples: int, seed: int) -> Weights:
-    """How often each row is in each resample, when subjects are drawn with replacement."""
+def delong(label: ndarray, first: ndarray, second: ndarray) -> dict[str, float]:
+    """`first - second` in AUROC without resampling; rows count as independent, so one case a subject.
+
+    Returns:
+        `value`, `variance` of the difference, and the two-sided `p`; NaN variance and p with fewer than two cases of a class.
+
+    Reference:
+        DeLong 1988, Comparing the areas under two or more correlated ROC curves; Sun & Xu 2014 for the mid-rank form, O(n log n).
+    """
+    of_positive, of_negative = zip(*(_placements(label > 0, score) for score in (first, second)), strict=True)
+    gain = of_positive[0] - of_positive[1], of_negative[0] - of_negative[1]
+    value = float(np.mean(gain[0])) if len(gain[0]) else math.nan
+    if min(map(len, gain)) < 2:
+        return {"value": value, "variance": math.nan, "p": math.nan}
+    variance = float(sum(np.var(part, ddof=1) / len(part) for part in gain))
+    alike = 1.0 if abs(value) < 1e-12 else 0.0  # no variance: two scores that order every pair alike, or one that is right in every pair
+    return {"value": value, "variance": variance, "p": math.erfc(abs(value) / math.sqrt(2 * variance)) if variance > 0 else alike}
+
+
+def _placements(positive: ndarray, score: ndarray) -> tuple[ndarray, ndarray]:
+    """Of each positive the share of negatives below it, of each negative the share of positives above it, ties half."""
+    among_all, among_positive, among_negative = _midranks(score), _midranks(score[positive]), _midranks(score[~positive])
+    numbers = max(len(among_positive), 1), max(len(among_negative), 1)
+    return (among_all[positive] - among_positive) / numbers[1], 1 - (among_all[~positive] - among_negative) / numbers[0]
+
+
+def _midranks(score: ndarray) -> ndarray:
+    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    ranks: ndarray = (last - (count - 1) / 2)[place]
+    return ranks
+
+
+def bootstrap_weights(subject: ndarray, resamples: int, seed: int) -> Iterator[Weights]:
+    """How often each row is in each resample, when subjects are drawn with replacement; a block of resamples at a time."""
     _, place = np.unique(subject, return_inverse=True)
     number = int(place.max()) + 1 if len(place) else 0
     generator = np.random.default_rng(seed)
-    drawn = generator.multinomial(number, np.full(number, 1 / number), size=resamples) if number else np.zeros((resamples, 0))
-    return drawn[:, place].astype(np.float64)
+    block = max(1, BLOCK // max(len(place), 1))
+    for start in range(0, resamples if number else 0, block):
+        times = np.empty((min(block, resamples - start), number))
+        for row in times:
+            row[:] = np.bincount(generator.integers(0, number, number), minlength=number)
+        yield times if number == len(place) else np.take(times, place, axis=1)  # any order serves where nobody has two rows
+
+
+def _draw(measures: Mapping[str, Measure], subject: ndarray, resamples: int, seed: int) -> dict[str, Float[ndarray, "resample"]]:
+    parts: dict[str, list[ndarray]] = {name: [np.zeros(0)] for name in measures}
+    for weights in bootstrap_weights(subject, resamples if measures else 0, seed):
+        for name, measure in measures.items():
+            parts[name].append(measure(weights))
+    return {name: np.concatenate(part) for name, part in parts.items()}
 
 
 def interval(drawn: ndarray, value: float) -> tuple[float, float]:
@@ -103,19 +161,21 @@ def interval(drawn: ndarray, value: float) -> tuple[float, float]:
 def _measures(label: ndarray, probability: ndarray, kind: str, time: ndarray | None, event: ndarray | None) -> Mapping[str, Measure]:
     if kind == "binary":
         return {
-            "auroc": lambda w: weighted_auroc(label, probability, w),
-            "auprc": lambda w: weighted_auprc(label, probability, w),
-            "brier": lambda w: _mean((probability - label) ** 2, w),
-            "ece": lambda w: calibration_error(label, probability, w),
+            "auroc": auroc(label, probability),
+            "auprc": average_precision(label, probability),
+            "brier": _mean((probability - label) ** 2),
+            "ece": calibration_error(label, probability),
+            "log_loss": _mean(-np.log(np.clip(np.where(label > 0, probability, 1 - probability), TINY, 1))),
         }
     if kind == "multiclass":
         hit = (probability.argmax(axis=1) == label).astype(float)
         one_hot = np.eye(probability.shape[1])[label.astype(int)]
+        one_against_rest = [auroc(one_hot[:, c], probability[:, c]) for c in range(probability.shape[1])]
         return {
-            "auroc": lambda w: np.mean([weighted_auroc(one_hot[:, c], probability[:, c], w) for c in range(probability.shape[1])], axis=0),
-            "accuracy": lambda w: _mean(hit, w),
-            "brier": lambda w: _mean(((probability - one_hot) ** 2).sum(axis=1), w),
-            "ece": lambda w: calibration_error(hit, probability.max(axis=1), w),
+            "auroc": lambda w: np.mean([measure(w) for measure in one_against_rest], axis=0),
+            "accuracy": _mean(hit),
+            "brier": _mean(((probability - one_hot) ** 2).sum(axis=1)),
+            "ece": calibration_error(hit, probability.max(axis=1)),
         }
     if kind == "survival":
         assert time is not None and event is not None
@@ -123,39 +183,49 @@ def _measures(label: ndarray, probability: ndarray, kind: str, time: ndarray | N
     raise UnknownNameError("The kind of a task with metrics", kind, ("binary", "multiclass", "survival"))
 
 
-def _mean(values: ndarray, weights: Weights) -> Float[ndarray, "resample"]:
-    mean: ndarray = weights @ values / weights.sum(axis=1)
-    return mean
+def _mean(values: ndarray) -> Measure:
+    return lambda weights: weights @ values / weights.sum(axis=1)
 
 
-def weighted_auroc(label: ndarray, score: ndarray, weights: Weights) -> Float[ndarray, "resample"]:
-    """Area under the ROC curve with case weights, ties counting half; NaN where a resample has one class."""
-    values, place = np.unique(score, return_inverse=True)
-    positive = _by_value(weights * (label > 0), place, len(values))
-    negative = _by_value(weights * (label <= 0), place, len(values))
-    below = np.cumsum(negative, axis=1) - negative
-    with np.errstate(invalid="ignore", divide="ignore"):
-        area: ndarray = (positive * (below + 0.5 * negative)).sum(axis=1) / (positive.sum(axis=1) * negative.sum(axis=1))
-    return area
+def auroc(label: ndarray, score: ndarray) -> Measure:
+    """Area under the ROC curve with case weights, ties counting half; NaN where a resample has one class.
+
+    Sums of whole weights are exact, so that the one division is all that is rounded.
+    """
+    values = np.unique(score[label > 0])
+    slot = np.searchsorted(values, score, side="left") + np.searchsorted(
+        values, score, side="right"
+    )  # even: between two values, odd: equal to one
+    negatives = 2 * len(values) + 1
+    place = np.where(label > 0, negatives + slot // 2, slot)
+
+    def measure(weights: Weights) -> ndarray:
+        sums = np.stack([np.bincount(place, weights=row, minlength=negatives + len(values)) for row in weights])
+        passed, positive = np.cumsum(sums[:, :negatives], axis=1), sums[:, negatives:]
+        pairs = np.einsum("rv,rv->r", positive, passed[:, :-1:2] + passed[:, 1::2])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            area: ndarray = 0.5 * pairs / (positive.sum(axis=1) * passed[:, -1])
+        return area
+
+    return measure
 
 
-def weighted_auprc(label: ndarray, score: ndarray, weights: Weights) -> Float[ndarray, "resample"]:
-    """Average precision, as scikit-learn defines it, with case weights."""
-    values, place = np.unique(-score, return_inverse=True)
-    positive = _by_value(weights * (label > 0), place, len(values))
-    every = _by_value(weights, place, len(values))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision = np.nan_to_num(np.cumsum(positive, axis=1) / np.cumsum(every, axis=1))
-        area: ndarray = (precision * positive).sum(axis=1) / positive.sum(axis=1)
-    return area
+def average_precision(label: ndarray, score: ndarray) -> Measure:
+    """Average precision, as scikit-learn defines it, with case weights; NaN where a resample has no positive."""
+    order = np.argsort(-score, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)  # of each group of equal scores
+    positive = (label[order] > 0).astype(float)
 
+    def measure(weights: Weights) -> ndarray:
+        sorted_weights = np.take(weights, order, axis=1)
+        found = np.take(np.cumsum(sorted_weights * positive, axis=1), last, axis=1)
+        named = np.take(np.cumsum(sorted_weights, axis=1), last, axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            precision = np.nan_to_num(found / named)
+            area: ndarray = np.einsum("rc,rc->r", precision, np.diff(found, axis=1, prepend=0.0)) / found[:, -1]
+        return area
 
-def _by_value(weights: Weights, place: ndarray, number: int) -> ndarray:
-    """Sums of the columns that share a value: (resample, value)."""
-    order = np.argsort(place, kind="stable")
-    starts = np.searchsorted(place[order], np.arange(number))
-    sums: ndarray = np.add.reduceat(weights[:, order], starts, axis=1) if number else np.zeros((len(weights), 0))
-    return sums
+    return measure
 
 
 def calibration_bins(probability: ndarray) -> ndarray:
@@ -165,19 +235,23 @@ def calibration_bins(probability: ndarray) -> ndarray:
     return np.searchsorted(edges, probability, side="right")
 
 
-def calibration_error(label: ndarray, probability: ndarray, weights: Weights) -> Float[ndarray, "resample"]:
-    """Expected calibration error over bins of equal mass.
+def calibration_error(label: ndarray, probability: ndarray) -> Measure:
+    """Expected calibration error over bins of equal mass, which are those of all cases in every resample.
 
     Reference:
         Nixon 2019, Measuring calibration in deep learning (adaptive bins).
     """
-    gap = np.zeros(len(weights))
     place = calibration_bins(probability)
-    for number in np.unique(place):
-        inside = place == number
-        gap += np.abs(weights[:, inside] @ (label[inside] - probability[inside]))
-    error: ndarray = gap / weights.sum(axis=1)
-    return error
+    order = np.argsort(place, kind="stable")
+    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
+    residual = (label - probability)[order]
+
+    def measure(weights: Weights) -> ndarray:
+        gap = np.abs(np.add.reduceat(np.take(weights, order, axis=1) * residual, starts, axis=1))
+        error: ndarray = gap.sum(axis=1) / weights.sum(axis=1)
+        return error
+
+    return measure
 
 
 def concordance(time: ndarray, event: ndarray, risk: ndarray) -> Measure:
@@ -186,20 +260,52 @@ def concordance(time: ndarray, event: ndarray, risk: ndarray) -> Measure:
     Reference:
         Harrell 1996, Multivariable prognostic models.
     """
-    earlier = ((time[:, None] < time[None, :]) | ((time[:, None] == time[None, :]) & (event[None, :] == 0))) & (event[:, None] == 1)
-    np.fill_diagonal(earlier, False)
-    right = (earlier * ((risk[:, None] > risk[None, :]) + 0.5 * (risk[:, None] == risk[None, :]))).astype(np.float32)
-    pairs = earlier.astype(np.float32)
+    order = np.lexsort((event != 1, time))  # of one time, events stand before the censored, who outlived them
+    group = np.cumsum(np.diff(time[order], prepend=-np.inf).astype(bool) | np.diff(event[order] == 1, prepend=False))
+    events = np.flatnonzero(event[order] == 1)
+    outlived = np.searchsorted(group, group[events], side="right")  # the cases to compare with stand from there on
+    _, rank = np.unique(risk[order], return_inverse=True)
+    levels = list(_suffix_blocks(rank, rank[events], outlived))
 
     def measure(weights: Weights) -> ndarray:
-        light = weights.astype(np.float32)
+        sorted_weights = np.take(weights, order, axis=1)
+        passed, counted = _passed(sorted_weights), np.take(sorted_weights, events, axis=1)
+        pairs = np.einsum("re,re->r", counted, passed[:, -1:] - np.take(passed, outlived, axis=1))
+        right = np.zeros(len(weights))
+        for places, queries, start, below, until in levels:
+            inside = _passed(np.take(sorted_weights, places, axis=1))
+            lower = 0.5 * (np.take(inside, below, axis=1) + np.take(inside, until, axis=1)) - np.take(inside, start, axis=1)
+            right += np.einsum("rq,rq->r", np.take(counted, queries, axis=1), lower)
         with np.errstate(invalid="ignore", divide="ignore"):
-            share: ndarray = ((light @ right) * light).sum(axis=1, dtype=np.float64) / ((light @ pairs) * light).sum(
-                axis=1, dtype=np.float64
-            )
+            share: ndarray = right / pairs
         return share
 
     return measure
+
+
+def _suffix_blocks(rank: ndarray, asked: ndarray, first: ndarray) -> Iterator[tuple[ndarray, ndarray, ndarray, ndarray, ndarray]]:
+    """Cut each suffix [first, n) into aligned blocks of 1, 2, 4, ... places, each sorted by rank once: n log n instead of every pair.
+
+    Returns:
+        For each size of block: the places in sorted order; which queries use a block; where it starts; where the lower ranks and the equal ones end.
+    """
+    first, place, number = first.copy(), np.arange(len(rank)), int(rank.max(initial=0)) + 1
+    for level in range(len(rank).bit_length()):
+        queries = np.flatnonzero((first >> level & 1).astype(bool) & (first < len(rank)))
+        block = first[queries] >> level
+        key = (place >> level) * number + rank
+        places = np.argsort(key, kind="stable")
+        below, until = (np.searchsorted(key[places], block * number + asked[queries], side=side) for side in ("left", "right"))
+        if len(queries):
+            yield places, queries, block << level, below, until
+        first[queries] += 1 << level
+
+
+def _passed(weights: Float[ndarray, "resample column"]) -> Float[ndarray, "resample sum"]:
+    """Running sums along the columns, from 0 on."""
+    sums = np.zeros((len(weights), weights.shape[1] + 1))
+    np.cumsum(weights, axis=1, out=sums[:, 1:])
+    return sums
 
 
 def roc_points(label: ndarray, score: ndarray) -> tuple[Float[ndarray, "point"], Float[ndarray, "point"]]:

@@ -4,16 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
+from mmdiag.errors import UnknownNameError
 from mmdiag.evaluation import (
+    auroc,
+    average_precision,
     bootstrap_weights,
     calibration_error,
+    concordance,
+    delong,
     evaluate,
     paired_difference,
     roc_points,
-    weighted_auprc,
-    weighted_auroc,
     wilson,
 )
 
@@ -27,14 +30,14 @@ def with_both_classes(rows):
 
 @settings(max_examples=200, deadline=None)
 @given(SCORES)
-def test_weighted_auroc_and_average_precision_are_scikit_learns_with_ties(rows):
+def test_auroc_and_average_precision_are_scikit_learns_with_ties(rows):
     label, score, weight, both = with_both_classes(rows)
-    ours = weighted_auroc(label, score, weight[None])[0]
+    ours = auroc(label, score)(weight[None])[0]
     if not both:
         assert not np.isfinite(ours) or (weight * label).sum() > 0
         return
     assert ours == pytest.approx(roc_auc_score(label, score, sample_weight=weight), abs=1e-12)
-    assert weighted_auprc(label, score, weight[None])[0] == pytest.approx(
+    assert average_precision(label, score)(weight[None])[0] == pytest.approx(
         average_precision_score(label, score, sample_weight=weight), abs=1e-12
     )
 
@@ -64,7 +67,7 @@ def test_a_constant_score_has_an_auroc_of_one_half_without_any_width():
 
 
 def test_resamples_draw_subjects_whole():
-    weights = bootstrap_weights(np.asarray(["a", "a", "b", "c", "c", "c"]), 50, 0)
+    weights = np.concatenate(list(bootstrap_weights(np.asarray(["a", "a", "b", "c", "c", "c"]), 50, 0)))
     assert (weights[:, 0] == weights[:, 1]).all() and (weights[:, 3] == weights[:, 5]).all()
     assert (weights[:, [0, 2, 3]].sum(axis=1) == 3).all()
 
@@ -100,14 +103,28 @@ def test_calibration_error_is_zero_where_shares_agree_and_the_gap_where_not():
     probability = np.repeat([0.2, 0.8], 50)
     label = np.concatenate([np.repeat([1, 0], [10, 40]), np.repeat([1, 0], [40, 10])]).astype(float)
     ones = np.ones((1, 100))
-    assert calibration_error(label, probability, ones)[0] == pytest.approx(0, abs=1e-12)
-    assert calibration_error(label, probability + 0.1, ones)[0] == pytest.approx(0.1)
+    assert calibration_error(label, probability)(ones)[0] == pytest.approx(0, abs=1e-12)
+    assert calibration_error(label, probability + 0.1)(ones)[0] == pytest.approx(0.1)
 
 
 def test_concordance_by_hand_with_censoring_and_ties():
     time, event, risk = np.asarray([1.0, 2, 3, 4]), np.asarray([1.0, 0, 1, 0]), np.asarray([0.9, 0.1, 0.5, 0.5])
     row = evaluate(np.full(4, np.nan), risk, kind="survival", time=time, event=event, resamples=20)[0]
     assert row["metric"] == "c_index" and row["value"] == pytest.approx(3.5 / 4)  # pairs (1,2) (1,3) (1,4) right, (3,4) tied
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=30))
+def test_concordance_equals_its_definition_over_all_pairs_with_weights_and_ties(rows):
+    time, event, risk, weight = (np.asarray(column, dtype=float) for column in zip(*rows, strict=True))
+    right = pairs = 0.0
+    for i in np.flatnonzero(event == 1):
+        for j in range(len(rows)):
+            if time[i] < time[j] or (time[i] == time[j] and event[j] == 0):
+                pairs += weight[i] * weight[j]
+                right += weight[i] * weight[j] * ((risk[i] > risk[j]) + 0.5 * (risk[i] == risk[j]))
+    found = concordance(time, event, risk)(weight[None])[0]
+    assert np.isnan(found) if pairs == 0 else found == right / pairs
 
 
 def test_multiclass_metrics_of_a_perfect_and_a_constant_model():
@@ -129,3 +146,89 @@ def test_roc_points_enclose_the_area():
 def test_wilsons_interval_by_hand():
     assert wilson(0.0, 10) == pytest.approx((0.0, 0.2775), abs=1e-3)
     assert wilson(0.5, 100) == pytest.approx((0.4038, 0.5962), abs=1e-3)
+
+
+def test_every_resample_has_scikit_learns_auroc_of_the_rows_drawn():
+    label, probability = make_scores(80)
+    tied = probability.round(1)
+    weights = np.concatenate(list(bootstrap_weights(np.arange(80), 60, 4)))
+    expected = [roc_auc_score(np.repeat(label, times), np.repeat(tied, times)) for times in weights.astype(int)]
+    assert auroc(label, tied)(weights) == pytest.approx(expected, abs=1e-12)
+
+
+def test_resamples_with_one_class_are_left_out():
+    label, probability = np.asarray([1.0, 0, 0, 0]), np.asarray([0.9, 0.1, 0.2, 0.3])
+    drawn = np.concatenate([auroc(label, probability)(weights) for weights in bootstrap_weights(np.arange(4), 200, 0)])
+    assert 0.2 < np.isnan(drawn).mean() < 0.45  # no positive in (3/4)^4 = .32 of them
+    row = evaluate(label, probability, resamples=200)[0]
+    assert (row["low"], row["value"], row["high"]) == (1.0, 1.0, 1.0)
+
+
+def test_no_case_has_no_metric():
+    assert evaluate(np.zeros(0), np.zeros(0)) == []
+
+
+@pytest.mark.parametrize("kind", ["binary", "survival"])
+def test_the_size_of_a_block_changes_nothing(kind, monkeypatch):
+    label, probability = make_scores(120)
+    time, event = np.random.default_rng(0).exponential(size=120).round(1), label
+    subject = np.arange(120) // 2
+
+    def rows():
+        return evaluate(label, probability.round(1), kind=kind, subject=subject, time=time, event=event, resamples=50)
+
+    whole = rows()
+    monkeypatch.setattr("mmdiag.evaluation.BLOCK", 1000)
+    for one, other in zip(whole, rows(), strict=True):
+        assert other == pytest.approx(one, abs=1e-12)
+
+
+def brute_force_delong(label, first, second):
+    """Variances of the structural components, pair by pair (DeLong 1988, equations 4 to 6)."""
+    pairs = [np.sign(score[label > 0][:, None] - score[label <= 0][None, :]) / 2 + 0.5 for score in (first, second)]
+    gain = pairs[0] - pairs[1]
+    return gain.mean(), gain.mean(axis=1).var(ddof=1) / gain.shape[0] + gain.mean(axis=0).var(ddof=1) / gain.shape[1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(0, 5)), min_size=6, max_size=30))
+def test_delong_equals_its_definition_over_all_pairs_with_ties(rows):
+    label, first, second = (np.asarray(column, dtype=float) for column in zip(*rows, strict=True))
+    found = delong(label, first, second)
+    if min(label.sum(), (1 - label).sum()) < 2:
+        assert np.isnan(found["p"])
+        return
+    value, variance = brute_force_delong(label, first, second)
+    assert (found["value"], found["variance"]) == pytest.approx((value, variance), abs=1e-12)
+
+
+def test_delong_of_two_models_by_chance_refuses_about_one_in_twenty_and_agrees_with_the_bootstrap():
+    refused = 0
+    for seed in range(300):
+        label, first = make_scores(120, seed=seed, shift=0.0)
+        second = make_scores(120, seed=seed + 1000, shift=0.0)[1]
+        refused += delong(label, first, second)["p"] < 0.05
+    assert 0.02 <= refused / 300 <= 0.09
+    label, good = make_scores(400)
+    worse = np.clip(good - 0.2 * label * (np.random.default_rng(3).random(400) < 0.5), 0, 1)
+    found, drawn = delong(label, good, worse), paired_difference(label, good, worse, resamples=2000)
+    assert found["value"] == pytest.approx(drawn["value"])
+    assert 2 * 1.96 * found["variance"] ** 0.5 == pytest.approx(drawn["high"] - drawn["low"], rel=0.1)
+
+
+def test_delong_of_a_model_with_itself_finds_nothing():
+    label, probability = make_scores()
+    assert delong(label, probability, probability) == {"value": 0.0, "variance": 0.0, "p": 1.0}
+
+
+def test_a_paired_log_loss_is_scikit_learns():
+    label, good = make_scores()
+    flat = np.full(200, 0.4)
+    found = paired_difference(label, good, flat, metric="log_loss", resamples=50)
+    assert found["value"] == pytest.approx(log_loss(label, good) - log_loss(label, flat))
+
+
+def test_a_paired_difference_of_an_unknown_metric_names_the_nearest():
+    label, good = make_scores()
+    with pytest.raises(UnknownNameError, match="did you mean 'auroc'"):
+        paired_difference(label, good, good, metric="auruc")

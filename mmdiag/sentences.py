@@ -3,8 +3,11 @@
 import re
 
 MOST_WORDS = 60
-_ABBREVIATIONS = {"dr", "mr", "mrs", "ms", "prof", "vs", "e.g", "i.e", "approx", "fig", "no", "st", "cm", "mm"}
-_END = re.compile(r"[.!?]+(?=\s|$)|\n\s*\n|\n(?=[ \t]*[A-Z][A-Z /&-]{2,}:?)|(?<=:)\n|;\s*\n")
+_ABBREVIATIONS = {"dr", "mr", "mrs", "ms", "prof", "vs", "e.g", "i.e", "approx", "fig", "st"}
+_UNITS = {"cm", "mm"}  # end a sentence more often than not: "12 mm. No oedema."
+_LIST = r"(?:[-*\u2022]|\d{1,2}[.)])[ \t]"  # "- no oedema" and "1. No oedema" are lines of their own
+_LABEL = r"[A-Za-z][\w /()-]{0,40}:(?:\s|$)"  # so is "Necrosis: absent"
+_END = re.compile(rf"[.!?]+(?=\s|$)|\n\s*\n|\n(?=[ \t]*[A-Z][A-Z /&-]{{2,}}:?)|\n(?=[ \t]*(?:{_LIST}|{_LABEL}))|(?<=:)\n|;\s*\n")
 _NEGATION = re.compile(
     r"\b(no|not|without|negative for|absence of|absent|denies|denied|free of|rule[sd]? out|ruled out|unlikely|neither|nor|never|unremarkable|no evidence of)\b",
     re.IGNORECASE,
@@ -18,8 +21,7 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
     """Start and end of each sentence; headings end one, abbreviations and decimals do not, and none is longer than 60 words."""
     cuts, start = [], 0
     for found in _END.finditer(text):
-        before = re.search(r"([\w.]+)$", text[start : found.start()])
-        if found.group().startswith(".") and before and before.group(1).lower() in _ABBREVIATIONS:
+        if found.group().startswith(".") and _goes_on(text[start : found.start()], text[found.end() : found.end() + 12]):
             continue
         cuts.append((start, found.end()))
         start = found.end()
@@ -35,6 +37,19 @@ def is_negated(sentence: str) -> bool:
         Chapman 2001, A simple algorithm for identifying negated findings and diseases (NegEx): its triggers, without the scope of each.
     """
     return bool(_NEGATION.search(_PSEUDO.sub(" ", sentence)))
+
+
+def _goes_on(before: str, after: str) -> bool:
+    """Whether a full stop ends an abbreviation, a unit or the number of a list's item, and no sentence."""
+    word = re.search(r"[\w.]+$", before)
+    if word is None:
+        return False
+    last = word.group().lower()
+    if last in _UNITS:
+        return bool(re.match(r"\s+(?!no\b|not\b|denies\b)[a-z]", after))
+    if last == "no":  # "no. 3" is a number, "Haemorrhage: no." an answer
+        return bool(re.match(r"\s+\d", after))
+    return last in _ABBREVIATIONS or bool(re.fullmatch(r"\s*\d{1,2}", before))
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:

@@ -44,7 +44,7 @@ def extractor(kind: str, config: RunConfig) -> Extractor:
 
         encoder = sentence_encoder(config.text.encoder)
         return Extractor(
-            digest("sentences", "1", encoder.identity, str(config.text.max_sentences))[:16],
+            digest("sentences", "2", encoder.identity, str(config.text.max_sentences))[:16],
             lambda notes: sentence_features(notes, encoder.embed, config.text.max_sentences),
         )
     return Extractor("", lambda rows: [np.asarray(row, dtype=np.float32) for row in rows])

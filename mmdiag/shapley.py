@@ -5,7 +5,6 @@ Reference:
 """
 
 from collections.abc import Callable
-from itertools import combinations
 from math import factorial
 
 import numpy as np
@@ -25,24 +24,30 @@ def shapley(value: Value, present: Bool[ndarray, "case modality"]) -> tuple[Floa
     Returns:
         Contributions, which add up to value(all that is present) - value(nothing); and value(nothing).
     """
-    rows, coalitions = [], []
-    for row, there in enumerate(present):
-        members = np.flatnonzero(there)
-        for size in range(len(members) + 1):
-            for chosen in combinations(members.tolist(), size):
-                coalition = np.zeros(present.shape[1], dtype=bool)
-                coalition[list(chosen)] = True
-                rows.append(row)
-                coalitions.append(coalition)
-    answers = value(np.asarray(rows), np.stack(coalitions))
-    known = {(row, coalition.tobytes()): float(answer) for row, coalition, answer in zip(rows, coalitions, answers, strict=True)}
-    contributions = np.zeros(present.shape, dtype=np.float64)
-    base = np.asarray([known[row, np.zeros(present.shape[1], dtype=bool).tobytes()] for row in range(len(present))])
-    for row, coalition in zip(rows, coalitions, strict=True):
-        total, size = int(present[row].sum()), int(coalition.sum())
-        for member in np.flatnonzero(present[row] & ~coalition):
-            joined = coalition.copy()
-            joined[member] = True
-            weight = factorial(size) * factorial(total - size - 1) / factorial(total)
-            contributions[row, member] += weight * (known[row, joined.tobytes()] - known[row, coalition.tobytes()])
+    patterns, pattern_of = np.unique(present, axis=0, return_inverse=True)
+    asked = [(np.flatnonzero(pattern_of.ravel() == k), _coalitions(pattern)) for k, pattern in enumerate(patterns)]
+    rows = np.concatenate([np.repeat(cases, len(coalitions)) for cases, coalitions in asked])
+    answers = np.asarray(value(rows, np.concatenate([np.tile(c, (len(cases), 1)) for cases, c in asked])), dtype=np.float64)
+    contributions, base, start = np.zeros(present.shape), np.zeros(len(present)), 0
+    for (cases, coalitions), pattern in zip(asked, patterns, strict=True):
+        of_case = answers[start : (start := start + len(cases) * len(coalitions))].reshape(len(cases), len(coalitions))
+        contributions[np.ix_(cases, np.flatnonzero(pattern))] = of_case @ _weights(coalitions[:, pattern])
+        base[cases] = of_case[:, 0]
     return contributions, base
+
+
+def _coalitions(pattern: Bool[ndarray, "modality"]) -> Bool[ndarray, "coalition modality"]:
+    """Every coalition of the modalities present, the empty one first."""
+    members = np.flatnonzero(pattern)
+    coalitions = np.zeros((2 ** len(members), len(pattern)), dtype=bool)
+    coalitions[:, members] = (np.arange(len(coalitions))[:, None] >> np.arange(len(members))) & 1
+    return coalitions
+
+
+def _weights(coalitions: Bool[ndarray, "coalition member"]) -> Float[ndarray, "coalition member"]:
+    """What each coalition's value counts for each member: for it where the member is in, against it where it is not."""
+    total = coalitions.shape[1]
+    size = coalitions.sum(axis=1, keepdims=True) - coalitions  # of the coalition without the member
+    share = np.asarray([factorial(s) * factorial(total - s - 1) / factorial(total) for s in range(total)])
+    weights: ndarray = np.where(coalitions, 1.0, -1.0) * share[size]
+    return weights

@@ -75,5 +75,14 @@ def test_spans_never_overlap_and_lie_within_the_note():
     assert all(first[1] <= second[0] for first, second in zip(sorted(spans), sorted(spans)[1:], strict=False))
 
 
+def test_words_that_stand_in_for_each_other_are_shown_as_their_sentence():
+    note = "There is oedema or swelling. The orbits are clear."
+
+    def either(notes):
+        return np.asarray([3.0 * any("oedema" in part or "swelling" in part for part in variant) for variant in notes])
+
+    assert (0, 28, pytest.approx(3.0)) in word_weights(note, split_sentences(note), either)
+
+
 def test_a_note_without_sentences_has_no_weights():
     assert word_weights("...", [], lambda notes: np.zeros(len(notes))) == []

@@ -18,6 +18,7 @@ SLICES = 4
 BATCH = 32
 SENTENCES = 3
 WORDS = 24
+ALONE = 0.1  # of a sentence's effect: what its words must reach one by one for it to be shown by words
 
 Stacks = Callable[[ndarray], Float[ndarray, "n"]]
 Notes = Callable[[Sequence[Sequence[str]]], Float[ndarray, "n"]]
@@ -99,7 +100,8 @@ def word_weights(
 
     Returns:
         (start, end, weight) in the text. A sentence that is looked into is given by its words, scaled so that they add up to what the whole sentence
-        changes where they agree with it; any other sentence is one span.
+        changes where they agree with it; any other sentence is one span. So is one whose words change next to nothing alone: two words that say the same
+        stand in for each other, and by words the sentence would look as if it did not matter.
     """
     if not sentences:
         return []
@@ -115,6 +117,9 @@ def word_weights(
             continue
         without = [[*parts[:i], (text[start:a] + text[b:end]).strip(), *parts[i + 1 :]] for a, b in words]
         change = whole - logit(without)
+        if np.abs(change).sum() < ALONE * abs(by_sentence[i]):
+            spans.append((start, end, float(by_sentence[i])))
+            continue
         total = float(change.sum())
         scale = abs(by_sentence[i]) / max(np.abs(change).sum(), 1e-9) if total * by_sentence[i] <= 0 else abs(by_sentence[i] / total)
         spans += [(a, b, float(w * min(scale, 1.0))) for (a, b), w in zip(words, change, strict=True)]

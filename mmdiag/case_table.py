@@ -1,8 +1,11 @@
 """The case table of a cohort: one row a case, ids as text, labels as numbers; wrong tables are refused before anything is written."""
 
+import csv
 import difflib
 import gzip
+import io
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pandas as pd
 from mmdiag.description import Description
 from mmdiag.errors import DescriptionError
 
+NO_LABEL = {"", "na", "n/a", "nan", "null"}  # in a label, time or event: unknown; "none" may be a class
 UNSAFE_ID = re.compile(r"[\x00-\x1f\x7f/\\{}$*?\[\]<>|\"']|^\.|^~|^\s|\s$|\.\.")
 SHOWN = 5  # case keys named in one message
 
@@ -53,7 +57,7 @@ def class_names(description: Description, cases: pd.DataFrame) -> tuple[str, ...
     if task.kind == "binary" and task.label:
         return f"not {task.positive}", str(task.positive)
     if task.kind == "multiclass" and task.label:
-        return _classes(cases[f"column_{task.label}"])
+        return _classes(_known(cases[f"column_{task.label}"]))
     return ()
 
 
@@ -63,8 +67,8 @@ def _read_text_table(description: Description) -> pd.DataFrame:
         if path.suffix == ".parquet":
             table = pd.read_parquet(path).astype("string").astype(object)
         else:
-            separator = "\t" if path.name.removesuffix(".gz").endswith((".tsv", ".txt")) else ","
-            table = pd.read_csv(path, dtype=str, sep=separator, keep_default_na=False, encoding=encoding_of(path), encoding_errors="strict")
+            _require_even_rows(path, encoding_of(path), _separator(path))
+            table = read_delimited(path)
     except (ValueError, OSError) as error:  # parser, decoding and Arrow errors are all ValueErrors
         raise DescriptionError(
             f"The case table must be CSV, TSV or Parquet, {path.name} could not be read ({type(error).__name__}): save it again."
@@ -75,15 +79,70 @@ def _read_text_table(description: Description) -> pd.DataFrame:
     return table
 
 
+def read_delimited(path: Path, *, rows: int | None = None) -> pd.DataFrame:
+    """A CSV or TSV, plain or gzip, every cell as text.
+
+    Args:
+        rows: At most so many, the header among them.
+
+    The header is read as a row: pandas would take the first column of rows that are wider than their header for row names and shift the rest.
+
+    Raises:
+        DescriptionError: A row is longer than the header, a column is there twice, or there is no header.
+    """
+    try:
+        cells = pd.read_csv(
+            path, header=None, nrows=rows, dtype=str, keep_default_na=False, low_memory=False,
+            sep=_separator(path), encoding=encoding_of(path),
+        )  # fmt: skip
+    except pd.errors.ParserError:
+        raise DescriptionError(f"Every row of a table is as long as its header, one of {path.name} is longer: correct the row.") from None
+    except pd.errors.EmptyDataError:
+        raise DescriptionError(f"A table begins with a header, {path.name} is empty: export it again.") from None
+    names = cells.iloc[0]
+    repeated = names[names.duplicated()].unique().tolist()
+    if repeated:
+        raise DescriptionError(f"A column is there once, {path.name} repeats {repeated[:SHOWN]}: rename or remove the copy.")
+    return cells.iloc[1:].set_axis(names.tolist(), axis=1).reset_index(drop=True)
+
+
+def _separator(path: Path) -> str:
+    return "\t" if path.name.removesuffix(".gz").endswith((".tsv", ".txt")) else ","
+
+
 def encoding_of(path: Path) -> str:
     """UTF-8 where the file is; else Windows-1252, which is what spreadsheets write."""
-    content = path.read_bytes()
-    content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
     try:
-        content.decode("utf-8-sig")
+        _content(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         return "cp1252"
     return "utf-8-sig"
+
+
+def _content(path: Path) -> bytes:
+    content = path.read_bytes()
+    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+
+
+def _require_even_rows(path: Path, encoding: str, separator: str) -> None:
+    """A row that was cut reads as a case without label: pandas fills it up with empty cells."""
+    content = _content(path)
+    if b"\0" in content:
+        raise DescriptionError(
+            f"The case table must be text in UTF-8, {path.name} holds NUL bytes (UTF-16, or cut while it was written): save it again as UTF-8."
+        )
+    reader = csv.reader(io.StringIO(content.decode(encoding), newline=""), delimiter=separator)
+    try:
+        (_, width), *others = [(reader.line_num, len(row)) for row in reader if row] or [(1, 0)]
+    except csv.Error as error:
+        raise DescriptionError(
+            f"The case table must be regular, {path.name} is not near line {reader.line_num} ({error}): correct it."
+        ) from None
+    odd = [str(line) for line, count in others if count != width]
+    if odd:
+        raise DescriptionError(
+            f"Every row of the case table is as long as its header, {path.name} breaks this in line {', '.join(odd[:SHOWN])}: correct the table."
+        )
 
 
 def _require_columns(description: Description, table: pd.DataFrame) -> None:
@@ -134,13 +193,18 @@ def _ids(description: Description, table: pd.DataFrame, column: str) -> pd.Serie
         raise DescriptionError(
             f"Every case needs its {column}, {description.table.name} has none in line {', '.join(map(str, rows))}: fill it in or remove the row."
         )
-    unsafe = [number + 2 for number, value in enumerate(values) if UNSAFE_ID.search(value) or len(value) > 128]
+    unsafe = [number + 2 for number, value in enumerate(values) if not is_plain_key(value)]
     if unsafe:
         raise DescriptionError(
             f"{column} must be a plain key without separators, templates or control characters, {description.table.name} breaks this in line "
             f"{', '.join(map(str, unsafe[:SHOWN]))}: choose another key column."
         )
     return values.astype(object)
+
+
+def is_plain_key(value: str) -> bool:
+    """False for what could be a path or a template, and for what holds characters that do not show: keys that look alike must be alike."""
+    return not UNSAFE_ID.search(value) and 0 < len(value) <= 128 and not any(unicodedata.category(c) == "Cf" for c in value)
 
 
 def _is_date(text: str) -> bool:
@@ -150,17 +214,31 @@ def _is_date(text: str) -> bool:
 def _as_of(description: Description, table: pd.DataFrame) -> pd.Series:
     if not description.as_of:
         return pd.Series(pd.NaT, index=table.index, dtype="datetime64[ns]")
-    text = pd.Series(description.as_of, index=table.index) if _is_date(description.as_of) else table[description.as_of]
-    dates = pd.to_datetime(text, errors="coerce", format="ISO8601").astype("datetime64[ns]")
-    wrong = np.flatnonzero(dates.isna() & text.notna())
-    if len(wrong):
-        lines = ", ".join(str(i + 2) for i in wrong[:SHOWN])
-        raise DescriptionError(f"as_of must be ISO dates (2025-03-02), {description.table.name} has others in line {lines}: rewrite them.")
-    return dates
+    one = _is_date(description.as_of)
+    text = pd.Series(description.as_of, index=table.index) if one else table[description.as_of]
+    dates = pd.to_datetime(text, errors="coerce", format="ISO8601")
+    tomorrow = pd.Timestamp.now() + pd.Timedelta(days=1)  # the date line runs between hospital and computer
+    rules = (
+        (dates.isna() & text.notna(), "must be ISO dates (2025-03-02)"),
+        (dates > tomorrow, "must not lie in the future"),
+        (dates < pd.Timestamp(1900, 1, 1), "must not lie before 1900"),
+    )
+    for wrong, rule in rules:
+        if wrong.any() and one:
+            raise DescriptionError(f"as_of {rule}, {description.as_of!r} in {description.file.name} breaks this: correct it.")
+        _lines(description, wrong, f"as_of {rule}")
+    return dates.astype("datetime64[ns]")
+
+
+def _known(text: pd.Series, positive: str | None = None) -> pd.Series:
+    """Cells without surrounding blanks; what only says that nothing is known is missing, unless it is the positive class."""
+    stripped = text.str.strip()
+    return stripped.where(~stripped.str.lower().isin(NO_LABEL) | (stripped == positive), None)
 
 
 def _labels(description: Description, table: pd.DataFrame) -> pd.Series:
-    task, text = description.task, table[str(description.task.label)]
+    task = description.task
+    text = _known(table[str(task.label)], task.positive)
     found = text.dropna()
     if found.empty:
         raise DescriptionError(
@@ -202,8 +280,9 @@ def _survival(description: Description, table: pd.DataFrame, cases: pd.DataFrame
     if not task.time or not task.event:
         return
     for key, column in (("time", task.time), ("event", task.event)):
-        numbers = pd.to_numeric(table[column], errors="coerce")
-        _lines(description, numbers.isna() & table[column].notna(), f"{key} must be a number")
+        text = _known(table[column])
+        numbers = pd.to_numeric(text, errors="coerce").astype(float)
+        _lines(description, (numbers.isna() & text.notna()) | np.isinf(numbers), f"{key} must be a number")
         cases[key] = numbers
     _lines(description, cases["event"].notna() & ~cases["event"].isin([0, 1]), "event must be 0 (censored) or 1 (seen)")
     known = cases["time"].notna() & cases["event"].notna()

@@ -1,6 +1,8 @@
 """`Case`: references to files, no tensors. What was not acquired has no key."""
 
+import difflib
 import glob
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pyarrow import parquet
 
-from mmdiag.case_table import encoding_of, key_values, template_columns
+from mmdiag.case_table import key_values, read_delimited, template_columns
 from mmdiag.description import Description, ModalityDescription
+from mmdiag.errors import DescriptionError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +51,14 @@ class Case:
 
 
 def find_cases(description: Description, table: pd.DataFrame) -> list[Case]:
-    """Resolve every path template of a cohort; `table` is what `read_cases` gave."""
+    """Resolve every path template of a cohort; `table` is what `read_cases` gave.
+
+    Raises:
+        DescriptionError: A folder or a table that no case can do without is not there, or a path leads out of the root.
+    """
     found, matches = [], Matches(description.root)
+    for modality in description.modalities.values():
+        _require_place(matches, modality, description.file.name)
     for row in table.to_dict("records"):
         columns = {str(key).removeprefix("column_"): value for key, value in row.items() if str(key).startswith("column_")}
         sources = {name: _source(matches, modality, columns, str(row["case_id"])) for name, modality in description.modalities.items()}
@@ -64,12 +74,37 @@ def find_cases(description: Description, table: pd.DataFrame) -> list[Case]:
     return found
 
 
+def _require_place(matches: "Matches", modality: ModalityDescription, where: str) -> None:
+    """A misspelt folder, table or key would read as 'not acquired' for every case."""
+    heading, parts = f"[modalities.{modality.name}] of {where}", Path(modality.path).parts
+    fixed = Path(*(parts[: next((i for i, part in enumerate(parts) if re.search(r"[{*?\[]", part)), len(parts))]))
+    files = matches.of(modality.path) if modality.key and not template_columns(modality.path) else None
+    if not (matches.root / fixed).exists() or files == ():
+        raise DescriptionError(
+            f"The path of {heading} must be there, {modality.path!r} is not: correct it, or take the section out if nobody has this modality."
+        )
+    if files is None:
+        return
+    wanted = template_columns(str(modality.key)) or [str(modality.key)]
+    headers = [_header(file, file.stat().st_mtime_ns) for file in files]
+    if not any(set(wanted) <= set(header) for header in headers):
+        columns = [name for header in headers for name in header]
+        lacking = next((column for column in wanted if column not in columns), wanted[0])
+        nearest = difflib.get_close_matches(lacking, columns, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"its columns are {', '.join(columns[:12])}."
+        raise DescriptionError(f"The key of {heading} must be a column of its table, {lacking!r} is none of {modality.path}: {hint}")
+
+
 def _source(matches: "Matches", modality: ModalityDescription, columns: Mapping[str, Any], case_id: str) -> Source | None:
     path = modality.path
     for column in template_columns(path):
         if columns[column] is None or pd.isna(columns[column]):
             return None
         path = path.replace(f"{{{column}}}", glob.escape(str(columns[column])))
+    if Path(path).is_absolute() or ".." in Path(path).parts or not Path(path).parts or not path.isprintable():
+        raise DescriptionError(
+            f"A path must lie below the root, that of {modality.name} of case {case_id!r} does not: correct the columns that it is made of."
+        )
     files = matches.of(path)
     if modality.key and not any(case_id in keys_of(file, modality.key, file.stat().st_mtime_ns) for file in files):
         return None
@@ -83,12 +118,19 @@ class Matches:
         self.root, self.known = root, dict[str, tuple[Path, ...]]()
 
     def of(self, pattern: str) -> tuple[Path, ...]:
-        """The files that a pattern stands for, sorted; a folder stands for all files below it. A pattern does not lead out of the root."""
+        """The files that a pattern stands for, sorted; a folder stands for all files below it.
+
+        Raises:
+            DescriptionError: A link leads out of the root.
+        """
         if pattern not in self.known:
             found: list[Path] = []
             for path in sorted(self.root.glob(pattern)):
-                if path.resolve().is_relative_to(self.root):
-                    found += sorted(child for child in path.rglob("*") if child.is_file()) if path.is_dir() else [path]
+                if not path.resolve().is_relative_to(self.root):
+                    raise DescriptionError(
+                        f"Files must lie below the root, {path.relative_to(self.root)} is a link that leads out of it: move root up or copy what it names."
+                    )
+                found += sorted(child for child in path.rglob("*") if child.is_file()) if path.is_dir() else [path]
             self.known[pattern] = tuple(found)
         return self.known[pattern]
 
@@ -96,14 +138,17 @@ class Matches:
 @lru_cache(maxsize=64)
 def keys_of(file: Path, key: str, modified_ns: int) -> frozenset[str]:
     """The case keys that a table has a row for; empty where it has no such column. `modified_ns` makes a changed file be read again."""
-    del modified_ns
-    try:
-        wanted = template_columns(key) or [key]
-        if file.suffix == ".parquet":
-            table = pd.read_parquet(file, columns=wanted).astype(str)
-        else:
-            separator = "\t" if file.name.removesuffix(".gz").endswith((".tsv", ".txt")) else ","
-            table = pd.read_csv(file, usecols=wanted, dtype=str, sep=separator, keep_default_na=False, encoding=encoding_of(file))
-    except ValueError:
+    wanted = template_columns(key) or [key]
+    if not set(wanted) <= set(_header(file, modified_ns)):
         return frozenset()
-    return frozenset(key_values(table, key).dropna())
+    if file.suffix == ".parquet":
+        return frozenset(key_values(pd.read_parquet(file, columns=wanted).astype("string").astype(object), key).dropna())
+    return frozenset(key_values(read_delimited(file), key).dropna())
+
+
+@lru_cache(maxsize=64)
+def _header(file: Path, modified_ns: int) -> tuple[str, ...]:
+    del modified_ns
+    if file.suffix == ".parquet":
+        return tuple(parquet.read_schema(file).names)
+    return tuple(read_delimited(file, rows=1).columns)

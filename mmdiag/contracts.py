@@ -3,12 +3,18 @@
 The only file that imports great_expectations, and only when a table is held: its import takes seconds.
 """
 
-from collections.abc import Mapping
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -16,7 +22,8 @@ from mmdiag.application_root import application_root
 from mmdiag.errors import UnknownNameError, UsageError
 
 SEVERITIES = ("block", "quarantine", "warn")
-TYPES = ("text", "number", "integer", "boolean", "date", "datetime")
+OTHER_COLUMNS = ("allow", "refuse")
+SECTIONS = ("table", "version", "columns", "other_columns", "rules")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +49,12 @@ class Rule:
     def column(self) -> str:
         """The column it is about; empty for a rule on the whole table."""
         return str(self.kwargs.get("column", ""))
+
+    @property
+    def columns(self) -> set[str]:
+        """Every column that it needs."""
+        named = [self.kwargs[key] for key in ("column", "column_A", "column_B") if key in self.kwargs]
+        return {str(name) for name in [*named, *self.kwargs.get("column_list", ())]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +95,7 @@ def read_contract(path: Path) -> Contract:
     """
     try:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        unknown = [key for key in raw if key not in SECTIONS]
         columns = {name: Column(**facts) for name, facts in raw.get("columns", {}).items()}
         rules = tuple(Rule(**rule) for rule in raw.get("rules", ()))
         contract = Contract(
@@ -92,14 +106,22 @@ def read_contract(path: Path) -> Contract:
             f"A contract holds table, version, columns and rules (expect, kwargs, severity, why), {Path(path).name} does not ({type(error).__name__}): "
             "compare it with those in data_contracts/."
         ) from None
-    for column in contract.columns.values():
-        if column.type not in TYPES:
-            raise UnknownNameError("The type of a column", column.type, TYPES, f" in {Path(path).name}")
+    words: list[tuple[str, str, tuple[str, ...]]] = [("A key of a contract", str(key), SECTIONS) for key in unknown]
+    words += [("other_columns", str(contract.other_columns), OTHER_COLUMNS)]
+    words += [("The type of a column", str(column.type), tuple(IS_OF_TYPE)) for column in contract.columns.values()]
+    words += [("A severity", str(rule.severity), SEVERITIES) for rule in contract.rules]
+    for what, word, known in words:
+        if word not in known:
+            raise UnknownNameError(what, word, known, f" in {Path(path).name}")
     for rule in contract.rules:
-        if rule.severity not in SEVERITIES:
-            raise UnknownNameError("A severity", rule.severity, SEVERITIES, f" in {Path(path).name}")
         if not rule.why:
             raise UsageError(f"Every rule says why, {rule.expect} in {Path(path).name} does not: add why.")
+        absent = sorted(rule.columns - set(contract.columns))
+        if absent and contract.other_columns == "refuse":
+            raise UnknownNameError("The column of a rule", absent[0], contract.columns, f" in {Path(path).name}")
+    with _quiet():
+        for rule in contract.rules:
+            _expectation(rule, 0, Path(path).name)
     return contract
 
 
@@ -115,11 +137,13 @@ def hold(table: pd.DataFrame, contract: Contract) -> list[RuleResult]:
     Raises:
         UsageError: The contract names an expectation or an argument that does not exist.
     """
-    rules = [*_rules_of_columns(table, contract), *contract.rules]
+    absent = {name for name, column in contract.columns.items() if column.optional and name not in table}
+    rules = [*_rules_of_columns(table, contract), *(rule for rule in contract.rules if not rule.columns & absent)]
     if table.empty:
         return [_result(contract, rule, table, passed=True, failed=()) for rule in rules]
     found = _validate(table, contract.table, rules)
-    return [_result(contract, rule, table, *found[number]) for number, rule in enumerate(rules)]
+    judged = [_result(contract, rule, table, *found[number]) for number, rule in enumerate(rules)]
+    return judged + [_type_result(contract, table, name) for name in contract.columns if name in table]
 
 
 def _rules_of_columns(table: pd.DataFrame, contract: Contract) -> list[Rule]:
@@ -128,11 +152,18 @@ def _rules_of_columns(table: pd.DataFrame, contract: Contract) -> list[Rule]:
         Rule(expect="expect_column_to_exist", kwargs={"column": name}, severity="block", why="The contract names this column.")
         for name, column in contract.columns.items() if not column.optional
     ]  # fmt: skip
-    for name, column in contract.columns.items():
-        if column.key and name in table:
-            rules.append(
-                Rule(expect="expect_column_values_to_not_be_null", kwargs={"column": name}, severity="block", why="A key is never empty.")
-            )
+    keys = [name for name, column in contract.columns.items() if column.key and name in table]
+    for name in keys:
+        rules.append(
+            Rule(expect="expect_column_values_to_not_be_null", kwargs={"column": name}, severity="block", why="A key is never empty.")
+        )
+    if keys:
+        unique = (
+            ("expect_compound_columns_to_be_unique", {"column_list": keys})
+            if len(keys) > 1
+            else ("expect_column_values_to_be_unique", {"column": keys[0]})
+        )
+        rules.append(Rule(expect=unique[0], kwargs=unique[1], severity="block", why="A key names one row."))
     if contract.other_columns == "refuse":
         rules.append(
             Rule(
@@ -163,33 +194,88 @@ def _result(contract: Contract, rule: Rule, table: pd.DataFrame, passed: bool, f
     )
 
 
-def _validate(table: pd.DataFrame, name: str, rules: list[Rule]) -> dict[int, tuple[bool, tuple[Any, ...]]]:
-    import logging
-    import os
-    import warnings
+def _type_result(contract: Contract, table: pd.DataFrame, name: str) -> RuleResult:
+    """Whether the cells of a column are of its type; what is missing is of every type."""
+    kind, cells = contract.columns[name].type, table[name].dropna()
+    failed = tuple(cells.index[[not IS_OF_TYPE[kind](cell) for cell in cells]])
+    return RuleResult(
+        contract=contract.table,
+        rule=f"column values to be of type {kind}",
+        column=name,
+        severity="quarantine",
+        why="A cell of another type was read wrongly.",
+        passed=not failed,
+        failed_rows=failed,
+        checked=len(table),
+    )
 
+
+def _is_number(cell: Any) -> bool:
+    return isinstance(cell, int | float | np.number) and not isinstance(cell, bool | np.bool_)
+
+
+def _is_datetime(cell: Any) -> bool:
+    """A date or a time, or its ISO text: CSV knows no other."""
+    try:
+        return isinstance(cell, date) or (isinstance(cell, str) and not pd.isna(pd.to_datetime(cell, format="ISO8601")))
+    except ValueError:
+        return False
+
+
+IS_OF_TYPE: dict[str, Callable[[Any], bool]] = {
+    "text": lambda cell: isinstance(cell, str),
+    "number": _is_number,
+    "integer": lambda cell: _is_number(cell) and cell % 1 == 0,
+    "boolean": lambda cell: isinstance(cell, bool | np.bool_) or (isinstance(cell, str) and cell.lower() in ("true", "false")),
+    "date": lambda cell: _is_datetime(cell) and pd.Timestamp(cell) == pd.Timestamp(cell).normalize(),
+    "datetime": _is_datetime,
+}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Great Expectations without analytics, and without the warnings and the log lines of its import."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import great_expectations as gx
-        from great_expectations.exceptions.exceptions import ExpectationNotFoundError
-        from great_expectations.expectations.registry import get_expectation_impl
-        from pydantic.v1 import ValidationError
+        import great_expectations  # noqa: F401
 
         for logger in ("great_expectations", "great_expectations.data_context.types.base"):  # the latter sets itself to INFO
             logging.getLogger(logger).setLevel(logging.ERROR)
+        yield
+
+
+def _expectation(rule: Rule, number: int, contract: str) -> Any:
+    """The expectation that a rule names.
+
+    Raises:
+        UsageError: It or one of its arguments does not exist.
+    """
+    from great_expectations.exceptions.exceptions import ExpectationNotFoundError
+    from great_expectations.expectations.registry import get_expectation_impl
+    from pydantic.v1 import ValidationError
+
+    try:
+        return get_expectation_impl(rule.expect)(**rule.kwargs, meta={"rule": number})
+    except (ExpectationNotFoundError, ValidationError, TypeError) as error:
+        wrong = sorted({str(part) for fact in error.errors() for part in fact["loc"]}) if isinstance(error, ValidationError) else []
+        raise UsageError(
+            f"A rule is an expectation of Great Expectations with its own arguments, {rule.expect} in the contract {contract} is not "
+            f"({', '.join(wrong) or type(error).__name__}): correct its name or kwargs."
+        ) from None
+
+
+def _validate(table: pd.DataFrame, name: str, rules: list[Rule]) -> dict[int, tuple[bool, tuple[Any, ...]]]:
+    """Rule number -> (passed, index labels of the rows that break it)."""
+    with _quiet():
+        import great_expectations as gx
+
         context = gx.get_context(mode="ephemeral")
         context.enable_analytics(False)
         context.variables.progress_bars = {"globally": False, "metric_calculations": False}  # type: ignore[assignment]
         suite = gx.ExpectationSuite(name=name)
         for number, rule in enumerate(rules):
-            try:
-                suite.add_expectation(get_expectation_impl(rule.expect)(**rule.kwargs, meta={"rule": number}))
-            except (ExpectationNotFoundError, ValidationError, TypeError) as error:
-                raise UsageError(
-                    f"A rule is an expectation of Great Expectations with its own arguments, {rule.expect} in the contract {name} is not "
-                    f"({type(error).__name__}): correct its name or kwargs."
-                ) from None
+            suite.add_expectation(_expectation(rule, number, name))
         suite = context.suites.add(suite)
         asset = context.data_sources.add_pandas("tables").add_dataframe_asset(name)
         batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": table})

@@ -246,13 +246,18 @@ def _modality(name: str, section: Any, root: Path, where: str) -> ModalityDescri
         raise DescriptionError(
             f"The path under {heading} of {where} must lie below the root, {section['path']!r} does not: write it relative to root."
         )
+    rest = re.sub(r"\{[^{}]+\}", "", section["path"])
+    if "{" in rest or "}" in rest or any("**" in part and part != "**" for part in Path(section["path"]).parts):
+        raise DescriptionError(
+            f"The path under {heading} of {where} must be a template: {{column}} closed, ** a folder of its own; {section['path']!r} is not: correct it."
+        )
     for key in ("key", "column", "genes", "gene_names", "gene_sets"):
         values[key] = _optional(section, key, heading, where)
     for key in ("columns", "exclude"):
         values[key] = _texts(section.get(key, ()), key, heading, where)
     for key in ("size", "slices"):
         values[key] = section.get(key, ModalityDescription.__dataclass_fields__[key].default)
-        if not isinstance(values[key], int) or not 1 <= values[key] <= 4096:
+        if type(values[key]) is not int or not 1 <= values[key] <= 4096:
             raise DescriptionError(f"{key} under {heading} of {where} must be a whole number from 1 to 4096, it is not: correct it.")
     values["rows"] = section.get("rows", "refuse")
     _known([values["rows"]], ROW_RULES, f"rows under {heading}", where)

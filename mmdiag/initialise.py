@@ -2,10 +2,12 @@
 
 import json
 import re
+from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
 
+from mmdiag.case_table import is_plain_key, key_values
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.inspection import PICTURES
 from mmdiag.readers.dicom import series_descriptions
@@ -14,6 +16,11 @@ from mmdiag.readers.tables import read_any_table
 LOOKED_AT = 400  # files of one kind
 FEW_CLASSES = 6
 NOT_A_LABEL = 12  # columns that are offered as labels
+LONG = 200  # characters; longer cells are notes
+PAIRED = 6  # columns of which two may make a key together
+NOTES = (".txt",)
+IMAGES = (*PICTURES, ".dcm", ".nii", ".nii.gz")
+TABLES = ("*.csv", "*.tsv", "*.csv.gz", "*.tsv.gz", "*.parquet")
 
 
 def describe_folder(folder: Path, root: str = ".") -> str:
@@ -26,27 +33,87 @@ def describe_folder(folder: Path, root: str = ".") -> str:
         DescriptionError: There is no table with a row a case.
     """
     folder = folder.resolve()
-    tables = {path: read_any_table(path) for path in sorted(folder.glob("*.[ct]sv")) + sorted(folder.glob("*.parquet"))}
+    tables = _read_tables(folder)
     case_path, key = _case_table(folder, tables)
     cases = tables[case_path]
-    keys = set(cases[key])
-    modalities = [*_images(folder, keys, key), *_notes(folder, keys, key), *_tables(tables, case_path, keys)]
-    return "\n".join([*_head(folder, root, case_path, cases, key), *_task(cases, key), *modalities, ""])
+    keys = set(key_values(cases, key).dropna())
+    slot = key if "{" in key else f"{{{key}}}"
+    modalities = [
+        *_files_named(folder, cases, keys),
+        *_images(folder, keys, slot),
+        *_notes(folder, keys, slot),
+        *_tables(tables, case_path, keys),
+    ]
+    return "\n".join([*_head(folder, root, case_path, cases, key), *_task(cases, key), *_named_once(modalities), ""])
+
+
+def _read_tables(folder: Path) -> dict[Path, pd.DataFrame]:
+    tables = {}
+    for path in sorted(path for pattern in TABLES for path in folder.glob(pattern)):
+        try:
+            tables[path] = read_any_table(path).fillna("")
+        except DescriptionError:
+            continue  # `mmdiag inspect` says what is wrong with it
+    return tables
+
+
+def _named_once(lines: list[str]) -> list[str]:
+    """A series and a folder may have one name; TOML refuses a section that is there twice."""
+    seen: set[str] = set()
+    for number, line in enumerate(lines):
+        if line.startswith("[modalities."):
+            name, count = line[len("[modalities.") : -1], 2
+            unique = name
+            while unique in seen:
+                unique, count = f"{name[:36]}_{count}", count + 1
+            seen.add(unique)
+            lines[number] = f"[modalities.{unique}]"
+    return lines
 
 
 def _case_table(folder: Path, tables: dict[Path, pd.DataFrame]) -> tuple[Path, str]:
     """The table and column whose values name most files or folders; else the first table with a unique column."""
     names = {path.name for path in folder.rglob("*")} | {path.stem for path in folder.rglob("*") if path.is_file()}
     best: tuple[int, int, Path, str] | None = None
-    for path, table in tables.items():
-        for column in [c for c in table.columns if table[c].is_unique and (table[c] != "").all() and len(table) > 1]:
-            offer = (sum(value in names for value in table[column]), -table.shape[1], path, str(column))
+    plain = {path: table for path, table in tables.items() if path.suffix != ".gz"}  # a compressed table is data, not a list of cases
+    for path, table in (plain or tables).items():
+        for column in _keys(table) if len(table) > 1 else []:
+            offer = (sum(value in names for value in key_values(table, column)), -table.shape[1], path, column)
             best = offer if best is None or offer[:2] > best[:2] else best
     if best is None:
         raise DescriptionError(
             f"A cohort has a table with a row a case and a unique key, {folder} has none among its CSV, TSV and Parquet files: make one."
         )
     return best[2], best[3]
+
+
+def _keys(table: pd.DataFrame) -> list[str]:
+    """Columns that could be the key; where no single one is unique, the pairs that are, as templates."""
+    single = [str(c) for c in table.columns if table[c].is_unique and _plain(table, str(c))]
+    if single:
+        return single
+    order = (r"subject|patient", r"id|name|key")
+    likely = sorted(map(str, table.columns), key=lambda c: [not re.search(words, c, re.IGNORECASE) for words in order])
+    parts = [c for c in likely[: 2 * PAIRED] if _plain(table, c)][:PAIRED]
+    return [f"{{{a}}}-{{{b}}}" for a, b in combinations(parts, 2) if not table.duplicated([a, b]).any()]
+
+
+def _plain(table: pd.DataFrame, column: str) -> bool:
+    return "{" not in column and all(is_plain_key(str(cell)) for cell in table[column])
+
+
+def _files_named(folder: Path, cases: pd.DataFrame, keys: set[str]) -> list[str]:
+    """Columns of the case table that hold paths of images or notes, unless the files are named after the cases."""
+    lines: list[str] = []
+    for column in map(str, cases.columns):
+        cells = cases.loc[cases[column] != "", column].head(LOOKED_AT)
+        paths = [Path(cell) for cell in cells if len(cell) < LONG and cell.lower().endswith((*NOTES, *IMAGES))]
+        there = [path for path in paths if not path.is_absolute() and ".." not in path.parts and (folder / path).is_file()]
+        if len(there) < max(2, len(cells) / 2) or any({path.stem, path.parent.name} & keys for path in there):
+            continue
+        kind = "text" if there[0].name.lower().endswith(NOTES) else "image"
+        lines += [f"[modalities.{_identifier(column)}]", f'kind = "{kind}"', f"path = {_quoted(f'{{{column}}}')}", ""]
+    return lines
 
 
 def _head(folder: Path, root: str, path: Path, cases: pd.DataFrame, key: str) -> list[str]:
@@ -97,7 +164,7 @@ def _task(cases: pd.DataFrame, key: str) -> list[str]:
     return [*lines, f"label = {_quoted(offers[0])}", f"positive = {_quoted(str(sorted(values.index)[-1]))}", ""]
 
 
-def _images(folder: Path, keys: set[str], key: str) -> list[str]:
+def _images(folder: Path, keys: set[str], slot: str) -> list[str]:
     lines: list[str] = []
     for parent in sorted({path.parent.parent for path in folder.rglob("*.dcm") if path.parent.name in keys}):
         place = parent.relative_to(folder)
@@ -109,7 +176,7 @@ def _images(folder: Path, keys: set[str], key: str) -> list[str]:
                 continue
         for description in sorted(series) or [""]:
             name = _identifier(description or place.name)
-            lines += [f"[modalities.{name}]", 'kind = "image"', f"path = {_quoted(f'{place}/{{{key}}}')}"]
+            lines += [f"[modalities.{name}]", 'kind = "image"', f"path = {_quoted(f'{place}/{slot}')}"]
             lines += [f"select = {{ SeriesDescription = {_quoted(description)} }}"] if description else []
             lines.append("")
     for parent in sorted({path.parent for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.stem in keys}):
@@ -117,19 +184,19 @@ def _images(folder: Path, keys: set[str], key: str) -> list[str]:
         lines += [
             f"[modalities.{_identifier(parent.name)}]",
             'kind = "image"',
-            f"path = {_quoted(f'{parent.relative_to(folder)}/{{{key}}}{suffix}')}",
+            f"path = {_quoted(f'{parent.relative_to(folder)}/{slot}{suffix}')}",
             "",
         ]
     return lines
 
 
-def _notes(folder: Path, keys: set[str], key: str) -> list[str]:
+def _notes(folder: Path, keys: set[str], slot: str) -> list[str]:
     lines: list[str] = []
     for parent in sorted({path.parent for path in folder.rglob("*.txt") if path.stem in keys}):
         lines += [
             f"[modalities.{_identifier(parent.name)}]",
             'kind = "text"',
-            f"path = {_quoted(f'{parent.relative_to(folder)}/{{{key}}}.txt')}",
+            f"path = {_quoted(f'{parent.relative_to(folder)}/{slot}.txt')}",
             "",
         ]
     return lines
@@ -138,19 +205,24 @@ def _notes(folder: Path, keys: set[str], key: str) -> list[str]:
 def _tables(tables: dict[Path, pd.DataFrame], case_path: Path, keys: set[str]) -> list[str]:
     lines: list[str] = []
     for path, table in tables.items():
-        found = [c for c in table.columns if path != case_path and len(keys & set(table[c])) > 1]
-        if found:
-            lines += [
-                f"[modalities.{_identifier(path.stem)}]",
-                'kind = "table"',
-                f"path = {_quoted(path.name)}",
-                f"key = {_quoted(str(found[0]))}",
-            ]
-            lines += [
-                '# columns = "*_rna"                  # a glob or a list; default: every numeric column',
-                '# gene_sets = "pathways.gmt"',
-                "",
-            ]
+        shared = {str(c): len(keys & set(table[c])) for c in table.columns if path != case_path}
+        key = max(shared, key=lambda c: shared[c], default="")
+        if shared.get(key, 0) < 2:
+            continue
+        notes = [str(c) for c in table.columns if table[c].str.len().median() > LONG]
+        lines += [f"[modalities.{_identifier(path.name.split('.')[0])}]", f'kind = "{"text" if notes else "table"}"']
+        lines += [f"path = {_quoted(path.name)}", f"key = {_quoted(key)}"]
+        if table.loc[table[key] != "", key].duplicated().any():
+            lines.append('rows = "first"                       # a case has several rows here: refuse | first | mean')
+        if notes:
+            lines += [f"column = {_quoted(notes[0])}", ""]
+            continue
+        lines += [
+            "# exclude = []                       # leave out what gives the label away: outcomes, follow-up, treatment",
+            '# columns = "*_rna"                  # a glob or a list; default: every numeric column',
+            '# gene_sets = "pathways.gmt"',
+            "",
+        ]
     return lines
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmdiag.contracts import hold, packaged_contract, read_contract
+from mmdiag.contracts import Column, Contract, hold, packaged_contract, read_contract
 from mmdiag.errors import MmdiagError
 
 SOUND = {
@@ -60,6 +60,42 @@ def test_an_empty_table_breaks_nothing():
     assert all(result.passed for result in hold(pd.DataFrame(SOUND["notes"]).iloc[:0], packaged_contract("notes")))
 
 
+def broken(table, contract):
+    return {(r.column, r.rule.split(" (")[0]): (r.severity, r.failed_rows) for r in hold(table, contract) if not r.passed}
+
+
+def test_a_key_names_one_row_and_is_made_of_all_key_columns():
+    notes = packaged_contract("notes")
+    same_case = pd.DataFrame(SOUND["notes"]).assign(case_id="a", modality=["n", "m"])
+    assert broken(same_case, notes) == {}
+    assert broken(same_case.assign(modality="n"), notes) == {("", "compound columns to be unique"): ("block", (0, 1))}
+
+
+TYPED = [
+    ("number", [1.5, "x"]), ("integer", [1.0, 1.5]), ("text", ["001", 1]), ("boolean", [True, 1]), ("boolean", ["true", "maybe"]),
+    ("date", ["2024-01-02", "2024-13-02"]), ("date", ["2024-01-02", "2024-01-02T10:00"]), ("datetime", ["2024-01-02T10:00", "noon"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "cells"), TYPED)
+def test_a_cell_of_another_type_is_refused_and_a_missing_one_is_not(kind, cells):
+    contract = Contract(table="t", version=1, columns={"a": Column(type=kind)})
+    table = pd.DataFrame({"a": [cells[0], None, cells[1]]}, index=["sound", "missing", "wrong"], dtype=object)
+    assert broken(table, contract) == {("a", f"column values to be of type {kind}"): ("quarantine", ("wrong",))}
+
+
+def test_a_rule_on_an_optional_column_that_is_not_there_is_not_judged():
+    images = pd.DataFrame(SOUND["images"]).drop(columns=["spacing_row_mm", "slice_gap_mm"])
+    assert broken(images, packaged_contract("images")) == {}
+
+
+def test_the_case_table_holds_its_contract_with_all_its_columns():
+    cases = pd.DataFrame(SOUND["cases"]).assign(event=[1.0, np.nan], label=[0.0, 1.0], as_of=pd.to_datetime(["2024-01-02", None]))
+    contract = packaged_contract("cases")
+    assert broken(cases, contract) == {}
+    assert {column for column, _ in broken(cases.assign(event=[2.0, 1.0], label=[-1.0, 1.0]), contract)} == {"event", "label"}
+
+
 CONTRACT = """
 table: t
 version: 1
@@ -75,16 +111,19 @@ WRONG = {
     "an unknown type": ("type: number", "type: numeric", "The type of a column"),
     "no reason": ("why: No debts.", "why: ''", "says why"),
     "an unknown expectation": ("to_be_between", "to_be_betwixt", "expect_column_values_to_be_betwixt"),
-    "a misspelt argument": ("min_value", "minimum", "expect_column_values_to_be_between"),
+    "a misspelt argument": ("min_value", "minimum", r"expect_column_values_to_be_between .*minimum"),
+    "a misspelt section": ("rules:", "rule:", "A key of a contract .* did you mean 'rules'"),
+    "a misspelt answer": ("rules:", "other_columns: refus\nrules:", "did you mean 'refuse'"),
+    "a rule on a column that it does not name": ("column: a", "column: b", "The column of a rule .* found 'b'"),
     "not YAML": ("rules:", "rules: [", "holds table, version"),
     "no rules where rules are": ("  - expect:", "  - expects:", "holds table, version"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_contract_is_refused_with_its_cure(tmp_path, name):
+def test_a_wrong_contract_is_refused_as_it_is_loaded_with_its_cure(tmp_path, name):
     old, new, message = WRONG[name]
     assert old in CONTRACT
     (tmp_path / "c.yaml").write_text(CONTRACT.replace(old, new, 1))
     with pytest.raises(MmdiagError, match=message):
-        hold(pd.DataFrame({"a": [1.0]}), read_contract(tmp_path / "c.yaml"))
+        read_contract(tmp_path / "c.yaml")

@@ -70,7 +70,12 @@ WRONG = {
     "no modality": (RIGHT[RIGHT.index("[modalities.note]") :], "", r"has none: add a section"),
     "a path that leads out": ("notes/{id}.txt", "../{id}.txt", r"must lie below the root"),
     "a table without key": ('key = "id"\n', "", r"needs its key"),
-    "not TOML": ("[cases]", "[cases", r"cohort.toml must be TOML"),
+    "not TOML": ("[cases]", "[cases", r"cohort.toml must be TOML, it is not: .*line \d+"),
+    "a template that is not closed": ("notes/{id}.txt", "notes/{id.txt", r"must be a template"),
+    "two stars within a name": ("notes/{id}.txt", "notes/**{id}.txt", r"must be a template"),
+    "a date that is none": ('as_of = "date"', 'as_of = "2024-13-45"', r"ISO dates .*, '2024-13-45' in cohort.toml"),
+    "a size that is no number": ('kind = "text"\n', 'kind = "image"\nsize = true\n', r"size under .* whole number"),
+    "a root that is not set": ('root = "."', 'root = "${MMDIAG_NOT_SET}/x"', r"'\$\{MMDIAG_NOT_SET\}/x' in cohort.toml is not"),
 }
 
 
@@ -89,6 +94,15 @@ TABLES = {
     "one class": ("002,a,2024-02-02,0.0", "002,a,2024-02-02,1", r"every case of cases.csv is '1'"),
     "no label at all": (CASES, "id,person,date,outcome\n1,a,,\n2,b,,\n", r"must be there for some cases"),
     "a date that is none": ("2024-02-02", "2 Feb", r"as_of must be ISO dates .* line 3"),
+    "a date in the future": ("2024-02-02", "2924-02-02", r"must not lie in the future, .* line 3"),
+    "a date of no living person": ("2024-02-02", "1024-02-02", r"must not lie before 1900, .* line 3"),
+    "a key that does not show": ("002,a", "00\u200b2,a", r"plain key .* line 3"),
+    "a row wider than the header": ("2024-02-02,0.0", "2024-02-02,0.0,9", r"as long as its header, .* line 3"),
+    "all rows wider than the header": (CASES, "id,person,date,outcome\nz,1,a,,1\nz,2,b,,0\n", r"as long as its header, .* line 2, 3"),
+    "a row that was cut": ("002,a,2024-02-02,0.0", "002,a", r"as long as its header, .* line 3"),
+    "a column twice": (CASES, "id,person,date,outcome,outcome\n1,a,,1,0\n2,b,,0,1\n", r"A column is there once, .* \['outcome'\]"),
+    "NUL bytes": ("002,a", "002,a\0", r"holds NUL bytes"),
+    "an empty file": (CASES, "", r"begins with a header"),
     "no rows": (CASES, "id,person,date,outcome\n", r"must have a row a case"),
 }
 
@@ -99,6 +113,56 @@ def test_a_mistake_in_the_case_table_names_its_line(tmp_path, name):
     assert old in CASES
     with pytest.raises(DescriptionError, match=message):
         read_cases(read_description(make_folder(tmp_path, cases=CASES.replace(old, new, 1))))
+
+
+@pytest.mark.parametrize("word", ["", " ", "NA", "nan", "N/A", "NULL"])
+def test_a_label_that_says_that_nothing_is_known_is_not_a_negative(tmp_path, word):
+    cases = read_cases(read_description(make_folder(tmp_path, cases=CASES.replace("2024-03-02,", f"2024-03-02,{word}"))))
+    assert cases["label"].tolist()[:2] == [1.0, 0.0] and pd.isna(cases["label"].iloc[2])
+
+
+def test_unknown_is_no_class_and_none_is_one(tmp_path):
+    toml = RIGHT.replace('kind = "binary"', 'kind = "multiclass"').replace('positive = "1"\n', "")
+    table = "id,person,date,outcome\n1,a,,mild\n2,b,,NA\n3,c,,none\n4,d,, mild\n"
+    description = read_description(make_folder(tmp_path, toml=toml, cases=table))
+    cases = read_cases(description)
+    assert class_names(description, cases) == ("mild", "none")
+    assert cases["label"].fillna(-1).tolist() == [0, -1, 1, 0]
+
+
+def test_more_than_two_values_of_a_binary_label_are_the_positive_one_and_the_others(tmp_path):
+    toml = RIGHT.replace('positive = "1"', 'positive = "COVID-19"')
+    table = "id,person,date,outcome\n1,a,,COVID-19\n2,b,,pneumonia\n3,c,,clear\n"
+    description = read_description(make_folder(tmp_path, toml=toml, cases=table))
+    cases = read_cases(description)
+    assert cases["label"].tolist() == [1, 0, 0] and class_names(description, cases) == ("not COVID-19", "COVID-19")
+
+
+def test_a_table_from_a_spreadsheet_in_windows_1252_keeps_its_letters(tmp_path):
+    path = make_folder(tmp_path)
+    (tmp_path / "cases.csv").write_bytes(CASES.replace("003,b", "003,Zoë").encode("cp1252"))
+    assert read_cases(read_description(path))["subject_id"].tolist()[2] == "Zoë"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
+    path = make_folder(tmp_path)
+    (tmp_path / "cases.csv").write_bytes(CASES.encode("utf-8-sig"))
+    assert read_cases(read_description(path))["case_id"].tolist() == ["001", "002", "003"]
+
+
+def test_a_parquet_table_reads_like_its_csv(tmp_path):
+    read_from_csv = read_cases(read_description(make_folder(tmp_path)))
+    frame = pd.DataFrame({"id": ["001", "002", "003"], "person": ["a", "a", "b"], "outcome": [1.0, 0.0, None]})
+    frame.assign(date=["2024-01-02", "2024-02-02", "2024-03-02"]).to_parquet(tmp_path / "cases.parquet")
+    (tmp_path / "cohort.toml").write_text(RIGHT.replace("cases.csv", "cases.parquet"))
+    cases = read_cases(read_description(tmp_path / "cohort.toml"))
+    pd.testing.assert_frame_equal(cases.iloc[:, :7], read_from_csv.iloc[:, :7])
+
+
+def test_the_hash_changes_with_what_ingestion_writes(tmp_path):
+    description = read_description(make_folder(tmp_path))
+    (tmp_path / "cohort.toml").write_text(RIGHT.replace('path = "genes.csv"', 'path = "genes.csv"\nexclude = ["G2"]'))
+    assert read_description(tmp_path / "cohort.toml").hash() != description.hash() == description.hash()
 
 
 def test_a_key_can_be_made_of_several_columns(tmp_path):
@@ -114,7 +178,7 @@ def test_survival_reads_time_and_event(tmp_path):
     assert cases["time"].tolist()[:2] == [3.5, 9.0] and cases["event"].tolist()[:2] == [1, 0]
 
 
-@pytest.mark.parametrize("rows", ["1,a,,x,1\n", "1,a,,3,2\n", "1,a,,3,0\n"])
+@pytest.mark.parametrize("rows", ["1,a,,x,1\n", "1,a,,inf,1\n", "1,a,,3,2\n", "1,a,,3,0\n"])
 def test_survival_refuses_what_is_no_time_or_event(tmp_path, rows):
     toml = RIGHT.replace('kind = "binary"\nlabel = "outcome"\npositive = "1"', 'kind = "survival"\ntime = "months"\nevent = "died"')
     with pytest.raises(DescriptionError, match=r"time must be a number|event must be 0|needs events"):

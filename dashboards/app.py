@@ -6,6 +6,7 @@ python dashboards/app.py --workspace DIR --port 8601
 import argparse
 import base64
 import hashlib
+import importlib
 import logging
 import os
 import re
@@ -98,6 +99,8 @@ def main() -> None:
     os.environ["MMDIAG_WORKSPACE"] = str(Path(options.workspace).resolve())
     for name in ("streamlit.error_util", "streamlit.runtime.scriptrunner.exec_code"):
         logging.getLogger(name).addFilter(WithoutValues())
+    for module in ("dashboards.charts", "mmdiag.ledger", "mmdiag.store", "mmdiag.evaluation"):
+        importlib.import_module(module)  # now, so that the first reader does not wait for it
     app.run(config={"server.port": options.port, "server.address": "127.0.0.1"})
 
 

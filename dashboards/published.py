@@ -63,7 +63,8 @@ def header_line(cohort: str | None, run_id: str | None) -> str:
     folder = run_folder(run_id)
     if folder:
         asked = json.loads((folder / "run.json").read_text())
-        parts.append(f"model `{asked.get('bundle', {}).get('id', 'not finished')}` ({asked['config']['fusion']})")
+        bundle = (asked.get("bundle") or {}).get("id", "not finished")
+        parts.append(f"model `{bundle}` ({asked['config']['fusion']})")
     return " · ".join(parts)
 
 

@@ -1,5 +1,8 @@
-"""The dashboard: every page on a real run, on an empty workspace, in a real browser; nothing leaves the machine, nothing of a note becomes markup."""
+"""The dashboard: every page on a real run, on a published example, on an empty workspace, in a real browser; nothing leaves the machine, nothing of a note
+becomes markup."""
 
+import io
+import json
 import os
 import shutil
 import socket
@@ -9,7 +12,11 @@ import time
 import urllib.request
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
+from published_example import NAME, RUN, publish
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -20,6 +27,11 @@ PAGES = {"": "Fusion", "cohort": "cases came in", "case": "What moved it"}
 @pytest.fixture(scope="module")
 def run(small_run):
     return small_run
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    return publish(tmp_path_factory.mktemp("published") / "workspace")
 
 
 @pytest.fixture
@@ -46,9 +58,49 @@ def test_an_empty_workspace_says_which_command_fills_it(page, tmp_path):
     assert "mmdiag run" in said(page(tmp_path)) and not list(tmp_path.iterdir()), "and looking at it writes nothing"
 
 
+@pytest.mark.parametrize(
+    ("path", "words"), [("", "No model was measured"), ("case", "No case of this cohort was predicted"), ("cohort", "60 were accepted")]
+)
+def test_a_cohort_without_a_model_says_on_each_page_what_brings_one(page, tmp_path, path, words):
+    publish(tmp_path / "w", trained=False)
+    text = said(page(tmp_path / "w", path))
+    assert words in text and ("mmdiag run" in text or path == "cohort")
+
+
+@pytest.mark.parametrize("missing", ["out_of_fold.parquet", "curves.parquet", "explanations/modality.parquet", "predictions.parquet"])
+def test_a_page_is_drawn_where_a_file_of_the_run_is_missing(page, tmp_path, missing):
+    example = publish(tmp_path / "w", explained=False)
+    (example.workspace.runs / RUN / missing).unlink()
+    for path in ("", "cohort", "case"):
+        assert "Research use only" in said(page(tmp_path / "w", path))
+
+
+def test_without_a_paired_comparison_the_verdict_rests_on_the_intervals(page, tmp_path):
+    example = publish(tmp_path / "w")
+    file = example.workspace.runs / RUN / "metrics.parquet"
+    metrics = pd.read_parquet(file)
+    metrics = metrics[metrics["model"] != "fused-minus-best"].reset_index(drop=True)
+    metrics.to_parquet(file)
+    assert "the intervals overlap" in said(page(tmp_path / "w"))
+    fused = metrics["model"] == "fused"
+    metrics.assign(
+        low=np.where(fused, metrics["low"], 0.2), high=np.where(fused, metrics["high"], 0.3), value=np.where(fused, metrics["value"], 0.25)
+    ).to_parquet(file)
+    assert "Fusion helps on this cohort, the intervals lie apart" in said(page(tmp_path / "w"))
+
+
 def test_the_overview_gives_the_verdict_with_its_interval_and_n(page, run):
     text = said(page(run.workspace.path))
     assert "Fusion" in text and "n = 39" in text and "Research use only" in text
+
+
+def test_the_overview_names_the_modality_that_the_model_leans_on(page, run):
+    size = {
+        m: run.predictions.loc[[m in there for there in run.predictions["modalities"]], f"contribution_{m}"] for m in run.store.modalities
+    }
+    most = max(size, key=lambda m: size[m].abs().mean())
+    specs = [str(chart.proto.spec) for chart in page(run.workspace.path).get("arrow_vega_lite_chart")]
+    assert any(f"leans most on {most}" in " ".join(spec.split()) for spec in specs)
 
 
 def test_the_cohort_page_accounts_for_every_case(page, run):
@@ -72,6 +124,70 @@ def test_the_most_uncertain_case_comes_first(page, run):
     assert test.selectbox(key="case").value == first
 
 
+def test_the_heat_map_is_off_until_it_is_asked_for(page, example):
+    both = next(row["case_id"] for row in example.cases.to_dict("records") if row["has_flair"] and row["has_t1gd"])
+    test = page(example.workspace.path, "case")
+    test.selectbox(key="case").set_value(both).run()
+    assert not test.toggle(key="heat-flair").value and "the region speaks for" not in said(test)
+    test.toggle(key="heat-flair").set_value(True).run()
+    assert not test.exception and "Orange: the region speaks for progressed" in said(test)
+
+
+def test_next_and_previous_walk_through_the_cases_in_the_order_of_doubt(page, example):
+    doubt = (example.predictions["probability"] - 0.5).abs()
+    order = example.predictions.assign(doubt=doubt).sort_values(["doubt", "case_id"])["case_id"].tolist()
+    test = page(example.workspace.path, "case")
+    walked = [test.selectbox(key="case").value]
+    for key in ("next", "next", "previous"):
+        test.button(key=key).click().run()
+        walked.append(test.selectbox(key="case").value)
+    assert walked == [order[0], order[1], order[2], order[1]] and order[1] in said(test)
+
+
+@pytest.mark.parametrize(("kind", "words"), [("multiclass", "grade: c"), ("survival", "% risk")])
+def test_an_answer_that_is_not_yes_or_no_has_its_pages(page, tmp_path, kind, words):
+    example = publish(tmp_path / "w", cases=20)
+    cohort, run = example.workspace.cohort(NAME) / "description.json", example.workspace.runs / RUN
+    task = {"kind": kind, "label": "grade" if kind == "multiclass" else None, "classes": ["a", "b", "c"] if kind == "multiclass" else []}
+    cohort.write_text(json.dumps({**json.loads(cohort.read_text()), "task": task}))
+    metrics = pd.read_parquet(run / "metrics.parquet").query("model != 'fused-minus-best'")
+    if kind == "multiclass":
+        for file in (run / "predictions.parquet", run / "out_of_fold.parquet"):
+            table = (
+                pd.read_parquet(file)
+                .drop(columns="probability")
+                .assign(predicted="c", probability_a=0.1, probability_b=0.2, probability_c=0.7)
+            )
+            table.to_parquet(file)
+    metrics.replace({"metric": {"auroc": "auroc" if kind == "multiclass" else "c_index"}}).to_parquet(run / "metrics.parquet")
+    assert ("AUROC" if kind == "multiclass" else "C-index") in said(page(tmp_path / "w"))
+    assert words in said(page(tmp_path / "w", "case"))
+
+
+def test_every_case_can_be_opened_whatever_it_lacks(page, example):
+    test = page(example.workspace.path, "case")
+    lacking = example.predictions.assign(number=example.predictions["modalities"].str.len()).drop_duplicates("number")["case_id"]
+    for case in lacking:
+        test.selectbox(key="case").set_value(case).run()
+        assert not test.exception, (case, test.exception)
+
+
+def test_a_heat_map_lies_where_its_cells_are_and_an_effect_of_zero_leaves_the_image_as_it_is():
+    from dashboards import pictures
+
+    grey = pictures.grey(np.full((64, 64), 100, np.uint8), 0, 200)
+    heat = np.zeros((2, 8, 8), np.float32)
+    heat[1, 0, 7] = 2.0
+    assert np.array_equal(pictures.overlaid(grey, heat, 0, 4), grey), "slices 1 and 2 of 4 belong to the first map"
+    shown = pictures.overlaid(grey, heat, 2, 4)
+    changed = np.argwhere(np.abs(shown - grey).max(axis=2) > 0)
+    cell = pictures.SIDE / 8
+    assert changed[:, 0].max() < cell and changed[:, 1].min() >= 7 * cell - 1 and shown[0, -1, 0] > shown[0, -1, 2], (
+        "the upper right cell is orange"
+    )
+    assert pictures.hottest(heat, 4) == 2 and pictures.hottest(None, 4) == 2
+
+
 HOSTILE = [
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -82,14 +198,19 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_no_text_of_a_note_becomes_markup(text, monkeypatch, tmp_path):
-    import importlib
+def test_no_text_of_a_note_becomes_markup(text):
+    from dashboards import notes
 
-    monkeypatch.setenv("MMDIAG_WORKSPACE", str(tmp_path))
-    case = importlib.import_module("dashboards.views.case")
-    shown = case.shaded(text, [[0, len(text), 1.0]])
+    shown = notes.shaded(text, [[0, len(text), 1.0]])
     inner = shown.removeprefix('<span class="p5">').removesuffix("</span>")
     assert "<" not in inner and "\u202e" not in inner
+
+
+def test_a_site_that_is_written_as_markdown_stays_text(page, tmp_path):
+    example = publish(tmp_path / "w", cases=12)
+    file = example.workspace.cohort(NAME) / "cases.parquet"
+    pd.read_parquet(file).assign(site="![x](http://x.test/y) <b>").to_parquet(file)
+    assert r"\!\[x\]\(http\:" in said(page(tmp_path / "w", "case"))
 
 
 def test_dashboards_never_import_torch():
@@ -98,11 +219,11 @@ def test_dashboards_never_import_torch():
 
 
 @pytest.fixture
-def server(run):
+def server(example):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, str(ROOT / "dashboards" / "app.py"), "--workspace", str(run.workspace.path), "--port", str(port)]
+    command = [sys.executable, str(ROOT / "dashboards" / "app.py"), "--workspace", str(example.workspace.path), "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "MMDIAG_LEDGER": ""})
     address = f"http://127.0.0.1:{port}"
     try:
@@ -125,6 +246,12 @@ def test_every_answer_carries_the_security_headers_and_internal_pages_do_not_ans
         urllib.request.urlopen(f"{server}/_stcore/metrics")
 
 
+def orange(picture: bytes) -> int:
+    """How many pixels of a picture are."""
+    colours = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), int)
+    return int(((colours[..., 0] - colours[..., 2]) > 60).sum())
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_drawn_in_a_browser_and_asks_nobody_outside(server, scheme, tmp_path):
@@ -135,14 +262,20 @@ def test_every_page_is_drawn_in_a_browser_and_asks_nobody_outside(server, scheme
     outside, failures = [], []
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=False, args=FLAGS)
-        tab = browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 1500}).new_page()
+        tab = browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 900}).new_page()
         tab.on("request", lambda request: outside.append(request.url) if not request.url.startswith((server, "data:", "blob:")) else None)
+        tab.on("pageerror", lambda error: failures.append(str(error)))
         tab.on("console", lambda message: failures.append(message.text) if "Content Security Policy" in message.text else None)
         for path, word in PAGES.items():
             tab.goto(f"{server}/{path}")
             tab.get_by_text(word).first.wait_for(timeout=30_000)
             tab.wait_for_timeout(2_500)
             assert tab.get_by_text("could not be shown").count() == 0
+            assert orange(tab.get_by_text("Research use only").screenshot()) > 50, "the notice is seen, not only there"
+            drawn = [chart.bounding_box() for chart in tab.get_by_test_id("stVegaLiteChart").all()]
+            assert drawn and all(box and box["height"] > 20 and box["x"] + box["width"] <= 1440 for box in drawn), (
+                "a chart that failed has no height"
+            )
             file = pictures / f"{path or 'overview'}-{scheme}.png"
             tab.screenshot(path=file)
             assert file.stat().st_size > 30_000, "a page that is drawn is not a small picture"

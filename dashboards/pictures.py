@@ -1,0 +1,49 @@
+"""Slices as pictures: a window of grey, and over it what the model made of each region."""
+
+import numpy as np
+from PIL import Image
+
+SIDE = 420  # pixels of the longer side on the page
+TOWARDS, AWAY = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and blue
+STRONGEST = 0.65  # opacity of the largest effect of the stack
+
+
+def window_of(stack: np.ndarray) -> tuple[int, int]:
+    """The grey values to begin with: all but the darkest and the brightest half percent of what is not background."""
+    inside = stack[stack > 0]
+    if not inside.size:
+        return 0, 255
+    low, high = np.percentile(inside, [0.5, 99.5])
+    return int(min(low, high - 1)), int(max(high, 1))
+
+
+def hottest(heat: np.ndarray | None, slices: int) -> int:
+    """The slice to begin with: where the largest effect lies, else the middle."""
+    if heat is None or not len(heat):
+        return slices // 2
+    return int(np.abs(heat).max(axis=(1, 2)).argmax()) * slices // len(heat)
+
+
+def grey(plane: np.ndarray, low: int, high: int) -> np.ndarray:
+    """One slice as an RGB picture of at most SIDE pixels, values 0..1."""
+    scaled = np.clip((plane.astype(np.float32) - low) / max(high - low, 1), 0, 1)
+    scale = SIDE / max(plane.shape)
+    size = (max(1, round(plane.shape[1] * scale)), max(1, round(plane.shape[0] * scale)))
+    picture = np.asarray(Image.fromarray((255 * scaled).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR), np.float32) / 255
+    return picture[..., None].repeat(3, axis=2)
+
+
+def overlaid(picture: np.ndarray, heat: np.ndarray, number: int, slices: int) -> np.ndarray:
+    """Orange where a region speaks for the class, blue where against, as strong as its share of the largest effect in the stack.
+
+    Args:
+        heat: Signed effects (S, h, w) on a coarse grid; its cells stay cells, since nothing finer was asked.
+        number: Which of the `slices` slices is shown.
+    """
+    strength = heat[number * len(heat) // slices] / max(float(np.abs(heat).max()), 1e-6)
+    rows = np.arange(picture.shape[0]) * strength.shape[0] // picture.shape[0]
+    columns = np.arange(picture.shape[1]) * strength.shape[1] // picture.shape[1]
+    wide = strength[np.ix_(rows, columns)][..., None]
+    colour = np.where(wide > 0, np.asarray(TOWARDS) / 255, np.asarray(AWAY) / 255)
+    alpha = STRONGEST * np.abs(wide)
+    return picture * (1 - alpha) + colour * alpha

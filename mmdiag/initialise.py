@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmdiag.case_table import is_plain_key, key_values
+from mmdiag.case_table import is_plain_key
 from mmdiag.errors import DescriptionError, ReadError
-from mmdiag.inspection import PICTURES
 from mmdiag.readers.dicom import series_descriptions
+from mmdiag.readers.keys import key_values
+from mmdiag.readers.sources import PICTURES
 from mmdiag.readers.tables import read_any_table
 
 LOOKED_AT = 400  # files of one kind

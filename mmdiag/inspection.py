@@ -1,88 +1,87 @@
-"""A verdict on each file: would it be read, and if not, why. Writes nothing."""
+"""A verdict on each file: would it be read, and if not, why. Every file is read in the sandbox; nothing is written."""
 
-import resource
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import pyarrow as pa
 
 from mmdiag.contracts import Contract, hold, read_contract
 from mmdiag.errors import DescriptionError, ReadError
-from mmdiag.readers.dicom import check_file
-from mmdiag.readers.notes import read_note
-from mmdiag.readers.pictures import read_nifti, read_picture
-from mmdiag.readers.tables import read_any_table
+from mmdiag.readers.numbers import strict_numbers
+from mmdiag.readers.sandbox import Outcome, Sandbox, shared_sandbox
+from mmdiag.readers.tables import check_table
 
-PICTURES = (".png", ".jpg", ".jpeg")
-TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 PREAMBLE = 128  # bytes before the DICM prefix (PS3.10 7.1)
+KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("picture", (".png", ".jpg", ".jpeg")),
+    ("nifti", (".nii", ".nii.gz")),
+    ("variants", (".vcf", ".vcf.gz", ".vcf.bgz")),
+    ("mutations", (".maf", ".maf.gz")),
+    ("matrix", (".gct", ".gct.gz", ".h5ad")),
+    ("table", (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")),
+    ("note", (".txt", ".text", ".md", ".rtf", ".pdf", ".xml", ".json", ".yaml", ".yml")),
+)
 
 
-def inspect(paths: Sequence[Path], contract: Path | None = None) -> Iterator[dict[str, Any]]:
+def inspect(paths: Sequence[Path], contract: Path | None = None, *, sandbox: Sandbox | None = None) -> Iterator[dict[str, Any]]:
     """Give a verdict on every file below some paths.
 
     Args:
         contract: A data contract that tables are held against too.
 
     Yields:
-        `path, kind, verdict (accepted or quarantined), code, seconds, peak_mb`: code is a key of `mmdiag.reasons.REASONS`, empty where accepted.
+        `path, kind, verdict (accepted or quarantined), code, detail, seconds, peak_mb`: code is a key of `mmdiag.reasons.REASONS`, empty where accepted.
     """
     held = read_contract(contract) if contract else None
-    for path in paths:
-        for file in sorted(child for child in path.rglob("*") if child.is_file()) if path.is_dir() else [path]:
-            yield _verdict(file, held)
+    pool = sandbox or shared_sandbox()
+    files = [file for path in paths for file in (sorted(child for child in path.rglob("*") if child.is_file()) if path.is_dir() else [path])]
+    kinds = [kind_of(file) for file in files]
+    asked: list[dict[str, Any]] = [{"function": f"mmdiag.readers.sources:{kind}_verdict", "file": str(file)} for file, kind in zip(files, kinds, strict=True)]
+    keys = [name for name, column in held.columns.items() if column.key] if held else []
+    for request, kind in zip(asked, kinds, strict=True):
+        if kind == "table" and keys:
+            request["key"] = keys
+    for file, kind, outcome in zip(files, kinds, pool.each(asked), strict=True):
+        yield _verdict(file, kind, outcome, held)
 
 
-def _verdict(file: Path, contract: Contract | None) -> dict[str, Any]:
-    began, kind, code = time.perf_counter(), kind_of(file), ""
-    try:
-        CHECKS[kind](file, contract)
-    except ReadError as refusal:
-        code = refusal.code
-    except DescriptionError:
-        code = "unreadable"
-    seconds = round(time.perf_counter() - began, 4)
-    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+def _verdict(file: Path, kind: str, outcome: Outcome, contract: Contract | None) -> dict[str, Any]:
+    code, detail = outcome.code, outcome.detail
+    if kind == "table" and contract is not None and not code:
+        try:
+            _hold(file, contract)
+        except ReadError as refusal:
+            code, detail = refusal.code, refusal.detail
+        except DescriptionError:
+            code, detail = "unreadable", file.name
     return {
-        "path": str(file),
-        "kind": kind,
-        "verdict": "quarantined" if code else "accepted",
-        "code": code,
-        "seconds": seconds,
-        "peak_mb": peak,
-    }
+        "path": str(file), "kind": kind, "verdict": "quarantined" if code else "accepted", "code": code, "detail": detail,
+        "seconds": round(outcome.seconds, 4), "peak_mb": outcome.peak_mb,
+    }  # fmt: skip
 
 
 def kind_of(file: Path) -> str:
-    """`dicom`, `picture`, `nifti`, `table` or `note`: by content where it says, else by suffix; what says nothing is taken for DICOM."""
+    """`dicom`, `picture`, `nifti`, `variants`, `mutations`, `matrix`, `table` or `note`: by content where it says, else by suffix; what says nothing is taken for DICOM."""
     name = file.name.lower()
     with file.open("rb") as content:
         head = content.read(PREAMBLE + 4)
     if head[PREAMBLE:] == b"DICM" or name.endswith((".dcm", ".dicom", ".ima")):
         return "dicom"
-    for kind, suffixes in (("picture", PICTURES), ("nifti", (".nii", ".nii.gz")), ("table", TABLES), ("note", (".txt", ".text", ".md"))):
-        if name.endswith(suffixes):
-            return kind
-    return "dicom"
+    return next((kind for kind, suffixes in KINDS if name.endswith(suffixes)), "dicom")
 
 
-def _table(file: Path, contract: Contract | None) -> None:
-    table = read_any_table(file)
-    if contract is None:
-        return
-    numbers = [name for name, column in contract.columns.items() if column.type in ("number", "integer") and name in table]
-    typed = table.replace("", None).assign(**{name: pd.to_numeric(table[name].replace("", None), errors="coerce") for name in numbers})
-    wrong = any((typed[name].isna() & (table[name] != "")).any() for name in numbers)
-    if wrong or any(not result.passed and result.severity != "warn" for result in hold(typed, contract)):
-        raise ReadError("contract", file.name)
-
-
-CHECKS: dict[str, Callable[[Path, Contract | None], Any]] = {
-    "dicom": lambda file, _: check_file(file),
-    "picture": lambda file, _: read_picture(file),
-    "nifti": lambda file, _: read_nifti(file),
-    "note": lambda file, _: read_note(file),
-    "table": _table,
-}
+def _hold(file: Path, contract: Contract) -> None:
+    """Hold a table that was checked as a file against its contract: numbers are strictly decimal, everything else is text."""
+    keys = [name for name, column in contract.columns.items() if column.key]
+    table = check_table(file, keys or None)
+    typed, wrong = table.astype(object).where(table != "", None), 0
+    for name, column in contract.columns.items():
+        if column.type in ("number", "integer") and name in table:
+            typed[name], odd = strict_numbers(pa.chunked_array([pa.array(table[name], pa.string())]))
+            wrong += int(odd.sum())
+    if wrong:
+        raise ReadError("table_value", f"{file.name} has {wrong} cells that are not")
+    broken = [result for result in hold(typed, contract) if not result.passed and result.severity != "warn"]
+    if broken:
+        raise ReadError("contract", f"{file.name}: {broken[0].column} {broken[0].rule}")

@@ -1,44 +1,29 @@
-"""DICOM series: choose by header, sort by geometry, decode, rescale. The only file that parses DICOM, but for the phantom."""
+"""DICOM series: choose by header, group, sort by geometry, decode, bring to the modality's own units."""
 
 import fnmatch
-import hashlib
-import io
-import struct
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from jaxtyping import Float32
 from numpy import ndarray
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, MediaStorageDirectoryStorage
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.geometry import Arrangement, Plane, arrange, planes_of
+from mmdiag.readers.header import Header
+from mmdiag.readers.pixels import PixelFormat, frames, pixel_format
+from mmdiag.readers.prescan import scan
+from mmdiag.readers.resample import shrink
+from mmdiag.readers.suv import suv_factor
 
-HEADER_TAGS = (
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription", "Modality", "PatientID", "ImagePositionPatient", "ImageOrientationPatient",
-    "PixelSpacing", "SliceThickness", "Rows", "Columns", "NumberOfFrames", "InstanceNumber", "ImageType", "StudyDate", "SeriesNumber", "ProtocolName",
+HEAD = 65_536  # bytes that are read of a file to know what it is
+BURNED_IN_MODALITIES = ("US", "SC", "ES", "XA", "XC", "OT")  # images that often carry text in their pixels
+PERSON = (
+    "PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "PatientBirthDate", "PatientAddress",
+    "PatientTelephoneNumbers", "AccessionNumber", "AdmissionID", "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName",
+    "NameOfPhysiciansReadingStudy", "ResponsiblePerson", "MilitaryRank", "InsurancePlanIdentification",
 )  # fmt: skip
-BROKEN = (
-    ValueError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    TypeError,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    struct.error,
-    EOFError,
-    MemoryError,
-)
-SAME_MM = 0.01  # positions nearer than this are one position
-DELIMITER = b"\xfe\xff\xdd\xe0"  # Sequence Delimitation Item, the end of encapsulated pixel data
-MODALITIES_WITH_UNITS = ("CT",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +31,48 @@ class Series:
     """One series in physical order.
 
     Args:
-        volume: Values after rescale, (slice, row, column); MONOCHROME1 inverted, colour as luminance.
-        spacing_mm: Between rows and between columns; NaN where the header does not say.
+        volume: Values in the modality's units (HU for CT, SUV for PT), (slice, row, column); MONOCHROME1 inverted, colour as luminance.
+        rows, columns: Of the file, before any resampling.
+        slices: Of the series, before any were left out.
+        spacing_mm: Between rows and between columns of the file; NaN where the header does not say.
         gap_mm: Median distance of neighbouring slices; NaN for one slice.
+        missing_slices: Gaps in the series, in slices.
+        tilt_degrees: Of the gantry; NaN for one slice.
+        localizers: Files of the selection that were left out because they are localizers.
         modality: DICOM modality, such as MR.
-        sha256: Of the files' hashes, in the order of the slices.
+        recorded: Study date as YYYYMMDD; empty where the header does not say.
+        window: Lowest and highest value that the header asks to be shown (VOI), in the modality's units; NaN where it does not.
+        burned_in: What the header says of text in the pixels: YES, NO or nothing.
+        identifiers: What the header says of the person and of people: to be masked in the same case's notes, never to be written.
     """
 
     volume: Float32[ndarray, "slice row column"]
+    rows: int
+    columns: int
+    slices: int
     spacing_mm: tuple[float, float]
     gap_mm: float
+    missing_slices: int
+    tilt_degrees: float
+    localizers: int
     modality: str
     photometric: str
     patient_id: str
+    recorded: str
+    window: tuple[float, float]
+    burned_in: str
+    identifiers: tuple[str, ...]
     files: int
-    sha256: str
 
 
-def read_series(files: Sequence[Path], select: Mapping[str, str]) -> Series | None:
+def read_series(files: Sequence[Path], select: Mapping[str, str], *, size: int | None = None, slices: int | None = None) -> Series | None:
     """Read the one series of a folder that `select` means.
 
     Args:
         files: All files of the folder.
         select: DICOM keyword -> text or glob, case-insensitive; empty = every image.
+        size: Longest side in pixels that slices are brought to as they are decoded, aspect kept; None = as they are.
+        slices: At most so many are kept, evenly spaced; the others are read and checked all the same.
 
     Returns:
         The series, or None where no image matches: it was not acquired.
@@ -76,166 +80,31 @@ def read_series(files: Sequence[Path], select: Mapping[str, str]) -> Series | No
     Raises:
         ReadError: A file is not DICOM, is cut short or does not decode; the series is mixed or ambiguous.
     """
-    headers = [(file, _header(file)) for file in files]
-    chosen = [(file, header) for file, header in headers if "Rows" in header and _matches(header, select)]
-    if not chosen:
+    found = [(file, header) for file, header in ((file, _head(file)) for file in files) if _is_image(header) and _matches(header, select)]
+    chosen = [pair for pair in found if "LOCALIZER" not in pair[1].text("ImageType").split("\\")]
+    if not found:
         return None
-    series = {str(header.get("SeriesInstanceUID", "")) for _, header in chosen}
+    if not chosen:
+        raise ReadError("localizer", f"all {len(found)} images that match are localizers")
+    series = {header.text("SeriesInstanceUID") for _, header in chosen}
     if len(series) > 1:
         raise ReadError("several_series", f"{len(series)} series match")
-    patients = {str(header.get("PatientID", "")) for _, header in chosen}
+    patients = {header.text("PatientID") for _, header in chosen}
     if len(patients) > 1:
         raise ReadError("patient_mismatch", f"{len(patients)} patients in one series of {len(chosen)} files")
-    ordered, gap = _sorted(chosen)
-    planes = [_plane(file) for file, _ in ordered]
-    if len({plane.values.shape[1:] for plane in planes}) > 1:
-        raise ReadError("mixed_geometry", "slices differ in rows or columns")
-    first = ordered[0][1]
-    spacing = [float(x) for x in first.get("PixelSpacing") or (np.nan, np.nan)]
-    return Series(
-        volume=np.concatenate([plane.values for plane in planes]),
-        spacing_mm=(spacing[0], spacing[1]),
-        gap_mm=gap,
-        modality=str(first.get("Modality", "")),
-        photometric=planes[0].photometric,
-        patient_id=patients.pop(),
-        files=len(planes),
-        sha256=hashlib.sha256("".join(plane.sha256 for plane in planes).encode()).hexdigest(),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Plane:
-    """Frames of one file, after rescale."""
-
-    values: Float32[ndarray, "frame row column"]
-    photometric: str
-    sha256: str
+    return _read(chosen, size, slices, len(found) - len(chosen))
 
 
 def check_file(file: Path) -> None:
-    """Read one file to the end.
+    """Read one file to the end, as a series of its own.
 
     Raises:
         ReadError: As `read_series`.
     """
-    header = _header(file)
-    if "Rows" not in header:
+    header = _head(file)
+    if not _is_image(header):
         raise ReadError("no_pixel_data", file.name)
-    _plane(file)
-
-
-def _header(file: Path) -> Dataset:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(HEADER_TAGS))
-        except InvalidDicomError:
-            raise ReadError("not_dicom", file.name) from None
-        except EOFError:
-            raise ReadError("truncated", file.name) from None
-        except BROKEN as error:
-            raise ReadError("unreadable", f"{file.name} ({type(error).__name__})") from None
-    if len(header) == 0 and header.file_meta.get("MediaStorageSOPClassUID") != MediaStorageDirectoryStorage:
-        raise ReadError("truncated", file.name)  # a prefix and nothing behind it; a DICOMDIR has none of these tags and is no image
-    return header
-
-
-def _matches(header: Dataset, select: Mapping[str, str]) -> bool:
-    return all(fnmatch.fnmatchcase(_text(header, keyword), pattern.lower()) for keyword, pattern in select.items())
-
-
-def _text(header: Dataset, keyword: str) -> str:
-    value = header.get(keyword, "")
-    return ("\\".join(map(str, value)) if isinstance(value, list | pydicom.multival.MultiValue) else str(value)).strip().lower()
-
-
-def _sorted(chosen: Sequence[tuple[Path, Dataset]]) -> tuple[list[tuple[Path, Dataset]], float]:
-    """Slices along the normal of their plane, and their median distance in mm.
-
-    Reference:
-        DICOM PS3.3 C.7.6.2, Image Plane Module.
-    """
-    if len(chosen) == 1:
-        return list(chosen), float("nan")
-    orientations = [header.get("ImageOrientationPatient") for _, header in chosen]
-    positions = [header.get("ImagePositionPatient") for _, header in chosen]
-    if any(value is None or len(value) == 0 for value in [*orientations, *positions]):
-        raise ReadError("missing_geometry", f"of {len(chosen)} slices, some have no position or orientation")
-    first = np.asarray(orientations[0], dtype=float)
-    if any(np.abs(np.asarray(other, dtype=float) - first).max() > 1e-3 for other in orientations):
-        raise ReadError("mixed_geometry", "slices differ in orientation")
-    places = np.asarray(positions, dtype=float) @ np.cross(first[:3], first[3:])
-    order = np.argsort(places, kind="stable")
-    gaps = np.diff(places[order])
-    if gaps.min() < SAME_MM:
-        raise ReadError("duplicate_slice", f"{int((gaps < SAME_MM).sum())} of {len(chosen)} slices lie where another does")
-    return [chosen[i] for i in order], float(np.median(gaps))
-
-
-def _plane(file: Path) -> Plane:
-    content = file.read_bytes()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            dataset = pydicom.dcmread(io.BytesIO(content))
-        except EOFError:
-            raise ReadError("truncated", file.name) from None
-        except BROKEN as error:
-            raise ReadError("unreadable", f"{file.name} ({type(error).__name__})") from None
-        _complete(dataset, content, file)
-        try:
-            stored = dataset.pixel_array
-        except BROKEN as error:
-            raise ReadError("undecodable_pixels", f"{file.name} ({type(error).__name__})") from None
-    values, photometric = _grey(dataset, stored, file)
-    return Plane(_rescaled(dataset, values, file), photometric, hashlib.sha256(content).hexdigest())
-
-
-def _complete(dataset: Dataset, content: bytes, file: Path) -> None:
-    """Refuse pixel data that is absent, shorter than its header says, or without its end."""
-    syntax = UID(dataset.file_meta.get("TransferSyntaxUID", "")) if hasattr(dataset, "file_meta") else UID("")
-    encapsulated = bool(syntax) and syntax.is_compressed and not syntax.is_deflated
-    if encapsulated and DELIMITER not in content[-65_536:]:  # pydicom gives an empty data set here, and a warning
-        raise ReadError("truncated", file.name)
-    if "PixelData" not in dataset:
-        raise ReadError("truncated" if "BitsAllocated" in dataset else "no_pixel_data", file.name)
-    if encapsulated:
-        return
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    expected_bytes = dataset.Rows * dataset.Columns * int(dataset.get("SamplesPerPixel", 1)) * frames * dataset.BitsAllocated // 8
-    if len(dataset.PixelData) < expected_bytes:
-        raise ReadError("truncated", file.name)
-
-
-def _grey(dataset: Dataset, stored: np.ndarray, file: Path) -> tuple[Float32[ndarray, "frame row column"], str]:
-    """Frames of grey values; colour as luminance (ITU-R BT.601)."""
-    photometric = str(dataset.get("PhotometricInterpretation", ""))
-    frames = stored if int(dataset.get("NumberOfFrames") or 1) > 1 else stored[None]
-    values = frames.astype(np.float32)
-    if photometric in ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"):
-        values = values @ np.asarray([0.299, 0.587, 0.114], dtype=np.float32) if photometric == "RGB" else values[..., 0]
-    elif photometric == "MONOCHROME1":
-        values = values.max() + values.min() - values
-    elif photometric not in ("MONOCHROME2", "PALETTE COLOR"):
-        raise ReadError("unknown_photometric", file.name)
-    if values.ndim != 3:
-        raise ReadError("unknown_photometric", file.name)
-    return values, photometric
-
-
-def _rescaled(dataset: Dataset, values: np.ndarray, file: Path) -> Float32[ndarray, "frame row column"]:
-    """output = slope * stored + intercept.
-
-    Reference:
-        DICOM PS3.3 C.11.1.1.2, Modality LUT; C.8.2.1, CT Image Module.
-    """
-    there = [tag for tag in ("RescaleSlope", "RescaleIntercept") if dataset.get(tag) is not None]
-    if not there and dataset.get("Modality") not in MODALITIES_WITH_UNITS:
-        return values
-    if len(there) < 2:  # a guess of (1, 0) would shift every density in the volume
-        raise ReadError("missing_rescale", file.name)
-    return (values * np.float32(dataset.RescaleSlope) + np.float32(dataset.RescaleIntercept)).astype(np.float32)
+    _read([(file, header)], 8, None, 0)
 
 
 def series_descriptions(files: Sequence[Path]) -> set[str]:
@@ -244,5 +113,144 @@ def series_descriptions(files: Sequence[Path]) -> set[str]:
     Raises:
         ReadError: A file is not DICOM.
     """
-    headers = [_header(file) for file in files]
-    return {str(header.get("SeriesDescription", "")) for header in headers if "Rows" in header}
+    headers = [_head(file) for file in files]
+    return {header.text("SeriesDescription") for header in headers if _is_image(header)}
+
+
+def _head(file: Path) -> Header:
+    """The header of a file, from its first bytes where they hold it."""
+    with file.open("rb") as opened:
+        content = opened.read(HEAD)
+        size = file.stat().st_size
+        try:
+            return Header(scan(content, size=size))
+        except ReadError as refusal:
+            if refusal.code != "incomplete":
+                raise ReadError(refusal.code, f"{file.name}: {refusal.detail}") from None
+        try:
+            return Header(scan(content + opened.read()))
+        except ReadError as refusal:
+            raise ReadError(refusal.code, f"{file.name}: {refusal.detail}") from None
+
+
+def _whole(file: Path, header: Header) -> Header:
+    """The header over the whole file: what its first bytes said stays true."""
+    if file.stat().st_size <= len(header.scan.content) or header.scan.start == 0:  # an inflated data set is whole
+        return header
+    return Header(replace(header.scan, content=file.read_bytes()))
+
+
+def _is_image(header: Header) -> bool:
+    return header.scan.pixels != 0 or header.has("Rows")
+
+
+def _matches(header: Header, select: Mapping[str, str]) -> bool:
+    return all(fnmatch.fnmatchcase(header.text(keyword).lower(), pattern.lower()) for keyword, pattern in select.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One file of a series, with what its header says of its frames."""
+
+    path: Path
+    header: Header
+    pixels: PixelFormat
+    planes: list[Plane]
+
+
+def _read(chosen: Sequence[tuple[Path, Header]], size: int | None, slices: int | None, localizers: int) -> Series:
+    shapes = {(header.whole("Rows"), header.whole("Columns")) for _, header in chosen}
+    if len(shapes) > 1:
+        raise ReadError("mixed_geometry", "slices differ in rows or columns")
+    read = [_described(path, header) for path, header in chosen]
+    arrangement = arrange([plane for file in read for plane in file.planes], len(read))
+    count = len(arrangement.order)
+    kept = arrangement.order[np.unique(np.linspace(0, count - 1, min(slices or count, count)).round().astype(int))]
+    volume = _decoded(chosen, read, {int(number): slot for slot, number in enumerate(kept)}, size)
+    return _series(read[0].header, read[0].pixels, read[0].planes[0], arrangement, volume, len(read), localizers)
+
+
+def _described(path: Path, header: Header) -> _File:
+    try:
+        pixels = pixel_format(header)
+        return _File(path, header, pixels, planes_of(header, pixels.frames))
+    except ReadError as refusal:
+        raise ReadError(refusal.code, f"{path.name}: {refusal.detail}") from None
+
+
+def _decoded(
+    chosen: Sequence[tuple[Path, Header]], read: Sequence[_File], slots: Mapping[int, int], size: int | None
+) -> Float32[ndarray, "slice row column"]:
+    """Decode every frame, keep those that have a slot."""
+    planes: list[ndarray | None] = [None] * len(slots)
+    number = 0
+    for (path, head), file in zip(chosen, read, strict=True):
+        try:
+            header = _whole(path, head)
+            factor = suv_factor(header) if header.text("Modality") == "PT" else 1.0
+            for place, stored in zip(file.planes, frames(header, file.pixels), strict=True):
+                if number in slots:
+                    values = _values(stored, place, size)
+                    values = _inverted(values, file.pixels, place) if file.pixels.photometric == "MONOCHROME1" else values
+                    planes[slots[number]] = values if factor == 1 else values * np.float32(factor)
+                number += 1
+        except ReadError as refusal:
+            raise ReadError(refusal.code, f"{path.name}: {refusal.detail}") from None
+    return np.stack([plane for plane in planes if plane is not None]).astype(np.float32, copy=False)
+
+
+def _values(stored: ndarray, plane: Plane, size: int | None) -> Float32[ndarray, "row column"]:
+    """Resized, then rescaled, which is the same for a linear rescale and cheaper; a table is looked up first, because between its entries lies nothing."""
+    if plane.rescale.table is not None:
+        return shrink(plane.rescale(stored), size)
+    return plane.rescale(shrink(stored, size))
+
+
+def _inverted(values: ndarray, pixels: PixelFormat, plane: Plane) -> ndarray:
+    """MONOCHROME1 shows its lowest value white (PS3.3 C.7.6.3.1.2): every stored value is taken from the highest that there can be, plus the lowest."""
+    if plane.rescale.table is not None:
+        reversed_table: ndarray = values.max() + values.min() - values
+        return reversed_table
+    both = -1 if pixels.signed else 2**pixels.bits_stored - 1
+    turned: ndarray = plane.rescale.slope * both + 2 * plane.rescale.intercept - values
+    return turned
+
+
+def _series(
+    header: Header, pixels: PixelFormat, plane: Plane, arrangement: Arrangement, volume: ndarray, files: int, localizers: int
+) -> Series:
+    spacing = plane.spacing or (float("nan"), float("nan"))
+    return Series(
+        volume=volume,
+        rows=pixels.rows, columns=pixels.columns, slices=len(arrangement.order),
+        spacing_mm=(spacing[0], spacing[1]), gap_mm=arrangement.gap_mm, missing_slices=arrangement.missing, tilt_degrees=arrangement.tilt_degrees,
+        localizers=localizers, modality=header.text("Modality"), photometric=pixels.photometric, patient_id=header.text("PatientID"),
+        recorded=header.text("StudyDate") or header.text("AcquisitionDate"), window=_voi(header), burned_in=_burned_in(header),
+        identifiers=_identifiers(header), files=files,
+    )  # fmt: skip
+
+
+def _voi(header: Header) -> tuple[float, float]:
+    """The first window of the VOI LUT Module (PS3.3 C.11.2.1.2)."""
+    centre, width = header.numbers("WindowCenter"), header.numbers("WindowWidth")
+    if not centre or not width or width[0] < 1:
+        return float("nan"), float("nan")
+    exact = header.text("VOILUTFunction") in ("LINEAR_EXACT", "SIGMOID")
+    half = width[0] / 2 if exact else (width[0] - 1) / 2
+    middle = centre[0] if exact else centre[0] - 0.5
+    return middle - half, middle + half
+
+
+def _burned_in(header: Header) -> str:
+    """BurnedInAnnotation (0028,0301); where the header is silent, RISK for kinds of images that often carry text."""
+    said = header.text("BurnedInAnnotation").upper()
+    return said if said in ("YES", "NO") else "RISK" if header.text("Modality") in BURNED_IN_MODALITIES else ""
+
+
+def _identifiers(header: Header) -> tuple[str, ...]:
+    found = [part for keyword in PERSON for part in header.text(keyword).split("\\") if part]
+    if header.has("OtherPatientIDsSequence"):
+        from mmdiag.readers.pixels import read_attributes
+
+        found += [str(item.get("PatientID", "")) for item in read_attributes(header, ["OtherPatientIDsSequence"]).get("OtherPatientIDsSequence", [])]
+    return tuple(dict.fromkeys(part for part in found if len(part) > 2))

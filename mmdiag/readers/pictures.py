@@ -1,17 +1,18 @@
-"""PNG, JPEG and NIfTI, and how any image is brought to the form that the store keeps."""
+"""PNG, JPEG and NIfTI."""
 
-from dataclasses import dataclass
+import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 from numpy import ndarray
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.pixels import codestream_size
 
-CT_WINDOW_HU = (-1000.0, 1000.0)
-PERCENTILES = (0.5, 99.5)
+MOST_PIXELS = 2**27  # of a picture
+MOST_VOXELS = 2**28  # of a volume
 
 
 def read_picture(file: Path) -> Float32[ndarray, "slice row column"]:
@@ -20,16 +21,27 @@ def read_picture(file: Path) -> Float32[ndarray, "slice row column"]:
     Raises:
         ReadError: It does not decode.
     """
-    content = np.frombuffer(file.read_bytes(), dtype=np.uint8)
-    decoded = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
+    content = file.read_bytes()
+    height, width = picture_size(content) or (0, 0)
+    if height * width > MOST_PIXELS:
+        raise ReadError("too_large", f"{file.name} has {height} x {width} pixels")
+    decoded = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if height and width else None
     if decoded is None:
-        raise ReadError("unreadable", file.name)
+        raise ReadError("unreadable", f"{file.name} does not decode as PNG or JPEG")
     image = decoded.astype(np.float32)
     if image.ndim == 3 and image.shape[2] == 4:
         image = image[..., :3] * (image[..., 3:] / float(2 ** (8 * decoded.dtype.itemsize) - 1))
     if image.ndim == 3:  # OpenCV gives blue, green, red
         image = image @ np.asarray([0.114, 0.587, 0.299], dtype=np.float32)
     return image[None].astype(np.float32)
+
+
+def picture_size(content: bytes) -> tuple[int, int] | None:
+    """Height and width that a PNG or JPEG declares, before anything is allocated; None where it is neither."""
+    if content[:8] == b"\x89PNG\r\n\x1a\n" and len(content) >= 24:
+        width, height = struct.unpack_from(">2I", content, 16)
+        return height, width
+    return codestream_size(content) if content[:2] == b"\xff\xd8" else None
 
 
 def read_nifti(file: Path) -> Float32[ndarray, "slice row column"]:
@@ -42,52 +54,13 @@ def read_nifti(file: Path) -> Float32[ndarray, "slice row column"]:
     from nibabel.filebasedimages import ImageFileError
 
     try:
-        image = nibabel.as_closest_canonical(nibabel.load(file))  # type: ignore[no-untyped-call]
+        opened = nibabel.load(file)
+        if np.prod(opened.shape, dtype=np.float64) > MOST_VOXELS:  # type: ignore[attr-defined]
+            raise ReadError("too_large", f"{file.name} has more than {MOST_VOXELS} voxels")
+        image = nibabel.as_closest_canonical(opened)  # type: ignore[no-untyped-call]
         values = np.asarray(image.dataobj, dtype=np.float32)
     except (ImageFileError, OSError, ValueError, EOFError) as error:
         raise ReadError("unreadable", f"{file.name} ({type(error).__name__})") from None
     if values.ndim != 3:
         raise ReadError("mixed_geometry", f"{file.name} has {values.ndim} axes")
     return np.ascontiguousarray(np.flip(values.transpose(2, 1, 0), axis=1))
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """An image as the store keeps it.
-
-    Args:
-        stack: Slices, padded with black to a square.
-        low, high: Values that became 0 and 255.
-    """
-
-    stack: UInt8[ndarray, "slice size size"]
-    low: float
-    high: float
-
-
-def to_stored(volume: Float32[ndarray, "slice row column"], size: int, slices: int, *, hounsfield: bool) -> Stored:
-    """Window, resize by area and choose slices.
-
-    Args:
-        size: Height and width in pixels; the aspect is kept.
-        slices: At most so many, evenly spaced.
-        hounsfield: Whether values are in HU: then the window is fixed, else it is the series' own percentiles.
-    """
-    chosen = volume[np.unique(np.linspace(0, len(volume) - 1, min(slices, len(volume))).round().astype(int))]
-    low, high = CT_WINDOW_HU if hounsfield else np.percentile(chosen, PERCENTILES)
-    scale = 255.0 / max(float(high) - float(low), 1e-6)
-    planes = [_fit((np.clip(plane, low, high) - low) * scale, size) for plane in chosen]
-    return Stored(np.stack(planes), float(low), float(high))
-
-
-def _fit(plane: np.ndarray, size: int) -> UInt8[ndarray, "size size"]:
-    height, width = plane.shape
-    scale = size / max(height, width)
-    target = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = (
-        plane if target == (width, height) else cv2.resize(plane, target, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    )
-    square = np.zeros((size, size), dtype=np.uint8)
-    top, left = (size - target[1]) // 2, (size - target[0]) // 2
-    square[top : top + target[1], left : left + target[0]] = np.clip(np.rint(small), 0, 255).astype(np.uint8)
-    return square

@@ -1,0 +1,114 @@
+"""The sandbox: a reader that hangs, eats memory, dies or panics costs one verdict, and the next file is read as if nothing had been."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dicom_builders import make_slice, write
+
+from mmdiag.errors import ReadError
+from mmdiag.readers.sandbox import Sandbox
+
+MISBEHAVED = "mmdiag.readers.misbehaved"  # a module that the nursery finds below tests/readers_that_fail
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    """A pool whose workers find a module of misbehaving readers beside the real ones."""
+    folder = tmp_path_factory.mktemp("extra")
+    (folder / "misbehaved.py").write_text(
+        "import os, time\n"
+        "def hang(): time.sleep(60)\n"
+        "def spin():\n    while True: pass\n"
+        "def eat(): return {'n': len(bytearray(4 * 2**30))}, {}\n"
+        "def die(): os.kill(os.getpid(), 9)\n"
+        "class Panic(BaseException): pass\n"
+        "def panic(): raise Panic('Jane Doe')\n"
+        "def fail(): raise ValueError('Jane Doe')\n"
+        "def write(path): open(path, 'wb').write(b'x' * 100)\n"
+        "def array(): import numpy; return {'a': 1}, {'x': numpy.arange(6, dtype='int16').reshape(2, 3)}\n"
+        "def pid(): return {'pid': os.getpid()}, {}\n"
+    )
+    import mmdiag.readers
+
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(folder)
+    (folder / "sitecustomize.py").write_text(f"import mmdiag.readers\nmmdiag.readers.__path__.append({str(folder)!r})\n")
+    mmdiag.readers.__path__.append(str(folder))
+    made = Sandbox(2, seconds=1.0, megabytes=600)
+    try:
+        yield made
+    finally:
+        made.close()
+        mmdiag.readers.__path__.remove(str(folder))
+        os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
+
+
+def ask(pool, name, **arguments):
+    return pool.call(f"{MISBEHAVED}:{name}", **arguments)
+
+
+def test_what_a_reader_finds_comes_back_as_facts_and_arrays(pool):
+    facts, arrays = ask(pool, "array").value()
+    assert facts == {"a": 1} and arrays["x"].dtype == np.int16 and arrays["x"].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+FAILURES = {"hang": "too_slow", "spin": "too_slow", "eat": "too_large", "die": "reader_died", "panic": "unreadable", "fail": "unreadable"}
+
+
+@pytest.mark.parametrize(("name", "code"), FAILURES.items())
+def test_a_reader_that_fails_costs_one_verdict_and_says_no_value(pool, name, code):
+    began = time.perf_counter()
+    outcome = ask(pool, name)
+    assert outcome.code == code and "Jane" not in outcome.detail and time.perf_counter() - began < 8
+    with pytest.raises(ReadError, match=code):
+        outcome.value()
+    assert ask(pool, "array").code == "", "the next one is served"
+
+
+def test_a_reader_cannot_write_a_file(pool, tmp_path):
+    assert ask(pool, "write", path=str(tmp_path / "left")).code == "unreadable"
+    assert not (tmp_path / "left").exists() or (tmp_path / "left").stat().st_size == 0
+
+
+def test_only_readers_may_be_asked(pool):
+    assert pool.call("os:getcwd").code == "unreadable"
+
+
+def test_answers_come_in_the_order_of_the_requests(pool, tmp_path):
+    files = write(tmp_path / "s", [make_slice(n) for n in range(6)])
+    (tmp_path / "s" / "05.txt").write_text("not an image")
+    files = sorted((tmp_path / "s").iterdir())
+    codes = [outcome.code for outcome in pool.map("mmdiag.readers.sources:dicom_verdict", [{"file": str(file)} for file in files])]
+    assert codes == ["not_dicom" if file.suffix == ".txt" else "" for file in files]
+
+
+def test_a_worker_is_replaced_after_so_many_files(monkeypatch):
+    from mmdiag.readers import sandbox
+
+    monkeypatch.setattr(sandbox, "FILES_A_WORKER", 3)
+    small = Sandbox(1)
+    try:
+        answers = [small.call("mmdiag.readers.sources:dicom_verdict", file="/nowhere") for _ in range(4)]
+        assert {answer.code for answer in answers} == {"unreadable"} and not any("nowhere" in answer.detail for answer in answers)
+    finally:
+        small.close()
+
+
+def test_workers_end_with_their_parent():
+    import subprocess
+    import sys
+
+    code = (
+        "import os, signal; from mmdiag.readers.sandbox import shared_sandbox; s = shared_sandbox(); "
+        "s.call('mmdiag.readers.sources:dicom_verdict', file='/nowhere'); print(s._nursery.process.pid, *[w.process for w in s._idle], flush=True); "
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout.split()
+    assert len(said) == 2
+    deadline = time.monotonic() + 5
+    while any(Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2] for pid in said):
+        assert time.monotonic() < deadline, "a killed command leaves no process behind"
+        time.sleep(0.05)

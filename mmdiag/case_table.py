@@ -1,19 +1,17 @@
 """The case table of a cohort: one row a case, ids as text, labels as numbers; wrong tables are refused before anything is written."""
 
-import csv
 import difflib
-import gzip
-import io
 import re
 import unicodedata
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from mmdiag.description import Description
 from mmdiag.errors import DescriptionError
+from mmdiag.readers.keys import check_keys, key_values, template_columns
+from mmdiag.readers.table_file import as_description_error, read_frame
 
 NO_LABEL = {"", "na", "n/a", "nan", "null"}  # in a label, time or event: unknown; "none" may be a class
 UNSAFE_ID = re.compile(r"[\x00-\x1f\x7f/\\{}$*?\[\]<>|\"']|^\.|^~|^\s|\s$|\.\.")
@@ -62,87 +60,9 @@ def class_names(description: Description, cases: pd.DataFrame) -> tuple[str, ...
 
 
 def _read_text_table(description: Description) -> pd.DataFrame:
-    path = description.table
-    try:
-        if path.suffix == ".parquet":
-            table = pd.read_parquet(path).astype("string").astype(object)
-        else:
-            _require_even_rows(path, encoding_of(path), _separator(path))
-            table = read_delimited(path)
-    except (ValueError, OSError) as error:  # parser, decoding and Arrow errors are all ValueErrors
-        raise DescriptionError(
-            f"The case table must be CSV, TSV or Parquet, {path.name} could not be read ({type(error).__name__}): save it again."
-        ) from None
-    table = table.where(table.notna() & (table != ""), None).reset_index(drop=True)
-    if table.empty:
-        raise DescriptionError(f"The case table must have a row a case, {path.name} has none: add the cases.")
-    return table
-
-
-def read_delimited(path: Path, *, rows: int | None = None) -> pd.DataFrame:
-    """A CSV or TSV, plain or gzip, every cell as text.
-
-    Args:
-        rows: At most so many, the header among them.
-
-    The header is read as a row: pandas would take the first column of rows that are wider than their header for row names and shift the rest.
-
-    Raises:
-        DescriptionError: A row is longer than the header, a column is there twice, or there is no header.
-    """
-    try:
-        cells = pd.read_csv(
-            path, header=None, nrows=rows, dtype=str, keep_default_na=False, low_memory=False,
-            sep=_separator(path), encoding=encoding_of(path),
-        )  # fmt: skip
-    except pd.errors.ParserError:
-        raise DescriptionError(f"Every row of a table is as long as its header, one of {path.name} is longer: correct the row.") from None
-    except pd.errors.EmptyDataError:
-        raise DescriptionError(f"A table begins with a header, {path.name} is empty: export it again.") from None
-    names = cells.iloc[0]
-    repeated = names[names.duplicated()].unique().tolist()
-    if repeated:
-        raise DescriptionError(f"A column is there once, {path.name} repeats {repeated[:SHOWN]}: rename or remove the copy.")
-    return cells.iloc[1:].set_axis(names.tolist(), axis=1).reset_index(drop=True)
-
-
-def _separator(path: Path) -> str:
-    return "\t" if path.name.removesuffix(".gz").endswith((".tsv", ".txt")) else ","
-
-
-def encoding_of(path: Path) -> str:
-    """UTF-8 where the file is; else Windows-1252, which is what spreadsheets write."""
-    try:
-        _content(path).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8-sig"
-
-
-def _content(path: Path) -> bytes:
-    content = path.read_bytes()
-    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-
-
-def _require_even_rows(path: Path, encoding: str, separator: str) -> None:
-    """A row that was cut reads as a case without label: pandas fills it up with empty cells."""
-    content = _content(path)
-    if b"\0" in content:
-        raise DescriptionError(
-            f"The case table must be text in UTF-8, {path.name} holds NUL bytes (UTF-16, or cut while it was written): save it again as UTF-8."
-        )
-    reader = csv.reader(io.StringIO(content.decode(encoding), newline=""), delimiter=separator)
-    try:
-        (_, width), *others = [(reader.line_num, len(row)) for row in reader if row] or [(1, 0)]
-    except csv.Error as error:
-        raise DescriptionError(
-            f"The case table must be regular, {path.name} is not near line {reader.line_num} ({error}): correct it."
-        ) from None
-    odd = [str(line) for line, count in others if count != width]
-    if odd:
-        raise DescriptionError(
-            f"Every row of the case table is as long as its header, {path.name} breaks this in line {', '.join(odd[:SHOWN])}: correct the table."
-        )
+    with as_description_error():
+        table = read_frame(description.table).astype(object)
+    return table.where(table != "", None)
 
 
 def _require_columns(description: Description, table: pd.DataFrame) -> None:
@@ -154,6 +74,7 @@ def _require_columns(description: Description, table: pd.DataFrame) -> None:
     ]
     named = [*keys, ("site", description.site), ("label", task.label)]
     named += [("time", task.time), ("event", task.event), *(("group", name) for name in description.group)]
+    named += [("identifiers", name) for name in description.identifiers if not name.endswith(".csv")]
     if description.as_of and not _is_date(description.as_of):
         named.append(("as_of", description.as_of))
     for modality in description.modalities.values():
@@ -165,25 +86,6 @@ def _require_columns(description: Description, table: pd.DataFrame) -> None:
             raise DescriptionError(
                 f"{key} in {description.file.name} must be a column of {description.table.name}, {column!r} is not: {hint}"
             )
-
-
-def template_columns(path: str) -> list[str]:
-    """Columns that a path template names: `dicom/{case_id}` -> [case_id]."""
-    return re.findall(r"\{([^{}]+)\}", path)
-
-
-def key_values(table: pd.DataFrame, key: str) -> pd.Series:
-    """A key column, or the keys that a template such as `{patient}-{file}` makes of several; missing where any part is."""
-    if "{" not in key:
-        return table[key]
-    values = pd.Series(key, index=table.index, dtype=object)
-    for column in template_columns(key):
-        part = table[column]
-        values = pd.Series(
-            [None if v is None or pd.isna(p) or p == "" else v.replace(f"{{{column}}}", str(p)) for v, p in zip(values, part, strict=True)],
-            index=table.index, dtype=object,
-        )  # fmt: skip
-    return values
 
 
 def _ids(description: Description, table: pd.DataFrame, column: str) -> pd.Series:
@@ -199,6 +101,8 @@ def _ids(description: Description, table: pd.DataFrame, column: str) -> pd.Serie
             f"{column} must be a plain key without separators, templates or control characters, {description.table.name} breaks this in line "
             f"{', '.join(map(str, unsafe[:SHOWN]))}: choose another key column."
         )
+    with as_description_error():
+        check_keys(values.tolist(), description.table.name, unique=False)
     return values.astype(object)
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pyarrow import parquet
 
-from mmdiag.case_table import key_values, read_delimited, template_columns
 from mmdiag.description import Description, ModalityDescription
 from mmdiag.errors import DescriptionError
+from mmdiag.readers.keys import key_columns, template_columns
+from mmdiag.readers.tables import read_any_table, table_header, table_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,31 @@ def find_cases(description: Description, table: pd.DataFrame) -> list[Case]:
     return found
 
 
+def people_of(description: Description, table: pd.DataFrame) -> dict[str, list[str]]:
+    """What identifies the person of each case, from the columns or the file that the description names; to be masked in notes, never to be written."""
+    people: dict[str, list[str]] = {str(case_id): [] for case_id in table["case_id"]}
+    for name in description.identifiers:
+        if name.endswith(".csv"):
+            cells = _identifiers_file(description.root / name, (description.root / name).stat().st_mtime_ns)
+            for case_id in people:
+                people[case_id] += cells.get(case_id, ())
+            continue
+        for case_id, value in zip(table["case_id"], table[f"column_{name}"], strict=True):
+            if value is not None and not pd.isna(value):
+                people[str(case_id)].append(str(value))
+    return people
+
+
+@lru_cache(maxsize=4)
+def _identifiers_file(file: Path, modified_ns: int) -> dict[str, list[str]]:
+    del modified_ns
+    found: dict[str, list[str]] = {}
+    table = read_any_table(file)
+    for case_id, value in zip(table["case_id"], table["value"], strict=True):
+        found.setdefault(str(case_id), []).append(str(value))
+    return found
+
+
 def _require_place(matches: "Matches", modality: ModalityDescription, where: str) -> None:
     """A misspelt folder, table or key would read as 'not acquired' for every case."""
     heading, parts = f"[modalities.{modality.name}] of {where}", Path(modality.path).parts
@@ -85,7 +110,7 @@ def _require_place(matches: "Matches", modality: ModalityDescription, where: str
         )
     if files is None:
         return
-    wanted = template_columns(str(modality.key)) or [str(modality.key)]
+    wanted = key_columns(str(modality.key))
     headers = [_header(file, file.stat().st_mtime_ns) for file in files]
     if not any(set(wanted) <= set(header) for header in headers):
         columns = [name for header in headers for name in header]
@@ -138,17 +163,11 @@ class Matches:
 @lru_cache(maxsize=64)
 def keys_of(file: Path, key: str, modified_ns: int) -> frozenset[str]:
     """The case keys that a table has a row for; empty where it has no such column. `modified_ns` makes a changed file be read again."""
-    wanted = template_columns(key) or [key]
-    if not set(wanted) <= set(_header(file, modified_ns)):
-        return frozenset()
-    if file.suffix == ".parquet":
-        return frozenset(key_values(pd.read_parquet(file, columns=wanted).astype("string").astype(object), key).dropna())
-    return frozenset(key_values(read_delimited(file), key).dropna())
+    del modified_ns
+    return frozenset(table_keys(file, key))
 
 
 @lru_cache(maxsize=64)
 def _header(file: Path, modified_ns: int) -> tuple[str, ...]:
     del modified_ns
-    if file.suffix == ".parquet":
-        return tuple(parquet.read_schema(file).names)
-    return tuple(read_delimited(file, rows=1).columns)
+    return table_header(file)

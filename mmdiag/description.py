@@ -19,6 +19,8 @@ from mmdiag.errors import DescriptionError
 KINDS = ("image", "text", "table")
 TASKS = ("binary", "multiclass", "survival")
 ROW_RULES = ("refuse", "first", "mean")
+GENE_KINDS = ("symbol", "ensembl", "entrez")
+UNITS = ("counts", "tpm", "log2", "z-score")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +32,18 @@ class ModalityDescription:
         select: Which series of a mixed folder: DICOM keyword -> text or glob.
         size: Height and width of the stored slices in pixels.
         slices: At most so many slices are kept, evenly spaced.
+        window: Values that become black and white: `auto` (-1000 to 1000 HU for CT, else percentiles), `voi` (as the header asks), or two numbers.
+        burned_in: What becomes of images that may carry text in their pixels: `refuse` or `accept`.
         key: Column of a table that holds the case's key; None = the file belongs to one case.
         column: Column that holds the note, where notes lie in a table.
         columns: Columns of a table modality, by globs; empty = every numeric column.
         exclude: Globs of columns that are left out.
         rows: What several rows of one case mean: `refuse`, take the `first`, or their `mean`.
+        genes: What the columns name, less the affixes around `*`: `symbol`, `ensembl` or `entrez`.
+        gene_names: HGNC's table, to bring names to approved symbols.
+        gene_sets: GMT file.
+        units: Of a table's numbers: `counts`, `tpm`, `log2` or `z-score`; they are held against it.
+        assay: Panel or assay and its version, in the user's words; recorded.
     """
 
     name: str
@@ -43,6 +52,8 @@ class ModalityDescription:
     select: Mapping[str, str] = field(default_factory=dict)
     size: int = 128
     slices: int = 32
+    window: str | tuple[float, float] = "auto"
+    burned_in: str = "refuse"
     key: str | None = None
     column: str | None = None
     columns: tuple[str, ...] = ()
@@ -51,17 +62,24 @@ class ModalityDescription:
     genes: str | None = None
     gene_names: str | None = None
     gene_sets: str | None = None
+    units: str | None = None
+    assay: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDescription:
-    """What is asked: one label column, or time and event. Without either the cohort is unlabelled: scored, never trained on."""
+    """What is asked: one label column, or time and event. Without either the cohort is unlabelled: scored, never trained on.
+
+    Args:
+        label_patterns: Regular expressions that state the label: a note that matches one is refused as an input.
+    """
 
     kind: str
     label: str | None = None
     positive: str | None = None
     time: str | None = None
     event: str | None = None
+    label_patterns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +91,8 @@ class Description:
         file: The cohort.toml.
         as_of: A column of the case table, or one ISO date for all.
         group: Columns for subgroup reports, never model inputs.
+        identifiers: Columns of the case table, or one CSV with case_id and value, that hold what identifies a person: masked in the notes, never stored.
+        incomplete: What becomes of a case of which one modality is refused: `keep` it with the others, or `refuse` it.
     """
 
     name: str
@@ -84,6 +104,8 @@ class Description:
     as_of: str | None = None
     site: str | None = None
     group: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = ()
+    incomplete: str = "keep"
     task: TaskDescription
     modalities: Mapping[str, ModalityDescription]
 
@@ -95,13 +117,13 @@ class Description:
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "cohort": ("name", "root"),
-    "cases": ("table", "case_id", "subject_id", "as_of", "site", "group"),
-    "task": ("kind", "label", "positive", "time", "event"),
+    "cases": ("table", "case_id", "subject_id", "as_of", "site", "group", "identifiers", "incomplete"),
+    "task": ("kind", "label", "positive", "time", "event", "label_patterns"),
 }
 MODALITY_KEYS = {
-    "image": ("kind", "path", "select", "size", "slices"),
+    "image": ("kind", "path", "select", "size", "slices", "window", "burned_in"),
     "text": ("kind", "path", "key", "column", "rows"),
-    "table": ("kind", "path", "key", "columns", "exclude", "rows", "genes", "gene_names", "gene_sets"),
+    "table": ("kind", "path", "key", "columns", "exclude", "rows", "genes", "gene_names", "gene_sets", "units", "assay"),
 }
 
 
@@ -129,6 +151,9 @@ def read_description(path: Path) -> Description:
             f"The case table must be a file below the root, {cases['table']!r} in {where} is not there: correct table under [cases]."
         )
     case_id = _text(cases, "case_id", "[cases]", where)
+    for name in _texts(cases.get("identifiers", ()), "identifiers", "[cases]", where):
+        if name.endswith(".csv") and not (root / name).is_file():
+            raise DescriptionError(f"identifiers under [cases] of {where} must be columns or a file below the root, {name!r} is not there: correct it.")
     return Description(
         name=_name(_text(cohort, "name", "[cohort]", where), where),
         root=root,
@@ -139,6 +164,8 @@ def read_description(path: Path) -> Description:
         as_of=_optional(cases, "as_of", "[cases]", where),
         site=_optional(cases, "site", "[cases]", where),
         group=_texts(cases.get("group", ()), "group", "[cases]", where),
+        identifiers=_texts(cases.get("identifiers", ()), "identifiers", "[cases]", where),
+        incomplete=_one_of(cases.get("incomplete", "keep"), ("keep", "refuse"), "incomplete under [cases]", where),
         task=_task(task, where),
         modalities=_modalities(raw, root, where),
     )
@@ -216,7 +243,18 @@ def _task(task: Mapping[str, Any], where: str) -> TaskDescription:
         raise DescriptionError(
             f'A binary task in {where} must say which label is positive, it does not: add positive = "..." under [task].'
         )
-    return TaskDescription(kind=kind, **named)
+    patterns = _texts(task.get("label_patterns", ()), "label_patterns", "[task]", where)
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise DescriptionError(f"label_patterns under [task] of {where} must be regular expressions, one is not ({error}): correct it.") from None
+    return TaskDescription(kind=kind, label_patterns=patterns, **named)
+
+
+def _one_of(value: Any, known: tuple[str, ...], what: str, where: str) -> str:
+    _known([str(value)], known, what, where)
+    return str(value)
 
 
 def _modalities(raw: Mapping[str, Any], root: Path, where: str) -> dict[str, ModalityDescription]:
@@ -251,7 +289,7 @@ def _modality(name: str, section: Any, root: Path, where: str) -> ModalityDescri
         raise DescriptionError(
             f"The path under {heading} of {where} must be a template: {{column}} closed, ** a folder of its own; {section['path']!r} is not: correct it."
         )
-    for key in ("key", "column", "genes", "gene_names", "gene_sets"):
+    for key in ("key", "column", "genes", "gene_names", "gene_sets", "units", "assay"):
         values[key] = _optional(section, key, heading, where)
     for key in ("columns", "exclude"):
         values[key] = _texts(section.get(key, ()), key, heading, where)
@@ -259,8 +297,13 @@ def _modality(name: str, section: Any, root: Path, where: str) -> ModalityDescri
         values[key] = section.get(key, ModalityDescription.__dataclass_fields__[key].default)
         if type(values[key]) is not int or not 1 <= values[key] <= 4096:
             raise DescriptionError(f"{key} under {heading} of {where} must be a whole number from 1 to 4096, it is not: correct it.")
+    values["window"] = _window(section.get("window", "auto"), heading, where)
+    values["burned_in"] = _one_of(section.get("burned_in", "refuse"), ("refuse", "accept"), f"burned_in under {heading}", where)
     values["rows"] = section.get("rows", "refuse")
     _known([values["rows"]], ROW_RULES, f"rows under {heading}", where)
+    for key, known in (("genes", GENE_KINDS), ("units", UNITS)):
+        if values[key] is not None:
+            _known([values[key]], known, f"{key} under {heading}", where)
     values["select"] = {keyword: str(pattern) for keyword, pattern in _section(section, "select", where).items()}
     if kind == "text" and bool(values["key"]) != bool(values["column"]):
         raise DescriptionError(f"Notes in a table need both key and column, {heading} of {where} names one: add the other.")
@@ -274,3 +317,11 @@ def _modality(name: str, section: Any, root: Path, where: str) -> ModalityDescri
                 f"{key} under {heading} of {where} must be a file below the root, {values[key]!r} is not there: correct it."
             )
     return ModalityDescription(**values)
+
+
+def _window(value: Any, heading: str, where: str) -> str | tuple[float, float]:
+    if value in ("auto", "voi"):
+        return str(value)
+    if isinstance(value, list) and len(value) == 2 and all(type(part) in (int, float) for part in value) and value[0] < value[1]:
+        return float(value[0]), float(value[1])
+    raise DescriptionError(f'window under {heading} of {where} must be "auto", "voi" or two rising numbers such as [-160, 240], it is not: correct it.')

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from mmdiag.description import ModalityDescription
 from mmdiag.errors import DescriptionError
+from mmdiag.readers.gene_names import approve, read_hgnc
+from mmdiag.readers.table_modality import gene_of
 
 
 def gene_set_columns(root: Path, modality: ModalityDescription, columns: Sequence[str]) -> dict[str, list[int]]:
     """Column numbers of each gene set that has any.
 
-    Gene names are the columns less the affixes around `*` of the modality's column glob. A set is named by its description where every set has
+    Gene names are the columns less the affixes around `*` of the modality's column glob; where the modality has `gene_names`, they are approved symbols,
+    and the genes of the sets are brought to approved symbols too. A set is named by its description where every set has
     one of its own (Reactome: the identifier comes first), else by its name.
 
     Raises:
@@ -23,7 +26,7 @@ def gene_set_columns(root: Path, modality: ModalityDescription, columns: Sequenc
     path = root / str(modality.gene_sets)
     places: dict[str, list[int]] = {}
     for number, column in enumerate(columns):
-        places.setdefault(_gene_of(column, modality.columns), []).append(number)
+        places.setdefault(gene_of(column, modality.columns)[1], []).append(number)
     content = path.read_bytes()
     text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
     lines = [line.split("\t") for line in text.splitlines()]
@@ -33,13 +36,11 @@ def gene_set_columns(root: Path, modality: ModalityDescription, columns: Sequenc
                 f"A line of a GMT file holds a name, a description and genes, separated by tabs; line {number} of {path.name} does not: check the file."
             )
     described = len({fields[1] for fields in lines}) == len(lines) and not any(fields[1].startswith("http") for fields in lines)
-    sets = {fields[1 if described else 0]: sorted({place for gene in fields[2:] for place in places.get(gene, ())}) for fields in lines}
+    members = [fields[2:] for fields in lines]
+    if modality.gene_names:  # the columns bear approved symbols, so the sets' genes must too
+        approval = approve(sorted({gene for genes in members for gene in genes}), "symbol", read_hgnc(root / modality.gene_names))
+        members = [[approval.renamed.get(gene, gene) for gene in genes] for genes in members]
+    named = zip(lines, members, strict=True)
+    sets = {fields[1 if described else 0]: sorted({place for gene in genes for place in places.get(gene, ())}) for fields, genes in named}
     return {name: members for name, members in sets.items() if members}
 
-
-def _gene_of(column: str, patterns: str | Sequence[str] | None) -> str:
-    for pattern in [patterns] if isinstance(patterns, str) else patterns or ():
-        before, star, after = pattern.partition("*")
-        if star and column.startswith(before) and column.endswith(after):
-            return column[len(before) : len(column) - len(after)]
-    return column

@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO ?= demo
 
-.PHONY: demo test check dashboard bench clean
+.PHONY: demo test test-services check dashboard bench clean
 
 $(STAMP): pyproject.toml constraints.txt setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -26,6 +26,16 @@ dashboard: $(STAMP)
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+
+# Tests against real services. As root on Debian it installs what is missing, without starting it; the tests start their own on free ports.
+SERVICES := orthanc orthanc-dicomweb dcmtk
+test-services: $(STAMP)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && ! dpkg -s $(SERVICES) > /dev/null 2>&1; then \
+		policy=/usr/sbin/policy-rc.d; \
+		if [ ! -e $$policy ]; then trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' > $$policy; chmod +x $$policy; fi; \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(SERVICES); \
+	fi
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m services
 
 check: $(STAMP)
 	$(BIN)/ruff check .

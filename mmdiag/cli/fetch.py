@@ -1,0 +1,257 @@
+"""Commands that bring data in from other systems, and send to them: fetch fhir, fetch dicomweb, fetch listen, send dicomweb."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmdiag.cli.boundary import DONE, IN_QUARANTINE
+from mmdiag.cli.place import Place, placed
+
+if TYPE_CHECKING:
+    from mmdiag.readers.dicom_receiver import Receiver
+    from mmdiag.readers.dicomweb_archive import Archive
+
+PASSWORD = "MMDIAG_PACS_PASSWORD"
+SAID_EVERY = 10.0  # seconds between two lines of a receiver's progress
+out_option = click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder to write; made if it is not there.",
+)
+user_option = click.option("--user", metavar="NAME", help=f"Name to log in with; the password is in {PASSWORD}. Default: ~/.netrc.")
+studies_option = click.option(
+    "--studies",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="CSV with study_uid, and where known series_uid and case_id, such as the imaging.csv of `fetch fhir`.",
+)
+
+
+@click.group(short_help="Fetch a cohort from FHIR, or images from a PACS.")
+def fetch() -> None:
+    """Fetch a cohort from a FHIR export, or images from a PACS by DICOMweb or by listening for C-STORE.
+
+    \b
+    Examples:
+      mmdiag fetch fhir export/ --out cohort
+      mmdiag fetch dicomweb https://pacs.example.org/dicom-web --studies cohort/imaging.csv --out cohort/dicom
+      mmdiag fetch listen --out incoming --port 11112
+    """
+
+
+@click.group(short_help="Send files to a PACS.")
+def send() -> None:
+    """Send DICOM files to a PACS.
+
+    \b
+    Examples:
+      mmdiag send dicomweb https://pacs.example.org/dicom-web results/
+    """
+
+
+@fetch.command("fhir")
+@click.argument("export", metavar="EXPORT", type=click.Path(exists=True, path_type=Path))
+@out_option
+@click.option("--case", type=click.Choice(("report", "study", "patient")), default="report", show_default=True, help="What one case is.")
+@placed
+def fetch_fhir(place: Place, export: Path, out: Path, case: str) -> int:
+    """Turn a FHIR R4 export into a cohort folder: a bundle (.json) or a folder of .ndjson files.
+
+    Reads Patient, DiagnosticReport, ImagingStudy, DocumentReference and Observation; writes cases.csv, notes/, observations.csv, imaging.csv and
+    cohort.toml. What is dated after a case is left out, and every resource is accounted for.
+
+    \b
+    Examples:
+      mmdiag fetch fhir bundle.json --out cohort
+      mmdiag fetch fhir export/ --out cohort --case patient --json
+    """
+    from mmdiag.readers.fhir import fetch_fhir as fetch_export
+    from mmdiag.readers.fhir_account import refused
+    from mmdiag.readers.secret_key import pseudonym, read_key
+
+    found = fetch_export(export, out, partial(pseudonym, read_key(outside=(out,))), case=case)
+    place.give({"command": "fetch fhir", "status": "done", "seconds": place.seconds(), "out": str(out), **found}, _show_fhir)
+    return IN_QUARANTINE if refused(found["resources"]) else DONE
+
+
+@fetch.command("dicomweb")
+@click.argument("url", metavar="URL")
+@out_option
+@studies_option
+@click.option("--study-uid", "study_uids", multiple=True, metavar="UID", help="A study; may be given several times.")
+@click.option("--patient-id", metavar="ID", help="All studies of one patient.")
+@click.option("--modality", metavar="CODE", help="Only series of this kind, such as MR; alone: all of the archive.")
+@user_option
+@placed
+def fetch_dicomweb(
+    place: Place,
+    url: str,
+    out: Path,
+    studies: Path | None,
+    study_uids: tuple[str, ...],
+    patient_id: str | None,
+    modality: str | None,
+    user: str | None,
+) -> int:
+    """Fetch images from a PACS by DICOMweb, as the archive stores them. What is there is not fetched again.
+
+    \b
+    Examples:
+      mmdiag fetch dicomweb https://pacs.example.org/dicom-web --studies cohort/imaging.csv --out cohort/dicom
+      mmdiag fetch dicomweb http://127.0.0.1:8042/dicom-web --study-uid 1.2.3 --modality MR --user reader --out dicom
+    """
+    from mmdiag.cli.progress import stages
+    from mmdiag.readers.arrivals import Arrivals, cases_of, wanted_of
+    from mmdiag.readers.dicomweb import Query
+    from mmdiag.readers.dicomweb import fetch_dicomweb as fetch_images
+
+    wanted = wanted_of(studies, study_uids)
+    archive = _archive(url, user)
+    with stages() as progress:
+        query = Query(wanted, patient_id=patient_id, modality=modality)
+        found = fetch_images(archive, query, Arrivals(out, cases_of(wanted)), progress=progress)
+    answer = {
+        "command": "fetch dicomweb", "status": "done", "seconds": place.seconds(), "out": str(out), "studies": found.studies, "series": found.series,
+        "instances": dict(found.instances), "bytes": found.size_bytes, "refused": dict(found.refused),
+    }  # fmt: skip
+    place.give(answer, _show_images)
+    return IN_QUARANTINE if found.refused else DONE
+
+
+@fetch.command("listen")
+@out_option
+@click.option("--port", type=click.IntRange(0, 65535), default=11112, show_default=True, help="Port to listen on; 0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; the default admits only this computer.")
+@click.option("--ae-title", default="MMDIAG", show_default=True, help="Senders must call this AE title.")
+@click.option(
+    "--from", "senders", multiple=True, metavar="AET", help="An AE title that may send; may be given several times. Default: any."
+)
+@studies_option
+@click.option("--until-idle", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Stop when nothing was heard for so long.")
+@placed
+def listen(
+    place: Place, out: Path, port: int, host: str, ae_title: str, senders: tuple[str, ...], studies: Path | None, until_idle: float | None
+) -> int:
+    """Listen for images that a PACS or a scanner sends by C-STORE, until Ctrl-C or for as long as something comes.
+
+    \b
+    Examples:
+      mmdiag fetch listen --out incoming
+      mmdiag fetch listen --out cohort/dicom --studies cohort/imaging.csv --from PACS --until-idle 60
+    """
+    from mmdiag.readers.arrivals import Arrivals, cases_of, wanted_of
+    from mmdiag.readers.dicom_receiver import Listening, Receiver
+
+    listening = Listening(host, port, ae_title, senders)
+    receiver = Receiver(Arrivals(out, cases_of(wanted_of(studies))), listening)
+    if not listening.is_local():
+        click.echo(
+            "DICOM has neither passwords nor encryption, and this port is open to other computers: keep it behind a firewall, and name the senders by --from.",
+            err=True,
+        )
+    with _stop_signals() as stopped:
+        click.echo(f"Listening as {ae_title} on {host} port {receiver.start()}. Ctrl-C stops.", err=True)
+        try:
+            _wait(receiver, stopped, until_idle)
+        finally:
+            receiver.stop()
+    answer = {
+        "command": "fetch listen", "status": "done", "seconds": place.seconds(), "out": str(out), "instances": dict(receiver.counts),
+        "refused": dict(receiver.refused),
+    }  # fmt: skip
+    place.give(answer, _show_images)
+    return IN_QUARANTINE if receiver.refused else DONE
+
+
+@send.command("dicomweb")
+@click.argument("url", metavar="URL")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@user_option
+@placed
+def send_dicomweb(place: Place, url: str, paths: tuple[Path, ...], user: str | None) -> int:
+    """Send DICOM files to a PACS by DICOMweb; a folder stands for all .dcm files below it.
+
+    \b
+    Examples:
+      mmdiag send dicomweb https://pacs.example.org/dicom-web results/
+      mmdiag send dicomweb http://127.0.0.1:8042/dicom-web report.dcm --user writer
+    """
+    from mmdiag.readers.dicomweb import send_dicomweb as send_files
+
+    files = [file for path in paths for file in (sorted(path.rglob("*.dcm")) if path.is_dir() else [path])]
+    counts = send_files(_archive(url, user), files)
+    answer = {"command": "send dicomweb", "status": "done", "seconds": place.seconds(), "files": len(files), **counts}
+    place.give(answer, lambda found: click.echo(f"{found['sent']} of {found['files']} files sent, {_counts(counts, 'sent')}."))
+    return IN_QUARANTINE if counts["sent"] < len(files) else DONE
+
+
+def _archive(url: str, user: str | None) -> "Archive":
+    from mmdiag.errors import UsageError
+    from mmdiag.readers.dicomweb_archive import is_in_the_clear, open_archive
+
+    password = os.environ.get(PASSWORD)
+    if user is not None and password is None:
+        raise UsageError(f"A name to log in with has a password, {PASSWORD} is not set: set it, or leave --user out and use ~/.netrc.")
+    archive = open_archive(url, user, password)
+    if is_in_the_clear(url):
+        click.echo("Images and password travel unencrypted to another computer: use an https URL where the archive has one.", err=True)
+    return archive
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set: stopping is how a receiver ends, not how it fails."""
+    stopped = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _wait(receiver: "Receiver", stopped: threading.Event, until_idle: float | None) -> None:
+    said, seconds = 0, 0.0
+    while not stopped.wait(0.1):
+        if until_idle is not None and receiver.idle_seconds() >= until_idle:
+            return
+        seconds += 0.1
+        if seconds >= SAID_EVERY and (total := receiver.counts.total()) != said:
+            click.echo(f"{total} images, {_counts(receiver.counts)}", err=True)
+            said, seconds = total, 0.0
+
+
+def _show_fhir(answer: Mapping[str, Any]) -> None:
+    imaging = answer["imaging"]
+    click.echo(
+        f"{answer['cases']} cases of {answer['subjects']} subjects, {answer['notes']} notes, {answer['documents']} other documents, "
+        f"{answer['columns']} measurements, {imaging['studies']} imaging studies in {answer['out']}"
+    )
+    for kind, row in answer["resources"].items():
+        reasons = _counts(row["left_out"])
+        click.echo(f"  {kind}: {row['used']} of {row['in']} used{', left out: ' + reasons if row['left_out'] else ''}")
+    step = f"mmdiag ingest --cohort {Path(answer['out']) / 'cohort.toml'}"
+    if imaging["studies"]:
+        step = (
+            f"mmdiag fetch dicomweb URL --studies {Path(answer['out']) / 'imaging.csv'} --out {Path(answer['out']) / 'dicom'}, then {step}"
+        )
+    click.echo(f"Next: {step}")
+
+
+def _show_images(answer: Mapping[str, Any]) -> None:
+    click.echo(f"Images in {answer['out']}: {_counts(answer['instances'])}.")
+    if answer["refused"]:
+        click.echo(f"Refused: {_counts(answer['refused'])}.")
+
+
+def _counts(counts: Mapping[str, int], *but: str) -> str:
+    return ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items() if name not in but) or "none"

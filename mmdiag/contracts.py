@@ -1,12 +1,12 @@
 """Data contracts: one YAML for each table that crosses a boundary, held by Great Expectations, without keeping a value.
 
-The only file that imports great_expectations, and only when a table is held: its import takes seconds.
+Great Expectations is imported here and in `expectations.py` alone, and only when a table is held: its import takes seconds.
 """
 
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -19,8 +19,9 @@ import pandas as pd
 import yaml
 
 from mmdiag.application_root import application_root
-from mmdiag.errors import UnknownNameError, UsageError
+from mmdiag.errors import ContractError, UnknownNameError, UsageError
 
+PACKAGED = ("cases", "labels", "images", "notes", "tables", "splits", "predictions")
 SEVERITIES = ("block", "quarantine", "warn")
 OTHER_COLUMNS = ("allow", "refuse")
 SECTIONS = ("table", "version", "columns", "other_columns", "rules")
@@ -38,7 +39,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One expectation of Great Expectations, with its severity and its reason."""
+    """One expectation, of Great Expectations or of `expectations.py`, with its severity and its reason."""
 
     expect: str
     kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -49,6 +50,13 @@ class Rule:
     def column(self) -> str:
         """The column it is about; empty for a rule on the whole table."""
         return str(self.kwargs.get("column", ""))
+
+    @property
+    def text(self) -> str:
+        """What it asks, in words: it names the rule in results, in the ledger and in the report."""
+        hidden = ("column", "column_set", "exact_match")
+        arguments = ", ".join(f"{key}={value}" for key, value in self.kwargs.items() if key not in hidden)
+        return f"{self.expect.removeprefix('expect_').replace('_', ' ')}{f' ({arguments})' if arguments else ''}"
 
     @property
     def columns(self) -> set[str]:
@@ -73,7 +81,7 @@ class RuleResult:
     """How one rule fared on one table.
 
     Args:
-        failed_rows: Index labels of the rows that break it; empty for a rule on the whole table.
+        failed_rows: Index labels of the rows that break it (leakage: case keys); empty for a rule on the whole table.
         checked: Rows that were judged.
     """
 
@@ -85,6 +93,11 @@ class RuleResult:
     passed: bool
     failed_rows: tuple[Any, ...]
     checked: int
+
+    @property
+    def failed(self) -> int:
+        """Rows that break it; 1 where the table as a whole does."""
+        return 0 if self.passed else len(self.failed_rows) or 1
 
 
 def read_contract(path: Path) -> Contract:
@@ -127,7 +140,7 @@ def read_contract(path: Path) -> Contract:
 
 @lru_cache(maxsize=16)
 def packaged_contract(name: str) -> Contract:
-    """One of the contracts that come with mmdiag: cases, images, notes, tables, predictions."""
+    """One of the contracts that come with mmdiag, by a name of `PACKAGED`."""
     return read_contract(application_root() / "data_contracts" / f"{name}.yaml")
 
 
@@ -144,6 +157,32 @@ def hold(table: pd.DataFrame, contract: Contract) -> list[RuleResult]:
     found = _validate(table, contract.table, rules)
     judged = [_result(contract, rule, table, *found[number]) for number, rule in enumerate(rules)]
     return judged + [_type_result(contract, table, name) for name in contract.columns if name in table]
+
+
+def refuse_blocked(results: Iterable[RuleResult], cure: str) -> None:
+    """Do nothing where no rule of severity block is broken.
+
+    Args:
+        cure: What the user is to do about it.
+
+    Raises:
+        ContractError: The first rule of severity block that is broken.
+    """
+    for result in results:
+        if result.severity == "block" and not result.passed:
+            what = f"column {result.column}" if result.column else "the table"
+            where = f"{len(result.failed_rows)} of {result.checked} rows" if result.failed_rows else f"{result.checked} rows as a whole"
+            raise ContractError(
+                f"The contract of {result.contract} must hold, {what} breaks '{result.rule}' in {where}: {result.why} {cure}"
+            )
+
+
+def as_table(results: Iterable[RuleResult]) -> pd.DataFrame:
+    """One row a rule, as the ledger records them: contract, rule, column, severity, why, checked, failed; results of one rule are added up."""
+    keys = ["contract", "rule", "column", "severity", "why"]
+    rows = [[result.contract, result.rule, result.column, result.severity, result.why, result.checked, result.failed] for result in results]
+    table = pd.DataFrame(rows, columns=[*keys, "checked", "failed"])
+    return table.groupby(keys, sort=False, as_index=False)[["checked", "failed"]].sum()
 
 
 def _rules_of_columns(table: pd.DataFrame, contract: Contract) -> list[Rule]:
@@ -180,11 +219,9 @@ def _rules_of_columns(table: pd.DataFrame, contract: Contract) -> list[Rule]:
 
 
 def _result(contract: Contract, rule: Rule, table: pd.DataFrame, passed: bool, failed: tuple[Any, ...]) -> RuleResult:
-    arguments = ", ".join(f"{key}={value}" for key, value in rule.kwargs.items() if key not in ("column", "column_set", "exact_match"))
-    text = f"{rule.expect.removeprefix('expect_').replace('_', ' ')}{f' ({arguments})' if arguments else ''}"
     return RuleResult(
         contract=contract.table,
-        rule=text,
+        rule=rule.text,
         column=rule.column,
         severity=rule.severity,
         why=rule.why,
@@ -196,7 +233,8 @@ def _result(contract: Contract, rule: Rule, table: pd.DataFrame, passed: bool, f
 
 def _type_result(contract: Contract, table: pd.DataFrame, name: str) -> RuleResult:
     """Whether the cells of a column are of its type; what is missing is of every type."""
-    kind, cells = contract.columns[name].type, table[name].dropna()
+    kind = contract.columns[name].type
+    cells = table[name].dropna() if not IS_TYPE_OF_ALL[kind](table[name].dtype) else table[name].iloc[:0]
     failed = tuple(cells.index[[not IS_OF_TYPE[kind](cell) for cell in cells]])
     return RuleResult(
         contract=contract.table,
@@ -216,8 +254,13 @@ def _is_number(cell: Any) -> bool:
 
 def _is_datetime(cell: Any) -> bool:
     """A date or a time, or its ISO text: CSV knows no other."""
+    return isinstance(cell, date) or (isinstance(cell, str) and _is_iso(cell))
+
+
+@lru_cache(maxsize=4096)
+def _is_iso(text: str) -> bool:
     try:
-        return isinstance(cell, date) or (isinstance(cell, str) and not pd.isna(pd.to_datetime(cell, format="ISO8601")))
+        return not pd.isna(pd.to_datetime(text, format="ISO8601"))
     except ValueError:
         return False
 
@@ -230,6 +273,14 @@ IS_OF_TYPE: dict[str, Callable[[Any], bool]] = {
     "date": lambda cell: _is_datetime(cell) and pd.Timestamp(cell) == pd.Timestamp(cell).normalize(),
     "datetime": _is_datetime,
 }
+IS_TYPE_OF_ALL: dict[str, Callable[[Any], bool]] = {  # where the type of a whole column says that of its cells
+    "text": lambda dtype: isinstance(dtype, pd.StringDtype),
+    "number": lambda dtype: pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype),
+    "integer": pd.api.types.is_integer_dtype,
+    "boolean": pd.api.types.is_bool_dtype,
+    "date": lambda _: False,
+    "datetime": pd.api.types.is_datetime64_any_dtype,
+}
 
 
 @contextmanager
@@ -239,6 +290,8 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import great_expectations  # noqa: F401
+
+        import mmdiag.expectations  # noqa: F401 - importing it makes its expectations known by name
 
         for logger in ("great_expectations", "great_expectations.data_context.types.base"):  # the latter sets itself to INFO
             logging.getLogger(logger).setLevel(logging.ERROR)
@@ -260,7 +313,7 @@ def _expectation(rule: Rule, number: int, contract: str) -> Any:
     except (ExpectationNotFoundError, ValidationError, TypeError) as error:
         wrong = sorted({str(part) for fact in error.errors() for part in fact["loc"]}) if isinstance(error, ValidationError) else []
         raise UsageError(
-            f"A rule is an expectation of Great Expectations with its own arguments, {rule.expect} in the contract {contract} is not "
+            f"A rule is an expectation of Great Expectations or of mmdiag with its own arguments, {rule.expect} in the contract {contract} is not "
             f"({', '.join(wrong) or type(error).__name__}): correct its name or kwargs."
         ) from None
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mmdiag.config import EvaluationConfig
 from mmdiag.errors import UsageError
+from mmdiag.held_tables import hold_split
 from mmdiag.workspace import write_text
 
 
@@ -38,7 +39,7 @@ class Split:
 
 
 def read_or_make_split(path: Path, cases: pd.DataFrame, settings: EvaluationConfig) -> Split:
-    """The cohort's split; made at the first call, and afterwards only extended by new subjects.
+    """The cohort's split; made at the first call, and afterwards only extended by new subjects. It is held against its contract each time.
 
     Args:
         path: split.json of the cohort.
@@ -46,18 +47,19 @@ def read_or_make_split(path: Path, cases: pd.DataFrame, settings: EvaluationConf
 
     Raises:
         UsageError: Too few labelled subjects to judge anything.
+        ContractError: The split that was found breaks its contract, or the one that was made would.
     """
     strata = _by_subject(cases)
     if path.is_file():
         known = json.loads(path.read_text())
         split = Split(known["folds"], known["part"])
         new = strata[~strata.index.isin(list(split.part))]
-        if new.empty:
-            return split
-        split = Split(split.folds, {**split.part, **_extend(split, new)})
+        split = Split(split.folds, {**split.part, **_extend(split, new)}) if len(new) else split
     else:
-        split = _make(strata, settings)
-    write_text(path, json.dumps({"folds": split.folds, "part": dict(sorted(split.part.items()))}, indent=1))
+        split, new = _make(strata, settings), strata
+    hold_split(split.part, cases[cases["stratum"].notna()])
+    if len(new):
+        write_text(path, json.dumps({"folds": split.folds, "part": dict(sorted(split.part.items()))}, indent=1))
     return split
 
 

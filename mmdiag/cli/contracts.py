@@ -1,0 +1,69 @@
+"""The command on data contracts: how the rules fared, as a table, as JSON, or as a page."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mmdiag.cli.place import Place, placed
+
+
+@click.command(short_help="Show how the data contracts held.")
+@click.option("--cohort", metavar="NAME", help="Only this cohort, by its name.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.html",
+    help="Write a page: every rule, and the keys in quarantine.",
+)
+@placed
+def contracts(place: Place, cohort: str | None, out: Path | None) -> int:
+    """Show how each rule of the data contracts, and each on leakage, fared at the last ingestion.
+
+    A page, a table and JSON hold rules, counts and case keys, never a cell.
+
+    A contract names expectations of Great Expectations, and these of mmdiag:
+
+    \b
+      expect_column_pair_values_to_be_known_together  (column_A, column_B)
+      expect_column_rarest_value_to_have_share        (column, min_value)
+      expect_column_values_to_be_plain_keys           (column)
+      expect_column_values_to_not_be_after            (column_A, column_B: dates)
+      expect_groups_to_have_one_value                 (column_A: group, column_B)
+
+    \b
+    Examples:
+      mmdiag contracts
+      mmdiag contracts --cohort lgg-progression --out contracts.html
+      mmdiag contracts --json
+    """
+    from mmdiag.cli.show import show_contracts
+    from mmdiag.contract_report import report, rules_of
+    from mmdiag.workspace import write_text
+
+    ledger = place.existing_ledger()
+    names = [] if ledger is None else list(ledger.cohorts()["name"])
+    _require(place, cohort, out, names)
+    rows: list[dict[str, Any]] = [] if ledger is None else rules_of(ledger, cohort)
+    if out is not None and ledger is not None:
+        write_text(out, report(ledger, cohort or names[0]))
+    if out is None or place.as_json:
+        place.give(rows, show_contracts)
+    else:
+        click.echo(f"Wrote {out}", err=True)
+    return 0
+
+
+def _require(place: Place, cohort: str | None, out: Path | None, names: list[str]) -> None:
+    from mmdiag.errors import UnknownNameError, UsageError
+
+    if (cohort is not None or out is not None) and not names:
+        raise UsageError(
+            f"A cohort must be ingested before its contracts are shown, none is in {place.workspace.path}: `mmdiag ingest --cohort C.toml`."
+        )
+    if cohort is not None and cohort not in names:
+        raise UnknownNameError("The name of a cohort", cohort, names, f" in {place.workspace.path}")
+    if cohort is None and out is not None and len(names) > 1:
+        raise UsageError(
+            f"A page is of one cohort, {len(names)} are in {place.workspace.path}: name one by --cohort ({', '.join(sorted(names))})."
+        )

@@ -10,6 +10,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.settings import prepare, report
 from flows.steps import step
 from mmdiag import ingestion
+from mmdiag.commit import commit
 from mmdiag.description import read_description
 from mmdiag.ledger import Ledger
 from mmdiag.workspace import Workspace
@@ -49,4 +50,4 @@ def ingest_shard(plan: Path) -> dict[str, Any]:
 def commit_shards(cohort: Path, workspace: Path) -> dict[str, Any]:
     """Make the shards the cohort, and record it."""
     place = Workspace(workspace)
-    return dataclasses.asdict(ingestion.commit(read_description(cohort), place, Ledger(place.ledger_url)))
+    return dataclasses.asdict(commit(read_description(cohort), place, Ledger(place.ledger_url)))

@@ -86,12 +86,13 @@ def train(cohort: Cohort, config: RunConfig, *, progress: Report | None = None) 
 def ingest(description: Description, workspace: Workspace, ledger: Ledger, *, progress: Report | None = None) -> dict[str, Any]:
     """Read what is new in a cohort; returns `cohort`, `cases` and `modalities`."""
     from mmdiag import ingestion
+    from mmdiag.commit import commit
 
     plans = ingestion.plan(description, workspace)
     for number, shard in enumerate(plans, 1):
         ingestion.ingest_shard(shard)
         _tell(progress, "ingest", number, len(plans))
-    return dataclasses.asdict(ingestion.commit(description, workspace, ledger))
+    return dataclasses.asdict(commit(description, workspace, ledger))
 
 
 def compare(

@@ -12,6 +12,7 @@ from mmdiag.description import Description
 from mmdiag.diagnose import diagnose, prepare_samples
 from mmdiag.errors import UsageError
 from mmdiag.features import raw_features
+from mmdiag.held_tables import hold_predictions
 from mmdiag.ledger import Ledger
 from mmdiag.prepare import extractor
 from mmdiag.results import prediction_columns
@@ -50,7 +51,9 @@ def score(
     )
     for start in range(0, len(todo), PART):
         rows = todo[start : start + PART]
-        ledger.record_predictions(description.name, _score_rows(bundle, store, raws, rows))
+        table = _score_rows(bundle, store, raws, rows)
+        hold_predictions(table)
+        ledger.record_predictions(description.name, table)
         if progress:
             progress(start + len(rows), len(todo), "scored")
     _write_all(ledger, bundle, description.name, versions, out)

@@ -14,8 +14,10 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 
-from mmdiag.ledger_tables import BUNDLES, COHORTS, CONTRACTS, METADATA, METRICS, PREDICTIONS, QUARANTINE, RUNS, VERDICTS
+from mmdiag.errors import MmdiagError
+from mmdiag.ledger_tables import ACCEPTANCES, BUNDLES, COHORTS, CONTRACTS, METADATA, METRICS, PREDICTIONS, QUARANTINE, RUNS, VERDICTS
 
 BUSY_TIMEOUT_MS = 30_000
 ROWS = 500  # of one statement
@@ -35,7 +37,11 @@ class Ledger:
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
-        if not set(METADATA.tables) <= set(inspect(self.engine).get_table_names()):  # a reader of a ledger that is whole takes no lock
+        try:
+            known = set(inspect(self.engine).get_table_names())
+        except OperationalError as error:
+            raise MmdiagError(_unwritable(str(error.orig))) from None
+        if not set(METADATA.tables) <= known:  # a reader of a ledger that is whole takes no lock
             with self._writing() as connection:
                 METADATA.create_all(connection)
 
@@ -67,6 +73,14 @@ class Ledger:
             refused.assign(cohort=cohort, first_seen=stamp, last_seen=stamp),
             kept=["first_seen"],
         )
+
+    def record_acceptances(self, accepted: pd.DataFrame) -> None:
+        """cohort, case_id, modality, code, reason, who: what a person accepted that a rule refuses; nothing is ever taken out."""
+        self._upsert(ACCEPTANCES, [{str(k): _plain(v) for k, v in row.items()} for row in accepted.assign(accepted_at=_now()).to_dict("records")])
+
+    def acceptances(self, cohort: str | None = None) -> pd.DataFrame:
+        """What people accepted."""
+        return self._read(ACCEPTANCES, cohort=cohort)
 
     def record_contracts(self, cohort: str, results: pd.DataFrame) -> None:
         """contract, rule, column, severity, why, checked, failed."""
@@ -174,9 +188,16 @@ class Ledger:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        """One transaction that is a writer from its first statement."""
-        with self.engine.execution_options(writes=True).begin() as connection:
-            yield connection
+        """One transaction that is a writer from its first statement.
+
+        Raises:
+            MmdiagError: The database is locked, full, read-only or not to be reached.
+        """
+        try:
+            with self.engine.execution_options(writes=True).begin() as connection:
+                yield connection
+        except OperationalError as error:
+            raise MmdiagError(_unwritable(str(error.orig))) from None
 
     def _upsert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         with self._writing() as connection:
@@ -207,6 +228,18 @@ class Ledger:
                         )
                     )
             self._write(connection, table, plain, kept)
+
+
+def _unwritable(said: str) -> str:
+    """What a database says when it cannot be written, as fact and cure; nothing of the statement, which holds values."""
+    facts = {
+        "locked": (f"another process has held it for {BUSY_TIMEOUT_MS // 1000} s", "end that process"),
+        "full": ("its disk is full", "free some space"),
+        "readonly": ("it is read-only", "make the file and its folder writable"),
+        "unable to open": ("it does not open", "make its folder writable"),
+    }
+    fact, cure = next((found for word, found in facts.items() if word in said), ("it does not answer", "see that it runs and may be reached"))
+    return f"The ledger must take what is written, {fact}: {cure} and run the same command again, it picks up where it stopped."
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

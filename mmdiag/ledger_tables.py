@@ -21,6 +21,12 @@ QUARANTINE = Table(
     Column("rule", Text), Column("detail", Text), Column("file_sha256", String(64)), Column("cure", Text), Column("first_seen", String(32)),
     Column("last_seen", String(32)),
 )  # fmt: skip
+ACCEPTANCES = Table(
+    "acceptances", METADATA,
+    Column("cohort", String(80), primary_key=True), Column("case_id", String(128), primary_key=True), Column("modality", String(40), primary_key=True),
+    Column("code", String(40), primary_key=True), Column("accepted_at", String(32), primary_key=True),
+    Column("reason", Text), Column("who", String(80)),
+)  # fmt: skip
 CONTRACTS = Table(
     "contracts", METADATA,
     Column("cohort", String(80), primary_key=True), Column("contract", String(80), primary_key=True), Column("rule", String(400), primary_key=True),

@@ -14,6 +14,7 @@ from mmdiag.comparison import FUSED, fits
 from mmdiag.evaluation import evaluate as measure
 from mmdiag.evaluation import paired_difference
 from mmdiag.heads import class_columns
+from mmdiag.held_tables import hold_predictions
 from mmdiag.ledger import Ledger
 from mmdiag.runs import Run, RunData, open_data
 from mmdiag.workspace import atomic_path
@@ -181,6 +182,7 @@ def finish(folder: Path, ledger: Ledger) -> dict[str, Any]:
     """
     run = Run.open(folder)
     table = predictions(folder)
+    hold_predictions(table[prediction_columns(table)])
     _write(folder / "predictions.parquet", table[prediction_columns(table)])
     weights = [c for c in table.columns if c.startswith(("weight_", "contribution_"))]
     _write(folder / "explanations" / "modality.parquet", table[["case_id", *weights, "attention", "base"]])

@@ -99,6 +99,26 @@ def _notes(file: Path) -> list[str]:
     return list(pd.read_parquet(file)["text"])
 
 
+def read_rows(folder: Path, cases: pd.DataFrame, modality: str) -> tuple[list[str], list[Any]]:
+    """Keys of the cases that have a note or a table row, and its text or its numbers, shard by shard.
+
+    Args:
+        cases: case_id, and has_, shard_ and start_ of the modality.
+    """
+    keys: list[str] = []
+    found: list[Any] = []
+    known = cases[cases[f"has_{modality}"].astype(bool)]
+    for shard, rows in known.groupby(f"shard_{modality}"):
+        file, starts = folder / "shards" / str(shard) / modality, rows[f"start_{modality}"].to_numpy(dtype=int)
+        keys += rows["case_id"].tolist()
+        if file.with_suffix(".parquet").is_file():
+            texts = _notes(file.with_suffix(".parquet"))
+            found += [texts[start] for start in starts]
+        else:
+            found += list(_array(file.with_suffix(".npy"))[starts])
+    return keys, found
+
+
 @lru_cache(maxsize=8)
 def _table(store: Store, modality: str) -> np.ndarray:
     values = np.full((len(store.cases), len(store.columns(modality))), np.nan, dtype=np.float32)

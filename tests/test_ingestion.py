@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from mmdiag import ingestion, shards
+from mmdiag.commit import commit
 from mmdiag.description import read_description
 from mmdiag.ledger import Ledger
 from mmdiag.phantom import write_phantom
@@ -35,7 +36,7 @@ def ingest(folder, place, *, shard_cases=16):
     description = read_description(folder / "cohort.toml")
     for plan in ingestion.plan(description, workspace, shard_cases=shard_cases):
         ingestion.ingest_shard(plan)
-    return ingestion.commit(description, workspace, ledger)
+    return commit(description, workspace, ledger)
 
 
 def test_every_planted_fault_gets_its_code_and_every_case_is_counted(phantom, place):
@@ -172,4 +173,4 @@ def test_the_ledger_keeps_when_a_refusal_was_first_seen(phantom, place, monkeypa
 def test_plans_hold_keys_and_hashes_and_no_value_of_a_patient(phantom, place):
     plans = ingestion.plan(read_description(phantom / "cohort.toml"), place[0])
     planned = json.loads(plans[0].read_text())
-    assert set(planned) == {"description", "versions", "refused"} and all(len(v) == 32 for v in planned["versions"].values())
+    assert set(planned) == {"description", "versions", "digests", "refused", "waived"} and all(len(v) == 32 for v in planned["versions"].values())

@@ -1,8 +1,14 @@
-"""Commands on what was refused: quarantine list, show, retry."""
+"""Commands on what was refused: quarantine list, show, retry, accept."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from mmdiag.cli.place import Place, placed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("case_id", "modality", "code", "rule", "file_sha256", "first_seen", "last_seen", "cure")
 
@@ -15,6 +21,8 @@ def quarantine() -> None:
     Examples:
       mmdiag quarantine list
       mmdiag quarantine show c0007
+      mmdiag quarantine retry c0007
+      mmdiag quarantine accept c0007 --modality flair --reason "looked at"
     """
 
 
@@ -60,3 +68,78 @@ def show_case(place: Place, case_id: str) -> int:
         )
     place.give(found, show_refusals)
     return 0
+
+
+@quarantine.command("retry")
+@click.argument("case_ids", metavar="CASE_ID...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Everything that is in quarantine.")
+@click.option("--cohort", metavar="NAME", help="Only this cohort, by its name.")
+@placed
+def retry(place: Place, case_ids: tuple[str, ...], everything: bool, cohort: str | None) -> int:
+    """Have the files of refused cases read again at the next ingestion, even if they did not change: after a drive or a program was mended.
+
+    A file that changed is read again without being asked for.
+
+    \b
+    Examples:
+      mmdiag quarantine retry c0007 c0009
+      mmdiag quarantine retry --all --cohort lgg-progression
+    """
+    from mmdiag.cli.show import show_decided
+    from mmdiag.decisions import ask_again
+
+    refused = _refused(place, cohort)
+    chosen = refused if everything else refused[refused["case_id"].isin(case_ids)]
+    _require_all(place, case_ids, set(chosen["case_id"]), named=everything)
+    for name, rows in chosen.groupby("cohort"):
+        ask_again(place.workspace.cohort(str(name)), sorted(set(rows["case_id"])))
+    cases = sorted(set(chosen["case_id"]))
+    place.give(place.answer("quarantine retry", cases=cases, next="mmdiag ingest --cohort C.toml"), show_decided)
+    return 0
+
+
+@quarantine.command("accept")
+@click.argument("case_id")
+@click.option("--reason", required=True, metavar="TEXT", help="Why it may be used all the same; kept in the record.")
+@click.option("--modality", metavar="NAME", help="Only this modality of the case.")
+@click.option("--cohort", metavar="NAME", help="Only this cohort, by its name.")
+@placed
+def accept(place: Place, case_id: str, reason: str, modality: str | None, cohort: str | None) -> int:
+    """Accept what a rule refuses, with a reason; from the next ingestion on it is used. What could not be read cannot be accepted.
+
+    \b
+    Examples:
+      mmdiag quarantine accept c0007 --modality flair --reason "thick slices are what this site has"
+      mmdiag quarantine accept c0007 --reason "looked at: no text in the pixels"
+    """
+    import getpass
+
+    from mmdiag.cli.show import show_decided
+    from mmdiag.decisions import accept as accept_refusal
+
+    refused = _refused(place, cohort)
+    chosen = refused[(refused["case_id"] == case_id) & (refused["modality"] == modality if modality else refused["modality"] != "")]
+    _require_all(place, (case_id,), set(chosen["case_id"]))
+    who = getpass.getuser()
+    for row in chosen.to_dict("records"):
+        accept_refusal(place.workspace.cohort(row["cohort"]), case_id, row["modality"], row["code"], reason=reason, who=who)
+    ledger = place.ledger()
+    ledger.record_acceptances(chosen[["cohort", "case_id", "modality", "code"]].assign(reason=reason.strip(), who=who))
+    place.give(place.answer("quarantine accept", cases=[case_id], next="mmdiag ingest --cohort C.toml"), show_decided)
+    return 0
+
+
+def _refused(place: Place, cohort: str | None) -> "pd.DataFrame":
+    import pandas as pd
+
+    ledger = place.existing_ledger()
+    return ledger.quarantine(cohort) if ledger else pd.DataFrame(columns=["cohort", "case_id", "modality", "code"])
+
+
+def _require_all(place: Place, asked: Sequence[str], found: set[str], *, named: bool = False) -> None:
+    from mmdiag.errors import UsageError
+
+    lacking = [case_id for case_id in asked if case_id not in found]
+    if lacking or not (asked or named):
+        fact = f"{lacking[:5]} are not in {place.workspace.path}" if lacking else "none was named"
+        raise UsageError(f"A decision is about cases that are in quarantine, {fact}: `mmdiag quarantine list` shows which are.")

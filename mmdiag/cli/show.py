@@ -72,6 +72,12 @@ def show_verdict(verdict: Mapping[str, Any]) -> None:
     _line(f"{verdict['verdict']:<11} {verdict['code'] or '-':<28} {verdict['path']}")
 
 
+def show_lines(lines: Iterable[str]) -> None:
+    """Lines as they are."""
+    for line in lines:
+        _line(line)
+
+
 def show_quarantine(rows: Sequence[Mapping[str, Any]]) -> None:
     """All that was refused, a row a case and modality."""
     if not rows:
@@ -89,6 +95,19 @@ def show_refusals(rows: Sequence[Mapping[str, Any]]) -> None:
         _line(f"  rule: {row['rule']}")
         _line(f"  fact: {row.get('detail') or 'see the code'}")
         _line(f"  cure: {row['cure']}")
+
+
+def show_decided(answer: Answer) -> None:
+    """Which cases a decision is about, and what brings it into force."""
+    _line(f"{len(answer['cases'])} cases: {', '.join(answer['cases'][:10])}. It holds from the next ingestion on: {answer['next']}")
+
+
+def show_contracts(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The rules that are broken, the severest first, and how many were checked."""
+    broken = [row for row in rows if row["failed"]]
+    if broken:
+        _table(("contract", "column", "rule", "severity", "failed", "checked", "why"), broken)
+    _line(f"{len(rows)} rules were checked, {len(broken)} are broken by some row. Which cases: mmdiag quarantine list")
 
 
 def show_status(answer: Answer) -> None:

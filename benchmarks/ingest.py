@@ -1,0 +1,192 @@
+"""What reading costs: files a second in the sandbox against the bare file and against MONAI, one worker against two, and the cost of a case as a cohort grows.
+
+floor      the bare file: read it, find the pixels at its end, average them down to 224 x 224
+direct     our reader in this process
+sandbox    our reader in a process of its own, as ingestion has it
+MONAI      LoadImage and Resize (area) in a Compose
+
+All on the same generated files in the same run, in interleaved rounds; the median of the rounds. Cohorts of growing size are notes and table rows, so that
+what is measured is the machinery around a case: planning, contracts, shards, commit.
+
+python benchmarks/ingest.py [--json] [--cases 1000 10000 50000]
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from mmdiag.readers import sources
+from mmdiag.readers.sandbox import Sandbox
+
+SIZE, ROUNDS = 224, 7
+KINDS = {"CT": (512, 96), "CR": (2048, 16)}  # rows and columns, files
+ASKED: dict[str, Any] = {"select": {}, "size": SIZE, "slices": 1, "window": "auto", "burned_in": "accept"}
+LEAST_OF_FLOOR, LEAST_OF_MONAI, MOST_SHARE, MOST_GROWTH = 0.7, 8.0, 0.15, 1.25
+IMAGE = "mmdiag.readers.sources:image"
+
+
+def measure_reading(folder: Path, kind: str, rounds: int = ROUNDS) -> dict[str, float]:
+    """Files a second of each way, and their ratios."""
+    side, count = KINDS[kind]
+    files = [_write_image(folder / f"{kind}{number}.dcm", side, kind, number) for number in range(count)]
+    one, two = Sandbox(1), Sandbox(2)
+    monai = _monai()
+    ways: dict[str, Callable[[], object]] = {
+        "floor": lambda: [_floor(file, side) for file in files],
+        "direct": lambda: [sources.image([str(file)], **ASKED) for file in files],
+        "sandbox": lambda: [outcome.value() for outcome in one.map(IMAGE, [{"files": [str(file)], **ASKED} for file in files])],
+        "two_workers": lambda: [outcome.value() for outcome in two.map(IMAGE, [{"files": [str(file)], **ASKED} for file in files])],
+        "monai": lambda: [monai(str(file)) for file in files[: max(4, count // 8)]],
+    }
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, call in ways.items():
+            began = time.perf_counter()
+            call()
+            if number:  # the first round warms caches and starts workers
+                taken[name].append((time.perf_counter() - began) / (max(4, count // 8) if name == "monai" else count))
+    one.close()
+    two.close()
+    second = {name: statistics.median(times) for name, times in taken.items()}
+    return {
+        **{f"{name}_files_per_s": round(1 / value, 1) for name, value in second.items()},
+        "of_floor": round(second["floor"] / second["sandbox"], 3), "direct_of_floor": round(second["floor"] / second["direct"], 3),
+        "of_monai": round(second["monai"] / second["sandbox"], 1), "sandbox_share": round(1 - second["direct"] / second["sandbox"], 3),
+        "two_of_one": round(second["sandbox"] / second["two_workers"], 2),
+    }  # fmt: skip
+
+
+def _floor(file: Path, side: int) -> np.ndarray:
+    content = file.read_bytes()
+    plane = np.frombuffer(content, np.uint16, side * side, len(content) - 2 * side * side).reshape(side, side)
+    return cv2.resize(plane, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+
+
+def _monai() -> Callable[[str], object]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from monai.transforms import Compose, EnsureChannelFirst, LoadImage, Resize
+
+    return Compose([LoadImage(reader="PydicomReader", image_only=True), EnsureChannelFirst(), Resize((SIZE, SIZE), mode="area")])
+
+
+def _write_image(file: Path, side: int, kind: str, seed: int) -> Path:
+    """An image with a header of ordinary length: a hundred elements, some of them private."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.SeriesInstanceUID = CTImageStorage, generate_uid(), generate_uid()
+    dataset.Modality, dataset.PatientID, dataset.PatientName, dataset.StudyDate = kind, f"p{seed}", "Phantom", "20240101"
+    dataset.ImageType, dataset.PixelSpacing = ["ORIGINAL", "PRIMARY"], [0.5, 0.5]
+    dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [0, 0, 0], [1, 0, 0, 0, 1, 0]
+    dataset.RescaleSlope, dataset.RescaleIntercept = "1", "-1024"
+    dataset.Rows = dataset.Columns = side
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
+    block = dataset.private_block(0x0099, "BENCHMARK", create=True)
+    for number in range(75):
+        block.add_new(number, "LO", f"a private value {number}")
+    smooth = cv2.resize(np.random.default_rng(seed).integers(0, 4096, (side // 16, side // 16)).astype(np.float32), (side, side))
+    dataset.PixelData = np.clip(smooth, 0, 4095).astype(np.uint16).tobytes()
+    dataset["PixelData"].VR = "OW"
+    dataset.save_as(file, enforce_file_format=True)
+    return file
+
+
+def measure_growth(folder: Path, cases: int) -> dict[str, float]:
+    """Milliseconds a case of ingesting a cohort of notes and table rows, of finding nothing new, and of ten new cases."""
+    from mmdiag import api
+    from mmdiag.description import read_description
+    from mmdiag.ledger import Ledger
+    from mmdiag.workspace import Workspace
+
+    home = folder / f"cohort-{cases}"
+    _write_cohort(home, cases)
+    description, workspace = read_description(home / "cohort.toml"), Workspace(folder / f"workspace-{cases}")
+    ledger = Ledger(workspace.ledger_url)
+
+    def ingest() -> float:
+        began = time.perf_counter()
+        api.ingest(description, workspace, ledger)
+        return time.perf_counter() - began
+
+    first, nothing = ingest(), ingest()
+    for number in range(10):
+        note = home / "notes" / f"{number:02d}" / f"C{number:06d}.txt"
+        note.write_text(note.read_text() + "Addendum.\n")
+    few = ingest()
+    return {"cases": cases, "ms_per_case": round(1e3 * first / cases, 3), "nothing_new_ms_per_case": round(1e3 * nothing / cases, 3), "ten_new_s": round(few, 2)}
+
+
+def _write_cohort(home: Path, cases: int) -> None:
+    rng = np.random.default_rng(cases)
+    words = ["lesion", "oedema", "stable", "marked", "enhancement", "left", "right", "frontal", "no", "shift", "of", "the", "midline"]
+    keys = [f"C{number:06d}" for number in range(cases)]
+    home.mkdir()
+    for folder in range(100):
+        (home / "notes" / f"{folder:02d}").mkdir(parents=True)
+    for number, key in enumerate(keys):
+        text = " ".join(rng.choice(words, 60)) + f". Finding {number}.\n"
+        (home / "notes" / f"{number % 100:02d}" / f"{key}.txt").write_text(text)
+    pd.DataFrame({"case_id": keys, "folder": [f"{n % 100:02d}" for n in range(cases)], "label": rng.integers(0, 2, cases)}).to_csv(home / "cases.csv", index=False)
+    genes = pd.DataFrame(rng.normal(size=(cases, 20)).round(4), columns=[f"G{n}" for n in range(20)])
+    genes.insert(0, "case_id", keys)
+    genes.to_csv(home / "genes.csv", index=False)
+    (home / "cohort.toml").write_text(
+        f'[cohort]\nname = "growth-{cases}"\n[cases]\ntable = "cases.csv"\ncase_id = "case_id"\n[task]\nkind = "binary"\nlabel = "label"\npositive = "1"\n'
+        '[modalities.note]\nkind = "text"\npath = "notes/{folder}/{case_id}.txt"\n[modalities.genes]\nkind = "table"\npath = "genes.csv"\nkey = "case_id"\n'
+    )
+
+
+def main() -> int:
+    """Measure, print, and say by the exit code whether the aims are met."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--cases", type=int, nargs="*", default=[1_000, 10_000, 50_000])
+    asked = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        reading = {kind: measure_reading(folder, kind) for kind in KINDS}
+        growth = [measure_growth(folder, cases) for cases in asked.cases]
+    if asked.json:
+        print(json.dumps({"benchmark": "ingest", "reading": reading, "growth": growth}))
+    if not asked.json:
+        _say(reading, growth)
+    grown = growth[-1]["ms_per_case"] / growth[0]["ms_per_case"] if growth else 1.0
+    met = all(f["of_floor"] >= LEAST_OF_FLOOR and f["of_monai"] >= LEAST_OF_MONAI and f["sandbox_share"] <= MOST_SHARE for f in reading.values())
+    return int(not met or grown > MOST_GROWTH)
+
+
+def _say(reading: dict[str, dict[str, float]], growth: list[dict[str, float]]) -> None:
+    for kind, found in reading.items():
+        side, _ = KINDS[kind]
+        print(
+            f"{kind} {side} x {side}: {found['sandbox_files_per_s']} files/s in the sandbox, {found['floor_files_per_s']} bare files: "
+            f"{found['of_floor']:.2f} of the floor (at least {LEAST_OF_FLOOR}), {found['of_monai']:.0f} times MONAI (at least {LEAST_OF_MONAI:.0f}), "
+            f"sandbox {100 * found['sandbox_share']:.0f} % of it (at most {100 * MOST_SHARE:.0f} %), two workers {found['two_of_one']:.2f} times one"
+        )
+    for row in growth:
+        print(
+            f"{row['cases']:.0f} cases: {row['ms_per_case']:.2f} ms a case, nothing new {row['nothing_new_ms_per_case']:.3f} ms a case, "
+            f"ten new cases {row['ten_new_s']:.1f} s"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

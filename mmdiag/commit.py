@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.case_table import class_names, read_cases
-from mmdiag.contracts import RuleResult
+from mmdiag.contracts import as_table
 from mmdiag.decisions import read_decisions
 from mmdiag.description import Description
 from mmdiag.errors import MmdiagError
@@ -82,7 +82,7 @@ def _gather(folder: Path, description: Description) -> _Held:
     missing = len(table) - len(manifest)
     if missing:
         raise MmdiagError(f"Every case has a verdict before a cohort is committed, {missing} of {len(table)} have none: run the same command again.")
-    contracts = pd.concat([_rows_of(hold_case_table(table)[0]), _union(folder, "contracts.parquet", CONTRACT_COLUMNS)], ignore_index=True)
+    contracts = pd.concat([as_table(hold_case_table(table)[0]), _union(folder, "contracts.parquet", CONTRACT_COLUMNS)], ignore_index=True)
     return _Held(table, manifest, _current(_union(folder, "quarantine.parquet", QUARANTINE_COLUMNS), versions), contracts)
 
 
@@ -122,12 +122,7 @@ def _refuse_leaks(folder: Path, description: Description, held: _Held) -> None:
     decisions = read_decisions(folder)
     refused = [one for one in found.refused if (one[1], one[2]) not in decisions.waived(one[0])]
     _take_away(held, refused)
-    held.contracts = pd.concat([held.contracts, _rows_of(found.results)], ignore_index=True)
-
-
-def _rows_of(results: Sequence[RuleResult]) -> pd.DataFrame:
-    rows = [asdict(result) | {"failed": max(len(result.failed_rows), 1) if not result.passed else 0} for result in results]
-    return pd.DataFrame(rows, columns=CONTRACT_COLUMNS)
+    held.contracts = pd.concat([held.contracts, as_table(found.results)], ignore_index=True)
 
 
 def _take_away(held: _Held, refused: Sequence[tuple[str, str, str, str]]) -> None:

@@ -63,7 +63,7 @@ def hold_predictions(table: pd.DataFrame) -> list[RuleResult]:
     Raises:
         ContractError: A rule of severity block is broken: nothing of this table may be published.
     """
-    results = hold(_prediction_facts(table.reset_index(drop=True)), packaged_contract("predictions"))
+    results = hold(_prediction_facts(table), packaged_contract("predictions"))
     refuse_blocked(
         results, "Nothing was published: this is a fault of the program or of its bundle; score again, and report it if it stays."
     )

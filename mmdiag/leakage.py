@@ -24,7 +24,7 @@ SEVERITY = {
     "class_in_note": "warn", "label_in_input": "block", "label_by_input": "warn", "label_by_absence": "warn", "label_by_site": "warn",
 }  # fmt: skip
 WHY = {
-    "same_image": "It would be learned from as one person's and judged as another's.",
+    "same_image": "It would be learned from as one person's and judged as another's, or count twice for one person.",
     "near_same_image": "Nearly the same picture under another key may be the same person's; a template or a phantom looks alike, too.",
     "same_note": "It would be learned from as one person's and judged as another's.",
     "template_note": "The same short text for several people says nothing of any of them.",
@@ -118,11 +118,14 @@ def _result(one: _Judged) -> RuleResult:
 
 
 def _images(fingerprints: pd.DataFrame, subjects: pd.Series) -> Iterator[_Judged]:
-    """The same picture, of any modality, under two subjects; and of one modality nearly the same."""
+    """The same picture, of any modality, under two subjects, or of one modality under two cases of one; and of one modality nearly the same."""
     known = fingerprints[fingerprints["pixel_sha256"].notna() & fingerprints["case_id"].isin(subjects.index)].reset_index(drop=True)
-    known = known.assign(subject=known["case_id"].map(subjects))
+    known = known.assign(subject=known["case_id"].map(subjects), case=pd.factorize(known["case_id"])[0])
     copied = _under_two(known["pixel_sha256"], known["subject"])
     partner = _partners(known["pixel_sha256"][copied], known["subject"][copied], known["case_id"][copied])
+    repeated = _under_two(known["modality"] + known["pixel_sha256"], known["case"]) & ~copied
+    partner = pd.concat([partner, _partners(known["pixel_sha256"][repeated], known["case"][repeated], known["case_id"][repeated])])
+    copied |= repeated
     for modality, rows in known.groupby("modality", sort=True):
         failed = {str(rows["case_id"][row]): f"the same pixels as case {partner[row]}" for row in rows.index[copied[rows.index]]}
         yield _Judged("same_image", str(modality), len(rows), failed)

@@ -152,7 +152,10 @@ REASONS: dict[str, Reason] = {
         'This cohort asks for cases of which no modality is refused.',
         'Mend the modality that is refused, or set incomplete = "keep" under [cases] in cohort.toml.',
     ),
-    "same_image": Reason("An image lies under one subject.", "Find out whose it is, and take it away from the other."),
+    "same_image": Reason(
+        "An image lies under one subject, and under one of its cases.",
+        "Find out whose it is, and take it away from the other; where one examination belongs to two cases, accept it with that reason.",
+    ),
     "near_same_image": Reason(
         "Images of two subjects differ in more than 6 of 256 bits of their perceptual hash.", "Look at both: one may be a copy under another key."
     ),

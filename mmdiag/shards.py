@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.cases import Case
-from mmdiag.contracts import RuleResult, hold, packaged_contract
+from mmdiag.contracts import RuleResult, as_table, hold, packaged_contract
 from mmdiag.description import Description
 from mmdiag.reading import Found, Refusal, read_sources
 from mmdiag.reasons import REASONS
@@ -117,9 +117,7 @@ def _write_tables(
     _quarantine(cases, planned, found, refused).to_parquet(folder / "quarantine.parquet", index=False)
     prints = [{"version": planned.versions[case], **one.facts} for (case, _), one in found.items()]
     pd.DataFrame(prints).reindex(columns=FINGERPRINT_COLUMNS).astype("string").to_parquet(folder / "fingerprints.parquet", index=False)
-    contracts = [asdict(result) | {"failed": len(result.failed_rows) if not result.passed else 0} for result in results]
-    columns = ["contract", "rule", "column", "severity", "why", "checked", "failed"]
-    pd.DataFrame(contracts, columns=columns).to_parquet(folder / "contracts.parquet", index=False)
+    as_table(results).to_parquet(folder / "contracts.parquet", index=False)
 
 
 def _write_arrays(

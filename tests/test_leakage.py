@@ -168,11 +168,18 @@ def test_what_is_said_names_the_other_case_and_no_text_of_a_note():
     assert "grade" not in said and "lungs" not in said
 
 
-def test_two_cases_of_one_subject_may_share_an_image_and_a_note():
+def test_two_cases_of_one_subject_may_look_alike_and_share_a_note():
     cohort = make_cohort()
-    cohort["fingerprints"].loc[1, ["pixel_sha256", "perceptual"]] = cohort["fingerprints"].loc[0, ["pixel_sha256", "perceptual"]]
+    cohort["fingerprints"].loc[1, "perceptual"] = cohort["fingerprints"].loc[0, "perceptual"]
     cohort["notes"]["note"] |= dict.fromkeys(("c0", "c1"), make_note(99))
     assert broken(judge_leakage(**cohort)) == {}
+
+
+def test_an_image_under_two_cases_of_one_subject_counts_twice_and_is_refused():
+    cohort = make_cohort()
+    assert not judge_leakage(**cohort).refused, "two cases of one person are none"
+    cohort["fingerprints"].loc[[0, 1], "pixel_sha256"] = "e" * 64
+    assert ("c1", "scan", "same_image", "the same pixels as case c0") in judge_leakage(**cohort).refused
 
 
 def test_an_image_under_another_modality_of_another_subject_is_the_same_image():

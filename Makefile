@@ -25,7 +25,7 @@ dashboard: $(STAMP)
 	$(BIN)/mmdiag dashboard --workspace $(DEMO)/workspace
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 # Tests against real services. As root on Debian it installs what is missing, without starting it; the tests start their own on free ports.
 SERVICES := orthanc orthanc-dicomweb dcmtk

@@ -45,12 +45,14 @@ class _Held:
         manifest: One row a case: verdict, and where its modalities lie.
         quarantine: One row a refusal.
         contracts: One row a rule.
+        fingerprints: One row a source that was read: hashes, and how many identifiers were masked in a note.
     """
 
     table: pd.DataFrame
     manifest: pd.DataFrame
     quarantine: pd.DataFrame
     contracts: pd.DataFrame
+    fingerprints: pd.DataFrame
 
 
 def commit(description: Description, workspace: Workspace, ledger: Ledger) -> IngestSummary:
@@ -83,7 +85,9 @@ def _gather(folder: Path, description: Description) -> _Held:
     if missing:
         raise MmdiagError(f"Every case has a verdict before a cohort is committed, {missing} of {len(table)} have none: run the same command again.")
     contracts = pd.concat([as_table(hold_case_table(table)[0]), _union(folder, "contracts.parquet", CONTRACT_COLUMNS)], ignore_index=True)
-    return _Held(table, manifest, _current(_union(folder, "quarantine.parquet", QUARANTINE_COLUMNS), versions), contracts)
+    quarantine = _current(_union(folder, "quarantine.parquet", QUARANTINE_COLUMNS), versions)
+    prints = _current(_union(folder, "fingerprints.parquet", FINGERPRINT_COLUMNS), versions)
+    return _Held(table, manifest, quarantine, contracts, prints)
 
 
 def _union(folder: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
@@ -104,8 +108,6 @@ def _refuse_leaks(folder: Path, description: Description, held: _Held) -> None:
     Raises:
         ContractError: A rule of severity block is broken.
     """
-    versions = held.manifest[["case_id", "version"]]
-    prints = _current(_union(folder, "fingerprints.parquet", FINGERPRINT_COLUMNS), versions)
     facts = held.table[["case_id", "subject_id", "site", "as_of", "label", "time", "event"]]
     cases = facts.merge(held.manifest, on="case_id", how="inner")
     notes, tables = {}, {}
@@ -117,7 +119,7 @@ def _refuse_leaks(folder: Path, description: Description, held: _Held) -> None:
             columns = json.loads((folder / f"columns_{name}.json").read_text())
             tables[name] = pd.DataFrame(np.asarray(rows, dtype=np.float32).reshape(len(keys), len(columns)), index=keys, columns=columns)
     task = asdict(description.task) | {"classes": list(class_names(description, held.table))}
-    found = judge_leakage(cases, prints, notes, tables, task, description.task.label_patterns)
+    found = judge_leakage(cases, held.fingerprints, notes, tables, task, description.task.label_patterns)
     found.refuse_blocked()
     decisions = read_decisions(folder)
     refused = [one for one in found.refused if (one[1], one[2]) not in decisions.waived(one[0])]
@@ -157,7 +159,8 @@ def _refuse_incomplete(description: Description, held: _Held) -> None:
 def _write_cohort(folder: Path, description: Description, table: pd.DataFrame, cases: pd.DataFrame) -> str:
     task = asdict(description.task) | {"classes": list(class_names(description, table))}
     has = [f"has_{name}" for name in description.modalities]
-    labels = cases[["case_id", "subject_id", "version", "label", "time", "event", *has]].sort_values("case_id")
+    several = [f"label_{name}" for name in description.task.labels]
+    labels = cases[["case_id", "subject_id", "version", "label", "time", "event", *several, *has]].sort_values("case_id")
     digest = hashlib.sha256((description.hash() + labels.to_csv(index=False)).encode()).hexdigest()
     with atomic_path(folder / "cases.parquet") as temporary:
         cases.to_parquet(temporary, index=False)
@@ -187,6 +190,9 @@ def _summary(description: Description, cohort_hash: str, held: _Held, cases: pd.
         bad = held.quarantine.loc[held.quarantine["modality"] == name, "case_id"].drop_duplicates()
         present, lost = int(cases[f"has_{name}"].sum()), int(cases["case_id"].isin(bad).sum())
         modalities[name] = {"kind": modality.kind, "present": present, "absent": len(cases) - present - lost, "quarantined": len(bad)}
+        if modality.kind == "text":
+            masked = held.fingerprints.loc[held.fingerprints["modality"] == name, "n_masked"]
+            modalities[name]["masked"] = int(pd.to_numeric(masked).fillna(0).sum())
     return IngestSummary({"name": description.name, "hash": cohort_hash}, counts, modalities)
 
 

@@ -161,6 +161,8 @@ def _counts(answer: Answer) -> None:
     )
     rows = [{"modality": name, **counts} for name, counts in answer["modalities"].items()]
     _table(("modality", "kind", "present", "absent", "quarantined"), rows)
+    for row in (row for row in rows if row.get("masked")):
+        _line(f"{row['masked']} identifiers were masked in {row['modality']}: no masking is complete, read a sample.")
     if cases["quarantined"] or any(row["quarantined"] for row in rows):
         _line(f"What was refused and why: mmdiag quarantine list --workspace {answer['workspace']}")
 

@@ -1,6 +1,7 @@
 """DICOM series: choose by header, group, sort by geometry, decode, bring to the modality's own units."""
 
 import fnmatch
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -121,7 +122,7 @@ def _head(file: Path) -> Header:
     """The header of a file, from its first bytes where they hold it."""
     with file.open("rb") as opened:
         content = opened.read(HEAD)
-        size = file.stat().st_size
+        size = os.fstat(opened.fileno()).st_size
         try:
             return Header(scan(content, size=size))
         except ReadError as refusal:
@@ -135,7 +136,7 @@ def _head(file: Path) -> Header:
 
 def _whole(file: Path, header: Header) -> Header:
     """The header over the whole file: what its first bytes said stays true."""
-    if file.stat().st_size <= len(header.scan.content) or header.scan.start == 0:  # an inflated data set is whole
+    if len(header.scan.content) != HEAD or header.scan.start == 0:  # smaller than a head, larger because it had to be, or inflated: whole
         return header
     return Header(replace(header.scan, content=file.read_bytes()))
 
@@ -248,7 +249,7 @@ def _burned_in(header: Header) -> str:
 
 
 def _identifiers(header: Header) -> tuple[str, ...]:
-    found = [part for keyword in PERSON for part in header.text(keyword).split("\\") if part]
+    found = [part for keyword in PERSON if header.has(keyword) for part in header.text(keyword).split("\\") if part]
     if header.has("OtherPatientIDsSequence"):
         from mmdiag.readers.pixels import read_attributes
 

@@ -31,6 +31,8 @@ class Header:
 
     def text(self, keyword: str) -> str:
         """A value as text, several joined by a backslash as in the file; empty where it is absent."""
+        if _tag(keyword) not in self.scan.elements:
+            return ""
         vr = self._vr(keyword)
         if vr in NUMBERS:
             return "\\".join(f"{value:g}" for value in self.numbers(keyword))
@@ -47,6 +49,10 @@ class Header:
         """
         tag, vr = _tag(keyword), self._vr(keyword)
         content = self.scan.value(tag)
+        if not content:
+            return []
+        if vr == "US" and len(content) == 2:  # most numbers of an image
+            return [float(int.from_bytes(content, "little" if self.scan.little else "big"))]
         if vr in NUMBERS:
             form = NUMBERS[vr]
             count = min(len(content) // struct.calcsize(form), MOST_NUMBERS)
@@ -86,11 +92,11 @@ def _decimals(content: bytes, keyword: str) -> list[float]:
     """Decimal and integer strings (PS3.5 6.2), without what only Python takes for a number."""
     if len(content) > MOST_NUMBERS * 17:
         raise ReadError("unreadable", f"{keyword} has more values than an image needs")
-    parts = content.decode("ascii", "replace").replace("\0", " ").split("\\")
+    text = content.decode("ascii", "replace").replace("\0", " ")
     try:
-        if "_" in content.decode("ascii", "replace"):
+        if "_" in text:
             raise ValueError
-        return [float(part) for part in parts if part.strip()]
+        return [float(part) for part in text.split("\\") if part.strip()]
     except ValueError:
         raise ReadError("unreadable", f"{keyword} is not a number") from None
 

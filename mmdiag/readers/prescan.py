@@ -184,11 +184,10 @@ class _Walk:
     def top(self) -> tuple[dict[int, Element], int]:
         """Elements of the top level up to the pixels, and the tag of the pixels (0 = the data set ended)."""
         elements: dict[int, Element] = {}
-        end = self.size
-        previous = 0
+        end, known, previous = self.size, len(self.content), 0
         while self.place + 8 <= end:
             head = self.place
-            tag, vr, start, length = self._element(self.explicit)
+            tag, vr, start, length = self._short(head) if self.explicit and head + 8 <= known else self._element(self.explicit)
             if tag in PIXELS:
                 elements[tag] = Element(vr, head, start, length)
                 return elements, tag
@@ -201,16 +200,27 @@ class _Walk:
                 self._sequence(start, length, implicit=not self.explicit or vr == b"UN")
                 elements[tag] = Element(vr, head, start, self.place - start)
                 continue
-            if start + length > end:
-                raise ReadError("truncated", "an element ends behind the file's end")
-            if start + length > len(self.content):
+            place = start + length
+            if place > known:
+                if place > end:
+                    raise ReadError("truncated", "an element ends behind the file's end")
                 raise self._at_end("an element goes on behind the first part")
             elements[tag] = Element(vr, head, start, length)
-            self.place = start + length
+            self.place = place
         else:
             if self.place < end:
                 raise self._at_end("the file ends in an element")
         return elements, 0
+
+    def _short(self, place: int) -> tuple[int, bytes, int, int]:
+        """As `_element`, for the many elements whose form is the short explicit one."""
+        group, number, vr, length = self.head(self.content, place)
+        if vr in LONG_FORMS or group == 0xFFFE:
+            return self._element(True)
+        self.count += 1
+        if self.count > MOST_ELEMENTS:
+            raise ReadError("too_large", f"more than {MOST_ELEMENTS} elements")
+        return group << 16 | number, vr, place + 8, length
 
     def _element(self, explicit: bool) -> tuple[int, bytes, int, int]:
         """Tag, VR, start and length of the element at `place`."""

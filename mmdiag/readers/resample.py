@@ -51,12 +51,9 @@ def to_stored(volume: Float32[ndarray, "slice row column"], size: int, slices: i
     planes = [shrink(plane, size) for plane in chosen]
     low, high = window if window is not None else np.percentile(np.stack(planes), PERCENTILES)
     scale = 255.0 / max(float(high) - float(low), 1e-6)
-    return Stored(np.stack([_padded((np.clip(plane, low, high) - low) * scale, size) for plane in planes]), float(low), float(high))
-
-
-def _padded(plane: ndarray, size: int) -> UInt8[ndarray, "size size"]:
-    height, width = plane.shape
-    square = np.zeros((size, size), dtype=np.uint8)
-    top, left = (size - height) // 2, (size - width) // 2
-    square[top : top + height, left : left + width] = np.rint(plane).astype(np.uint8)
-    return square
+    stack = np.zeros((len(planes), size, size), dtype=np.uint8)
+    for square, plane in zip(stack, planes, strict=True):
+        top, left = (size - plane.shape[0]) // 2, (size - plane.shape[1]) // 2
+        grey = np.clip(plane * np.float32(scale) - np.float32(low * scale), 0, 255)
+        np.rint(grey, out=square[top : top + plane.shape[0], left : left + plane.shape[1]], casting="unsafe")
+    return Stored(stack, float(low), float(high))

@@ -161,11 +161,12 @@ class _Worker:
             EOFError: The worker died.
         """
         self.served += 1
-        until, spent = time.monotonic() + PATIENCE * seconds, self._computed()
+        began, tick, spent = time.monotonic(), min(TICK, seconds), -1.0
         self.connection.settimeout(PATIENCE * seconds)
         worker.send(self.connection, request)
-        while not select.select([self.connection], [], [], min(TICK, seconds))[0]:
-            if time.monotonic() > until or self._computed() - spent > seconds:
+        while not select.select([self.connection], [], [], tick)[0]:
+            spent = self._computed() - tick if spent < 0 else spent  # most files are read before anybody looks
+            if time.monotonic() - began > PATIENCE * seconds or self._computed() - spent > seconds:
                 raise TimeoutError
         return worker.receive(self.connection)
 

@@ -15,6 +15,7 @@ from mmdiag.readers.notes import Note, clean_note, read_note
 from mmdiag.readers.pictures import read_nifti, read_picture
 from mmdiag.readers.resample import CT_WINDOW_HU, to_stored
 from mmdiag.readers.sections import find_sections
+from mmdiag.readers.signals import content_hash, read_signal, read_wav, to_stored_signal
 from mmdiag.readers.table_modality import read_case_table
 from mmdiag.readers.tables import check_table
 from mmdiag.readers.variants import read_vcf
@@ -178,6 +179,37 @@ def matrix_verdict(file: str) -> Reply:
 def variants_verdict(file: str) -> Reply:
     """Read one VCF to the end."""
     read_vcf(Path(file))
+    return {}, {}
+
+
+def signal(file: str, channels: Sequence[str], rate_hz: float | None, store_hz: float, longest_s: float, full_scale: float) -> Reply:
+    """Read one signal as the store keeps it.
+
+    Args:
+        channels: Names of its channels; none = it has one.
+        rate_hz: Samples a second of a table that does not say.
+        store_hz, longest_s, full_scale: Rate, longest length and largest value of what is stored.
+
+    Returns:
+        Facts for the data contract, and the array `samples` (time, channel).
+
+    Raises:
+        ReadError: As `readers.signals.read_signal`.
+    """
+    found = read_signal(Path(file), channels, rate_hz=rate_hz, seconds=longest_s)
+    stored = to_stored_signal(found, rate_hz=store_hz, seconds=longest_s, full_scale=full_scale)
+    low, high = float(found.samples.min()), float(found.samples.max())
+    facts = {
+        "n_samples": len(stored.samples), "n_channels": stored.samples.shape[1], "rate_hz": found.rate_hz, "seconds": found.seconds, "low": low, "high": high,
+        "share_of_scale": max(abs(low), abs(high)) / full_scale, "share_clipped": stored.share_clipped,
+        "n_flat": int((stored.samples == stored.samples[:1]).all(axis=0).sum()), "pixel_sha256": content_hash(stored.samples),
+    }  # fmt: skip
+    return {"facts": _json(facts)}, {"samples": stored.samples}
+
+
+def signal_verdict(file: str) -> Reply:
+    """Read one WAV to the end, whatever its channels."""
+    read_wav(Path(file))
     return {}, {}
 
 

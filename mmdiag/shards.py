@@ -20,7 +20,7 @@ from mmdiag.reasons import REASONS
 
 CONTRACT_OF = {"image": "images", "text": "notes", "table": "tables"}
 QUARANTINE_COLUMNS = ["case_id", "version", "modality", "code", "rule", "detail", "file_sha256", "cure"]
-FINGERPRINT_COLUMNS = ["case_id", "version", "modality", "pixel_sha256", "perceptual", "text_sha256"]
+FINGERPRINT_COLUMNS = ["case_id", "version", "modality", "pixel_sha256", "perceptual", "text_sha256", "n_masked"]
 NOT_JUDGED = ("pixel_sha256", "perceptual", "text_sha256")
 
 

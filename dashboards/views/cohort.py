@@ -30,8 +30,10 @@ def main() -> None:
     with right:
         st.markdown("**Modalities**")
         rows = [{"modality": m, **facts} for m, facts in record["modalities"].items()]
-        st.dataframe(pd.DataFrame(rows).rename(columns={"quarantined": "refused"}), hide_index=True, width="stretch")
-        st.caption("Cases. absent: not acquired or blank; refused: there, but in quarantine.")
+        counts = pd.DataFrame(rows).drop(columns="masked", errors="ignore").rename(columns={"quarantined": "refused"})
+        st.dataframe(counts, hide_index=True, width="stretch")
+        masked = "".join(f" {row['masked']} identifiers were masked in {row['modality']}." for row in rows if row.get("masked"))
+        st.caption(f"Cases. absent: not acquired or blank; refused: there, but in quarantine.{masked}")
     _quarantine(refused)
     _contracts(name)
 

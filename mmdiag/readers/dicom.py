@@ -15,7 +15,7 @@ from mmdiag.readers.geometry import Arrangement, Plane, arrange, planes_of
 from mmdiag.readers.header import Header
 from mmdiag.readers.pixels import PixelFormat, frames, pixel_format
 from mmdiag.readers.prescan import scan
-from mmdiag.readers.resample import shrink
+from mmdiag.readers.resample import shrink, spread
 from mmdiag.readers.suv import suv_factor
 
 HEAD = 65_536  # bytes that are read of a file to know what it is
@@ -166,7 +166,7 @@ def _read(chosen: Sequence[tuple[Path, Header]], size: int | None, slices: int |
     read = [_described(path, header) for path, header in chosen]
     arrangement = arrange([plane for file in read for plane in file.planes], len(read))
     count = len(arrangement.order)
-    kept = arrangement.order[np.unique(np.linspace(0, count - 1, min(slices or count, count)).round().astype(int))]
+    kept = arrangement.order[spread(count, slices or count)]
     volume = _decoded(chosen, read, {int(number): slot for slot, number in enumerate(kept)}, size)
     return _series(read[0].header, read[0].pixels, read[0].planes[0], arrangement, volume, len(read), localizers)
 

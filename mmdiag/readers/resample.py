@@ -25,6 +25,13 @@ def shrink(plane: ndarray, size: int | None) -> ndarray:
     return smaller
 
 
+def spread(count: int, most: int) -> list[int]:
+    """At most so many of `count` numbers, evenly spaced, the first and the last among them."""
+    if most >= count:
+        return list(range(count))
+    return sorted({round(place) for place in np.linspace(0, count - 1, most).tolist()})
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """An image as the store keeps it.
@@ -47,8 +54,7 @@ def to_stored(volume: Float32[ndarray, "slice row column"], size: int, slices: i
         slices: At most so many, evenly spaced.
         window: Values that become 0 and 255; None = the volume's own percentiles.
     """
-    chosen = volume[np.unique(np.linspace(0, len(volume) - 1, min(slices, len(volume))).round().astype(int))]
-    planes = [shrink(plane, size) for plane in chosen]
+    planes = [shrink(volume[number], size) for number in spread(len(volume), slices)]
     low, high = window if window is not None else np.percentile(np.stack(planes), PERCENTILES)
     scale = 255.0 / max(float(high) - float(low), 1e-6)
     stack = np.zeros((len(planes), size, size), dtype=np.uint8)

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import secrets
 import traceback
 from datetime import UTC, datetime
@@ -38,8 +39,8 @@ def sayable(error: BaseException, logs: Path) -> StepFailed:
         return error
     if isinstance(error, MmdiagError):
         return StepFailed(str(error), exit_code=error.exit_code)
-    if isinstance(error, OSError) and error.errno is not None:
-        return StepFailed(_of_the_machine(error), worth_a_retry=error.errno not in NO_SPACE)
+    if isinstance(error, OSError) and _number(error) is not None:
+        return StepFailed(_of_the_machine(error), worth_a_retry=_number(error) not in NO_SPACE)
     if isinstance(error, MemoryError):
         return StepFailed(
             "A step must fit into memory, and the machine had none left: close other programs or take a smaller image size in cohort.toml, and run again."
@@ -57,11 +58,18 @@ def place(error: BaseException) -> str:
     return f"{_short(last.filename)}:{last.lineno}"
 
 
+def _number(error: OSError) -> int | None:
+    """The system's number of an error; Arrow writes it into the text alone."""
+    found = re.search(r"\[?[Ee]rrno:? (\d+)\]?", str(error))
+    return error.errno if error.errno is not None else int(found.group(1)) if found else None
+
+
 def _of_the_machine(error: OSError) -> str:
     where = f" at {error.filename}" if error.filename else ""
-    if error.errno in NO_SPACE:
+    number = _number(error)
+    if number in NO_SPACE:
         return f"Writing needs free space, and there is none left{where}: free some and run the same command again, it picks up where it stopped."
-    fact = errno.errorcode.get(error.errno or 0, "EIO")
+    fact = errno.errorcode.get(number or 0, "EIO")
     return f"Files and connections must answer, found {type(error).__name__} ({fact}){where}: mend that and run the same command again, it picks up where it stopped."
 
 

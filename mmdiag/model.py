@@ -1,6 +1,6 @@
 """`DiagnosisModel`: encoders + fusion + task head, and a head of its own for each modality."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +8,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from mmdiag.config import RunConfig
-from mmdiag.encoders.image_network import SliceNetwork
-from mmdiag.encoders.stored import StoredFeatureEncoder
-from mmdiag.fusion import FUSIONS
+from mmdiag.config import OBSERVED, RunConfig
+from mmdiag.fusion import chain
+from mmdiag.fusion.late import Late
 from mmdiag.heads import Head, make_head
-from mmdiag.prepare import Preparation
+from mmdiag.prepare import Preparation, make_encoder
 from mmdiag.samples import Batch
 from mmdiag.tokens import Fused, Tokens
 
@@ -25,12 +24,14 @@ class Output:
     Args:
         logits: Of the task head on the fused vector.
         fused: The fused vector, with weights and matrix.
-        own: For each modality the logits of its own head, and which cases had it.
+        own: For each modality the logits of its own branch, and which cases had it; where a chain ends in `late`, also of what it fused before.
+        stacked: Whether the branches alone learn, and are blended afterwards.
     """
 
     logits: Float[Tensor, "batch logit"]
     fused: Fused
     own: dict[str, tuple[Float[Tensor, "batch logit"], Bool[Tensor, "batch"]]]
+    stacked: bool = False
 
 
 class DiagnosisModel(nn.Module):
@@ -47,10 +48,11 @@ class DiagnosisModel(nn.Module):
         self.modalities = tuple(preparations)
         self.modality_dropout = config.training.modality_dropout
         width = config.model.width
-        self.encoders = nn.ModuleDict({f"{name}_": _encoder(p, width, config.model.dropout) for name, p in preparations.items()})
-        self.fusion = FUSIONS[config.fusion](self.modalities, width, heads=config.model.heads, dropout=config.model.dropout)
+        self.encoders = nn.ModuleDict({f"{name}_": make_encoder(p, config) for name, p in preparations.items()})
+        self.fusion = chain(*config.fusion.split("+"))(self.modalities, width, heads=config.model.heads, dropout=config.model.dropout)
         self.head: Head = make_head(task, width)
-        self.own_heads = nn.ModuleDict({f"{name}_": make_head(task, width) for name in self.modalities})
+        with_own = () if self.fusion.stacks else self.modalities  # what is stacked speaks through the task head, so that logits blend
+        self.own_heads = nn.ModuleDict({f"{name}_": make_head(task, width) for name in with_own})
 
     def forward(self, batch: Batch) -> Output:
         """Diagnose a batch; in training, present modalities are hidden at random."""
@@ -63,29 +65,60 @@ class DiagnosisModel(nn.Module):
     def diagnose(self, tokens: Mapping[str, Tokens]) -> Output:
         """From tokens to the answer: what explanations call again for each subset of modalities, without encoding again."""
         fused = self.fusion(tokens)
-        own = {name: (self.own_heads[f"{name}_"](_summary(tokens[name])), tokens[name].present()) for name in self.modalities}
-        return Output(self.head(fused.values), fused, own)
+        return Output(self.head(fused.values), fused, self._own(tokens, fused), self.fusion.stacks)
+
+    def _own(self, tokens: Mapping[str, Tokens], fused: Fused) -> dict[str, tuple[Tensor, Tensor]]:
+        own = {}
+        for k, name in enumerate(self.modalities):
+            vector = _summary(tokens[name]) if fused.branches is None else fused.branches[:, k]
+            own[name] = ((self.head if self.fusion.stacks else self.own_heads[f"{name}_"])(vector), tokens[name].present())
+        if fused.branches is not None and fused.branches.shape[1] > len(own):
+            own["+"] = (self.head(fused.branches[:, -1]), torch.stack([there for _, there in own.values()]).any(0))
+        return own
+
+    @torch.no_grad()
+    def settle(self, batches: Iterable[Batch]) -> None:
+        """Fit on validation cases what is fitted after training: the blend of `late`; nothing for other families. In eval mode."""
+        if not isinstance(self.fusion, Late):
+            return
+        device = self.head.map.weight.device
+        branches, present, target = [], [], []
+        for batch in batches:
+            moved = batch.to(device)
+            fused = self.fusion(self.encode(moved, moved.present))
+            branches.append(fused.branches.cpu())
+            present.append(torch.stack([moved.present[name] for name in self.modalities], dim=1).cpu())
+            target.append(moved.target.cpu())
+        self.fusion.settle(torch.cat(branches), torch.cat(present), torch.cat(target), self.head.map, self.head.loss)
 
     def _hide(self, present: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Which modalities a case in training is shown: never none of those that it has."""
         if not self.modality_dropout or len(self.modalities) < 2:
             return dict(present)
-        hidden = {name: torch.rand(len(there), device=there.device) < self.modality_dropout for name, there in present.items()}
-        return {name: there & ~hidden[name] for name, there in present.items()}
+        there = torch.stack([present[name] for name in self.modalities], dim=1)
+        if self.modality_dropout == OBSERVED:  # another case of the batch lends its pattern
+            shown = there & there[torch.randint(len(there), (len(there),), device=there.device)]
+        else:
+            shown = there & (torch.rand(there.shape, device=there.device) >= float(self.modality_dropout))
+        shown = torch.where(shown.any(1, keepdim=True), shown, there)
+        return {name: shown[:, k] for k, name in enumerate(self.modalities)}
 
 
 def _summary(tokens: Tokens) -> Tensor:
     return torch.where(tokens.present()[:, None], tokens.values[:, 0], 0.0)
 
 
-def _encoder(preparation: Preparation, width: int, dropout: float) -> nn.Module:
-    if preparation.raw_image:
-        return SliceNetwork(width, dropout=dropout)
-    shapes = preparation.shapes()
-    return StoredFeatureEncoder(shapes["summary"][0], shapes["detail"][1], width, identities=len(preparation.groups), dropout=dropout)
-
-
 def loss_of(head: Head, output: Output, target: Tensor, own_weight: float) -> Float[Tensor, ""]:
-    """The task's loss, plus `own_weight` times the mean loss of the modalities' own heads on the cases that have them."""
-    loss = head.loss(output.logits, target)
-    own = [head.loss(logits[there], target[there]) for logits, there in output.own.values() if there.any()]
-    return loss + own_weight * torch.stack(own).mean() if own and own_weight else loss
+    """The task's loss, plus `own_weight` times the mean loss of the branches on the cases that have them; of what is stacked, the branches' alone.
+
+    Nothing here depends on which cases a batch holds, so that several processes always do the same.
+    """
+    if not output.own or (not output.stacked and not own_weight):
+        return head.loss(output.logits, target)
+    own = torch.stack([head.loss(logits, target.masked_fill(~there[:, None], torch.nan)) for logits, there in output.own.values()])
+    if output.stacked:
+        return own.sum()
+    anyone = torch.stack([there for _, there in output.own.values()]).any(1).to(own.dtype)
+    share = head.objective.share
+    met = ((anyone if share is None else share(anyone)) > 0).sum().clamp(min=1)
+    return head.loss(output.logits, target) + own_weight * own.sum() / met

@@ -34,8 +34,11 @@ class Fused:
         values: The fused representation.
         weights: How much each modality counts: a distribution over those present, 0 where absent. Modalities in the order of the fusion's `modalities`.
         attention: The K x K matrix of an attention family: row k says where modality k looks. Rows and columns of absent modalities are 0.
+        branches: Vectors that also have to answer by themselves in training: one a modality, and where a chain ends in `late` the fused one of the families
+            before it. Not to be read where the modality is absent.
     """
 
     values: Float[Tensor, "batch width"]
     weights: Float[Tensor, "batch modality"]
     attention: Float[Tensor, "batch modality modality"] | None = None
+    branches: Float[Tensor, "batch branch width"] | None = None

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from mmdiag.fusion.base import Frame, Fusion, shares
+from mmdiag.fusion.base import Branches, Frame, Fusion, shares, softmax_over
 from mmdiag.tokens import Fused, Tokens
 
 
@@ -24,23 +24,16 @@ class ModalityAttention(Fusion):
         self.value = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in modalities)
         self.query = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in modalities)
         self.bias = nn.Parameter(torch.zeros(count))
-        self.branch = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width)) for _ in modalities
-        )
-        self.direct = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in modalities)
+        self.branches = Branches(count, width, dropout)
         self.mask = nn.Linear(count, width)
-        for branch in self.branch:  # f_k starts linear
-            nn.init.zeros_(branch[-1].weight)  # type: ignore[index]
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Fused:
         """Fuse a batch."""
         z_BMD, present_BM = self.frame(tokens)
         v_BMD = torch.stack([layer(z_BMD[:, k]) for k, layer in enumerate(self.value)], dim=1)
         q_BMD = torch.stack([layer(z_BMD[:, k]) for k, layer in enumerate(self.query)], dim=1)
-        f_BMD = torch.stack([self.branch[k](z_BMD[:, k]) + self.direct[k](z_BMD[:, k]) for k in range(len(self.modalities))], dim=1)
         scores_BMM = v_BMD @ q_BMD.transpose(1, 2) / self.width**0.5 + self.bias
-        both_BMM = present_BM[:, :, None] & present_BM[:, None, :]
-        attention_BMM = scores_BMM.masked_fill(~both_BMM, -1e9).softmax(dim=-1) * both_BMM
+        attention_BMM = softmax_over(scores_BMM, present_BM[:, :, None] & present_BM[:, None, :])
         own_BM = attention_BMM.diagonal(dim1=1, dim2=2)
-        fused_BD = (own_BM[..., None] * f_BMD).sum(1) * len(self.modalities) ** 0.5 + self.mask(present_BM.to(z_BMD.dtype))
+        fused_BD = (own_BM[..., None] * self.branches(z_BMD)).sum(1) * len(self.modalities) ** 0.5 + self.mask(present_BM.to(z_BMD.dtype))
         return Fused(fused_BD, shares(own_BM, present_BM), attention_BMM)

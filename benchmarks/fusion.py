@@ -1,0 +1,136 @@
+"""How near each fusion family comes to the best possible on phantoms whose truth is known: an interaction, a sum, and a sum with 40 % missing.
+
+Accuracy, not speed. Every case is judged out of fold (5 folds by subject), with the default recipe. `best` is the AUROC of the Bayes-optimal answer, which knows
+the latents of the modalities present, on the very same cases; a model has to read the latents from pixels, words and genes first.
+With --folder, phantoms and fits are kept, and a second call goes on where the first stopped.
+
+python benchmarks/fusion.py [--json] [--folder DIR] [--families concat,late,...] [--phantoms interaction,additive,missing]
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmdiag import api, comparison, recipes
+from mmdiag.config import FUSION_NAMES, EvaluationConfig
+from mmdiag.description import read_description
+from mmdiag.evaluation import evaluate
+from mmdiag.ledger import Ledger
+from mmdiag.phantom import latent, write_phantom
+from mmdiag.runs import Run, open_data
+from mmdiag.workspace import Workspace
+
+PHANTOMS: dict[str, dict[str, Any]] = {
+    "interaction": {"cases": 600, "seed": 32, "signal": "interaction"},
+    "additive": {"cases": 300, "seed": 31, "signal": "additive", "missing": 0.3},
+    "missing": {"cases": 600, "seed": 33, "signal": "additive", "missing": 0.4},
+}
+CHAIN = "cross_modal+modality_attention+late"
+FINDS_PRODUCTS = ("cross_modal", "low_rank", "deep")
+LEAST_INTERACTION, LEAST_ADDITIVE, MOST_BELOW = 0.93, 0.97, 0.02  # of the best possible; of it; AUROC below it
+FOLDS, SEED = 5, 1
+
+
+def measure(folder: Path, families: list[str], phantoms: list[str]) -> list[dict[str, Any]]:
+    """One row a phantom and model: `auroc, low, high, n`, the best possible on the same cases, and the share of it."""
+    rows = []
+    for name in phantoms:
+        cohort, workspace = _ingested(folder / name, PHANTOMS[name])
+        for family in families:
+            models = ["fused", *(latent.MODALITIES if name == "interaction" and family == families[-1] else ())]
+            rows += [{"phantom": name, **row} for row in _judged(cohort, workspace, family, models, PHANTOMS[name]["signal"])]
+            for row in rows[-len(models) :]:
+                print(_line(row), file=sys.stderr, flush=True)
+    return rows
+
+
+def _ingested(folder: Path, options: dict[str, Any]) -> tuple[Path, Workspace]:
+    workspace = Workspace(folder / "workspace")
+    if not (folder / "cohort" / "truth" / "truth.json").is_file():
+        write_phantom(folder / "cohort", **options)
+    api.ingest(read_description(folder / "cohort" / "cohort.toml"), workspace, Ledger(workspace.ledger_url))
+    return folder / "cohort", workspace
+
+
+def _judged(cohort: Path, workspace: Workspace, family: str, models: list[str], signal: str) -> list[dict[str, Any]]:
+    config = dataclasses.replace(recipes.default(fusion=family, seed=SEED), evaluation=EvaluationConfig(folds=FOLDS, holdout_from=10**9))
+    run = comparison.start(read_description(cohort / "cohort.toml"), workspace, config)
+    rows = []
+    for model in models:
+        names = [name for name in comparison.fits(run) if name.startswith("fold-") and name.endswith(f".{model}")]
+        for name in names:
+            comparison.fit(run, name)
+        predicted = pd.concat([Run.open(run).predictions(name) for name in names]).set_index("case_id")["probability"]
+        rows.append({"model": family if model == "fused" else model, **_compared(predicted, cohort, run, signal)})
+    return rows
+
+
+def _compared(predicted: pd.Series, cohort: Path, run: Path, signal: str) -> dict[str, Any]:
+    data = open_data(run)
+    cases = data.cases.set_index("case_id").loc[predicted.index]
+    present = cases[[f"has_{name}" for name in latent.MODALITIES]].to_numpy(bool)
+    truth = pd.read_parquet(cohort / "truth" / "cases.parquet").set_index("case_id").loc[predicted.index]
+    contributions = truth[[f"contribution_{name}" for name in latent.MODALITIES]].to_numpy(float)
+    label = cases["label"].to_numpy(float)
+    found = next(row for row in evaluate(label, predicted.to_numpy(float)) if row["metric"] == "auroc")
+    best = latent.auroc(label > 0, best_possible(contributions, present, signal))
+    kept = {key: round(found[key], 3) for key in ("value", "low", "high")}
+    return {**kept, "n": found["n"], "best": round(best, 3), "share": round(found["value"] / best, 3)}
+
+
+def best_possible(contributions: np.ndarray, present: np.ndarray, signal: str) -> np.ndarray:
+    """Chance of the positive label for one who knows what the modalities present contribute, and how the absent ones may be distributed."""
+    others = latent.contributions(latent.draw(400, signal, np.random.default_rng(0)).u, signal)
+    known = np.where(present, contributions, 0.0).sum(axis=1)
+    return (1 / (1 + np.exp(-(known[:, None] + ~present @ others.T)))).mean(axis=1)
+
+
+def verdicts(rows: list[dict[str, Any]]) -> dict[str, bool]:
+    """Which of the aims hold, of those that were measured."""
+    of = {name: {row["model"]: row for row in rows if row["phantom"] == name} for name in PHANTOMS}
+    found = {}
+    products = [of["interaction"][name]["share"] for name in FINDS_PRODUCTS if name in of["interaction"]]
+    if products:
+        found["interaction: cross_modal, low_rank or deep find the product"] = max(products) >= LEAST_INTERACTION
+    alone = [of["interaction"][name]["low"] for name in ("late", *latent.MODALITIES) if name in of["interaction"]]
+    if alone:
+        found["interaction: late and single modalities stay at chance"] = max(alone) <= 0.55
+    if of["additive"]:
+        found["additive: every family"] = min(row["share"] for row in of["additive"].values()) >= LEAST_ADDITIVE
+    if of["missing"]:
+        found["40 % missing: every family"] = max(row["best"] - row["value"] for row in of["missing"].values()) <= MOST_BELOW
+    return found
+
+
+def _line(row: dict[str, Any]) -> str:
+    return f"| {row['phantom']} | {row['model']} | {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f}) | {row['best']:.3f} | {row['share']:.3f} | {row['n']} |"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--families", default=",".join([*FUSION_NAMES, CHAIN]))
+    parser.add_argument("--phantoms", default=",".join(PHANTOMS))
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        rows = measure(asked.folder or Path(temporary), asked.families.split(","), asked.phantoms.split(","))
+    if asked.json:
+        print(json.dumps({"benchmark": "fusion", "rows": rows, "verdicts": verdicts(rows)}))
+        return
+    print("| phantom | model | AUROC (95 % interval) | best possible | share | n |\n|---|---|---|---|---|---|")
+    print("\n".join(map(_line, rows)))
+    for aim, held in verdicts(rows).items():
+        print(f"{'holds' if held else 'FALLS SHORT'}: {aim}")
+
+
+if __name__ == "__main__":
+    main()

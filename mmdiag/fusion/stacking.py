@@ -1,0 +1,128 @@
+"""How calibrated answers are blended: scales and offsets for each availability set, drawn towards those that all sets share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+LN_SCALE = 0.35  # prior deviation of the logarithm of a scale,
+LN_SCALE_OF_SET = 0.1  # of a set's from the shared one,
+OFFSET = 0.2  # and of an offset on the logit
+BOUND = 5.0  # of a logarithm of a scale, and of an offset
+LEAST = 0.1  # the weight that a branch is expected to have at least
+
+
+@dataclass(frozen=True, slots=True)
+class Stacking:
+    """What was fitted. Row 0 is shared by all sets, row i + 1 belongs to set i.
+
+    Args:
+        scale: Of each branch's evidence, >= 0.
+        shift: Added to each branch's evidence before it is scaled.
+        offset: Added to the logits.
+        sets: Which modalities are in a set that has a row.
+    """
+
+    scale: Float[Tensor, "row branch"]
+    shift: Float[Tensor, "branch logit"]
+    offset: Float[Tensor, "row logit"]
+    sets: Bool[Tensor, "set modality"]
+
+
+def fit_stacking(
+    evidence: Float[Tensor, "case branch logit"],
+    there: Bool[Tensor, "case branch"],
+    present: Bool[Tensor, "case modality"],
+    target: Float[Tensor, "case target"],
+    prior: Float[Tensor, "logit"],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    *,
+    start: Float[Tensor, "branch"],
+    most: int,
+) -> Stacking:
+    """First Platt scaling of each branch alone, then the weights of all of them together; both are the most probable under normal priors.
+
+    Args:
+        evidence: Logits of each branch less the prior's; not read where a branch is not there.
+        prior: Logits of knowing nothing.
+        loss: (logits, target) -> mean loss of the task.
+        start: Weights that the prior is centred on; those below LEAST count as that.
+        most: Number of sets that get a row, the commonest first.
+    """
+    sets, of_case, counts = torch.unique(present, dim=0, return_inverse=True, return_counts=True)
+    kept = sorted(torch.argsort(counts, descending=True, stable=True)[:most].tolist())
+    row_of = torch.zeros(len(sets), dtype=torch.long)
+    row_of[kept] = torch.arange(1, len(kept) + 1)
+    row = row_of[of_case]
+    evidence = torch.where(there[..., None], evidence, 0.0)
+    slope, shift = _calibrate(evidence, there, target, prior, loss)
+    calibrated = torch.where(there[..., None], slope[:, None] * (evidence + shift), 0.0)
+    weight, offset = _weigh(calibrated, row, len(kept), target, prior, loss, start.clamp_min(LEAST))
+    return Stacking(weight * slope, shift, offset, sets[kept])
+
+
+def _calibrate(
+    evidence: Tensor, there: Tensor, target: Tensor, prior: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Slope (branch) and shift (branch, logit) of each branch on the cases that have it."""
+    branches, logits = evidence.shape[1:]
+    log_slope, shift = torch.zeros(branches, dtype=torch.float64), torch.zeros(branches, logits, dtype=torch.float64)
+
+    def energy() -> Tensor:
+        total = log_slope.square().sum() / (2 * LN_SCALE**2) + shift.square().sum() / (2 * OFFSET**2)
+        for e in range(branches):
+            rows = there[:, e]
+            if rows.any():
+                total = total + rows.sum() * loss(prior + log_slope[e].exp() * (evidence[rows, e] + shift[e]), target[rows])
+        return total
+
+    _minimise(energy, [log_slope, shift])
+    return log_slope.exp().detach(), shift.detach()
+
+
+def _weigh(
+    calibrated: Tensor, row: Tensor, sets: int, target: Tensor, prior: Tensor, loss: Callable[[Tensor, Tensor], Tensor], centre: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Weights (row, branch) and offsets (row, logit)."""
+    shared = torch.zeros(calibrated.shape[1], dtype=torch.float64)
+    own = torch.zeros(sets, calibrated.shape[1], dtype=torch.float64)
+    offset = torch.zeros(sets, calibrated.shape[2], dtype=torch.float64)
+
+    def tables() -> tuple[Tensor, Tensor]:
+        log_weight = centre.log() + shared + torch.cat([torch.zeros_like(own[:1]), own])
+        return log_weight.exp(), torch.cat([torch.zeros(1, calibrated.shape[2], dtype=torch.float64), offset])
+
+    def energy() -> Tensor:
+        weight, added = tables()
+        logits = prior + (weight[row][..., None] * calibrated).sum(1) + added[row]
+        penalty = shared.square().sum() / LN_SCALE**2 + own.square().sum() / LN_SCALE_OF_SET**2 + offset.square().sum() / OFFSET**2
+        return len(row) * loss(logits, target) + penalty / 2
+
+    _minimise(energy, [shared, own, offset])
+    with torch.no_grad():
+        return tables()
+
+
+def _minimise(energy: Callable[[], Tensor], parameters: list[Tensor]) -> None:
+    """Bring the parameters to the least energy; none leaves -BOUND..BOUND, so that evidence of next to no size does not run away."""
+    from scipy.optimize import minimize
+
+    sizes = [parameter.numel() for parameter in parameters]
+
+    def put(values: np.ndarray) -> None:
+        with torch.no_grad():
+            for parameter, part in zip(parameters, torch.from_numpy(values).split(sizes), strict=True):  # type: ignore[no-untyped-call]
+                parameter.copy_(part.view_as(parameter))
+
+    def asked(values: np.ndarray) -> tuple[float, np.ndarray]:
+        put(values)
+        found = energy()
+        return float(found.detach()), torch.cat([gradient.flatten() for gradient in torch.autograd.grad(found, parameters)]).numpy()
+
+    with torch.enable_grad():
+        for parameter in parameters:
+            parameter.requires_grad_()
+        put(minimize(asked, np.zeros(sum(sizes)), jac=True, method="L-BFGS-B", bounds=[(-BOUND, BOUND)] * sum(sizes)).x)

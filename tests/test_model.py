@@ -1,0 +1,220 @@
+"""The whole network: every family with modalities missing, what a case in training is shown, and the blend that is fitted afterwards."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from model_builders import BINARY, make_batches, make_preparations, make_raws
+
+torch = pytest.importorskip("torch")
+
+
+def pytest_generate_tests(metafunc):
+    """Every family, and a chain of all kinds."""
+    from mmdiag.config import FUSION_NAMES
+
+    if "fusion" in metafunc.fixturenames:
+        metafunc.parametrize("fusion", [*FUSION_NAMES, "cross_modal+modality_attention+late"])
+
+
+def make_config(fusion="concat", **training):
+    from mmdiag.recipes import default
+
+    config = default(fusion=fusion, seed=3)
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, **training))
+
+
+def make_model(fusion="concat", *, task=BINARY, cases=40, missing=0.4, **training):
+    """A model at its beginning, and a batch of cases of which many lack something."""
+    from mmdiag.model import DiagnosisModel
+
+    config = make_config(fusion, **training)
+    raws, label = make_raws(cases, missing=missing)
+    prepared = make_preparations(raws, config)
+    torch.manual_seed(0)
+    return DiagnosisModel(config, prepared, task), make_batches(raws, label, prepared, np.arange(cases)).take(np.arange(cases))
+
+
+def present(batch):
+    return torch.stack(list(batch.present.values()), dim=1)
+
+
+def test_arrays_of_absent_modalities_are_never_read(fusion):
+    model, batch = make_model(fusion)
+    model.eval()
+    poisoned = {
+        name: {
+            key: value
+            if value.dtype == torch.bool
+            else torch.where(batch.present[name].view(-1, *[1] * (value.ndim - 1)), value, torch.nan)
+            for key, value in arrays.items()
+        }
+        for name, arrays in batch.values.items()
+    }
+    assert torch.equal(model(batch).logits, model(dataclasses.replace(batch, values=poisoned)).logits)
+
+
+def test_every_weight_of_a_fusion_learns(fusion):
+    from mmdiag.model import loss_of
+
+    model, batch = make_model(fusion, modality_dropout=0.0)
+    with torch.no_grad():  # what starts at zero holds back the gradient of what lies behind it
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    loss_of(model.head, model(batch), batch.target, 0.3).backward()
+    still = [name for name, parameter in model.fusion.named_parameters() if parameter.grad is None or not parameter.grad.any()]
+    assert not [name for name in still if not name.endswith("frame.null")], still  # a null vector is not read where absence only masks
+
+
+def test_a_branch_of_late_fusion_learns_from_its_own_answer_alone():
+    from mmdiag.model import loss_of
+
+    model, batch = make_model("late", modality_dropout=0.0, missing=0.0)
+    model.eval()
+
+    def gradient(noise):
+        report = {key: value if value.dtype == torch.bool else value + noise for key, value in batch.values["report"].items()}
+        values = {**batch.values, "report": report}
+        model.zero_grad()
+        loss_of(model.head, model(dataclasses.replace(batch, values=values)), batch.target, 0.3).backward()
+        return model.encoders["flair_"].summary.weight.grad.clone()
+
+    assert torch.equal(gradient(0.0), gradient(1.0))
+
+
+def test_the_branches_of_deep_fusion_answer_for_themselves_after_the_exchange():
+    model, batch = make_model("deep", missing=0.0)
+    model.eval()
+    tokens = model.encode(batch, batch.present)
+    output = model.diagnose(tokens)
+    for k, name in enumerate(model.modalities):
+        assert torch.equal(output.own[name][0], model.own_heads[f"{name}_"](output.fused.branches[:, k]))
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.9, "observed"])
+def test_a_case_in_training_keeps_at_least_one_of_its_modalities(rate):
+    model, batch = make_model(cases=200, modality_dropout=rate)
+    before = present(batch)
+    for _ in range(20):
+        after = torch.stack(list(model._hide(batch.present).values()), dim=1)
+        assert (after <= before).all() and torch.equal(after.any(1), before.any(1))
+
+
+def test_a_rate_hides_that_share():
+    model, batch = make_model(cases=200, missing=0.0, modality_dropout=0.25)
+    shown = torch.stack([torch.stack(list(model._hide(batch.present).values()), dim=1) for _ in range(50)]).float()
+    assert abs(shown.mean() - 0.75) < 0.02
+
+
+def test_observed_patterns_are_shown_as_often_as_they_are_met():
+    """Of 100 cases that have all, with 60 that lack the report and 40 that have the report alone, patterns come back in these shares."""
+    model, _ = make_model(cases=200, missing=0.0, modality_dropout="observed")
+    there = torch.ones(200, 3, dtype=torch.bool)
+    there[100:160, 1] = False
+    there[160:, [0, 2]] = False
+    shown = torch.cat(
+        [torch.stack(list(model._hide(dict(zip(model.modalities, there.T, strict=True))).values()), dim=1)[:100] for _ in range(100)]
+    )
+    whole, without, alone = ((shown == torch.tensor(pattern)).all(1).float().mean() for pattern in ([1, 1, 1], [1, 0, 1], [0, 1, 0]))
+    assert abs(whole - 0.5) < 0.03 and abs(without - 0.3) < 0.03 and abs(alone - 0.2) < 0.03
+
+
+def test_a_complete_cohort_hides_nothing_where_observed_patterns_are_asked_for():
+    model, batch = make_model(missing=0.0, modality_dropout="observed")
+    assert all(there.all() for there in model._hide(batch.present).values())
+
+
+@pytest.mark.parametrize("rate", [1.0, -0.1, "sometimes"])
+def test_a_modality_dropout_that_is_no_rate_is_refused(rate):
+    from mmdiag.errors import UsageError
+
+    with pytest.raises(UsageError, match=r"a rate from 0 to below 1 or 'observed'"):
+        make_config(modality_dropout=rate)
+
+
+TASKS = {
+    "binary": BINARY,
+    "multiclass": {"kind": "multiclass", "classes": ["a", "b", "c"]},
+    "survival": {"kind": "survival", "cuts": [1.0, 2.0, 3.0]},
+}
+
+
+@pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.parametrize("chained", ["late", "gated+late"])
+def test_the_blend_is_fitted_for_every_kind_of_task_and_lowers_the_loss(kind, chained):
+    model, batch = make_model(chained, task=TASKS[kind], cases=120)
+    latent = batch.target[:, 0]
+    target = {"binary": latent[:, None], "multiclass": 2 * latent[:, None], "survival": torch.stack([3 - 3 * latent, latent], dim=1)}[kind]
+    batch = dataclasses.replace(batch, target=target)
+    model.eval()
+    before = model.head.loss(model(batch).logits, target)
+    model.settle([batch.rows(np.arange(60)), batch.rows(np.arange(60, 120))])
+    assert model.head.loss(model(batch).logits, target) < before
+    assert len(model.fusion.sets.unique(dim=0)) > 2
+
+
+def test_families_that_are_not_late_have_nothing_to_fit_afterwards(fusion):
+    model, batch = make_model(fusion)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.eval().settle([batch])
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == ({"fusion.scale", "fusion.shift", "fusion.offset", "fusion.sets"} if "late" in fusion else set())
+
+
+def test_a_settled_network_comes_back_from_its_bundle(fusion, tmp_path):
+    from mmdiag.bundle import Bundle
+
+    model, batch = make_model(fusion)
+    model.eval().settle([batch])
+    config = make_config(fusion)
+    patterns = frozenset({frozenset({"flair"}), frozenset({"flair", "report"})})
+    bundle = Bundle(
+        config=config, model=model, preparations=make_preparations(make_raws(40, missing=0.4)[0], config), task=BINARY, kinds={},
+        cohort={"name": "n", "hash": "h"}, trained_on=frozenset(), patterns=patterns,
+    )  # fmt: skip
+    loaded = Bundle.load(bundle.save(tmp_path)[1])
+    with torch.inference_mode():
+        assert torch.equal(loaded.model(batch).logits, model(batch).logits)
+    assert loaded.met(["report", "flair"]) and not loaded.met(["report"]) and not loaded.met([])
+
+
+def test_every_metric_is_there_for_each_availability_pattern(small_run):
+    found = pd.read_parquet(small_run.folder / "availability.parquet")
+    whole = pd.read_parquet(small_run.folder / "metrics.parquet")
+    assert set(found) == set(whole) - {"p"} | {"availability"} and set(found["model"]) == {"fused"}
+    assert set(found["metric"]) <= set(whole["metric"])
+    counts = found[found["metric"] == "brier"].set_index("availability")["n"]
+    assert counts.sum() == small_run.metric("fused")["n"]
+    names = small_run.predictions.set_index("case_id")["modalities"].map("+".join)
+    judged = pd.read_parquet(small_run.folder / "out_of_fold.parquet").query("model == 'fused'")["case_id"]
+    assert counts.to_dict() == names[judged].value_counts().to_dict()
+
+
+def test_a_case_with_a_pattern_that_was_never_met_is_flagged(small_run):
+    from mmdiag.bundle import Bundle
+    from mmdiag.features import raw_features
+    from mmdiag.inference import _score_rows
+    from mmdiag.prepare import extractor
+    from mmdiag.store import Store
+
+    bundle = Bundle.load(small_run.answer["bundle"]["path"])
+    assert bundle.patterns and all(pattern <= set(bundle.kinds) for pattern in bundle.patterns)
+    (name,) = (path.name for path in (small_run.workspace.path / "cohorts").iterdir())
+    store = Store.open(small_run.workspace, name)
+    raws = {m: raw_features(store, m, extractor(kind, bundle.config)) for m, kind in bundle.kinds.items()}
+    whole = frozenset(bundle.kinds)
+    table = _score_rows(dataclasses.replace(bundle, patterns=frozenset({whole})), store, raws, list(range(len(store.cases))))
+    assert table["abstained"].tolist() == [frozenset(names) != whole for names in table["modalities"]]
+    assert 0 < table["abstained"].sum() < len(table) and table["probability"].notna().all()
+
+
+def test_the_predictions_of_a_run_are_flagged_by_what_their_own_fit_had_met(small_run):
+    import json
+
+    table = small_run.predictions
+    judged = pd.read_parquet(small_run.folder / "out_of_fold.parquet").query("model == 'fused'").set_index("case_id")["part"]
+    for part, cases in judged.groupby(judged):
+        met = json.loads((small_run.folder / "fits" / f"{part}.fused" / "fit.json").read_text())["patterns"]
+        rows = table[table["case_id"].isin(cases.index)]
+        assert rows["abstained"].tolist() == [sorted(names) not in met for names in rows["modalities"]]

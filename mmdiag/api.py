@@ -96,9 +96,13 @@ def ingest(description: Description, workspace: Workspace, ledger: Ledger, *, pr
 
 
 def compare(
-    description: Description, workspace: Workspace, ledger: Ledger, config: RunConfig, *, progress: Report | None = None
+    description: Description, workspace: Workspace, ledger: Ledger, config: RunConfig, *, processes: int = 1, progress: Report | None = None
 ) -> dict[str, Any]:
-    """Ingest, train, evaluate, explain and publish; returns what `mmdiag run --json` shows."""
+    """Ingest, train, evaluate, explain and publish; returns what `mmdiag run --json` shows.
+
+    Args:
+        processes: Processes of each fit, on GPUs one each; 1 = this process alone.
+    """
     from mmdiag import comparison, results
     from mmdiag.explain.run import chunks, explain
 
@@ -107,7 +111,13 @@ def compare(
     fits = comparison.fits(run)
     for number, name in enumerate(fits):
         _tell(progress, "train", number, len(fits), name)
-        comparison.fit(run, name, progress=_detail(progress, "train", number, len(fits), name))
+        told = _detail(progress, "train", number, len(fits), name)
+        if processes > 1:
+            from mmdiag import distributed
+
+            distributed.fit(run, name, processes, told)
+        else:
+            comparison.fit(run, name, progress=told)
     _tell(progress, "train", len(fits), len(fits))
     results.evaluate(run)
     parts = chunks(run)

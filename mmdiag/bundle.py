@@ -5,7 +5,7 @@ import importlib.metadata
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Bundle:
         task: `kind`, `classes` or `cuts`, and the label's name.
         kinds: Kind of each modality, in the model's order.
         cohort: Name and hash of the cohort it was fitted on.
+        patterns: Which modalities were at hand together in cases that it was trained or calibrated on; empty = not recorded.
         trained_on: SHA-256 of the subjects it learned from, salted with the cohort's hash: whether a case is new can be asked, who was in it cannot be read.
     """
 
@@ -47,12 +48,17 @@ class Bundle:
     kinds: Mapping[str, str]
     cohort: Mapping[str, str]
     trained_on: frozenset[str]
+    patterns: frozenset[frozenset[str]] = frozenset()
     card: str = ""
     id: str = ""
 
     def learned_from(self, subject_id: str) -> bool:
         """Whether this subject was among those that the model was fitted on."""
         return subject_key(subject_id, self.cohort["hash"]) in self.trained_on
+
+    def met(self, modalities: Iterable[str]) -> bool:
+        """Whether cases with exactly these modalities were among those that the model was trained or calibrated on."""
+        return not self.patterns or frozenset(modalities) in self.patterns
 
     def save(self, parent: Path) -> tuple[str, Path]:
         """Write the bundle below `parent`, in a folder named by its id; the folder appears whole or not at all.
@@ -89,6 +95,7 @@ class Bundle:
             "kinds": dict(self.kinds),
             "cohort": dict(self.cohort),
             "trained_on": sorted(self.trained_on),
+            "patterns": sorted(sorted(pattern) for pattern in self.patterns),
         }
         write_text(folder / "config.json", json.dumps(described, indent=1, sort_keys=True))
         write_text(folder / "preparation.json", json.dumps({name: p.config() for name, p in self.preparations.items()}, indent=1))
@@ -130,6 +137,7 @@ class Bundle:
             kinds=described["kinds"],
             cohort=described["cohort"],
             trained_on=frozenset(described["trained_on"]),
+            patterns=frozenset(frozenset(pattern) for pattern in described.get("patterns", ())),
             card=(folder / "card.md").read_text(),
             id=manifest["id"],
         )

@@ -23,7 +23,8 @@ def read_cases(description: Description) -> pd.DataFrame:
 
     Returns:
         One row a case, in the table's order: case_id, subject_id, as_of (datetime64, NaT = unknown), site, label (binary 0/1, multiclass class number,
-        NaN = unlabelled), time, event (survival), group_<name> ..., and every original column as text under column_<name>.
+        multilabel whether any label is there, NaN = unlabelled), time, event (survival), label_<name> (multilabel 0/1, NaN = unknown), group_<name> ...,
+        and every original column as text under column_<name>.
 
     Raises:
         DescriptionError: A column is missing, a case is there twice, an id could be a path, a label has one class ...
@@ -45,7 +46,11 @@ def read_cases(description: Description) -> pd.DataFrame:
         _survival(description, table, cases)
     elif description.task.label:
         cases["label"] = _labels(description, table)
-    extra = {f"group_{name}": table[name] for name in description.group} | {f"column_{name}": table[name] for name in table.columns}
+    several = _several_labels(description, table)
+    if len(several.columns):
+        cases["label"] = several.max(axis=1)
+    extra = {f"label_{name}": several[name] for name in several} | {f"group_{name}": table[name] for name in description.group}
+    extra |= {f"column_{name}": table[name] for name in table.columns}
     return pd.concat([cases, pd.DataFrame(extra)], axis=1)
 
 
@@ -72,7 +77,7 @@ def _require_columns(description: Description, table: pd.DataFrame) -> None:
         for name in ("case_id", "subject_id")
         for column in template_columns(getattr(description, name)) or [getattr(description, name)]
     ]
-    named = [*keys, ("site", description.site), ("label", task.label)]
+    named = [*keys, ("site", description.site), ("label", task.label), *(("labels", name) for name in task.labels)]
     named += [("time", task.time), ("event", task.event), *(("group", name) for name in description.group)]
     named += [("identifiers", name) for name in description.identifiers if not name.endswith(".csv")]
     if description.as_of and not _is_date(description.as_of):
@@ -165,6 +170,22 @@ def _labels(description: Description, table: pd.DataFrame) -> pd.Series:
             f"A label needs two classes, every case of {description.table.name} is {task.positive!r}: nothing can be learned from it."
         )
     return positive.astype(float).reindex(text.index)
+
+
+def _several_labels(description: Description, table: pd.DataFrame) -> pd.DataFrame:
+    """0, 1 or NaN of each label of a multilabel task, by its name; no columns for other tasks."""
+    found = {}
+    for name in description.task.labels:
+        text = _known(table[name])
+        numbers = pd.to_numeric(text, errors="coerce").astype(float)
+        _lines(description, text.notna() & ~numbers.isin([0, 1]), f"The label {name!r} must be 0, 1 or empty")
+        if numbers.nunique() < 2:
+            raise DescriptionError(
+                f"A label needs cases with 1 and cases with 0, {name!r} in {description.table.name} has one of the two at most: "
+                f"take it out of labels in {description.file.name}."
+            )
+        found[name] = numbers
+    return pd.DataFrame(found, index=table.index)
 
 
 def _classes(text: pd.Series) -> tuple[str, ...]:

@@ -159,7 +159,8 @@ def _refuse_incomplete(description: Description, held: _Held) -> None:
 def _write_cohort(folder: Path, description: Description, table: pd.DataFrame, cases: pd.DataFrame) -> str:
     task = asdict(description.task) | {"classes": list(class_names(description, table))}
     has = [f"has_{name}" for name in description.modalities]
-    labels = cases[["case_id", "subject_id", "version", "label", "time", "event", *has]].sort_values("case_id")
+    several = [f"label_{name}" for name in description.task.labels]
+    labels = cases[["case_id", "subject_id", "version", "label", "time", "event", *several, *has]].sort_values("case_id")
     digest = hashlib.sha256((description.hash() + labels.to_csv(index=False)).encode()).hexdigest()
     with atomic_path(folder / "cases.parquet") as temporary:
         cases.to_parquet(temporary, index=False)

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from sklearn.metrics import roc_auc_score
 
+from mmdiag.best_epoch import curve_table
 from mmdiag.bundle import Bundle, subject_key
 from mmdiag.config import RunConfig, digest, to_json
 from mmdiag.description import Description
@@ -21,16 +20,20 @@ from mmdiag.diagnose import batch_of, diagnose, prepare_samples
 from mmdiag.errors import UsageError
 from mmdiag.genes import gene_set_columns
 from mmdiag.heads import survival_cuts, targets
-from mmdiag.prepare import Preparation, fit_preparation
-from mmdiag.runs import Run, RunData, labelled, open_data
+from mmdiag.objectives import check_training
+from mmdiag.prepare import Preparation, fit_preparation, require_encoders
+from mmdiag.processes import place
+from mmdiag.runs import Run, RunData, label_values, labelled, open_data, stratum_of
 from mmdiag.samples import Batches
 from mmdiag.splits import read_or_make_split, validation_subjects
 from mmdiag.store import Store
 from mmdiag.training import train
+from mmdiag.validation import score_of
 from mmdiag.workspace import Workspace, atomic_path, write_text
 
 Progress = Callable[[int, int, str], None]  # done, total, what
 FUSED = "fused"
+BLOCK = 64  # batches of stored features that are gathered at once
 
 
 def start(description: Description, workspace: Workspace, config: RunConfig) -> Path:
@@ -41,13 +44,14 @@ def start(description: Description, workspace: Workspace, config: RunConfig) -> 
     """
     store = Store.open(workspace, description.name)
     cases = store.cases
-    kind = str(store.task["kind"])
-    known = labelled(cases, kind)
+    known = labelled(cases, str(store.task["kind"]))
     if not known.any():
         raise UsageError(
             f"Training needs labelled cases, the cohort {description.name} has none: name a label under [task] in {description.file.name}."
         )
-    stratum = (cases["event"] if kind == "survival" else cases["label"]).where(known)
+    check_training(store.task, config.training)
+    require_encoders(config, store.modalities.values())
+    stratum = stratum_of(cases, store.task).where(known)
     split = read_or_make_split(store.folder / "split.json", cases.assign(stratum=stratum), config.evaluation)
     identity = "r-" + digest(store.hash, to_json(config), json.dumps(dict(sorted(split.part.items()))), str(split.folds))[:12]
     folder = workspace.runs / identity
@@ -93,13 +97,17 @@ def fit(folder: Path, name: str, progress: Progress | None = None) -> None:
     config = dataclasses.replace(run.config, fusion="concat") if model != FUSED else run.config
     trained = train(
         _batches(data, preparations, task, train_rows, config, shuffle=True), _batches(data, preparations, task, valid_rows, config, shuffle=False),
-        preparations, task, config, score=_validation_score(task), folder=target_folder, progress=progress,
+        preparations, task, config, score=score_of(str(task["kind"]), config.training.early_stopping), folder=target_folder, progress=progress,
     )  # fmt: skip
-    subjects = data.cases["subject_id"].iloc[np.concatenate([train_rows, valid_rows])]
+    if place()[0]:
+        return  # another process writes what all of them found
+    learned = np.concatenate([train_rows, valid_rows])
+    subjects, patterns = data.cases["subject_id"].iloc[learned], _patterns(data, modalities, learned)
     cohort = {"name": str(run.asked["cohort"]), "hash": str(run.asked["cohort_hash"])}
     bundle = Bundle(
         config=config, model=trained.model, preparations=preparations, task=task, kinds={m: data.store.modalities[m] for m in modalities}, cohort=cohort,
-        trained_on=frozenset(subject_key(subject, cohort["hash"]) for subject in subjects), card=_card(run, name, len(set(subjects))),
+        trained_on=frozenset(subject_key(subject, cohort["hash"]) for subject in subjects), patterns=patterns,
+        card=_card(run, name, len(set(subjects))),
     )  # fmt: skip
     identity, where = bundle.save(run.workspace.bundles if name in ("all.fused", "test.fused") else target_folder)
     table = diagnose(bundle, prepare_samples(preparations, data.raws, judged.tolist()), contributions=model == FUSED)
@@ -107,12 +115,15 @@ def fit(folder: Path, name: str, progress: Progress | None = None) -> None:
     with atomic_path(target_folder / "predictions.parquet") as temporary:
         table.to_parquet(temporary, index=False)
     with atomic_path(target_folder / "curve.parquet") as temporary:
-        pd.DataFrame([dataclasses.asdict(row) for row in trained.curve]).assign(fit=name).to_parquet(temporary, index=False)
+        curve_table(trained.curve).assign(fit=name).to_parquet(temporary, index=False)
     facts = {
         "bundle_id": identity,
         "bundle": str(where.relative_to(run.workspace.path)),
         "train": len(train_rows),
         "valid": len(valid_rows),
+        "patterns": sorted(sorted(pattern) for pattern in patterns),
+        "warnings": list(trained.warnings),
+        "waiting_for_cases": round(trained.waiting, 4),
         "finished": _now(),
     }
     write_text(target_folder / "fit.json", json.dumps(facts, indent=1))
@@ -133,15 +144,23 @@ def _rows(run: Run, data: RunData, part: str, modalities: Sequence[str]) -> tupl
         )
         return rows[0], rows[1], judged
     outside = known & has & ((where != part).to_numpy() if part != "all" else True)
-    stratum = data.cases["event" if data.store.task["kind"] == "survival" else "label"]
+    stratum = stratum_of(data.cases, data.store.task)
     held = validation_subjects(data.cases["subject_id"][outside], stratum[outside], run.config.evaluation.valid_share)
     valid = outside & data.cases["subject_id"].isin(held).to_numpy()
     judged = np.flatnonzero(~known) if part == "all" else np.flatnonzero(known & (where == part).to_numpy())
     return np.flatnonzero(outside & ~valid), np.flatnonzero(valid), judged
 
 
+def _patterns(data: RunData, modalities: Sequence[str], rows: np.ndarray) -> frozenset[frozenset[str]]:
+    """Which modalities some of these cases have together."""
+    has = np.stack([data.store.present(name)[rows] for name in modalities], axis=1)
+    return frozenset(frozenset(np.asarray(modalities)[pattern].tolist()) for pattern in np.unique(has, axis=0))
+
+
 def _task(data: RunData, train_rows: np.ndarray) -> dict[str, Any]:
     task = {key: data.store.task[key] for key in ("kind", "classes", "label") if key in data.store.task}
+    if task["kind"] == "multilabel":
+        task["labels"] = list(data.store.task["labels"])
     if task["kind"] == "survival":
         part = data.cases.iloc[train_rows]
         task["cuts"] = survival_cuts(part["time"].to_numpy(float), part["event"].to_numpy(float))
@@ -166,24 +185,15 @@ def _batches(
     data: RunData, preparations: dict[str, Preparation], task: dict[str, Any], rows: np.ndarray, config: RunConfig, *, shuffle: bool
 ) -> Batches:
     part = data.cases.iloc[rows]
-    target = targets(task, part["label"].to_numpy(float), part["time"].to_numpy(float), part["event"].to_numpy(float))
-    size = config.training.batch_size
+    target = targets(task, label_values(part, task), part["time"].to_numpy(float), part["event"].to_numpy(float))
+    shared: dict[str, Any] = {"batch_size": config.training.batch_size, "shuffle": shuffle, "seed": config.seed, "target": target}
     if any(p.raw_image for p in preparations.values()):  # slices stay on the disk until their batch is asked for
         return Batches(
             lambda index: batch_of(preparations, prepare_samples(preparations, data.raws, rows[index].tolist()), target[index]),
-            len(rows), batch_size=size, shuffle=shuffle, seed=config.seed,
+            len(rows), ahead=True, **shared,
         )  # fmt: skip
     whole = batch_of(preparations, prepare_samples(preparations, data.raws, rows.tolist()), target)
-    return Batches(whole.rows, len(rows), batch_size=size, shuffle=shuffle, seed=config.seed)
-
-
-def _validation_score(task: dict[str, Any]) -> Callable[[np.ndarray, np.ndarray], float]:
-    def score(target: np.ndarray, probability: np.ndarray) -> float:
-        if task["kind"] != "binary" or len(np.unique(target)) < 2:
-            return float("nan")
-        return float(roc_auc_score(target[:, 0], probability[:, 0]))
-
-    return score
+    return Batches(whole.rows, len(rows), block=BLOCK, **shared)
 
 
 def _card(run: Run, name: str, subjects: int) -> str:

@@ -12,25 +12,48 @@ from typing import Any, get_type_hints
 
 from mmdiag.errors import UnknownNameError, UsageError
 
-FUSION_NAMES = ("concat", "modality_attention", "cross_modal")
-IMAGE_ENCODERS = ("statistics", "resnet10")
+FUSION_NAMES = ("concat", "gated", "low_rank", "modality_attention", "additive", "cross_modal", "deep", "late")
+EXCHANGING = ("cross_modal", "deep")  # families whose tokens another family can take over
+OBSERVED = "observed"
+WATCHED = ("loss", "auroc", "auprc", "accuracy", "c_index")  # what early stopping can watch
+CLASS_WEIGHTS = ("none", "balanced")
+IMAGE_STATISTICS = ("statistics", "texture")
+IMAGE_NETWORKS = ("resnet10", "resnet18", "densenet121", "vit", "swin", "resnet10_3d", "densenet121_3d")
+TABLE_ENCODERS = ("pathways", "snn", "mlp")
+FROZEN, FINE_TUNED, SCRATCH = TRAININGS = ("frozen", "fine_tuned", "scratch")
+RANDOM = "random"  # weights that learned nothing: asked for by name, never what is left when others are missing
+TFIDF = "tfidf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageConfig:
-    """How an image becomes tokens.
+    """How an image becomes tokens, one a slice.
 
     Args:
-        encoder: `statistics` (frozen multi-scale statistics, features stored once) or `resnet10` (a MONAI network on slices, trained from scratch).
-        components: Principal components kept of the statistics, fitted on training subjects.
+        encoder: `statistics` (first-order statistics at several scales), `texture` (these and grey-level co-occurrence), or a MONAI network: `resnet10`,
+            `resnet18`, `densenet121`, `vit`, `swin` on slices with attention pooling, `resnet10_3d`, `densenet121_3d` on the resampled stack.
+        training: `frozen` (features are stored once), `fine_tuned` (from pretrained weights, with the fusion) or `scratch`. Statistics are always frozen.
+        weights: Where a network that is not trained from scratch begins: a folder, a hub name `owner/name@<40 hex revision>`, or `random`.
+        components: Principal components kept of what is frozen, fitted on training subjects.
     """
 
     encoder: str = "statistics"
+    training: str = FROZEN
+    weights: str = ""
     components: int = 8
 
     def __post_init__(self) -> None:
-        if self.encoder not in IMAGE_ENCODERS:
-            raise UnknownNameError("The image encoder", self.encoder, IMAGE_ENCODERS)
+        if self.encoder not in (*IMAGE_STATISTICS, *IMAGE_NETWORKS):
+            raise UnknownNameError("The image encoder", self.encoder, (*IMAGE_STATISTICS, *IMAGE_NETWORKS))
+        if self.training not in TRAININGS:
+            raise UnknownNameError("The training of an image encoder", self.training, TRAININGS)
+        if self.encoder in IMAGE_STATISTICS and (self.training != FROZEN or self.weights):
+            raise UsageError(f"The image encoder {self.encoder!r} has nothing to train and no weights, found training = {self.training!r}: leave both out.")
+        if self.encoder in IMAGE_NETWORKS and bool(self.weights) == (self.training == SCRATCH):
+            raise UsageError(
+                f"An image network is trained from {SCRATCH!r} or begins with weights, {self.encoder!r} is {self.training!r} and "
+                f"{'has some' if self.weights else 'has none'}: name a folder, owner/name@revision or {RANDOM!r} as weights, or set training = {SCRATCH!r} alone."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,27 +61,65 @@ class TextConfig:
     """How a note becomes tokens, one a sentence.
 
     Args:
-        encoder: `minilm-l6` (carried by a package), a folder with a transformers model, or a hub name `owner/name@<40 hex revision>`.
-        max_sentences: Sentences of a note that are kept, from its beginning.
-        components: Principal components kept of the sentence embeddings, fitted on training subjects.
+        encoder: `minilm-l6` (carried by a package), a folder with a transformers model, a hub name `owner/name@<40 hex revision>`, or `tfidf`
+            (weighted words on principal directions, fitted on training subjects).
+        training: `frozen` (features are stored once) or `fine_tuned` (with the fusion).
+        max_sentences: Tokens of a note; the sentences of a longer one are joined with their neighbours.
+        components: Principal components kept of what is frozen, fitted on training subjects.
     """
 
     encoder: str = "minilm-l6"
+    training: str = FROZEN
     max_sentences: int = 128
     components: int = 16
+
+    def __post_init__(self) -> None:
+        if self.training not in (FROZEN, FINE_TUNED):
+            raise UnknownNameError("The training of a text encoder", self.training, (FROZEN, FINE_TUNED))
+        if self.encoder == TFIDF and self.training != FROZEN:
+            raise UsageError(f"The text encoder {TFIDF!r} has nothing to fine-tune, found training = {self.training!r}: leave it out.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableConfig:
-    """How a table row becomes tokens: a linear branch over all columns, and one token a pathway (or a module found on training cases).
+    """How a table row becomes tokens.
 
     Args:
+        encoder: `pathways` (a linear branch over all columns, and one token a pathway, or a module found on training cases), `snn` (a self-normalising
+            network over all columns) or `mlp` (a plain one).
         components: Principal components of the linear branch.
         modules: Number of modules found when the cohort names no gene sets; also the most gene sets kept.
+        hidden: Width of the two hidden layers of `snn` and `mlp`.
     """
 
+    encoder: str = "pathways"
     components: int = 8
     modules: int = 16
+    hidden: int = 64
+
+    def __post_init__(self) -> None:
+        if self.encoder not in TABLE_ENCODERS:
+            raise UnknownNameError("The table encoder", self.encoder, TABLE_ENCODERS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalConfig:
+    """How a signal becomes tokens, one a window of time; its encoder is trained from scratch.
+
+    Args:
+        channels: Width of the dilated convolutions.
+        layers: Their number; each looks twice as far back as the one before, so that 8 see 256 samples.
+        window: Samples of a token.
+    """
+
+    channels: int = 24
+    layers: int = 8
+    window: int = 125
+
+    def __post_init__(self) -> None:
+        for name, most in (("channels", 1024), ("layers", 16), ("window", 100_000)):
+            if not 1 <= getattr(self, name) <= most:
+                raise UsageError(f"{name} of a signal's encoder must be from 1 to {most}, found {getattr(self, name)}: change it in the recipe.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +136,17 @@ class TrainingConfig:
     """How the network is trained.
 
     Args:
-        modality_dropout: Chance that a present modality is hidden from a training case, so that any subset can be scored.
+        modality_dropout: Chance that a present modality is hidden from a training case, so that any subset can be scored; or `observed`: a case is shown what
+            it has in common with another training case, so that patterns are as frequent as they are met. A case always keeps one of its modalities.
         auxiliary_weight: Weight of the loss of each modality's own head, against collapse onto one modality.
-        patience: Epochs without a better validation loss before training stops.
+        early_stopping: What is watched on the validation cases: `loss`, or a metric that the task has: `auroc`, `auprc`, `accuracy` or `c_index`.
+        patience: Epochs without a better value of it before training stops.
+        accumulate: Batches whose gradients are added up to one step: the step of a batch of `accumulate * batch_size` in the memory of one.
+        clip_norm: Longest gradient of a step; longer ones are shortened to it. None = as they come.
+        amp: True = bfloat16 (float16 where a GPU has no bfloat16) on a GPU and float32 on a CPU; `bf16` = bfloat16 on either; False = float32.
+        class_weights: `balanced` = cases count by one over the frequency of their class among the training cases; `none` = alike.
+        focal_gamma: Exponent by which what is already right counts less; 0 = cross-entropy.
+        label_smoothing: Share of a label that is spread over all classes, from 0 to below 1.
     """
 
     max_epochs: int = 150
@@ -85,10 +154,41 @@ class TrainingConfig:
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_epochs: int = 3
-    patience: int = 15
-    modality_dropout: float = 0.15
+    patience: int = 25
+    modality_dropout: float | str = 0.15
     auxiliary_weight: float = 0.3
-    amp: bool = True
+    early_stopping: str = "loss"
+    accumulate: int = 1
+    clip_norm: float | None = None
+    amp: bool | str = True
+    class_weights: str = "none"
+    focal_gamma: float = 0.0
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, known in (("early_stopping", WATCHED), ("class_weights", CLASS_WEIGHTS)):
+            if getattr(self, name) not in known:
+                raise UnknownNameError(f"The value of {name}", str(getattr(self, name)), known)
+        if self.amp not in (True, False, "bf16"):
+            raise UsageError(f"amp must be True, False or 'bf16', found {self.amp!r}: change it in the recipe.")
+        for name, rule, kept in (
+            ("max_epochs", "at least 1", self.max_epochs >= 1),
+            ("batch_size", "at least 1", self.batch_size >= 1),
+            ("learning_rate", "above 0", self.learning_rate > 0),
+            ("weight_decay", "at least 0", self.weight_decay >= 0),
+            ("warmup_epochs", "at least 0", self.warmup_epochs >= 0),
+            ("patience", "at least 1", self.patience >= 1),
+            ("auxiliary_weight", "at least 0", self.auxiliary_weight >= 0),
+            ("accumulate", "at least 1", self.accumulate >= 1),
+            ("clip_norm", "above 0 or None", self.clip_norm is None or self.clip_norm > 0),
+            ("focal_gamma", "at least 0", self.focal_gamma >= 0),
+            ("label_smoothing", "from 0 to below 1", 0 <= self.label_smoothing < 1),
+        ):
+            if not kept:
+                raise UsageError(f"{name} must be {rule}, found {getattr(self, name)!r}: change it in the recipe.")
+        rate = self.modality_dropout
+        if rate != OBSERVED and not (isinstance(rate, int | float) and 0 <= rate < 1):
+            raise UsageError(f"modality_dropout must be a rate from 0 to below 1 or {OBSERVED!r}, found {rate!r}: change it in the recipe.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,14 +219,33 @@ class RunConfig:
     image: ImageConfig = field(default_factory=ImageConfig)
     text: TextConfig = field(default_factory=TextConfig)
     table: TableConfig = field(default_factory=TableConfig)
+    signal: SignalConfig = field(default_factory=SignalConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        for name in self.fusion.split("+"):
-            if name not in FUSION_NAMES:
-                raise UnknownNameError("A fusion", name, FUSION_NAMES)
+        check_fusion(self.fusion)
+
+
+def check_fusion(fusion: str) -> None:
+    """Check the name of a fusion, or of a chain of them written `cross_modal+modality_attention+late`.
+
+    Raises:
+        UnknownNameError: No family has one of these names.
+        UsageError: The families do not follow each other in an order that makes sense.
+    """
+    names = fusion.split("+")
+    for name in names:
+        if name not in FUSION_NAMES:
+            raise UnknownNameError("A fusion", name, FUSION_NAMES)
+    pooling = [name for name in names if name not in (*EXCHANGING, "late")]
+    rank = [0 if name in EXCHANGING else 1 if name in pooling else 2 for name in names]
+    if len(set(names)) < len(names) or len(pooling) > 1 or rank != sorted(rank):
+        raise UsageError(
+            f"A chain of fusions is first any of {', '.join(EXCHANGING)}, then at most one family that pools, then late, each once, found {fusion!r}: "
+            "write it like cross_modal+modality_attention+late."
+        )
 
 
 def to_json(config: RunConfig) -> str:

@@ -19,6 +19,7 @@ from mmdiag.threads import one_thread
 from mmdiag.tokens import Tokens
 
 BATCH = 64  # cases diagnosed together; a result does not depend on it
+NOTHING = "none of the labels"
 
 
 def prepare_samples(
@@ -43,7 +44,7 @@ def diagnose(bundle: Bundle, samples: Sequence[Sample], *, contributions: bool =
     """One row a sample, in order.
 
     Returns:
-        `predicted`, `probability` (or `probability_<class>`), `log_odds`, and with contributions: `contribution_<m>`, `base`, `weight_<m>`, `attention` (JSON).
+        `predicted`, `probability` (or `probability_<class or label>`), `log_odds`, and with contributions: `contribution_<m>`, `base`, `weight_<m>`, `attention` (JSON).
     """
     with one_thread(when=not any(preparation.raw_image for preparation in bundle.preparations.values())):
         parts = [_diagnose_batch(bundle, samples[start : start + BATCH], contributions) for start in range(0, len(samples), BATCH)]
@@ -68,6 +69,10 @@ def _answers(task: Mapping[str, Any], probability: Float[np.ndarray, "case proba
     if task["kind"] == "multiclass":
         table = pd.DataFrame(probability.astype(np.float64), columns=class_columns(task["classes"]))
         table.insert(0, "predicted", [task["classes"][i] for i in probability.argmax(1)])
+        return table
+    if task["kind"] == "multilabel":
+        table = pd.DataFrame(probability.astype(np.float64), columns=class_columns(task["labels"]))
+        table.insert(0, "predicted", [", ".join(name for name, p in zip(task["labels"], row, strict=True) if p >= 0.5) or NOTHING for row in probability])
         return table
     share = probability[:, 0].astype(np.float64)
     names = np.asarray(task["classes"] if task["kind"] == "binary" else ("lower risk", "higher risk"))

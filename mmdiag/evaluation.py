@@ -5,7 +5,7 @@ is then a row of weights (bincount) and costs one pass (cumulative sums). Resamp
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ TINY = 1e-15  # the least probability that a log loss is told
 COMPARED_ONLY = ("log_loss",)  # known to `paired_difference`, not among the rows that a run reports
 Weights = Float[ndarray, "resample case"]
 Measure = Callable[[Weights], Float[ndarray, "resample"]]
+Pairs = Callable[[Weights], tuple[Float[ndarray, "resample"], Float[ndarray, "resample"]]]
 
 
 def evaluate(
@@ -31,31 +32,41 @@ def evaluate(
     subject: ndarray | None = None,
     time: ndarray | None = None,
     event: ndarray | None = None,
+    labels: Sequence[str] = (),
+    stratum: ndarray | None = None,
     seed: int = 0,
     resamples: int = 1000,
 ) -> list[dict[str, Any]]:
     """Measure one model.
 
     Args:
-        label: Binary 0/1, multiclass class numbers; not read for survival.
-        probability: Binary (n,) of the positive class, multiclass (n, class), survival (n,) a risk: higher = earlier.
+        label: Binary 0/1, multiclass class numbers, multilabel (n, label) 0/1 or NaN = unknown; not read for survival.
+        probability: Binary (n,) of the positive class, multiclass (n, class), multilabel (n, label), survival (n,) a risk: higher = earlier.
         subject: Whose case each row is.
+        labels: Names of the labels of a multilabel task: each has an AUROC of its own, `auroc_<name>`, with its own n.
+        stratum: Site or group of each case; a survival task then has `c_index_within` too, of pairs from one stratum.
 
     Returns:
         `metric, value, low, high, n, n_positive`, one a metric; a metric that does not exist for these labels (AUROC of one class) is not in it.
         The interval is the 95 % percentile interval, widened to hold the value itself where the bootstrap's bias would leave it outside.
     """
-    measures = _measures(label, probability, kind, time, event)
-    reported = {name: measure for name, measure in measures.items() if name not in COMPARED_ONLY}
+    measures = dict(_measures(label, probability, kind, time, event))
+    if stratum is not None and time is not None and event is not None and len(set(stratum)) > 1:
+        measures["c_index_within"] = concordance_within(time, event, probability, stratum)
     n = len(probability)
     counted = {"survival": event, "binary": label}.get(kind)
-    positive = int(counted.sum()) if counted is not None else 0
+    numbers = {name: (n, int(counted.sum()) if counted is not None else 0) for name in measures}
+    for number, name in enumerate(labels):
+        known = ~np.isnan(label[:, number])
+        measures[f"auroc_{name}"] = _of_known(auroc, label[:, number], probability[:, number])
+        numbers[f"auroc_{name}"] = int(known.sum()), int(label[known, number].sum())
+    reported = {name: measure for name, measure in measures.items() if name not in COMPARED_ONLY}
     values = {name: float(measure(np.ones((1, n)))[0]) for name, measure in reported.items()} if n else {}
     known = [name for name, value in values.items() if np.isfinite(value)]
     drawn = _draw({name: reported[name] for name in known}, subject if subject is not None else np.arange(n), resamples, seed)
     bounds = {name: interval(drawn[name], values[name]) for name in known}
     return [
-        {"metric": name, "value": values[name], "low": bounds[name][0], "high": bounds[name][1], "n": n, "n_positive": positive}
+        {"metric": name, "value": values[name], "low": bounds[name][0], "high": bounds[name][1], "n": numbers[name][0], "n_positive": numbers[name][1]}
         for name in known
     ]
 
@@ -177,14 +188,25 @@ def _measures(label: ndarray, probability: ndarray, kind: str, time: ndarray | N
             "brier": _mean(((probability - one_hot) ** 2).sum(axis=1)),
             "ece": calibration_error(hit, probability.max(axis=1)),
         }
+    if kind == "multilabel":
+        two = [number for number in range(label.shape[1]) if len(np.unique(label[~np.isnan(label[:, number]), number])) == 2]
+        single = [_of_known(auroc, label[:, number], probability[:, number]) for number in two]
+        return {"auroc": lambda w: np.mean([measure(w) for measure in single] or [np.full(len(w), np.nan)], axis=0)}
     if kind == "survival":
         assert time is not None and event is not None
         return {"c_index": concordance(time, event, probability)}
-    raise UnknownNameError("The kind of a task with metrics", kind, ("binary", "multiclass", "survival"))
+    raise UnknownNameError("The kind of a task with metrics", kind, ("binary", "multiclass", "multilabel", "survival"))
 
 
 def _mean(values: ndarray) -> Measure:
     return lambda weights: weights @ values / weights.sum(axis=1)
+
+
+def _of_known(metric: Callable[[ndarray, ndarray], Measure], label: ndarray, score: ndarray) -> Measure:
+    """A metric of the cases whose label is known."""
+    known = np.flatnonzero(~np.isnan(label))
+    measure = metric(label[known], score[known])
+    return lambda weights: measure(np.take(weights, known, axis=1))
 
 
 def auroc(label: ndarray, score: ndarray) -> Measure:
@@ -260,6 +282,34 @@ def concordance(time: ndarray, event: ndarray, risk: ndarray) -> Measure:
     Reference:
         Harrell 1996, Multivariable prognostic models.
     """
+    return _share([_ordered_pairs(time, event, risk)])
+
+
+def concordance_within(time: ndarray, event: ndarray, risk: ndarray, stratum: ndarray) -> Measure:
+    """Harrell's C over pairs from one stratum alone: what a model knows beyond the site or the group that a case comes from."""
+    _, place = np.unique(np.asarray(stratum).astype(str), return_inverse=True)
+
+    def of_stratum(rows: ndarray) -> Pairs:
+        count = _ordered_pairs(time[rows], event[rows], risk[rows])
+        return lambda weights: count(np.take(weights, rows, axis=1))
+
+    return _share([of_stratum(np.flatnonzero(place == number)) for number in range(int(place.max(initial=-1)) + 1)])
+
+
+def _share(counts: Sequence[Pairs]) -> Measure:
+    """Pairs in the right order over all pairs that can be compared."""
+
+    def measure(weights: Weights) -> ndarray:
+        right, pairs = np.sum([count(weights) for count in counts], axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share: ndarray = right / pairs
+        return share
+
+    return measure
+
+
+def _ordered_pairs(time: ndarray, event: ndarray, risk: ndarray) -> Pairs:
+    """Weights -> of each resample the pairs in the right order, ties half, and all that can be compared."""
     order = np.lexsort((event != 1, time))  # of one time, events stand before the censored, who outlived them
     group = np.cumsum(np.diff(time[order], prepend=-np.inf).astype(bool) | np.diff(event[order] == 1, prepend=False))
     events = np.flatnonzero(event[order] == 1)
@@ -267,7 +317,7 @@ def concordance(time: ndarray, event: ndarray, risk: ndarray) -> Measure:
     _, rank = np.unique(risk[order], return_inverse=True)
     levels = list(_suffix_blocks(rank, rank[events], outlived))
 
-    def measure(weights: Weights) -> ndarray:
+    def count(weights: Weights) -> tuple[ndarray, ndarray]:
         sorted_weights = np.take(weights, order, axis=1)
         passed, counted = _passed(sorted_weights), np.take(sorted_weights, events, axis=1)
         pairs = np.einsum("re,re->r", counted, passed[:, -1:] - np.take(passed, outlived, axis=1))
@@ -276,11 +326,9 @@ def concordance(time: ndarray, event: ndarray, risk: ndarray) -> Measure:
             inside = _passed(np.take(sorted_weights, places, axis=1))
             lower = 0.5 * (np.take(inside, below, axis=1) + np.take(inside, until, axis=1)) - np.take(inside, start, axis=1)
             right += np.einsum("rq,rq->r", np.take(counted, queries, axis=1), lower)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share: ndarray = right / pairs
-        return share
+        return right, pairs
 
-    return measure
+    return count
 
 
 def _suffix_blocks(rank: ndarray, asked: ndarray, first: ndarray) -> Iterator[tuple[ndarray, ndarray, ndarray, ndarray, ndarray]]:

@@ -54,23 +54,24 @@ def hold_split(part: Mapping[str, str], cases: pd.DataFrame) -> list[RuleResult]
     return results
 
 
-def hold_predictions(table: pd.DataFrame) -> list[RuleResult]:
+def hold_predictions(table: pd.DataFrame, *, exclusive: bool = True) -> list[RuleResult]:
     """Hold predictions against their contract before they are published.
 
     Args:
         table: The columns of predictions.parquet, one row a case.
+        exclusive: Whether one class rules out the others, so that their probabilities add up to 1; False for a task with several labels.
 
     Raises:
         ContractError: A rule of severity block is broken: nothing of this table may be published.
     """
-    results = hold(_prediction_facts(table), packaged_contract("predictions"))
+    results = hold(_prediction_facts(table, exclusive), packaged_contract("predictions"))
     refuse_blocked(
         results, "Nothing was published: this is a fault of the program or of its bundle; score again, and report it if it stays."
     )
     return results
 
 
-def _prediction_facts(table: pd.DataFrame) -> pd.DataFrame:
+def _prediction_facts(table: pd.DataFrame, exclusive: bool) -> pd.DataFrame:
     """What the contract counts of each prediction; the probabilities of one that abstains may be missing."""
     facts = table[[name for name in PREDICTION_FACTS if name in table and table[name].notna().any()]].copy()
     answers = table[[name for name in table if name == "probability" or str(name).startswith("probability_")]].astype(float)
@@ -78,7 +79,7 @@ def _prediction_facts(table: pd.DataFrame) -> pd.DataFrame:
     unanswered = ~np.isfinite(answers.to_numpy())
     facts["n_unanswered"] = np.where(abstained, 0, unanswered.sum(axis=1) + int(answers.shape[1] == 0))
     facts["lowest"], facts["highest"] = answers.min(axis=1), answers.max(axis=1)
-    if answers.shape[1] > 1:
+    if answers.shape[1] > 1 and exclusive:
         facts["total"] = answers.sum(axis=1).where(~unanswered.any(axis=1))
     present = table["modalities"]
     facts["n_modalities"] = [len(names) for names in present]

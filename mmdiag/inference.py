@@ -52,7 +52,7 @@ def score(
     for start in range(0, len(todo), PART):
         rows = todo[start : start + PART]
         table = _score_rows(bundle, store, raws, rows)
-        hold_predictions(table)
+        hold_predictions(table, exclusive=bundle.task["kind"] != "multilabel")
         ledger.record_predictions(description.name, table)
         if progress:
             progress(start + len(rows), len(todo), "scored")
@@ -87,7 +87,7 @@ def _score_rows(bundle: Bundle, store: Store, raws: dict[str, Any], rows: list[i
     table["role"] = ["train" if bundle.learned_from(subject) else "new" for subject in cases["subject_id"]]
     present = {name: store.present(name)[rows] for name in bundle.kinds}
     table["modalities"] = [[name for name in present if present[name][i]] for i in range(len(rows))]
-    table["abstained"] = False
+    table["abstained"] = [not bundle.met(modalities) for modalities in table["modalities"]]
     table["scored_at"] = datetime.now(UTC).isoformat(timespec="seconds")
     return table[[*prediction_columns(table), "version"]]
 

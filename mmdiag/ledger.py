@@ -17,7 +17,19 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 
 from mmdiag.errors import MmdiagError
-from mmdiag.ledger_tables import ACCEPTANCES, BUNDLES, COHORTS, CONTRACTS, METADATA, METRICS, PREDICTIONS, QUARANTINE, RUNS, VERDICTS
+from mmdiag.ledger_tables import (
+    ACCEPTANCES,
+    BUNDLES,
+    COHORTS,
+    CONTRACTS,
+    CURVES,
+    METADATA,
+    METRICS,
+    PREDICTIONS,
+    QUARANTINE,
+    RUNS,
+    VERDICTS,
+)
 
 BUSY_TIMEOUT_MS = 30_000
 ROWS = 500  # of one statement
@@ -99,6 +111,13 @@ class Ledger:
         columns = [column.name for column in METRICS.columns if column.name != "run_id"]
         self._upsert(METRICS, [{"run_id": run_id} | {name: _plain(row.get(name)) for name in columns} for row in metrics])
 
+    def record_curves(self, run_id: str, curves: pd.DataFrame) -> None:
+        """The columns of curves.parquet: one row a fit and epoch; `gradient_norm` and `probe` are JSON by modality."""
+        json_columns = {"gradient_norm", "probe"}
+        names = [column.name for column in CURVES.columns if column.name in curves]
+        rows = [{name: json.loads(row[name]) if name in json_columns else _plain(row[name]) for name in names} for row in curves.to_dict("records")]
+        self._upsert(CURVES, [{"run_id": run_id} | row for row in rows])
+
     def record_bundle(self, bundle_id: str, path: str, run_id: str, cohort: str, description: Mapping[str, Any]) -> None:
         """A saved model."""
         self._upsert(
@@ -152,6 +171,10 @@ class Ledger:
     def metrics(self, run_id: str) -> pd.DataFrame:
         """Metrics of one run."""
         return self._read(METRICS, run_id=run_id)
+
+    def curves(self, run_id: str) -> pd.DataFrame:
+        """Training curves of one run, epoch by epoch."""
+        return self._read(CURVES, run_id=run_id).sort_values(["fit", "epoch"], ignore_index=True)
 
     def quarantine(self, cohort: str | None = None) -> pd.DataFrame:
         """What is refused."""

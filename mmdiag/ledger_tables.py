@@ -40,9 +40,15 @@ RUNS = Table(
 )  # fmt: skip
 METRICS = Table(
     "metrics", METADATA,
-    Column("run_id", String(40), primary_key=True), Column("model", String(80), primary_key=True), Column("metric", String(40), primary_key=True),
+    Column("run_id", String(40), primary_key=True), Column("model", String(80), primary_key=True), Column("metric", String(120), primary_key=True),
     Column("split", String(40), primary_key=True), Column("fusion", String(80)), Column("modalities", JSON),
     Column("value", Float), Column("low", Float), Column("high", Float), Column("n", Integer), Column("n_positive", Integer), Column("p", Float),
+)  # fmt: skip
+CURVES = Table(
+    "curves", METADATA,
+    Column("run_id", String(40), primary_key=True), Column("fit", String(80), primary_key=True), Column("epoch", Integer, primary_key=True),
+    Column("train_loss", Float), Column("valid_loss", Float), Column("valid_metric", Float), Column("learning_rate", Float),
+    Column("gradient_norm", JSON), Column("probe", JSON),
 )  # fmt: skip
 BUNDLES = Table(
     "bundles", METADATA,

@@ -16,7 +16,7 @@ from mmdiag.evaluation import paired_difference
 from mmdiag.heads import class_columns
 from mmdiag.held_tables import hold_predictions
 from mmdiag.ledger import Ledger
-from mmdiag.runs import Run, RunData, open_data
+from mmdiag.runs import Run, RunData, label_values, open_data
 from mmdiag.workspace import atomic_path
 
 DIFFERENCE = "fused-minus-best"
@@ -39,6 +39,7 @@ def evaluate(folder: Path) -> list[dict[str, Any]]:
         }
         rows += [{**facts, **metric} for metric in _measure(data, table, settings.resamples)]
     rows += _difference(run, data, judged, rows)
+    _write(folder / "availability.parquet", _by_availability(run, data, judged))
     _write(folder / "metrics.parquet", pd.DataFrame(rows).assign(modalities=[json.dumps(row["modalities"]) for row in rows]))
     curves = [pd.read_parquet(run.fit_folder(name) / "curve.parquet") for name in fits(folder)]
     _write(folder / "curves.parquet", pd.concat(curves, ignore_index=True))
@@ -60,7 +61,8 @@ def _judged(run: Run, data: RunData) -> pd.DataFrame:
     known = np.zeros(len(data.cases), dtype=bool)
     known[data.labelled] = True
     judged = known & (where.notna() if "folds" in run.asked["split"] else where == "test").to_numpy()
-    facts = data.cases.loc[judged, ["case_id", "subject_id", "label", "time", "event"]]
+    several = [f"label_{name}" for name in data.store.task.get("labels") or ()]
+    facts = data.cases.loc[judged, ["case_id", "subject_id", "label", "time", "event", *several]]
     columns = _probability_columns(data.store.task)
     tables = []
     for name in (name for name in fits(run.folder) if not name.startswith("all.")):
@@ -78,7 +80,8 @@ def _judged(run: Run, data: RunData) -> pd.DataFrame:
 
 
 def _probability_columns(task: Mapping[str, Any]) -> list[str]:
-    return class_columns(task["classes"]) if task["kind"] == "multiclass" else ["probability"]
+    names = {"multiclass": "classes", "multilabel": "labels"}.get(task["kind"])
+    return class_columns(task[names]) if names else ["probability"]
 
 
 def _baselines(data: RunData, where: pd.Series, judged: np.ndarray, columns: list[str], facts: pd.DataFrame) -> list[pd.DataFrame]:
@@ -87,6 +90,9 @@ def _baselines(data: RunData, where: pd.Series, judged: np.ndarray, columns: lis
         return [facts.assign(model=PREVALENCE, part="", probability=0.5)]
     labels = data.cases["label"].to_numpy(float)
     known = data.labelled
+    if data.store.task["kind"] == "multilabel":
+        shares = np.nanmean(label_values(data.cases, data.store.task)[known], axis=0)
+        return [facts.assign(model=PREVALENCE, part="", **dict(zip(columns, shares, strict=True)))]
     shares = [np.mean(labels[known] == c) for c in range(len(columns))] if len(columns) > 1 else [np.mean(labels[known])]
     constant = facts.assign(model=PREVALENCE, part="", **dict(zip(columns, shares, strict=True)))
     has = np.stack([data.store.present(name) for name in data.store.modalities], axis=1).astype(float)
@@ -105,9 +111,32 @@ def _measure(data: RunData, table: pd.DataFrame, resamples: int) -> list[dict[st
     columns = _probability_columns(data.store.task)
     probability = table[columns].to_numpy(float)
     return measure(
-        table["label"].to_numpy(float), probability if len(columns) > 1 else probability[:, 0], kind=kind, subject=table["subject_id"].to_numpy(),
-        time=table["time"].to_numpy(float), event=table["event"].to_numpy(float), resamples=resamples,
+        label_values(table, data.store.task), probability if len(columns) > 1 else probability[:, 0], kind=kind, subject=table["subject_id"].to_numpy(),
+        time=table["time"].to_numpy(float), event=table["event"].to_numpy(float), labels=data.store.task.get("labels") or (),
+        stratum=_stratum(data, table["case_id"]) if kind == "survival" else None, resamples=resamples,
     )  # fmt: skip
+
+
+def _by_availability(run: Run, data: RunData, judged: pd.DataFrame) -> pd.DataFrame:
+    """Every metric of the fused model on the cases of each availability pattern (`flair+report`), in columns like those of metrics.parquet."""
+    fused = judged[judged["model"] == FUSED]
+    place = {case: row for row, case in enumerate(data.cases["case_id"])}
+    at = fused["case_id"].map(place).to_numpy()
+    has = np.stack([data.store.present(name)[at] for name in data.store.modalities], axis=1)
+    rows = []
+    for pattern in np.unique(has, axis=0)[::-1]:
+        names = np.asarray(list(data.store.modalities))[pattern].tolist()
+        facts = {"model": FUSED, "fusion": run.config.fusion, "modalities": json.dumps(names), "split": _split(run), "availability": "+".join(names)}
+        rows += [{**facts, **metric} for metric in _measure(data, fused[(has == pattern).all(axis=1)], run.config.evaluation.resamples)]
+    return pd.DataFrame(rows)
+
+
+def _stratum(data: RunData, case_ids: pd.Series) -> np.ndarray | None:
+    """Site of each case, else its first group: what a survival model has to know more than; None where the cohort has neither."""
+    for name in ("site", *(column for column in map(str, data.cases) if column.startswith("group_"))):
+        if data.cases[name].notna().any():
+            return data.cases.set_index("case_id")[name].reindex(case_ids).fillna("").astype(str).to_numpy()
+    return None
 
 
 def _difference(run: Run, data: RunData, judged: pd.DataFrame, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -151,7 +180,10 @@ def predictions(folder: Path) -> pd.DataFrame:
     place = {case: row for row, case in enumerate(data.cases["case_id"])}
     found["role"] = role
     found["modalities"] = [[name for name in present if present[name][place[case]]] for case in found["case_id"]]
-    found["abstained"] = False
+    met = {name.split(".", 1)[0]: {frozenset(pattern) for pattern in run.fitted(name).get("patterns", ())} for name in fused}
+    found["abstained"] = [
+        bool(met[part]) and frozenset(names) not in met[part] for part, names in zip(found["part"], found["modalities"], strict=True)
+    ]
     return found.drop(columns="part")
 
 
@@ -182,14 +214,16 @@ def finish(folder: Path, ledger: Ledger) -> dict[str, Any]:
     """
     run = Run.open(folder)
     table = predictions(folder)
-    hold_predictions(table[prediction_columns(table)])
+    hold_predictions(table[prediction_columns(table)], exclusive=open_data(folder).store.task["kind"] != "multilabel")
     _write(folder / "predictions.parquet", table[prediction_columns(table)])
     weights = [c for c in table.columns if c.startswith(("weight_", "contribution_"))]
     _write(folder / "explanations" / "modality.parquet", table[["case_id", *weights, "attention", "base"]])
     final = run.fitted(next(name for name in fits(folder) if name in ("all.fused", "test.fused")))
     bundle = {"id": final["bundle_id"], "path": str(run.workspace.path / final["bundle"])}
     metrics = metrics_of(folder)
-    run = run.update(status="done", bundle=bundle, finished=run.asked.get("finished") or max(str(stamp) for stamp in table["scored_at"]))
+    warnings = {name: found for name in fits(folder) if (found := run.fitted(name).get("warnings"))}
+    finished = run.asked.get("finished") or max(str(stamp) for stamp in table["scored_at"])
+    run = run.update(status="done", bundle=bundle, finished=finished, warnings=warnings)
     ledger.record_bundle(
         bundle["id"], final["bundle"], run.asked["run_id"], run.asked["cohort"], {"fusion": run.config.fusion, "recipe": run.config.recipe}
     )
@@ -198,6 +232,7 @@ def finish(folder: Path, ledger: Ledger) -> dict[str, Any]:
         bundle_id=bundle["id"], started=run.asked["started"], finished=run.asked["finished"],
     )  # fmt: skip
     ledger.record_metrics(run.asked["run_id"], metrics)
+    ledger.record_curves(run.asked["run_id"], pd.read_parquet(folder / "curves.parquet"))
     ledger.record_predictions(run.asked["cohort"], table[[*prediction_columns(table), "version"]])
     return {"split": run.asked["split"], "bundle": bundle, "metrics": metrics, "predictions": str(folder / "predictions.parquet")}
 

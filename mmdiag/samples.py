@@ -5,8 +5,12 @@ A modality of a sample is a dict of arrays. Frozen encoders give `summary (F0,)`
 sample; in a batch its rows are 0 and `present` is False.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -43,6 +47,11 @@ class Batch:
         rows = torch.from_numpy(np.asarray(index, dtype=np.int64))
         values = {m: {key: value[rows] for key, value in arrays.items()} for m, arrays in self.values.items()}
         return Batch(values, {m: value[rows] for m, value in self.present.items()}, self.target[rows])
+
+    def slice(self, start: int, stop: int) -> "Batch":
+        """The batch of neighbouring cases, without copying."""
+        values = {m: {key: value[start:stop] for key, value in arrays.items()} for m, arrays in self.values.items()}
+        return Batch(values, {m: value[start:stop] for m, value in self.present.items()}, self.target[start:stop])
 
     def __len__(self) -> int:
         return len(self.target)
@@ -96,21 +105,72 @@ class Batches:
         rows: Number of cases.
         shuffle: Whether every epoch has its own order.
         seed: Where the orders come from.
+        block: Batches that are taken at once and then cut apart, which for stored features is many times cheaper than one by one.
+        ahead: Whether a thread takes the next block while this one is used: for cases that are read from the disk.
+        target: Targets of all cases in order, where they are known without taking any case.
     """
 
-    def __init__(self, take: Callable[[np.ndarray], Batch], rows: int, *, batch_size: int, shuffle: bool = False, seed: int = 0) -> None:
+    def __init__(
+        self, take: Callable[[np.ndarray], Batch], rows: int, *, batch_size: int, shuffle: bool = False, seed: int = 0,
+        block: int = 1, ahead: bool = False, target: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
         self.take, self.rows, self.batch_size, self.shuffle, self.seed, self.epoch = take, rows, batch_size, shuffle, seed, 0
+        self.block, self.ahead, self.target = block, ahead, target
+        self.rank, self.ranks = 0, 1
+        self.waited = 0.0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the next pass."""
         self.epoch = epoch
 
+    def share(self, rank: int, ranks: int) -> None:
+        """Give every `ranks`-th row of each batch alone: what one of several processes works on. (0, 1) = all rows."""
+        self.rank, self.ranks = rank, ranks
+
+    def targets(self) -> Float[Tensor, "case target"]:
+        """Targets of all cases."""
+        return self.take(np.arange(self.rows)).target if self.target is None else torch.from_numpy(np.asarray(self.target, dtype=np.float32))
+
+    def size(self, place: int) -> int:
+        """Cases of the batch at this place of an epoch, over all processes."""
+        return min(self.batch_size, self.rows - place * self.batch_size)
+
     def __len__(self) -> int:
         return -(-self.rows // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
+        if not self.rows:
+            return
         order = np.arange(self.rows)
         if self.shuffle:
             order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
-        for start in range(0, len(order), self.batch_size):
-            yield self.take(order[start : start + self.batch_size])
+        starts = range(0, len(order), self.batch_size)
+        own = [order[start : start + self.batch_size][self.rank :: self.ranks] for start in starts]
+        rows = [part if len(part) else order[start : start + 1] for part, start in zip(own, starts, strict=True)]
+        taken = self._blocks([rows[first : first + self.block] for first in range(0, len(rows), self.block)])
+        for part, batch in zip(own, _cut(taken, rows), strict=True):
+            # a process without a row of a small last batch computes along with another's, which counts for nothing
+            yield batch if len(part) else replace(batch, target=torch.full_like(batch.target, torch.nan))
+
+    def _blocks(self, blocks: Sequence[Sequence[np.ndarray]]) -> Iterator[Batch]:
+        """Take block after block; `waited` grows by the seconds that the caller stood still."""
+        with ThreadPoolExecutor(1) if self.ahead else nullcontext() as thread:
+            calls = [partial(self.take, np.concatenate(block)) for block in blocks]
+            coming = thread.submit(calls[0]) if thread else None
+            for number, call in enumerate(calls):
+                began = time.perf_counter()
+                batch = coming.result() if coming else call()
+                self.waited += time.perf_counter() - began
+                if thread and number + 1 < len(calls):
+                    coming = thread.submit(calls[number + 1])
+                yield batch
+
+
+def _cut(blocks: Iterator[Batch], rows: Sequence[np.ndarray]) -> Iterator[Batch]:
+    """Cut blocks into the batches of so many rows that they hold, one after another."""
+    block, start = next(blocks), 0
+    for part in rows:
+        if start == len(block):
+            block, start = next(blocks), 0
+        yield block if len(part) == len(block) else block.slice(start, start + len(part))
+        start += len(part)

@@ -1,10 +1,9 @@
-"""Training by MONAI's engines: weight decay, warm-up and cosine, early stopping, checkpoints that a killed process goes on from."""
+"""Training by MONAI's engines: weight decay, warm-up and cosine, early stopping, and a killed process that ends as if it had not been."""
 
-import copy
-import logging
-import warnings
+import json
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +11,37 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmdiag.config import RunConfig
-from mmdiag.model import DiagnosisModel, Output, loss_of
+from mmdiag import branch_monitor
+from mmdiag.best_epoch import Best, Epoch
+from mmdiag.checkpoints import Checkpoints
+from mmdiag.config import RunConfig, digest, to_json
+from mmdiag.engines import Steps, make_engines
+from mmdiag.heads import Head
+from mmdiag.model import DiagnosisModel
+from mmdiag.objectives import objective_of
 from mmdiag.prepare import Preparation
-from mmdiag.samples import Batch, Batches
+from mmdiag.processes import joined, place, share_of_sum, summed, training_device
+from mmdiag.samples import Batches
 from mmdiag.threads import one_thread
+from mmdiag.validation import Score, Validation
 
-CHECKPOINT_EVERY = 5  # epochs
 KEPT = ("identity", "null", "offset")  # vectors that weight decay leaves alone
 Progress = Callable[[int, int, str], None]  # done, total, what
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
-    """One row of a training curve."""
-
-    epoch: int
-    train_loss: float
-    valid_loss: float
-    valid_metric: float
-
-
-@dataclass(frozen=True, slots=True)
 class Trained:
-    """A network with its best weights, in eval mode, and how it got there."""
+    """A network with its best weights, in eval mode, and how it got there.
+
+    Args:
+        warnings: Sentences on branches that collapsed.
+        waiting: Share of the time of training that was spent waiting for cases.
+    """
 
     model: DiagnosisModel
     curve: tuple[Epoch, ...]
+    warnings: tuple[str, ...] = ()
+    waiting: float = 0.0
 
 
 def train(
@@ -48,209 +51,165 @@ def train(
     task: Mapping[str, Any],
     config: RunConfig,
     *,
-    score: Callable[[np.ndarray, np.ndarray], float],
+    score: Score,
     folder: Path,
     progress: Progress | None = None,
 ) -> Trained:
-    """Train until the validation loss has not improved for `patience` epochs; keep the weights of the best epoch.
+    """Train until what is watched on the validation cases has not improved for `patience` epochs; keep the weights of the best epoch.
+
+    Where several processes were started (`mmdiag.distributed`), each calls this with the same cases, works on its share of every batch, and returns the same.
 
     Args:
         train_rows, valid_rows: Labelled cases; the targets as `heads.targets` gives them.
-        score: (target, probability) -> the metric shown beside the loss.
+        score: (target, probability) -> the metric shown beside the loss, and watched where the configuration says so.
         folder: Where checkpoints lie; a training that was killed goes on from the last one.
+
+    Raises:
+        UsageError: The configuration asks for what the task has not.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = training_device()
     small = not any(preparation.raw_image for preparation in preparations.values())
+    rank, ranks = place()
     with torch.random.fork_rng(), one_thread(when=small and device.type == "cpu"):
         torch.manual_seed(config.seed)
         model = DiagnosisModel(config, preparations, task).to(device)
-        _start_at_prevalence(model, train_rows, task)
-        best = Best(model)
-        _run_engines(model, best, train_rows, valid_rows, config, device, score, folder, progress)
-    model.load_state_dict(best.weights)
-    for leftover in folder.glob("checkpoint*.pt"):
-        leftover.unlink()
-    return Trained(model.cpu().eval(), tuple(best.curve))
+        _aim(model, task, config, train_rows, share_of_sum if ranks > 1 else None)
+        best = Best(model, config.training.early_stopping, config.training.patience)
+        for rows in (train_rows, valid_rows):
+            rows.share(rank, ranks)
+        with Checkpoints(folder, _owner(config, task, model), writes=rank == 0) as kept:
+            training = _Training(model, best, train_rows, valid_rows, config, device, Validation(model, str(task["kind"]), score), kept, progress)
+            training.run()
+        for rows in (train_rows, valid_rows):
+            rows.share(0, 1)
+        model.load_state_dict(best.weights)
+        for head in _heads(model):
+            head.objective = head.objective.alone()
+        model.eval().settle(valid_rows)
+    kept.clear()
+    return Trained(model.cpu(), tuple(best.curve), tuple(branch_monitor.collapsed(best.curve)), training.waiting)
 
 
-class Best:
-    """The best weights so far and the training curve, kept in the checkpoint."""
+class _Training:
+    """The epochs of one training, from the first or from where a killed process stopped."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self.weights: dict[str, Tensor] = copy.deepcopy(model.state_dict())
-        self.loss = float("inf")
-        self.curve: list[Epoch] = []
+    def __init__(
+        self, model: DiagnosisModel, best: Best, train_rows: Batches, valid_rows: Batches, config: RunConfig, device: torch.device,
+        seen: Validation, kept: Checkpoints, progress: Progress | None,
+    ) -> None:  # fmt: skip
+        self.model, self.best, self.rows, self.config, self.seen, self.kept, self.progress = model, best, train_rows, config, seen, kept, progress
+        settings = config.training
+        self.optimizer = torch.optim.AdamW(_groups(model, settings.weight_decay), lr=settings.learning_rate)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda epoch: _rate(epoch, settings.warmup_epochs, settings.max_epochs))
+        self.steps = Steps(model, joined(model), self.optimizer, train_rows, settings, device)
+        self.trainer, self.evaluator = make_engines(self.steps, valid_rows, seen)
+        self.seconds, self.began = 0.0, 0.0
 
-    def offer(self, model: nn.Module, row: Epoch) -> None:
-        """Keep the weights if their validation loss is the lowest."""
-        self.curve.append(row)
-        if row.valid_loss < self.loss:
-            self.loss, self.weights = row.valid_loss, copy.deepcopy(model.state_dict())
+    def run(self) -> None:
+        """Train the epochs that are left."""
+        from ignite.engine import Events
 
-    def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
-        return {
-            "weights": self.weights,
-            "loss": self.loss,
-            "curve": [(r.epoch, r.train_loss, r.valid_loss, r.valid_metric) for r in self.curve],
-        }
+        epoch = self._resume()
+        if epoch >= self.config.training.max_epochs or self.best.waited_enough:
+            return  # it was killed after its last epoch
+        self.trainer.add_event_handler(Events.EPOCH_STARTED, self._begin)
+        self.trainer.add_event_handler(Events.EPOCH_COMPLETED, self._end)
+        self.rows.waited = 0.0
+        self.trainer.run()
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """From the checkpoint."""
-        self.weights, self.loss, self.curve = state["weights"], state["loss"], [Epoch(*row) for row in state["curve"]]
+    @property
+    def waiting(self) -> float:
+        """Share of the time of training steps that was spent waiting for cases."""
+        return self.rows.waited / self.seconds if self.seconds else 0.0
 
+    def _begin(self, engine: Any) -> None:
+        """Order and randomness of an epoch come from its number alone, wherever a resumed training began."""
+        epoch, (rank, ranks) = engine.state.epoch, place()
+        self.rows.set_epoch(epoch)
+        torch.manual_seed((self.config.seed * 100_003 + epoch) * ranks + rank)
+        self.steps.begin()
+        self.began = time.perf_counter()
 
-def _run_engines(
-    model: DiagnosisModel,
-    best: Best,
-    train_rows: Batches,
-    valid_rows: Batches,
-    config: RunConfig,
-    device: torch.device,
-    score: Callable[[np.ndarray, np.ndarray], float],
-    folder: Path,
-    progress: Progress | None,
-) -> None:
-    settings = config.training
-    optimizer = torch.optim.AdamW(_groups(model, settings.weight_decay), lr=settings.learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: _rate(epoch, settings.warmup_epochs, settings.max_epochs))
-    trainer, evaluator = _engines(model, optimizer, train_rows, valid_rows, config, device)
-    losses = _in_epochs(trainer, train_rows, config.seed)
+    def _end(self, engine: Any) -> None:
+        """Validate, keep what is best, keep all that the next epoch needs, and say how it went."""
+        epoch = engine.state.epoch
+        self.seconds += time.perf_counter() - self.began
+        row = self._validated(epoch)
+        self.best.offer(self.model, row)
+        self.schedule.step()
+        self.kept.save(epoch, self._tensors(), self._facts())
+        if self.best.waited_enough:
+            engine.terminate()
+        if self.progress is not None:
+            collapse = [sentence.split(":")[0] for sentence in branch_monitor.collapsed(self.best.curve)][:1]
+            said = f"loss {row.train_loss:.3f}, validation {row.valid_loss:.3f}, metric {row.valid_metric:.3f}"
+            self.progress(epoch, self.config.training.max_epochs, ", ".join([said, *collapse]))
 
-    def judged(loss: float, metric: float) -> None:
-        epoch, train_loss = trainer.state.epoch, float(np.mean(losses))
-        best.offer(model, Epoch(epoch, train_loss, loss, metric))
-        if progress:
-            progress(epoch, settings.max_epochs, f"loss {train_loss:.3f}, validation {loss:.3f}, metric {metric:.3f}")
+    def _validated(self, epoch: int) -> Epoch:
+        norms = {name: float(norm) for name, norm in self.steps.norms.items()}
+        losses = summed(torch.stack(self.steps.losses)) / place()[1]
+        self.model.eval()
+        self.seen.begin(probed=branch_monitor.due(epoch))
+        self.evaluator.run(epoch)
+        loss, metric = self.seen.summary()
+        train_loss = float(np.mean(losses.cpu().numpy().astype(np.float64)))
+        return Epoch(epoch, train_loss, loss, metric, float(self.optimizer.param_groups[0]["lr"]), norms, self.seen.probes())
 
-    stopper = _validated(trainer, evaluator, Validation(model), score, judged, settings.patience)
-    _stepped(trainer, schedule)
-    state = {"model": model, "optimizer": optimizer, "schedule": schedule, "best": best, "stopper": stopper, "trainer": trainer}
-    _checkpointed(trainer, state, folder)
-    trainer.run()
+    def _resume(self) -> int:
+        """Go on from what a killed process left; the epochs that are done."""
+        found = self.kept.last(self._tensors())
+        if found is None:
+            return 0
+        tensors, facts = found
+        self.model.load_state_dict(tensors["model"])
+        self.best.restore(facts["best"], tensors["best"])
+        self.optimizer.load_state_dict({"state": _nested(tensors["optimizer"]), "param_groups": facts["groups"]})
+        self.schedule.load_state_dict(facts["schedule"])
+        self.steps.scaler.load_state_dict(facts["scaler"])
+        self.trainer.load_state_dict({"epoch": facts["epoch"], "max_epochs": self.config.training.max_epochs, "epoch_length": len(self.rows)})
+        return int(facts["epoch"])
 
+    def _tensors(self) -> dict[str, dict[str, Tensor]]:
+        """Weights, the best weights, and the optimiser's moments: zero, as at their beginning, where no gradient ever came."""
+        moments: dict[str, Tensor] = {}
+        for number, parameter in enumerate(p for group in self.optimizer.param_groups for p in group["params"]):
+            state = self.optimizer.state.get(parameter) or {
+                "step": torch.zeros(()), "exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)
+            }  # fmt: skip
+            moments |= {f"{number}.{name}": value for name, value in state.items()}
+        return {"model": dict(self.model.state_dict()), "best": self.best.weights, "optimizer": moments}
 
-def _engines(
-    model: DiagnosisModel,
-    optimizer: torch.optim.Optimizer,
-    train_rows: Batches,
-    valid_rows: Batches,
-    config: RunConfig,
-    device: torch.device,
-) -> tuple[Any, Any]:
-    """MONAI's trainer and evaluator on whole batches."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # MONAI's first import with torch 2.13: torch.jit
-        from monai.engines import SupervisedEvaluator, SupervisedTrainer
-
-    def loss_function(output: Output, target: Tensor) -> Tensor:
-        return loss_of(model.head, output, target, config.training.auxiliary_weight)
-
-    shared: dict[str, Any] = {"device": device, "network": model, "prepare_batch": prepare_batch, "decollate": False}
-    shared["amp"] = config.training.amp and device.type == "cuda"
-    trainer = SupervisedTrainer(
-        max_epochs=config.training.max_epochs, train_data_loader=train_rows, optimizer=optimizer, loss_function=loss_function, optim_set_to_none=True, **shared
-    )  # fmt: skip
-    evaluator = SupervisedEvaluator(val_data_loader=valid_rows, **shared)
-    for logger in (trainer.logger, evaluator.logger, logging.getLogger("ignite")):
-        logger.setLevel(logging.WARNING)
-    return trainer, evaluator
-
-
-def _in_epochs(trainer: Any, rows: Batches, seed: int) -> list[float]:
-    """Give every epoch its own order and randomness, wherever a resumed training began; the losses of the running epoch are in the list."""
-    from ignite.engine import Events
-
-    losses: list[float] = []
-
-    def begin(engine: Any) -> None:
-        rows.set_epoch(engine.state.epoch)
-        torch.manual_seed(seed * 100_003 + engine.state.epoch)
-        losses.clear()
-
-    trainer.add_event_handler(Events.EPOCH_STARTED, begin)
-    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: losses.append(float(engine.state.output["loss"].detach())))
-    return losses
+    def _facts(self) -> dict[str, Any]:
+        groups, schedule = self.optimizer.state_dict()["param_groups"], self.schedule.state_dict()
+        return {"best": self.best.facts(), "groups": groups, "schedule": schedule, "scaler": self.steps.scaler.state_dict()}
 
 
-def _validated(
-    trainer: Any,
-    evaluator: Any,
-    seen: "Validation",
-    score: Callable[[np.ndarray, np.ndarray], float],
-    judged: Callable[[float, float], None],
-    patience: int,
-) -> Any:
-    """Validate after every epoch and stop when it no longer helps; gives the handler that counts."""
-    from ignite.engine import Events
-    from ignite.handlers import EarlyStopping
-    from monai.handlers import ValidationHandler
-
-    def summarise(engine: Any) -> None:
-        loss, metric = seen.summary(score)
-        engine.state.metrics["valid_loss"] = loss
-        judged(loss, metric)
-
-    evaluator.add_event_handler(Events.EPOCH_STARTED, lambda _: seen.clear())
-    evaluator.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: seen.add(engine.state.output))
-    evaluator.add_event_handler(Events.COMPLETED, summarise)
-    stopper = EarlyStopping(patience, lambda engine: -engine.state.metrics["valid_loss"], trainer)
-    stopper.logger.setLevel(logging.WARNING)
-    evaluator.add_event_handler(Events.COMPLETED, stopper)
-    ValidationHandler(interval=1, validator=evaluator).attach(trainer)
-    return stopper
+def _aim(model: DiagnosisModel, task: Mapping[str, Any], config: RunConfig, rows: Batches, share: Callable[[Tensor], Tensor] | None) -> None:
+    """Give every head the objective, and let it begin at what the training cases say on their own."""
+    target = rows.targets()
+    objective = objective_of(task, config.training, target.numpy())
+    for head in _heads(model):
+        head.objective = objective
+        head.start(target.to(head.map.weight.device))
+        head.objective = replace(objective, share=share)
 
 
-def _stepped(trainer: Any, schedule: Any) -> None:
-    from ignite.engine import Events
-
-    trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda _: schedule.step())
+def _heads(model: DiagnosisModel) -> list[Head]:
+    return [model.head, *(head for head in model.own_heads.values() if isinstance(head, Head))]
 
 
-def _checkpointed(trainer: Any, state: Mapping[str, Any], folder: Path) -> None:
-    """Save the whole state every few epochs, and go on from what a killed process left."""
-    from monai.handlers import CheckpointLoader, CheckpointSaver
-
-    saver = CheckpointSaver(
-        save_dir=str(folder), save_dict=dict(state), save_interval=CHECKPOINT_EVERY, n_saved=1, epoch_level=True, file_prefix="checkpoint"
-    )
-    handlers: list[Any] = [saver]
-    left = sorted(folder.glob("checkpoint*.pt"), key=lambda path: path.stat().st_mtime)
-    if left:
-        handlers.append(CheckpointLoader(load_path=str(left[-1]), load_dict=dict(state), map_location="cpu", strict=True))
-    for handler in handlers:
-        handler.logger.setLevel(logging.WARNING)
-        handler.attach(trainer)
+def _owner(config: RunConfig, task: Mapping[str, Any], model: nn.Module) -> str:
+    """Whose checkpoints go on: the same configuration, task and shapes."""
+    shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
+    return digest(to_json(config), json.dumps(dict(task), sort_keys=True), json.dumps(shapes))
 
 
-class Validation:
-    """Loss and metric over a whole validation pass."""
-
-    def __init__(self, model: DiagnosisModel) -> None:
-        self.model = model
-        self.logits: list[Tensor] = []
-        self.target: list[Tensor] = []
-
-    def clear(self) -> None:
-        """Begin a pass."""
-        self.logits, self.target = [], []
-
-    def add(self, output: Mapping[str, Any]) -> None:
-        """Take a batch's output."""
-        self.logits.append(output["pred"].logits.detach().float())
-        self.target.append(output["label"])
-
-    def summary(self, score: Callable[[np.ndarray, np.ndarray], float]) -> tuple[float, float]:
-        """Loss over all cases, and the metric."""
-        logits, target = torch.cat(self.logits), torch.cat(self.target)
-        probability = self.model.head.probability(logits)
-        return float(self.model.head.loss(logits, target)), score(target.cpu().numpy(), probability.cpu().numpy())
-
-
-def prepare_batch(batch: Batch, device: Any = None, non_blocking: bool = False, **_: Any) -> tuple[Batch, Tensor]:
-    """A batch for MONAI's engines: inputs and targets on the device."""
-    moved = batch.to(torch.device(device) if device is not None else torch.device("cpu"), non_blocking=non_blocking)
-    return moved, moved.target
+def _nested(moments: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    found: dict[int, dict[str, Tensor]] = {}
+    for key, value in moments.items():
+        number, name = key.split(".", 1)
+        found.setdefault(int(number), {})[name] = value
+    return found
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -266,12 +225,3 @@ def _rate(epoch: int, warmup: int, most: int) -> float:
     if epoch < warmup:
         return (epoch + 1) / (warmup + 1)
     return 0.05 + 0.95 * 0.5 * (1 + float(np.cos(np.pi * (epoch - warmup) / max(most - warmup, 1))))
-
-
-def _start_at_prevalence(model: DiagnosisModel, rows: Batches, task: Mapping[str, Any]) -> None:
-    """The heads of a binary task begin at the training prevalence instead of one half."""
-    if task["kind"] != "binary":
-        return
-    share = float(rows.take(np.arange(rows.rows)).target.mean().clamp(0.02, 0.98))
-    for head in [model.head, *model.own_heads.values()]:
-        nn.init.constant_(head.map.bias, float(np.log(share / (1 - share))))  # type: ignore[union-attr, arg-type]

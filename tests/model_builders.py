@@ -35,12 +35,13 @@ def make_preparations(raws, config):
     }
 
 
-def make_batches(raws, label, preparations, rows, *, shuffle=False, seed=0):
+def make_batches(raws, label, preparations, rows, *, shuffle=False, seed=0, batch_size=16):
     from mmdiag.diagnose import batch_of, prepare_samples
     from mmdiag.samples import Batches
 
-    whole = batch_of(preparations, prepare_samples(preparations, raws, np.asarray(rows).tolist()), label[rows][:, None])
-    return Batches(whole.rows, len(rows), batch_size=16, shuffle=shuffle, seed=seed)
+    target = label[rows] if label.ndim == 2 else label[rows][:, None]
+    whole = batch_of(preparations, prepare_samples(preparations, raws, np.asarray(rows).tolist()), target)
+    return Batches(whole.rows, len(rows), batch_size=batch_size, shuffle=shuffle, seed=seed, block=2)
 
 
 BINARY = {"kind": "binary", "classes": ["no", "yes"], "label": "label"}

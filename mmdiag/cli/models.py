@@ -12,7 +12,7 @@ from mmdiag.config import FUSION_NAMES
 if TYPE_CHECKING:
     from mmdiag.config import RunConfig
 
-FUSION_HELP = f"How modalities are fused: {', '.join(FUSION_NAMES)}."
+FUSION_HELP = f"How modalities are fused: {', '.join(FUSION_NAMES)}; or a chain of them, such as cross_modal+modality_attention+late."
 
 
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -21,7 +21,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Where all randomness comes from."),
         click.option("--fusion", default=FUSION_NAMES[0], show_default=True, metavar="NAME", help=FUSION_HELP),
         click.option(
-            "--recipe", default="default", show_default=True, metavar="NAME", help="A function of mmdiag.recipes: default, end_to_end."
+            "--recipe", default="default", show_default=True, metavar="NAME", help="A function of mmdiag.recipes: default, classical, end_to_end."
         ),
     ):
         command = option(command)
@@ -60,8 +60,9 @@ def run(place: Place, cohort: Path, recipe: str, fusion: str, seed: int) -> int:
 @click.command(short_help="Train and compare models.")
 @cohort_option
 @model_options
+@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Processes of each fit; on GPUs one each.")
 @placed
-def train(place: Place, cohort: Path, recipe: str, fusion: str, seed: int) -> int:
+def train(place: Place, cohort: Path, recipe: str, fusion: str, seed: int, processes: int) -> int:
     """Train and compare models on a cohort; what is new in the cohort is ingested first.
 
     The same path as `mmdiag run`, without Prefect: faster to start, no retries.
@@ -70,7 +71,9 @@ def train(place: Place, cohort: Path, recipe: str, fusion: str, seed: int) -> in
     Examples:
       mmdiag train --cohort cohort.toml
       mmdiag train --cohort cohort.toml --fusion cross_modal --seed 1
+      mmdiag train --cohort cohort.toml --fusion cross_modal+modality_attention+late
       mmdiag train --cohort cohort.toml --recipe end_to_end --json
+      mmdiag train --cohort cohort.toml --processes 2
     """
     from mmdiag import api
     from mmdiag.cli.progress import stages
@@ -79,7 +82,7 @@ def train(place: Place, cohort: Path, recipe: str, fusion: str, seed: int) -> in
     description = read_and_check(cohort)
     config = choose(recipe, fusion, seed)
     with stages() as progress:
-        found = api.compare(description, place.workspace, place.ledger(), config, progress=progress)
+        found = api.compare(description, place.workspace, place.ledger(), config, processes=processes, progress=progress)
     answer = place.answer("train", **found)
     place.give(answer, show_run)
     return exit_code(answer)

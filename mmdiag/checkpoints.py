@@ -1,0 +1,121 @@
+"""Checkpoints of a training: one after every epoch, the last two kept, each whole or not there; safetensors with JSON in its header, no pickle."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from mmdiag.workspace import atomic_path
+
+KEPT = 2
+
+
+class Checkpoints:
+    """The checkpoints in a folder. A thread writes them, so that nothing waits for the disk.
+
+    The writing of an epoch ends before that of the next begins: a training that is killed at any moment repeats at most one complete epoch.
+
+    Args:
+        folder: Where they lie.
+        owner: What a checkpoint has to be of; one of another configuration is no beginning for this training.
+        writes: Whether this process writes; with several, one does.
+    """
+
+    def __init__(self, folder: Path, owner: str, *, writes: bool = True) -> None:
+        self.folder, self.owner, self.writes = folder, owner, writes
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._thread.shutdown(wait=True)
+        if self._writing is not None and kind is None:
+            self._writing.result()
+
+    def save(self, epoch: int, tensors: Mapping[str, Mapping[str, Tensor]], facts: Mapping[str, Any]) -> None:
+        """Keep the state after an epoch.
+
+        Args:
+            tensors: Groups of named tensors.
+            facts: What JSON holds.
+        """
+        if not self.writes:
+            return
+        if self._writing is not None:
+            self._writing.result()
+        packed = {f"{group}.{kind}": values for group, named in tensors.items() for kind, values in _pack(named).items()}
+        content = save(packed, {"facts": json.dumps({"owner": self.owner, "epoch": epoch, **facts})})
+        self._writing = self._thread.submit(self._write, epoch, content)
+
+    def last(self, like: Mapping[str, Mapping[str, Tensor]]) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
+        """The newest state that is whole and this training's own; None = begin at the beginning.
+
+        Args:
+            like: Tensors of the names, shapes and kinds that are wanted, in groups.
+        """
+        for path in sorted(self.folder.glob("checkpoint-*.safetensors"), reverse=True):
+            content = path.read_bytes()
+            if path.stem.rsplit("-", 1)[-1] != _digest(content):
+                continue
+            try:
+                packed, facts = load(content), json.loads(_header(content)["__metadata__"]["facts"])
+            except (SafetensorError, ValueError, KeyError):
+                continue
+            if facts.get("owner") == self.owner:
+                groups = {group: {kind.split(".", 1)[1]: v for kind, v in packed.items() if kind.startswith(f"{group}.")} for group in like}
+                return {group: _unpack(groups[group], named) for group, named in like.items()}, facts
+        return None
+
+    def clear(self) -> None:
+        """Remove them, once what they led to is safe."""
+        if self.writes:
+            _remove(self.folder.glob("checkpoint*"))
+            _remove(self.folder.glob(".checkpoint*.tmp"))
+
+    def _write(self, epoch: int, content: bytes) -> None:
+        with atomic_path(self.folder / f"checkpoint-{epoch:05d}-{_digest(content)}.safetensors") as temporary:
+            temporary.write_bytes(content)
+        _remove(sorted(self.folder.glob("checkpoint-*.safetensors"))[:-KEPT])
+
+
+def _pack(named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """All tensors of a kind end to end: one long tensor is written many times faster than a hundred short ones."""
+    by_kind: dict[str, list[Tensor]] = {}
+    for tensor in named.values():
+        by_kind.setdefault(str(tensor.dtype).removeprefix("torch."), []).append(tensor.detach().reshape(-1).cpu())
+    return {kind: torch.cat(parts) for kind, parts in by_kind.items()}
+
+
+def _unpack(packed: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    place = dict.fromkeys(packed, 0)
+    found = {}
+    for name, tensor in like.items():
+        kind = str(tensor.dtype).removeprefix("torch.")
+        found[name] = packed[kind][place[kind] : place[kind] + tensor.numel()].view(tensor.shape).clone()
+        place[kind] += tensor.numel()
+    return found
+
+
+def _header(content: bytes) -> dict[str, Any]:
+    """The JSON at the beginning of a safetensors file, after eight bytes that say how long it is."""
+    header: dict[str, Any] = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return header
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ import yaml
 from mmdiag.application_root import application_root
 from mmdiag.errors import ContractError, UnknownNameError, UsageError
 
-PACKAGED = ("cases", "labels", "images", "notes", "tables", "splits", "predictions")
+PACKAGED = ("cases", "labels", "images", "notes", "tables", "signals", "splits", "predictions")
 SEVERITIES = ("block", "quarantine", "warn")
 OTHER_COLUMNS = ("allow", "refuse")
 SECTIONS = ("table", "version", "columns", "other_columns", "rules")

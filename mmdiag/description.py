@@ -16,8 +16,8 @@ from typing import Any
 
 from mmdiag.errors import DescriptionError
 
-KINDS = ("image", "text", "table")
-TASKS = ("binary", "multiclass", "survival")
+KINDS = ("image", "text", "table", "signal")
+TASKS = ("binary", "multiclass", "multilabel", "survival")
 ROW_RULES = ("refuse", "first", "mean")
 GENE_KINDS = ("symbol", "ensembl", "entrez")
 UNITS = ("counts", "tpm", "log2", "z-score")
@@ -44,6 +44,11 @@ class ModalityDescription:
         gene_sets: GMT file.
         units: Of a table's numbers: `counts`, `tpm`, `log2` or `z-score`; they are held against it.
         assay: Panel or assay and its version, in the user's words; recorded.
+        channels: Names of a signal's channels, in order; none = it has one.
+        rate_hz: Samples a second of a signal in a table that does not say by a column `time_s`.
+        store_hz: Samples a second that are stored.
+        seconds: Longest part of a signal that is stored, from its beginning.
+        full_scale: Largest value that is stored, in the file's unit; of a WAV 1 is its full range.
     """
 
     name: str
@@ -64,13 +69,19 @@ class ModalityDescription:
     gene_sets: str | None = None
     units: str | None = None
     assay: str | None = None
+    channels: tuple[str, ...] = ()
+    rate_hz: float | None = None
+    store_hz: float = 250.0
+    seconds: float = 10.0
+    full_scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDescription:
-    """What is asked: one label column, or time and event. Without either the cohort is unlabelled: scored, never trained on.
+    """What is asked: one label column, several, or time and event. Without any the cohort is unlabelled: scored, never trained on.
 
     Args:
+        labels: Columns of a multilabel task: 1 = there, 0 = not there, empty = unknown.
         label_patterns: Regular expressions that state the label: a note that matches one is refused as an input.
     """
 
@@ -80,6 +91,11 @@ class TaskDescription:
     time: str | None = None
     event: str | None = None
     label_patterns: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """Everything that was said, for a hash or a record."""
+        return {key: value for key, value in asdict(self).items() if key != "labels" or value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,19 +128,21 @@ class Description:
     def hash(self) -> str:
         """SHA-256 of everything that changes what ingestion writes."""
         facts = {name: asdict(modality) for name, modality in self.modalities.items()}
-        return "sha256:" + hashlib.sha256(json.dumps([self.name, facts, asdict(self.task)], sort_keys=True).encode()).hexdigest()
+        return "sha256:" + hashlib.sha256(json.dumps([self.name, facts, self.task.facts()], sort_keys=True).encode()).hexdigest()
 
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "cohort": ("name", "root"),
     "cases": ("table", "case_id", "subject_id", "as_of", "site", "group", "identifiers", "incomplete"),
-    "task": ("kind", "label", "positive", "time", "event", "label_patterns"),
+    "task": ("kind", "label", "labels", "positive", "time", "event", "label_patterns"),
 }
 MODALITY_KEYS = {
     "image": ("kind", "path", "select", "size", "slices", "window", "burned_in"),
     "text": ("kind", "path", "key", "column", "rows"),
     "table": ("kind", "path", "key", "columns", "exclude", "rows", "genes", "gene_names", "gene_sets", "units", "assay"),
+    "signal": ("kind", "path", "channels", "rate_hz", "store_hz", "seconds", "full_scale"),
 }
+SIGNAL_NUMBERS = {"rate_hz": 768_000.0, "store_hz": 48_000.0, "seconds": 600.0, "full_scale": 1e9}  # and the largest of each
 
 
 def read_description(path: Path) -> Description:
@@ -249,7 +267,20 @@ def _task(task: Mapping[str, Any], where: str) -> TaskDescription:
             re.compile(pattern)
         except re.error as error:
             raise DescriptionError(f"label_patterns under [task] of {where} must be regular expressions, one is not ({error}): correct it.") from None
-    return TaskDescription(kind=kind, label_patterns=patterns, **named)
+    return TaskDescription(kind=kind, label_patterns=patterns, labels=_label_names(task, kind, where), **named)
+
+
+def _label_names(task: Mapping[str, Any], kind: str, where: str) -> tuple[str, ...]:
+    names = _texts(task.get("labels", ()), "labels", "[task]", where)
+    if kind != "multilabel":
+        if names:
+            raise DescriptionError(f'labels under [task] of {where} belong to a multilabel task, this one is {kind}: write kind = "multilabel", or label.')
+        return ()
+    if task.get("label") or len(names) == 1 or len(set(names)) < len(names):
+        raise DescriptionError(
+            f'A multilabel task in {where} names two columns or more, each once, under labels: write labels = ["...", "..."] and no label.'
+        )
+    return names
 
 
 def _one_of(value: Any, known: tuple[str, ...], what: str, where: str) -> str:
@@ -291,12 +322,13 @@ def _modality(name: str, section: Any, root: Path, where: str) -> ModalityDescri
         )
     for key in ("key", "column", "genes", "gene_names", "gene_sets", "units", "assay"):
         values[key] = _optional(section, key, heading, where)
-    for key in ("columns", "exclude"):
+    for key in ("columns", "exclude", "channels"):
         values[key] = _texts(section.get(key, ()), key, heading, where)
     for key in ("size", "slices"):
         values[key] = section.get(key, ModalityDescription.__dataclass_fields__[key].default)
         if type(values[key]) is not int or not 1 <= values[key] <= 4096:
             raise DescriptionError(f"{key} under {heading} of {where} must be a whole number from 1 to 4096, it is not: correct it.")
+    values |= _signal_numbers(section, heading, where)
     values["window"] = _window(section.get("window", "auto"), heading, where)
     values["burned_in"] = _one_of(section.get("burned_in", "refuse"), ("refuse", "accept"), f"burned_in under {heading}", where)
     values["rows"] = section.get("rows", "refuse")
@@ -317,6 +349,15 @@ def _modality(name: str, section: Any, root: Path, where: str) -> ModalityDescri
                 f"{key} under {heading} of {where} must be a file below the root, {values[key]!r} is not there: correct it."
             )
     return ModalityDescription(**values)
+
+
+def _signal_numbers(section: Mapping[str, Any], heading: str, where: str) -> dict[str, float]:
+    """The numbers of a signal that are given."""
+    given = {key: section[key] for key in SIGNAL_NUMBERS if key in section}
+    for key, value in given.items():
+        if type(value) not in (int, float) or not 0 < value <= SIGNAL_NUMBERS[key]:
+            raise DescriptionError(f"{key} under {heading} of {where} must be a number above 0 and at most {SIGNAL_NUMBERS[key]:g}, it is not: correct it.")
+    return {key: float(value) for key, value in given.items()}
 
 
 def _window(value: Any, heading: str, where: str) -> str | tuple[float, float]:

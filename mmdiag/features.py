@@ -19,10 +19,12 @@ CHUNK = 64  # cases extracted between two reports of progress
 
 
 def original(store: Store, modality: str, row: int) -> Any:
-    """What the store holds of one case: a uint8 stack, a note, or a row of numbers."""
+    """What the store holds of one case: a uint8 stack, a note, the int16 samples of a signal, or a row of numbers."""
     kind = store.modalities[modality]
     if kind == "image":
         return store.images(modality, row)
+    if kind == "signal":
+        return store.signal(modality, row)
     return store.text(modality, row) if kind == "text" else store.table(modality)[row]
 
 

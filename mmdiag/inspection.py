@@ -16,6 +16,7 @@ PREAMBLE = 128  # bytes before the DICM prefix (PS3.10 7.1)
 KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("picture", (".png", ".jpg", ".jpeg")),
     ("nifti", (".nii", ".nii.gz")),
+    ("signal", (".wav", ".wave")),
     ("variants", (".vcf", ".vcf.gz", ".vcf.bgz")),
     ("mutations", (".maf", ".maf.gz")),
     ("matrix", (".gct", ".gct.gz", ".h5ad")),
@@ -62,7 +63,7 @@ def _verdict(file: Path, kind: str, outcome: Outcome, contract: Contract | None)
 
 
 def kind_of(file: Path) -> str:
-    """`dicom`, `picture`, `nifti`, `variants`, `mutations`, `matrix`, `table` or `note`: by content where it says, else by suffix; what says nothing is taken for DICOM."""
+    """`dicom`, `picture`, `nifti`, `signal`, `variants`, `mutations`, `matrix`, `table` or `note`: by content where it says, else by suffix; else DICOM."""
     name = file.name.lower()
     with file.open("rb") as content:
         head = content.read(PREAMBLE + 4)

@@ -21,7 +21,7 @@ from mmdiag.readers.table_modality import read_case_tables, read_modality
 from mmdiag.readers.tables import KEY, read_text_table
 from mmdiag.readers.variants import is_vcf
 
-IMAGE, NOTE, NOTE_TEXT, CASE_TABLE = (f"mmdiag.readers.sources:{name}" for name in ("image", "note", "note_text", "case_table"))
+IMAGE, NOTE, NOTE_TEXT, CASE_TABLE, SIGNAL = (f"mmdiag.readers.sources:{name}" for name in ("image", "note", "note_text", "case_table", "signal"))
 SECONDS_A_NOTE = 60.0  # to read it and to mask it, which takes a second for 100 000 characters
 SECONDS_A_FILE = 0.5  # added to a request's time for every file after the first
 Waives = Callable[[str, str, str], bool]  # (case, modality, code) -> whether a person accepted it
@@ -75,7 +75,7 @@ def read_sources(
     """
     pool = sandbox or shared_sandbox()
     reading = _Reading(description, subjects, waives, columns, people={case.case_id: list(people.get(case.case_id, ())) for case in cases})
-    for kind, ask, take in (("image", _ask_image, _take_image), ("text", _ask_note, _take_note)):
+    for kind, ask, take in (("image", _ask_image, _take_image), ("text", _ask_note, _take_note), ("signal", _ask_signal, _take_signal)):
         asked = [
             (case, name, ask(reading, pool, case, name, source))
             for case in cases for name, source in case.sources.items() if source.kind == kind
@@ -118,6 +118,23 @@ def _take_image(reading: _Reading, case: Case, name: str, answer: "Future[Outcom
     reading.people[case.case_id] += [str(part) for part in reply["identifiers"]]
     _require_recorded(reading, case, name, str(reply["recorded"]))
     return Found(arrays["stack"], {"case_id": case.case_id, "modality": name, **reply["facts"]})
+
+
+def _ask_signal(reading: _Reading, pool: Sandbox, _: Case, name: str, source: Source) -> "Future[Outcome]":
+    modality = reading.description.modalities[name]
+    if len(source.files) > 1:
+        refused: Future[Outcome] = Future()
+        refused.set_result(Outcome(code="signal_channels", detail=f"{len(source.files)} files"))
+        return refused
+    return pool.submit(
+        SIGNAL, file=str(source.files[0]), channels=list(modality.channels), rate_hz=modality.rate_hz, store_hz=modality.store_hz, longest_s=modality.seconds,
+        full_scale=modality.full_scale,
+    )  # fmt: skip
+
+
+def _take_signal(_: _Reading, case: Case, name: str, answer: "Future[Outcome]") -> Found:
+    reply, arrays = answer.result().value()
+    return Found(arrays["samples"], {"case_id": case.case_id, "modality": name, **reply["facts"]})
 
 
 def _require_patient(reading: _Reading, case: Case, name: str, patient: str) -> None:

@@ -181,4 +181,13 @@ REASONS: dict[str, Reason] = {
     "transfer_too_large": Reason("One image that a PACS sends has at most 2 GB.", "Send the series in smaller parts, or export it to files."),
     "no_room": Reason("A received image fits on the disk, with 1 GB to spare.", "Free some space and have the images sent again."),
     "blank": Reason("A note holds words.", "Export the note again; leave the file out where none was written."),
+    "not_a_signal": Reason("A signal is a WAV (PCM or float) or a table whose columns are its channels.", "Export it as WAV or CSV."),
+    "signal_rate": Reason(
+        "The rate of a signal is known and even: a WAV says it, a table by rate_hz in cohort.toml or by a column time_s.",
+        "State rate_hz under the modality in cohort.toml, or export the signal with even times.",
+    ),
+    "signal_channels": Reason(
+        "A signal has the channels that the cohort describes, in that order.", "Name its columns under channels in cohort.toml, or leave the recording out."
+    ),
+    "signal_gap": Reason("A signal has a value at every sample.", "Export the recording without gaps, or the part before the first one."),
 }

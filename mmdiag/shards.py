@@ -18,7 +18,8 @@ from mmdiag.description import Description
 from mmdiag.reading import Found, Refusal, read_sources
 from mmdiag.reasons import REASONS
 
-CONTRACT_OF = {"image": "images", "text": "notes", "table": "tables"}
+CONTRACT_OF = {"image": "images", "text": "notes", "table": "tables", "signal": "signals"}
+SEVERAL_ROWS = ("image", "signal")  # kinds of which a case is several rows of the array: slices, samples
 QUARANTINE_COLUMNS = ["case_id", "version", "modality", "code", "rule", "detail", "file_sha256", "cure"]
 FINGERPRINT_COLUMNS = ["case_id", "version", "modality", "pixel_sha256", "perceptual", "text_sha256", "n_masked"]
 NOT_JUDGED = ("pixel_sha256", "perceptual", "text_sha256")
@@ -130,7 +131,7 @@ def _write_arrays(
         for case in cases:
             rows[case.case_id] |= {f"has_{modality}": False, f"shard_{modality}": "", f"start_{modality}": 0, f"count_{modality}": 0}
         for case_id, one in contents:
-            count = len(one.content) if described.kind == "image" else 1
+            count = len(one.content) if described.kind in SEVERAL_ROWS else 1
             rows[case_id] |= {f"has_{modality}": True, f"shard_{modality}": name, f"start_{modality}": start, f"count_{modality}": count}
             start += count
         _write_content(folder, modality, described.kind, contents)
@@ -146,7 +147,7 @@ def _write_content(folder: Path, modality: str, kind: str, contents: Sequence[tu
         pd.DataFrame(rows, columns=["case_id", "text", "sections", "spans"]).to_parquet(folder / f"{modality}.parquet", index=False)
     elif contents:
         arrays = [one.content for _, one in contents]
-        np.save(folder / f"{modality}.npy", np.concatenate(arrays) if kind == "image" else np.stack(arrays))
+        np.save(folder / f"{modality}.npy", np.concatenate(arrays) if kind in SEVERAL_ROWS else np.stack(arrays))
 
 
 def _quarantine(

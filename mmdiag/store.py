@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32, Int16, UInt8
 from numpy import ndarray
 
 from mmdiag.errors import UsageError
@@ -55,6 +55,12 @@ class Store:
         place = self._place(modality, row)
         slices: np.ndarray = _array(place.file.with_suffix(".npy"))[place.start : place.start + place.count]
         return slices
+
+    def signal(self, modality: str, row: int) -> Int16[ndarray, "time channel"]:
+        """The samples of one case."""
+        place = self._place(modality, row)
+        samples: np.ndarray = _array(place.file.with_suffix(".npy"))[place.start : place.start + place.count]
+        return samples
 
     def text(self, modality: str, row: int) -> str:
         """The note of one case."""

@@ -29,6 +29,11 @@ SOUND = {
         "case_id": ["a", "b", "c"], "modality": ["g", "g", "g"], "n_values": [9, 9, 9], "n_missing": [0, 1, 0], "share_missing": [0.0, 0.1, 0.0],
         "low": [-2.0, -1.0, 0.0], "high": [3.0, 4.0, 5.0], "units": ["TPM", "TPM", "TPM"],
     },
+    "signals": {
+        "case_id": ["a", "b", "c"], "modality": ["h", "h", "h"], "n_samples": [300, 300, 250], "n_channels": [1, 1, 1], "rate_hz": [500.0, 500.0, 250.0],
+        "seconds": [4.0, 4.0, 3.0], "low": [-0.5, -0.4, -0.6], "high": [0.6, 0.5, 0.4], "share_of_scale": [0.6, 0.5, 0.6], "share_clipped": [0.0, 0.0, 0.0],
+        "n_flat": [0, 0, 0],
+    },
     "splits": {"case_id": ["a", "b", "c"], "subject_id": ["s", "s", "t"], "part": ["fold-0", "fold-0", "fold-11"]},
     "predictions": {
         "case_id": ["a", "b", "c"], "subject_id": ["s", "s", "t"], "as_of": pd.to_datetime(["2024-01-02", None, "2024-03-04"]), "bundle_id": ["m", "m", "m"],
@@ -49,6 +54,9 @@ BROKEN = {  # a cell, or a column of three, that breaks each rule of a contract,
     ],
     "notes": [("n_characters", 900_000), ("share_printable", 0.4, NEAR), ("share_printable", 0.8), ("n_words", 1)],
     "tables": [("share_missing", 1.0, NEAR), ("share_missing", 0.7), ("low", -1e12), ("high", 1e12)],
+    "signals": [
+        ("n_samples", 3), ("low", 1.0), ("share_clipped", 0.2, NEAR), ("share_clipped", 0.005), ("share_of_scale", 0.001), ("n_flat", 1), ("seconds", 0.2),
+    ],
     "splits": [("part", None), ("part", "fold-x", "groups"), ("part", "train")],
     "predictions": [
         ("role", "maybe"), ("n_unanswered", 1), ("lowest", -0.2), ("highest", 1.7), ("total", 1.1), ("n_modalities", 0), ("contribution_of_absent", 0.3),

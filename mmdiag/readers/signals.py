@@ -1,6 +1,7 @@
 """A signal (an ECG, an auscultation) from a WAV or a table: its channels, brought to one rate, one length and 16 bits."""
 
 import hashlib
+import struct
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def read_wav(file: Path) -> tuple[Float32[ndarray, "time channel"], float]:
         warnings.simplefilter("always", wavfile.WavFileWarning)
         try:
             rate, samples = wavfile.read(file)
-        except (ValueError, EOFError, TypeError, ZeroDivisionError, OverflowError) as error:
+        except (ValueError, EOFError, TypeError, ZeroDivisionError, OverflowError, UnboundLocalError, struct.error) as error:  # of a parser that expects good files
             raise ReadError("not_a_signal", f"{file.name} ({type(error).__name__})") from None
     if any("EOF" in str(one.message) for one in said):
         raise ReadError("truncated", file.name)

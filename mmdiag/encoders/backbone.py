@@ -1,0 +1,127 @@
+"""MONAI's image networks without their heads: built by name, begun from weights, and brought to one feature vector an image."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from einops import reduce
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from mmdiag.errors import UsageError
+
+FEATURES = {"resnet10": 512, "resnet18": 512, "densenet121": 1024, "vit": 192, "swin": 384, "resnet10_3d": 512, "densenet121_3d": 1024}
+SMALLEST_SIDE = 64  # pixels; a smaller slice is enlarged, so that a network that halves it five times still sees a plane
+VIT_SIDE = 128  # pixels: position embeddings belong to one size
+VOLUME = (32, 64, 64)  # slices, rows, columns of the stack that a 3D network is given
+PREFIXES = ("module.", "state_dict.", "network.", "backbone.", "encoder.", "model.")  # that training scripts put before a network's own names
+
+
+def make_network(name: str) -> nn.Module:
+    """Build a network by a name of `FEATURES`; its weights are random."""
+    network: nn.Module = BUILDERS[name.removesuffix("_3d")](3 if name.endswith("_3d") else 2)
+    return network
+
+
+def features_of(name: str, network: nn.Module, images: Float[Tensor, "image 1 *space"]) -> Float[Tensor, "image feature"]:
+    """One vector an image.
+
+    Args:
+        images: Grey values from -1 to 1; slices of any size, or volumes of the size `VOLUME`.
+    """
+    if name.endswith("_3d"):
+        sized = images
+    else:
+        rows, columns = (VIT_SIDE, VIT_SIDE) if name == "vit" else (max(side, SMALLEST_SIDE) for side in images.shape[-2:])
+        same = (rows, columns) == tuple(images.shape[-2:])
+        sized = images if same else nn.functional.interpolate(images, (rows, columns), mode="bilinear", align_corners=False)
+    if name.startswith("resnet"):
+        found: Tensor = network(sized)
+    elif name.startswith("densenet"):
+        found = reduce(torch.relu(network.features(sized)), "image feature ... -> image feature", "mean")  # type: ignore[operator]
+    elif name == "vit":
+        found = network(sized)[0].mean(dim=1)
+    else:
+        found = reduce(network(sized)[-1], "image feature ... -> image feature", "mean")
+    return found.float()
+
+
+def begin_with(network: nn.Module, file: Path) -> None:
+    """Load pretrained weights into a network; weights of three colour channels are added up for grey.
+
+    Raises:
+        UsageError: The file is no safetensors file, or holds another network.
+    """
+    try:
+        stored = {_own_name(name): value for name, value in load_file(file).items()}
+    except (SafetensorError, OSError) as error:
+        raise UsageError(f"Weights must be a whole safetensors file, {file.name} is not ({type(error).__name__}): save or fetch it again.") from None
+    wanted = network.state_dict()
+    taken = {name: _as_grey(stored[name], wanted[name]) for name in wanted if name in stored}
+    lacking = [name for name in wanted if not name.endswith("num_batches_tracked") and (name not in taken or taken[name].shape != wanted[name].shape)]
+    if lacking:
+        raise UsageError(
+            f"Weights must be those of the network that the configuration names, {len(lacking)} of its {len(wanted)} tensors are missing in {file.name} or have "
+            f"another shape, such as {lacking[0]}: name the network that they belong to."
+        )
+    network.load_state_dict(taken, strict=False)
+
+
+def hold_statistics(network: nn.Module) -> None:
+    """Keep every batch normalisation at its pretrained means and deviations: a few cases would only spoil them."""
+    for part in network.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+            part.eval()
+
+
+def _own_name(name: str) -> str:
+    shorter = next((name.removeprefix(prefix) for prefix in PREFIXES if name.startswith(prefix)), name)
+    return shorter if shorter == name else _own_name(shorter)
+
+
+def _as_grey(stored: Tensor, wanted: Tensor) -> Tensor:
+    colours = stored.ndim == wanted.ndim > 2 and wanted.shape[1] == 1 and stored.shape[1] == 3 and stored.shape[2:] == wanted.shape[2:]
+    return stored.sum(dim=1, keepdim=True) if colours else stored
+
+
+def _resnet10(dimensions: int) -> Any:
+    from monai.networks.nets import resnet10
+
+    return resnet10(spatial_dims=dimensions, n_input_channels=1, num_classes=1, feed_forward=False)
+
+
+def _resnet18(dimensions: int) -> Any:
+    from monai.networks.nets import resnet18
+
+    return resnet18(spatial_dims=dimensions, n_input_channels=1, num_classes=1, feed_forward=False)
+
+
+def _densenet121(dimensions: int) -> Any:
+    from monai.networks.nets import DenseNet121
+
+    network = DenseNet121(spatial_dims=dimensions, in_channels=1, out_channels=1)
+    network.class_layers = nn.Identity()
+    return network
+
+
+def _vit(dimensions: int) -> Any:
+    from monai.networks.nets import ViT
+
+    return ViT(
+        in_channels=1, img_size=(VIT_SIDE, VIT_SIDE), patch_size=(16, 16), hidden_size=FEATURES["vit"], mlp_dim=4 * FEATURES["vit"],
+        num_layers=6, num_heads=3, spatial_dims=dimensions,
+    )  # fmt: skip
+
+
+def _swin(dimensions: int) -> Any:
+    from monai.networks.nets.swin_unetr import SwinTransformer
+
+    return SwinTransformer(
+        in_chans=1, embed_dim=24, window_size=(7, 7), patch_size=(2, 2), depths=(2, 2, 2, 2), num_heads=(3, 6, 12, 24), spatial_dims=dimensions
+    )
+
+
+BUILDERS: dict[str, Callable[[int], Any]] = {"resnet10": _resnet10, "resnet18": _resnet18, "densenet121": _densenet121, "vit": _vit, "swin": _swin}

@@ -1,0 +1,68 @@
+"""A frozen image network: features of slices, or of the stack as a volume, that are stored once."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from numpy import ndarray
+from torch import nn
+
+from mmdiag.config import RANDOM
+from mmdiag.encoders.backbone import begin_with, features_of, make_network
+from mmdiag.encoders.weights import Weights, find_weights
+
+BATCH = 64  # images that are computed together; a feature does not depend on it beyond rounding
+WHAT = "image encoder"
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenImageNetwork:
+    """A network in evaluation.
+
+    Args:
+        identity: Name and SHA-256 of the weights: the key of stored features.
+    """
+
+    identity: str
+    name: str
+    network: nn.Module
+
+    @torch.inference_mode()
+    def features(self, images: UInt8[ndarray, "image *space"]) -> Float32[ndarray, "image feature"]:
+        """One vector a slice (image, row, column), or a volume (image, slice, row, column)."""
+        device = next(self.network.parameters()).device
+        parts = []
+        for start in range(0, len(images), BATCH):
+            grey = torch.from_numpy(np.array(images[start : start + BATCH])).to(device).float().div(127.5).sub(1.0)[:, None]
+            parts.append(features_of(self.name, self.network, grey).cpu().numpy())
+        found: ndarray = np.concatenate(parts)
+        return found
+
+
+@lru_cache(maxsize=2)
+def frozen_image_network(name: str, weights: str, seed: int) -> FrozenImageNetwork:
+    """Load a network once a process.
+
+    Args:
+        weights: A folder, a hub name, or `random`.
+        seed: Where random weights come from; pretrained ones do not depend on it.
+
+    Raises:
+        UsageError: The weights are not there, or are those of another network.
+    """
+    found = image_weights(weights)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = make_network(name)
+    if found is not None:
+        begin_with(network, found.file)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    identity = f"{name}:{found.sha256 if found else f'{RANDOM} {seed}'}"
+    return FrozenImageNetwork(identity, name, network.eval().to(device))
+
+
+def image_weights(weights: str) -> Weights | None:
+    """The weights of an image encoder, see `find_weights`; None where they are random."""
+    return None if weights == RANDOM else find_weights(weights, WHAT)

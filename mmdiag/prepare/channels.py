@@ -1,0 +1,45 @@
+"""Standardisation of a signal's channels, fitted on training cases."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Int16
+from numpy import ndarray
+
+from mmdiag.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Mean and deviation of each channel over the training cases.
+
+    Args:
+        scale: Infinity for a channel that does not vary, so that it contributes 0.
+    """
+
+    center: Float32[ndarray, "channel"]
+    scale: Float32[ndarray, "channel"]
+
+    CLIP = 20.0  # deviations: an R wave has about 10, an electrode that came off more
+
+    def __call__(self, signal: Int16[ndarray, "time channel"]) -> Float32[ndarray, "time channel"]:
+        """Deviations from the training mean.
+
+        Raises:
+            UsageError: The signal has another number of channels than those it was fitted on.
+        """
+        if signal.shape[1] != len(self.center):
+            raise UsageError(
+                f"A signal must have the {len(self.center)} channels that the model was fitted on, found {signal.shape[1]}: describe the cohort with the same channels."
+            )
+        deviations: ndarray = np.clip((signal - self.center) / self.scale, -self.CLIP, self.CLIP)
+        return deviations
+
+
+def fit_channels(signals: Sequence[Int16[ndarray, "_ channel"]]) -> Channels:
+    """Fit on training signals, every sample counting alike."""
+    samples = sum(len(signal) for signal in signals)
+    center = sum(signal.sum(axis=0, dtype=np.float64) for signal in signals) / samples
+    spread = np.sqrt(sum(((signal - center) ** 2).sum(axis=0) for signal in signals) / samples)
+    return Channels(np.asarray(center, dtype=np.float32), np.where(spread > 0, spread, np.inf).astype(np.float32))

@@ -60,8 +60,13 @@ def place(error: BaseException) -> str:
 
 def _number(error: OSError) -> int | None:
     """The system's number of an error; Arrow writes it into the text alone."""
-    found = re.search(r"\[?[Ee]rrno:? (\d+)\]?", str(error))
-    return error.errno if error.errno is not None else int(found.group(1)) if found else None
+    if error.errno is not None:
+        return error.errno
+    found = re.search(r"[Ee]rrno:? (\d+)", str(error))
+    if found:
+        return int(found.group(1))
+    inner = error.__cause__ or error.__context__
+    return _number(inner) if isinstance(inner, OSError) else errno.ENOSPC if "o space left" in str(error) else errno.EIO
 
 
 def _of_the_machine(error: OSError) -> str:

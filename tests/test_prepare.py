@@ -293,3 +293,18 @@ def test_a_fine_tuned_network_is_recorded_and_its_bundle_needs_no_folder(tmp_pat
     assert source["source"] == "folder pretrained" and source["licence"] == "mit" and len(source["sha256"]) == 64
     samples = [{"flair": prepared["flair"].apply(original)} for original in originals[:3]]
     assert np.allclose(diagnose(Bundle.load(where), samples)["log_odds"], diagnose(bundle, samples)["log_odds"])
+
+
+def test_the_statistics_of_a_slice_are_those_that_numpy_finds():
+    from mmdiag.prepare.extract import plane_statistics
+
+    rng = np.random.default_rng(0)
+    plane = np.clip(np.cumsum(rng.normal(0, 4, (48, 40)), axis=1) + 60, 0, 255).astype(np.uint8)
+    grey = plane / 255.0
+    inside = grey[grey > 0.04]
+    found = plane_statistics(plane)
+    assert found[:7] == pytest.approx([inside.size / grey.size, inside.mean(), inside.std(), *np.percentile(inside, (10, 50, 90, 99))], abs=1e-6)
+    assert len(found) == 7 + 4 * 4
+    flat = plane_statistics(np.full((32, 32), 51, np.uint8))
+    assert flat[:7] == pytest.approx([1, 0.2, 0, 0.2, 0.2, 0.2, 0.2]) and flat[7:11] == pytest.approx([0.2, 0, 0, 0.2], abs=1e-3)
+    assert np.isfinite(plane_statistics(np.zeros((8, 8), np.uint8))).all(), "a black slice has no inside"

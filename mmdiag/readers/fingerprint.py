@@ -5,7 +5,9 @@ Reference:
 """
 
 import hashlib
+from functools import lru_cache
 
+import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
@@ -27,7 +29,14 @@ def perceptual_hash(stack: UInt8[ndarray, "slice row column"]) -> str:
 
 def _cells(plane: UInt8[ndarray, "row column"]) -> Float[ndarray, "cell_row cell_column"]:
     """Mean of each cell of a grid over the picture."""
-    rows, columns = (np.linspace(0, side, number + 1).astype(int) for side, number in zip(plane.shape, (ROWS, COLUMNS), strict=True))
-    sums = np.add.reduceat(np.add.reduceat(plane, rows[:-1], axis=0, dtype=np.uint32), columns[:-1], axis=1)
-    means: ndarray = sums / (np.diff(rows)[:, None] * np.diff(columns)[None])
+    corners, areas = _grid(*plane.shape)
+    up_to = cv2.integral(plane)[corners]
+    means: ndarray = (up_to[1:, 1:] - up_to[:-1, 1:] - up_to[1:, :-1] + up_to[:-1, :-1]) / areas
     return means
+
+
+@lru_cache(maxsize=8)
+def _grid(height: int, width: int) -> tuple[tuple[ndarray, ...], ndarray]:
+    """Corners of the cells, and pixels in each."""
+    rows, columns = (np.arange(number + 1) * side // number for side, number in ((height, ROWS), (width, COLUMNS)))
+    return np.ix_(rows, columns), np.maximum(np.diff(rows)[:, None] * np.diff(columns)[None], 1)

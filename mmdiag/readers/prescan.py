@@ -186,15 +186,18 @@ class _Walk:
         elements: dict[int, Element] = {}
         end, known, previous = self.size, len(self.content), 0
         while self.place + 8 <= end:
+            previous = self._short_ones(elements, previous)
             head = self.place
-            tag, vr, start, length = self._short(head) if self.explicit and head + 8 <= known else self._element(self.explicit)
+            if head + 8 > end:
+                break
+            tag, vr, start, length = self._element(self.explicit)
             if tag in PIXELS:
                 elements[tag] = Element(vr, head, start, length)
                 return elements, tag
             if tag >> 16 == 0xFFFE or tag >> 16 == 0:
                 raise ReadError("unreadable", "an item lies outside of a sequence" if tag else "an element has no tag")
             if tag < previous and len(elements) > 8 and tag >> 16 < 8:
-                break  # not in order and no group of a data set: bytes behind the last element
+                return elements, 0  # not in order and no group of a data set: bytes behind the last element
             previous = tag
             if length == UNDEFINED or vr == b"SQ":
                 self._sequence(start, length, implicit=not self.explicit or vr == b"UN")
@@ -207,20 +210,30 @@ class _Walk:
                 raise self._at_end("an element goes on behind the first part")
             elements[tag] = Element(vr, head, start, length)
             self.place = place
-        else:
-            if self.place < end:
-                raise self._at_end("the file ends in an element")
+        if self.place < end:
+            raise self._at_end("the file ends in an element")
         return elements, 0
 
-    def _short(self, place: int) -> tuple[int, bytes, int, int]:
-        """As `_element`, for the many elements whose form is the short explicit one."""
-        group, number, vr, length = self.head(self.content, place)
-        if vr in LONG_FORMS or group == 0xFFFE:
-            return self._element(True)
-        self.count += 1
-        if self.count > MOST_ELEMENTS:
-            raise ReadError("too_large", f"more than {MOST_ELEMENTS} elements")
-        return group << 16 | number, vr, place + 8, length
+    def _short_ones(self, elements: dict[int, Element], previous: int) -> int:
+        """Take elements as long as they have the short explicit form, are in order and whole: nearly all of a header; everything else is the caller's.
+
+        Returns:
+            The tag of the last one.
+        """
+        if not self.explicit:
+            return previous
+        content, place, head, make = self.content, self.place, self.head, tuple.__new__
+        last = len(content) - 8
+        while place <= last:
+            group, number, vr, length = head(content, place)
+            tag, start = group << 16 | number, place + 8
+            if vr in LONG_FORMS or tag <= previous or group in (0, 0xFFFE) or tag in PIXELS or start + length > last or self.count >= MOST_ELEMENTS:
+                break
+            elements[tag] = make(Element, (vr, place, start, length))
+            self.count += 1
+            previous, place = tag, start + length
+        self.place = place
+        return previous
 
     def _element(self, explicit: bool) -> tuple[int, bytes, int, int]:
         """Tag, VR, start and length of the element at `place`."""

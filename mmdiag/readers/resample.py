@@ -60,6 +60,6 @@ def to_stored(volume: Float32[ndarray, "slice row column"], size: int, slices: i
     stack = np.zeros((len(planes), size, size), dtype=np.uint8)
     for square, plane in zip(stack, planes, strict=True):
         top, left = (size - plane.shape[0]) // 2, (size - plane.shape[1]) // 2
-        grey = np.clip(plane * np.float32(scale) - np.float32(low * scale), 0, 255)
-        np.rint(grey, out=square[top : top + plane.shape[0], left : left + plane.shape[1]], casting="unsafe")
+        inside = square[top : top + plane.shape[0], left : left + plane.shape[1]]
+        inside[:] = cv2.addWeighted(plane, scale, plane, 0, -float(low) * scale, dtype=cv2.CV_8U)  # rounds, and stops at 0 and 255
     return Stored(stack, float(low), float(high))

@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import secrets
+import shutil
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from mmdiag.errors import MmdiagError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+LITTLE = 2**24  # bytes
 
 
 class StepFailed(MmdiagError):
@@ -40,7 +42,7 @@ def sayable(error: BaseException, logs: Path) -> StepFailed:
     if isinstance(error, MmdiagError):
         return StepFailed(str(error), exit_code=error.exit_code)
     if isinstance(error, OSError) and _number(error) is not None:
-        return StepFailed(_of_the_machine(error), worth_a_retry=_number(error) not in NO_SPACE)
+        return StepFailed(_of_the_machine(error, logs.parent), worth_a_retry=_number(error) not in NO_SPACE)
     if isinstance(error, MemoryError):
         return StepFailed(
             "A step must fit into memory, and the machine had none left: close other programs or take a smaller image size in cohort.toml, and run again."
@@ -69,13 +71,21 @@ def _number(error: OSError) -> int | None:
     return _number(inner) if isinstance(inner, OSError) else errno.ENOSPC if "o space left" in str(error) else errno.EIO
 
 
-def _of_the_machine(error: OSError) -> str:
+def _of_the_machine(error: OSError, workspace: Path) -> str:
     where = f" at {error.filename}" if error.filename else ""
     number = _number(error)
-    if number in NO_SPACE:
-        return f"Writing needs free space, and there is none left{where}: free some and run the same command again, it picks up where it stopped."
+    if number in NO_SPACE or (error.errno is None and _is_full(workspace)):
+        return f"Writing needs free space, and there is next to none left{where}: free some and run the same command again, it picks up where it stopped."
     fact = errno.errorcode.get(number or 0, "EIO")
     return f"Files and connections must answer, found {type(error).__name__} ({fact}){where}: mend that and run the same command again, it picks up where it stopped."
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether a disk has next to nothing left: Arrow does not always say why a write failed."""
+    try:
+        return folder.is_dir() and shutil.disk_usage(folder).free < LITTLE
+    except OSError:
+        return False
 
 
 def _write(error: BaseException, logs: Path) -> str | None:

@@ -119,7 +119,7 @@ def test_a_full_disk_is_exit_1_and_says_what_to_do(tmp_path: Path, capsys: pytes
     assert run_failing(OSError(errno.ENOSPC, "No space left on device", "/w/shards"), tmp_path) == 1
     assert (
         capsys.readouterr().err
-        == "Writing needs free space, and there is none left at /w/shards: free some and run the same command again, it picks up where it stopped.\n"
+        == "Writing needs free space, and there is next to none left at /w/shards: free some and run the same command again, it picks up where it stopped.\n"
     )
 
 
@@ -254,3 +254,26 @@ def test_a_terminal_is_safe_from_the_names_of_files(capsys: pytest.CaptureFixtur
 
     show_verdict({"path": "a\x1b]0;title\x07[red]b\n.dcm", "verdict": "accepted", "code": ""})
     assert capsys.readouterr().out.splitlines() == ["accepted    -                            a?]0;title?[red]b?.dcm"]
+
+
+def availability_rows(*patterns: tuple[list[str], float | None, int]) -> list[dict[str, object]]:
+    return [
+        {
+            "availability": "+".join(names), "modalities": names, "model": "fused", "fusion": "concat", "split": "test", "metric": "auroc",
+            "value": value, "low": value and value - 0.1, "high": value and value + 0.1, "n": n, "n_positive": n // 2,
+        }
+        for names, value, n in patterns
+    ]  # fmt: skip
+
+
+def test_metrics_are_shown_by_the_modalities_at_hand_and_too_few_cases_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    from mmdiag.cli.show import show_evaluation
+
+    rows = availability_rows((["flair", "report"], 0.8, 41), (["report"], None, 7))
+    metrics = [{**rows[0], "n": 48}]
+    show_evaluation({"metrics": metrics, "availability": rows, "run": "/w/runs/r-1"})
+    lines = capsys.readouterr().out.splitlines()
+    assert any("flair, report" in line and "0.80 (0.70 to 0.90)" in line and "41" in line for line in lines)
+    assert any("report" in line and "too few" in line and "7" in line for line in lines)
+    show_evaluation({"metrics": metrics, "availability": rows[:1], "run": "/w/runs/r-1"})
+    assert "at hand" not in capsys.readouterr().out, "where all cases have the same, there is nothing to compare"

@@ -42,7 +42,8 @@ def sayable(error: BaseException, logs: Path) -> StepFailed:
     if isinstance(error, MmdiagError):
         return StepFailed(str(error), exit_code=error.exit_code)
     if isinstance(error, OSError) and _number(error) is not None:
-        return StepFailed(_of_the_machine(error, logs.parent), worth_a_retry=_number(error) not in NO_SPACE)
+        number = errno.ENOSPC if error.errno is None and _is_full(logs.parent) else _number(error)
+        return StepFailed(_of_the_machine(error, number or errno.EIO), worth_a_retry=number not in NO_SPACE)
     if isinstance(error, MemoryError):
         return StepFailed(
             "A step must fit into memory, and the machine had none left: close other programs or take a smaller image size in cohort.toml, and run again."
@@ -71,12 +72,11 @@ def _number(error: OSError) -> int | None:
     return _number(inner) if isinstance(inner, OSError) else errno.ENOSPC if "o space left" in str(error) else errno.EIO
 
 
-def _of_the_machine(error: OSError, workspace: Path) -> str:
+def _of_the_machine(error: OSError, number: int) -> str:
     where = f" at {error.filename}" if error.filename else ""
-    number = _number(error)
-    if number in NO_SPACE or (error.errno is None and _is_full(workspace)):
+    if number in NO_SPACE:
         return f"Writing needs free space, and there is next to none left{where}: free some and run the same command again, it picks up where it stopped."
-    fact = errno.errorcode.get(number or 0, "EIO")
+    fact = errno.errorcode.get(number, "EIO")
     return f"Files and connections must answer, found {type(error).__name__} ({fact}){where}: mend that and run the same command again, it picks up where it stopped."
 
 

@@ -13,6 +13,7 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -107,12 +108,13 @@ def die_with(parent: int) -> None:
 def _work(connection: socket.socket, megabytes: int) -> NoReturn:
     """Answer requests until the connection ends."""
     _limit(megabytes)
+    forget_peak = _peak_forgetter()
     while True:
         try:
             request, _ = receive(connection)
         except (EOFError, OSError):
             os._exit(0)
-        _forget_peak()
+        forget_peak()
         answer, arrays = _answer(request)
         answer["peak_mb"] = _peak_mb()
         try:
@@ -167,13 +169,17 @@ def _status(name: str) -> int:
     return 0
 
 
-def _forget_peak() -> None:
-    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="ascii") as file:  # noqa: PTH123
-        file.write("5")
+def _peak_forgetter() -> Callable[[], object]:
+    """What makes the largest resident memory count from now on."""
+    try:
+        descriptor = os.open("/proc/self/clear_refs", os.O_WRONLY)
+    except OSError:
+        return lambda: None
+    return lambda: os.pwrite(descriptor, b"5", 0)
 
 
 def _peak_mb() -> float:
-    return round((_status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024, 1)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Charts: DataFrame in, chart out, nothing else. Colours by Okabe and Ito; a modality keeps its colour on every page."""
 
+import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import altair as alt
 import numpy as np
@@ -41,13 +42,18 @@ def forest(table: pd.DataFrame, modalities: Sequence[str], title: str, axis: str
     return _titled(alt.layer(*layers), title, 34 * len(table) + 20)
 
 
-def roc(points: pd.DataFrame, modalities: Sequence[str], title: str) -> alt.Chart:
-    """Curves of `model, false_positive_rate, true_positive_rate`."""
+def roc(points: pd.DataFrame, modalities: Sequence[str], title: str, names: Mapping[str, str]) -> alt.Chart:
+    """Curves of `model, false_positive_rate, true_positive_rate`.
+
+    Args:
+        names: What the legend says of a model.
+    """
     models = list(dict.fromkeys(points["model"]))
+    legend = alt.Legend(orient="bottom-right", padding=4, labelLimit=260, labelExpr=f"{json.dumps(dict(names))}[datum.label] || datum.label")
     curve = alt.Chart(points).mark_line(interpolate="step-after", strokeWidth=2).encode(
         x=alt.X("false_positive_rate:Q", title="1 - specificity", scale=alt.Scale(domain=[0, 1])),
         y=alt.Y("true_positive_rate:Q", title="sensitivity", scale=alt.Scale(domain=[0, 1])),
-        color=alt.Color("model:N", scale=colours(models, modalities), title=None, legend=alt.Legend(orient="bottom-right", padding=4)),
+        color=alt.Color("model:N", scale=colours(models, modalities), title=None, legend=legend),
         opacity=alt.condition(alt.datum.model == "fused", alt.value(1.0), alt.value(0.75)),
         order="order:Q",
     )  # fmt: skip

@@ -76,8 +76,8 @@ def _judged_charts(metrics: pd.DataFrame, judged: pd.DataFrame | None, modalitie
     judged = judged[judged["label"].notna()]
     own = judged[~judged["model"].str.startswith("baseline:")]
     known = metrics.set_index(["model", "metric"])["value"]
-    areas = ", ".join(f"{m} {known[m, 'auroc']:.2f}" for m in own["model"].unique() if (m, "auroc") in known.index)
-    drawn: list[charts.Drawn] = [charts.roc(roc_table(own), modalities, f"ROC, area: {areas}")]
+    areas = {m: f"{m}, area {known[m, 'auroc']:.2f}" for m in own["model"].unique() if (m, "auroc") in known.index}
+    drawn: list[charts.Drawn] = [charts.roc(roc_table(own), modalities, "ROC of each model on the same subjects", areas)]
     fused = judged[judged["model"] == "fused"]
     if len(fused):
         off = f" by {known['fused', 'ece']:.2f} on average" if ("fused", "ece") in known.index else ""

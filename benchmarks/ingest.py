@@ -2,7 +2,7 @@
 
 floor      the bare file: read it, find the pixels at its end, average them down to 224 x 224
 direct     our reader in this process
-sandbox    our reader in a process of its own, as ingestion has it
+sandbox    our reader in a process of its own, as ingestion has it: one request a series or a single image
 MONAI      LoadImage and Resize (area) in a Compose
 
 All on the same generated files in the same run, in interleaved rounds; the median of the rounds. Cohorts of growing size are notes and table rows, so that
@@ -33,23 +33,24 @@ from mmdiag.readers import sources
 from mmdiag.readers.sandbox import Sandbox
 
 SIZE, ROUNDS = 224, 7
-KINDS = {"CT": (512, 96), "CR": (2048, 16)}  # rows and columns, files
-ASKED: dict[str, Any] = {"select": {}, "size": SIZE, "slices": 1, "window": "auto", "burned_in": "accept"}
+KINDS = {"CT series": (512, 96, 24), "CT one by one": (512, 96, 1), "CR": (2048, 16, 1)}  # rows and columns, files, files of a request
+ASKED: dict[str, Any] = {"select": {}, "size": SIZE, "window": "auto", "burned_in": "accept"}
 LEAST_OF_FLOOR, LEAST_OF_MONAI, MOST_SHARE, MOST_GROWTH = 0.7, 8.0, 0.15, 1.25
 IMAGE = "mmdiag.readers.sources:image"
 
 
 def measure_reading(folder: Path, kind: str, rounds: int = ROUNDS) -> dict[str, float]:
     """Files a second of each way, and their ratios."""
-    side, count = KINDS[kind]
-    files = [_write_image(folder / f"{kind}{number}.dcm", side, kind, number) for number in range(count)]
+    side, count, together = KINDS[kind]
+    files = [_write_image(folder / f"{kind}{number}.dcm", side, kind[:2], number, together) for number in range(count)]
+    requests = [{"files": list(map(str, files[n : n + together])), "slices": together, **ASKED} for n in range(0, count, together)]
     one, two = Sandbox(1), Sandbox(2)
     monai = _monai()
     ways: dict[str, Callable[[], object]] = {
         "floor": lambda: [_floor(file, side) for file in files],
-        "direct": lambda: [sources.image([str(file)], **ASKED) for file in files],
-        "sandbox": lambda: [outcome.value() for outcome in one.map(IMAGE, [{"files": [str(file)], **ASKED} for file in files])],
-        "two_workers": lambda: [outcome.value() for outcome in two.map(IMAGE, [{"files": [str(file)], **ASKED} for file in files])],
+        "direct": lambda: [sources.image(**request) for request in requests],
+        "sandbox": lambda: [outcome.value() for outcome in one.map(IMAGE, requests)],
+        "two_workers": lambda: [outcome.value() for outcome in two.map(IMAGE, requests)],
         "monai": lambda: [monai(str(file)) for file in files[: max(4, count // 8)]],
     }
     taken: dict[str, list[float]] = {name: [] for name in ways}
@@ -84,15 +85,15 @@ def _monai() -> Callable[[str], object]:
     return Compose([LoadImage(reader="PydicomReader", image_only=True), EnsureChannelFirst(), Resize((SIZE, SIZE), mode="area")])
 
 
-def _write_image(file: Path, side: int, kind: str, seed: int) -> Path:
-    """An image with a header of ordinary length: a hundred elements, some of them private."""
+def _write_image(file: Path, side: int, kind: str, seed: int, together: int) -> Path:
+    """An image with a header of ordinary length: a hundred elements, some of them private; `together` of them are a series."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.SeriesInstanceUID = CTImageStorage, generate_uid(), generate_uid()
-    dataset.Modality, dataset.PatientID, dataset.PatientName, dataset.StudyDate = kind, f"p{seed}", "Phantom", "20240101"
+    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.SeriesInstanceUID = CTImageStorage, generate_uid(), generate_uid(entropy_srcs=[f"{seed // together}"])
+    dataset.Modality, dataset.PatientID, dataset.PatientName, dataset.StudyDate = kind, f"p{seed // together}", "Phantom", "20240101"
     dataset.ImageType, dataset.PixelSpacing = ["ORIGINAL", "PRIMARY"], [0.5, 0.5]
-    dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [0, 0, 0], [1, 0, 0, 0, 1, 0]
+    dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [0, 0, 2 * seed], [1, 0, 0, 0, 1, 0]
     dataset.RescaleSlope, dataset.RescaleIntercept = "1", "-1024"
     dataset.Rows = dataset.Columns = side
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
@@ -175,7 +176,7 @@ def main() -> int:
 
 def _say(reading: dict[str, dict[str, float]], growth: list[dict[str, float]]) -> None:
     for kind, found in reading.items():
-        side, _ = KINDS[kind]
+        side = KINDS[kind][0]
         print(
             f"{kind} {side} x {side}: {found['sandbox_files_per_s']} files/s in the sandbox, {found['floor_files_per_s']} bare files: "
             f"{found['of_floor']:.2f} of the floor (at least {LEAST_OF_FLOOR}), {found['of_monai']:.0f} times MONAI (at least {LEAST_OF_MONAI:.0f}), "

@@ -29,6 +29,7 @@ def pool(tmp_path_factory):
         "def fail(): raise ValueError('Jane Doe')\n"
         "def write(path): open(path, 'wb').write(b'x' * 100)\n"
         "def array(): import numpy; return {'a': 1}, {'x': numpy.arange(6, dtype='int16').reshape(2, 3)}\n"
+        "def long(text): return {'n': len(text)}, {}\n"
         "def pid(): return {'pid': os.getpid()}, {}\n"
     )
     import mmdiag.readers
@@ -85,6 +86,32 @@ def test_answers_come_in_the_order_of_the_requests(pool, tmp_path):
     assert codes == ["not_dicom" if file.suffix == ".txt" else "" for file in files]
 
 
+def test_who_waited_behind_a_file_that_kills_its_reader_is_read_by_another(pool):
+    names = ["die", "array", "array", "hang", "array", "array", "array"]
+    codes = [outcome.code for outcome in pool.each({"function": f"{MISBEHAVED}:{name}"} for name in names)]
+    assert codes == ["reader_died", "", "", "too_slow", "", "", ""]
+
+
+def test_a_worker_finds_its_next_request_waiting_and_has_never_more_than_two(pool):
+    from mmdiag.readers import sandbox
+
+    most = []
+    take = pool._take
+
+    def watched():
+        member = take()
+        most.append(member.asked)
+        return member
+
+    pool._take = watched
+    try:
+        asked = [{"function": f"{MISBEHAVED}:long", "text": "x" * (2 * sandbox.SENT_AHEAD)}, {"function": f"{MISBEHAVED}:array"}] * 20
+        assert all(outcome.code == "" for outcome in pool.each(asked))
+    finally:
+        del pool._take
+    assert max(most) == sandbox.AT_ONCE and len(pool._members) <= pool.workers
+
+
 def test_a_worker_is_replaced_after_so_many_files(monkeypatch):
     from mmdiag.readers import sandbox
 
@@ -103,7 +130,7 @@ def test_workers_end_with_their_parent():
 
     code = (
         "import os, signal; from mmdiag.readers.sandbox import shared_sandbox; s = shared_sandbox(); "
-        "s.call('mmdiag.readers.sources:dicom_verdict', file='/nowhere'); print(s._nursery.process.pid, *[w.process for w in s._idle], flush=True); "
+        "s.call('mmdiag.readers.sources:dicom_verdict', file='/nowhere'); print(s._nursery.process.pid, *[w.process for w in s._members], flush=True); "
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout.split()

@@ -1,15 +1,17 @@
 """From a plane of any size to the grey levels that the store keeps."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
+from scipy.sparse import csr_array
 
 CT_WINDOW_HU = (-1000.0, 1000.0)
 PERCENTILES = (0.5, 99.5)
-EXACT = 2**20  # pixels; larger planes of 16 bits are averaged as they are stored, which rounds to a whole stored value
+STRIP = 2**20  # pixels of a plane that are averaged at once
 
 
 def shrink(plane: ndarray, size: int | None) -> ndarray:
@@ -18,11 +20,50 @@ def shrink(plane: ndarray, size: int | None) -> ndarray:
     if size is None or max(height, width) == size:
         return plane
     scale = size / max(height, width)
-    target = (max(1, round(width * scale)), max(1, round(height * scale)))
-    if plane.dtype not in (np.dtype(np.uint16), np.dtype(np.int16)) or plane.size < EXACT:
-        plane = plane.astype(np.float32)
-    smaller: ndarray = cv2.resize(plane, target, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    return smaller
+    target = (max(1, round(height * scale)), max(1, round(width * scale)))
+    if scale < 1:
+        return area_means(plane, target)
+    larger: ndarray = cv2.resize(plane.astype(np.float32), target[::-1], interpolation=cv2.INTER_LINEAR)
+    return larger
+
+
+def area_means(plane: ndarray, target: tuple[int, int]) -> Float32[ndarray, "row column"]:
+    """The mean of the area that each pixel of a smaller plane covers, pixels on its edge by their share.
+
+    What `cv2.resize` gives with INTER_AREA, in a third of its time: rows first, a strip after the other, then columns, each as a product with a sparse matrix.
+
+    Args:
+        target: Rows and columns, neither more than the plane has.
+    """
+    strips = [weights @ plane[start:stop].astype(np.float32, copy=False) for start, stop, weights in _strips(plane.shape[0], target[0], plane.shape[1])]
+    rows = strips[0] if len(strips) == 1 else np.concatenate(strips)
+    means: ndarray = cv2.transpose(_weights(plane.shape[1], target[1]) @ cv2.transpose(rows))
+    return means
+
+
+@lru_cache(maxsize=64)
+def _weights(count: int, target: int) -> csr_array:
+    """Share of each of `count` pixels in the mean of each of `target`, fewer, (target, count)."""
+    edges = np.arange(target + 1) * (count / target)
+    first, last = np.floor(edges[:-1]).astype(np.int32), np.minimum(np.ceil(edges[1:] - 1e-9), count).astype(np.int32)
+    row = np.repeat(np.arange(target), last - first)
+    place = np.concatenate([np.arange(a, b, dtype=np.int32) for a, b in zip(first, last, strict=True)])
+    covered = np.minimum(place + 1, edges[row + 1]) - np.maximum(place, edges[row])
+    starts = np.concatenate([[0], np.cumsum(last - first)]).astype(np.int32)
+    return csr_array(((covered * (target / count)).astype(np.float32), place, starts), shape=(target, count))
+
+
+@lru_cache(maxsize=64)
+def _strips(count: int, target: int, width: int) -> list[tuple[int, int, csr_array]]:
+    """Weights of a few rows after the others, with the first and last row that they look at: so much of a plane stays in the processor's cache."""
+    whole = _weights(count, target)
+    number = max(1, min(target, count * width // STRIP))
+    parts = []
+    for rows in np.array_split(np.arange(target), number):
+        part = whole[rows[0] : rows[-1] + 1]
+        start, stop = int(part.indices.min()), int(part.indices.max()) + 1
+        parts.append((start, stop, part[:, start:stop]))
+    return parts
 
 
 def spread(count: int, most: int) -> list[int]:

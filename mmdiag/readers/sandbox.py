@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,8 +30,11 @@ PATIENCE = 3.0  # times the seconds of computing that are waited for
 TICK = 0.5  # seconds between two looks at what a worker has used
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 MEGABYTES = 900  # beyond what an idle worker holds, which is about 100
+AT_ONCE = 2  # requests of a worker: one that it works on, one that waits in its connection
+SENT_AHEAD = 2**16  # bytes of a request that may wait there
 FILES_A_WORKER = 500  # after so many it is replaced: a decoder may leak
 STARTUP_SECONDS = 60.0
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**26)}  # glibc: pages of one file serve the next, which saves a third of its time
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,9 @@ class Sandbox:
         self.workers = workers or len(os.sched_getaffinity(0))
         self.seconds, self.megabytes = seconds, megabytes
         self._nursery: _Nursery | None = None
-        self._idle: list[_Worker] = []
+        self._members: list[_Worker] = []
         self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox")
+        self._threads = ThreadPoolExecutor(AT_ONCE * self.workers, thread_name_prefix="sandbox")
 
     def submit(self, function: str, *, seconds: float | None = None, **arguments: Any) -> "Future[Outcome]":
         """Ask for `function` ("module:name" below mmdiag.readers, arguments and facts as JSON has them)."""
@@ -106,64 +110,124 @@ class Sandbox:
         """End all workers."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         with self._lock:
-            for idle in self._idle:
-                idle.end()
-            self._idle = []
+            for member in self._members:
+                member.end()
+            self._members = []
             if self._nursery is not None:
                 self._nursery.end()
                 self._nursery = None
 
     def _ask(self, function: str, arguments: Mapping[str, Any], seconds: float) -> Outcome:
-        member, began = self._take(), time.perf_counter()
-        try:
-            answer, arrays = member.ask({"function": function, "arguments": arguments}, seconds)
-        except TimeoutError:
-            return self._lost(member, "too_slow", f"it took more than {seconds:.0f} s", began)
-        except (EOFError, OSError, ValueError):
-            return self._lost(member, "reader_died", "its reader was killed by it", began)
-        taken = time.perf_counter() - began
+        while True:
+            member = self._take()
+            try:
+                answer, arrays, taken = member.ask({"function": function, "arguments": arguments}, seconds)
+                break
+            except _KilledByAnotherError:
+                continue
+            except TimeoutError:
+                return self._lost(member, "too_slow", f"it took more than {seconds:.0f} s")
+            except (EOFError, OSError, ValueError):
+                return self._lost(member, "reader_died", "its reader was killed by it")
         self._give_back(member)
         if "error" in answer:
             raise (DescriptionError if answer["error"] == "DescriptionError" else MmdiagError)(answer["detail"])
         return Outcome(answer.get("facts"), arrays, answer.get("code", ""), answer.get("detail", ""), taken, float(answer["peak_mb"]))
 
-    def _lost(self, member: "_Worker", code: str, detail: str, began: float) -> Outcome:
-        member.end()
-        return Outcome(None, {}, code, detail, time.perf_counter() - began, float(self.megabytes))
+    def _lost(self, member: "_Worker", code: str, detail: str) -> Outcome:
+        with self._lock:
+            if member in self._members:
+                self._members.remove(member)
+        taken = member.end()
+        return Outcome(None, {}, code, detail, taken, float(self.megabytes))
 
     def _take(self) -> "_Worker":
+        """A worker that has nothing to do, else a new one, else one that will soon have nothing: it then finds its next request waiting."""
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
-            if self._nursery is None:
-                self._nursery = _Nursery()
-            return self._nursery.worker(self.megabytes)
+            self._members = [member for member in self._members if not member.dead]
+            free = min((member for member in self._members if member.served < FILES_A_WORKER), key=lambda member: member.asked, default=None)
+            if free is None or (free.asked and len(self._members) < self.workers):
+                if self._nursery is None:
+                    self._nursery = _Nursery()
+                free = self._nursery.worker(self.megabytes)
+                self._members.append(free)
+            free.asked += 1
+            free.served += 1
+            return free
 
     def _give_back(self, member: "_Worker") -> None:
-        if member.served >= FILES_A_WORKER:
-            member.end()
-            return
         with self._lock:
-            self._idle.append(member)
+            member.asked -= 1
+            over = member.served >= FILES_A_WORKER and not member.asked
+            if over and member in self._members:
+                self._members.remove(member)
+        if over:
+            member.end()
+
+
+class _KilledByAnotherError(Exception):
+    """The worker died of the request before: this one is asked again elsewhere."""
 
 
 class _Worker:
-    """The parent's end of one worker."""
+    """The parent's end of one worker. Requests are answered in the order in which they were sent; the second waits in the connection while the first is worked on."""
 
     def __init__(self, connection: socket.socket, process: int) -> None:
-        self.connection, self.process, self.served = connection, process, 0
+        self.connection, self.process = connection, process
+        self.asked, self.served = 0, 0  # now, and ever; kept by the pool
+        self.dead = False
+        self._turn = threading.Condition()
+        self._order: deque[object] = deque()
+        self._began = time.perf_counter()
 
-    def ask(self, request: Mapping[str, Any], seconds: float) -> tuple[Any, Mapping[str, np.ndarray]]:
-        """Send a request and wait for its answer.
+    def ask(self, request: Mapping[str, Any], seconds: float) -> tuple[Any, Mapping[str, np.ndarray], float]:
+        """Send a request and wait for its answer, which comes with the seconds it took.
 
         Raises:
             TimeoutError: It computed for more than `seconds`, or nothing came for three times as long.
-            EOFError: The worker died.
+            EOFError: The worker died of it.
+            _KilledByAnotherError: The worker died of the request before.
         """
-        self.served += 1
+        content, ticket = worker.packed(request), object()
+        with self._turn:
+            self._order.append(ticket)
+            ahead = self._order[0] is not ticket and len(content) < SENT_AHEAD and not self.dead and self._sent_ahead(content)
+            self._turn.wait_for(lambda: self.dead or self._order[0] is ticket)
+            if self.dead:
+                raise _KilledByAnotherError
+            try:
+                self._began = time.perf_counter()
+                self.connection.settimeout(PATIENCE * seconds)
+                if not ahead:  # while nobody else can send, or the order would be another
+                    self.connection.sendall(content)
+            except OSError:
+                self._die()
+                raise
+        try:
+            answer = self._answer(seconds)
+        except BaseException:
+            with self._turn:
+                self._die()
+            raise
+        with self._turn:
+            self._order.popleft()
+            self._turn.notify_all()
+        return *answer, time.perf_counter() - self._began
+
+    def _sent_ahead(self, content: bytes) -> bool:
+        """Send before its turn what is so little that the connection takes it at once; a worker that has died is the finding of whose turn it is."""
+        try:
+            self.connection.sendall(content)
+        except OSError:
+            return False
+        return True
+
+    def _die(self) -> None:
+        self.dead = True
+        self._turn.notify_all()
+
+    def _answer(self, seconds: float) -> tuple[Any, Mapping[str, np.ndarray]]:
         began, tick, spent = time.monotonic(), min(TICK, seconds), -1.0
-        self.connection.settimeout(PATIENCE * seconds)
-        worker.send(self.connection, request)
         while not select.select([self.connection], [], [], tick)[0]:
             spent = self._computed() - tick if spent < 0 else spent  # most files are read before anybody looks
             if time.monotonic() - began > PATIENCE * seconds or self._computed() - spent > seconds:
@@ -178,14 +242,15 @@ class _Worker:
             return 0.0
         return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
-    def end(self) -> None:
-        """Kill it, whatever it does."""
+    def end(self) -> float:
+        """Kill it, whatever it does; seconds since it began with its last request."""
         import contextlib
         import signal
 
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.process, signal.SIGKILL)
         self.connection.close()
+        return time.perf_counter() - self._began
 
 
 class _Nursery:
@@ -194,7 +259,7 @@ class _Nursery:
     def __init__(self) -> None:
         self.orders, theirs = socket.socketpair()
         command = [sys.executable, "-c", "import sys; from mmdiag.readers.worker import nursery; nursery(int(sys.argv[1]), int(sys.argv[2]))"]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **KEEP_MEMORY}
         with theirs:
             self.process = subprocess.Popen(
                 [*command, str(theirs.fileno()), str(os.getpid())], pass_fds=[theirs.fileno()], env=environment,

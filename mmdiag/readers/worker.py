@@ -13,7 +13,8 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -24,12 +25,17 @@ HEADER = struct.Struct("<IQ")  # bytes of JSON, bytes of arrays
 PR_SET_PDEATHSIG = 1
 
 
-def send(connection: socket.socket, message: Any, arrays: dict[str, np.ndarray] | None = None) -> None:
-    """One message: JSON, and arrays as they lie in memory."""
-    plain = {name: np.ascontiguousarray(array) for name, array in (arrays or {}).items()}
-    facts = {"message": message, "arrays": [[name, array.dtype.str, list(array.shape)] for name, array in plain.items()]}
+def packed(message: Any, arrays: Mapping[str, np.ndarray] = MappingProxyType({})) -> bytes:
+    """The beginning of a message: JSON, which says what arrays follow."""
+    facts = {"message": message, "arrays": [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]}
     head = json.dumps(facts).encode()
-    connection.sendall(HEADER.pack(len(head), sum(array.nbytes for array in plain.values())) + head)
+    return HEADER.pack(len(head), sum(array.nbytes for array in arrays.values())) + head
+
+
+def send(connection: socket.socket, message: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    """One message: JSON, and arrays as they lie in memory."""
+    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    connection.sendall(packed(message, plain))
     for array in plain.values():
         connection.sendall(array.data.cast("B") if array.size else b"")
 

@@ -42,7 +42,8 @@ def describe_folder(folder: Path, root: str = ".") -> str:
     modalities = [
         *_files_named(folder, cases, keys),
         *_images(folder, keys, slot),
-        *_notes(folder, keys, slot),
+        *_named_after_cases(folder, keys, slot, ".txt", "text"),
+        *_named_after_cases(folder, keys, slot, ".wav", "signal"),
         *_tables(tables, case_path, keys),
     ]
     return "\n".join([*_head(folder, root, case_path, cases, key), *_task(cases, key), *_named_once(modalities), ""])
@@ -158,7 +159,7 @@ def _task(cases: pd.DataFrame, key: str) -> list[str]:
     offers = [c for c in cases.columns if c != key and 2 <= cases.loc[cases[c] != "", c].nunique() <= FEW_CLASSES]
     offers.sort(key=lambda c: (not re.search(r"label|outcome|target|diagnos", c, re.IGNORECASE), list(cases.columns).index(c)))
     lines = ["[task]", "# columns with few values: " + ", ".join(offers[:NOT_A_LABEL])] if offers else ["[task]"]
-    lines.append('kind = "binary"                      # binary | multiclass | survival (then time = and event =)')
+    lines.append('kind = "binary"                      # binary | multiclass | multilabel (labels = [...]) | survival (time = and event =)')
     if not offers:
         return [*lines, '# label = "..."                      # without a label the cohort is scored, never trained on', ""]
     values = cases.loc[cases[offers[0]] != "", offers[0]].value_counts()
@@ -191,13 +192,14 @@ def _images(folder: Path, keys: set[str], slot: str) -> list[str]:
     return lines
 
 
-def _notes(folder: Path, keys: set[str], slot: str) -> list[str]:
+def _named_after_cases(folder: Path, keys: set[str], slot: str, suffix: str, kind: str) -> list[str]:
+    """Folders with a file a case: notes, or signals."""
     lines: list[str] = []
-    for parent in sorted({path.parent for path in folder.rglob("*.txt") if path.stem in keys}):
+    for parent in sorted({path.parent for path in folder.rglob(f"*{suffix}") if path.stem in keys}):
         lines += [
             f"[modalities.{_identifier(parent.name)}]",
-            'kind = "text"',
-            f"path = {_quoted(f'{parent.relative_to(folder)}/{slot}.txt')}",
+            f'kind = "{kind}"',
+            f"path = {_quoted(f'{parent.relative_to(folder)}/{slot}{suffix}')}",
             "",
         ]
     return lines

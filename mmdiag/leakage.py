@@ -127,7 +127,7 @@ def _images(fingerprints: pd.DataFrame, subjects: pd.Series) -> Iterator[_Judged
     partner = pd.concat([partner, _partners(known["pixel_sha256"][repeated], known["case"][repeated], known["case_id"][repeated])])
     copied |= repeated
     for modality, rows in known.groupby("modality", sort=True):
-        failed = {str(rows["case_id"][row]): f"the same pixels as case {partner[row]}" for row in rows.index[copied[rows.index]]}
+        failed = {str(rows["case_id"][row]): f"the same content as case {partner[row]}" for row in rows.index[copied[rows.index]]}
         yield _Judged("same_image", str(modality), len(rows), failed)
         hashed = rows[~copied[rows.index] & rows["perceptual"].notna()]
         pairs = near_pictures(hashed["perceptual"].tolist(), hashed["subject"].to_numpy())

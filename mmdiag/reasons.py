@@ -153,7 +153,7 @@ REASONS: dict[str, Reason] = {
         'Mend the modality that is refused, or set incomplete = "keep" under [cases] in cohort.toml.',
     ),
     "same_image": Reason(
-        "An image lies under one subject, and under one of its cases.",
+        "An image or a recording lies under one subject, and under one of its cases.",
         "Find out whose it is, and take it away from the other; where one examination belongs to two cases, accept it with that reason.",
     ),
     "near_same_image": Reason(

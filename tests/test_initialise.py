@@ -89,3 +89,8 @@ def test_two_folders_of_one_name_are_two_modalities(tmp_path):
 def test_a_long_text_in_the_case_table_is_neither_a_path_nor_in_an_error(tmp_path):
     folder = make_folder(tmp_path, {"cases.csv": f"id,story\np1,{'long ' * 200}see a.txt\np2,{'text ' * 200}see b.txt\n"})
     assert "long long" not in describe_folder(folder)
+
+
+def test_a_folder_of_recordings_is_a_signal(tmp_path):
+    folder = make_folder(tmp_path, {"cases.csv": "id,label\np1,x\np2,y\n", "heart/p1.wav": "", "heart/p2.wav": ""})
+    assert {name: (m.kind, m.path) for name, m in described(folder).modalities.items()} == {"heart": ("signal", "heart/{id}.wav")}

@@ -160,8 +160,8 @@ def test_what_is_said_names_the_other_case_and_no_text_of_a_note():
     for breaker in (same_image, same_note, label_in_note):
         breaker(cohort)
     found = judge_leakage(**cohort)
-    assert ("c4", "scan", "same_image", "the same pixels as case c9") in found.refused
-    assert ("c9", "scan", "same_image", "the same pixels as case c4") in found.refused
+    assert ("c4", "scan", "same_image", "the same content as case c9") in found.refused
+    assert ("c9", "scan", "same_image", "the same content as case c4") in found.refused
     assert ("c4", "note", "same_note", "the same text as case c9") not in found.refused  # the note of c9 goes on, theirs differ
     assert ("c9", "note", "label_in_note", "pattern 2 of label_patterns matches") in found.refused
     said = " ".join([*(one.why for one in found.results), *(detail for *_, detail in found.refused)])
@@ -179,7 +179,7 @@ def test_an_image_under_two_cases_of_one_subject_counts_twice_and_is_refused():
     cohort = make_cohort()
     assert not judge_leakage(**cohort).refused, "two cases of one person are none"
     cohort["fingerprints"].loc[[0, 1], "pixel_sha256"] = "e" * 64
-    assert ("c1", "scan", "same_image", "the same pixels as case c0") in judge_leakage(**cohort).refused
+    assert ("c1", "scan", "same_image", "the same content as case c0") in judge_leakage(**cohort).refused
 
 
 def test_an_image_under_another_modality_of_another_subject_is_the_same_image():

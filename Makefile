@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt setup.py
 
 # A synthetic cohort with missing modalities and broken files, all the way to a comparison. Exit 3 of `run` says that the broken files are in quarantine.
 demo: $(STAMP)
-	$(BIN)/mmdiag phantom --out $(DEMO)/cohort --cases 80 --missing 0.2 --broken 5
+	$(BIN)/mmdiag phantom --out $(DEMO)/cohort --cases 160 --missing 0.2 --broken 5
 	$(BIN)/mmdiag run --cohort $(DEMO)/cohort/cohort.toml --workspace $(DEMO)/workspace || test $$? -eq 3
 	@echo "Open the dashboard: make dashboard"
 

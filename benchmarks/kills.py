@@ -4,10 +4,14 @@ Every round starts `mmdiag ingest` on a phantom and kills it by SIGKILL, with al
 takes; every tenth round begins with a new workspace, so that kills fall on every step. After each group of rounds the ingestion is let to its end and
 compared with a calm one: the same cases, the same verdicts, the same quarantine, the same bytes of cases.parquet, every shard whole.
 
-python benchmarks/kills.py [--kills 500] [--cases 150] [--seed 0]
+With --plain the same ingestion is called without Prefect, in a process forked from one that has imported everything: kills then fall on reading, shards, commit
+and ledger alone, and there are many more of them an hour.
+
+python benchmarks/kills.py [--kills 500] [--cases 150] [--seed 0] [--plain]
 """
 
 import argparse
+import importlib
 import json
 import os
 import random
@@ -23,6 +27,7 @@ from typing import Any
 import pandas as pd
 
 GROUP = 10  # kills between two comparisons
+LOADED_BEFORE = ("great_expectations", "mmdiag.api", "mmdiag.commit", "mmdiag.contracts", "mmdiag.expectations", "mmdiag.ingestion", "mmdiag.ledger")
 
 
 def command(*arguments: object) -> list[str]:
@@ -37,6 +42,58 @@ def ingest(cohort: Path, workspace: Path) -> dict[str, Any]:
         raise SystemExit(f"ingest ended with {done.returncode}: {done.stderr[-500:]}")
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
+
+
+def plain_ingest(cohort: Path, workspace: Path) -> dict[str, Any]:
+    """A calm ingestion without Prefect; its answer."""
+    from mmdiag import api
+    from mmdiag.description import read_description
+    from mmdiag.ledger import Ledger
+    from mmdiag.workspace import Workspace
+
+    place = Workspace(workspace)
+    return api.ingest(read_description(cohort), place, Ledger(place.ledger_url))
+
+
+def in_a_fork(cohort: Path, workspace: Path) -> dict[str, Any]:
+    """`plain_ingest` in a process of its own, so that this one stays as it was."""
+    receiver, sender = os.pipe()
+    process = os.fork()
+    if process == 0:
+        try:
+            os.write(sender, json.dumps(plain_ingest(cohort, workspace)).encode())
+        finally:
+            os._exit(0)
+    os.close(sender)
+    with os.fdopen(receiver, "rb") as answered:
+        content = answered.read()
+    os.waitpid(process, 0)
+    answer: dict[str, Any] = json.loads(content)
+    return answer
+
+
+def plain_kill(cohort: Path, workspace: Path, after: float) -> bool:
+    """Fork an ingestion without Prefect and kill its whole process group; whether it was still running."""
+    process = os.fork()
+    if process == 0:
+        os.setsid()
+        code = 1
+        try:
+            plain_ingest(cohort, workspace)
+            code = 0
+        finally:
+            os._exit(code)
+    deadline = time.monotonic() + after
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            if status:
+                raise SystemExit(f"an ingestion that nobody killed ended with {status}")
+            return False
+        time.sleep(0.002)
+    os.killpg(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    return True
 
 
 def kill(cohort: Path, workspace: Path, after: float) -> bool:
@@ -94,7 +151,11 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--cases", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plain", action="store_true")
     asked = parser.parse_args()
+    calmly, killed = (in_a_fork, plain_kill) if asked.plain else (ingest, kill)
+    for name in LOADED_BEFORE if asked.plain else ():
+        importlib.import_module(name)
     chance = random.Random(asked.seed)
     counts = {"kills": 0, "lost": 0, "twice": 0, "torn": 0}
     with tempfile.TemporaryDirectory() as temporary:
@@ -102,21 +163,22 @@ def main() -> int:
         subprocess.run(command("phantom", "--out", home / "cohort", "--cases", asked.cases, "--broken", 6, "--missing", 0.2), check=True, capture_output=True)
         cohort = home / "cohort" / "cohort.toml"
         began = time.monotonic()
-        calm_answer = ingest(cohort, home / "calm")
+        calm_answer = calmly(cohort, home / "calm")
         whole = time.monotonic() - began
         calm = state_of(home / "calm")
         while counts["kills"] < asked.kills:
             workspace = home / "w"
             shutil.rmtree(workspace, ignore_errors=True)
             for _ in range(min(GROUP, asked.kills - counts["kills"])):
-                counts["kills"] += kill(cohort, workspace, chance.uniform(0.02, 1.0) * whole)
-            answer, state = ingest(cohort, workspace), state_of(workspace)
+                counts["kills"] += killed(cohort, workspace, chance.uniform(0.02, 1.0) * whole)
+            answer, state = calmly(cohort, workspace), state_of(workspace)
             ids = [case["case_id"] for case in state["cases"]]
             counts["lost"] += len({case["case_id"] for case in calm["cases"]} - set(ids)) + (answer["cases"]["in"] != calm_answer["cases"]["in"])
             counts["twice"] += len(ids) - len(set(ids))
             counts["torn"] += torn(workspace) + (state != calm)
             print(f"\r{counts}", end="", file=sys.stderr, flush=True)
-    print(f"\n{counts['kills']} kills of an ingestion of {asked.cases} cases ({whole:.1f} s): {counts['lost']} lost, {counts['twice']} twice, {counts['torn']} torn")
+    how = " without Prefect" if asked.plain else ""
+    print(f"\n{counts['kills']} kills of an ingestion{how} of {asked.cases} cases ({whole:.1f} s): {counts['lost']} lost, {counts['twice']} twice, {counts['torn']} torn")
     return int(any(counts[name] for name in ("lost", "twice", "torn")))
 
 

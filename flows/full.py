@@ -7,12 +7,12 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.ingest import SHARDS_AT_ONCE, ingest_shards
+from flows.ingest import ingest_shards
 from flows.settings import prepare
-from flows.train import evaluate, explain_all, fit_all, publish, start
+from flows.train import AT_ONCE, evaluate, explain_all, fit_all, publish, start
 
 
-@flow(name="mmdiag-full", task_runner=ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE), persist_result=False)
+@flow(name="mmdiag-full", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE), persist_result=False)
 def full(cohort: Path, workspace: Path, recipe: str = "default", fusion: str = "concat", seed: int = 0) -> dict[str, Any]:
     """Take a cohort all the way; returns what `mmdiag run --json` shows.
 

@@ -1,6 +1,7 @@
 """Ingest a cohort: each shard of new or changed cases is a task; the cases that are refused end in quarantine with a reason."""
 
 import dataclasses
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from mmdiag.description import read_description
 from mmdiag.ledger import Ledger
 from mmdiag.workspace import Workspace
 
-SHARDS_AT_ONCE = 2
+SHARDS_AT_ONCE = 2  # a shard of images is held in memory
+_room = threading.Semaphore(SHARDS_AT_ONCE)
 
 
 @flow(name="mmdiag-ingest", task_runner=ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE), persist_result=False)
@@ -43,7 +45,8 @@ def plan_shards(cohort: Path, workspace: Path) -> list[Path]:
 @step
 def ingest_shard(plan: Path) -> dict[str, Any]:
     """Read, check and store one shard."""
-    return ingestion.ingest_shard(plan)
+    with _room:
+        return ingestion.ingest_shard(plan)
 
 
 @step

@@ -1,24 +1,30 @@
 """Train and compare the models of a cohort: each fit is a task that a killed run takes up again where it stopped."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
+from prefect import Task, flow, unmapped
 from prefect.artifacts import create_table_artifact
+from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.settings import prepare, report
 from flows.steps import step
-from mmdiag import comparison, results
+from mmdiag import comparison, crew, results
 from mmdiag.description import read_description
 from mmdiag.errors import UnknownNameError
 from mmdiag.explain import run as explanations
 from mmdiag.ledger import Ledger
 from mmdiag.recipes import RECIPES
+from mmdiag.runs import Run
 from mmdiag.workspace import Workspace
 
+AT_ONCE = max(2, os.cpu_count() or 1)  # tasks; how many work is for `mmdiag.crew` to say
 
-@flow(name="mmdiag-train", task_runner=ThreadPoolTaskRunner(max_workers=2), persist_result=False)
+
+@flow(name="mmdiag-train", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE), persist_result=False)
 def train(cohort: Path, workspace: Path, recipe: str = "default", fusion: str = "concat", seed: int = 0) -> dict[str, Any]:
     """Train, evaluate, explain and publish on what was ingested."""
     prepare(workspace)
@@ -30,20 +36,26 @@ def train(cohort: Path, workspace: Path, recipe: str = "default", fusion: str = 
 
 
 def fit_all(run: Path) -> None:
-    """Fit every model of the comparison, one after another: each uses all cores."""
-    names = fits(run)
-    for number, name in enumerate(names):
-        report("train", number, len(names), name)
-        fit(run, name, number, len(names))
-    report("train", len(names), len(names))
+    """Fit every model of the comparison, as many at once as the machine has room for."""
+    _all("train", fit, run, fits(run))
 
 
 def explain_all(run: Path) -> None:
     """Explain every case, in chunks."""
-    parts = chunks(run)
-    for number, part in enumerate(parts, 1):
-        explain(run, part)
-        report("explain", number, len(parts))
+    _all("explain", explain, run, chunks(run))
+
+
+def _all(stage: str, task: Task[..., None], run: Path, pieces: Sequence[Any]) -> None:
+    """Do the pieces of a run: side by side where processes are at hand, else one after the other, because randomness belongs to a whole process."""
+    with crew.at_work(run, len(pieces)) as hands:
+        report(stage, 0, len(pieces))
+        submitted = task.map(unmapped(run), pieces, unmapped(len(pieces))) if hands > 1 else []
+        for number, piece in enumerate(as_completed(list(submitted)) if hands > 1 else pieces, 1):
+            if hands > 1:
+                piece.result()
+            else:
+                task(run, piece, len(pieces))
+            report(stage, number, len(pieces))
 
 
 @step
@@ -61,9 +73,14 @@ def fits(run: Path) -> list[str]:
 
 
 @step
-def fit(run: Path, name: str, number: int, total: int) -> None:
+def fit(run: Path, name: str, total: int) -> None:
     """Fit one model."""
-    comparison.fit(run, name, progress=lambda done, of, text: report("train", number, total, f"{name} {done}/{of}: {text}"))
+
+    def told(done: int, of: int, text: str) -> None:
+        finished = Run.open(run)
+        report("train", sum(map(finished.done, comparison.fits(run))), total, f"{name} {done}/{of}: {text}")
+
+    crew.do(crew.FIT, run, name, told)
 
 
 @step
@@ -79,9 +96,9 @@ def chunks(run: Path) -> list[list[str]]:
 
 
 @step
-def explain(run: Path, part: list[str]) -> None:
+def explain(run: Path, part: list[str], _total: int) -> None:
     """Explain some cases."""
-    explanations.explain(run, part)
+    crew.do(crew.EXPLAIN, run, part)
 
 
 @step

@@ -7,13 +7,16 @@ Importing this package loads nothing heavy; torch comes with the first model.
     table = bundle.score(cohort)
 """
 
+import os
 from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MONAI imports MLflow where it is installed, which would call its makers
 
 if TYPE_CHECKING:
     from mmdiag import recipes
-    from mmdiag.api import Bundle, Cohort, train
+    from mmdiag.api import Bundle, Cohort, search, train
 
-__all__ = ["Bundle", "Cohort", "__version__", "recipes", "train"]
+__all__ = ["Bundle", "Cohort", "__version__", "recipes", "search", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 """mmdiag in Python: the path of a cohort as plain calls. `flows/full.py` is the same path with retries and a schedule; both give the same files."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ from mmdiag.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mmdiag.search_space import Space
 
 Report = Callable[..., None]  # report(stage, done, total, detail="")
 Detail = Callable[[int, int, str], None]
@@ -77,10 +79,49 @@ class Bundle:
         return pd.read_parquet(target)
 
 
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search found.
+
+    Args:
+        bundle: The model with the values that were chosen on all labelled subjects, or on those outside the held-out test.
+        chosen: For each part that was judged, and `all` for the bundle, the values by dotted field.
+        metrics: Those of the whole procedure, search included, with their intervals.
+        trials: Parquet with one row a trial.
+    """
+
+    bundle: Bundle
+    chosen: dict[str, dict[str, Any]]
+    metrics: list[dict[str, Any]]
+    trials: Path
+
+
 def train(cohort: Cohort, config: RunConfig, *, progress: Report | None = None) -> Bundle:
     """Ingest what is new, then train and compare; returns the bundle of the fused model."""
     answer = compare(cohort.description, cohort.workspace, cohort.ledger(), config, progress=progress)
     return Bundle(answer["bundle"]["id"], Path(answer["bundle"]["path"]))
+
+
+def search(
+    cohort: Cohort, config: RunConfig | None = None, *, space: "Space | None" = None, trials: int = 20, progress: Report | None = None
+) -> Searched:
+    """Ingest what is new, then search: each part that is judged has its values chosen on its training subjects alone, and is trained with them.
+
+    Args:
+        config: What is not searched, and the first trial; None = the default recipe, with the fusion's family searched, too.
+        space: Dotted fields of a configuration, such as `training.learning_rate` -> one of Optuna's distributions; None = `mmdiag.search_space.default_space`.
+        trials: Trials of each part.
+
+    Raises:
+        UsageError: The space is not one, or the cohort cannot be trained on.
+    """
+    from mmdiag.recipes import default
+
+    answer = search_and_compare(
+        cohort.description, cohort.workspace, cohort.ledger(), config or default(), trials=trials, space=space, fusion=config is None, progress=progress
+    )
+    chosen = {part: found["values"] for part, found in answer["search"]["parts"].items()}
+    return Searched(Bundle(answer["bundle"]["id"], Path(answer["bundle"]["path"])), chosen, answer["metrics"], Path(answer["search"]["table"]))
 
 
 def ingest(description: Description, workspace: Workspace, ledger: Ledger, *, progress: Report | None = None) -> dict[str, Any]:
@@ -103,28 +144,93 @@ def compare(
     Args:
         processes: Processes of each fit, on GPUs one each; 1 = this process alone.
     """
-    from mmdiag import comparison, results
-    from mmdiag.explain.run import chunks, explain
+    from mmdiag import comparison
 
     found = ingest(description, workspace, ledger, progress=progress)
-    run = comparison.start(description, workspace, config)
-    fits = comparison.fits(run)
-    for number, name in enumerate(fits):
-        _tell(progress, "train", number, len(fits), name)
-        told = _detail(progress, "train", number, len(fits), name)
-        if processes > 1:
-            from mmdiag import distributed
+    return found | _complete(comparison.start(description, workspace, config), ledger, processes=processes, progress=progress)
 
-            distributed.fit(run, name, processes, told)
-        else:
-            comparison.fit(run, name, progress=told)
-    _tell(progress, "train", len(fits), len(fits))
+
+def search_and_compare(
+    description: Description, workspace: Workspace, ledger: Ledger, config: RunConfig, *,
+    trials: int, space: "Space | None" = None, fusion: bool = False, progress: Report | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Ingest, search the values of every part, and go on as `compare` does; returns what `mmdiag search --json` shows.
+
+    Args:
+        trials: Trials of each part.
+        space: What is searched; None = the default space, with the fusion's family where `fusion` says so.
+    """
+    from mmdiag import search_trials
+
+    found = ingest(description, workspace, ledger, progress=progress)
+    run = search_trials.start(description, workspace, config, trials, space, fusion=fusion)
+    parts = search_trials.parts(run)
+    for number, part in enumerate(parts):
+
+        def told(done: int, of: int, text: str, before: int = number) -> None:
+            _tell(progress, "search", before * of + done, len(parts) * of, text)
+
+        search_trials.try_out(run, part, progress=told)
+        search_trials.choose(run, part)
+        _tell(progress, "search", (number + 1) * trials, len(parts) * trials)
+    return found | {"search": search_trials.summary(run)} | _complete(run, ledger, progress=progress)
+
+
+def _complete(run: Path, ledger: Ledger, *, processes: int = 1, progress: Report | None = None) -> dict[str, Any]:
+    """Train, evaluate, explain and publish a run that was laid out."""
+    from mmdiag import comparison, crew, results
+    from mmdiag.explain.run import chunks
+
+    fits = comparison.fits(run)
+    _tell(progress, "train", 0, len(fits))
+    if processes > 1:
+        _fit_together(run, fits, processes, progress)
+    else:
+        crew.each(crew.FIT, run, fits, lambda done, what: _tell(progress, "train", done, len(fits), what))
     results.evaluate(run)
     parts = chunks(run)
-    for number, part in enumerate(parts, 1):
-        explain(run, part)
-        _tell(progress, "explain", number, len(parts))
-    return found | results.finish(run, ledger)
+    crew.each(crew.EXPLAIN, run, parts, lambda done, _: _tell(progress, "explain", done, len(parts)))
+    return results.finish(run, ledger)
+
+
+def pretrain(
+    description: Description, workspace: Workspace, ledger: Ledger, config: RunConfig, what: Sequence[str], *, epochs: int | None = None,
+    progress: Report | None = None,
+) -> dict[str, Any]:
+    """Ingest what is new, then learn weights without labels; returns what `mmdiag pretrain --json` shows.
+
+    Args:
+        config: The recipe whose encoders are to begin with them.
+        what: Of `image`, `text`, `contrastive`.
+        epochs: Of each; None = what is usual for it.
+    """
+    from mmdiag.pretrain import run as pretraining
+
+    found = ingest(description, workspace, ledger, progress=progress)
+    folder = pretraining.start(description, workspace, config, what, epochs=epochs)
+    units = pretraining.units(folder)
+    for number, name in enumerate(units):
+        _tell(progress, "pretrain", number, len(units), name)
+        pretraining.pretrain(folder, name, progress=_detail(progress, "pretrain", number, len(units), name))
+    _tell(progress, "pretrain", len(units), len(units))
+    return found | pretraining.finish(folder)
+
+
+def begin_with(workspace: Workspace, config: RunConfig, pretrained: str) -> RunConfig:
+    """A configuration whose encoders begin with the weights of a pretraining.
+
+    Args:
+        pretrained: Its id; empty = none.
+
+    Raises:
+        UsageError: The workspace has no finished pretraining of this id.
+    """
+    if not pretrained:
+        return config
+    from mmdiag.pretrained import Pretraining
+
+    Pretraining.open(workspace, pretrained)
+    return dataclasses.replace(config, pretrained=pretrained)
 
 
 def score(
@@ -185,6 +291,13 @@ def metrics(run: Path) -> list[dict[str, Any]]:
     return results.evaluate(run)
 
 
+def availability(run: Path) -> list[dict[str, Any]]:
+    """The metrics of an evaluated run's fused model on the cases of each availability pattern; `value` is None where there are too few."""
+    from mmdiag import results
+
+    return results.availability_of(run)
+
+
 def verify(bundle: Path) -> str:
     """Check a bundle's files against its manifest; returns its id.
 
@@ -199,6 +312,15 @@ def verify(bundle: Path) -> str:
 def predictions_path(workspace: Workspace, cohort: str, bundle_id: str) -> Path:
     """Where predictions go that nobody gave a place: beside the cohort, one file a bundle."""
     return workspace.cohort(cohort) / f"predictions-{bundle_id}.parquet"
+
+
+def _fit_together(run: Path, fits: Sequence[str], processes: int, progress: Report | None) -> None:
+    """One fit after the other, each by several processes."""
+    from mmdiag import distributed
+
+    for number, name in enumerate(fits):
+        distributed.fit(run, name, processes, _detail(progress, "train", number, len(fits), name))
+    _tell(progress, "train", len(fits), len(fits))
 
 
 def _tell(progress: Report | None, stage: str, done: int, total: int, detail: str = "") -> None:

@@ -20,10 +20,13 @@ STARVED = 0.01  # gradient of a branch, over that of the strongest, below which 
 
 
 def gradient_norms(model: DiagnosisModel) -> dict[str, Tensor]:
-    """Length of the gradient of each modality's encoder, before it is clipped."""
+    """Length of the gradient of each modality's encoder, before it is clipped; none of one that is held still."""
     found = {}
     for name in model.modalities:
-        gradients = [p.grad for p in model.encoders[f"{name}_"].parameters() if p.grad is not None]
+        learning = [p for p in model.encoders[f"{name}_"].parameters() if p.requires_grad]
+        if not learning:
+            continue
+        gradients = [p.grad for p in learning if p.grad is not None]
         found[name] = torch.nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
     return found
 
@@ -65,7 +68,8 @@ def collapsed(curve: Sequence[Epoch]) -> list[str]:
                 "look at its preparation, lower the learning rate, or leave it out."
             )
     recent = [row.gradient_norm for row in curve[-EVERY:] if row.gradient_norm]
-    typical = {name: float(np.median([norms[name] for norms in recent])) for name in (recent[0] if recent else ())}
+    throughout = [name for name in (recent[0] if recent else ()) if all(name in norms for norms in recent)]
+    typical = {name: float(np.median([norms[name] for norms in recent])) for name in throughout}
     strongest = max(typical.values(), default=0.0)
     for name, norm in typical.items():
         if len(recent) == EVERY and norm < STARVED * strongest:

@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file as load_arrays
-from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save_file as save_tensors
 
 from mmdiag.config import RunConfig, from_json, to_json
 from mmdiag.errors import BundleError
 from mmdiag.model import DiagnosisModel
-from mmdiag.prepare import Preparation, restore_preparation
+from mmdiag.prepare import Preparation, read_preparations, write_preparations
+from mmdiag.subject_keys import SubjectKeys, subject_key
 from mmdiag.workspace import write_text
 
 FILES = ("model.safetensors", "config.json", "preparation.json", "preparation.safetensors", "card.md")
@@ -39,6 +37,7 @@ class Bundle:
         cohort: Name and hash of the cohort it was fitted on.
         patterns: Which modalities were at hand together in cases that it was trained or calibrated on; empty = not recorded.
         trained_on: SHA-256 of the subjects it learned from, salted with the cohort's hash: whether a case is new can be asked, who was in it cannot be read.
+        pretrained_on: The subjects whose inputs, though not their labels, its pretrained weights learned from, where these were pretrained by `mmdiag pretrain`.
     """
 
     config: RunConfig
@@ -49,12 +48,13 @@ class Bundle:
     cohort: Mapping[str, str]
     trained_on: frozenset[str]
     patterns: frozenset[frozenset[str]] = frozenset()
+    pretrained_on: tuple[SubjectKeys, ...] = ()
     card: str = ""
     id: str = ""
 
     def learned_from(self, subject_id: str) -> bool:
-        """Whether this subject was among those that the model was fitted on."""
-        return subject_key(subject_id, self.cohort["hash"]) in self.trained_on
+        """Whether this subject was among those that the model was fitted on, or that its weights were pretrained on."""
+        return subject_key(subject_id, self.cohort["hash"]) in self.trained_on or any(subject_id in keys for keys in self.pretrained_on)
 
     def met(self, modalities: Iterable[str]) -> bool:
         """Whether cases with exactly these modalities were among those that the model was trained or calibrated on."""
@@ -96,11 +96,10 @@ class Bundle:
             "cohort": dict(self.cohort),
             "trained_on": sorted(self.trained_on),
             "patterns": sorted(sorted(pattern) for pattern in self.patterns),
+            "pretrained_on": [keys.to_json() for keys in self.pretrained_on],
         }
         write_text(folder / "config.json", json.dumps(described, indent=1, sort_keys=True))
-        write_text(folder / "preparation.json", json.dumps({name: p.config() for name, p in self.preparations.items()}, indent=1))
-        arrays = {f"{name}/{key}": value for name, p in self.preparations.items() for key, value in p.state().items()}
-        save_arrays(arrays or {"empty": np.zeros(0, np.float32)}, folder / "preparation.safetensors")
+        write_preparations(folder, self.preparations)
         write_text(folder / "card.md", self.card)
 
     @staticmethod
@@ -114,13 +113,7 @@ class Bundle:
         manifest = verify(folder)
         described = json.loads((folder / "config.json").read_text())
         config, task = from_json(json.dumps(described["run"])), described["task"]
-        arrays = load_arrays(folder / "preparation.safetensors")
-        preparations = {
-            name: restore_preparation(
-                settings, {key.removeprefix(f"{name}/"): value for key, value in arrays.items() if key.startswith(f"{name}/")}
-            )
-            for name, settings in json.loads((folder / "preparation.json").read_text()).items()
-        }
+        preparations = read_preparations(folder)
         with torch.random.fork_rng():
             model = DiagnosisModel(config, preparations, task)
         try:
@@ -138,6 +131,7 @@ class Bundle:
             cohort=described["cohort"],
             trained_on=frozenset(described["trained_on"]),
             patterns=frozenset(frozenset(pattern) for pattern in described.get("patterns", ())),
+            pretrained_on=tuple(SubjectKeys.from_json(found) for found in described.get("pretrained_on", ())),
             card=(folder / "card.md").read_text(),
             id=manifest["id"],
         )
@@ -160,11 +154,6 @@ def verify(folder: Path) -> dict[str, Any]:
             f"The files of a bundle must be those that were saved, changed or missing in {folder.name}: {', '.join(wrong)}. Take it from its source again."
         )
     return manifest
-
-
-def subject_key(subject_id: str, salt: str) -> str:
-    """How a subject is named in a bundle."""
-    return hashlib.sha256(f"{salt}\x1f{subject_id}".encode()).hexdigest()[:24]
 
 
 def _sha256(path: Path) -> str:

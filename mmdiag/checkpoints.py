@@ -88,6 +88,26 @@ class Checkpoints:
         _remove(sorted(self.folder.glob("checkpoint-*.safetensors"))[:-KEPT])
 
 
+def moments_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The moments of AdamW by the number of their parameter: zero, as at their beginning, where no gradient ever came."""
+    moments: dict[str, Tensor] = {}
+    for number, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
+        state = optimizer.state.get(parameter) or {
+            "step": torch.zeros(()), "exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)
+        }  # fmt: skip
+        moments |= {f"{number}.{name}": value for name, value in state.items()}
+    return moments
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, moments: Mapping[str, Tensor], groups: Iterable[Mapping[str, Any]]) -> None:
+    """Put an optimiser back to where `moments_of`, and the groups of its state, were taken."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in moments.items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": list(groups)})
+
+
 def _pack(named: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """All tensors of a kind end to end: one long tensor is written many times faster than a hundred short ones."""
     by_kind: dict[str, list[Tensor]] = {}

@@ -5,15 +5,17 @@ A run is a list of fits. Each is a unit of work that may be killed and started a
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mmdiag import mirror
 from mmdiag.best_epoch import curve_table
-from mmdiag.bundle import Bundle, subject_key
+from mmdiag.bundle import Bundle
 from mmdiag.config import RunConfig, digest, to_json
 from mmdiag.description import Description
 from mmdiag.diagnose import batch_of, diagnose, prepare_samples
@@ -22,12 +24,15 @@ from mmdiag.genes import gene_set_columns
 from mmdiag.heads import survival_cuts, targets
 from mmdiag.objectives import check_training
 from mmdiag.prepare import Preparation, fit_preparation, require_encoders
+from mmdiag.pretrained import FINAL, Begun, Pretraining, begun, configured, records, require_unseen
 from mmdiag.processes import place
 from mmdiag.runs import Run, RunData, label_values, labelled, open_data, stratum_of
 from mmdiag.samples import Batches
-from mmdiag.splits import read_or_make_split, validation_subjects
+from mmdiag.splits import Split, read_or_make_split, validation_subjects
 from mmdiag.store import Store
-from mmdiag.training import train
+from mmdiag.subject_keys import subject_key
+from mmdiag.taken_over import take_over
+from mmdiag.training import Attach, Trained, train
 from mmdiag.validation import score_of
 from mmdiag.workspace import Workspace, atomic_path, write_text
 
@@ -36,8 +41,20 @@ FUSED = "fused"
 BLOCK = 64  # batches of stored features that are gathered at once
 
 
-def start(description: Description, workspace: Workspace, config: RunConfig) -> Path:
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A trained network, what its cases are prepared by, and the task as its training cases state it."""
+
+    trained: Trained
+    preparations: dict[str, Preparation]
+    task: dict[str, Any]
+
+
+def start(description: Description, workspace: Workspace, config: RunConfig, search: Mapping[str, Any] | None = None) -> Path:
     """Lay out a run: its folder, its split and the names of its fits.
+
+    Args:
+        search: What `mmdiag.search_trials` is to do before the fits.
 
     Raises:
         UsageError: The cohort has no label, or too few labelled subjects.
@@ -50,10 +67,14 @@ def start(description: Description, workspace: Workspace, config: RunConfig) -> 
             f"Training needs labelled cases, the cohort {description.name} has none: name a label under [task] in {description.file.name}."
         )
     check_training(store.task, config.training)
+    mirror.require()
     require_encoders(config, store.modalities.values())
+    if config.pretrained:
+        Pretraining.open(workspace, config.pretrained)
     stratum = stratum_of(cases, store.task).where(known)
     split = read_or_make_split(store.folder / "split.json", cases.assign(stratum=stratum), config.evaluation)
-    identity = "r-" + digest(store.hash, to_json(config), json.dumps(dict(sorted(split.part.items()))), str(split.folds))[:12]
+    _require_weights(config, workspace, store, split)
+    identity = "r-" + digest(store.hash, to_json(config), json.dumps(dict(sorted(split.part.items()))), str(split.folds), *([json.dumps(search)] if search else ()))[:12]
     folder = workspace.runs / identity
     if (folder / "run.json").is_file():
         return folder
@@ -64,9 +85,19 @@ def start(description: Description, workspace: Workspace, config: RunConfig) -> 
     asked = {
         "run_id": identity, "cohort": description.name, "cohort_hash": store.hash, "status": "running", "config": json.loads(to_json(config)),
         "split": split.summary(), "fits": _plan(split.folds, list(store.modalities)), "started": _now(),
+        **({"search": search} if search else {}),
     }  # fmt: skip
     write_text(folder / "run.json", json.dumps(asked, indent=1))
     return folder
+
+
+def _require_weights(config: RunConfig, workspace: Workspace, store: Store, split: Split) -> None:
+    """Are the encoders of every part there, and did what is pretrained see nobody whom it is judged on?"""
+    judging = [f"fold-{i}" for i in range(split.folds)] or ["test"]
+    for part in [*judging, *([FINAL] if split.folds else ())]:
+        require_encoders(configured(config, workspace, part), store.modalities.values())
+        begun(config, workspace, part, store.modalities)
+    require_unseen(config, workspace, split.part, judging)
 
 
 def _plan(folds: int, modalities: Sequence[str]) -> list[str]:
@@ -82,32 +113,32 @@ def fits(folder: Path) -> list[str]:
 
 
 def fit(folder: Path, name: str, progress: Progress | None = None) -> None:
-    """Fit one model on what is not judged, and predict what is. Does nothing where it was done before."""
+    """Fit one model on what is not judged, and predict what is. Does nothing where it was done before, in this run or, for a single modality, in a like one."""
     run = Run.open(folder)
     if run.done(name):
         return
-    data = open_data(folder)
     part, model = name.split(".", 1)
+    if model != FUSED and place() == (0, 1) and take_over(run, name):
+        return
+    data = open_data(folder, part)
     modalities = list(data.store.modalities) if model == FUSED else [model]
-    train_rows, valid_rows, judged = _rows(run, data, part, modalities)
-    task = _task(data, train_rows)
-    preparations = _prepare(data, run.config, modalities, train_rows)
-    target_folder = run.fit_folder(name)
-    target_folder.mkdir(parents=True, exist_ok=True)
-    config = dataclasses.replace(run.config, fusion="concat") if model != FUSED else run.config
-    trained = train(
-        _batches(data, preparations, task, train_rows, config, shuffle=True), _batches(data, preparations, task, valid_rows, config, shuffle=False),
-        preparations, task, config, score=score_of(str(task["kind"]), config.training.early_stopping), folder=target_folder, progress=progress,
-    )  # fmt: skip
+    train_rows, valid_rows, judged = rows_of(run, data, part, modalities)
+    config = run.config_of(part)
+    config = dataclasses.replace(config, fusion="concat") if model != FUSED else config
+    require_unseen(run.config, run.workspace, data.parts, [part])
+    begin, target_folder = begun(run.config, run.workspace, part, modalities), run.fit_folder(name)
+    watched = mirror.attach(run, name)
+    learned = learn(data, config, modalities, train_rows, valid_rows, target_folder, begin=begin, progress=progress, attach=watched)
+    trained, preparations, task = learned.trained, learned.preparations, learned.task
     if place()[0]:
         return  # another process writes what all of them found
-    learned = np.concatenate([train_rows, valid_rows])
-    subjects, patterns = data.cases["subject_id"].iloc[learned], _patterns(data, modalities, learned)
+    seen = np.concatenate([train_rows, valid_rows])
+    subjects, patterns = data.cases["subject_id"].iloc[seen], _patterns(data, modalities, seen)
     cohort = {"name": str(run.asked["cohort"]), "hash": str(run.asked["cohort_hash"])}
     bundle = Bundle(
         config=config, model=trained.model, preparations=preparations, task=task, kinds={m: data.store.modalities[m] for m in modalities}, cohort=cohort,
         trained_on=frozenset(subject_key(subject, cohort["hash"]) for subject in subjects), patterns=patterns,
-        card=_card(run, name, len(set(subjects))),
+        pretrained_on=tuple(records(run.config, run.workspace, part)), card=_card(run, name, config, len(set(subjects))),
     )  # fmt: skip
     identity, where = bundle.save(run.workspace.bundles if name in ("all.fused", "test.fused") else target_folder)
     table = diagnose(bundle, prepare_samples(preparations, data.raws, judged.tolist()), contributions=model == FUSED)
@@ -129,10 +160,31 @@ def fit(folder: Path, name: str, progress: Progress | None = None) -> None:
     write_text(target_folder / "fit.json", json.dumps(facts, indent=1))
 
 
-def _rows(run: Run, data: RunData, part: str, modalities: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def learn(
+    data: RunData, config: RunConfig, modalities: Sequence[str], train_rows: np.ndarray, valid_rows: np.ndarray, folder: Path, *,
+    begin: Begun | None = None, progress: Progress | None = None, attach: Attach | None = None,
+) -> Learned:  # fmt: skip
+    """Fit preparations and a network on some rows of a cohort, and stop early by others; no other row is looked at.
+
+    Args:
+        folder: Where checkpoints lie.
+        begin: What the encoders begin with, and the fitted state that goes with it, where these were pretrained together.
+        attach: Adds handlers to the trainer.
+    """
+    task = _task(data, train_rows)
+    preparations = dict(begin.preparations) if begin else _prepare(data, config, modalities, train_rows)
+    folder.mkdir(parents=True, exist_ok=True)
+    trained = train(
+        _batches(data, preparations, task, train_rows, config, shuffle=True), _batches(data, preparations, task, valid_rows, config, shuffle=False),
+        preparations, task, config, score=score_of(str(task["kind"]), config.training.early_stopping), folder=folder,
+        start=begin.weights if begin else None, progress=progress, attach=attach,
+    )  # fmt: skip
+    return Learned(trained, preparations, task)
+
+
+def rows_of(run: Run, data: RunData, part: str, modalities: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows to train on, to stop early on, and to predict."""
-    parts = json.loads((data.store.folder / "split.json").read_text())["part"]
-    where = data.cases["subject_id"].map(parts)
+    where = data.cases["subject_id"].map(dict(data.parts))
     known = np.zeros(len(data.cases), dtype=bool)
     known[data.labelled] = True
     has = np.any([data.store.present(name) for name in modalities], axis=0)
@@ -196,8 +248,7 @@ def _batches(
     return Batches(whole.rows, len(rows), block=BLOCK, **shared)
 
 
-def _card(run: Run, name: str, subjects: int) -> str:
-    config = run.config
+def _card(run: Run, name: str, config: RunConfig, subjects: int) -> str:
     return "\n".join([
         f"# Model card: {run.asked['cohort']}", "",
         "Research use only; not a medical device.", "",

@@ -7,6 +7,7 @@ A recipe (`mmdiag.recipes`) returns a complete `RunConfig`; a variant is `datacl
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
@@ -147,6 +148,9 @@ class TrainingConfig:
         class_weights: `balanced` = cases count by one over the frequency of their class among the training cases; `none` = alike.
         focal_gamma: Exponent by which what is already right counts less; 0 = cross-entropy.
         label_smoothing: Share of a label that is spread over all classes, from 0 to below 1.
+        probe_epochs: Epochs in which what begins pretrained is held still, so that what is new does not spoil it while it knows nothing; then all of it learns.
+        pretrained_rate: Learning rate of the topmost layer of what begins pretrained, over that of what is new.
+        layer_decay: Learning rate of each further layer down, over that of the one above it.
     """
 
     max_epochs: int = 150
@@ -164,6 +168,9 @@ class TrainingConfig:
     class_weights: str = "none"
     focal_gamma: float = 0.0
     label_smoothing: float = 0.0
+    probe_epochs: int = 5
+    pretrained_rate: float = 0.1
+    layer_decay: float = 0.75
 
     def __post_init__(self) -> None:
         for name, known in (("early_stopping", WATCHED), ("class_weights", CLASS_WEIGHTS)):
@@ -183,6 +190,9 @@ class TrainingConfig:
             ("clip_norm", "above 0 or None", self.clip_norm is None or self.clip_norm > 0),
             ("focal_gamma", "at least 0", self.focal_gamma >= 0),
             ("label_smoothing", "from 0 to below 1", 0 <= self.label_smoothing < 1),
+            ("probe_epochs", "at least 0", self.probe_epochs >= 0),
+            ("pretrained_rate", "above 0 and at most 1", 0 < self.pretrained_rate <= 1),
+            ("layer_decay", "above 0 and at most 1", 0 < self.layer_decay <= 1),
         ):
             if not kept:
                 raise UsageError(f"{name} must be {rule}, found {getattr(self, name)!r}: change it in the recipe.")
@@ -211,11 +221,16 @@ class EvaluationConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """Everything that a run's result depends on, but the cohort."""
+    """Everything that a run's result depends on, but the cohort.
+
+    Args:
+        pretrained: Id of a pretraining of this workspace (`mmdiag pretrain`), whose weights each fit begins with; empty = none.
+    """
 
     recipe: str = "default"
     fusion: str = "concat"
     seed: int = 0
+    pretrained: str = ""
     image: ImageConfig = field(default_factory=ImageConfig)
     text: TextConfig = field(default_factory=TextConfig)
     table: TableConfig = field(default_factory=TableConfig)
@@ -246,6 +261,28 @@ def check_fusion(fusion: str) -> None:
             f"A chain of fusions is first any of {', '.join(EXCHANGING)}, then at most one family that pools, then late, each once, found {fusion!r}: "
             "write it like cross_modal+modality_attention+late."
         )
+
+
+def varied(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
+    """A configuration with some fields changed.
+
+    Args:
+        values: Dotted name of a field, such as `fusion` or `training.learning_rate` -> its value.
+
+    Raises:
+        UsageError: A value that the field may not have.
+        UnknownNameError: No configuration has such a field.
+    """
+    changes: dict[str, Any] = {}
+    for name, value in values.items():
+        part, _, field_name = name.rpartition(".")
+        owner: Any = getattr(config, part, None) if part else config
+        fields = [known.name for known in dataclasses.fields(owner)] if dataclasses.is_dataclass(owner) else []
+        if field_name not in fields or dataclasses.is_dataclass(getattr(owner, field_name)):
+            known = [f"{part}.{field}" if part else field for field in fields]
+            raise UnknownNameError("A field of a configuration", name, known or [f.name for f in dataclasses.fields(config)])
+        changes[part or name] = dataclasses.replace(changes.get(part, owner), **{field_name: value}) if part else value
+    return dataclasses.replace(config, **changes)
 
 
 def to_json(config: RunConfig) -> str:

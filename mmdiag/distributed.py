@@ -36,7 +36,7 @@ def fit(folder: Path, name: str, processes: int, progress: comparison.Progress |
     if run.done(name):
         return
     _check_devices(processes)
-    open_data(folder)  # features are made and stored once, before several processes look for them
+    open_data(folder, name.split(".", 1)[0])  # features are made and stored once, before several processes look for them
     failed = ""
     with _torchrun(folder, name, processes, run.workspace.logs) as lines:
         for line in lines:
@@ -57,7 +57,7 @@ def _torchrun(folder: Path, name: str, processes: int, logs: Path) -> Iterator[I
     with (logs / "training.log").open("ab") as log:
         process = subprocess.Popen(
             [*command, "-m", "mmdiag.distributed", str(folder), name],
-            stdout=subprocess.PIPE, stderr=log, text=True, env=environment, preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            stdout=subprocess.PIPE, stderr=log, text=True, env=environment, preexec_fn=die_with_parent if sys.platform == "linux" else None,
         )  # fmt: skip
     try:
         yield (line for line in process.stdout or () if line.startswith("{"))
@@ -78,7 +78,8 @@ def _check_devices(processes: int) -> None:
         raise UsageError(f"Every process needs a GPU of its own, {processes} were asked for and {found} are here: lower --processes.")
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """End when the parent does, however it ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -104,7 +105,7 @@ def main(folder: str, name: str) -> int:
     from ignite.distributed.launcher import Parallel
 
     if sys.platform == "linux":
-        _die_with_parent()
+        die_with_parent()
     logging.getLogger("ignite").setLevel(logging.WARNING)
     try:
         joined = Parallel(backend="nccl" if torch.cuda.is_available() else "gloo")

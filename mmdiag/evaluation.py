@@ -77,14 +77,18 @@ def paired_difference(
     second: ndarray,
     *,
     metric: str = "auroc",
+    kind: str = "binary",
     subject: ndarray | None = None,
+    time: ndarray | None = None,
+    event: ndarray | None = None,
     seed: int = 0,
     resamples: int = 1000,
 ) -> dict[str, Any]:
-    """`first - second` of a binary metric on the same resamples.
+    """`first - second` of a metric on the same resamples.
 
     Args:
-        metric: `auroc`, `auprc`, `brier`, `ece` or `log_loss`.
+        first, second: What two models say, each as `evaluate` takes it.
+        metric: One that the kind of task has: `auroc`, `auprc`, `brier`, `ece` or `log_loss` of a binary one, `c_index` of survival.
 
     Returns:
         `value, low, high, n, n_positive`, and `p`: two-sided, twice the share of resamples on the other side of 0.
@@ -92,7 +96,7 @@ def paired_difference(
     Raises:
         UnknownNameError: There is no such metric.
     """
-    one, other = (_measures(label, p, "binary", None, None) for p in (first, second))
+    one, other = (_measures(label, p, kind, time, event) for p in (first, second))
     if metric not in one:
         raise UnknownNameError("The metric of a paired difference", metric, one)
     n = len(label)
@@ -103,7 +107,8 @@ def paired_difference(
     known = drawn[np.isfinite(drawn)]
     side = min(np.mean(known <= 0), np.mean(known >= 0)) if len(known) else 0.5
     p = min(1.0, max(2 * float(side), 1 / max(len(known), 1)))
-    return {"value": value, "low": low, "high": high, "n": n, "n_positive": int(np.sum(label)), "p": p}
+    counted = {"survival": event, "binary": label}.get(kind)
+    return {"value": value, "low": low, "high": high, "n": n, "n_positive": int(counted.sum()) if counted is not None else 0, "p": p}
 
 
 def delong(label: ndarray, first: ndarray, second: ndarray) -> dict[str, float]:

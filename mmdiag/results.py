@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
+from mmdiag import mirror
 from mmdiag.bundle import Bundle
 from mmdiag.comparison import FUSED, fits
 from mmdiag.evaluation import evaluate as measure
@@ -21,10 +22,11 @@ from mmdiag.workspace import atomic_path
 
 DIFFERENCE = "fused-minus-best"
 PREVALENCE, AVAILABILITY = "baseline:prevalence", "baseline:availability"
+LEAST_CASES, LEAST_OF_A_KIND = 20, 5  # of an availability pattern, and of its rarer class or its events: of fewer, a number would only mislead
 
 
 def evaluate(folder: Path) -> list[dict[str, Any]]:
-    """Measure every model of a run, write metrics.parquet and out_of_fold.parquet, and return the metrics of interface.md 3."""
+    """Measure every model of a run, write metrics.parquet, availability.parquet and out_of_fold.parquet, and return the metrics of interface.md 3."""
     run, data = Run.open(folder), open_data(folder)
     judged = _judged(run, data)
     _write(folder / "out_of_fold.parquet", judged)
@@ -33,7 +35,7 @@ def evaluate(folder: Path) -> list[dict[str, Any]]:
     for model, table in judged.groupby("model", sort=False):
         facts = {
             "model": str(model),
-            "fusion": run.config.fusion if model == FUSED else None,
+            "fusion": run.fusion if model == FUSED else None,
             "modalities": _modalities(data, str(model)),
             "split": _split(run),
         }
@@ -87,7 +89,7 @@ def _probability_columns(task: Mapping[str, Any]) -> list[str]:
 def _baselines(data: RunData, where: pd.Series, judged: np.ndarray, columns: list[str], facts: pd.DataFrame) -> list[pd.DataFrame]:
     """What a model must beat: the cohort's prevalence, and a logistic regression that sees only which modalities are there."""
     if data.store.task["kind"] == "survival":
-        return [facts.assign(model=PREVALENCE, part="", probability=0.5)]
+        return [facts.assign(model=PREVALENCE, part="", probability=0.5), *_by_group(data.cases, data.labelled, where, judged, facts)]
     labels = data.cases["label"].to_numpy(float)
     known = data.labelled
     if data.store.task["kind"] == "multilabel":
@@ -106,6 +108,24 @@ def _baselines(data: RunData, where: pd.Series, judged: np.ndarray, columns: lis
     return [constant, facts.assign(model=AVAILABILITY, part="", **{column: predicted[judged, i] for i, column in enumerate(columns)})]
 
 
+def _by_group(cases: pd.DataFrame, labelled: np.ndarray, where: pd.Series, judged: np.ndarray, facts: pd.DataFrame) -> list[pd.DataFrame]:
+    """What a group column alone says of survival, such as the kind of cancer: events a time of the group's other cases, as a chance within the median time."""
+    found = []
+    known = np.zeros(len(cases), dtype=bool)
+    known[labelled] = True
+    median = float(cases.loc[known, "time"].median())
+    for column in (name for name in map(str, cases) if name.startswith("group_") and cases[name].notna().any()):
+        group, rate = cases[column].fillna("").astype(str), np.zeros(len(cases))
+        for part in sorted(where[judged].unique()):
+            others = cases[known & (where != part).to_numpy()]
+            sums = others.groupby(group[others.index])[["event", "time"]].sum()
+            overall = float(sums["event"].sum() / sums["time"].sum())
+            inside = judged & (where == part).to_numpy()
+            rate[inside] = group[inside].map(sums["event"] / sums["time"].clip(lower=1e-9)).fillna(overall)
+        found.append(facts.assign(model=f"baseline:{column.removeprefix('group_')}", part="", probability=1 - np.exp(-rate[judged] * median)))
+    return found
+
+
 def _measure(data: RunData, table: pd.DataFrame, resamples: int) -> list[dict[str, Any]]:
     kind = str(data.store.task["kind"])
     columns = _probability_columns(data.store.task)
@@ -118,17 +138,34 @@ def _measure(data: RunData, table: pd.DataFrame, resamples: int) -> list[dict[st
 
 
 def _by_availability(run: Run, data: RunData, judged: pd.DataFrame) -> pd.DataFrame:
-    """Every metric of the fused model on the cases of each availability pattern (`flair+report`), in columns like those of metrics.parquet."""
+    """Every metric of the fused model on the cases of each availability pattern (`flair+report`), in columns like those of metrics.parquet.
+
+    A pattern with too few cases has its n, and no value.
+    """
     fused = judged[judged["model"] == FUSED]
+    names = [metric["metric"] for metric in _measure(data, fused, 1)]
     place = {case: row for row, case in enumerate(data.cases["case_id"])}
     at = fused["case_id"].map(place).to_numpy()
     has = np.stack([data.store.present(name)[at] for name in data.store.modalities], axis=1)
     rows = []
     for pattern in np.unique(has, axis=0)[::-1]:
-        names = np.asarray(list(data.store.modalities))[pattern].tolist()
-        facts = {"model": FUSED, "fusion": run.config.fusion, "modalities": json.dumps(names), "split": _split(run), "availability": "+".join(names)}
-        rows += [{**facts, **metric} for metric in _measure(data, fused[(has == pattern).all(axis=1)], run.config.evaluation.resamples)]
+        part, at_hand = fused[(has == pattern).all(axis=1)], np.asarray(list(data.store.modalities))[pattern].tolist()
+        facts = {"model": FUSED, "fusion": run.fusion, "modalities": json.dumps(at_hand), "split": _split(run), "availability": "+".join(at_hand)}
+        positive, enough = _enough(data, part)
+        unknown = {"value": np.nan, "low": np.nan, "high": np.nan, "n": len(part), "n_positive": positive}
+        found = _measure(data, part, run.config.evaluation.resamples) if enough else [{"metric": name, **unknown} for name in names]
+        rows += [{**facts, **metric} for metric in found]
     return pd.DataFrame(rows)
+
+
+def _enough(data: RunData, part: pd.DataFrame) -> tuple[int, bool]:
+    """How many of some cases are positive (0 where that is no question), and whether the cases are enough for a metric."""
+    column = {"binary": "label", "survival": "event"}.get(str(data.store.task["kind"]))
+    if column is None:
+        return 0, len(part) >= LEAST_CASES
+    positive = int(part[column].sum())
+    rarer = positive if column == "event" else min(positive, len(part) - positive)
+    return positive, len(part) >= LEAST_CASES and rarer >= LEAST_OF_A_KIND
 
 
 def _stratum(data: RunData, case_ids: pd.Series) -> np.ndarray | None:
@@ -141,20 +178,19 @@ def _stratum(data: RunData, case_ids: pd.Series) -> np.ndarray | None:
 
 def _difference(run: Run, data: RunData, judged: pd.DataFrame, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The fused model minus the best single modality, on the same resamples. The best is chosen on the same cases, which favours it."""
-    if data.store.task["kind"] != "binary":
-        return []
-    singles = {row["model"]: row["value"] for row in rows if row["metric"] == "auroc" and row["model"] in data.store.modalities}
+    kind, metric = str(data.store.task["kind"]), "c_index" if data.store.task["kind"] == "survival" else "auroc"
+    singles = {row["model"]: row["value"] for row in rows if row["metric"] == metric and row["model"] in data.store.modalities}
     if not singles:
         return []
-    best = max(singles, key=lambda name: singles[name])
-    pair = judged[judged["model"] == FUSED].merge(
-        judged[judged["model"] == best][["case_id", "probability"]], on="case_id", suffixes=("", "_best")
-    )
+    best, columns = max(singles, key=lambda name: singles[name]), _probability_columns(data.store.task)
+    pair = judged[judged["model"] == FUSED].merge(judged[judged["model"] == best][["case_id", *columns]], on="case_id", suffixes=("", "_best"))
+    first, second = (pair[[f"{column}{end}" for column in columns]].to_numpy(float) for end in ("", "_best"))
     found = paired_difference(
-        pair["label"].to_numpy(float), pair["probability"].to_numpy(float), pair["probability_best"].to_numpy(float),
-        metric="auroc", subject=pair["subject_id"].to_numpy(), seed=0, resamples=run.config.evaluation.resamples,
+        label_values(pair, data.store.task), first if len(columns) > 1 else first[:, 0], second if len(columns) > 1 else second[:, 0],
+        metric=metric, kind=kind, subject=pair["subject_id"].to_numpy(), time=pair["time"].to_numpy(float), event=pair["event"].to_numpy(float),
+        seed=0, resamples=run.config.evaluation.resamples,
     )  # fmt: skip
-    return [{"model": DIFFERENCE, "fusion": run.config.fusion, "modalities": [best], "split": _split(run), "metric": "auroc", **found}]
+    return [{"model": DIFFERENCE, "fusion": run.fusion, "modalities": [best], "split": _split(run), "metric": metric, **found}]
 
 
 def predictions(folder: Path) -> pd.DataFrame:
@@ -210,7 +246,7 @@ def finish(folder: Path, ledger: Ledger) -> dict[str, Any]:
     """Publish a run: predictions and modality explanations as Parquet, everything in the ledger.
 
     Returns:
-        `split`, `bundle`, `metrics` and `predictions` of the answer in interface.md 3.
+        `split`, `bundle`, `metrics` and `predictions` of the answer in interface.md 3, and `availability`.
     """
     run = Run.open(folder)
     table = predictions(folder)
@@ -218,28 +254,42 @@ def finish(folder: Path, ledger: Ledger) -> dict[str, Any]:
     _write(folder / "predictions.parquet", table[prediction_columns(table)])
     weights = [c for c in table.columns if c.startswith(("weight_", "contribution_"))]
     _write(folder / "explanations" / "modality.parquet", table[["case_id", *weights, "attention", "base"]])
-    final = run.fitted(next(name for name in fits(folder) if name in ("all.fused", "test.fused")))
+    name = next(name for name in fits(folder) if name in ("all.fused", "test.fused"))
+    final, fusion = run.fitted(name), run.config_of(name.split(".", 1)[0]).fusion
     bundle = {"id": final["bundle_id"], "path": str(run.workspace.path / final["bundle"])}
     metrics = metrics_of(folder)
     warnings = {name: found for name in fits(folder) if (found := run.fitted(name).get("warnings"))}
     finished = run.asked.get("finished") or max(str(stamp) for stamp in table["scored_at"])
     run = run.update(status="done", bundle=bundle, finished=finished, warnings=warnings)
     ledger.record_bundle(
-        bundle["id"], final["bundle"], run.asked["run_id"], run.asked["cohort"], {"fusion": run.config.fusion, "recipe": run.config.recipe}
+        bundle["id"], final["bundle"], run.asked["run_id"], run.asked["cohort"], {"fusion": fusion, "recipe": run.config.recipe}
     )
     ledger.record_run(
         run.asked["run_id"], "run", run.asked["cohort"], "done", run.asked["config"], str(folder.relative_to(run.workspace.path)),
         bundle_id=bundle["id"], started=run.asked["started"], finished=run.asked["finished"],
     )  # fmt: skip
     ledger.record_metrics(run.asked["run_id"], metrics)
+    mirror.publish(run, bundle["id"], metrics)
     ledger.record_curves(run.asked["run_id"], pd.read_parquet(folder / "curves.parquet"))
     ledger.record_predictions(run.asked["cohort"], table[[*prediction_columns(table), "version"]])
-    return {"split": run.asked["split"], "bundle": bundle, "metrics": metrics, "predictions": str(folder / "predictions.parquet")}
+    return {
+        "split": run.asked["split"], "bundle": bundle, "metrics": metrics, "availability": availability_of(folder),
+        "predictions": str(folder / "predictions.parquet"),
+    }  # fmt: skip
 
 
 def metrics_of(folder: Path) -> list[dict[str, Any]]:
     """The metrics of an evaluated run."""
-    rows = pd.read_parquet(folder / "metrics.parquet").replace({np.nan: None}).to_dict("records")
+    return _records(folder / "metrics.parquet")
+
+
+def availability_of(folder: Path) -> list[dict[str, Any]]:
+    """The metrics of an evaluated run's fused model on each availability pattern; `value` is None where a pattern has too few cases."""
+    return _records(folder / "availability.parquet")
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    rows = pd.read_parquet(path).replace({np.nan: None}).to_dict("records")
     return [{**{str(key): value for key, value in row.items()}, "modalities": json.loads(row["modalities"])} for row in rows]
 
 

@@ -1,5 +1,6 @@
 """A run on disk: what it was asked (run.json), its fits, and what came out. The same question about the same cohort is the same folder."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmdiag.config import RunConfig, from_json
+from mmdiag.config import RunConfig, from_json, varied
+from mmdiag.errors import UsageError
 from mmdiag.features import raw_features
 from mmdiag.prepare import extractor
+from mmdiag.pretrained import configured
 from mmdiag.store import Store
 from mmdiag.workspace import Workspace, write_text
 
@@ -33,6 +36,35 @@ class Run:
     def config(self) -> RunConfig:
         """The configuration that was asked for."""
         return from_json(json.dumps(self.asked["config"]))
+
+    def config_of(self, part: str) -> RunConfig:
+        """The configuration of the models that a part judges: what was asked for, with what a search chose, and the pretrained weights, of this part.
+
+        Raises:
+            UsageError: The run is a search that has not chosen yet.
+        """
+        if "search" not in self.asked:
+            return configured(self.config, self.workspace, part)
+        if not self.chosen_file(part).is_file():
+            raise UsageError(f"A searched model is fitted once its values are chosen, those of {part} are not: run `mmdiag search` again, it picks up.")
+        chosen = varied(self.config, json.loads(self.chosen_file(part).read_text())["values"])
+        return configured(chosen, self.workspace, part)
+
+    def chosen_file(self, part: str) -> Path:
+        """Where a search writes what it chose for a part."""
+        return self.folder / "search" / f"{part}.json"
+
+    @property
+    def fusion(self) -> str:
+        """How the fused models fuse; `searched` where a search chose different families for different parts."""
+        parts = dict.fromkeys(str(name).split(".", 1)[0] for name in self.asked["fits"])
+        found = {self.config_of(part).fusion for part in parts}
+        return found.pop() if len(found) == 1 else "searched"
+
+    @property
+    def final(self) -> str:
+        """The part whose fused model becomes the run's bundle: `all`, or `test`."""
+        return str(self.asked["fits"][-1]).split(".", 1)[0]
 
     @property
     def workspace(self) -> Workspace:
@@ -72,6 +104,12 @@ class RunData:
     gene_sets: Mapping[str, Mapping[str, Sequence[int]]]
 
     @property
+    def parts(self) -> Mapping[str, str]:
+        """Part of the split of each labelled subject."""
+        found: dict[str, str] = json.loads((self.store.folder / "split.json").read_text())["part"]
+        return found
+
+    @property
     def labelled(self) -> np.ndarray:
         """Rows with a label."""
         return np.flatnonzero(labelled(self.cases, str(self.store.task["kind"])))
@@ -101,11 +139,31 @@ def stratum_of(cases: pd.DataFrame, task: Mapping[str, Any]) -> pd.Series:
     return pd.Series(np.where(np.isnan(even), 0.0, even), index=cases.index).where(cases["label"].notna())
 
 
+def open_data(folder: Path, part: str = "") -> RunData:
+    """Load a run's cohort once a process; features that are not stored yet are made and stored.
+
+    Args:
+        part: Whose features: where frozen weights were pretrained, each part of the split has its own. Default: those of the run's bundle.
+    """
+    run, data = Run.open(folder), _open_data(folder)
+    if not run.config.pretrained or part in ("", run.final):
+        return data
+    return dataclasses.replace(data, raws={**data.raws, **_features_of(folder, part)})
+
+
 @lru_cache(maxsize=1)
-def open_data(folder: Path) -> RunData:
-    """Load a run's cohort once a process; features that are not stored yet are made and stored."""
+def _open_data(folder: Path) -> RunData:
     run = Run.open(folder)
-    store = Store.open(run.workspace, run.asked["cohort"])
-    raws = {name: raw_features(store, name, extractor(kind, run.config)) for name, kind in store.modalities.items()}
+    config, store = configured(run.config, run.workspace, run.final), Store.open(run.workspace, run.asked["cohort"])
+    raws = {name: raw_features(store, name, extractor(kind, config)) for name, kind in store.modalities.items()}
     gene_sets = {path.stem.removeprefix("gene_sets_"): json.loads(path.read_text()) for path in folder.glob("gene_sets_*.json")}
     return RunData(store, store.cases, raws, gene_sets)
+
+
+@lru_cache(maxsize=8)
+def _features_of(folder: Path, part: str) -> dict[str, Sequence[np.ndarray | None]]:
+    """Raw features that a part has of its own."""
+    run, store = Run.open(folder), _open_data(folder).store
+    config, final = (configured(run.config, run.workspace, name) for name in (part, run.final))
+    kinds = [kind for kind in ("image", "text") if getattr(config, kind) != getattr(final, kind)]
+    return {name: raw_features(store, name, extractor(kind, config)) for name, kind in store.modalities.items() if kind in kinds}

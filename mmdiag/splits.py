@@ -124,3 +124,17 @@ def validation_subjects(subjects: pd.Series, strata: pd.Series, share: float) ->
         order = sorted(members["subject"], key=lambda subject: _shuffled(f"valid\x1f{subject}"))
         held.update(order[: max(1, round(share * len(order)))])
     return held
+
+
+def inner_folds(subjects: pd.Series, strata: pd.Series, folds: int) -> pd.Series:
+    """Fold of each case inside a training part, from 0: stratified by subject, fixed by the subjects' keys.
+
+    Args:
+        subjects: Of the cases of the training part.
+    """
+    table = pd.DataFrame({"subject": subjects, "stratum": strata}).drop_duplicates("subject")
+    fold: dict[str, int] = {}
+    for _, members in table.groupby("stratum"):
+        for subject in sorted(members["subject"], key=lambda subject: _shuffled(f"inner\x1f{subject}")):
+            fold[subject] = len(fold) % folds
+    return subjects.map(fold)

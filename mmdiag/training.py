@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from mmdiag import branch_monitor
 from mmdiag.best_epoch import Best, Epoch
-from mmdiag.checkpoints import Checkpoints
-from mmdiag.config import RunConfig, digest, to_json
+from mmdiag.checkpoints import Checkpoints, moments_of, restore_optimizer
+from mmdiag.config import RunConfig, TrainingConfig, digest, to_json
+from mmdiag.encoders.layers import Layers, depths, hold, pretrained_layers
 from mmdiag.engines import Steps, make_engines
+from mmdiag.errors import UsageError
 from mmdiag.heads import Head
 from mmdiag.model import DiagnosisModel
 from mmdiag.objectives import objective_of
@@ -27,6 +29,7 @@ from mmdiag.validation import Score, Validation
 
 KEPT = ("identity", "null", "offset")  # vectors that weight decay leaves alone
 Progress = Callable[[int, int, str], None]  # done, total, what
+Attach = Callable[[Any], None]  # adds handlers to MONAI's trainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,9 @@ def train(
     *,
     score: Score,
     folder: Path,
+    start: Mapping[str, Tensor] | None = None,
     progress: Progress | None = None,
+    attach: Attach | None = None,
 ) -> Trained:
     """Train until what is watched on the validation cases has not improved for `patience` epochs; keep the weights of the best epoch.
 
@@ -62,7 +67,9 @@ def train(
     Args:
         train_rows, valid_rows: Labelled cases; the targets as `heads.targets` gives them.
         score: (target, probability) -> the metric shown beside the loss, and watched where the configuration says so.
+        start: Weights that the encoders begin with, where these were pretrained as a whole.
         folder: Where checkpoints lie; a training that was killed goes on from the last one.
+        attach: Adds handlers to the trainer; as an epoch is completed, its `state.metrics` hold `train_loss`, `valid_loss` and `valid_metric`.
 
     Raises:
         UsageError: The configuration asks for what the task has not.
@@ -72,14 +79,18 @@ def train(
     rank, ranks = place()
     with torch.random.fork_rng(), one_thread(when=small and device.type == "cpu"):
         torch.manual_seed(config.seed)
-        model = DiagnosisModel(config, preparations, task).to(device)
+        model = DiagnosisModel(config, preparations, task)
+        if start is not None:
+            begin_encoders(model, start)
+        model = model.to(device)
         _aim(model, task, config, train_rows, share_of_sum if ranks > 1 else None)
         best = Best(model, config.training.early_stopping, config.training.patience)
         for rows in (train_rows, valid_rows):
             rows.share(rank, ranks)
-        with Checkpoints(folder, _owner(config, task, model), writes=rank == 0) as kept:
-            training = _Training(model, best, train_rows, valid_rows, config, device, Validation(model, str(task["kind"]), score), kept, progress)
-            training.run()
+        with Checkpoints(folder, _owner(config, task, model, start is not None), writes=rank == 0) as kept:
+            seen = Validation(model, str(task["kind"]), score)
+            training = _Training(model, best, train_rows, valid_rows, config, device, seen, kept, progress, start is not None)
+            training.run(attach)
         for rows in (train_rows, valid_rows):
             rows.share(0, 1)
         model.load_state_dict(best.weights)
@@ -95,17 +106,18 @@ class _Training:
 
     def __init__(
         self, model: DiagnosisModel, best: Best, train_rows: Batches, valid_rows: Batches, config: RunConfig, device: torch.device,
-        seen: Validation, kept: Checkpoints, progress: Progress | None,
+        seen: Validation, kept: Checkpoints, progress: Progress | None, started: bool,
     ) -> None:  # fmt: skip
         self.model, self.best, self.rows, self.config, self.seen, self.kept, self.progress = model, best, train_rows, config, seen, kept, progress
         settings = config.training
-        self.optimizer = torch.optim.AdamW(_groups(model, settings.weight_decay), lr=settings.learning_rate)
+        self.pretrained = [pretrained_layers(encoder, whole=started) for encoder in model.encoders.values()]
+        self.optimizer = torch.optim.AdamW(_groups(model, self.pretrained, settings), lr=settings.learning_rate)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda epoch: _rate(epoch, settings.warmup_epochs, settings.max_epochs))
         self.steps = Steps(model, joined(model), self.optimizer, train_rows, settings, device)
         self.trainer, self.evaluator = make_engines(self.steps, valid_rows, seen)
         self.seconds, self.began = 0.0, 0.0
 
-    def run(self) -> None:
+    def run(self, attach: Attach | None) -> None:
         """Train the epochs that are left."""
         from ignite.engine import Events
 
@@ -114,8 +126,11 @@ class _Training:
             return  # it was killed after its last epoch
         self.trainer.add_event_handler(Events.EPOCH_STARTED, self._begin)
         self.trainer.add_event_handler(Events.EPOCH_COMPLETED, self._end)
+        if attach is not None:
+            attach(self.trainer)
         self.rows.waited = 0.0
         self.trainer.run()
+        self._hold(still=False)
 
     @property
     def waiting(self) -> float:
@@ -125,16 +140,22 @@ class _Training:
     def _begin(self, engine: Any) -> None:
         """Order and randomness of an epoch come from its number alone, wherever a resumed training began."""
         epoch, (rank, ranks) = engine.state.epoch, place()
+        self._hold(still=epoch <= self.config.training.probe_epochs)
         self.rows.set_epoch(epoch)
         torch.manual_seed((self.config.seed * 100_003 + epoch) * ranks + rank)
         self.steps.begin()
         self.began = time.perf_counter()
+
+    def _hold(self, *, still: bool) -> None:
+        for layers in self.pretrained:
+            hold(layers, still)
 
     def _end(self, engine: Any) -> None:
         """Validate, keep what is best, keep all that the next epoch needs, and say how it went."""
         epoch = engine.state.epoch
         self.seconds += time.perf_counter() - self.began
         row = self._validated(epoch)
+        engine.state.metrics |= {"train_loss": row.train_loss, "valid_loss": row.valid_loss, "valid_metric": row.valid_metric}
         self.best.offer(self.model, row)
         self.schedule.step()
         self.kept.save(epoch, self._tensors(), self._facts())
@@ -163,21 +184,14 @@ class _Training:
         tensors, facts = found
         self.model.load_state_dict(tensors["model"])
         self.best.restore(facts["best"], tensors["best"])
-        self.optimizer.load_state_dict({"state": _nested(tensors["optimizer"]), "param_groups": facts["groups"]})
+        restore_optimizer(self.optimizer, tensors["optimizer"], facts["groups"])
         self.schedule.load_state_dict(facts["schedule"])
         self.steps.scaler.load_state_dict(facts["scaler"])
         self.trainer.load_state_dict({"epoch": facts["epoch"], "max_epochs": self.config.training.max_epochs, "epoch_length": len(self.rows)})
         return int(facts["epoch"])
 
     def _tensors(self) -> dict[str, dict[str, Tensor]]:
-        """Weights, the best weights, and the optimiser's moments: zero, as at their beginning, where no gradient ever came."""
-        moments: dict[str, Tensor] = {}
-        for number, parameter in enumerate(p for group in self.optimizer.param_groups for p in group["params"]):
-            state = self.optimizer.state.get(parameter) or {
-                "step": torch.zeros(()), "exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)
-            }  # fmt: skip
-            moments |= {f"{number}.{name}": value for name, value in state.items()}
-        return {"model": dict(self.model.state_dict()), "best": self.best.weights, "optimizer": moments}
+        return {"model": dict(self.model.state_dict()), "best": self.best.weights, "optimizer": moments_of(self.optimizer)}
 
     def _facts(self) -> dict[str, Any]:
         groups, schedule = self.optimizer.state_dict()["param_groups"], self.schedule.state_dict()
@@ -194,30 +208,49 @@ def _aim(model: DiagnosisModel, task: Mapping[str, Any], config: RunConfig, rows
         head.objective = replace(objective, share=share)
 
 
+def begin_encoders(model: DiagnosisModel, weights: Mapping[str, Tensor]) -> None:
+    """Give the encoders weights that were pretrained together; those of modalities that the model has not are left aside.
+
+    Args:
+        weights: By the names of `model.encoders`.
+
+    Raises:
+        UsageError: They are of other encoders.
+    """
+    own = model.encoders.state_dict()
+    wrong = [name for name, value in own.items() if name not in weights or weights[name].shape != value.shape]
+    if wrong:
+        raise UsageError(
+            f"Weights of encoders must be those of the encoders that the configuration names, {len(wrong)} of {len(own)} tensors are missing or have "
+            f"another shape, such as {wrong[0]}: pretrain again with this recipe."
+        )
+    model.encoders.load_state_dict({name: weights[name] for name in own})
+
+
 def _heads(model: DiagnosisModel) -> list[Head]:
     return [model.head, *(head for head in model.own_heads.values() if isinstance(head, Head))]
 
 
-def _owner(config: RunConfig, task: Mapping[str, Any], model: nn.Module) -> str:
-    """Whose checkpoints go on: the same configuration, task and shapes."""
+def _owner(config: RunConfig, task: Mapping[str, Any], model: nn.Module, started: bool) -> str:
+    """Whose checkpoints go on: the same configuration, task and shapes, and encoders that began alike."""
     shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
-    return digest(to_json(config), json.dumps(dict(task), sort_keys=True), json.dumps(shapes))
+    return digest(to_json(config), json.dumps(dict(task), sort_keys=True), json.dumps(shapes), str(started))
 
 
-def _nested(moments: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    found: dict[int, dict[str, Tensor]] = {}
-    for key, value in moments.items():
-        number, name = key.split(".", 1)
-        found.setdefault(int(number), {})[name] = value
-    return found
+def _groups(model: nn.Module, pretrained: Iterable[Layers], settings: TrainingConfig) -> list[dict[str, Any]]:
+    """What is new first, then the layers of what is pretrained, each further down with a smaller rate.
 
-
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay on matrices alone: biases, norms, identities and null vectors are not pulled to zero."""
-    named = [(name.split(".")[-1], p) for name, p in model.named_parameters() if p.requires_grad]
-    decayed = [p for name, p in named if p.ndim > 1 and name not in KEPT]
-    rest = [p for name, p in named if p.ndim <= 1 or name in KEPT]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    Weight decay is on matrices alone: biases, norms, identities and null vectors are not pulled to zero.
+    """
+    depth = depths(pretrained)
+    named = [(name.split(".")[-1], p, depth.get(id(p), -1)) for name, p in model.named_parameters() if p.requires_grad]
+    groups: list[dict[str, Any]] = []
+    for layer in range(-1, max(depth.values(), default=-1) + 1):
+        rate = settings.learning_rate * (1.0 if layer < 0 else settings.pretrained_rate * settings.layer_decay**layer)
+        decayed = [p for name, p, own in named if own == layer and p.ndim > 1 and name not in KEPT]
+        rest = [p for name, p, own in named if own == layer and (p.ndim <= 1 or name in KEPT)]
+        groups += [{"params": decayed, "lr": rate, "weight_decay": settings.weight_decay}, {"params": rest, "lr": rate, "weight_decay": 0.0}]
+    return groups
 
 
 def _rate(epoch: int, warmup: int, most: int) -> float:

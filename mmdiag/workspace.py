@@ -28,6 +28,11 @@ class Workspace:
         return self.path / "bundles"
 
     @property
+    def pretrained(self) -> Path:
+        """Folder of the weights that were pretrained here, one folder a pretraining."""
+        return self.path / "pretrained"
+
+    @property
     def runs(self) -> Path:
         """Folder of the runs, one folder a run."""
         return self.path / "runs"

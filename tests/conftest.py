@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 for _name, _value in {
+    "MMDIAG_PROCESSES": "1",  # small fits are over before another process has started
     "OMP_NUM_THREADS": "1",  # many threads on few cores cost tens of seconds a first step
     "HF_HUB_OFFLINE": "1",
     "DO_NOT_TRACK": "1",

@@ -228,6 +228,24 @@ def test_a_paired_log_loss_is_scikit_learns():
     assert found["value"] == pytest.approx(log_loss(label, good) - log_loss(label, flat))
 
 
+def test_a_paired_difference_of_survival_is_that_of_the_two_c_indices():
+    rng = np.random.default_rng(3)
+    risk = rng.normal(size=200)
+    facts = {"time": rng.exponential(np.exp(-risk)), "event": (rng.random(200) < 0.7).astype(float)}
+    first, second = risk + 0.2 * rng.normal(size=200), rng.normal(size=200)
+    found = paired_difference(np.full(200, np.nan), first, second, metric="c_index", kind="survival", resamples=200, **facts)
+    one, other = (evaluate(np.full(200, np.nan), r, kind="survival", resamples=2, **facts)[0]["value"] for r in (first, second))
+    assert found["value"] == pytest.approx(one - other) and found["low"] > 0.05 and found["n_positive"] == facts["event"].sum()
+
+
+def test_a_paired_difference_of_several_classes_is_that_of_the_mean_areas():
+    rng = np.random.default_rng(4)
+    label = rng.integers(0, 3, 150).astype(float)
+    good, flat = np.eye(3)[label.astype(int)] + rng.normal(size=(150, 3)), np.full((150, 3), 1 / 3)
+    found = paired_difference(label, good, flat, kind="multiclass", resamples=100)
+    assert found["low"] > 0.1 and found["n_positive"] == 0
+
+
 def test_a_paired_difference_of_an_unknown_metric_names_the_nearest():
     label, good = make_scores()
     with pytest.raises(UnknownNameError, match="did you mean 'auroc'"):

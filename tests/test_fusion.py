@@ -206,6 +206,14 @@ def test_exchanged_tokens_have_the_shapes_and_masks_that_came_in(family):
         assert t.values.shape == tokens[name].values.shape and torch.equal(t.mask, tokens[name].mask)
 
 
+def test_exchanged_tokens_know_nothing_of_what_lies_behind_a_mask(family):
+    fusion, tokens = make_fusion(family), make_tokens()
+    clean = fusion.exchange(tokens)
+    for poison in POISONS:
+        for name, t in fusion.exchange(behind_the_mask(tokens, poison)).items():
+            assert torch.equal(t.values[t.mask], clean[name].values[t.mask]), (name, poison)
+
+
 def test_the_names_that_users_type_are_the_families():
     from mmdiag.config import FUSION_NAMES
     from mmdiag.fusion import FUSIONS
@@ -299,6 +307,18 @@ def test_gates_and_exchanges_start_as_nothing():
         z, present = fusion.frame(tokens)
         for k, t in enumerate(fusion.exchange(tokens).values()):
             torch.testing.assert_close(t.values[present[:, k], 0], z[present[:, k], k])
+
+
+@pytest.mark.parametrize("masking", ["modality_attention", "additive", "cross_modal", "deep", "late"])
+def test_where_absence_only_masks_the_null_vector_says_nothing(masking):
+    fusion, tokens = make_fusion(masking), make_tokens()
+    before = fusion(tokens).values
+    with torch.no_grad():
+        for name, parameter in fusion.named_parameters():
+            if name.endswith("frame.null"):
+                parameter.add_(3.0)
+    there = presence(tokens).any(1)
+    assert torch.equal(fusion(tokens).values[there], before[there])
 
 
 def test_cross_attention_costs_no_more_than_in_proportion_to_the_tokens():

@@ -191,6 +191,24 @@ def test_every_metric_is_there_for_each_availability_pattern(small_run):
     assert counts.to_dict() == names[judged].value_counts().to_dict()
 
 
+def test_a_pattern_with_too_few_cases_says_its_number_and_gives_no_value(small_run):
+    from mmdiag.results import LEAST_CASES, LEAST_OF_A_KIND, availability_of
+
+    judged = pd.read_parquet(small_run.folder / "out_of_fold.parquet").query("model == 'fused'").set_index("case_id")["label"]
+    names = small_run.predictions.set_index("case_id")["modalities"].map("+".join)[judged.index]
+    rows = availability_of(small_run.folder)
+    enough = set()
+    for pattern, label in judged.groupby(names):
+        found = {row["metric"]: row for row in rows if row["availability"] == pattern}
+        assert set(found) >= {"auroc", "auprc", "brier"} and found["auroc"]["n_positive"] == label.sum()
+        known = len(label) >= LEAST_CASES and min(label.sum(), len(label) - label.sum()) >= LEAST_OF_A_KIND
+        assert all((row["value"] is not None) == (row["low"] is not None) == (row["high"] is not None) == known for row in found.values())
+        assert found["auroc"]["modalities"] == pattern.split("+")
+        enough.add(known)
+    assert enough == {False} or enough == {True, False}
+    assert small_run.answer["availability"] == rows
+
+
 def test_a_case_with_a_pattern_that_was_never_met_is_flagged(small_run):
     from mmdiag.bundle import Bundle
     from mmdiag.features import raw_features
@@ -218,3 +236,55 @@ def test_the_predictions_of_a_run_are_flagged_by_what_their_own_fit_had_met(smal
         met = json.loads((small_run.folder / "fits" / f"{part}.fused" / "fit.json").read_text())["patterns"]
         rows = table[table["case_id"].isin(cases.index)]
         assert rows["abstained"].tolist() == [sorted(names) not in met for names in rows["modalities"]]
+
+
+@pytest.fixture
+def tiny_text(tmp_path):
+    """A folder with a text encoder, a configuration that names it, and the record that a bundle keeps of it."""
+    from encoder_builders import write_tiny_text_model
+
+    from mmdiag.config import RunConfig, TextConfig
+    from mmdiag.encoders.sentence import text_weights
+
+    folder = write_tiny_text_model(tmp_path / "tiny", seed=1)
+    return folder, RunConfig(text=TextConfig(encoder=str(folder))), text_weights(str(folder)).record()
+
+
+def test_scoring_with_other_weights_than_the_bundle_was_fitted_with_is_refused(small_run, tiny_text):
+    from encoder_builders import write_tiny_text_model
+
+    from mmdiag.bundle import Bundle
+    from mmdiag.description import read_description
+    from mmdiag.errors import UsageError
+    from mmdiag.inference import score
+
+    folder, config, record = tiny_text
+    bundle = Bundle.load(small_run.answer["bundle"]["path"])
+    fitted = {**bundle.preparations, "report": dataclasses.replace(bundle.preparations["report"], source=record)}
+    where = dataclasses.replace(bundle, config=dataclasses.replace(bundle.config, text=config.text), preparations=fitted).save(folder.parent)[1]
+    write_tiny_text_model(folder, seed=2)
+    with pytest.raises(UsageError, match=rf"those of report were folder tiny with the SHA-256 {record['sha256'][:12]}, and folder tiny now holds .* train again"):
+        score(where, read_description(small_run.cohort / "cohort.toml"), small_run.workspace, small_run.ledger, folder.parent / "p.parquet")
+    assert not (folder.parent / "p.parquet").exists()
+
+
+def test_the_same_weights_under_the_same_name_are_taken(tiny_text):
+    from mmdiag.prepare import Preparation, require_same_weights
+
+    _, config, record = tiny_text
+    require_same_weights(config, {"report": Preparation(kind="text", source=record)})
+
+
+def test_weights_are_compared_only_where_features_are_still_made_by_them(tiny_text):
+    from mmdiag.config import ImageConfig
+    from mmdiag.errors import UsageError
+    from mmdiag.prepare import Preparation, require_same_weights
+
+    folder, config, record = tiny_text
+    other = {**record, "sha256": "0" * 64}
+    config = dataclasses.replace(config, image=ImageConfig(encoder="resnet10", training="fine_tuned", weights=str(folder)))
+    require_same_weights(config, {"flair": Preparation(kind="image", reads="image", source=other), "genes": Preparation(kind="table")})
+    with pytest.raises(UsageError, match="those of flair were"):
+        require_same_weights(config, {"flair": Preparation(kind="image", source=other)})
+    with pytest.raises(UsageError, match="those of report were"):
+        require_same_weights(config, {"report": Preparation(kind="text", reads="sentences", source=other)})

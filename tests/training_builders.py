@@ -20,7 +20,7 @@ def make_config(fusion="concat", *, plain=False, **training):
     return dataclasses.replace(config, training=dataclasses.replace(config.training, **training))
 
 
-def fit(config, folder, *, cases=120, progress=None, task=BINARY, label=None, score=None, change=None):
+def fit(config, folder, *, cases=120, progress=None, attach=None, task=BINARY, label=None, score=None, change=None):
     """Train on the first 80 of some cases; `change(raws)` may spoil them before anything is fitted."""
     from mmdiag.training import train
     from mmdiag.validation import score_of
@@ -35,7 +35,7 @@ def fit(config, folder, *, cases=120, progress=None, task=BINARY, label=None, sc
     size = config.training.batch_size if config.training.batch_size != 32 else 16
     return train(
         make_batches(raws, label, prepared, rows, shuffle=True, seed=config.seed, batch_size=size), make_batches(raws, label, prepared, held),
-        prepared, task, config, score=score or score_of(task["kind"], config.training.early_stopping), folder=folder, progress=progress,
+        prepared, task, config, score=score or score_of(task["kind"], config.training.early_stopping), folder=folder, progress=progress, attach=attach,
     )  # fmt: skip
 
 

@@ -12,7 +12,9 @@ from mmdiag.cli.contracts import contracts
 from mmdiag.cli.deidentify import deidentify
 from mmdiag.cli.fetch import fetch, send
 from mmdiag.cli.models import evaluate, explain, run, score, train
+from mmdiag.cli.pretrain import pretrain
 from mmdiag.cli.quarantine import quarantine
+from mmdiag.cli.search import search
 from mmdiag.cli.workspaces import dashboard, status
 
 EPILOG = """\b
@@ -39,7 +41,7 @@ def cli() -> None:
     """Multimodal diagnosis: fuse images, notes and genomics, see whether the fusion was worth it, and explain each case."""
 
 
-for _command in (phantom, init, fetch, send, run, ingest, train, evaluate, explain, score, inspect, deidentify, contracts, quarantine, status, dashboard):
+for _command in (phantom, init, fetch, send, run, ingest, pretrain, train, search, evaluate, explain, score, inspect, deidentify, contracts, quarantine, status, dashboard):
     cli.add_command(_command)
 
 

@@ -1,5 +1,6 @@
 """Commands that make and use models: run, train, evaluate, explain, score."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,9 +61,11 @@ def run(place: Place, cohort: Path, recipe: str, fusion: str, seed: int) -> int:
 @click.command(short_help="Train and compare models.")
 @cohort_option
 @model_options
+@click.option("--mlflow", is_flag=True, help="Mirror the run to the MLflow that MLFLOW_TRACKING_URI names; needs mmdiag[mlflow]. [env: MMDIAG_MLFLOW]")
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Processes of each fit; on GPUs one each.")
+@click.option("--pretrained", default="", metavar="ID", help="Begin with the weights of this pretraining: the id that `mmdiag pretrain` answered.")
 @placed
-def train(place: Place, cohort: Path, recipe: str, fusion: str, seed: int, processes: int) -> int:
+def train(place: Place, cohort: Path, recipe: str, fusion: str, seed: int, processes: int, pretrained: str, mlflow: bool) -> int:
     """Train and compare models on a cohort; what is new in the cohort is ingested first.
 
     The same path as `mmdiag run`, without Prefect: faster to start, no retries.
@@ -74,13 +77,17 @@ def train(place: Place, cohort: Path, recipe: str, fusion: str, seed: int, proce
       mmdiag train --cohort cohort.toml --fusion cross_modal+modality_attention+late
       mmdiag train --cohort cohort.toml --recipe end_to_end --json
       mmdiag train --cohort cohort.toml --processes 2
+      MLFLOW_TRACKING_URI=https://mlflow.example.org mmdiag train --cohort cohort.toml --mlflow
+      mmdiag train --cohort cohort.toml --pretrained p-3f9c1d20a1b2
     """
     from mmdiag import api
     from mmdiag.cli.progress import stages
     from mmdiag.cli.show import show_run
 
     description = read_and_check(cohort)
-    config = choose(recipe, fusion, seed)
+    if mlflow:
+        os.environ["MMDIAG_MLFLOW"] = "1"  # the processes of a fit read it, too
+    config = api.begin_with(place.workspace, choose(recipe, fusion, seed), pretrained)
     with stages() as progress:
         found = api.compare(description, place.workspace, place.ledger(), config, processes=processes, progress=progress)
     answer = place.answer("train", **found)
@@ -92,7 +99,7 @@ def train(place: Place, cohort: Path, recipe: str, fusion: str, seed: int, proce
 @cohort_option
 @placed
 def evaluate(place: Place, cohort: Path) -> int:
-    """Compute the metrics of the cohort's latest run again, from its stored predictions.
+    """Compute the metrics of the cohort's latest run again, from its stored predictions: of every model, and by the modalities at hand.
 
     \b
     Examples:
@@ -104,7 +111,8 @@ def evaluate(place: Place, cohort: Path) -> int:
 
     description = read_and_check(cohort)
     folder = api.latest_run(description, place.workspace)
-    answer = place.answer("evaluate", cohort={"name": description.name}, run=str(folder), metrics=api.metrics(folder))
+    metrics = api.metrics(folder)
+    answer = place.answer("evaluate", cohort={"name": description.name}, run=str(folder), metrics=metrics, availability=api.availability(folder))
     place.give(answer, show_evaluation)
     return 0
 

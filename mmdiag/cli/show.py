@@ -16,6 +16,7 @@ METRICS = ("auroc", "auprc", "brier", "ece", "calibration_error", "c_index", "co
 def show_run(answer: Answer) -> None:
     """Metrics, the verdict on fusion, the counts, and what to do next."""
     _metrics(answer["metrics"])
+    _availability(answer.get("availability", ()))
     _counts(answer)
     _line(f"Bundle {answer['bundle']['id']} in {answer['bundle']['path']}")
     _line(f"Predictions in {answer['predictions']}")
@@ -23,9 +24,22 @@ def show_run(answer: Answer) -> None:
     _line(RESEARCH)
 
 
+def show_search(answer: Answer) -> None:
+    """What was chosen for each part, then all that a run shows."""
+    found = answer["search"]
+    rows = [
+        {"part": part, **{field: f"{value:.3g}" if isinstance(value, float) else value for field, value in chosen["values"].items()}, "loss": f"{chosen['loss']:.3f}"}
+        for part, chosen in found["parts"].items()
+    ]
+    fields = list(dict.fromkeys(field for row in rows for field in row if field not in ("part", "loss")))
+    _table(("part", *fields, "loss"), rows, title=f"Chosen for each part from {found['trials']} trials on its training subjects, by validation loss")
+    show_run(answer)
+
+
 def show_evaluation(answer: Answer) -> None:
     """The metrics of a run."""
     _metrics(answer["metrics"])
+    _availability(answer.get("availability", ()))
     _line(f"Run {answer['run']}")
     _line(RESEARCH)
 
@@ -127,25 +141,35 @@ def show_status(answer: Answer) -> None:
 
 def _metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
     rows = [metric for metric in metrics if metric["model"] != DIFFERENCE]
-    models = list(dict.fromkeys(metric["model"] for metric in rows))
-    names = sorted({metric["metric"] for metric in rows}, key=lambda name: METRICS.index(name) if name in METRICS else len(METRICS))
-    by_cell = {(metric["model"], metric["metric"]): metric for metric in rows}
-    table = Table(
-        "model", *names, "n", title=f"Metrics with 95 % intervals ({rows[0]['split']})" if rows else "No metrics", title_justify="left"
-    )
-    for model in models:
-        first = next(metric for metric in rows if metric["model"] == model)
-        name = f"fused ({first['fusion']})" if model == "fused" else model
-        table.add_row(name, *(_interval(by_cell.get((model, metric))) for metric in names), str(first["n"]))
-    _console().print(table)
+    named = {metric["model"]: f"fused ({metric['fusion']})" if metric["model"] == "fused" else metric["model"] for metric in rows}
+    _metric_table("model", named, rows, f"Metrics with 95 % intervals ({rows[0]['split']})" if rows else "No metrics")
     for metric in metrics:
         if metric["model"] == DIFFERENCE:
             _line(_verdict(metric))
 
 
+def _availability(metrics: Sequence[Mapping[str, Any]]) -> None:
+    """The fused model by the modalities at hand, where cases differ in that."""
+    named = {metric["availability"]: ", ".join(metric["modalities"]) or "none" for metric in metrics}
+    if len(named) > 1:
+        _metric_table("availability", named, metrics, f"The fused model by the modalities at hand ({metrics[0]['split']})")
+
+
+def _metric_table(key: str, named: Mapping[str, str], metrics: Sequence[Mapping[str, Any]], title: str) -> None:
+    """A row for each value of `key`, under its name, and a column for each metric."""
+    names = sorted({metric["metric"] for metric in metrics}, key=lambda name: METRICS.index(name) if name in METRICS else len(METRICS))
+    by_cell = {(metric[key], metric["metric"]): metric for metric in metrics}
+    table = Table("modalities" if key == "availability" else key, *names, "n", title=title, title_justify="left")
+    for value, name in named.items():
+        first = next(metric for metric in metrics if metric[key] == value)
+        table.add_row(name, *(_interval(by_cell.get((value, metric))) for metric in names), str(first["n"]))
+    _console().print(table)
+
+
 def _verdict(difference: Mapping[str, Any]) -> str:
     best = ", ".join(difference["modalities"])
-    size = f"{difference['value']:+.2f} {difference['metric'].upper()} ({difference['low']:+.2f} to {difference['high']:+.2f}), n = {difference['n']}"
+    metric = {"c_index": "C-index"}.get(difference["metric"], difference["metric"].upper())
+    size = f"{difference['value']:+.2f} {metric} ({difference['low']:+.2f} to {difference['high']:+.2f}), n = {difference['n']}"
     if difference["low"] > 0:
         return f"Fusion helps on this cohort: {size} against the best single modality, {best}."
     if difference["high"] < 0:
@@ -175,8 +199,10 @@ def _answer_of_case(answer: Answer) -> str:
 
 
 def _interval(metric: Mapping[str, Any] | None) -> str:
-    if metric is None or metric["value"] is None:
+    if metric is None:
         return ""
+    if metric["value"] is None:
+        return "too few"
     if metric.get("low") is None:
         return _number(metric["value"])
     return f"{metric['value']:.2f} ({metric['low']:.2f} to {metric['high']:.2f})"

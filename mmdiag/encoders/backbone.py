@@ -1,5 +1,6 @@
 """MONAI's image networks without their heads: built by name, begun from weights, and brought to one feature vector an image."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from mmdiag.errors import UsageError
 FEATURES = {"resnet10": 512, "resnet18": 512, "densenet121": 1024, "vit": 192, "swin": 384, "resnet10_3d": 512, "densenet121_3d": 1024}
 SMALLEST_SIDE = 64  # pixels; a smaller slice is enlarged, so that a network that halves it five times still sees a plane
 VIT_SIDE = 128  # pixels: position embeddings belong to one size
+VIT: dict[str, Any] = {
+    "in_channels": 1, "img_size": (VIT_SIDE, VIT_SIDE), "patch_size": (16, 16), "hidden_size": 192, "mlp_dim": 768, "num_layers": 6, "num_heads": 3
+}  # fmt: skip
 VOLUME = (32, 64, 64)  # slices, rows, columns of the stack that a 3D network is given
 PREFIXES = ("module.", "state_dict.", "network.", "backbone.", "encoder.", "model.")  # that training scripts put before a network's own names
 
@@ -32,12 +36,7 @@ def features_of(name: str, network: nn.Module, images: Float[Tensor, "image 1 *s
     Args:
         images: Grey values from -1 to 1; slices of any size, or volumes of the size `VOLUME`.
     """
-    if name.endswith("_3d"):
-        sized = images
-    else:
-        rows, columns = (VIT_SIDE, VIT_SIDE) if name == "vit" else (max(side, SMALLEST_SIDE) for side in images.shape[-2:])
-        same = (rows, columns) == tuple(images.shape[-2:])
-        sized = images if same else nn.functional.interpolate(images, (rows, columns), mode="bilinear", align_corners=False)
+    sized = as_seen(name, images)
     if name.startswith("resnet"):
         found: Tensor = network(sized)
     elif name.startswith("densenet"):
@@ -47,6 +46,38 @@ def features_of(name: str, network: nn.Module, images: Float[Tensor, "image 1 *s
     else:
         found = reduce(network(sized)[-1], "image feature ... -> image feature", "mean")
     return found.float()
+
+
+def as_seen(name: str, images: Float[Tensor, "image 1 *space"]) -> Float[Tensor, "image 1 *seen"]:
+    """Images in the size that a network takes; volumes have theirs already."""
+    if name.endswith("_3d"):
+        return images
+    rows, columns = (VIT_SIDE, VIT_SIDE) if name == "vit" else (max(side, SMALLEST_SIDE) for side in images.shape[-2:])
+    same = (rows, columns) == tuple(images.shape[-2:])
+    return images if same else nn.functional.interpolate(images, (rows, columns), mode="bilinear", align_corners=False)
+
+
+def make_masked_autoencoder() -> Any:
+    """MONAI's masked autoencoder whose encoder is the network `vit`; its weights are random.
+
+    Reference:
+        He 2022, Masked autoencoders are scalable vision learners: a small decoder, three quarters of the patches hidden.
+    """
+    from monai.networks.nets import MaskedAutoEncoderViT
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # MONAI's call of torch.meshgrid
+        return MaskedAutoEncoderViT(
+            **VIT, masking_ratio=0.75, decoder_hidden_size=96, decoder_mlp_dim=384, decoder_num_layers=2, decoder_num_heads=3, spatial_dims=2
+        )
+
+
+def vit_weights(autoencoder: nn.Module) -> dict[str, Tensor]:
+    """The encoder's part of a masked autoencoder, under the names of the network `vit`."""
+    last = f"blocks.{VIT['num_layers']}."
+    wanted = make_network("vit").state_dict()
+    named = {name.replace(last, "norm."): value.detach().cpu() for name, value in autoencoder.state_dict().items()}
+    return {name: named[name] for name in wanted}
 
 
 def begin_with(network: nn.Module, file: Path) -> None:
@@ -68,13 +99,6 @@ def begin_with(network: nn.Module, file: Path) -> None:
             f"another shape, such as {lacking[0]}: name the network that they belong to."
         )
     network.load_state_dict(taken, strict=False)
-
-
-def hold_statistics(network: nn.Module) -> None:
-    """Keep every batch normalisation at its pretrained means and deviations: a few cases would only spoil them."""
-    for part in network.modules():
-        if isinstance(part, nn.modules.batchnorm._BatchNorm):
-            part.eval()
 
 
 def _own_name(name: str) -> str:
@@ -110,10 +134,7 @@ def _densenet121(dimensions: int) -> Any:
 def _vit(dimensions: int) -> Any:
     from monai.networks.nets import ViT
 
-    return ViT(
-        in_channels=1, img_size=(VIT_SIDE, VIT_SIDE), patch_size=(16, 16), hidden_size=FEATURES["vit"], mlp_dim=4 * FEATURES["vit"],
-        num_layers=6, num_heads=3, spatial_dims=dimensions,
-    )  # fmt: skip
+    return ViT(**VIT, spatial_dims=dimensions)
 
 
 def _swin(dimensions: int) -> Any:

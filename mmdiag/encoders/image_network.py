@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from mmdiag.encoders.backbone import FEATURES, begin_with, features_of, hold_statistics, make_network
+from mmdiag.encoders.backbone import FEATURES, begin_with, features_of, make_network
+from mmdiag.encoders.layers import keep_pretrained_state
 from mmdiag.tokens import Tokens
 
 
@@ -30,10 +31,10 @@ class ImageNetwork(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def train(self, mode: bool = True) -> "ImageNetwork":
-        """Switch to training; pretrained batch normalisation stays in evaluation."""
+        """Switch to training; pretrained batch normalisation, and a network that is held still, stay in evaluation."""
         super().train(mode)
         if self.pretrained:
-            hold_statistics(self.network)
+            keep_pretrained_state(self.network)
         return self
 
     def _project(self, images: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
+from mmdiag.encoders.layers import keep_pretrained_state
 from mmdiag.encoders.sentence import MAX_TOKENS, load_tokenizer, longest_input, pieces, text_weights
 from mmdiag.sentences import is_negated
 from mmdiag.tokens import Tokens
@@ -32,10 +33,17 @@ class SentenceNetwork(nn.Module):
 
     def __init__(self, width: int, architecture: Mapping[str, Any], *, start: Path | None, dropout: float = 0.0) -> None:
         super().__init__()
+        self.pretrained = True
         self.network = _begun(start) if start is not None else _built(architecture)
         self.project = nn.Linear(2 * int(self.network.config.hidden_size), width)
         self.score = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
         self.dropout = nn.Dropout(dropout)
+
+    def train(self, mode: bool = True) -> "SentenceNetwork":
+        """Switch to training; a transformer that is held still stays in evaluation."""
+        super().train(mode)
+        keep_pretrained_state(self.network)
+        return self
 
     def forward(self, arrays: dict[str, Tensor], present: Bool[Tensor, "batch"]) -> Tokens:
         """Encode rows of a sign and token ids (batch, sentence, COLUMNS); only sentences that are there are computed."""

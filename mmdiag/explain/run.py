@@ -14,6 +14,7 @@ from mmdiag.comparison import fits
 from mmdiag.diagnose import prepare_samples
 from mmdiag.errors import UsageError
 from mmdiag.explain.within import explain_within
+from mmdiag.prepare import require_same_weights
 from mmdiag.results import predictions
 from mmdiag.runs import Run, open_data
 from mmdiag.workspace import Workspace, atomic_path, write_text
@@ -32,16 +33,15 @@ def chunks(folder: Path) -> list[list[str]]:
 
 def explain(folder: Path, case_ids: Sequence[str], progress: Progress | None = None) -> None:
     """Explain some cases with the model that judged them; cases that are explained already are left alone."""
-    run, data = Run.open(folder), open_data(folder)
+    run = Run.open(folder)
     answers = predictions(folder).set_index("case_id")
-    place = {case: row for row, case in enumerate(data.cases["case_id"])}
-    models = {
-        run.fitted(name)["bundle_id"]: run.workspace.path / run.fitted(name)["bundle"] for name in fits(folder) if name.endswith(".fused")
-    }
+    place = {case: row for row, case in enumerate(open_data(folder).cases["case_id"])}
+    fused = {run.fitted(name)["bundle_id"]: name for name in fits(folder) if name.endswith(".fused")}
     for number, case in enumerate(case_ids, start=1):
         target = explanation_path(folder, case)
         if not target.with_suffix(".json").is_file():
-            bundle = _load(models[answers.loc[case, "bundle_id"]])
+            name = fused[answers.loc[case, "bundle_id"]]
+            bundle, data = _load(run.workspace.path / run.fitted(name)["bundle"]), open_data(folder, name.split(".", 1)[0])
             sample = prepare_samples(bundle.preparations, data.raws, [place[case]])[0]
             found = explain_within(bundle, data.store, place[case], sample)
             with atomic_path(target.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
@@ -78,4 +78,6 @@ def explain_case(workspace: Workspace, folder: Path, case_id: str) -> dict[str, 
 
 @lru_cache(maxsize=8)
 def _load(folder: Path) -> Bundle:
-    return Bundle.load(folder)
+    bundle = Bundle.load(folder)
+    require_same_weights(bundle.config, bundle.preparations)
+    return bundle

@@ -39,8 +39,7 @@ class Deep(Fusion):
         exchanged = {}
         for k, name in enumerate(self.modalities):
             mask = tokens[name].mask & present_BM[:, k : k + 1]
-            parts = torch.where(mask[:, 1:, None], tokens[name].values[:, 1:], 0.0)
-            exchanged[name] = Tokens(torch.cat([state_BMD[:, k : k + 1], parts], dim=1), mask)
+            exchanged[name] = Tokens(torch.cat([state_BMD[:, k : k + 1], tokens[name].values[:, 1:]], dim=1), mask)
         return exchanged
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Fused:

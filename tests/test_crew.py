@@ -1,0 +1,76 @@
+"""Pieces of a run side by side: the same as one after the other, and a process that is killed is said, not waited for."""
+
+import dataclasses
+import os
+import shutil
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def folder(small_run, tmp_path, monkeypatch):
+    """A run of one fold's fits on the small cohort, with two processes at hand."""
+    from mmdiag import comparison, recipes
+    from mmdiag.description import read_description
+    from mmdiag.workspace import Workspace
+
+    monkeypatch.setenv("MMDIAG_PROCESSES", "2")
+    workspace = Workspace(shutil.copytree(small_run.workspace.path, tmp_path / "w"))
+    config = recipes.default(fusion="concat", seed=4)
+    config = dataclasses.replace(config, training=dataclasses.replace(config.training, max_epochs=4))
+    return comparison.start(read_description(small_run.cohort / "cohort.toml"), workspace, config)
+
+
+def test_fits_side_by_side_are_those_that_one_process_makes(folder, monkeypatch):
+    from mmdiag import crew
+    from mmdiag.runs import Run
+
+    names = [f"fold-0.{model}" for model in ("fused", "flair", "report", "expression")]
+    told = []
+    crew.each(crew.FIT, folder, names, lambda done, what: told.append((done, what)))
+    run = Run.open(folder)
+    found = [run.fitted(name)["bundle_id"] for name in names]
+    assert {what.split()[0] for _, what in told if what} == set(names) and max(done for done, _ in told) == 4, "each says how far it is"
+    shutil.rmtree(folder / "fits")
+    monkeypatch.setenv("MMDIAG_PROCESSES", "1")
+    crew.each(crew.FIT, folder, names, lambda *_: None)
+    assert [run.fitted(name)["bundle_id"] for name in names] == found
+
+
+def test_a_piece_that_fails_in_another_process_fails_here_with_what_may_be_said(folder):
+    from mmdiag import crew
+    from mmdiag.failures import StepFailed
+
+    with crew.at_work(folder, 8), pytest.raises(StepFailed, match="The program failed and should not have: ") as failed:
+        crew.do(crew.FIT, folder, "fold-0.nobody")
+    assert failed.value.exit_code == 1 and "Jane" not in str(failed.value)
+
+
+def test_a_process_that_is_killed_is_said_and_another_one_goes_on(folder):
+    from mmdiag import crew
+    from mmdiag.failures import StepFailed
+    from mmdiag.runs import Run
+
+    with crew.at_work(folder, 8):
+        def kill(done: int, of: int, text: str) -> None:
+            for hand in list(crew._crews[-1].all):
+                os.kill(hand.process.pid, signal.SIGKILL)
+
+        with pytest.raises(StepFailed, match="one was killed"):
+            crew.do(crew.FIT, folder, "fold-0.report", kill)
+        crew.do(crew.FIT, folder, "fold-0.report")
+        pids = [hand.process.pid for hand in crew._crews[-1].all]
+    assert Run.open(folder).done("fold-0.report") and threading.active_count() < 50
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()], "nobody is left when the work is done"
+
+
+def test_a_number_of_processes_that_is_none_is_wrong_use(folder, monkeypatch):
+    from mmdiag import crew
+    from mmdiag.errors import UsageError
+
+    monkeypatch.setenv("MMDIAG_PROCESSES", "many")
+    with pytest.raises(UsageError, match="MMDIAG_PROCESSES is a number"), crew.at_work(folder, 8):
+        pass

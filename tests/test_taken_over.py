@@ -1,0 +1,59 @@
+"""Another fusion on the same cohort fits the single modalities no second time; another seed does."""
+
+import dataclasses
+import json
+import shutil
+
+import pandas as pd
+import pytest
+from phantom_runs import PhantomRun
+
+
+@pytest.fixture
+def own_run(small_run, tmp_path) -> PhantomRun:
+    """A copy of the small run, which others use too."""
+    from mmdiag.workspace import Workspace
+
+    workspace = Workspace(shutil.copytree(small_run.workspace.path, tmp_path / "w"))
+    return dataclasses.replace(small_run, workspace=workspace, folder=workspace.runs / small_run.folder.name)
+
+
+def start(found: PhantomRun, **changes: object):
+    from mmdiag import comparison, recipes
+    from mmdiag.description import read_description
+
+    config = dataclasses.replace(recipes.default(fusion="modality_attention"), **changes)
+    return comparison.start(read_description(found.cohort / "cohort.toml"), found.workspace, config)
+
+
+def test_another_fusion_takes_over_what_single_modalities_gave(own_run):
+    from mmdiag import comparison
+    from mmdiag.bundle import Bundle
+    from mmdiag.runs import Run
+
+    folder = start(own_run, fusion="late")
+    comparison.fit(folder, "fold-0.report")
+    run, first = Run.open(folder), Run.open(own_run.folder)
+    facts = run.fitted("fold-0.report")
+    assert facts["taken_from"] == first.asked["run_id"] and facts["bundle_id"] == first.fitted("fold-0.report")["bundle_id"]
+    pd.testing.assert_frame_equal(run.predictions("fold-0.report"), first.predictions("fold-0.report"))
+    bundle = own_run.workspace.path / facts["bundle"]
+    assert bundle.is_relative_to(folder) and Bundle.load(bundle).kinds == {"report": "text"}, "its bundle lies with it: the other run may be deleted"
+
+
+def test_what_depends_on_the_fusion_the_seed_or_the_recipe_is_fitted(own_run):
+    from mmdiag.runs import Run
+    from mmdiag.taken_over import take_over
+
+    config = Run.open(own_run.folder).config
+    assert not take_over(Run.open(start(own_run, seed=7)), "fold-0.report")
+    longer = dataclasses.replace(config.training, max_epochs=3)
+    assert not take_over(Run.open(start(own_run, training=longer)), "fold-0.report")
+    unfinished = Run.open(start(own_run, fusion="gated"))
+    (own_run.folder / "fits" / "fold-1.report" / "fit.json").rename(own_run.folder / "kept.json")
+    try:
+        assert not take_over(unfinished, "fold-1.report"), "a fit that was not finished is none"
+    finally:
+        (own_run.folder / "kept.json").rename(own_run.folder / "fits" / "fold-1.report" / "fit.json")
+    assert take_over(unfinished, "fold-1.report") and not list(unfinished.folder.glob("fits/.*"))
+    assert json.loads((unfinished.fit_folder("fold-1.report") / "fit.json").read_text())["taken_from"] == own_run.folder.name

@@ -19,7 +19,7 @@ from mmdiag.cli.workspaces import dashboard, status
 
 EPILOG = """\b
 From nothing to a dashboard:
-  mmdiag phantom --out demo/cohort --cases 80
+  mmdiag phantom --out demo/cohort --cases 160
   mmdiag run --cohort demo/cohort/cohort.toml --workspace demo/workspace
   mmdiag dashboard --workspace demo/workspace
 

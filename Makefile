@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO ?= demo
 
-.PHONY: demo test test-services check dashboard bench clean
+.PHONY: demo test test-slow test-services check dashboard bench clean
 
 $(STAMP): pyproject.toml constraints.txt setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -25,7 +25,10 @@ dashboard: $(STAMP)
 	$(BIN)/mmdiag dashboard --workspace $(DEMO)/workspace
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not slow"
+
+test-slow: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow
 
 # Tests against real services. As root on Debian it installs what is missing, without starting it; the tests start their own on free ports.
 SERVICES := orthanc orthanc-dicomweb dcmtk

@@ -86,7 +86,6 @@ def test_the_installed_package_is_not_the_checkout(installed: Path, tmp_path: Pa
     assert said[2] == "0.1.0"
 
 
-@pytest.mark.slow
 def test_the_installed_command_takes_a_phantom_all_the_way(installed: Path, tmp_path: Path) -> None:
     run(installed, "phantom", "--out", tmp_path / "cohort", "--cases", 40, "--seed", 3, cwd=tmp_path)
     answer = json.loads(run(installed, "run", "--cohort", "cohort/cohort.toml", "--workspace", "w", "--json", cwd=tmp_path, expect=(0, 3)))

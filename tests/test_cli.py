@@ -10,7 +10,10 @@ from pathlib import Path
 import click
 import pytest
 
-COMMANDS = ("phantom", "init", "fetch", "send", "run", "ingest", "pretrain", "train", "search", "evaluate", "explain", "score", "inspect", "deidentify", "contracts", "quarantine", "status", "dashboard")
+COMMANDS = (
+    "phantom", "init", "fetch", "send", "run", "ingest", "pretrain", "train", "search", "evaluate", "explain", "score", "inspect", "deidentify", "contracts",
+    "quarantine", "status", "dashboard",
+)  # fmt: skip
 HEAVY = ("torch", "monai", "transformers", "great_expectations", "prefect", "streamlit", "pandas", "numpy", "sklearn", "sqlalchemy", "rich")
 
 

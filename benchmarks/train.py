@@ -28,7 +28,7 @@ from mmdiag.config import RunConfig
 from mmdiag.diagnose import batch_of, prepare_samples
 from mmdiag.model import DiagnosisModel, loss_of
 from mmdiag.prepare import Preparation, fit_preparation
-from mmdiag.prepare.extract import slice_statistics
+from mmdiag.prepare.statistics import slice_statistics
 from mmdiag.recipes import default, end_to_end
 from mmdiag.samples import Batch, Batches
 from mmdiag.training import train

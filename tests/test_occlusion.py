@@ -34,8 +34,11 @@ def test_only_as_many_slices_are_asked_as_were_said():
         asked.append(len(stacks))
         return stacks.mean(axis=(1, 2, 3))
 
-    heat_map(make_stack(), logit, OTHERS, grid=4, slices=2)
+    heat_map(np.random.default_rng(0).integers(100, 200, (4, 64, 64), dtype=np.uint8), logit, OTHERS, grid=4, slices=2)
     assert sum(asked) == 1 + 2 * 4 + 2 * 2 * 16
+    asked.clear()
+    heat_map(make_stack(), lambda stacks: logit(stacks) + stacks[:, 2].max(axis=(1, 2)), OTHERS, grid=4, slices=2)
+    assert sum(asked) == 1 + 2 * 4 + 2 * 16, "a slice that hardly matters is not looked into"
 
 
 def test_what_equals_other_patients_speaks_for_nothing():

@@ -111,7 +111,7 @@ class Question:
         by_slice = not preparation.raw_image and not image.encoder.endswith("_3d")
 
         def logit(stacks: np.ndarray) -> np.ndarray:
-            raws = [self._slices(stack, extract) for stack in stacks] if by_slice else extract(list(stacks))
+            raws = self._by_slice(stacks, extract) if by_slice else extract(list(stacks))
             return self.log_odds(name, [preparation.apply(raw) for raw in raws])
 
         return logit
@@ -121,12 +121,12 @@ class Question:
         preparation = self.bundle.preparations[name]
         return lambda signals: self.log_odds(name, [preparation.apply(signal) for signal in signals])
 
-    def _slices(self, stack: np.ndarray, extract: Callable[[Sequence[np.ndarray]], list[np.ndarray]]) -> np.ndarray:
-        keys = [plane.tobytes() for plane in stack]
-        fresh = {key: plane for key, plane in zip(keys, stack, strict=True) if key not in self._planes}
+    def _by_slice(self, stacks: np.ndarray, extract: Callable[[Sequence[np.ndarray]], list[np.ndarray]]) -> list[np.ndarray]:
+        keys = [[plane.tobytes() for plane in stack] for stack in stacks]
+        fresh = {key: plane for row, stack in zip(keys, stacks, strict=True) for key, plane in zip(row, stack, strict=True) if key not in self._planes}
         if fresh:
             self._planes.update(zip(fresh, extract([np.stack(list(fresh.values()))])[0], strict=True))
-        return np.stack([self._planes[key] for key in keys])
+        return [np.stack([self._planes[key] for key in row]) for row in keys]
 
     def of_sentences(self, name: str) -> Callable[[Sequence[Sequence[str]]], np.ndarray]:
         """Ask about notes made of other sentences; a note without any counts as absent."""

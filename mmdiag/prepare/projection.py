@@ -29,7 +29,8 @@ class Projection:
 
     def standardise(self, rows: Float32[ndarray, "row column"]) -> Float32[ndarray, "row column"]:
         """Deviations from the training mean, 0 where not measured."""
-        deviations: ndarray = np.clip(np.nan_to_num((rows - self.center) / self.scale, nan=0.0), -self.CLIP, self.CLIP)
+        deviations: ndarray = ((rows - self.center) / self.scale).clip(-self.CLIP, self.CLIP)
+        deviations[np.isnan(deviations)] = 0.0
         return deviations
 
 

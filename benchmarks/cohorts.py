@@ -20,6 +20,7 @@ from mmdiag.config import FUSION_NAMES
 from mmdiag.description import read_description
 from mmdiag.errors import DescriptionError
 from mmdiag.ledger import Ledger
+from mmdiag.runs import FUSED
 from mmdiag.workspace import Workspace
 
 COHORTS = sorted((Path(__file__).resolve().parents[1] / "tests" / "cohorts").glob("*.toml"))
@@ -41,7 +42,7 @@ def measure(file: Path, families: list[str], folder: Path, *, folds: bool) -> li
             comparison.fit(run, name)
         for row in results.evaluate(run):
             if row["metric"] in SHOWN:
-                model = family if row["model"] == comparison.FUSED else row["model"]
+                model = family if row["model"] == FUSED else row["model"]
                 rows[model, row["metric"], family if model == results.DIFFERENCE else ""] = {"cohort": description.name, "family": family, **row, "model": model}
         print(f"{description.name}: {family} done", file=sys.stderr, flush=True)
     return list(rows.values())

@@ -1,4 +1,4 @@
-"""Search hyperparameters, then train and compare: each batch of trials is a task that a killed run takes up again where it stopped."""
+"""Search hyperparameters, then train and compare: each batch of trials of a model is a task that a killed run takes up again where it stopped."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from prefect import flow
+from prefect import flow, unmapped
 from prefect.concurrency.sync import concurrency
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.settings import prepare, report
 from flows.steps import step
-from flows.train import evaluate, explain_all, fit_all, publish
-from mmdiag import search_trials
+from flows.train import AT_ONCE, evaluate, explain_all, fit_all, publish
+from mmdiag import comparison, crew, search_trials
 from mmdiag.description import read_description
 from mmdiag.errors import UnknownNameError
 from mmdiag.recipes import RECIPES
@@ -23,12 +23,12 @@ BATCH = 5  # trials of a task
 GPU = "gpu"  # a global concurrency limit: `prefect gcl create gpu --limit 1`
 
 
-@flow(name="mmdiag-search", task_runner=ThreadPoolTaskRunner(max_workers=2), persist_result=False)
+@flow(name="mmdiag-search", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE), persist_result=False)
 def search(cohort: Path, workspace: Path, trials: int = 20, recipe: str = "default", fusion: str | None = None, seed: int = 0) -> dict[str, Any]:
     """Search, train, evaluate, explain and publish on what was ingested.
 
     Args:
-        trials: Trials of each part that is judged.
+        trials: Trials of each model of each part that is judged.
         fusion: A name of `mmdiag.fusion.FUSIONS`; None = the family is searched, too.
     """
     prepare(workspace)
@@ -41,11 +41,16 @@ def search(cohort: Path, workspace: Path, trials: int = 20, recipe: str = "defau
 
 
 def search_all(run: Path) -> dict[str, Any]:
-    """Search every part in batches, one after another: trials draw from this process's one source of chance."""
-    parts, most = searched(run)
-    for number, part in enumerate(parts):
+    """Search every model in batches, several models at once where processes are at hand: trials draw from a process's one source of chance."""
+    names, most = searched(run)
+    with crew.at_work(run, len(names)) as hands:
         for upto in [*range(BATCH, most, BATCH), most]:
-            batch(run, part, upto, number, len(parts))
+            report("search", (upto - 1) // BATCH * len(names), -(-most // BATCH) * len(names))
+            if hands > 1:
+                batch.map(unmapped(run), names, unmapped(upto)).result()
+                continue
+            for name in names:
+                batch(run, name, upto)
     return chosen(run)
 
 
@@ -70,20 +75,18 @@ def start_search(cohort: Path, workspace: Path, trials: int, recipe: str, fusion
 
 @step
 def searched(run: Path) -> tuple[list[str], int]:
-    """The parts to search, and the trials of each."""
-    return search_trials.parts(run), search_trials.trials(run)
+    """The models to search, and the trials of each."""
+    return comparison.fits(run), search_trials.trials(run)
 
 
 @step
-def batch(run: Path, part: str, upto: int, number: int, total: int) -> None:
-    """Make trials of a part until so many are finished."""
+def batch(run: Path, name: str, upto: int) -> None:
+    """Make trials of a model until so many are finished."""
     with gpu_slot():
-        search_trials.try_out(
-            run, part, upto, progress=lambda done, of, text: report("search", number * of + done, total * of, text)
-        )
+        crew.do(crew.SEARCH, run, (name, upto))
 
 
 @step
 def chosen(run: Path) -> dict[str, Any]:
-    """Choose the values of every part."""
+    """Choose the values of every model."""
     return search_trials.summary(run)

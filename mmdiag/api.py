@@ -105,12 +105,12 @@ def train(cohort: Cohort, config: RunConfig, *, progress: Report | None = None) 
 def search(
     cohort: Cohort, config: RunConfig | None = None, *, space: "Space | None" = None, trials: int = 20, progress: Report | None = None
 ) -> Searched:
-    """Ingest what is new, then search: each part that is judged has its values chosen on its training subjects alone, and is trained with them.
+    """Ingest what is new, then search: each model of each part that is judged has its values chosen on its training subjects alone, and is trained with them.
 
     Args:
         config: What is not searched, and the first trial; None = the default recipe, with the fusion's family searched, too.
         space: Dotted fields of a configuration, such as `training.learning_rate` -> one of Optuna's distributions; None = `mmdiag.search_space.default_space`.
-        trials: Trials of each part.
+        trials: Trials of each model.
 
     Raises:
         UsageError: The space is not one, or the cohort cannot be trained on.
@@ -120,7 +120,7 @@ def search(
     answer = search_and_compare(
         cohort.description, cohort.workspace, cohort.ledger(), config or default(), trials=trials, space=space, fusion=config is None, progress=progress
     )
-    chosen = {part: found["values"] for part, found in answer["search"]["parts"].items()}
+    chosen = {name: found["values"] for name, found in answer["search"]["fits"].items()}
     return Searched(Bundle(answer["bundle"]["id"], Path(answer["bundle"]["path"])), chosen, answer["metrics"], Path(answer["search"]["table"]))
 
 
@@ -154,25 +154,19 @@ def search_and_compare(
     description: Description, workspace: Workspace, ledger: Ledger, config: RunConfig, *,
     trials: int, space: "Space | None" = None, fusion: bool = False, progress: Report | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Ingest, search the values of every part, and go on as `compare` does; returns what `mmdiag search --json` shows.
+    """Ingest, search the values of every model, and go on as `compare` does; returns what `mmdiag search --json` shows.
 
     Args:
-        trials: Trials of each part.
+        trials: Trials of each model.
         space: What is searched; None = the default space, with the fusion's family where `fusion` says so.
     """
-    from mmdiag import search_trials
+    from mmdiag import comparison, crew, search_trials
 
     found = ingest(description, workspace, ledger, progress=progress)
     run = search_trials.start(description, workspace, config, trials, space, fusion=fusion)
-    parts = search_trials.parts(run)
-    for number, part in enumerate(parts):
-
-        def told(done: int, of: int, text: str, before: int = number) -> None:
-            _tell(progress, "search", before * of + done, len(parts) * of, text)
-
-        search_trials.try_out(run, part, progress=told)
-        search_trials.choose(run, part)
-        _tell(progress, "search", (number + 1) * trials, len(parts) * trials)
+    fits = comparison.fits(run)
+    _tell(progress, "search", 0, len(fits))
+    crew.each(crew.SEARCH, run, fits, lambda done, text: _tell(progress, "search", done, len(fits), text))
     return found | {"search": search_trials.summary(run)} | _complete(run, ledger, progress=progress)
 
 

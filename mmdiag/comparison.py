@@ -26,7 +26,7 @@ from mmdiag.objectives import check_training
 from mmdiag.prepare import Preparation, fit_preparation, require_encoders
 from mmdiag.pretrained import FINAL, Begun, Pretraining, begun, configured, records, require_unseen
 from mmdiag.processes import place
-from mmdiag.runs import Run, RunData, label_values, labelled, open_data, stratum_of
+from mmdiag.runs import FUSED, Run, RunData, label_values, labelled, open_data, stratum_of
 from mmdiag.samples import Batches
 from mmdiag.splits import Split, read_or_make_split, validation_subjects
 from mmdiag.store import Store
@@ -37,7 +37,6 @@ from mmdiag.validation import score_of
 from mmdiag.workspace import Workspace, atomic_path, write_text
 
 Progress = Callable[[int, int, str], None]  # done, total, what
-FUSED = "fused"
 BLOCK = 64  # batches of stored features that are gathered at once
 
 
@@ -107,6 +106,17 @@ def _plan(folds: int, modalities: Sequence[str]) -> list[str]:
     return [f"fold-{i}.{model}" for i in range(folds) for model in models] + [f"all.{FUSED}"]
 
 
+def models_of(data: RunData, name: str) -> tuple[str, list[str]]:
+    """The part that a fit is judged on, and its modalities."""
+    part, model = name.split(".", 1)
+    return part, list(data.store.modalities) if model == FUSED else [model]
+
+
+def alone(config: RunConfig) -> RunConfig:
+    """The configuration of a model of one modality: there is nothing to fuse."""
+    return dataclasses.replace(config, fusion="concat")
+
+
 def fits(folder: Path) -> list[str]:
     """Names of the fits of a run: `<part that is judged>.<model>`."""
     return list(Run.open(folder).asked["fits"])
@@ -117,14 +127,14 @@ def fit(folder: Path, name: str, progress: Progress | None = None) -> None:
     run = Run.open(folder)
     if run.done(name):
         return
-    part, model = name.split(".", 1)
+    model = name.split(".", 1)[1]
     if model != FUSED and place() == (0, 1) and take_over(run, name):
         return
-    data = open_data(folder, part)
-    modalities = list(data.store.modalities) if model == FUSED else [model]
+    data = open_data(folder, name.split(".", 1)[0])
+    part, modalities = models_of(data, name)
     train_rows, valid_rows, judged = rows_of(run, data, part, modalities)
-    config = run.config_of(part)
-    config = dataclasses.replace(config, fusion="concat") if model != FUSED else config
+    config = run.config_of(name)
+    config = alone(config) if model != FUSED else config
     require_unseen(run.config, run.workspace, data.parts, [part])
     begin, target_folder = begun(run.config, run.workspace, part, modalities), run.fit_folder(name)
     watched = mirror.attach(run, name)

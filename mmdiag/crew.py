@@ -1,4 +1,4 @@
-"""Fits and explanations of a run side by side: processes that do one piece of work after the other, and end with the process that started them.
+"""Searches, fits and explanations of a run side by side: processes that do one piece of work after the other, and end with the process that started them.
 
 On stored features a fit keeps one core busy, so a machine does as many at once as it has cores; what trains networks on originals, or has a GPU, uses the
 machine by itself and is done here. `MMDIAG_PROCESSES` sets their number.
@@ -23,7 +23,7 @@ from mmdiag.errors import UsageError
 from mmdiag.failures import StepFailed, sayable
 from mmdiag.runs import Run
 
-FIT, EXPLAIN = "fit", "explain"
+SEARCH, FIT, EXPLAIN = "search", "fit", "explain"
 FEW = 3  # pieces that are sooner done here than a process has started
 MEMORY = 3 * 2**30  # bytes that one may need
 VARIABLE = "MMDIAG_PROCESSES"
@@ -51,7 +51,7 @@ def at_work(folder: Path, pieces: int) -> Iterator[int]:
 
 
 def do(kind: str, folder: Path, item: Any, progress: Progress | None = None) -> None:
-    """Do one piece of a run: fit a model by its name, or explain some cases; in a process that is at hand, else in this one.
+    """Do one piece of a run: search or fit a model by its name, or explain some cases; in a process that is at hand, else in this one.
 
     Raises:
         StepFailed: It failed in the other process, or that one was killed.
@@ -87,7 +87,12 @@ def each(kind: str, folder: Path, items: Sequence[Any], told: Callable[[int, str
 
 
 def _piece(kind: str, folder: Path, item: Any, progress: Progress | None) -> None:
-    if kind == FIT:
+    if kind == SEARCH:
+        from mmdiag.search_trials import try_out
+
+        name, upto = (item, None) if isinstance(item, str) else item
+        try_out(folder, name, upto, progress)
+    elif kind == FIT:
         from mmdiag.comparison import fit
 
         fit(folder, item, progress=progress)

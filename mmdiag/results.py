@@ -11,13 +11,13 @@ from sklearn.linear_model import LogisticRegression
 
 from mmdiag import mirror
 from mmdiag.bundle import Bundle
-from mmdiag.comparison import FUSED, fits
+from mmdiag.comparison import fits
 from mmdiag.evaluation import evaluate as measure
 from mmdiag.evaluation import paired_difference
 from mmdiag.heads import class_columns
 from mmdiag.held_tables import hold_predictions
 from mmdiag.ledger import Ledger
-from mmdiag.runs import Run, RunData, label_values, open_data
+from mmdiag.runs import FUSED, Run, RunData, label_values, open_data
 from mmdiag.workspace import atomic_path
 
 DIFFERENCE = "fused-minus-best"
@@ -255,7 +255,7 @@ def finish(folder: Path, ledger: Ledger) -> dict[str, Any]:
     weights = [c for c in table.columns if c.startswith(("weight_", "contribution_"))]
     _write(folder / "explanations" / "modality.parquet", table[["case_id", *weights, "attention", "base"]])
     name = next(name for name in fits(folder) if name in ("all.fused", "test.fused"))
-    final, fusion = run.fitted(name), run.config_of(name.split(".", 1)[0]).fusion
+    final, fusion = run.fitted(name), run.config_of(name).fusion
     bundle = {"id": final["bundle_id"], "path": str(run.workspace.path / final["bundle"])}
     metrics = metrics_of(folder)
     warnings = {name: found for name in fits(folder) if (found := run.fitted(name).get("warnings"))}

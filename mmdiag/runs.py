@@ -19,6 +19,8 @@ from mmdiag.pretrained import configured
 from mmdiag.store import Store
 from mmdiag.workspace import Workspace, write_text
 
+FUSED = "fused"  # the model of all modalities; any other of a run is named for the one that it has
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -37,28 +39,31 @@ class Run:
         """The configuration that was asked for."""
         return from_json(json.dumps(self.asked["config"]))
 
-    def config_of(self, part: str) -> RunConfig:
-        """The configuration of the models that a part judges: what was asked for, with what a search chose, and the pretrained weights, of this part.
+    def config_of(self, fit: str) -> RunConfig:
+        """The configuration of a model: what was asked for, with what a search chose for it, and the pretrained weights of its part.
+
+        Args:
+            fit: Its name, `<part that is judged>.<model>`.
 
         Raises:
             UsageError: The run is a search that has not chosen yet.
         """
+        part = fit.split(".", 1)[0]
         if "search" not in self.asked:
             return configured(self.config, self.workspace, part)
-        if not self.chosen_file(part).is_file():
-            raise UsageError(f"A searched model is fitted once its values are chosen, those of {part} are not: run `mmdiag search` again, it picks up.")
-        chosen = varied(self.config, json.loads(self.chosen_file(part).read_text())["values"])
+        if not self.chosen_file(fit).is_file():
+            raise UsageError(f"A searched model is fitted once its values are chosen, those of {fit} are not: run `mmdiag search` again, it picks up.")
+        chosen = varied(self.config, json.loads(self.chosen_file(fit).read_text())["values"])
         return configured(chosen, self.workspace, part)
 
-    def chosen_file(self, part: str) -> Path:
-        """Where a search writes what it chose for a part."""
-        return self.folder / "search" / f"{part}.json"
+    def chosen_file(self, fit: str) -> Path:
+        """Where a search writes what it chose for a model."""
+        return self.folder / "search" / f"{fit}.json"
 
     @property
     def fusion(self) -> str:
         """How the fused models fuse; `searched` where a search chose different families for different parts."""
-        parts = dict.fromkeys(str(name).split(".", 1)[0] for name in self.asked["fits"])
-        found = {self.config_of(part).fusion for part in parts}
+        found = {self.config_of(name).fusion for name in map(str, self.asked["fits"]) if name.endswith(f".{FUSED}")}
         return found.pop() if len(found) == 1 else "searched"
 
     @property

@@ -1,7 +1,8 @@
-"""A search of hyperparameters inside what may be learned from: trials judged on training subjects alone, one study for each part that a run judges.
+"""A search of hyperparameters inside what may be learned from: trials judged on training subjects alone, one study for each fit of a run.
 
-`start` -> `parts` -> `try_out` and `choose` for each -> the fits of `mmdiag.comparison`, as in any run, with what was chosen. What is measured out of fold, or
-on the held-out test, is the whole procedure, search included: no judged subject had a say in the values that its model was trained with.
+`start` -> `try_out` and `choose` for each fit -> the fits of `mmdiag.comparison`, as in any run, with what was chosen. What is measured out of fold, or on the
+held-out test, is the whole procedure, search included: no judged subject had a say in the values that its model was trained with. Single modalities have as
+many trials as the fused model: what fusion gains over them is not what a search gains.
 
 A study lies in the run's search.db. Trials come from the seed and from what is finished, so that a search that was killed ends as if it had not been.
 """
@@ -26,7 +27,7 @@ from mmdiag.comparison import Progress
 from mmdiag.config import RunConfig, digest, varied
 from mmdiag.description import Description
 from mmdiag.errors import MmdiagError, UsageError
-from mmdiag.runs import Run, RunData, open_data, stratum_of
+from mmdiag.runs import FUSED, Run, RunData, open_data, stratum_of
 from mmdiag.search_space import Space, check_space, default_space, from_plain, own_values, to_plain
 from mmdiag.splits import inner_folds
 from mmdiag.store import Store
@@ -38,6 +39,8 @@ LEAST_EPOCHS, EVERY = 10, 5  # before a trial may be given up; and between two l
 STRIDE = 100_000  # from a trial's step in one inner fold to the same epoch of the next
 FINISHED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 SECONDS = 60  # that a writer waits for another
+KINDS = ("image", "text", "table", "signal")  # parts of a configuration that only modalities of that kind read
+ACROSS = ("fusion", "training.modality_dropout", "training.auxiliary_weight")  # what a model of one modality has not
 
 
 def start(description: Description, workspace: Workspace, config: RunConfig, trials: int, space: Space | None = None, *, fusion: bool = False) -> Path:
@@ -45,7 +48,7 @@ def start(description: Description, workspace: Workspace, config: RunConfig, tri
 
     Args:
         config: What is not searched, and the first trial.
-        trials: Of each part.
+        trials: Of each fit.
         space: What is searched; None = `default_space`.
         fusion: Whether the default space has the family of the fusion, too.
 
@@ -62,18 +65,13 @@ def start(description: Description, workspace: Workspace, config: RunConfig, tri
     return comparison.start(description, workspace, config, search={"trials": trials, "space": to_plain(space)})
 
 
-def parts(folder: Path) -> list[str]:
-    """What a run judges, and `all` for the bundle of a cross-validated run: each is searched by itself."""
-    return list(dict.fromkeys(name.split(".", 1)[0] for name in comparison.fits(folder)))
-
-
 def trials(folder: Path) -> int:
-    """Trials of each part."""
+    """Trials of each fit."""
     return int(Run.open(folder).asked["search"]["trials"])
 
 
-def try_out(folder: Path, part: str, upto: int | None = None, progress: Progress | None = None) -> None:
-    """Make trials until so many of a part are finished; None = all.
+def try_out(folder: Path, name: str, upto: int | None = None, progress: Progress | None = None) -> None:
+    """Make trials until so many of a fit are finished, and choose when all are; None = all.
 
     Args:
         progress: Told the trials that are finished, their number in all, and how the last one went.
@@ -82,62 +80,81 @@ def try_out(folder: Path, part: str, upto: int | None = None, progress: Progress
         MmdiagError: Another process is at it.
     """
     run, data = Run.open(folder), open_data(folder)
-    if run.chosen_file(part).is_file():
+    if run.chosen_file(name).is_file():
         return
-    most = trials(folder)
-    inner = inner_rows(run, data, part)
-    with _study(run, part) as study:
-        for number in range(len(_finished(study)), min(upto or most, most)):
-            said = _trial(study, run, data, part, number, inner)
-            if progress is not None:
-                progress(number + 1, most, said)
+    most, space = trials(folder), space_of(run, name)
+    if space:
+        inner = inner_rows(run, data, name)
+        with _study(run, name) as study:
+            for number in range(len(_finished(study)), min(upto or most, most)):
+                said = _trial(study, run, data, name, number, inner)
+                if progress is not None:
+                    progress(number + 1, most, said)
+    if (upto or most) >= most:
+        choose(folder, name)
 
 
-def choose(folder: Path, part: str) -> dict[str, Any]:
-    """Choose the values of the best trial of a part, and write them where its fits look for them.
+def choose(folder: Path, name: str) -> dict[str, Any]:
+    """Choose the values of the best trial of a fit, and write them where it looks for them.
 
     Returns:
-        `values`, by dotted field, and their mean validation `loss`; `trials`, and how many of them were `pruned`.
+        `values`, by dotted field, and their mean validation `loss`; `trials`, and how many of them were `pruned`. A single modality for which nothing of the
+        space matters has no values and no trials.
 
     Raises:
         UsageError: Trials are missing, or none led anywhere.
     """
     run = Run.open(folder)
-    if run.chosen_file(part).is_file():
-        found: dict[str, Any] = json.loads(run.chosen_file(part).read_text())
+    if run.chosen_file(name).is_file():
+        found: dict[str, Any] = json.loads(run.chosen_file(name).read_text())
         return found
-    with _study(run, part) as study:
+    if not space_of(run, name):
+        found = {"values": {}, "loss": None, "trials": 0, "pruned": 0}
+        write_text(run.chosen_file(name), json.dumps(found, indent=1))
+        return found
+    with _study(run, name) as study:
         done = _finished(study)
         complete = [trial for trial in done if trial.value is not None and math.isfinite(trial.value)]
         if len(done) < trials(folder) or not complete:
             raise UsageError(
-                f"Values are chosen from {trials(folder)} trials, {part} has {len(done)}, {len(complete)} with a finite loss: run the search again, with "
+                f"Values are chosen from {trials(folder)} trials, {name} has {len(done)}, {len(complete)} with a finite loss: run the search again, with "
                 "lower learning rates if losses are not finite."
             )
         best = min(complete, key=lambda trial: (trial.value, trial.number))
-        _write_trials(run, part, done)
+        _write_trials(run, name, done)
     pruned = sum(trial.state is optuna.trial.TrialState.PRUNED for trial in done)
     found = {"values": dict(sorted(best.params.items())), "loss": best.value, "trials": len(done), "pruned": pruned}
-    write_text(run.chosen_file(part), json.dumps(found, indent=1))
-    shutil.rmtree(run.folder / "search" / f"trial-{part}", ignore_errors=True)
+    write_text(run.chosen_file(name), json.dumps(found, indent=1))
+    shutil.rmtree(run.folder / "search" / f"trial-{name}", ignore_errors=True)
     return found
 
 
 def summary(folder: Path) -> dict[str, Any]:
-    """What was chosen for each part, and search/trials.parquet: one row a trial, with its part, number, state, loss, seconds, and every field."""
-    chosen, target = {part: choose(folder, part) for part in parts(folder)}, folder / "search" / "trials.parquet"
-    table = pd.concat([pd.read_parquet(folder / "search" / f"{part}.parquet") for part in chosen], ignore_index=True)
+    """What was chosen for each fit, and search/trials.parquet: one row a trial, with its fit, number, state, loss, seconds, and every field."""
+    chosen, target = {name: choose(folder, name) for name in comparison.fits(folder)}, folder / "search" / "trials.parquet"
+    table = pd.concat([pd.read_parquet(folder / "search" / f"{name}.parquet") for name, found in chosen.items() if found["trials"]], ignore_index=True)
     with atomic_path(target) as temporary:
         table.to_parquet(temporary, index=False)
-    return {"trials": trials(folder), "parts": chosen, "table": str(target)}
+    return {"trials": trials(folder), "fits": chosen, "table": str(target)}
 
 
-def inner_rows(run: Run, data: RunData, part: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rows that a trial learns from and rows that judge it, all of them among what the part's model may be fitted on.
+def space_of(run: Run, name: str) -> Space:
+    """What is searched for a fit: of the run's space, for a single modality, what its model has."""
+    space, model = from_plain(run.asked["search"]["space"]), name.split(".", 1)[1]
+    if model == FUSED:
+        return space
+    kind = Store.open(run.workspace, str(run.asked["cohort"])).modalities[model]
+    others = set(KINDS) - {kind}
+    return {field: values for field, values in space.items() if field not in ACROSS and field.split(".")[0] not in others}
+
+
+def inner_rows(run: Run, data: RunData, name: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows that a trial learns from and rows that judge it, all of them among what the model may be fitted on.
 
     In a held-out design its validation subjects judge; in a cross-validation each inner fold in turn, because a few validation subjects would say too little.
     """
-    train, valid, _ = comparison.rows_of(run, data, part, list(data.store.modalities))
+    part, modalities = comparison.models_of(data, name)
+    train, valid, _ = comparison.rows_of(run, data, part, modalities)
     if part == "test":
         return [(train, valid)]
     rows = np.sort(np.concatenate([train, valid]))
@@ -146,23 +163,25 @@ def inner_rows(run: Run, data: RunData, part: str) -> list[tuple[np.ndarray, np.
 
 
 @contextmanager
-def _study(run: Run, part: str) -> Iterator[optuna.Study]:
-    """Open the study of a part, for one process at a time; what a process was at when it was killed counts as failed."""
+def _study(run: Run, name: str) -> Iterator[optuna.Study]:
+    """Open the study of a fit, for one process at a time; what a process was at when it was killed counts as failed."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     database = run.folder / "search.db"
     (run.folder / "search").mkdir(exist_ok=True)
-    with (run.folder / "search" / f"{part}.lock").open("w") as lock:
+    with (run.folder / "search" / f"{name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the process ends, however it ends
         except BlockingIOError:
-            raise MmdiagError(f"A part is searched by one process at a time, another one is at {part} of {run.folder.name}: wait for it.") from None
-        if not database.is_file():  # whole or not there: a kill while tables are laid out leaves nothing
-            with atomic_path(database) as temporary:
-                _storage(temporary).engine.dispose()
+            raise MmdiagError(f"A model is searched by one process at a time, another one is at {name} of {run.folder.name}: wait for it.") from None
+        with (run.folder / "search" / "database.lock").open("w") as one:
+            fcntl.flock(one, fcntl.LOCK_EX)
+            if not database.is_file():  # whole or not there: a kill while tables are laid out leaves nothing
+                with atomic_path(database) as temporary:
+                    _storage(temporary).engine.dispose()
         storage = _storage(database)
         try:
             pruner = optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED, n_warmup_steps=LEAST_EPOCHS)
-            study = optuna.create_study(study_name=part, storage=storage, pruner=pruner, load_if_exists=True)
+            study = optuna.create_study(study_name=name, storage=storage, pruner=pruner, load_if_exists=True)
             for dead in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
                 study.tell(dead.number, state=optuna.trial.TrialState.FAIL)
             yield study
@@ -181,33 +200,36 @@ def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return study.get_trials(deepcopy=False, states=FINISHED)
 
 
-def _trial(study: optuna.Study, run: Run, data: RunData, part: str, number: int, inner: Sequence[tuple[np.ndarray, np.ndarray]]) -> str:
-    """Make one trial; its values follow from the seed, the part and the trials before it. Says how it went."""
-    config, space = run.config, from_plain(run.asked["search"]["space"])
-    seed = int(digest(str(config.seed), part, str(number))[:8], 16)
+def _trial(study: optuna.Study, run: Run, data: RunData, name: str, number: int, inner: Sequence[tuple[np.ndarray, np.ndarray]]) -> str:
+    """Make one trial; its values follow from the seed, the fit and the trials before it. Says how it went."""
+    config, space = run.config, space_of(run, name)
+    modalities = comparison.models_of(data, name)[1]
+    if not name.endswith(f".{FUSED}"):
+        config = comparison.alone(config)
+    seed = int(digest(str(config.seed), name, str(number))[:8], 16)
     study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=min(10, trials(run.folder) // 2))
     if not number and not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
         study.enqueue_trial(own_values(space, config))
     trial, began = study.ask(dict(space)), time.monotonic()
-    losses, pruned = _judge(trial, varied(config, trial.params), data, inner, run.folder / "search" / f"trial-{part}")
+    losses, pruned = _judge(trial, varied(config, trial.params), data, modalities, inner, run.folder / "search" / f"trial-{name}")
     trial.set_user_attr("seconds", round(time.monotonic() - began, 2))
     if pruned:
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        return f"{part} trial {number + 1}: given up"
+        return f"{name} trial {number + 1}: given up"
     loss = float(np.mean(losses))
     study.tell(trial, loss if math.isfinite(loss) else math.inf)
-    return f"{part} trial {number + 1}: loss {loss:.3f}, best {study.best_value:.3f}"
+    return f"{name} trial {number + 1}: loss {loss:.3f}, best {study.best_value:.3f}"
 
 
 def _judge(
-    trial: optuna.Trial, config: RunConfig, data: RunData, inner: Sequence[tuple[np.ndarray, np.ndarray]], folder: Path
+    trial: optuna.Trial, config: RunConfig, data: RunData, modalities: Sequence[str], inner: Sequence[tuple[np.ndarray, np.ndarray]], folder: Path
 ) -> tuple[list[float], bool]:
     """The validation loss of each inner fold, and whether the trial was given up before the last."""
     losses: list[float] = []
     for train_rows, judged in inner:
         shutil.rmtree(folder, ignore_errors=True)  # a trial that was killed begins anew
         watch = _Watch(trial, losses)
-        learned = comparison.learn(data, config, list(data.store.modalities), train_rows, judged, folder, attach=watch.attach)
+        learned = comparison.learn(data, config, modalities, train_rows, judged, folder, attach=watch.attach)
         if watch.pruned:
             return losses, True
         losses.append(kept_loss(learned.trained.curve, config.training.early_stopping))
@@ -256,10 +278,10 @@ def kept_loss(curve: Sequence[Epoch], watched: str) -> float:
     return max(known, key=lambda row: row.valid_metric).valid_loss
 
 
-def _write_trials(run: Run, part: str, done: Sequence[optuna.trial.FrozenTrial]) -> None:
+def _write_trials(run: Run, name: str, done: Sequence[optuna.trial.FrozenTrial]) -> None:
     rows = [
-        {"part": part, "trial": n, "state": t.state.name.lower(), "loss": t.value, "seconds": t.user_attrs.get("seconds"), **t.params}
+        {"fit": name, "trial": n, "state": t.state.name.lower(), "loss": t.value, "seconds": t.user_attrs.get("seconds"), **t.params}
         for n, t in enumerate(done)
     ]
-    with atomic_path(run.folder / "search" / f"{part}.parquet") as temporary:
+    with atomic_path(run.folder / "search" / f"{name}.parquet") as temporary:
         pd.DataFrame(rows).to_parquet(temporary, index=False)

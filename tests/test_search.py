@@ -66,8 +66,8 @@ def begun(ingested, tmp_path):
     return begin
 
 
-def tried(folder, part="fold-0"):
-    """The trials of a part, without what time they took."""
+def tried(folder, part="fold-0.fused"):
+    """The trials of a model, without what time they took."""
     from mmdiag import search_trials
 
     search_trials.try_out(folder, part)
@@ -118,15 +118,16 @@ def test_values_reach_the_fields_that_they_name():
 
 
 def test_trials_learn_from_and_are_judged_by_training_subjects_alone(begun):
-    from mmdiag import search_trials
+    from mmdiag import comparison, search_trials
     from mmdiag.runs import Run, open_data
 
     folder = begun()
     run, data = Run.open(folder), open_data(folder)
     subjects = data.cases["subject_id"].to_numpy()
-    assert search_trials.parts(folder) == ["fold-0", "fold-1", "all"]
-    for part in ("fold-0", "fold-1", "all"):
-        inner = search_trials.inner_rows(run, data, part)
+    names = comparison.fits(folder)
+    assert len(names) == 9 and {name.split(".")[0] for name in names} == {"fold-0", "fold-1", "all"}
+    for name in names:
+        part, inner = name.split(".")[0], search_trials.inner_rows(run, data, name)
         judged = np.concatenate([rows for _, rows in inner])
         assert len(inner) == 3 and len(judged) == len(set(judged)), "every case judges once"
         for train, valid in inner:
@@ -144,9 +145,9 @@ def test_in_a_held_out_design_the_validation_subjects_judge_and_the_test_subject
     config = dataclasses.replace(quick(), evaluation=EvaluationConfig(holdout_from=10))
     folder = begun_without_split(begun, config)
     run, data = Run.open(folder), open_data(folder)
-    ((train, valid),) = search_trials.inner_rows(run, data, "test")
+    ((train, valid),) = search_trials.inner_rows(run, data, "test.fused")
     of = data.cases["subject_id"].map(dict(data.parts)).to_numpy()
-    assert search_trials.parts(folder) == ["test"] and set(of[train]) == {"train"} and set(of[valid]) == {"valid"}
+    assert set(of[train]) == {"train"} and set(of[valid]) == {"valid"}
 
 
 def begun_without_split(begun, config):
@@ -200,14 +201,38 @@ def test_the_recipe_itself_is_the_first_trial_and_the_best_is_chosen(begun):
     table = tried(folder)
     assert table["training.learning_rate"].iloc[0] == quick().training.learning_rate and table["model.width"].iloc[0] == 32
     assert len(table) == TRIALS and table["training.learning_rate"].between(3e-4, 3e-2).all()
-    chosen = search_trials.choose(folder, "fold-0")
+    chosen = search_trials.choose(folder, "fold-0.fused")
     best = table.loc[table["loss"].idxmin()]
     assert chosen["loss"] == best["loss"] and chosen["values"] == {name: best[name] for name in sorted(SPACE)}
-    assert Run.open(folder).config_of("fold-0").training.learning_rate == best["training.learning_rate"]
-    with pytest.raises(UsageError, match=r"those of fold-1 are not: run `mmdiag search` again"):
-        Run.open(folder).config_of("fold-1")
-    with pytest.raises(UsageError, match=r"3 trials, fold-1 has 0"):
-        search_trials.choose(folder, "fold-1")
+    assert Run.open(folder).config_of("fold-0.fused").training.learning_rate == best["training.learning_rate"]
+    with pytest.raises(UsageError, match=r"those of fold-1.fused are not: run `mmdiag search` again"):
+        Run.open(folder).config_of("fold-1.fused")
+    with pytest.raises(UsageError, match=r"3 trials, fold-1.fused has 0"):
+        search_trials.choose(folder, "fold-1.fused")
+
+
+def test_a_modality_is_searched_for_what_its_own_model_has(begun):
+    from mmdiag import search_trials
+    from mmdiag.runs import Run
+
+    space = {**SPACE, "fusion": CategoricalDistribution(("gated",)), "image.components": IntDistribution(2, 8), "text.components": IntDistribution(2, 8)}
+    folder = begun(space=space)
+    run = Run.open(folder)
+    assert set(search_trials.space_of(run, "fold-0.fused")) == set(space)
+    assert set(search_trials.space_of(run, "fold-0.flair")) == {*SPACE, "image.components"}
+    assert set(search_trials.space_of(run, "fold-0.expression")) == set(SPACE)
+    table = tried(folder, "fold-0.flair")
+    assert len(table) == TRIALS and run.config_of("fold-0.flair").image.components == table.loc[table["loss"].idxmin(), "image.components"]
+
+
+def test_a_modality_for_which_nothing_of_the_space_matters_is_not_searched(begun):
+    from mmdiag import search_trials
+    from mmdiag.runs import Run
+
+    folder = begun(space={"fusion": CategoricalDistribution(("gated", "concat"))})
+    search_trials.try_out(folder, "fold-0.flair")
+    assert search_trials.choose(folder, "fold-0.flair") == {"values": {}, "loss": None, "trials": 0, "pruned": 0}
+    assert Run.open(folder).config_of("fold-0.flair") == Run.open(folder).config
 
 
 class Killed(Exception):
@@ -230,13 +255,13 @@ def test_a_trial_that_was_killed_does_not_count_and_is_made_again(begun, monkeyp
     with monkeypatch.context() as context:
         context.setattr(search_trials.comparison, "learn", dies)
         with pytest.raises(Killed):
-            search_trials.try_out(killed, "fold-0")
+            search_trials.try_out(killed, "fold-0.fused")
     pd.testing.assert_frame_equal(tried(killed), calm, check_exact=True)
 
 
 def test_a_process_that_was_killed_leaves_a_search_that_ends_the_same(begun):
     calm, killed = tried(begun("calm")), begun("killed")
-    code = f"from mmdiag import search_trials; from pathlib import Path; search_trials.try_out(Path({str(killed)!r}), 'fold-0')"
+    code = f"from mmdiag import search_trials; from pathlib import Path; search_trials.try_out(Path({str(killed)!r}), 'fold-0.fused')"
     process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"})
     deadline = time.monotonic() + 120
     while not list(killed.glob("search/trial-*/*")) and process.poll() is None and time.monotonic() < deadline:
@@ -252,8 +277,8 @@ def test_a_part_is_searched_by_one_process_at_a_time(begun):
     from mmdiag.runs import Run
 
     folder = begun()
-    with search_trials._study(Run.open(folder), "fold-0"), pytest.raises(MmdiagError, match=r"another one is at fold-0"):
-        search_trials.try_out(folder, "fold-0")
+    with search_trials._study(Run.open(folder), "fold-0.fused"), pytest.raises(MmdiagError, match=r"another one is at fold-0.fused"):
+        search_trials.try_out(folder, "fold-0.fused")
 
 
 def test_a_record_that_cannot_be_written_is_said_with_its_cure(begun, monkeypatch):
@@ -267,7 +292,7 @@ def test_a_record_that_cannot_be_written_is_said_with_its_cure(begun, monkeypatc
     folder = begun()
     monkeypatch.setattr(search_trials, "_trial", full)
     with pytest.raises(MmdiagError, match=r"could not be written: free some space, and run again") as raised:
-        search_trials.try_out(folder, "fold-0")
+        search_trials.try_out(folder, "fold-0.fused")
     assert raised.value.exit_code == 1
 
 
@@ -319,15 +344,18 @@ def test_a_search_ends_with_models_trained_on_what_it_chose(ingested, tmp_path, 
     cohort = mmdiag.Cohort(description, Workspace(tmp_path / "w"))
     space = {**SPACE, "fusion": CategoricalDistribution(("gated", "low_rank"))}
     found = mmdiag.search(cohort, quick(), space=space, trials=2, progress=lambda *said: told.append(said))
-    assert set(found.chosen) == {"fold-0", "fold-1", "all"} and all(set(values) == set(space) for values in found.chosen.values())
+    fused = {name: values for name, values in found.chosen.items() if name.endswith(".fused")}
+    assert set(fused) == {"fold-0.fused", "fold-1.fused", "all.fused"} and all(set(values) == set(space) for values in fused.values())
+    assert set(found.chosen) == {*fused, *(f"fold-{i}.{m}" for i in (0, 1) for m in ("flair", "report", "expression"))}
+    assert all(set(values) == set(SPACE) for name, values in found.chosen.items() if name not in fused), "one modality has nothing to fuse"
     config = Bundle.load(found.bundle.path).config
-    assert config.model.width == found.chosen["all"]["model.width"] and config.fusion == found.chosen["all"]["fusion"]
-    fused = [row for row in found.metrics if row["model"] == "fused"]
-    families = {values["fusion"] for values in found.chosen.values()}
-    assert fused[0]["n"] == 40 and fused[0]["low"] <= fused[0]["value"] <= fused[0]["high"]
-    assert fused[0]["fusion"] == (families.pop() if len(families) == 1 else "searched")
-    assert len(pd.read_parquet(found.trials)) == 6
-    assert [said[1:3] for said in told if said[0] == "search"][-1] == (6, 6)
+    assert config.model.width == found.chosen["all.fused"]["model.width"] and config.fusion == found.chosen["all.fused"]["fusion"]
+    rows = [row for row in found.metrics if row["model"] == "fused"]
+    families = {values["fusion"] for values in fused.values()}
+    assert rows[0]["n"] == 40 and rows[0]["low"] <= rows[0]["value"] <= rows[0]["high"]
+    assert rows[0]["fusion"] == (families.pop() if len(families) == 1 else "searched")
+    assert len(pd.read_parquet(found.trials)) == 18
+    assert [said[1:3] for said in told if said[0] == "search"][-1] == (9, 9)
     began = time.monotonic()
     again = mmdiag.search(cohort, quick(), space=space, trials=2)
     assert again.chosen == found.chosen and again.bundle == found.bundle and time.monotonic() - began < 20, "nothing is repeated"
@@ -338,9 +366,9 @@ def show(found, tmp_path):
     """The table of what was chosen can be drawn."""
     from mmdiag.cli.show import show_search
 
-    parts = {part: {"values": values, "loss": 0.5, "trials": 2, "pruned": 0} for part, values in found.chosen.items()}
+    fits = {name: {"values": values, "loss": 0.5, "trials": 2, "pruned": 0} for name, values in found.chosen.items()}
     show_search({
-        "search": {"trials": 2, "parts": parts}, "metrics": found.metrics, "cohort": {"name": "c"}, "modalities": {}, "seconds": 1.0,
+        "search": {"trials": 2, "fits": fits}, "metrics": found.metrics, "cohort": {"name": "c"}, "modalities": {}, "seconds": 1.0,
         "cases": {"in": 40, "accepted": 40, "quarantined": 0, "labelled": 40}, "bundle": {"id": "b", "path": "p"}, "predictions": "p",
         "workspace": str(tmp_path),
     })  # fmt: skip
@@ -351,7 +379,7 @@ def test_the_flow_makes_the_same_trials_in_batches(begun, monkeypatch):
     from prefect import flow
 
     from flows import search as searching
-    from mmdiag import search_trials
+    from mmdiag import comparison, search_trials
 
     monkeypatch.setattr(searching, "BATCH", 2)
     config = quick(max_epochs=2)
@@ -363,10 +391,9 @@ def test_the_flow_makes_the_same_trials_in_batches(begun, monkeypatch):
         return searching.search_all(run)
 
     found = alone(flowing)
-    for part in search_trials.parts(plain):
-        search_trials.try_out(plain, part)
-        search_trials.choose(plain, part)
-    assert found["parts"] == search_trials.summary(plain)["parts"] and found["trials"] == TRIALS
+    for name in comparison.fits(plain):
+        search_trials.try_out(plain, name)
+    assert found["fits"] == search_trials.summary(plain)["fits"] and found["trials"] == TRIALS
 
 
 def test_a_gpu_is_waited_for_and_a_machine_without_one_waits_for_nothing(monkeypatch):

@@ -25,14 +25,15 @@ def show_run(answer: Answer) -> None:
 
 
 def show_search(answer: Answer) -> None:
-    """What was chosen for each part, then all that a run shows."""
+    """What was chosen for each model, then all that a run shows."""
     found = answer["search"]
     rows = [
-        {"part": part, **{field: f"{value:.3g}" if isinstance(value, float) else value for field, value in chosen["values"].items()}, "loss": f"{chosen['loss']:.3f}"}
-        for part, chosen in found["parts"].items()
+        {"model": name, **{field: f"{value:.3g}" if isinstance(value, float) else value for field, value in chosen["values"].items()}, "loss": f"{chosen['loss']:.3f}"}
+        for name, chosen in found["fits"].items()
+        if chosen["trials"]
     ]
-    fields = list(dict.fromkeys(field for row in rows for field in row if field not in ("part", "loss")))
-    _table(("part", *fields, "loss"), rows, title=f"Chosen for each part from {found['trials']} trials on its training subjects, by validation loss")
+    fields = list(dict.fromkeys(field for row in rows for field in row if field not in ("model", "loss")))
+    _table(("model", *fields, "loss"), rows, title=f"Chosen for each model from {found['trials']} trials on its training subjects, by validation loss")
     show_run(answer)
 
 

@@ -1,7 +1,7 @@
-"""Every mask of the network made a multiplication, one at a time: tests must fail, because NaN times nothing is NaN, and what is behind a mask would be read.
+"""Every mask of the network broken, one at a time, in a copy: made a multiplication (NaN times nothing is NaN), and left out. Which tests notice?
 
-Each `torch.where(mask, value, 0.0)` of the encoders, the fusions and the model becomes `value * mask` in a copy, on which the tests of that part run until three of
-them fail. Printed is a row a mask: where it is, and which tests noticed.
+Each is a `torch.where(mask, value, 0.0)` of the encoders, the fusions and the model; the tests of that part run until three of them fail. A mask behind another
+one, which lets no NaN through, may well be a multiplication: only the tests of the one before it notice. Left out, every one must be noticed.
 
 python benchmarks/mutations.py [--only stored.py] [--json]
 """
@@ -27,33 +27,35 @@ PARTS = {
 }
 
 
-def masks(source: str) -> Iterator[tuple[int, str]]:
-    """Line and mutated source of each mask."""
+MULTIPLIED, LEFT_OUT = "multiplied", "left out"
+
+
+def masks(source: str) -> Iterator[tuple[int, str, str]]:
+    """Line of each mask, how it is broken, and the source in which it is."""
     tree = ast.parse(source)
-    found = [node for node in ast.walk(tree) if _is_mask(node)]
-    for node in found:
-        fresh = copy.deepcopy(tree)
-        line, column = node.lineno, node.col_offset
-        yield line, ast.unparse(ast.fix_missing_locations(_Multiply(line, column).visit(fresh)))
+    for node in [node for node in ast.walk(tree) if _is_mask(node)]:
+        for how in (MULTIPLIED, LEFT_OUT):
+            broken = _Break(node.lineno, node.col_offset, how).visit(copy.deepcopy(tree))
+            yield node.lineno, how, ast.unparse(ast.fix_missing_locations(broken))
 
 
 def _is_mask(node: ast.AST) -> bool:
     return (
         isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "where" and ast.unparse(node.func.value) == "torch"
-        and len(node.args) == 3 and isinstance(node.args[2], ast.Constant) and node.args[2].value == 0.0
+        and len(node.args) == 3 and isinstance(node.args[2], ast.Constant) and isinstance(node.args[2].value, float)
     )  # fmt: skip
 
 
-class _Multiply(ast.NodeTransformer):
-    def __init__(self, line: int, column: int) -> None:
-        self.place = line, column
+class _Break(ast.NodeTransformer):
+    def __init__(self, line: int, column: int, how: str) -> None:
+        self.place, self.how = (line, column), how
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Exchange the one at the place."""
         self.generic_visit(node)
-        if _is_mask(node) and (node.lineno, node.col_offset) == self.place:
-            return ast.copy_location(ast.BinOp(node.args[1], ast.Mult(), node.args[0]), node)
-        return node
+        if not (_is_mask(node) and (node.lineno, node.col_offset) == self.place):
+            return node
+        return ast.copy_location(ast.BinOp(node.args[1], ast.Mult(), node.args[0]) if self.how == MULTIPLIED else node.args[1], node)
 
 
 def noticed(copied: Path, tests: list[str]) -> list[str]:
@@ -79,17 +81,18 @@ def main() -> int:
         for part, tests in PARTS.items():
             for file in sorted(path for path in (ROOT / "mmdiag").rglob("*.py") if part in path.relative_to(ROOT).parts and path.name.endswith(asked.only)):
                 place = copied / file.relative_to(ROOT)
-                for line, mutated in masks(file.read_text()):
-                    place.write_text(mutated)
-                    rows.append({"mask": f"{file.relative_to(ROOT)}:{line}", "noticed_by": noticed(copied, tests)})
+                for line, how, broken in masks(file.read_text()):
+                    place.write_text(broken)
+                    rows.append({"mask": f"{file.relative_to(ROOT)}:{line}", "how": how, "noticed_by": noticed(copied, tests)})
                     if not asked.json:
-                        print(f"{rows[-1]['mask']}: {', '.join(rows[-1]['noticed_by']) or 'NOTHING FAILED'}", flush=True)
+                        print(f"{rows[-1]['mask']} {how}: {', '.join(rows[-1]['noticed_by']) or 'nothing failed'}", flush=True)
                 place.write_text(file.read_text())
-    missed = [row["mask"] for row in rows if not row["noticed_by"]]
+    missed = [row["mask"] for row in rows if not row["noticed_by"] and row["how"] == LEFT_OUT]
     if asked.json:
         print(json.dumps({"benchmark": "mutations", "rows": rows, "missed": missed}))
     else:
-        print(f"{len(rows)} masks, {len(missed)} not noticed")
+        multiplied = sum(bool(row["noticed_by"]) for row in rows if row["how"] == MULTIPLIED)
+        print(f"{len(rows) // 2} masks: {multiplied} noticed as multiplications, {len(missed)} not noticed where they are left out")
     return 1 if missed or not rows else 0
 
 

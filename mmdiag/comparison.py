@@ -249,7 +249,7 @@ def _batches(
     part = data.cases.iloc[rows]
     target = targets(task, label_values(part, task), part["time"].to_numpy(float), part["event"].to_numpy(float))
     shared: dict[str, Any] = {"batch_size": config.training.batch_size, "shuffle": shuffle, "seed": config.seed, "target": target}
-    if any(p.raw_image for p in preparations.values()):  # slices stay on the disk until their batch is asked for
+    if any(p.reads_originals for p in preparations.values()):  # slices stay on the disk until their batch is asked for
         return Batches(
             lambda index: batch_of(preparations, prepare_samples(preparations, data.raws, rows[index].tolist()), target[index]),
             len(rows), ahead=True, **shared,

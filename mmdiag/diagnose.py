@@ -46,7 +46,7 @@ def diagnose(bundle: Bundle, samples: Sequence[Sample], *, contributions: bool =
     Returns:
         `predicted`, `probability` (or `probability_<class or label>`), `log_odds`, and with contributions: `contribution_<m>`, `base`, `weight_<m>`, `attention` (JSON).
     """
-    with one_thread(when=not any(preparation.raw_image for preparation in bundle.preparations.values())):
+    with one_thread(when=not any(preparation.reads_originals for preparation in bundle.preparations.values())):
         parts = [_diagnose_batch(bundle, samples[start : start + BATCH], contributions) for start in range(0, len(samples), BATCH)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 

@@ -75,7 +75,7 @@ def train(
         UsageError: The configuration asks for what the task has not.
     """
     device = training_device()
-    small = not any(preparation.raw_image for preparation in preparations.values())
+    small = not any(preparation.reads_originals for preparation in preparations.values())
     rank, ranks = place()
     with torch.random.fork_rng(), one_thread(when=small and device.type == "cpu"):
         torch.manual_seed(config.seed)

@@ -133,7 +133,7 @@ def test_a_fine_tuned_text_encoder_moves_its_transformer_and_its_bundle_needs_no
     raws = extractor("text", config)(["No marked oedema. Mass effect is seen.", "Clear. Midline shift. No shift."])
     assert [len(raw) for raw in raws] == [2, 3] and raws[0][:, 0].tolist() == [-1, 1]
     prepared = fit_preparation("text", raws, config)
-    assert prepared.source["licence"] == "mit" and prepared.raw_image
+    assert prepared.source["licence"] == "mit" and prepared.reads_originals
     task = {"kind": "binary", "classes": ["no", "yes"], "label": "label"}
     model = DiagnosisModel(config, {"report": prepared}, task)
     batch = batch_of({"report": prepared}, [{"report": prepared.apply(raw)} for raw in raws])

@@ -89,7 +89,7 @@ class Question:
 
     def log_odds(self, name: str, variants: Sequence[Mapping[str, np.ndarray] | None]) -> np.ndarray:
         """Log-odds of the class that the whole case was given; None = the modality is absent. The others are not encoded again."""
-        originals = self.bundle.preparations[name].raw_image
+        originals = self.bundle.preparations[name].reads_originals
         size = ASKED if originals else max(len(variants), 1)
         with torch.inference_mode(), one_thread(when=not originals):
             parts = [self._ask(name, variants[start : start + size]) for start in range(0, len(variants), size)]
@@ -108,7 +108,7 @@ class Question:
         """Ask about other images; features of slices that stay the same are made once."""
         preparation, image = self.bundle.preparations[name], self.bundle.config.image
         extract = extractor("image", self.bundle.config)
-        by_slice = not preparation.raw_image and not image.encoder.endswith("_3d")
+        by_slice = not preparation.reads_originals and not image.encoder.endswith("_3d")
 
         def logit(stacks: np.ndarray) -> np.ndarray:
             raws = self._by_slice(stacks, extract) if by_slice else extract(list(stacks))

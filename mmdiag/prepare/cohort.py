@@ -54,7 +54,7 @@ class Preparation:
     start: Path | None = None
 
     @property
-    def raw_image(self) -> bool:
+    def reads_originals(self) -> bool:
         """Whether the encoder is a network on originals, which are too large to be held for all cases at once."""
         return self.reads in ORIGINALS
 

@@ -34,7 +34,7 @@ def require_same_weights(config: RunConfig, preparations: Mapping[str, Preparati
     """
     for name, preparation in preparations.items():
         recorded = preparation.source.get("sha256")
-        if not recorded or (preparation.kind == "image" and preparation.raw_image):
+        if not recorded or (preparation.kind == "image" and preparation.reads_originals):
             continue
         found = _weights(config, preparation.kind)
         if found is not None and found.sha256 != recorded:

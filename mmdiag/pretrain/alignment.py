@@ -82,7 +82,7 @@ def alignment(
         network = Alignment({f"{name}_": make_encoder(preparation, config) for name, preparation in preparations.items()})
     several = np.sum([store.present(name) for name in store.modalities], axis=0) >= 2
     subjects = torch.from_numpy(np.unique(store.cases["subject_id"].to_numpy(dtype=str), return_inverse=True)[1])
-    lazy = any(preparation.raw_image for preparation in preparations.values())
+    lazy = any(preparation.reads_originals for preparation in preparations.values())
     rows = np.sort(np.concatenate([train_rows, held_rows]))
     whole = None if lazy else batch_of(preparations, prepare_samples(preparations, raws, rows.tolist()))
 

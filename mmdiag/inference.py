@@ -14,7 +14,7 @@ from mmdiag.errors import UsageError
 from mmdiag.features import raw_features
 from mmdiag.held_tables import hold_predictions
 from mmdiag.ledger import Ledger
-from mmdiag.prepare import extractor, require_same_weights
+from mmdiag.prepare import extractor, require_same_features
 from mmdiag.results import prediction_columns
 from mmdiag.store import Store
 from mmdiag.workspace import Workspace, atomic_path
@@ -41,7 +41,7 @@ def score(
     bundle = Bundle.load(bundle_folder)
     store = Store.open(workspace, description.name)
     _check_modalities(bundle, store)
-    require_same_weights(bundle.config, bundle.preparations)
+    require_same_features(bundle.config, bundle.preparations)
     versions = list(zip(store.cases["case_id"], store.cases["version"], strict=True))
     done = ledger.scored(bundle.id, description.name)
     todo = [row for row, pair in enumerate(versions) if pair not in done]

@@ -1,6 +1,7 @@
 """The whole network: every family with modalities missing, what a case in training is shown, and the blend that is fitted afterwards."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -269,22 +270,36 @@ def test_scoring_with_other_weights_than_the_bundle_was_fitted_with_is_refused(s
 
 
 def test_the_same_weights_under_the_same_name_are_taken(tiny_text):
-    from mmdiag.prepare import Preparation, require_same_weights
+    from mmdiag.prepare import Preparation, require_same_features
 
     _, config, record = tiny_text
-    require_same_weights(config, {"report": Preparation(kind="text", source=record)})
+    require_same_features(config, {"report": Preparation(kind="text", source=record, made="sentences 3")})
+
+
+def test_a_bundle_whose_features_were_made_by_another_version_is_refused(small_run, monkeypatch, tmp_path):
+    from mmdiag.bundle import Bundle
+    from mmdiag.description import read_description
+    from mmdiag.errors import UsageError
+    from mmdiag.inference import score
+    from mmdiag.prepare import extract
+
+    where = Path(small_run.answer["bundle"]["path"])
+    assert {name: found.made for name, found in Bundle.load(where).preparations.items()} == {"flair": "statistics 4", "report": "sentences 3", "expression": ""}
+    monkeypatch.setitem(extract.VERSIONS, "statistics", 5)
+    with pytest.raises(UsageError, match=r"those of flair were made by 'statistics 4', here they are by 'statistics 5': train again"):
+        score(where, read_description(small_run.cohort / "cohort.toml"), small_run.workspace, small_run.ledger, tmp_path / "p.parquet")
 
 
 def test_weights_are_compared_only_where_features_are_still_made_by_them(tiny_text):
     from mmdiag.config import ImageConfig
     from mmdiag.errors import UsageError
-    from mmdiag.prepare import Preparation, require_same_weights
+    from mmdiag.prepare import Preparation, require_same_features
 
     folder, config, record = tiny_text
     other = {**record, "sha256": "0" * 64}
     config = dataclasses.replace(config, image=ImageConfig(encoder="resnet10", training="fine_tuned", weights=str(folder)))
-    require_same_weights(config, {"flair": Preparation(kind="image", reads="image", source=other), "genes": Preparation(kind="table")})
+    require_same_features(config, {"flair": Preparation(kind="image", reads="image", source=other), "genes": Preparation(kind="table")})
     with pytest.raises(UsageError, match="those of flair were"):
-        require_same_weights(config, {"flair": Preparation(kind="image", source=other)})
+        require_same_features(config, {"flair": Preparation(kind="image", source=other)})
     with pytest.raises(UsageError, match="those of report were"):
-        require_same_weights(config, {"report": Preparation(kind="text", reads="sentences", source=other)})
+        require_same_features(config, {"report": Preparation(kind="text", made="sentences 3", source=other)})

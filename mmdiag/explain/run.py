@@ -14,7 +14,7 @@ from mmdiag.comparison import fits
 from mmdiag.diagnose import prepare_samples
 from mmdiag.errors import UsageError
 from mmdiag.explain.within import explain_within
-from mmdiag.prepare import require_same_weights
+from mmdiag.prepare import require_same_features
 from mmdiag.results import predictions
 from mmdiag.runs import Run, open_data
 from mmdiag.workspace import Workspace, atomic_path, write_text
@@ -79,5 +79,5 @@ def explain_case(workspace: Workspace, folder: Path, case_id: str) -> dict[str, 
 @lru_cache(maxsize=8)
 def _load(folder: Path) -> Bundle:
     bundle = Bundle.load(folder)
-    require_same_weights(bundle.config, bundle.preparations)
+    require_same_features(bundle.config, bundle.preparations)
     return bundle

@@ -4,9 +4,9 @@ from mmdiag.prepare.cohort import Preparation, fit_preparation, restore_preparat
 from mmdiag.prepare.extract import extractor
 from mmdiag.prepare.files import read_preparations, write_preparations
 from mmdiag.prepare.network import make_encoder
-from mmdiag.prepare.start import require_encoders, require_same_weights
+from mmdiag.prepare.start import require_encoders, require_same_features
 
 __all__ = [
-    "Preparation", "extractor", "fit_preparation", "make_encoder", "read_preparations", "require_encoders", "require_same_weights", "restore_preparation",
+    "Preparation", "extractor", "fit_preparation", "make_encoder", "read_preparations", "require_encoders", "require_same_features", "restore_preparation",
     "write_preparations",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 from mmdiag.config import FINE_TUNED, FROZEN, RANDOM, TFIDF, RunConfig
 from mmdiag.encoders.backbone import VOLUME
 from mmdiag.prepare.channels import Channels, fit_channels
+from mmdiag.prepare.extract import made
 from mmdiag.prepare.pathways import PATHWAY_SCORES, pathway_components
 from mmdiag.prepare.projection import Projection, fit_projection
 from mmdiag.prepare.terms import Terms, fit_terms
@@ -35,6 +36,7 @@ class Preparation:
         channels: Standardisation of a signal.
         groups: Names of the pathway tokens of a table.
         columns: Columns of a table, in order.
+        made: By what the features were made that it was fitted on, and its version.
         source: Which pretrained weights were used: source, revision, sha256, licence.
         architecture: Of a transformer that is fine-tuned.
         start: Pretrained weights that training begins with; never stored, because a bundle holds the trained ones.
@@ -49,6 +51,7 @@ class Preparation:
     channels: Channels | None = None
     groups: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    made: str = ""
     source: Mapping[str, str] = field(default_factory=dict)
     architecture: Mapping[str, Any] = field(default_factory=dict)
     start: Path | None = None
@@ -84,7 +87,7 @@ class Preparation:
 
     def config(self) -> dict[str, Any]:
         """The part that goes into preparation.json."""
-        plain = ("kind", "reads", "shape", "groups", "columns", "source", "architecture")
+        plain = ("kind", "reads", "shape", "groups", "columns", "made", "source", "architecture")
         return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in plain}
 
     def state(self) -> dict[str, np.ndarray]:
@@ -121,9 +124,10 @@ def fit_preparation(
     Raises:
         UsageError: Pretrained weights that the configuration names are not there.
     """
-    return {"image": _fit_image, "text": _fit_text, "signal": _fit_signal}[kind](raws, config) if kind != "table" else _fit_table(
+    fitted = {"image": _fit_image, "text": _fit_text, "signal": _fit_signal}[kind](raws, config) if kind != "table" else _fit_table(
         raws, config, columns, gene_sets
     )  # fmt: skip
+    return dataclasses.replace(fitted, made=made(kind, config))
 
 
 def _fit_image(raws: Sequence[np.ndarray], config: RunConfig) -> Preparation:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
-from mmdiag.config import FROZEN, TFIDF, RunConfig, digest
+from mmdiag.config import FROZEN, IMAGE_STATISTICS, TFIDF, RunConfig, digest
 from mmdiag.prepare.statistics import slice_statistics
 from mmdiag.prepare.texture import plane_texture
 from mmdiag.prepare.volume import to_volume
@@ -34,6 +34,20 @@ class Extractor:
         return self.call(originals)
 
 
+VERSIONS = {"statistics": 4, "texture": 3, "network": 1, "sentences": 3}  # raised where what is made of the same original changes
+
+
+def made(kind: str, config: RunConfig) -> str:
+    """By what a kind's features are made, and its version; "" where a network reads originals, or what is fitted says it all."""
+    if kind == "image" and config.image.training == FROZEN:
+        name = config.image.encoder if config.image.encoder in IMAGE_STATISTICS else "network"
+    elif kind == "text" and config.text.training == FROZEN and config.text.encoder != TFIDF:
+        name = "sentences"
+    else:
+        return ""
+    return f"{name} {VERSIONS[name]}"
+
+
 def extractor(kind: str, config: RunConfig) -> Extractor:
     """The extractor of a modality's kind.
 
@@ -54,15 +68,15 @@ def extractor(kind: str, config: RunConfig) -> Extractor:
 def _image_extractor(config: RunConfig) -> Extractor:
     image = config.image
     if image.encoder == "statistics":
-        return Extractor(digest("statistics", "4")[:16], lambda stacks: [slice_statistics(stack) for stack in stacks])
+        return Extractor(digest(*made(kind="image", config=config).split())[:16], lambda stacks: [slice_statistics(stack) for stack in stacks])
     if image.encoder == "texture":
-        return Extractor(digest("texture", "3")[:16], lambda stacks: [slice_textures(stack) for stack in stacks])
+        return Extractor(digest(*made(kind="image", config=config).split())[:16], lambda stacks: [slice_textures(stack) for stack in stacks])
     if image.training != FROZEN:
         return Extractor("", list)
     from mmdiag.encoders.frozen_image import frozen_image_network
 
     network = frozen_image_network(image.encoder, image.weights, config.seed)
-    key = digest("network", "1", network.identity)[:16]
+    key = digest(*made(kind="image", config=config).split(), network.identity)[:16]
     if image.encoder.endswith("_3d"):
         return Extractor(key, lambda stacks: list(network.features(np.stack([to_volume(stack) for stack in stacks]))[:, None]))
     return Extractor(key, lambda stacks: [network.features(stack) for stack in stacks])
@@ -88,7 +102,7 @@ def from_sentences(config: RunConfig, remember: Callable[[Embed], Embed] = lambd
 
     encoder = sentence_encoder(text.encoder)
     embed = remember(encoder.embed)
-    return digest("sentences", "3", encoder.identity, str(text.max_sentences))[:16], lambda notes: embed_sentences(notes, embed)
+    return digest(*made(kind="text", config=config).split(), encoder.identity, str(text.max_sentences))[:16], lambda notes: embed_sentences(notes, embed)
 
 
 def note_parts(note: str, most: int) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ from mmdiag.config import RANDOM, TFIDF, RunConfig
 from mmdiag.encoders.weights import PACKAGED, Weights, find_weights
 from mmdiag.errors import UsageError
 from mmdiag.prepare.cohort import Preparation
+from mmdiag.prepare.extract import made
 
 
 def require_encoders(config: RunConfig, kinds: Iterable[str]) -> None:
@@ -21,8 +22,8 @@ def require_encoders(config: RunConfig, kinds: Iterable[str]) -> None:
         _weights(config, kind)
 
 
-def require_same_weights(config: RunConfig, preparations: Mapping[str, Preparation]) -> None:
-    """Check that the weights that would make features here are those whose features a model was fitted on.
+def require_same_features(config: RunConfig, preparations: Mapping[str, Preparation]) -> None:
+    """Check that features would be made here as those were that a model was fitted on: by the same version of our code, and by the same weights.
 
     An image network that was trained lies in the bundle itself; of a transformer that was trained, the tokenizer still comes from where it began.
 
@@ -30,9 +31,15 @@ def require_same_weights(config: RunConfig, preparations: Mapping[str, Preparati
         preparations: Fitted state of each modality; its `source` says which weights they were.
 
     Raises:
-        UsageError: Others lie under the same name, or none.
+        UsageError: They would be made otherwise; other weights lie under the same name, or none.
     """
     for name, preparation in preparations.items():
+        here = made(preparation.kind, config)
+        if preparation.made != here:
+            raise UsageError(
+                f"Features must be made as those that a model was fitted on, those of {name} were made by {preparation.made or 'an earlier mmdiag'!r}, here they "
+                f"are by {here!r}: train again, or score with the mmdiag that its manifest.json names."
+            )
         recorded = preparation.source.get("sha256")
         if not recorded or (preparation.kind == "image" and preparation.reads_originals):
             continue

@@ -13,7 +13,9 @@ from flows.train import AT_ONCE, evaluate, explain_all, fit_all, publish, start
 
 
 @flow(name="mmdiag-full", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE), persist_result=False)
-def full(cohort: Path, workspace: Path, recipe: str = "default", fusion: str = "concat", seed: int = 0) -> dict[str, Any]:
+def full(
+    cohort: Path, workspace: Path, recipe: str = "default", fusion: str = "concat", seed: int = 0, settings: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Take a cohort all the way; returns what `mmdiag run --json` shows.
 
     Args:
@@ -22,10 +24,11 @@ def full(cohort: Path, workspace: Path, recipe: str = "default", fusion: str = "
         recipe: A name of `mmdiag.recipes.RECIPES`.
         fusion: A name of `mmdiag.fusion.FUSIONS`.
         seed: Where all randomness comes from.
+        settings: Fields of the recipe to change, such as `training.learning_rate` -> 0.003.
     """
     prepare(workspace)
     found = ingest_shards(cohort, workspace)  # files -> checked, decoded shards; what is refused goes to quarantine with a reason
-    run = start(cohort, workspace, recipe, fusion, seed)  # split by subject, written once; the list of fits
+    run = start(cohort, workspace, recipe, fusion, seed, settings)  # split by subject, written once; the list of fits
     fit_all(run)  # the fused model and each modality alone, everything fitted inside the fold
     evaluate(run)  # every metric with its interval and n, beside the baselines
     explain_all(run)  # contributions and attention of the modalities, image regions, words, genes

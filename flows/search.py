@@ -13,10 +13,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.settings import prepare, report
 from flows.steps import step
 from flows.train import AT_ONCE, evaluate, explain_all, fit_all, publish
-from mmdiag import comparison, crew, search_trials
+from mmdiag import comparison, crew, recipes, search_trials
 from mmdiag.description import read_description
-from mmdiag.errors import UnknownNameError
-from mmdiag.recipes import RECIPES
 from mmdiag.workspace import Workspace
 
 BATCH = 5  # trials of a task
@@ -24,15 +22,19 @@ GPU = "gpu"  # a global concurrency limit: `prefect gcl create gpu --limit 1`
 
 
 @flow(name="mmdiag-search", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE), persist_result=False)
-def search(cohort: Path, workspace: Path, trials: int = 20, recipe: str = "default", fusion: str | None = None, seed: int = 0) -> dict[str, Any]:
+def search(
+    cohort: Path, workspace: Path, trials: int = 20, recipe: str = "default", fusion: str | None = None, seed: int = 0,
+    settings: dict[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Search, train, evaluate, explain and publish on what was ingested.
 
     Args:
         trials: Trials of each model of each part that is judged.
         fusion: A name of `mmdiag.fusion.FUSIONS`; None = the family is searched, too.
+        settings: Fields of the recipe to change, such as `training.max_epochs` -> 60.
     """
     prepare(workspace)
-    run = start_search(cohort, workspace, trials, recipe, fusion, seed)
+    run = start_search(cohort, workspace, trials, recipe, fusion, seed, settings)
     found = search_all(run)
     fit_all(run)
     evaluate(run)
@@ -65,11 +67,11 @@ def gpu_slot() -> Iterator[None]:
 
 
 @step
-def start_search(cohort: Path, workspace: Path, trials: int, recipe: str, fusion: str | None, seed: int) -> Path:
+def start_search(
+    cohort: Path, workspace: Path, trials: int, recipe: str, fusion: str | None, seed: int, settings: dict[str, Any] | None
+) -> Path:
     """The run folder of this search: new, or the one that was begun."""
-    if recipe not in RECIPES:
-        raise UnknownNameError("A recipe", recipe, RECIPES)
-    config = RECIPES[recipe](fusion=fusion or "concat", seed=seed)
+    config = recipes.named(recipe, fusion=fusion or "concat", seed=seed, settings=settings)
     return search_trials.start(read_description(cohort), Workspace(workspace), config, trials, fusion=fusion is None)
 
 

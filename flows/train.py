@@ -12,12 +12,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.settings import prepare, report
 from flows.steps import step
-from mmdiag import comparison, crew, results
+from mmdiag import comparison, crew, recipes, results
 from mmdiag.description import read_description
-from mmdiag.errors import UnknownNameError
 from mmdiag.explain import run as explanations
 from mmdiag.ledger import Ledger
-from mmdiag.recipes import RECIPES
 from mmdiag.runs import Run
 from mmdiag.workspace import Workspace
 
@@ -25,10 +23,12 @@ AT_ONCE = max(2, os.cpu_count() or 1)  # tasks; how many work is for `mmdiag.cre
 
 
 @flow(name="mmdiag-train", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE), persist_result=False)
-def train(cohort: Path, workspace: Path, recipe: str = "default", fusion: str = "concat", seed: int = 0) -> dict[str, Any]:
+def train(
+    cohort: Path, workspace: Path, recipe: str = "default", fusion: str = "concat", seed: int = 0, settings: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Train, evaluate, explain and publish on what was ingested."""
     prepare(workspace)
-    run = start(cohort, workspace, recipe, fusion, seed)
+    run = start(cohort, workspace, recipe, fusion, seed, settings)
     fit_all(run)
     evaluate(run)
     explain_all(run)
@@ -59,11 +59,9 @@ def _all(stage: str, task: Task[..., None], run: Path, pieces: Sequence[Any]) ->
 
 
 @step
-def start(cohort: Path, workspace: Path, recipe: str, fusion: str, seed: int) -> Path:
+def start(cohort: Path, workspace: Path, recipe: str, fusion: str, seed: int, settings: dict[str, Any] | None) -> Path:
     """The run folder of this cohort and configuration: new, or the one that was begun."""
-    if recipe not in RECIPES:
-        raise UnknownNameError("A recipe", recipe, RECIPES)
-    return comparison.start(read_description(cohort), Workspace(workspace), RECIPES[recipe](fusion=fusion, seed=seed))
+    return comparison.start(read_description(cohort), Workspace(workspace), recipes.named(recipe, fusion=fusion, seed=seed, settings=settings))
 
 
 @step

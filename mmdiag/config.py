@@ -7,9 +7,9 @@ A recipe (`mmdiag.recipes`) returns a complete `RunConfig`; a variant is `datacl
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from mmdiag.errors import UnknownNameError, UsageError
 
@@ -24,6 +24,7 @@ TABLE_ENCODERS = ("pathways", "snn", "mlp")
 FROZEN, FINE_TUNED, SCRATCH = TRAININGS = ("frozen", "fine_tuned", "scratch")
 RANDOM = "random"  # weights that learned nothing: asked for by name, never what is left when others are missing
 TFIDF = "tfidf"
+NAMES_OF_TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,11 +126,22 @@ class SignalConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """Sizes of the network."""
+    """Sizes of the network.
+
+    Args:
+        width: Of every token and of the fused vector.
+        heads: Of attention; they share the width.
+    """
 
     width: int = 32
     heads: int = 4
     dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.heads <= self.width or self.width % self.heads:
+            raise UsageError(f"width must be a multiple of heads, found {self.width} and {self.heads}: change them in the recipe.")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"dropout must be from 0 to below 1, found {self.dropout}: change it in the recipe.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +230,12 @@ class EvaluationConfig:
     valid_share: float = 0.15
     resamples: int = 1000
 
+    def __post_init__(self) -> None:
+        if self.folds < 2 or self.resamples < 1:
+            raise UsageError(f"folds must be at least 2 and resamples at least 1, found {self.folds} and {self.resamples}: change them in the recipe.")
+        if not (0 < self.test_share < 1 and 0 < self.valid_share < 1):
+            raise UsageError(f"Shares of the subjects lie between 0 and 1, found {self.test_share} and {self.valid_share}: change them in the recipe.")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
@@ -281,8 +299,42 @@ def varied(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
         if field_name not in fields or dataclasses.is_dataclass(getattr(owner, field_name)):
             known = [f"{part}.{field}" if part else field for field in fields]
             raise UnknownNameError("A field of a configuration", name, known or [f.name for f in dataclasses.fields(config)])
+        value = _of_type(name, get_type_hints(type(owner))[field_name], value)
         changes[part or name] = dataclasses.replace(changes.get(part, owner), **{field_name: value}) if part else value
     return dataclasses.replace(config, **changes)
+
+
+def settings_of(texts: Iterable[str]) -> dict[str, Any]:
+    """Read settings such as `training.learning_rate=0.003` for `varied`: numbers, true, false and null as in JSON, everything else is text.
+
+    Raises:
+        UsageError: One is not of this form.
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or "." not in name:
+            raise UsageError(f"A setting is PART.FIELD=VALUE, found {text!r}: write it like training.learning_rate=0.003 or image.encoder=texture.")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
+
+
+def _of_type(name: str, hint: Any, value: Any) -> Any:
+    """The value as its field holds it: a whole number may stand for a real one.
+
+    Raises:
+        UsageError: It is of another type.
+    """
+    kinds = get_args(hint) or (hint,)
+    if isinstance(value, int) and not isinstance(value, bool) and float in kinds and int not in kinds:
+        value = float(value)
+    if type(value) not in kinds:
+        known = " or ".join("null" if kind is type(None) else NAMES_OF_TYPES.get(kind, kind.__name__) for kind in kinds)
+        raise UsageError(f"The value of {name} is {known}, found {value!r}: correct it.")
+    return value
 
 
 def to_json(config: RunConfig) -> str:

@@ -1,9 +1,11 @@
 """Named recipes: functions that return a complete `RunConfig`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from mmdiag.config import SCRATCH, TFIDF, ImageConfig, RunConfig, TextConfig, TrainingConfig
+from mmdiag.config import SCRATCH, TFIDF, ImageConfig, RunConfig, TextConfig, TrainingConfig, varied
+from mmdiag.errors import UnknownNameError
 
 
 def default(*, fusion: str = "concat", seed: int = 0) -> RunConfig:
@@ -27,3 +29,18 @@ def classical(*, fusion: str = "concat", seed: int = 0) -> RunConfig:
 
 
 RECIPES: dict[str, Callable[..., RunConfig]] = {"default": default, "end_to_end": end_to_end, "classical": classical}
+
+
+def named(recipe: str, *, fusion: str = "concat", seed: int = 0, settings: Mapping[str, Any] | None = None) -> RunConfig:
+    """The configuration that a recipe's name, a fusion's name, a seed and some changed fields stand for.
+
+    Args:
+        settings: Dotted name of a field, such as `training.learning_rate` -> its value.
+
+    Raises:
+        UnknownNameError: No recipe, fusion or field has this name.
+        UsageError: A value that its field may not have.
+    """
+    if recipe not in RECIPES:
+        raise UnknownNameError("A recipe", recipe, RECIPES)
+    return varied(RECIPES[recipe](fusion=fusion, seed=seed), settings or {})

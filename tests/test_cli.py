@@ -86,13 +86,48 @@ def test_wrong_use_is_exit_2_with_one_paragraph_and_writes_nothing(
 
 
 def test_an_unknown_fusion_or_recipe_names_the_nearest_known_one() -> None:
-    from mmdiag.cli.models import choose
     from mmdiag.errors import UnknownNameError
+    from mmdiag.recipes import named
 
     with pytest.raises(UnknownNameError, match="did you mean 'concat'"):
-        choose("default", "concatt", 0)
+        named("default", fusion="concatt")
     with pytest.raises(UnknownNameError, match="did you mean 'default'"):
-        choose("defalt", "concat", 0)
+        named("defalt")
+
+
+def test_settings_change_fields_of_a_recipe() -> None:
+    from mmdiag.config import settings_of
+    from mmdiag.recipes import named
+
+    said = ["training.learning_rate=1", "training.clip_norm=null", "training.amp=false", "image.encoder=texture", "evaluation.folds=10", "training.modality_dropout=observed"]
+    found = named("default", settings=settings_of(said))
+    assert found.training.learning_rate == 1.0 and isinstance(found.training.learning_rate, float) and found.training.clip_norm is None
+    assert (found.training.amp, found.image.encoder, found.evaluation.folds, found.training.modality_dropout) == (False, "texture", 10, "observed")
+    assert named("default") == named("default", settings={}), "nothing is changed where nothing is said"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("learning_rate=1", "PART.FIELD=VALUE, found 'learning_rate=1'"),
+        ("training.learning_rate", "PART.FIELD=VALUE"),
+        ("training.learning_rat=1", "did you mean 'training.learning_rate'"),
+        ("training.learning_rate=fast", "training.learning_rate is a number, found 'fast'"),
+        ("evaluation.folds=2.5", "evaluation.folds is a whole number, found 2.5"),
+        ("training.max_epochs=true", "a whole number, found True"),
+        ("image.encoder=resnet11", "did you mean"),
+        ("model.width=30", "a multiple of heads, found 30 and 4"),
+        ("evaluation.folds=1", "folds must be at least 2"),
+        ("evaluation.valid_share=1", "between 0 and 1"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_makes_no_sense_is_refused(setting: str, said: str) -> None:
+    from mmdiag.config import settings_of
+    from mmdiag.errors import MmdiagError
+    from mmdiag.recipes import named
+
+    with pytest.raises(MmdiagError, match=said):
+        named("default", settings=settings_of([setting]))
 
 
 def test_an_unforeseen_failure_is_told_without_its_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,11 +12,12 @@ from mmdiag.cli.boundary import debugging
 from mmdiag.cli.place import Answer, Place
 
 
-def run_full(place: Place, cohort: Path, recipe: str, fusion: str, seed: int, progress: Callable[..., None]) -> Answer:
+def run_full(place: Place, cohort: Path, recipe: str, fusion: str, seed: int, changed: Mapping[str, Any], progress: Callable[..., None]) -> Answer:
     """Run `flows/full.py` in this process and answer with what it returned.
 
     Args:
         cohort: Absolute path of the cohort.toml.
+        changed: Fields of the recipe, with their values.
         progress: Called with the stage, the units done and the units in all.
     """
     root = str(application_root())
@@ -29,4 +30,4 @@ def run_full(place: Place, cohort: Path, recipe: str, fusion: str, seed: int, pr
     with server.a_server(place.workspace.path) as ready, settings.reporting(progress):
         full: Any = importlib.import_module("flows.full")  # takes seconds, in which the server comes up
         ready()
-        return cast(Answer, full.full(cohort=cohort, workspace=place.workspace.path, recipe=recipe, fusion=fusion, seed=seed))
+        return cast(Answer, full.full(cohort=cohort, workspace=place.workspace.path, recipe=recipe, fusion=fusion, seed=seed, settings=dict(changed)))

@@ -3,23 +3,28 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from mmdiag.cli.place import Place, cohort_option, exit_code, placed, read_and_check
-from mmdiag.config import FUSION_NAMES
-
-if TYPE_CHECKING:
-    from mmdiag.config import RunConfig
+from mmdiag.config import FUSION_NAMES, settings_of
+from mmdiag.recipes import named
 
 FUSION_HELP = f"How modalities are fused: {', '.join(FUSION_NAMES)}; or a chain of them, such as cross_modal+modality_attention+late."
 
 
+set_option = click.option(
+    "--set", "settings", multiple=True, metavar="FIELD=VALUE",
+    help="Change a field of the recipe, such as training.learning_rate=0.003, image.encoder=texture or evaluation.folds=10 (mmdiag/config.py). Repeatable.",
+)  # fmt: skip
+
+
 def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that choose a model: `--recipe`, `--fusion`, `--seed`."""
+    """Give a command the options that choose a model: `--recipe`, `--fusion`, `--set`, `--seed`."""
     for option in (
         click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Where all randomness comes from."),
+        set_option,
         click.option("--fusion", default=FUSION_NAMES[0], show_default=True, metavar="NAME", help=FUSION_HELP),
         click.option(
             "--recipe", default="default", show_default=True, metavar="NAME", help="A function of mmdiag.recipes: default, classical, end_to_end."
@@ -33,7 +38,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @cohort_option
 @model_options
 @placed
-def run(place: Place, cohort: Path, recipe: str, fusion: str, seed: int) -> int:
+def run(place: Place, cohort: Path, recipe: str, fusion: str, settings: tuple[str, ...], seed: int) -> int:
     """Take a cohort all the way: ingest, split, train, evaluate, explain, publish.
 
     Runs as a Prefect flow: on the server that PREFECT_API_URL names, else on a temporary one. Whatever an earlier call finished is kept;
@@ -43,6 +48,7 @@ def run(place: Place, cohort: Path, recipe: str, fusion: str, seed: int) -> int:
     Examples:
       mmdiag run --cohort cohort.toml
       mmdiag run --cohort cohort.toml --fusion modality_attention --seed 1
+      mmdiag run --cohort cohort.toml --set training.class_weights=balanced --set model.width=64
       mmdiag run --cohort cohort.toml --workspace /data/mmdiag --json > answer.json
     """
     from mmdiag.cli.flow import run_full
@@ -50,9 +56,10 @@ def run(place: Place, cohort: Path, recipe: str, fusion: str, seed: int) -> int:
     from mmdiag.cli.show import show_run
 
     read_and_check(cohort)
-    choose(recipe, fusion, seed)
+    changed = settings_of(settings)
+    named(recipe, fusion=fusion, seed=seed, settings=changed)
     with stages() as progress:
-        answer = place.answer("run") | run_full(place, cohort.resolve(), recipe, fusion, seed, progress)
+        answer = place.answer("run") | run_full(place, cohort.resolve(), recipe, fusion, seed, changed, progress)
     answer |= {"seconds": place.seconds()}
     place.give(answer, show_run)
     return exit_code(answer)
@@ -65,7 +72,9 @@ def run(place: Place, cohort: Path, recipe: str, fusion: str, seed: int) -> int:
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Processes of each fit; on GPUs one each.")
 @click.option("--pretrained", default="", metavar="ID", help="Begin with the weights of this pretraining: the id that `mmdiag pretrain` answered.")
 @placed
-def train(place: Place, cohort: Path, recipe: str, fusion: str, seed: int, processes: int, pretrained: str, mlflow: bool) -> int:
+def train(
+    place: Place, cohort: Path, recipe: str, fusion: str, settings: tuple[str, ...], seed: int, processes: int, pretrained: str, mlflow: bool
+) -> int:
     """Train and compare models on a cohort; what is new in the cohort is ingested first.
 
     The same path as `mmdiag run`, without Prefect: faster to start, no retries.
@@ -76,6 +85,7 @@ def train(place: Place, cohort: Path, recipe: str, fusion: str, seed: int, proce
       mmdiag train --cohort cohort.toml --fusion cross_modal --seed 1
       mmdiag train --cohort cohort.toml --fusion cross_modal+modality_attention+late
       mmdiag train --cohort cohort.toml --recipe end_to_end --json
+      mmdiag train --cohort cohort.toml --set image.encoder=resnet18 --set image.training=fine_tuned --set image.weights=/models/radimagenet
       mmdiag train --cohort cohort.toml --processes 2
       MLFLOW_TRACKING_URI=https://mlflow.example.org mmdiag train --cohort cohort.toml --mlflow
       mmdiag train --cohort cohort.toml --pretrained p-3f9c1d20a1b2
@@ -87,7 +97,7 @@ def train(place: Place, cohort: Path, recipe: str, fusion: str, seed: int, proce
     description = read_and_check(cohort)
     if mlflow:
         os.environ["MMDIAG_MLFLOW"] = "1"  # the processes of a fit read it, too
-    config = api.begin_with(place.workspace, choose(recipe, fusion, seed), pretrained)
+    config = api.begin_with(place.workspace, named(recipe, fusion=fusion, seed=seed, settings=settings_of(settings)), pretrained)
     with stages() as progress:
         found = api.compare(description, place.workspace, place.ledger(), config, processes=processes, progress=progress)
     answer = place.answer("train", **found)
@@ -168,17 +178,3 @@ def score(place: Place, bundle: Path, cohort: Path, out: Path) -> int:
     answer = place.answer("score", **found)
     place.give(answer, show_score)
     return exit_code(answer)
-
-
-def choose(recipe: str, fusion: str, seed: int) -> "RunConfig":
-    """The configuration that a recipe's name, a fusion's name and a seed stand for.
-
-    Raises:
-        UnknownNameError: No recipe or fusion has this name.
-    """
-    from mmdiag.errors import UnknownNameError
-    from mmdiag.recipes import RECIPES
-
-    if recipe not in RECIPES:
-        raise UnknownNameError("A recipe", recipe, RECIPES)
-    return RECIPES[recipe](fusion=fusion, seed=seed)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
-from mmdiag.cli.models import FUSION_HELP, choose
+from mmdiag.cli.models import FUSION_HELP, set_option
 from mmdiag.cli.place import Place, cohort_option, exit_code, placed, read_and_check
+from mmdiag.config import settings_of
+from mmdiag.recipes import named
 
 
 @click.command(short_help="Search hyperparameters inside the folds, then train and compare.")
@@ -13,9 +15,10 @@ from mmdiag.cli.place import Place, cohort_option, exit_code, placed, read_and_c
 @click.option("--trials", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Trials of each model of each part that is judged.")
 @click.option("--recipe", default="default", show_default=True, metavar="NAME", help="What is not searched, and the first trial: default, classical, end_to_end.")
 @click.option("--fusion", default=None, metavar="NAME", help=f"{FUSION_HELP} Default: the family is searched, too.")
+@set_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Where all randomness comes from.")
 @placed
-def search(place: Place, cohort: Path, trials: int, recipe: str, fusion: str | None, seed: int) -> int:
+def search(place: Place, cohort: Path, trials: int, recipe: str, fusion: str | None, settings: tuple[str, ...], seed: int) -> int:
     """Search hyperparameters, then train and compare with what was found; what is new in the cohort is ingested first.
 
     The search is nested. Each model of each fold (or of the held-out test) has its values chosen by trials on its own training subjects, judged by their
@@ -40,7 +43,7 @@ def search(place: Place, cohort: Path, trials: int, recipe: str, fusion: str | N
     from mmdiag.cli.show import show_search
 
     description = read_and_check(cohort)
-    config = choose(recipe, fusion or "concat", seed)
+    config = named(recipe, fusion=fusion or "concat", seed=seed, settings=settings_of(settings))
     with stages() as progress:
         found = api.search_and_compare(
             description, place.workspace, place.ledger(), config, trials=trials, fusion=fusion is None, progress=progress

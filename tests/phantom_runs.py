@@ -30,7 +30,7 @@ class PhantomRun:
         return next(row for row in self.answer["metrics"] if row["model"] == model and row["metric"] == metric)
 
 
-def run_phantom(folder: Path, *, explained: int = 0, fusion: str = "concat", **options: Any) -> PhantomRun:
+def run_phantom(folder: Path, *, explained: int = 0, fusion: str = "concat", settings: dict[str, Any] | None = None, **options: Any) -> PhantomRun:
     """Write a phantom, ingest, train, evaluate, explain the first `explained` cases, publish."""
     from mmdiag import api, comparison, recipes, results
     from mmdiag.description import read_description
@@ -44,7 +44,7 @@ def run_phantom(folder: Path, *, explained: int = 0, fusion: str = "concat", **o
     ledger = Ledger(workspace.ledger_url)
     description = read_description(folder / "cohort" / "cohort.toml")
     found = api.ingest(description, workspace, ledger)
-    run = comparison.start(description, workspace, recipes.default(fusion=fusion))
+    run = comparison.start(description, workspace, recipes.named("default", fusion=fusion, settings=settings))
     for name in comparison.fits(run):
         comparison.fit(run, name)
     results.evaluate(run)

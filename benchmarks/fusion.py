@@ -94,7 +94,9 @@ def _by_peer(run: Path) -> pd.Series:
         batch = batch_of(preparations, prepare_samples(preparations, data.raws, range(len(data.cases))))
         features = np.concatenate([part for m in modalities for part in (batch.values[m]["summary"].numpy(), batch.present[m].numpy()[:, None])], axis=1)
         seen, label = np.concatenate([train, valid]), data.cases["label"].to_numpy(float)
-        model = LogisticRegressionCV(Cs=np.logspace(-3, 1, 9).tolist(), cv=5, scoring="roc_auc", max_iter=2000).fit(features[seen], label[seen] > 0)
+        penalties = np.logspace(-3, 1, 9).tolist()
+        model = LogisticRegressionCV(Cs=penalties, cv=5, scoring="roc_auc", max_iter=2000, use_legacy_attributes=False, l1_ratios=(0.0,))
+        model.fit(features[seen], label[seen] > 0)
         found.append(pd.Series(model.predict_proba(features[judged])[:, 1], index=data.cases["case_id"].to_numpy()[judged]))
     return pd.concat(found)
 

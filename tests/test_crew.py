@@ -40,6 +40,25 @@ def test_fits_side_by_side_are_those_that_one_process_makes(folder, monkeypatch)
     assert [run.fitted(name)["bundle_id"] for name in names] == found
 
 
+def test_models_searched_side_by_side_get_the_values_that_one_process_chooses(small_run, tmp_path, monkeypatch):
+    from optuna.distributions import FloatDistribution
+
+    from mmdiag import crew, recipes, search_trials
+    from mmdiag.description import read_description
+    from mmdiag.workspace import Workspace
+
+    config = recipes.named("default", seed=4, settings={"training.max_epochs": 2})
+    names, found = [f"fold-0.{model}" for model in ("fused", "flair", "report")], []
+    for processes in ("1", "2"):
+        monkeypatch.setenv("MMDIAG_PROCESSES", processes)
+        workspace = Workspace(shutil.copytree(small_run.workspace.path, tmp_path / processes))
+        space = {"training.learning_rate": FloatDistribution(1e-4, 1e-1, log=True)}
+        folder = search_trials.start(read_description(small_run.cohort / "cohort.toml"), workspace, config, 2, space)
+        crew.each(crew.SEARCH, folder, names, lambda *_: None)
+        found.append([search_trials.choose(folder, name) for name in names])
+    assert found[0] == found[1] and all(chosen["trials"] == 2 for chosen in found[0])
+
+
 def test_a_piece_that_fails_in_another_process_fails_here_with_what_may_be_said(folder):
     from mmdiag import crew
     from mmdiag.failures import StepFailed

@@ -381,9 +381,9 @@ def test_the_flow_makes_the_same_trials_in_batches(begun, monkeypatch):
     from flows import search as searching
     from mmdiag import comparison, search_trials
 
-    monkeypatch.setattr(searching, "BATCH", 2)
-    config = quick(max_epochs=2)
-    plain, flowing = begun("plain", config), begun("flowing", config)
+    monkeypatch.setattr(searching, "BATCH", 1)
+    config, trials = quick(max_epochs=1), 2
+    plain, flowing = begun("plain", config, trials), begun("flowing", config, trials)
     monkeypatch.setenv("MMDIAG_WORKSPACE", str(flowing.parent.parent))
 
     @flow(name="test-search", persist_result=False)
@@ -393,7 +393,7 @@ def test_the_flow_makes_the_same_trials_in_batches(begun, monkeypatch):
     found = alone(flowing)
     for name in comparison.fits(plain):
         search_trials.try_out(plain, name)
-    assert found["fits"] == search_trials.summary(plain)["fits"] and found["trials"] == TRIALS
+    assert found["fits"] == search_trials.summary(plain)["fits"] and found["trials"] == trials
 
 
 def test_a_gpu_is_waited_for_and_a_machine_without_one_waits_for_nothing(monkeypatch):

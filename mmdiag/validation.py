@@ -34,23 +34,37 @@ class Validation:
         self.probed = probed
         self.logits: list[Tensor] = []
         self.target: list[Tensor] = []
+        self.own: dict[str, list[tuple[Tensor, Tensor]]] = {}
         self.summaries: dict[str, list[Tensor]] = {name: [] for name in self.model.modalities}
 
     def add(self, tokens: Mapping[str, Tokens], output: Output, target: Tensor) -> None:
         """Take a batch."""
         self.logits.append(output.logits)
         self.target.append(target)
+        if output.stacked:
+            for name, (logits, there) in output.own.items():
+                self.own.setdefault(name, []).append((logits, target.masked_fill(~there[:, None], torch.nan)))
         if self.probed:
             for name, parts in self.summaries.items():
                 parts.append(torch.where(tokens[name].present()[:, None], tokens[name].values[:, 0], torch.nan))
 
     def summary(self) -> tuple[float, float]:
-        """Loss over all cases, and the metric; alike in every process."""
+        """Loss over all cases, and the metric; alike in every process.
+
+        Of what is stacked, the loss is the sum of the branches', as in training: what they say together is weighed afterwards, and before that it counts
+        twice what two of them know.
+        """
         logits, target = everyone(torch.cat(self.logits).float()), everyone(torch.cat(self.target))
         head = self.model.head
-        loss = float(head.objective.alone().mean(*head.losses(logits, target)))
+        branches = [self._gathered(parts) for parts in self.own.values()] or [(logits, target)]
+        loss = sum(float(head.objective.alone().mean(*head.losses(*branch))) for branch in branches)
         known = ~torch.isnan(target).all(1)
         return loss, self.score(target[known].cpu().numpy(), head.probability(logits)[known].cpu().numpy())
+
+    @staticmethod
+    def _gathered(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Logits of a branch, and targets, NaN of the cases that have it not."""
+        return everyone(torch.cat([logits for logits, _ in parts]).float()), everyone(torch.cat([target for _, target in parts]))
 
     def probes(self) -> dict[str, dict[str, float]]:
         """What each branch knows; empty where the pass was not probed."""

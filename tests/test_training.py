@@ -23,6 +23,22 @@ def test_training_stops_when_the_validation_loss_stays(tmp_path):
     assert len(trained.curve) == best + 1 + 3
 
 
+@pytest.mark.parametrize("chained", ["late", "concat+late"])
+def test_what_is_stacked_stops_by_what_its_branches_say_alone(chained, tmp_path):
+    import torch
+    from model_builders import make_batches, make_preparations, make_raws
+
+    from mmdiag.model import loss_of
+
+    config = make_config(chained, max_epochs=6)
+    trained = fit(config, tmp_path)
+    raws, label = make_raws(120, missing=0.2)
+    held = make_batches(raws, label, make_preparations({name: raws[name][:80] for name in raws}, config), np.arange(80, 120)).take(np.arange(40))
+    with torch.no_grad():
+        alone = float(loss_of(trained.model.head, trained.model(held), held.target, 0.3))
+    assert min(row.valid_loss for row in trained.curve) == pytest.approx(alone, abs=1e-5)
+
+
 def test_training_stops_when_the_watched_metric_stays_and_keeps_its_best_epoch(tmp_path):
     config = make_config(max_epochs=60, patience=4, learning_rate=0.02, early_stopping="auroc")
     trained = fit(config, tmp_path)

@@ -34,6 +34,7 @@ def evaluate(
     event: ndarray | None = None,
     labels: Sequence[str] = (),
     stratum: ndarray | None = None,
+    fold: ndarray | None = None,
     seed: int = 0,
     resamples: int = 1000,
 ) -> list[dict[str, Any]]:
@@ -45,14 +46,17 @@ def evaluate(
         subject: Whose case each row is.
         labels: Names of the labels of a multilabel task: each has an AUROC of its own, `auroc_<name>`, with its own n.
         stratum: Site or group of each case; a survival task then has `c_index_within` too, of pairs from one stratum.
+        fold: By which fold's model each case is judged, of survival: only pairs from one fold are compared, because risks of different models need not lie
+            on one scale, and a model that knows nothing would seem to know less than nothing.
 
     Returns:
         `metric, value, low, high, n, n_positive`, one a metric; a metric that does not exist for these labels (AUROC of one class) is not in it.
         The interval is the 95 % percentile interval, widened to hold the value itself where the bootstrap's bias would leave it outside.
     """
-    measures = dict(_measures(label, probability, kind, time, event))
+    measures = dict(_measures(label, probability, kind, time, event, fold))
     if stratum is not None and time is not None and event is not None and len(set(stratum)) > 1:
-        measures["c_index_within"] = concordance_within(time, event, probability, stratum)
+        both = stratum if fold is None else np.asarray([f"{one}\x1f{other}" for one, other in zip(fold, stratum, strict=True)])
+        measures["c_index_within"] = concordance_within(time, event, probability, both)
     n = len(probability)
     counted = {"survival": event, "binary": label}.get(kind)
     numbers = {name: (n, int(counted.sum()) if counted is not None else 0) for name in measures}
@@ -81,6 +85,7 @@ def paired_difference(
     subject: ndarray | None = None,
     time: ndarray | None = None,
     event: ndarray | None = None,
+    fold: ndarray | None = None,
     seed: int = 0,
     resamples: int = 1000,
 ) -> dict[str, Any]:
@@ -88,6 +93,7 @@ def paired_difference(
 
     Args:
         first, second: What two models say, each as `evaluate` takes it.
+        fold: As `evaluate` takes it.
         metric: One that the kind of task has: `auroc`, `auprc`, `brier`, `ece` or `log_loss` of a binary one, `c_index` of survival.
 
     Returns:
@@ -96,7 +102,7 @@ def paired_difference(
     Raises:
         UnknownNameError: There is no such metric.
     """
-    one, other = (_measures(label, p, kind, time, event) for p in (first, second))
+    one, other = (_measures(label, p, kind, time, event, fold) for p in (first, second))
     if metric not in one:
         raise UnknownNameError("The metric of a paired difference", metric, one)
     n = len(label)
@@ -174,7 +180,9 @@ def interval(drawn: ndarray, value: float) -> tuple[float, float]:
     return min(float(low), value), max(float(high), value)
 
 
-def _measures(label: ndarray, probability: ndarray, kind: str, time: ndarray | None, event: ndarray | None) -> Mapping[str, Measure]:
+def _measures(
+    label: ndarray, probability: ndarray, kind: str, time: ndarray | None, event: ndarray | None, fold: ndarray | None = None
+) -> Mapping[str, Measure]:
     if kind == "binary":
         return {
             "auroc": auroc(label, probability),
@@ -199,7 +207,7 @@ def _measures(label: ndarray, probability: ndarray, kind: str, time: ndarray | N
         return {"auroc": lambda w: np.mean([measure(w) for measure in single] or [np.full(len(w), np.nan)], axis=0)}
     if kind == "survival":
         assert time is not None and event is not None
-        return {"c_index": concordance(time, event, probability)}
+        return {"c_index": concordance(time, event, probability) if fold is None else concordance_within(time, event, probability, fold)}
     raise UnknownNameError("The kind of a task with metrics", kind, ("binary", "multiclass", "multilabel", "survival"))
 
 

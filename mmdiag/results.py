@@ -133,7 +133,7 @@ def _measure(data: RunData, table: pd.DataFrame, resamples: int) -> list[dict[st
     return measure(
         label_values(table, data.store.task), probability if len(columns) > 1 else probability[:, 0], kind=kind, subject=table["subject_id"].to_numpy(),
         time=table["time"].to_numpy(float), event=table["event"].to_numpy(float), labels=data.store.task.get("labels") or (),
-        stratum=_stratum(data, table["case_id"]) if kind == "survival" else None, resamples=resamples,
+        stratum=_stratum(data, table["case_id"]) if kind == "survival" else None, fold=_fold(data, table), resamples=resamples,
     )  # fmt: skip
 
 
@@ -176,6 +176,11 @@ def _stratum(data: RunData, case_ids: pd.Series) -> np.ndarray | None:
     return None
 
 
+def _fold(data: RunData, table: pd.DataFrame) -> np.ndarray | None:
+    """By which fold's model each case is judged, where that matters: of survival."""
+    return table["subject_id"].map(dict(data.parts)).to_numpy() if data.store.task["kind"] == "survival" else None
+
+
 def _difference(run: Run, data: RunData, judged: pd.DataFrame, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The fused model minus the best single modality, on the same resamples. The best is chosen on the same cases, which favours it."""
     kind, metric = str(data.store.task["kind"]), "c_index" if data.store.task["kind"] == "survival" else "auroc"
@@ -188,7 +193,7 @@ def _difference(run: Run, data: RunData, judged: pd.DataFrame, rows: list[dict[s
     found = paired_difference(
         label_values(pair, data.store.task), first if len(columns) > 1 else first[:, 0], second if len(columns) > 1 else second[:, 0],
         metric=metric, kind=kind, subject=pair["subject_id"].to_numpy(), time=pair["time"].to_numpy(float), event=pair["event"].to_numpy(float),
-        seed=0, resamples=run.config.evaluation.resamples,
+        fold=_fold(data, pair), seed=0, resamples=run.config.evaluation.resamples,
     )  # fmt: skip
     return [{"model": DIFFERENCE, "fusion": run.fusion, "modalities": [best], "split": _split(run), "metric": metric, **found}]
 

@@ -250,3 +250,22 @@ def test_a_paired_difference_of_an_unknown_metric_names_the_nearest():
     label, good = make_scores()
     with pytest.raises(UnknownNameError, match="did you mean 'auroc'"):
         paired_difference(label, good, good, metric="auruc")
+
+
+def test_pairs_of_survival_are_compared_within_the_fold_whose_model_judged_them():
+    from mmdiag.evaluation import evaluate, paired_difference
+
+    rng = np.random.default_rng(0)
+    fold = np.repeat(["fold-0", "fold-1", "fold-2"], 80)
+    time, event = rng.exponential(size=240), np.ones(240)
+    shift = np.repeat([0.0, 50.0, -20.0], 80)  # each model has a scale of its own
+    shared = {"kind": "survival", "time": time, "event": event, "fold": fold, "resamples": 50}
+    row = evaluate(np.full(240, np.nan), shift - time, **shared)[0]
+    assert row["metric"] == "c_index" and row["value"] == 1.0 and row["n"] == 240
+    learned = np.concatenate([np.full(80, time[fold != name].mean()) for name in np.unique(fold)])  # what a model that knows nothing says of its fold
+    assert evaluate(np.full(240, np.nan), learned, **shared)[0]["value"] == 0.5, "and not less than nothing"
+    group = np.tile(["a", "b"], 120)
+    within = next(r for r in evaluate(np.full(240, np.nan), shift - time, **shared, stratum=group) if r["metric"] == "c_index_within")
+    assert within["value"] == 1.0
+    found = paired_difference(np.full(240, np.nan), shift - time, learned, metric="c_index", **shared)
+    assert found["value"] == 0.5

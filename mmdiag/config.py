@@ -282,7 +282,7 @@ def check_fusion(fusion: str) -> None:
 
 
 def varied(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
-    """A configuration with some fields changed.
+    """A configuration with some fields changed, those of a part together: whether they fit each other is asked of all of them.
 
     Args:
         values: Dotted name of a field, such as `fusion` or `training.learning_rate` -> its value.
@@ -291,7 +291,7 @@ def varied(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
         UsageError: A value that the field may not have.
         UnknownNameError: No configuration has such a field.
     """
-    changes: dict[str, Any] = {}
+    changes: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
         part, _, field_name = name.rpartition(".")
         owner: Any = getattr(config, part, None) if part else config
@@ -299,9 +299,9 @@ def varied(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
         if field_name not in fields or dataclasses.is_dataclass(getattr(owner, field_name)):
             known = [f"{part}.{field}" if part else field for field in fields]
             raise UnknownNameError("A field of a configuration", name, known or [f.name for f in dataclasses.fields(config)])
-        value = _of_type(name, get_type_hints(type(owner))[field_name], value)
-        changes[part or name] = dataclasses.replace(changes.get(part, owner), **{field_name: value}) if part else value
-    return dataclasses.replace(config, **changes)
+        changes.setdefault(part, {})[field_name] = _of_type(name, get_type_hints(type(owner))[field_name], value)
+    own = changes.pop("", {})
+    return dataclasses.replace(config, **own, **{part: dataclasses.replace(getattr(config, part), **fields) for part, fields in changes.items()})
 
 
 def settings_of(texts: Iterable[str]) -> dict[str, Any]:

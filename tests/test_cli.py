@@ -106,6 +106,14 @@ def test_settings_change_fields_of_a_recipe() -> None:
     assert named("default") == named("default", settings={}), "nothing is changed where nothing is said"
 
 
+def test_settings_that_only_make_sense_together_are_taken_together() -> None:
+    from mmdiag.config import settings_of
+    from mmdiag.recipes import named
+
+    image = named("default", settings=settings_of(["image.encoder=resnet18", "image.training=fine_tuned", "image.weights=/models/x"])).image
+    assert (image.encoder, image.training, image.weights) == ("resnet18", "fine_tuned", "/models/x")
+
+
 @pytest.mark.parametrize(
     ("setting", "said"),
     [

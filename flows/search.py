@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from prefect import flow, unmapped
+from prefect import flow
 from prefect.concurrency.sync import concurrency
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.settings import prepare, report
+from flows.settings import prepare
 from flows.steps import step
-from flows.train import AT_ONCE, evaluate, explain_all, fit_all, publish
+from flows.train import AT_ONCE, each, evaluate, explain_all, fit_all, publish
 from mmdiag import comparison, crew, recipes, search_trials
 from mmdiag.description import read_description
 from mmdiag.workspace import Workspace
@@ -45,14 +45,10 @@ def search(
 def search_all(run: Path) -> dict[str, Any]:
     """Search every model in batches, several models at once where processes are at hand: trials draw from a process's one source of chance."""
     names, most = searched(run)
+    rounds = [*range(BATCH, most, BATCH), most]
     with crew.at_work(run, len(names)) as hands:
-        for upto in [*range(BATCH, most, BATCH), most]:
-            report("search", (upto - 1) // BATCH * len(names), -(-most // BATCH) * len(names))
-            if hands > 1:
-                batch.map(unmapped(run), names, unmapped(upto)).result()
-                continue
-            for name in names:
-                batch(run, name, upto)
+        for number, upto in enumerate(rounds):
+            each("search", batch, run, [(name, upto) for name in names], hands, before=number * len(names), total=len(rounds) * len(names))
     return chosen(run)
 
 
@@ -82,10 +78,10 @@ def searched(run: Path) -> tuple[list[str], int]:
 
 
 @step
-def batch(run: Path, name: str, upto: int) -> None:
+def batch(run: Path, part: tuple[str, int], _total: int) -> None:
     """Make trials of a model until so many are finished."""
     with gpu_slot():
-        crew.do(crew.SEARCH, run, (name, upto))
+        crew.do(crew.SEARCH, run, part)
 
 
 @step

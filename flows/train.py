@@ -46,16 +46,27 @@ def explain_all(run: Path) -> None:
 
 
 def _all(stage: str, task: Task[..., None], run: Path, pieces: Sequence[Any]) -> None:
-    """Do the pieces of a run: side by side where processes are at hand, else one after the other, because randomness belongs to a whole process."""
+    """Do the pieces of a run, as many at once as there are processes at hand."""
     with crew.at_work(run, len(pieces)) as hands:
         report(stage, 0, len(pieces))
-        submitted = task.map(unmapped(run), pieces, unmapped(len(pieces))) if hands > 1 else []
-        for number, piece in enumerate(as_completed(list(submitted)) if hands > 1 else pieces, 1):
-            if hands > 1:
-                piece.result()
-            else:
-                task(run, piece, len(pieces))
-            report(stage, number, len(pieces))
+        each(stage, task, run, pieces, hands)
+
+
+def each(stage: str, task: Task[..., None], run: Path, pieces: Sequence[Any], hands: int, *, before: int = 0, total: int = 0) -> None:
+    """Do some pieces of a run: side by side where processes are at hand, else one after the other, because randomness belongs to a whole process.
+
+    Args:
+        hands: Processes at hand.
+        before, total: Pieces of the stage that were done before, and of all of it; 0 = these are all.
+    """
+    total = total or len(pieces)
+    submitted = task.map(unmapped(run), pieces, unmapped(total)) if hands > 1 else []
+    for number, piece in enumerate(as_completed(list(submitted)) if hands > 1 else pieces, before + 1):
+        if hands > 1:
+            piece.result()
+        else:
+            task(run, piece, total)
+        report(stage, number, total)
 
 
 @step

@@ -137,3 +137,29 @@ def test_new_cases_are_scored_every_night_and_models_trained_every_week() -> Non
         if "schedules" in deployment
     }
     assert schedules == {"flows/score.py:score": ["*"], "flows/train.py:train": ["0"]}, "day of the week: every, Sunday"
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize("name", ["full", "train", "search"])
+def test_settings_reach_the_configuration_of_a_run(workspace: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib
+
+    from mmdiag import comparison, search_trials
+    from mmdiag.errors import UsageError
+    from mmdiag.failures import StepFailed
+
+    asked = []
+
+    def stop(_description: Any, _workspace: Any, config: Any, *_: Any, **__: Any) -> None:
+        asked.append((config.model.width, config.fusion))
+        raise UsageError("Far enough, found this: go on.")
+
+    module = importlib.import_module(f"flows.{name}")
+    monkeypatch.setattr(comparison, "start", stop)
+    monkeypatch.setattr(search_trials, "start", stop)
+    for place in ("flows.full", "flows.train", "flows.search"):
+        for function in ("ingest_shards", "read_description"):
+            monkeypatch.setattr(importlib.import_module(place), function, lambda *_: {}, raising=False)
+    with pytest.raises(StepFailed, match="Far enough"):
+        getattr(module, name)(cohort=workspace / "cohort.toml", workspace=workspace, fusion="gated", settings={"model.width": 64})
+    assert asked == [(64, "gated")]

@@ -74,7 +74,7 @@ def _judged(cohort: Path, workspace: Workspace, family: str, models: list[str], 
         if model == PEER:
             rows.append({"model": PEER, **_compared(_by_peer(run), cohort, run, signal)})
             continue
-        names = [name for name in comparison.fits(run) if name.startswith("fold-") and name.endswith(f".{model}")]
+        names = _of_folds(run, model)
         for name in names:
             comparison.fit(run, name)
         predicted = pd.concat([Run.open(run).predictions(name) for name in names]).set_index("case_id")["probability"]
@@ -82,17 +82,22 @@ def _judged(cohort: Path, workspace: Workspace, family: str, models: list[str], 
     return rows
 
 
+def _of_folds(run: Path, model: str) -> list[str]:
+    """Names of a model's fits, one a fold."""
+    return [name for name in comparison.fits(run) if name.startswith("fold-") and name.endswith(f".{model}")]
+
+
 def _by_peer(run: Path) -> pd.Series:
     """What a logistic regression says out of fold, on the features that the fused model of each fold was given."""
     found = []
-    for name in [name for name in comparison.fits(run) if name.startswith("fold-") and name.endswith(".fused")]:
+    for name in _of_folds(run, "fused"):
         comparison.fit(run, name)
         opened, data = Run.open(run), open_data(run)
-        part, modalities = comparison.models_of(data, name)
+        part, modalities = name.split(".", 1)[0], list(data.store.modalities)
         train, valid, judged = comparison.rows_of(opened, data, part, modalities)
         preparations = Bundle.load(opened.workspace.path / opened.fitted(name)["bundle"]).preparations
         batch = batch_of(preparations, prepare_samples(preparations, data.raws, range(len(data.cases))))
-        features = np.concatenate([part for m in modalities for part in (batch.values[m]["summary"].numpy(), batch.present[m].numpy()[:, None])], axis=1)
+        features = np.concatenate([block for m in modalities for block in (batch.values[m]["summary"].numpy(), batch.present[m].numpy()[:, None])], axis=1)
         seen, label = np.concatenate([train, valid]), data.cases["label"].to_numpy(float)
         penalties = np.logspace(-3, 1, 9).tolist()
         model = LogisticRegressionCV(Cs=penalties, cv=5, scoring="roc_auc", max_iter=2000, use_legacy_attributes=False, l1_ratios=(0.0,))

@@ -3,7 +3,6 @@
 A run is a list of fits. Each is a unit of work that may be killed and started again: `start` -> `fits` -> `fit` for each -> `evaluate` -> `explain` -> `finish`.
 """
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -106,15 +105,9 @@ def _plan(folds: int, modalities: Sequence[str]) -> list[str]:
     return [f"fold-{i}.{model}" for i in range(folds) for model in models] + [f"all.{FUSED}"]
 
 
-def models_of(data: RunData, name: str) -> tuple[str, list[str]]:
-    """The part that a fit is judged on, and its modalities."""
-    part, model = name.split(".", 1)
-    return part, list(data.store.modalities) if model == FUSED else [model]
-
-
-def alone(config: RunConfig) -> RunConfig:
-    """The configuration of a model of one modality: there is nothing to fuse."""
-    return dataclasses.replace(config, fusion="concat")
+def modalities_of(data: RunData, model: str) -> list[str]:
+    """The modalities of a model of a run."""
+    return list(data.store.modalities) if model == FUSED else [model]
 
 
 def fits(folder: Path) -> list[str]:
@@ -127,14 +120,13 @@ def fit(folder: Path, name: str, progress: Progress | None = None) -> None:
     run = Run.open(folder)
     if run.done(name):
         return
-    model = name.split(".", 1)[1]
+    part, model = name.split(".", 1)
     if model != FUSED and place() == (0, 1) and take_over(run, name):
         return
-    data = open_data(folder, name.split(".", 1)[0])
-    part, modalities = models_of(data, name)
+    data = open_data(folder, part)
+    modalities = modalities_of(data, model)
     train_rows, valid_rows, judged = rows_of(run, data, part, modalities)
     config = run.config_of(name)
-    config = alone(config) if model != FUSED else config
     require_unseen(run.config, run.workspace, data.parts, [part])
     begin, target_folder = begun(run.config, run.workspace, part, modalities), run.fit_folder(name)
     watched = mirror.attach(run, name)

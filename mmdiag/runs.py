@@ -48,13 +48,16 @@ class Run:
         Raises:
             UsageError: The run is a search that has not chosen yet.
         """
-        part = fit.split(".", 1)[0]
+        part, config = fit.split(".", 1)[0], self.asked_of(fit)
         if "search" not in self.asked:
-            return configured(self.config, self.workspace, part)
+            return configured(config, self.workspace, part)
         if not self.chosen_file(fit).is_file():
             raise UsageError(f"A searched model is fitted once its values are chosen, those of {fit} are not: run `mmdiag search` again, it picks up.")
-        chosen = varied(self.config, json.loads(self.chosen_file(fit).read_text())["values"])
-        return configured(chosen, self.workspace, part)
+        return configured(varied(config, json.loads(self.chosen_file(fit).read_text())["values"]), self.workspace, part)
+
+    def asked_of(self, fit: str) -> RunConfig:
+        """The configuration that was asked for of a model, before any search: where it has one modality, there is nothing to fuse."""
+        return self.config if fit.endswith(f".{FUSED}") else dataclasses.replace(self.config, fusion="concat")
 
     def chosen_file(self, fit: str) -> Path:
         """Where a search writes what it chose for a model."""

@@ -87,7 +87,7 @@ def try_out(folder: Path, name: str, upto: int | None = None, progress: Progress
         inner = inner_rows(run, data, name)
         with _study(run, name) as study:
             for number in range(len(_finished(study)), min(upto or most, most)):
-                said = _trial(study, run, data, name, number, inner)
+                said = _trial(study, run, data, name, number, space, inner)
                 if progress is not None:
                     progress(number + 1, most, said)
     if (upto or most) >= most:
@@ -153,8 +153,8 @@ def inner_rows(run: Run, data: RunData, name: str) -> list[tuple[np.ndarray, np.
 
     In a held-out design its validation subjects judge; in a cross-validation each inner fold in turn, because a few validation subjects would say too little.
     """
-    part, modalities = comparison.models_of(data, name)
-    train, valid, _ = comparison.rows_of(run, data, part, modalities)
+    part, model = name.split(".", 1)
+    train, valid, _ = comparison.rows_of(run, data, part, comparison.modalities_of(data, model))
     if part == "test":
         return [(train, valid)]
     rows = np.sort(np.concatenate([train, valid]))
@@ -200,12 +200,11 @@ def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return study.get_trials(deepcopy=False, states=FINISHED)
 
 
-def _trial(study: optuna.Study, run: Run, data: RunData, name: str, number: int, inner: Sequence[tuple[np.ndarray, np.ndarray]]) -> str:
+def _trial(
+    study: optuna.Study, run: Run, data: RunData, name: str, number: int, space: Space, inner: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> str:
     """Make one trial; its values follow from the seed, the fit and the trials before it. Says how it went."""
-    config, space = run.config, space_of(run, name)
-    modalities = comparison.models_of(data, name)[1]
-    if not name.endswith(f".{FUSED}"):
-        config = comparison.alone(config)
+    config, modalities = run.asked_of(name), comparison.modalities_of(data, name.split(".", 1)[1])
     seed = int(digest(str(config.seed), name, str(number))[:8], 16)
     study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=min(10, trials(run.folder) // 2))
     if not number and not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):

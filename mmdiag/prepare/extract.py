@@ -14,6 +14,7 @@ from mmdiag.prepare.texture import plane_texture
 from mmdiag.prepare.volume import to_volume
 from mmdiag.sentences import is_negated, split_sentences
 
+VERSIONS = {"statistics": 4, "texture": 3, "network": 1, "sentences": 3}  # raised where what is made of the same original changes
 Notes = Sequence[Sequence[str]]  # each a list of sentences
 Embed = Callable[[Sequence[str]], np.ndarray]  # sentences -> (sentence, width)
 
@@ -34,9 +35,6 @@ class Extractor:
         return self.call(originals)
 
 
-VERSIONS = {"statistics": 4, "texture": 3, "network": 1, "sentences": 3}  # raised where what is made of the same original changes
-
-
 def made(kind: str, config: RunConfig) -> str:
     """By what a kind's features are made, and its version; "" where a network reads originals, or what is fitted says it all."""
     if kind == "image" and config.image.training == FROZEN:
@@ -46,6 +44,11 @@ def made(kind: str, config: RunConfig) -> str:
     else:
         return ""
     return f"{name} {VERSIONS[name]}"
+
+
+def _key(kind: str, config: RunConfig, *more: str) -> str:
+    """The key of stored features, which changes with whatever they depend on."""
+    return digest(*made(kind, config).split(), *more)[:16]
 
 
 def extractor(kind: str, config: RunConfig) -> Extractor:
@@ -68,15 +71,15 @@ def extractor(kind: str, config: RunConfig) -> Extractor:
 def _image_extractor(config: RunConfig) -> Extractor:
     image = config.image
     if image.encoder == "statistics":
-        return Extractor(digest(*made(kind="image", config=config).split())[:16], lambda stacks: [slice_statistics(stack) for stack in stacks])
+        return Extractor(_key("image", config), lambda stacks: [slice_statistics(stack) for stack in stacks])
     if image.encoder == "texture":
-        return Extractor(digest(*made(kind="image", config=config).split())[:16], lambda stacks: [slice_textures(stack) for stack in stacks])
+        return Extractor(_key("image", config), lambda stacks: [slice_textures(stack) for stack in stacks])
     if image.training != FROZEN:
         return Extractor("", list)
     from mmdiag.encoders.frozen_image import frozen_image_network
 
     network = frozen_image_network(image.encoder, image.weights, config.seed)
-    key = digest(*made(kind="image", config=config).split(), network.identity)[:16]
+    key = _key("image", config, network.identity)
     if image.encoder.endswith("_3d"):
         return Extractor(key, lambda stacks: list(network.features(np.stack([to_volume(stack) for stack in stacks]))[:, None]))
     return Extractor(key, lambda stacks: [network.features(stack) for stack in stacks])
@@ -102,7 +105,7 @@ def from_sentences(config: RunConfig, remember: Callable[[Embed], Embed] = lambd
 
     encoder = sentence_encoder(text.encoder)
     embed = remember(encoder.embed)
-    return digest(*made(kind="text", config=config).split(), encoder.identity, str(text.max_sentences))[:16], lambda notes: embed_sentences(notes, embed)
+    return _key("text", config, encoder.identity, str(text.max_sentences)), lambda notes: embed_sentences(notes, embed)
 
 
 def note_parts(note: str, most: int) -> list[tuple[int, int]]:

@@ -21,12 +21,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = {
-    "fusion": ["tests/test_fusion.py"],
+    "fusion": ["tests/test_fusion.py", "tests/test_fusion_families.py"],
     "encoders": ["tests/test_encoders.py", "tests/test_signals.py", "tests/test_fine_tuning.py", "tests/test_model.py"],
     "model.py": ["tests/test_model.py"],
 }
-
-
 MULTIPLIED, LEFT_OUT = "multiplied", "left out"
 
 

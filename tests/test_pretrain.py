@@ -3,14 +3,13 @@
 import dataclasses
 import json
 import shutil
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from encoder_builders import write_tiny_text_model
+from pretrain_builders import forget_labels
 
 from mmdiag.errors import UsageError
 
@@ -64,12 +63,6 @@ def aligned(cohort):
     return folder
 
 
-def forget_labels(folder: Path, rows) -> None:
-    table = pd.read_csv(folder / "cases.csv", dtype=str)
-    table.loc[list(rows), "label"] = ""
-    table.to_csv(folder / "cases.csv", index=False)
-
-
 def make_config(**changes):
     from mmdiag.recipes import classical
 
@@ -86,71 +79,6 @@ def learn_unit(folder, unit, progress=None):
 
     run.pretrain(folder, unit, progress)
     return folder.joinpath(*unit.split("."))
-
-
-# What the objectives say of known answers
-
-
-def tokens(values, present=None):
-    from mmdiag.tokens import Tokens
-
-    values = torch.as_tensor(values, dtype=torch.float32)[:, None]
-    mask = torch.ones(len(values), 1, dtype=torch.bool) if present is None else torch.as_tensor(present)[:, None]
-    return Tokens(values, mask)
-
-
-def loss_of(*modalities, subjects=None, scale=10.0):
-    from mmdiag.pretrain.alignment import contrast
-
-    named = {str(number): tokens for number, tokens in enumerate(modalities)}
-    cases = len(modalities[0].mask)
-    return float(contrast(named, torch.arange(cases) if subjects is None else torch.tensor(subjects), torch.tensor(scale)))
-
-
-def test_the_contrast_of_aligned_cases_is_what_its_formula_says():
-    cases = torch.eye(4)
-    expected = np.log(1 + 3 * np.exp(-10.0))
-    assert loss_of(tokens(cases), tokens(7 * cases)) == pytest.approx(expected, abs=1e-6), "length does not count"
-    assert loss_of(tokens(cases), tokens(cases), tokens(cases)) == pytest.approx(expected, abs=1e-6), "the mean over three pairs"
-    assert loss_of(tokens(cases), tokens(cases.roll(1, 0))) == pytest.approx(10 + expected, abs=1e-5), "every case looks like its neighbour"
-
-
-def test_what_lies_behind_a_mask_and_cases_with_one_modality_change_nothing():
-    generator = torch.Generator().manual_seed(0)
-    one, other = torch.randn(6, 3, generator=generator), torch.randn(6, 3, generator=generator)
-    there = [True, True, False, True, True, False]
-    spoilt = torch.where(torch.tensor(there)[:, None], other, torch.nan)
-    assert loss_of(tokens(one), tokens(spoilt, there)) == pytest.approx(loss_of(tokens(one[there]), tokens(other[there])), abs=1e-6)
-    assert loss_of(tokens(one), tokens(spoilt, [True] + [False] * 5)) == 0, "one case is no contrast"
-
-
-def test_another_case_of_the_same_subject_is_no_counter_example():
-    cases = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])
-    assert loss_of(tokens(cases[:2]), tokens(cases[:2]), subjects=[5, 5]) == pytest.approx(0, abs=1e-6)
-    assert loss_of(tokens(cases), tokens(cases), subjects=[5, 5, 6]) < loss_of(tokens(cases), tokens(cases))
-
-
-def test_a_masked_slice_is_judged_by_its_hidden_patches_alone_and_in_their_own_units():
-    from mmdiag.pretrain.images import masked_error
-
-    images = torch.rand(2, 1, 128, 128) * 2 - 1
-    patches = images.unfold(2, 16, 16).unfold(3, 16, 16).reshape(2, 64, 256)
-    drawn = (patches - patches.mean(-1, keepdim=True)) / (patches.var(-1, keepdim=True) + 1e-3).sqrt()
-    hidden = torch.zeros(2, 64, dtype=torch.int)
-    hidden[:, ::3] = 1
-    spoilt = torch.where(hidden[..., None].bool(), drawn, 99.0)
-    assert float(masked_error(spoilt, images, hidden)) == pytest.approx(0, abs=1e-9)
-    assert float(masked_error(drawn + 2, images, hidden)) == pytest.approx(4, abs=1e-4)
-
-
-def test_the_encoder_of_a_masked_autoencoder_is_the_image_network_vit():
-    from mmdiag.encoders.backbone import make_masked_autoencoder, make_network, vit_weights
-
-    autoencoder, network = make_masked_autoencoder().eval(), make_network("vit").eval()
-    network.load_state_dict(vit_weights(autoencoder))
-    images = torch.rand(2, 1, 128, 128)
-    with torch.no_grad():
-        assert torch.equal(network(images)[0], autoencoder.blocks(autoencoder.patch_embedding(images)))
 
 
 # Nobody is judged by weights that saw them
@@ -422,79 +350,3 @@ def test_the_command_answers_with_one_document_and_train_takes_its_id(cohort, ca
     assert code == 2 and "known are " in said.err and answer["pretrained"]["id"] in said.err
     code, said = call(capsys, "train", *place, "--recipe", "default", "--pretrained", answer["pretrained"]["id"])
     assert code == 2 and "of the recipe 'default' differ" in said.err
-
-
-# It helps where labels are few and an encoder has much to learn
-
-
-def without_notes(folder: Path) -> None:
-    text = (folder / "cohort.toml").read_text()
-    start, end = text.index("[modalities.report]"), text.index("[modalities.expression]")
-    (folder / "cohort.toml").write_text(text[:start] + text[end:])
-
-
-def ingested(folder, workspace, *, labelled, **options):
-    """A phantom without notes of which only the first cases still have their label, ingested, and what the labels of all were."""
-    from mmdiag import api
-    from mmdiag.description import read_description
-    from mmdiag.ledger import Ledger
-    from mmdiag.phantom import write_phantom
-    from mmdiag.store import Store
-
-    write_phantom(folder, signal="redundant", **options)
-    without_notes(folder)
-    labels = pd.read_csv(folder / "cases.csv").set_index("case_id")["label"].astype(float)
-    forget_labels(folder, range(labelled, options["cases"]))
-    description = read_description(folder / "cohort.toml")
-    api.ingest(description, workspace, Ledger(workspace.ledger_url))
-    store = Store.open(workspace, description.name)
-    return description, store, labels.reindex(store.cases["case_id"]).to_numpy()
-
-
-@pytest.mark.slow
-def test_with_24_labels_a_network_over_genes_that_was_aligned_with_the_images_of_300_cases_judges_new_cases_better(tmp_path, monkeypatch):
-    from mmdiag import comparison
-    from mmdiag.diagnose import batch_of, prepare_samples
-    from mmdiag.features import raw_features
-    from mmdiag.phantom.latent import auroc
-    from mmdiag.prepare import extractor
-    from mmdiag.pretrain import run
-    from mmdiag.pretrained import begun
-    from mmdiag.recipes import default
-    from mmdiag.runs import RunData
-    from mmdiag.workspace import Workspace
-
-    monkeypatch.setattr(run, "LEAST", {"contrastive": 100})
-    config, workspace = default(), Workspace(tmp_path / "workspace")
-    config = dataclasses.replace(config, table=dataclasses.replace(config.table, encoder="mlp"))
-    description, store, label = ingested(tmp_path / "cohort", workspace, labelled=24, cases=300, seed=11, missing=0.1)
-    _, new, truth = ingested(tmp_path / "new", workspace, labelled=200, cases=200, seed=12)
-    folder = run.start(description, workspace, config, ["contrastive"], epochs=40)
-    for unit in run.units(folder):
-        learn_unit(folder, unit)
-    run.finish(folder)
-    pretrained = dataclasses.replace(config, pretrained=folder.name)
-
-    def data_of(store, label):
-        raws = {name: raw_features(store, name, extractor(kind, config)) for name, kind in store.modalities.items()}
-        cases = store.cases.assign(label=label)
-        return RunData(dataclasses.replace(store, cases=cases), cases, raws, {})
-
-    data, others = data_of(store, label), data_of(new, truth)
-
-    def judged(config, begin, rows, name):
-        learned = comparison.learn(data, config, ["expression"], rows[:18], rows[18:], tmp_path / name, begin=begin)
-        with torch.no_grad():
-            batch = batch_of(learned.preparations, prepare_samples(learned.preparations, others.raws, list(range(len(truth)))))
-            return auroc(truth.astype(bool), learned.trained.model(batch).logits[:, 0].numpy())
-
-    gains = []
-    for seed in range(6):
-        rng = np.random.default_rng(seed)
-        ones, noughts = (rng.permutation(np.flatnonzero((label == value) & store.present("expression"))) for value in (1, 0))
-        rows = np.concatenate([ones[:9], noughts[:9], ones[9:12], noughts[9:12]])
-        plain, aligned = dataclasses.replace(config, seed=seed), dataclasses.replace(pretrained, seed=seed)
-        begin = begun(pretrained, workspace, "all", ["expression"])
-        gains.append(judged(aligned, begin, rows, "aligned") - judged(plain, None, rows, "plain"))
-    error = np.std(gains, ddof=1) / np.sqrt(len(gains))
-    assert np.mean(gains) > 0.03 and np.mean(gains) > 2 * error, f"{np.round(gains, 3)}"

@@ -108,6 +108,18 @@ def test_several_who_open_a_new_ledger_at_once_all_get_it_and_lose_nothing(tmp_p
     assert len(found.runs()) == 30 and found.quarantine()["case_id"].tolist() == ["a4"] * 6
 
 
+def test_a_new_ledger_that_several_open_at_once_refuses_nobody(tmp_path):
+    for attempt in range(40):  # SQLite refuses about one in twenty openings where it is asked for WAL once
+        together = Barrier(6)
+
+        def opened(_, url=f"sqlite:///{tmp_path / f'{attempt}.db'}", together=together):
+            together.wait()
+            return Ledger(url).runs()
+
+        with ThreadPoolExecutor(6) as pool:
+            assert all(runs.empty for runs in pool.map(opened, range(6)))
+
+
 def test_an_empty_ledger_answers_with_empty_tables(ledger):
     for table in (
         ledger.cohorts(),

@@ -4,13 +4,15 @@ Accuracy, not speed. Every case is judged out of fold (5 folds by subject), with
 the latents of the modalities present, on the very same cases; a model has to read the latents from pixels, words and genes first, and to learn from so many
 labels what they mean. What that costs at least shows the peer: a logistic regression on the same stored features, whose penalty is chosen on the training cases;
 on a sum it is the very model that made the labels.
+A seed draws first weights and batches; with several of them the aims are held against the mean of each family.
 With --folder, phantoms and fits are kept, and a second call goes on where the first stopped.
 
-python benchmarks/fusion.py [--json] [--folder DIR] [--families concat,late,...] [--phantoms interaction,additive,missing]
+python benchmarks/fusion.py [--json] [--folder DIR] [--families concat,late,...] [--phantoms interaction,additive,missing] [--seeds 1,2,3]
 """
 
 import argparse
 import dataclasses
+import itertools
 import json
 import sys
 import tempfile
@@ -23,7 +25,7 @@ from sklearn.linear_model import LogisticRegressionCV
 
 from mmdiag import api, comparison, recipes
 from mmdiag.bundle import Bundle
-from mmdiag.config import FUSION_NAMES, EvaluationConfig
+from mmdiag.config import FUSION_NAMES, EvaluationConfig, RunConfig
 from mmdiag.description import read_description
 from mmdiag.diagnose import batch_of, prepare_samples
 from mmdiag.evaluation import evaluate
@@ -42,17 +44,18 @@ PEER = "logistic regression"
 CHAIN = "cross_modal+modality_attention+late"
 FINDS_PRODUCTS = ("cross_modal", "low_rank", "deep")
 LEAST_INTERACTION, LEAST_ADDITIVE, MOST_BELOW = 0.93, 0.97, 0.02  # of the best possible; of it; AUROC below it
-FOLDS, SEED = 5, 1
+FOLDS = 5
 
 
-def measure(folder: Path, families: list[str], phantoms: list[str]) -> list[dict[str, Any]]:
-    """One row a phantom and model: `auroc, low, high, n`, the best possible on the same cases, and the share of it."""
+def measure(folder: Path, families: list[str], phantoms: list[str], seeds: list[int]) -> list[dict[str, Any]]:
+    """One row a phantom, seed and model: `auroc, low, high, n`, the best possible on the same cases, and the share of it."""
     rows = []
     for name in phantoms:
         cohort, workspace = _ingested(folder / name, PHANTOMS[name])
-        for family in families:
+        for seed, family in itertools.product(seeds, families):
             models = ["fused", *((latent.MODALITIES if name == "interaction" else [PEER]) if family == families[-1] else ())]
-            rows += [{"phantom": name, **row} for row in _judged(cohort, workspace, family, models, PHANTOMS[name]["signal"])]
+            judged = _judged(cohort, workspace, recipes.default(fusion=family, seed=seed), models, PHANTOMS[name]["signal"])
+            rows += [{"phantom": name, "seed": seed, **row} for row in judged]
             for row in rows[-len(models) :]:
                 print(_line(row), file=sys.stderr, flush=True)
     return rows
@@ -66,8 +69,8 @@ def _ingested(folder: Path, options: dict[str, Any]) -> tuple[Path, Workspace]:
     return folder / "cohort", workspace
 
 
-def _judged(cohort: Path, workspace: Workspace, family: str, models: list[str], signal: str) -> list[dict[str, Any]]:
-    config = dataclasses.replace(recipes.default(fusion=family, seed=SEED), evaluation=EvaluationConfig(folds=FOLDS, holdout_from=10**9))
+def _judged(cohort: Path, workspace: Workspace, recipe: RunConfig, models: list[str], signal: str) -> list[dict[str, Any]]:
+    config = dataclasses.replace(recipe, evaluation=EvaluationConfig(folds=FOLDS, holdout_from=10**9))
     run = comparison.start(read_description(cohort / "cohort.toml"), workspace, config)
     rows = []
     for model in models:
@@ -78,7 +81,7 @@ def _judged(cohort: Path, workspace: Workspace, family: str, models: list[str], 
         for name in names:
             comparison.fit(run, name)
         predicted = pd.concat([Run.open(run).predictions(name) for name in names]).set_index("case_id")["probability"]
-        rows.append({"model": family if model == "fused" else model, **_compared(predicted, cohort, run, signal)})
+        rows.append({"model": recipe.fusion if model == "fused" else model, **_compared(predicted, cohort, run, signal)})
     return rows
 
 
@@ -127,8 +130,10 @@ def best_possible(contributions: np.ndarray, present: np.ndarray, signal: str) -
 
 
 def verdicts(rows: list[dict[str, Any]]) -> dict[str, bool]:
-    """Which of the aims hold, of those that were measured."""
-    of = {name: {row["model"]: row for row in rows if row["phantom"] == name} for name in PHANTOMS}
+    """Which of the aims hold, of those that were measured, by the mean of each family over the seeds."""
+    of: dict[str, dict[str, dict[str, float]]] = {name: {} for name in PHANTOMS}
+    for row in means(rows):
+        of[row["phantom"]][row["model"]] = row
     found = {}
     products = [of["interaction"][name]["share"] for name in FINDS_PRODUCTS if name in of["interaction"]]
     if products:
@@ -146,8 +151,15 @@ def verdicts(rows: list[dict[str, Any]]) -> dict[str, bool]:
     return found
 
 
+def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row a phantom and model: the means over the seeds."""
+    table = pd.DataFrame(rows).groupby(["phantom", "model"], sort=False).mean(numeric_only=True).drop(columns="seed")
+    return table.round(3).reset_index().to_dict("records")  # type: ignore[return-value]
+
+
 def _line(row: dict[str, Any]) -> str:
-    return f"| {row['phantom']} | {row['model']} | {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f}) | {row['best']:.3f} | {row['share']:.3f} | {row['n']} |"
+    asked = f"| {row['phantom']} | {row['model']} | {row.get('seed', 'mean')} |"
+    return f"{asked} {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f}) | {row['best']:.3f} | {row['share']:.3f} | {row['n']:.0f} |"
 
 
 def main() -> None:
@@ -157,14 +169,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--families", default=",".join([*FUSION_NAMES, CHAIN]))
     parser.add_argument("--phantoms", default=",".join(PHANTOMS))
+    parser.add_argument("--seeds", default="1")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        rows = measure(asked.folder or Path(temporary), asked.families.split(","), asked.phantoms.split(","))
+        rows = measure(asked.folder or Path(temporary), asked.families.split(","), asked.phantoms.split(","), list(map(int, asked.seeds.split(","))))
     if asked.json:
         print(json.dumps({"benchmark": "fusion", "rows": rows, "verdicts": verdicts(rows)}))
         return
-    print("| phantom | model | AUROC (95 % interval) | best possible | share | n |\n|---|---|---|---|---|---|")
-    print("\n".join(map(_line, rows)))
+    print("| phantom | model | seed | AUROC (95 % interval) | best possible | share | n |\n|---|---|---|---|---|---|---|")
+    print("\n".join(map(_line, [*rows, *(means(rows) if "," in asked.seeds else ())])))
     for aim, held in verdicts(rows).items():
         print(f"{'holds' if held else 'FALLS SHORT'}: {aim}")
 

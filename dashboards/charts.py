@@ -29,16 +29,19 @@ def forest(table: pd.DataFrame, modalities: Sequence[str], title: str, axis: str
     models = table["model"].tolist()
     base = alt.Chart(table).encode(y=alt.Y("model:N", sort=models, title=None, axis=alt.Axis(labelLimit=190, labelOverlap=False)))
     colour = alt.Color("model:N", scale=colours(models, modalities), legend=None)
+    least, most = min([table["low"].min(), *([] if reference is None else [reference])]), table["high"].max()
+    room = 0.3 * max(most - least, 0.1)  # the figures over a point are about half as wide as the chart
+    wide = alt.Scale(domain=[min(least, table["value"].min() - room), max(most, table["value"].max() + room)], nice=False, zero=False)
     tooltip = ["model", alt.Tooltip("value", format=".3f"), alt.Tooltip("low", format=".3f"), alt.Tooltip("high", format=".3f"), "n"]
     layers = [
         base.mark_rule(strokeWidth=2.5).encode(
-            x=alt.X("low:Q", title=axis, scale=alt.Scale(zero=False)), x2="high:Q", color=colour, tooltip=tooltip
+            x=alt.X("low:Q", title=axis, scale=wide), x2="high:Q", color=colour, tooltip=tooltip
         ),
-        base.mark_point(filled=True, size=90, opacity=1).encode(x="value:Q", color=colour, tooltip=tooltip),
-        base.mark_text(align="center", dx=0, dy=-11, fontSize=11, color=TEXT).encode(x="value:Q", text=alt.Text("label:N")),
+        base.mark_point(filled=True, size=90, opacity=1).encode(x=alt.X("value:Q", scale=wide), color=colour, tooltip=tooltip),
+        base.mark_text(align="center", dx=0, dy=-11, fontSize=11, color=TEXT).encode(x=alt.X("value:Q", scale=wide), text=alt.Text("label:N")),
     ]
     if reference is not None:
-        layers.insert(0, alt.Chart(pd.DataFrame({"x": [reference]})).mark_rule(strokeDash=[4, 4], color=NEUTRAL).encode(x="x:Q"))
+        layers.insert(0, alt.Chart(pd.DataFrame({"x": [reference]})).mark_rule(strokeDash=[4, 4], color=NEUTRAL).encode(x=alt.X("x:Q", scale=wide)))
     return _titled(alt.layer(*layers), title, 34 * len(table) + 20)
 
 

@@ -106,6 +106,7 @@ def make_settled(cases: int = 400, *, useful: float = 2.0, twice: bool = False, 
     branches = torch.stack([2 * useful * evidence, other * useful], dim=1)[..., None] * direction
     present = torch.ones(cases, 2, dtype=torch.bool)
     present[: cases // 4, 1] = False
+    branches[: cases // 4, 1] = torch.nan  # what is absent is not read
     torch.nn.init.constant_(head.bias, 0.5)
     with torch.no_grad():
         fusion.settle(branches.float(), present, label, head, torch.nn.functional.binary_cross_entropy_with_logits)

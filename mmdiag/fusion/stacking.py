@@ -57,7 +57,6 @@ def fit_stacking(
     row_of = torch.zeros(len(sets), dtype=torch.long)
     row_of[kept] = torch.arange(1, len(kept) + 1)
     row = row_of[of_case]
-    evidence = torch.where(there[..., None], evidence, 0.0)
     slope, shift = _calibrate(evidence, there, target, prior, loss)
     calibrated = torch.where(there[..., None], slope[:, None] * (evidence + shift), 0.0)
     weight, offset = _weigh(calibrated, row, len(kept), target, prior, loss, start.clamp_min(LEAST))

@@ -1,5 +1,6 @@
 """What each fusion family is by its own formula, beside the contract that all of them keep."""
 
+import numpy as np
 import pytest
 from fusion_builders import NAMES, WIDTH, make_fusion, make_tokens, presence
 
@@ -145,6 +146,23 @@ def test_a_set_that_was_met_a_few_times_stays_near_the_shared_weights():
     )  # fmt: skip
     few = next(row for row, members in enumerate(found.sets.tolist()) if not members[1]) + 1
     assert (found.scale[few] > 0.7 * found.scale[0]).all()
+
+
+def test_the_luck_of_a_few_validation_cases_is_not_taken_for_the_merit_of_a_branch():
+    from mmdiag.fusion.stacking import fit_stacking
+
+    ratios = []
+    for seed in range(10):
+        generator = torch.Generator().manual_seed(seed)
+        evidence = torch.randn(120, 2, 1, dtype=torch.float64, generator=generator)
+        target = (torch.rand(120, 1, generator=generator) < evidence.sum(1).sigmoid()).double()
+        present = torch.ones(120, 2, dtype=torch.bool)
+        found = fit_stacking(
+            evidence, present, present, target, torch.zeros(1, dtype=torch.float64),
+            torch.nn.functional.binary_cross_entropy_with_logits, start=torch.ones(2, dtype=torch.float64), most=64,
+        )  # fmt: skip
+        ratios.append(float((found.scale[1, 0] / found.scale[1, 1]).log().abs()))
+    assert np.mean(ratios) < 0.1, "two branches that are worth the same weigh the same"
 
 
 def test_a_chain_that_ends_in_late_begins_with_what_was_fused_before():

@@ -50,9 +50,13 @@ class Head(nn.Module, ABC):
         p = self.probability(logits).gather(1, chosen[:, None]).squeeze(1).clamp(1e-6, 1 - 1e-6)
         return torch.log(p) - torch.log1p(-p)
 
-    @torch.no_grad()
+    @abstractmethod
     def start(self, target: Float[Tensor, "case target"]) -> None:
-        """Begin at what the training cases say on their own; nothing by default."""
+        """Begin at what the training cases say on their own, so that an answer is what it adds to that: `late` sums answers.
+
+        Args:
+            target: Of the training cases; what is unknown is NaN.
+        """
 
 
 class BinaryHead(Head):
@@ -93,6 +97,14 @@ class MulticlassHead(Head):
         """Probability of each class."""
         return logits.softmax(dim=1)
 
+    @torch.no_grad()
+    def start(self, target: Tensor) -> None:
+        """The biases begin at the frequencies of the classes, as the objective weighs them."""
+        weights = self.objective.classes(self.map.bias.new_zeros(len(target), self.outputs), target[:, 0])[1].double()
+        number = torch.nan_to_num(target[:, 0]).long()
+        share = torch.zeros(self.outputs, dtype=torch.float64, device=target.device).index_add_(0, number, weights)
+        self.map.bias.copy_((share / weights.sum().clamp(min=1e-12)).clamp(min=0.02).log())
+
 
 class SurvivalHead(Head):
     """Discrete-time hazards in intervals that hold equal numbers of training events.
@@ -117,6 +129,15 @@ class SurvivalHead(Head):
     def probability(self, logits: Tensor) -> Tensor:
         """Risk in 0..1."""
         return 1 - functional.logsigmoid(-logits).cumsum(1).exp().mean(1, keepdim=True)
+
+    @torch.no_grad()
+    def start(self, target: Tensor) -> None:
+        """The biases begin at the hazards of all cases together: events in an interval over those at risk in it (Kaplan & Meier 1958)."""
+        known = target[~torch.isnan(target).any(1)].double()
+        interval, event = known[:, 0].long(), known[:, 1]
+        events = torch.zeros(self.outputs, dtype=torch.float64, device=target.device).index_add_(0, interval, event)
+        at_risk = (interval[:, None] >= torch.arange(self.outputs, device=target.device)).sum(0)
+        self.map.bias.copy_((events / at_risk.clamp(min=1)).clamp(0.002, 0.98).logit())
 
 
 HEADS: dict[str, type[Head]] = {"binary": BinaryHead, "multiclass": MulticlassHead, "multilabel": MultilabelHead, "survival": SurvivalHead}

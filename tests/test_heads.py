@@ -91,6 +91,24 @@ def test_a_head_begins_at_the_prevalence_of_each_label():
         torch.testing.assert_close(balanced.map.bias, torch.zeros(balanced.outputs), atol=1e-5, rtol=0)
 
 
+def test_the_classes_and_the_hazards_begin_where_all_cases_together_are():
+    head, target = head_of("multiclass"), make_targets("multiclass")
+    target[0] = torch.nan
+    head.start(target)
+    counts = torch.bincount(target[1:, 0].long(), minlength=3).float()
+    torch.testing.assert_close(head.map.bias.softmax(0), counts / counts.sum())
+    balanced = head_of("multiclass", class_weights="balanced")
+    balanced.start(make_targets("multiclass"))
+    torch.testing.assert_close(balanced.map.bias.softmax(0), torch.full((3,), 1 / 3))
+    survival = head_of("survival")
+    known = torch.tensor([[0.0, 1.0], [0.0, 0.0], [1.0, 1.0], [2.0, 0.0], [3.0, 1.0], [3.0, 0.0]])
+    survival.start(torch.cat([known, torch.full((1, 2), torch.nan)]))
+    torch.testing.assert_close(survival.map.bias.sigmoid(), torch.tensor([1 / 6, 1 / 4, 0.002, 1 / 2]))
+    nothing = survival.map.bias.expand(6, 4).clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(survival.loss(nothing, known), nothing)
+    assert gradient.sum(0)[[0, 1, 3]].abs().max() < 1e-6, "no other answer to all cases alike is more likely"
+
+
 def test_multiclass_probabilities_add_up_and_log_odds_follow_them():
     head = head_of("multiclass")
     logits = torch.tensor([[1.0, 0.0, -1.0]])

@@ -4,6 +4,9 @@ Each description is ingested once; features and the models of single modalities 
 --folds always, every case is judged out of fold. A description whose data are not there is left out, and named. With --folder, a second call goes on where the
 first stopped.
 
+A survival cohort has a peer where scikit-survival is installed (`pip install -c constraints.txt -e '.[bench]'`): late fusion of Cox models on the same features, after
+the protocol of published work on reports and genomics (5 folds, C-index, the kind of cancer alone as the trivial baseline).
+
 python benchmarks/cohorts.py [tests/cohorts/lgg.toml ...] [--families concat,late,...] [--folds] [--folder DIR] [--json]
 """
 
@@ -12,13 +15,18 @@ import dataclasses
 import json
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
+import peers
 
 from mmdiag import api, comparison, recipes, results
 from mmdiag.config import FUSION_NAMES
 from mmdiag.description import read_description
 from mmdiag.errors import DescriptionError
+from mmdiag.evaluation import evaluate, paired_difference
 from mmdiag.ledger import Ledger
 from mmdiag.runs import FUSED
 from mmdiag.workspace import Workspace
@@ -26,12 +34,13 @@ from mmdiag.workspace import Workspace
 COHORTS = sorted((Path(__file__).resolve().parents[1] / "tests" / "cohorts").glob("*.toml"))
 SHOWN = ("auroc", "c_index", "c_index_within", "auroc_macro")
 NEVER = 10**9  # labelled subjects
+COX, BEYOND = "late-fusion Cox", "fused-minus-cox"
 
 
 def measure(file: Path, families: list[str], folder: Path, *, folds: bool) -> list[dict[str, Any]]:
     """One row a model: its metric, `value, low, high, n`."""
     description, workspace = read_description(file), Workspace(folder)
-    ledger, rows = Ledger(workspace.ledger_url), {}
+    ledger, rows, risk = Ledger(workspace.ledger_url), {}, None
     api.ingest(description, workspace, ledger)
     for family in families:
         config = recipes.default(fusion=family)
@@ -40,23 +49,41 @@ def measure(file: Path, families: list[str], folder: Path, *, folds: bool) -> li
         run = comparison.start(description, workspace, config)
         for name in comparison.fits(run):
             comparison.fit(run, name)
-        for row in results.evaluate(run):
+        found = results.evaluate(run)
+        if description.task.kind == "survival" and find_spec("sksurv"):
+            risk = peers.late_cox(run) if risk is None else risk
+            found += beside(run, risk)
+        for row in found:
             if row["metric"] in SHOWN:
                 model = family if row["model"] == FUSED else row["model"]
-                rows[model, row["metric"], family if model == results.DIFFERENCE else ""] = {"cohort": description.name, "family": family, **row, "model": model}
+                of = family if model in (results.DIFFERENCE, BEYOND) else ""
+                rows[model, row["metric"], of] = {"cohort": description.name, "family": family, **row, "model": model}
         print(f"{description.name}: {family} done", file=sys.stderr, flush=True)
     return list(rows.values())
 
 
+def beside(run: Path, risk: pd.Series) -> list[dict[str, Any]]:
+    """The peer's C-index, and the fused model's minus it, on the same subjects."""
+    judged = pd.read_parquet(run / "out_of_fold.parquet")
+    fused = judged[judged["model"] == FUSED]
+    said = risk.loc[fused["case_id"]].to_numpy()
+    label = fused["event"].to_numpy(float)
+    facts: dict[str, Any] = {
+        "kind": "survival", "time": fused["time"].to_numpy(float), "event": label, "subject": fused["subject_id"].to_numpy(), "fold": fused["part"].to_numpy(),
+    }  # fmt: skip
+    gain = paired_difference(label, fused["probability"].to_numpy(float), said, metric="c_index", **facts)
+    return [{"model": COX, **row} for row in evaluate(label, said, **facts)] + [{"model": BEYOND, "metric": "c_index", **gain}]
+
+
 def table(rows: list[dict[str, Any]]) -> str:
-    """Rows as a Markdown table: single modalities and baselines once, families with what they gain over the best single modality where that is known."""
-    gain = {(row["cohort"], row["family"]): row for row in rows if row["model"] == results.DIFFERENCE}
-    lines = ["| cohort | model | metric | value (95 % interval) | minus the best single modality | n |", "|---|---|---|---|---|---|"]
+    """Rows as a Markdown table: single modalities, baselines and peer once, families with what they gain over the best single modality and over the peer."""
+    gains = {(row["cohort"], row["family"], row["model"]): row for row in rows if row["model"] in (results.DIFFERENCE, BEYOND)}
+    lines = ["| cohort | model | metric | value (95 % interval) | minus the best single modality | minus late-fusion Cox | n |", "|---|---|---|---|---|---|---|"]
     for row in rows:
-        if row["model"] == results.DIFFERENCE:
+        if row["model"] in (results.DIFFERENCE, BEYOND):
             continue
-        more = gain.get((row["cohort"], row["model"])) if row["metric"] in ("auroc", "c_index") else None
-        said = f"{more['value']:+.3f} ({more['low']:+.3f} to {more['high']:+.3f})" if more else ""
+        more = [gains.get((row["cohort"], row["model"], of)) if row["metric"] in ("auroc", "c_index") else None for of in (results.DIFFERENCE, BEYOND)]
+        said = " | ".join(f"{one['value']:+.3f} ({one['low']:+.3f} to {one['high']:+.3f})" if one else "" for one in more)
         lines.append(f"| {row['cohort']} | {row['model']} | {row['metric']} | {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f}) | {said} | {row['n']} |")
     return "\n".join(lines)
 

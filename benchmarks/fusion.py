@@ -21,13 +21,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegressionCV
+import peers
 
 from mmdiag import api, comparison, recipes
-from mmdiag.bundle import Bundle
 from mmdiag.config import FUSION_NAMES, EvaluationConfig, RunConfig
 from mmdiag.description import read_description
-from mmdiag.diagnose import batch_of, prepare_samples
 from mmdiag.evaluation import evaluate
 from mmdiag.ledger import Ledger
 from mmdiag.phantom import latent, write_phantom
@@ -75,7 +73,7 @@ def _judged(cohort: Path, workspace: Workspace, recipe: RunConfig, models: list[
     rows = []
     for model in models:
         if model == PEER:
-            rows.append({"model": PEER, **_compared(_by_peer(run), cohort, run, signal)})
+            rows.append({"model": PEER, **_compared(peers.logistic_regression(run), cohort, run, signal)})
             continue
         names = _of_folds(run, model)
         for name in names:
@@ -88,25 +86,6 @@ def _judged(cohort: Path, workspace: Workspace, recipe: RunConfig, models: list[
 def _of_folds(run: Path, model: str) -> list[str]:
     """Names of a model's fits, one a fold."""
     return [name for name in comparison.fits(run) if name.startswith("fold-") and name.endswith(f".{model}")]
-
-
-def _by_peer(run: Path) -> pd.Series:
-    """What a logistic regression says out of fold, on the features that the fused model of each fold was given."""
-    found = []
-    for name in _of_folds(run, "fused"):
-        comparison.fit(run, name)
-        opened, data = Run.open(run), open_data(run)
-        part, modalities = name.split(".", 1)[0], list(data.store.modalities)
-        train, valid, judged = comparison.rows_of(opened, data, part, modalities)
-        preparations = Bundle.load(opened.workspace.path / opened.fitted(name)["bundle"]).preparations
-        batch = batch_of(preparations, prepare_samples(preparations, data.raws, range(len(data.cases))))
-        features = np.concatenate([block for m in modalities for block in (batch.values[m]["summary"].numpy(), batch.present[m].numpy()[:, None])], axis=1)
-        seen, label = np.concatenate([train, valid]), data.cases["label"].to_numpy(float)
-        penalties = np.logspace(-3, 1, 9).tolist()
-        model = LogisticRegressionCV(Cs=penalties, cv=5, scoring="roc_auc", max_iter=2000, use_legacy_attributes=False, l1_ratios=(0.0,))
-        model.fit(features[seen], label[seen] > 0)
-        found.append(pd.Series(model.predict_proba(features[judged])[:, 1], index=data.cases["case_id"].to_numpy()[judged]))
-    return pd.concat(found)
 
 
 def _compared(predicted: pd.Series, cohort: Path, run: Path, signal: str) -> dict[str, Any]:

@@ -1,0 +1,78 @@
+"""What a plain method says out of fold on the same cases and stored features as a run's fused models: it shows what these labels allow."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegressionCV
+
+from mmdiag import comparison
+from mmdiag.bundle import Bundle
+from mmdiag.diagnose import batch_of, prepare_samples
+from mmdiag.runs import FUSED, Run, RunData, open_data
+
+Features = Mapping[str, np.ndarray]  # (case, feature) of each modality
+Present = Mapping[str, np.ndarray]  # (case,) whether a case has it
+Answer = Callable[[RunData, Features, Present, np.ndarray, np.ndarray], np.ndarray]  # features, present, seen and judged rows -> what is said of the judged
+
+
+def logistic_regression(run: Path) -> pd.Series:
+    """Chance of the positive label by case: a logistic regression on all features and masks, whose penalty is chosen by cross-validation."""
+
+    def answer(data: RunData, features: Features, present: Present, seen: np.ndarray, judged: np.ndarray) -> np.ndarray:
+        table = np.concatenate([block for name, values in features.items() for block in (values, present[name][:, None])], axis=1)
+        label = data.cases["label"].to_numpy(float)
+        penalties = np.logspace(-3, 1, 9).tolist()
+        model = LogisticRegressionCV(Cs=penalties, cv=5, scoring="roc_auc", max_iter=2000, use_legacy_attributes=False, l1_ratios=(0.0,))
+        return np.asarray(model.fit(table[seen], label[seen] > 0).predict_proba(table[judged])[:, 1])
+
+    return _out_of_fold(run, answer)
+
+
+def late_cox(run: Path) -> pd.Series:
+    """Risk by case: late fusion of Cox models, the sum of the standardised log-risks of each modality at hand.
+
+    Raises:
+        ImportError: scikit-survival is not installed: pip install 'mmdiag[bench]'.
+    """
+    from sksurv.linear_model import CoxPHSurvivalAnalysis
+    from sksurv.metrics import concordance_index_censored
+    from sksurv.util import Surv
+
+    def answer(data: RunData, features: Features, present: Present, seen: np.ndarray, judged: np.ndarray) -> np.ndarray:
+        event, time = data.cases["event"].to_numpy(float) > 0, data.cases["time"].to_numpy(float)
+        risk = np.zeros(len(data.cases))
+        for name, values in features.items():
+            rows = seen[present[name][seen]]
+            inner = np.arange(len(rows)) % 5
+
+            def risks(alpha: float, fitted: np.ndarray, asked: np.ndarray, values: np.ndarray = values) -> np.ndarray:
+                model = CoxPHSurvivalAnalysis(alpha=alpha).fit(values[fitted], Surv.from_arrays(event[fitted], time[fitted]))
+                return np.asarray(model.predict(values[asked]))
+
+            def agreement(alpha: float, rows: np.ndarray = rows, inner: np.ndarray = inner) -> float:
+                parts = [(rows[inner == part], risks(alpha, rows[inner != part], rows[inner == part])) for part in range(5)]
+                return float(np.mean([concordance_index_censored(event[held], time[held], said)[0] for held, said in parts]))
+
+            best = max(np.logspace(-1, 4, 6), key=agreement)
+            said = risks(best, rows, np.arange(len(values)))
+            risk += np.where(present[name], (said - said[rows].mean()) / said[rows].std(), 0.0)
+        return risk[judged]
+
+    return _out_of_fold(run, answer)
+
+
+def _out_of_fold(run: Path, answer: Answer) -> pd.Series:
+    """What is said of each judged case, on the features that the fused model of its part was given."""
+    opened, data, found = Run.open(run), open_data(run), []
+    modalities = list(data.store.modalities)
+    for name in [name for name in comparison.fits(run) if name.endswith(f".{FUSED}") and not name.startswith("all.")]:
+        train, valid, judged = comparison.rows_of(opened, data, name.split(".", 1)[0], modalities)
+        preparations = Bundle.load(opened.workspace.path / opened.fitted(name)["bundle"]).preparations
+        batch = batch_of(preparations, prepare_samples(preparations, data.raws, range(len(data.cases))))
+        features = {key: batch.values[key]["summary"].numpy() for key in modalities}
+        present = {key: batch.present[key].numpy() for key in modalities}
+        said = answer(data, features, present, np.concatenate([train, valid]), judged)
+        found.append(pd.Series(said, index=data.cases["case_id"].to_numpy()[judged]))
+    return pd.concat(found)

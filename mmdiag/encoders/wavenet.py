@@ -79,5 +79,4 @@ class WaveNetwork(nn.Module):
         mean = x_BNCW.sum(3) / count
         strength = (x_BNCW.square().sum(3) / count + 1e-6).sqrt()
         mask = there.any(3).squeeze(2)
-        values = self.project(torch.cat([mean, strength], dim=2))
-        return torch.where(mask[..., None], values, 0.0), mask
+        return self.project(torch.cat([mean, strength], dim=2)), mask

@@ -56,6 +56,24 @@ def test_arrays_of_absent_modalities_are_never_read(fusion):
     assert torch.equal(model(batch).logits, model(dataclasses.replace(batch, values=poisoned)).logits)
 
 
+def test_what_an_encoder_leaves_behind_a_mask_reaches_neither_the_loss_nor_a_gradient(fusion):
+    from mmdiag.model import loss_of
+    from mmdiag.tokens import Tokens
+
+    model, batch = make_model(fusion)
+    model.eval()
+    tokens = model.encode(batch, batch.present)
+    spoiled = {name: Tokens(t.values.masked_fill(~t.mask[..., None], torch.nan), t.mask) for name, t in tokens.items()}
+    found = []
+    for given in (tokens, spoiled):
+        model.zero_grad()
+        loss = loss_of(model.head, model.diagnose(given), batch.target, 0.3)
+        loss.backward(retain_graph=True)
+        found.append([loss.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
+    for calm, other in zip(*found, strict=True):
+        torch.testing.assert_close(other, calm)
+
+
 def test_every_weight_of_a_fusion_learns(fusion):
     from mmdiag.model import loss_of
 

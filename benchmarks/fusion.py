@@ -75,17 +75,12 @@ def _judged(cohort: Path, workspace: Workspace, recipe: RunConfig, models: list[
         if model == PEER:
             rows.append({"model": PEER, **_compared(peers.logistic_regression(run), cohort, run, signal)})
             continue
-        names = _of_folds(run, model)
+        names = peers.judging(run, model)
         for name in names:
             comparison.fit(run, name)
         predicted = pd.concat([Run.open(run).predictions(name) for name in names]).set_index("case_id")["probability"]
         rows.append({"model": recipe.fusion if model == "fused" else model, **_compared(predicted, cohort, run, signal)})
     return rows
-
-
-def _of_folds(run: Path, model: str) -> list[str]:
-    """Names of a model's fits, one a fold."""
-    return [name for name in comparison.fits(run) if name.startswith("fold-") and name.endswith(f".{model}")]
 
 
 def _compared(predicted: pd.Series, cohort: Path, run: Path, signal: str) -> dict[str, Any]:

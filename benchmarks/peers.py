@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegressionCV
+from sklearn.model_selection import GridSearchCV, PredefinedSplit
 
 from mmdiag import comparison
 from mmdiag.bundle import Bundle
@@ -37,37 +38,31 @@ def late_cox(run: Path) -> pd.Series:
         ImportError: scikit-survival is not installed: pip install 'mmdiag[bench]'.
     """
     from sksurv.linear_model import CoxPHSurvivalAnalysis
-    from sksurv.metrics import concordance_index_censored
     from sksurv.util import Surv
 
     def answer(data: RunData, features: Features, present: Present, seen: np.ndarray, judged: np.ndarray) -> np.ndarray:
-        event, time = data.cases["event"].to_numpy(float) > 0, data.cases["time"].to_numpy(float)
+        truth = Surv.from_arrays(data.cases["event"].to_numpy(float) > 0, data.cases["time"].to_numpy(float))
         risk = np.zeros(len(data.cases))
         for name, values in features.items():
             rows = seen[present[name][seen]]
-            inner = np.arange(len(rows)) % 5
-
-            def risks(alpha: float, fitted: np.ndarray, asked: np.ndarray, values: np.ndarray = values) -> np.ndarray:
-                model = CoxPHSurvivalAnalysis(alpha=alpha).fit(values[fitted], Surv.from_arrays(event[fitted], time[fitted]))
-                return np.asarray(model.predict(values[asked]))
-
-            def agreement(alpha: float, rows: np.ndarray = rows, inner: np.ndarray = inner) -> float:
-                parts = [(rows[inner == part], risks(alpha, rows[inner != part], rows[inner == part])) for part in range(5)]
-                return float(np.mean([concordance_index_censored(event[held], time[held], said)[0] for held, said in parts]))
-
-            best = max(np.logspace(-1, 4, 6), key=agreement)
-            said = risks(best, rows, np.arange(len(values)))
+            search = GridSearchCV(CoxPHSurvivalAnalysis(), {"alpha": np.logspace(-1, 4, 6)}, cv=PredefinedSplit(np.arange(len(rows)) % 5))
+            said = search.fit(values[rows], truth[rows]).predict(values)
             risk += np.where(present[name], (said - said[rows].mean()) / said[rows].std(), 0.0)
         return risk[judged]
 
     return _out_of_fold(run, answer)
 
 
+def judging(run: Path, model: str) -> list[str]:
+    """Names of a model's fits that judge cases, one a part of the split."""
+    return [name for name in comparison.fits(run) if name.endswith(f".{model}") and not name.startswith("all.")]
+
+
 def _out_of_fold(run: Path, answer: Answer) -> pd.Series:
     """What is said of each judged case, on the features that the fused model of its part was given."""
     opened, data, found = Run.open(run), open_data(run), []
     modalities = list(data.store.modalities)
-    for name in [name for name in comparison.fits(run) if name.endswith(f".{FUSED}") and not name.startswith("all.")]:
+    for name in judging(run, FUSED):
         train, valid, judged = comparison.rows_of(opened, data, name.split(".", 1)[0], modalities)
         preparations = Bundle.load(opened.workspace.path / opened.fitted(name)["bundle"]).preparations
         batch = batch_of(preparations, prepare_samples(preparations, data.raws, range(len(data.cases))))

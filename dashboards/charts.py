@@ -29,7 +29,9 @@ def forest(table: pd.DataFrame, modalities: Sequence[str], title: str, axis: str
     models = table["model"].tolist()
     base = alt.Chart(table).encode(y=alt.Y("model:N", sort=models, title=None, axis=alt.Axis(labelLimit=190, labelOverlap=False)))
     colour = alt.Color("model:N", scale=colours(models, modalities), legend=None)
-    least, most = min([table["low"].min(), *([] if reference is None else [reference])]), table["high"].max()
+    least, most = table["low"].min(), table["high"].max()
+    if reference is not None:
+        least = min(least, reference)
     room = 0.3 * max(most - least, 0.1)  # the figures over a point are about half as wide as the chart
     wide = alt.Scale(domain=[min(least, table["value"].min() - room), max(most, table["value"].max() + room)], nice=False, zero=False)
     tooltip = ["model", alt.Tooltip("value", format=".3f"), alt.Tooltip("low", format=".3f"), alt.Tooltip("high", format=".3f"), "n"]

@@ -132,35 +132,33 @@ def test_late_fusion_does_not_count_the_same_evidence_twice():
     assert fusion.scale[alone, 0] > 0.35, "where the copy is absent, the first speaks for itself"
 
 
-def test_a_set_that_was_met_a_few_times_stays_near_the_shared_weights():
+def stacked(evidence, there, present, target):
+    """What is fitted on a binary task whose prior is even."""
     from mmdiag.fusion.stacking import fit_stacking
 
+    loss, start = torch.nn.functional.binary_cross_entropy_with_logits, torch.ones(evidence.shape[1], dtype=torch.float64)
+    return fit_stacking(evidence, there, present, target, torch.zeros(1, dtype=torch.float64), loss, start=start, most=64)
+
+
+def test_a_set_that_was_met_a_few_times_stays_near_the_shared_weights():
     evidence = torch.randn(300, 1, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     target = (torch.rand(300, 1, generator=torch.Generator().manual_seed(1)) < evidence[:, 0].sigmoid()).double()
     present = torch.ones(300, 2, dtype=torch.bool)
     present[:3, 1] = False
     target[:3] = (evidence[:3, 0] < 0).double()  # three cases that say the opposite
-    found = fit_stacking(
-        evidence, present[:, :1], present, target, torch.zeros(1, dtype=torch.float64),
-        torch.nn.functional.binary_cross_entropy_with_logits, start=torch.ones(1, dtype=torch.float64), most=64,
-    )  # fmt: skip
+    found = stacked(evidence, present[:, :1], present, target)
     few = next(row for row, members in enumerate(found.sets.tolist()) if not members[1]) + 1
     assert (found.scale[few] > 0.7 * found.scale[0]).all()
 
 
 def test_the_luck_of_a_few_validation_cases_is_not_taken_for_the_merit_of_a_branch():
-    from mmdiag.fusion.stacking import fit_stacking
-
     ratios = []
     for seed in range(10):
         generator = torch.Generator().manual_seed(seed)
         evidence = torch.randn(120, 2, 1, dtype=torch.float64, generator=generator)
         target = (torch.rand(120, 1, generator=generator) < evidence.sum(1).sigmoid()).double()
         present = torch.ones(120, 2, dtype=torch.bool)
-        found = fit_stacking(
-            evidence, present, present, target, torch.zeros(1, dtype=torch.float64),
-            torch.nn.functional.binary_cross_entropy_with_logits, start=torch.ones(2, dtype=torch.float64), most=64,
-        )  # fmt: skip
+        found = stacked(evidence, present, present, target)
         ratios.append(float((found.scale[1, 0] / found.scale[1, 1]).log().abs()))
     assert np.mean(ratios) < 0.1, "two branches that are worth the same weigh the same"
 

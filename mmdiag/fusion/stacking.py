@@ -75,7 +75,7 @@ def _calibrate(
     log_slope, shift = torch.zeros(branches, dtype=torch.float64), torch.zeros(branches, logits, dtype=torch.float64)
 
     def energy() -> Tensor:
-        total = _far(log_slope, LN_SCALE_OF_BRANCH) + shift.square().sum() / (2 * OFFSET**2)
+        total = _apart(log_slope) + shift.square().sum() / (2 * OFFSET**2)
         for e in range(branches):
             rows = there[:, e]
             if rows.any():
@@ -103,16 +103,16 @@ def _weigh(
         weight, added = tables()
         logits = prior + (weight[row][..., None] * calibrated).sum(1) + added[row]
         penalty = common.square().sum() / LN_SCALE**2 + own.square().sum() / LN_SCALE_OF_SET**2 + offset.square().sum() / OFFSET**2
-        return len(row) * loss(logits, target) + penalty / 2 + _far(shared, LN_SCALE_OF_BRANCH)
+        return len(row) * loss(logits, target) + penalty / 2 + _apart(shared)
 
     _minimise(energy, [common, shared, own, offset])
     with torch.no_grad():
         return tables()
 
 
-def _far(values: Tensor, width: float) -> Tensor:
+def _apart(own: Tensor) -> Tensor:
     """-log of a Cauchy prior: branches are alike unless validation cases, which are few, say so clearly; then one may be far off, for all it costs."""
-    return torch.log1p(values.square() / width**2).sum()
+    return torch.log1p(own.square() / LN_SCALE_OF_BRANCH**2).sum()
 
 
 def _minimise(energy: Callable[[], Tensor], parameters: list[Tensor]) -> None:

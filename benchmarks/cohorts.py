@@ -22,13 +22,15 @@ from typing import Any
 import pandas as pd
 import peers
 
-from mmdiag import api, comparison, recipes, results
+from mmdiag import api, recipes
 from mmdiag.config import FUSION_NAMES
 from mmdiag.description import read_description
 from mmdiag.errors import DescriptionError
-from mmdiag.evaluation import evaluate, paired_difference
-from mmdiag.ledger import Ledger
-from mmdiag.runs import FUSED
+from mmdiag.evaluation.metrics import evaluate, paired_difference
+from mmdiag.experiment import evaluate as results
+from mmdiag.experiment import fit as comparison
+from mmdiag.experiment.run import FUSED
+from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
 COHORTS = sorted((Path(__file__).resolve().parents[1] / "tests" / "cohorts").glob("*.toml"))

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmdiag.readers.identifiers import mask_note
+from mmdiag.privacy.mask import mask_note
 
 DATA = Path(__file__).resolve().parents[2] / "shared/data/phi_notes"
 # Marked, but no identifier by HIPAA Safe Harbor, or no part of what is sought: countries, organisations, sex, ages up to 89, professions

@@ -23,13 +23,14 @@ import numpy as np
 import pandas as pd
 import peers
 
-from mmdiag import api, comparison, recipes
+from mmdiag import api, recipes
 from mmdiag.config import FUSION_NAMES, EvaluationConfig, RunConfig
 from mmdiag.description import read_description
-from mmdiag.evaluation import evaluate
-from mmdiag.ledger import Ledger
+from mmdiag.evaluation.metrics import evaluate
+from mmdiag.experiment import fit as comparison
+from mmdiag.experiment.run import Run, open_data
 from mmdiag.phantom import latent, write_phantom
-from mmdiag.runs import Run, open_data
+from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
 PHANTOMS: dict[str, dict[str, Any]] = {

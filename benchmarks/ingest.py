@@ -29,14 +29,14 @@ import pandas as pd
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from mmdiag.readers import sources
-from mmdiag.readers.sandbox import Sandbox
+from mmdiag.sandbox import requests as sources
+from mmdiag.sandbox.pool import Sandbox
 
 SIZE, ROUNDS = 224, 7
 KINDS = {"CT series": (512, 96, 24), "CT one by one": (512, 96, 1), "CR": (2048, 16, 1)}  # rows and columns, files, files of a request
 ASKED: dict[str, Any] = {"select": {}, "size": SIZE, "window": "auto", "burned_in": "accept"}
 LEAST_OF_FLOOR, LEAST_OF_MONAI, MOST_SHARE, MOST_GROWTH = 0.7, 8.0, 0.15, 1.25
-IMAGE = "mmdiag.readers.sources:image"
+IMAGE = "mmdiag.sandbox.requests:image"
 
 
 def measure_reading(folder: Path, kind: str, rounds: int = ROUNDS) -> dict[str, float]:
@@ -112,7 +112,7 @@ def measure_growth(folder: Path, cases: int) -> dict[str, float]:
     """Milliseconds a case of ingesting a cohort of notes and table rows, of finding nothing new, and of ten new cases."""
     from mmdiag import api
     from mmdiag.description import read_description
-    from mmdiag.ledger import Ledger
+    from mmdiag.storage.ledger import Ledger
     from mmdiag.workspace import Workspace
 
     home = folder / f"cohort-{cases}"

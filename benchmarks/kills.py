@@ -27,7 +27,10 @@ from typing import Any
 import pandas as pd
 
 GROUP = 10  # kills between two comparisons
-LOADED_BEFORE = ("great_expectations", "mmdiag.api", "mmdiag.commit", "mmdiag.contracts", "mmdiag.expectations", "mmdiag.ingestion", "mmdiag.ledger")
+LOADED_BEFORE = (
+    "great_expectations", "mmdiag.api", "mmdiag.ingest.commit", "mmdiag.contracts.contract", "mmdiag.contracts.expectations", "mmdiag.ingest.plan",
+    "mmdiag.storage.ledger",
+)  # fmt: skip
 
 
 def command(*arguments: object) -> list[str]:
@@ -48,7 +51,7 @@ def plain_ingest(cohort: Path, workspace: Path) -> dict[str, Any]:
     """A calm ingestion without Prefect; its answer."""
     from mmdiag import api
     from mmdiag.description import read_description
-    from mmdiag.ledger import Ledger
+    from mmdiag.storage.ledger import Ledger
     from mmdiag.workspace import Workspace
 
     place = Workspace(workspace)
@@ -112,7 +115,7 @@ def kill(cohort: Path, workspace: Path, after: float) -> bool:
 
 def state_of(workspace: Path) -> dict[str, Any]:
     """What an ingestion leaves that must not depend on kills."""
-    from mmdiag.ledger import Ledger
+    from mmdiag.storage.ledger import Ledger
     from mmdiag.workspace import Workspace
 
     place = Workspace(workspace)
@@ -130,7 +133,7 @@ def state_of(workspace: Path) -> dict[str, Any]:
 
 def torn(workspace: Path) -> int:
     """Shards without all of their files, and cases whose arrays are not there."""
-    from mmdiag.store import Store
+    from mmdiag.storage.store import Store
     from mmdiag.workspace import Workspace
 
     found = 0

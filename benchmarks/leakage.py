@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmdiag.leakage import judge_leakage
+from mmdiag.leakage.audit import judge_leakage
 
 SIZES = (1_000, 10_000, 100_000)
 LIMIT_SECONDS = 20.0  # at the largest size

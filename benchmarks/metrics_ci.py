@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from mmdiag.evaluation import auroc, bootstrap_weights, delong
+from mmdiag.evaluation.metrics import auroc, bootstrap_weights, delong
 
 CASES, RESAMPLES, PART, ROUNDS = 10_000, 2_000, 40, 7
 LEAST, LEAST_DELONG, MOST_APART = 40.0, 2_000.0, 1e-12  # times; times; AUROC

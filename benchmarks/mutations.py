@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PARTS = {
     "fusion": ["tests/test_fusion.py", "tests/test_fusion_families.py"],
     "encoders": ["tests/test_encoders.py", "tests/test_signals.py", "tests/test_fine_tuning.py", "tests/test_model.py"],
-    "model.py": ["tests/test_model.py"],
+    "model": ["tests/test_model.py"],
 }
 MULTIPLIED, LEFT_OUT = "multiplied", "left out"
 

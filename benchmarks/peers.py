@@ -8,10 +8,10 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 
-from mmdiag import comparison
-from mmdiag.bundle import Bundle
-from mmdiag.diagnose import batch_of, prepare_samples
-from mmdiag.runs import FUSED, Run, RunData, open_data
+from mmdiag.experiment import fit as comparison
+from mmdiag.experiment.run import FUSED, Run, RunData, open_data
+from mmdiag.inference.bundle import Bundle
+from mmdiag.prepare.batches import batch_of, prepare_samples
 
 Features = Mapping[str, np.ndarray]  # (case, feature) of each modality
 Present = Mapping[str, np.ndarray]  # (case,) whether a case has it

@@ -1,6 +1,6 @@
 """What our trainer costs beside a hand-written loop of the same model, what stored features save, and how long training waits for cases. One run, interleaved.
 
-Ours is `mmdiag.training.train` as the product calls it: validation, the best weights, a checkpoint on the disk after every epoch, gradients and probes by
+Ours is `mmdiag.training.loop.train` as the product calls it: validation, the best weights, a checkpoint on the disk after every epoch, gradients and probes by
 modality. The hand-written loop takes the same batches, validates and keeps its best weights; it survives no kill and tells nothing. End to end means a
 ResNet10 on the slices, trained with the fusion. Medians of ratios of neighbouring rounds, judged by processor time, so that others on the machine do not
 count. On a GPU: samples/s and share of peak as well.
@@ -25,14 +25,14 @@ import numpy as np
 import torch
 
 from mmdiag.config import RunConfig
-from mmdiag.diagnose import batch_of, prepare_samples
-from mmdiag.model import DiagnosisModel, loss_of
+from mmdiag.model.network import DiagnosisModel, loss_of
 from mmdiag.prepare import Preparation, fit_preparation
+from mmdiag.prepare.batches import batch_of, prepare_samples
 from mmdiag.prepare.statistics import slice_statistics
 from mmdiag.recipes import default, end_to_end
 from mmdiag.samples import Batch, Batches
-from mmdiag.training import train
-from mmdiag.validation import score_of
+from mmdiag.training.loop import train
+from mmdiag.training.validation import score_of
 
 KINDS = {"scan": "image", "note": "text", "genes": "table"}
 TASK = {"kind": "binary", "classes": ["no", "yes"], "label": "label"}

@@ -23,8 +23,8 @@ CASES = 400
 def worker(epochs: int, folder: Path) -> None:
     """One training of stored features; every epoch and at last the weights' SHA-256 go to stdout."""
     from benchmarks.train import make_rows, model_parts
-    from mmdiag.training import train
-    from mmdiag.validation import score_of
+    from mmdiag.training.loop import train
+    from mmdiag.training.validation import score_of
 
     preparations, task, config = model_parts("cross_modal", epochs)
     rows, valid = make_rows(preparations, CASES, config, shuffle=True), make_rows(preparations, 100, config, shuffle=False, seed=1)

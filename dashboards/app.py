@@ -99,7 +99,7 @@ def main() -> None:
     os.environ["MMDIAG_WORKSPACE"] = str(Path(options.workspace).resolve())
     for name in ("streamlit.error_util", "streamlit.runtime.scriptrunner.exec_code"):
         logging.getLogger(name).addFilter(WithoutValues())
-    for module in ("dashboards.charts", "mmdiag.ledger", "mmdiag.store", "mmdiag.evaluation"):
+    for module in ("dashboards.charts", "mmdiag.storage.ledger", "mmdiag.storage.store", "mmdiag.evaluation.metrics"):
         importlib.import_module(module)  # now, so that the first reader does not wait for it
     app.run(config={"server.port": options.port, "server.address": "127.0.0.1"})
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from mmdiag.ledger import Ledger
-from mmdiag.store import Store
+from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace
 
 

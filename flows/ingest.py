@@ -10,10 +10,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.settings import prepare, report
 from flows.steps import step
-from mmdiag import ingestion
-from mmdiag.commit import commit
 from mmdiag.description import read_description
-from mmdiag.ledger import Ledger
+from mmdiag.ingest import plan as ingestion
+from mmdiag.ingest.commit import commit
+from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
 SHARDS_AT_ONCE = 2  # a shard of images is held in memory

@@ -10,10 +10,11 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.ingest import ingest_shards
 from flows.settings import prepare, report
 from flows.steps import step
-from mmdiag import api, inference
+from mmdiag import api
 from mmdiag.description import read_description
 from mmdiag.errors import UsageError
-from mmdiag.ledger import Ledger
+from mmdiag.inference import score as inference
+from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
 

@@ -13,8 +13,11 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.settings import prepare
 from flows.steps import step
 from flows.train import AT_ONCE, each, evaluate, explain_all, fit_all, publish
-from mmdiag import comparison, crew, recipes, search_trials
+from mmdiag import recipes
 from mmdiag.description import read_description
+from mmdiag.experiment import fit as comparison
+from mmdiag.tuning import trials as search_trials
+from mmdiag.workers import pool as crew
 from mmdiag.workspace import Workspace
 
 BATCH = 5  # trials of a task

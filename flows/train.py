@@ -12,14 +12,17 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.settings import prepare, report
 from flows.steps import step
-from mmdiag import comparison, crew, recipes, results
+from mmdiag import recipes
 from mmdiag.description import read_description
+from mmdiag.experiment import evaluate as results
+from mmdiag.experiment import fit as comparison
+from mmdiag.experiment.run import Run
 from mmdiag.explain import run as explanations
-from mmdiag.ledger import Ledger
-from mmdiag.runs import Run
+from mmdiag.storage.ledger import Ledger
+from mmdiag.workers import pool as crew
 from mmdiag.workspace import Workspace
 
-AT_ONCE = max(2, os.cpu_count() or 1)  # tasks; how many work is for `mmdiag.crew` to say
+AT_ONCE = max(2, os.cpu_count() or 1)  # tasks; how many work is for `mmdiag.workers.pool` to say
 
 
 @flow(name="mmdiag-train", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE), persist_result=False)

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmdiag.case_table import read_cases
+from mmdiag.cohort.case_table import read_cases
 from mmdiag.config import RunConfig
 from mmdiag.description import Description, read_description
 from mmdiag.errors import UsageError
-from mmdiag.ledger import Ledger
+from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mmdiag.search_space import Space
+    from mmdiag.tuning.space import Space
 
 Report = Callable[..., None]  # report(stage, done, total, detail="")
 Detail = Callable[[int, int, str], None]
@@ -109,7 +109,7 @@ def search(
 
     Args:
         config: What is not searched, and the first trial; None = the default recipe, with the fusion's family searched, too.
-        space: Dotted fields of a configuration, such as `training.learning_rate` -> one of Optuna's distributions; None = `mmdiag.search_space.default_space`.
+        space: Dotted fields of a configuration, such as `training.learning_rate` -> one of Optuna's distributions; None = `mmdiag.tuning.space.default_space`.
         trials: Trials of each model.
 
     Raises:
@@ -126,8 +126,8 @@ def search(
 
 def ingest(description: Description, workspace: Workspace, ledger: Ledger, *, progress: Report | None = None) -> dict[str, Any]:
     """Read what is new in a cohort; returns `cohort`, `cases` and `modalities`."""
-    from mmdiag import ingestion
-    from mmdiag.commit import commit
+    from mmdiag.ingest import plan as ingestion
+    from mmdiag.ingest.commit import commit
 
     plans = ingestion.plan(description, workspace)
     for number, shard in enumerate(plans, 1):
@@ -144,7 +144,7 @@ def compare(
     Args:
         processes: Processes of each fit, on GPUs one each; 1 = this process alone.
     """
-    from mmdiag import comparison
+    from mmdiag.experiment import fit as comparison
 
     found = ingest(description, workspace, ledger, progress=progress)
     return found | _complete(comparison.start(description, workspace, config), ledger, processes=processes, progress=progress)
@@ -160,7 +160,9 @@ def search_and_compare(
         trials: Trials of each model.
         space: What is searched; None = the default space, with the fusion's family where `fusion` says so.
     """
-    from mmdiag import comparison, crew, search_trials
+    from mmdiag.experiment import fit as comparison
+    from mmdiag.tuning import trials as search_trials
+    from mmdiag.workers import pool as crew
 
     found = ingest(description, workspace, ledger, progress=progress)
     run = search_trials.start(description, workspace, config, trials, space, fusion=fusion)
@@ -172,8 +174,10 @@ def search_and_compare(
 
 def _complete(run: Path, ledger: Ledger, *, processes: int = 1, progress: Report | None = None) -> dict[str, Any]:
     """Train, evaluate, explain and publish a run that was laid out."""
-    from mmdiag import comparison, crew, results
+    from mmdiag.experiment import evaluate as results
+    from mmdiag.experiment import fit as comparison
     from mmdiag.explain.run import chunks
+    from mmdiag.workers import pool as crew
 
     fits = comparison.fits(run)
     _tell(progress, "train", 0, len(fits))
@@ -198,7 +202,7 @@ def pretrain(
         what: Of `image`, `text`, `contrastive`.
         epochs: Of each; None = what is usual for it.
     """
-    from mmdiag.pretrain import run as pretraining
+    from mmdiag.pretraining import run as pretraining
 
     found = ingest(description, workspace, ledger, progress=progress)
     folder = pretraining.start(description, workspace, config, what, epochs=epochs)
@@ -221,7 +225,7 @@ def begin_with(workspace: Workspace, config: RunConfig, pretrained: str) -> RunC
     """
     if not pretrained:
         return config
-    from mmdiag.pretrained import Pretraining
+    from mmdiag.pretraining.weights import Pretraining
 
     Pretraining.open(workspace, pretrained)
     return dataclasses.replace(config, pretrained=pretrained)
@@ -231,7 +235,7 @@ def score(
     bundle: Path, description: Description, workspace: Workspace, ledger: Ledger, out: Path, *, progress: Report | None = None
 ) -> dict[str, Any]:
     """Ingest what is new, then score what this bundle has not scored; returns what `mmdiag score --json` shows."""
-    from mmdiag import inference
+    from mmdiag.inference import score as inference
 
     found = ingest(description, workspace, ledger, progress=progress)
     return found | inference.score(bundle, description, workspace, ledger, out, progress=_detail(progress, "score"))
@@ -243,7 +247,7 @@ def latest_run(description: Description, workspace: Workspace) -> Path:
     Raises:
         UsageError: The cohort has none in this workspace.
     """
-    from mmdiag import comparison
+    from mmdiag.experiment import fit as comparison
 
     folder = comparison.latest(workspace, description.name)
     if folder is None:
@@ -259,7 +263,7 @@ def explain_case(workspace: Workspace, case_id: str) -> dict[str, Any]:
     Raises:
         UsageError: No cohort of the workspace has this case, or its cohort has no run yet.
     """
-    from mmdiag.store import Store
+    from mmdiag.storage.store import Store
 
     names = [folder.parent.name for folder in workspace.path.glob("cohorts/*/cases.parquet")]
     having = [name for name in names if case_id in set(Store.open(workspace, name).cases["case_id"])]
@@ -267,7 +271,7 @@ def explain_case(workspace: Workspace, case_id: str) -> dict[str, Any]:
         raise UsageError(
             f"A case to explain must be an accepted case of the workspace, {case_id!r} is not in {workspace.path}: `mmdiag status` lists the cohorts."
         )
-    from mmdiag import comparison
+    from mmdiag.experiment import fit as comparison
     from mmdiag.explain.run import explain_case as explain_from
 
     runs = [run for run in (comparison.latest(workspace, name) for name in having) if run is not None]
@@ -280,14 +284,14 @@ def explain_case(workspace: Workspace, case_id: str) -> dict[str, Any]:
 
 def metrics(run: Path) -> list[dict[str, Any]]:
     """The metrics of a run, computed again from its predictions."""
-    from mmdiag import results
+    from mmdiag.experiment import evaluate as results
 
     return results.evaluate(run)
 
 
 def availability(run: Path) -> list[dict[str, Any]]:
     """The metrics of an evaluated run's fused model on the cases of each availability pattern; `value` is None where there are too few."""
-    from mmdiag import results
+    from mmdiag.experiment import evaluate as results
 
     return results.availability_of(run)
 
@@ -298,7 +302,7 @@ def verify(bundle: Path) -> str:
     Raises:
         BundleError: A file is missing or was changed.
     """
-    from mmdiag.bundle import verify as verify_files
+    from mmdiag.inference.bundle import verify as verify_files
 
     return str(verify_files(bundle)["id"])
 
@@ -310,7 +314,7 @@ def predictions_path(workspace: Workspace, cohort: str, bundle_id: str) -> Path:
 
 def _fit_together(run: Path, fits: Sequence[str], processes: int, progress: Report | None) -> None:
     """One fit after the other, each by several processes."""
-    from mmdiag import distributed
+    from mmdiag.workers import launch as distributed
 
     for number, name in enumerate(fits):
         distributed.fit(run, name, processes, _detail(progress, "train", number, len(fits), name))

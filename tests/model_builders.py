@@ -36,7 +36,7 @@ def make_preparations(raws, config):
 
 
 def make_batches(raws, label, preparations, rows, *, shuffle=False, seed=0, batch_size=16):
-    from mmdiag.diagnose import batch_of, prepare_samples
+    from mmdiag.prepare.batches import batch_of, prepare_samples
     from mmdiag.samples import Batches
 
     target = label[rows] if label.ndim == 2 else label[rows][:, None]

@@ -32,11 +32,13 @@ class PhantomRun:
 
 def run_phantom(folder: Path, *, explained: int = 0, fusion: str = "concat", settings: dict[str, Any] | None = None, **options: Any) -> PhantomRun:
     """Write a phantom, ingest, train, evaluate, explain the first `explained` cases, publish."""
-    from mmdiag import api, comparison, recipes, results
+    from mmdiag import api, recipes
     from mmdiag.description import read_description
+    from mmdiag.experiment import evaluate as results
+    from mmdiag.experiment import fit as comparison
     from mmdiag.explain.run import chunks, explain
-    from mmdiag.ledger import Ledger
     from mmdiag.phantom import write_phantom
+    from mmdiag.storage.ledger import Ledger
     from mmdiag.workspace import Workspace
 
     write_phantom(folder / "cohort", **options)

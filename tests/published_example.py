@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmdiag.ledger import Ledger
 from mmdiag.reasons import REASONS
+from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
 NAME, RUN, BUNDLE, SHARD = "glioma-example", "r-example", "b-example", "s0"

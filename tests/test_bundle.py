@@ -35,7 +35,7 @@ def test_a_bundle_holds_no_pickle_and_every_hash(small_run):
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "preparation.safetensors", "card.md"])
 def test_one_changed_byte_is_noticed(bundle, name):
-    from mmdiag.bundle import Bundle
+    from mmdiag.inference.bundle import Bundle
 
     content = bytearray((bundle / name).read_bytes())
     content[-1] ^= 1
@@ -45,7 +45,7 @@ def test_one_changed_byte_is_noticed(bundle, name):
 
 
 def test_a_missing_file_and_a_folder_that_is_no_bundle_are_said(bundle, tmp_path):
-    from mmdiag.bundle import verify
+    from mmdiag.inference.bundle import verify
 
     (bundle / "config.json").unlink()
     with pytest.raises(BundleError, match=r"config.json"):
@@ -55,7 +55,7 @@ def test_a_missing_file_and_a_folder_that_is_no_bundle_are_said(bundle, tmp_path
 
 
 def test_saving_what_was_loaded_gives_the_same_bundle(bundle, tmp_path):
-    from mmdiag.bundle import Bundle
+    from mmdiag.inference.bundle import Bundle
 
     loaded = Bundle.load(bundle)
     again, _ = loaded.save(tmp_path / "again")
@@ -63,7 +63,7 @@ def test_saving_what_was_loaded_gives_the_same_bundle(bundle, tmp_path):
 
 
 def test_subjects_of_the_training_are_known_and_not_named(small_run, bundle):
-    from mmdiag.bundle import Bundle
+    from mmdiag.inference.bundle import Bundle
 
     loaded = Bundle.load(bundle)
     subjects = pd.read_csv(small_run.cohort / "cases.csv", dtype=str)["subject_id"]
@@ -74,7 +74,7 @@ def test_subjects_of_the_training_are_known_and_not_named(small_run, bundle):
 def score(bundle, cohort, tmp_path, out="p.parquet"):
     from mmdiag import api
     from mmdiag.description import read_description
-    from mmdiag.ledger import Ledger
+    from mmdiag.storage.ledger import Ledger
     from mmdiag.workspace import Workspace
 
     workspace = Workspace(tmp_path / "w")
@@ -97,9 +97,10 @@ def test_new_cases_are_scored_once_and_a_case_alone_scores_as_in_company(bundle,
 
 
 def test_a_case_without_notes_scores_like_its_two_modalities(small_run, bundle):
-    from mmdiag.bundle import Bundle
-    from mmdiag.diagnose import diagnose, prepare_samples
-    from mmdiag.runs import open_data
+    from mmdiag.experiment.run import open_data
+    from mmdiag.inference.bundle import Bundle
+    from mmdiag.inference.predict import diagnose
+    from mmdiag.prepare.batches import prepare_samples
 
     loaded, data = Bundle.load(bundle), open_data(small_run.folder)
     rows = np.flatnonzero(np.all([data.store.present(m) for m in data.store.modalities], axis=0))[:3]
@@ -121,8 +122,10 @@ def test_a_cohort_with_other_modalities_is_refused(bundle, new_cases, tmp_path):
 
 
 def test_a_run_that_is_asked_again_fits_nothing_again(small_run, monkeypatch):
-    from mmdiag import comparison, recipes, results
+    from mmdiag import recipes
     from mmdiag.description import read_description
+    from mmdiag.experiment import evaluate as results
+    from mmdiag.experiment import fit as comparison
 
     def never(*_args, **_kwargs):
         raise AssertionError("a finished fit was fitted again")
@@ -140,8 +143,8 @@ def test_a_run_that_is_asked_again_fits_nothing_again(small_run, monkeypatch):
 
 
 def test_every_labelled_case_is_judged_out_of_fold_by_a_model_that_never_saw_its_subject(small_run):
-    from mmdiag.bundle import Bundle
-    from mmdiag.runs import Run
+    from mmdiag.experiment.run import Run
+    from mmdiag.inference.bundle import Bundle
 
     run = Run.open(small_run.folder)
     table = small_run.predictions
@@ -156,10 +159,11 @@ def test_every_labelled_case_is_judged_out_of_fold_by_a_model_that_never_saw_its
 def test_an_image_network_is_trained_end_to_end(tmp_path):
     import dataclasses
 
-    from mmdiag import api, comparison, recipes
+    from mmdiag import api, recipes
     from mmdiag.description import read_description
-    from mmdiag.ledger import Ledger
+    from mmdiag.experiment import fit as comparison
     from mmdiag.phantom import write_phantom
+    from mmdiag.storage.ledger import Ledger
     from mmdiag.workspace import Workspace
 
     write_phantom(tmp_path / "c", cases=24, seed=5)

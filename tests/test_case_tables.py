@@ -6,8 +6,8 @@ import numpy as np
 
 from mmdiag import api
 from mmdiag.description import read_description
-from mmdiag.ledger import Ledger
-from mmdiag.store import Store
+from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace
 
 VCF = "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from mmdiag.case_table import read_cases
-from mmdiag.cases import find_cases
+from mmdiag.cohort.case_table import read_cases
+from mmdiag.cohort.cases import find_cases
 from mmdiag.description import read_description
 from mmdiag.errors import DescriptionError
 

@@ -26,7 +26,7 @@ def run(*arguments: object) -> int:
 def run_failing(failure: BaseException, tmp_path: Path) -> int:
     """Run a command whose work raises `failure`, in the workspace `tmp_path`."""
     from mmdiag.cli import boundary
-    from mmdiag.cli.place import Place, placed
+    from mmdiag.cli.context import Place, placed
 
     @click.group()
     def group() -> None: ...
@@ -207,7 +207,7 @@ def test_json_is_standard_json() -> None:
     import numpy as np
     import pandas as pd
 
-    from mmdiag.cli.place import to_json
+    from mmdiag.cli.context import to_json
 
     answer = {
         "nan": float("nan"),
@@ -232,7 +232,7 @@ def test_json_is_standard_json() -> None:
     [({"quarantined": 0}, {"quarantined": 0}, 0), ({"quarantined": 1}, {"quarantined": 0}, 3), ({"quarantined": 0}, {"quarantined": 2}, 3)],
 )
 def test_anything_in_quarantine_is_exit_3(cases: dict[str, int], modality: dict[str, int], code: int) -> None:
-    from mmdiag.cli.place import exit_code
+    from mmdiag.cli.context import exit_code
 
     assert exit_code({"cases": cases, "modalities": {"flair": modality}}) == code
 

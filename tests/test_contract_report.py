@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmdiag.contracts import as_table, hold, packaged_contract
+from mmdiag.contracts.contract import as_table, hold, packaged_contract
 
 IMAGES = pd.DataFrame(
     {"case_id": ["a", "b"], "modality": ["x", "x"], "n_slices": [0, 4], "height": [64, 64], "width": [64, 64], "low": [0.0, 1.0], "high": [9.0, 8.0],
@@ -36,8 +36,8 @@ class Page(HTMLParser):
 @pytest.fixture
 def workspace(tmp_path):
     """A workspace whose ledger holds a cohort with a broken rule, one with a hostile name, and a case in quarantine."""
-    from mmdiag.ledger import Ledger
     from mmdiag.reasons import REASONS
+    from mmdiag.storage.ledger import Ledger
 
     ledger = Ledger(f"sqlite:///{tmp_path / 'w' / 'ledger.db'}")
     results = [*hold(IMAGES, packaged_contract("images")), *hold(LABELS, packaged_contract("labels"))]
@@ -106,7 +106,7 @@ def test_the_rules_are_listed_as_json_and_as_a_table(workspace, capsys):
     [(("--cohort", "kk"), "did you mean 'k'"), (("--out", "r.html"), "A page is of one cohort, 2 are in")],
 )  # fmt: skip
 def test_a_cohort_that_is_not_there_is_wrong_use(workspace, capsys, arguments, message):
-    from mmdiag.ledger import Ledger
+    from mmdiag.storage.ledger import Ledger
 
     Ledger(f"sqlite:///{workspace / 'ledger.db'}").record_cohort("other", "sha256:1", {}, {}, {})
     assert run("contracts", "--workspace", workspace, *arguments) == 2

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mmdiag.application_root import application_root
-from mmdiag.contracts import PACKAGED, Column, Contract, Rule, as_table, hold, packaged_contract, read_contract
+from mmdiag.contracts.contract import PACKAGED, Column, Contract, Rule, as_table, hold, packaged_contract, read_contract
 from mmdiag.errors import MmdiagError
 
 SOUND = {
@@ -197,7 +197,7 @@ def test_the_rarest_of_values_that_are_nearly_even_or_not_known_has_its_share():
 
 
 def test_the_help_of_the_command_lists_every_expectation_of_mmdiag():
-    import mmdiag.expectations as module
+    import mmdiag.contracts.expectations as module
     from mmdiag.cli.contracts import contracts
 
     own = {

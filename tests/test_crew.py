@@ -13,8 +13,9 @@ import pytest
 @pytest.fixture
 def folder(small_run, tmp_path, monkeypatch):
     """A run of one fold's fits on the small cohort, with two processes at hand."""
-    from mmdiag import comparison, recipes
+    from mmdiag import recipes
     from mmdiag.description import read_description
+    from mmdiag.experiment import fit as comparison
     from mmdiag.workspace import Workspace
 
     monkeypatch.setenv("MMDIAG_PROCESSES", "2")
@@ -25,8 +26,8 @@ def folder(small_run, tmp_path, monkeypatch):
 
 
 def test_fits_side_by_side_are_those_that_one_process_makes(folder, monkeypatch):
-    from mmdiag import crew
-    from mmdiag.runs import Run
+    from mmdiag.experiment.run import Run
+    from mmdiag.workers import pool as crew
 
     names = [f"fold-0.{model}" for model in ("fused", "flair", "report", "expression")]
     told = []
@@ -43,8 +44,10 @@ def test_fits_side_by_side_are_those_that_one_process_makes(folder, monkeypatch)
 def test_models_searched_side_by_side_get_the_values_that_one_process_chooses(small_run, tmp_path, monkeypatch):
     from optuna.distributions import FloatDistribution
 
-    from mmdiag import crew, recipes, search_trials
+    from mmdiag import recipes
     from mmdiag.description import read_description
+    from mmdiag.tuning import trials as search_trials
+    from mmdiag.workers import pool as crew
     from mmdiag.workspace import Workspace
 
     config = recipes.named("default", seed=4, settings={"training.max_epochs": 2})
@@ -60,8 +63,8 @@ def test_models_searched_side_by_side_get_the_values_that_one_process_chooses(sm
 
 
 def test_a_piece_that_fails_in_another_process_fails_here_with_what_may_be_said(folder):
-    from mmdiag import crew
     from mmdiag.failures import StepFailed
+    from mmdiag.workers import pool as crew
 
     with crew.at_work(folder, 8), pytest.raises(StepFailed, match="The program failed and should not have: ") as failed:
         crew.do(crew.FIT, folder, "fold-0.nobody")
@@ -69,9 +72,9 @@ def test_a_piece_that_fails_in_another_process_fails_here_with_what_may_be_said(
 
 
 def test_a_process_that_is_killed_is_said_and_another_one_goes_on(folder):
-    from mmdiag import crew
+    from mmdiag.experiment.run import Run
     from mmdiag.failures import StepFailed
-    from mmdiag.runs import Run
+    from mmdiag.workers import pool as crew
 
     with crew.at_work(folder, 8):
         def kill(done: int, of: int, text: str) -> None:
@@ -87,8 +90,8 @@ def test_a_process_that_is_killed_is_said_and_another_one_goes_on(folder):
 
 
 def test_a_number_of_processes_that_is_none_is_wrong_use(folder, monkeypatch):
-    from mmdiag import crew
     from mmdiag.errors import UsageError
+    from mmdiag.workers import pool as crew
 
     monkeypatch.setenv("MMDIAG_PROCESSES", "many")
     with pytest.raises(UsageError, match="MMDIAG_PROCESSES is a number"), crew.at_work(folder, 8):

@@ -25,13 +25,13 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from mmdiag.deidentify.dicom import deidentify_file, header_identifiers, rebuild
+from mmdiag.deidentify.folder import deidentify_folder
+from mmdiag.deidentify.pixels import without_comments
 from mmdiag.errors import ReadError, UsageError
 from mmdiag.phantom.identifiers import header_of, make_person, sentence_of
-from mmdiag.readers.clean_pixels import without_comments
-from mmdiag.readers.deidentified_folder import deidentify_folder
-from mmdiag.readers.deidentify import deidentify_file, header_identifiers, rebuild
-from mmdiag.readers.dicom_allow_list import ALLOWED, IDENTIFYING
-from mmdiag.readers.secret_key import pseudonym, pseudonymous_uid, read_key, shift_date
+from mmdiag.privacy.dicom_attributes import ALLOWED, IDENTIFYING
+from mmdiag.privacy.pseudonyms import pseudonym, pseudonymous_uid, read_key, shift_date
 from mmdiag.reasons import REASONS
 
 KEY = bytes(range(32))

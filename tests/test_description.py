@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from mmdiag.case_table import class_names, read_cases
-from mmdiag.cases import find_cases
+from mmdiag.cohort.case_table import class_names, read_cases
+from mmdiag.cohort.cases import find_cases
 from mmdiag.description import read_description
 from mmdiag.errors import DescriptionError
 

@@ -16,8 +16,8 @@ from pydicom.uid import (
 )  # fmt: skip
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.dicom import check_file, read_series, series_descriptions
-from mmdiag.readers.resample import to_stored
+from mmdiag.readers.imaging.dicom_series import check_file, read_series, series_descriptions
+from mmdiag.readers.imaging.resample import to_stored
 
 
 def refusal(call) -> str:

@@ -24,8 +24,8 @@ def without_chance(epochs, **training):
 @pytest.fixture
 def begun(small_run, tmp_path):
     """Begin a run on a copy of the small cohort; `begun(name, config)` gives its folder."""
-    from mmdiag import comparison
     from mmdiag.description import read_description
+    from mmdiag.experiment import fit as comparison
     from mmdiag.workspace import Workspace
 
     def begin(name, config):
@@ -37,8 +37,9 @@ def begun(small_run, tmp_path):
 
 
 def test_two_processes_have_the_losses_of_one(begun):
-    from mmdiag import comparison, distributed
-    from mmdiag.runs import Run
+    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.run import Run
+    from mmdiag.workers import launch as distributed
 
     config = without_chance(6, batch_size=7)  # 7 is odd: the two processes have unequal shares
     alone, joined = begun("alone", config), begun("joined", config)
@@ -54,7 +55,7 @@ def test_two_processes_have_the_losses_of_one(begun):
 
 
 def test_a_process_that_fails_is_said_in_one_sentence(begun):
-    from mmdiag import distributed
+    from mmdiag.workers import launch as distributed
 
     folder = begun("broken", without_chance(2))
     with pytest.raises(StepFailed, match=r"should not have: \w+ at mmdiag/"):
@@ -64,7 +65,7 @@ def test_a_process_that_fails_is_said_in_one_sentence(begun):
 def test_more_processes_than_devices_are_refused(begun, monkeypatch):
     import torch
 
-    from mmdiag import distributed
+    from mmdiag.workers import launch as distributed
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(UsageError, match=r"2 were asked for and 1 are here"):

@@ -8,8 +8,8 @@ from dicom_builders import make_slice
 from mmdiag import api
 from mmdiag.description import read_description
 from mmdiag.errors import ContractError, DescriptionError
-from mmdiag.ledger import Ledger
-from mmdiag.store import Store
+from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace
 
 NOTE = "FINDINGS: Stable lesion of the left frontal lobe without oedema, compared with the prior study of number {0}.\n"

@@ -208,15 +208,15 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
     from encoder_builders import write_tiny_text_model
     from published_example import KINDS, NAME, publish
 
-    from mmdiag.bundle import Bundle
     from mmdiag.config import ImageConfig, TableConfig, TextConfig
-    from mmdiag.diagnose import prepare_samples
-    from mmdiag.explain import within
-    from mmdiag.features import raw_features
-    from mmdiag.model import DiagnosisModel
+    from mmdiag.explain import case as within
+    from mmdiag.inference.bundle import Bundle
+    from mmdiag.model.network import DiagnosisModel
     from mmdiag.prepare import extractor, fit_preparation
+    from mmdiag.prepare.batches import prepare_samples
+    from mmdiag.prepare.feature_cache import raw_features
     from mmdiag.recipes import classical
-    from mmdiag.store import Store
+    from mmdiag.storage.store import Store
 
     config = dataclasses.replace(classical(), table=TableConfig(encoder="snn"))
     if choice == "networks":
@@ -252,10 +252,11 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
 def test_a_question_about_one_modality_is_answered_as_if_the_whole_case_was_asked_again(name):
     from model_builders import BINARY, KINDS, make_preparations, make_raws
 
-    from mmdiag.bundle import Bundle
-    from mmdiag.diagnose import diagnose, prepare_samples
-    from mmdiag.explain.within import Question
-    from mmdiag.model import DiagnosisModel
+    from mmdiag.explain.case import Question
+    from mmdiag.inference.bundle import Bundle
+    from mmdiag.inference.predict import diagnose
+    from mmdiag.model.network import DiagnosisModel
+    from mmdiag.prepare.batches import prepare_samples
     from mmdiag.recipes import default
 
     config, (raws, _) = default(fusion="modality_attention"), make_raws(12)

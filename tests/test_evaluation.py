@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from mmdiag.errors import UnknownNameError
-from mmdiag.evaluation import (
+from mmdiag.evaluation.metrics import (
     auroc,
     average_precision,
     bootstrap_weights,
@@ -178,7 +178,7 @@ def test_the_size_of_a_block_changes_nothing(kind, monkeypatch):
         return evaluate(label, probability.round(1), kind=kind, subject=subject, time=time, event=event, resamples=50)
 
     whole = rows()
-    monkeypatch.setattr("mmdiag.evaluation.BLOCK", 1000)
+    monkeypatch.setattr("mmdiag.evaluation.metrics.BLOCK", 1000)
     for one, other in zip(whole, rows(), strict=True):
         assert other == pytest.approx(one, abs=1e-12)
 
@@ -253,7 +253,7 @@ def test_a_paired_difference_of_an_unknown_metric_names_the_nearest():
 
 
 def test_pairs_of_survival_are_compared_within_the_fold_whose_model_judged_them():
-    from mmdiag.evaluation import evaluate, paired_difference
+    from mmdiag.evaluation.metrics import evaluate, paired_difference
 
     rng = np.random.default_rng(0)
     fold = np.repeat(["fold-0", "fold-1", "fold-2"], 80)

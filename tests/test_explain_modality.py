@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmdiag.explain.modality import leaning
+from mmdiag.explain.importance import leaning
 
 PRESENT = np.asarray([[True, True, False], [True, False, False], [True, True, False]])
 CONTRIBUTIONS = np.asarray([[2.0, -1.0, 0.0], [-4.0, 0.0, 0.0], [3.0, 0.5, 0.0]])

@@ -18,8 +18,8 @@ KEY = b"k" * 32
 @pytest.fixture
 def fetch(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Writes an export and fetches it into tmp_path/cohort."""
-    from mmdiag.readers.fhir import fetch_fhir
-    from mmdiag.readers.secret_key import pseudonym
+    from mmdiag.exchange.fhir.export import fetch_fhir
+    from mmdiag.privacy.pseudonyms import pseudonym
 
     def run(*resources: dict[str, Any], text: str | None = None, **options: Any) -> dict[str, Any]:
         export = tmp_path / "export.json"
@@ -41,7 +41,7 @@ def left_out(found: dict[str, Any], kind: str) -> dict[str, int]:
 
 
 def test_a_bundle_becomes_a_cohort_that_can_be_read(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    from mmdiag.case_table import read_cases
+    from mmdiag.cohort.case_table import read_cases
     from mmdiag.description import read_description
 
     found = fetch(
@@ -64,8 +64,8 @@ def test_a_bundle_becomes_a_cohort_that_can_be_read(fetch: Callable[..., dict[st
 
 
 def test_ndjson_gives_what_the_bundle_gives(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    from mmdiag.readers.fhir import fetch_fhir
-    from mmdiag.readers.secret_key import pseudonym
+    from mmdiag.exchange.fhir.export import fetch_fhir
+    from mmdiag.privacy.pseudonyms import pseudonym
 
     resources = [patient(), patient("2"), report(), report("r2", "2"), observation("o1", 13.5)]
     folder = tmp_path / "bulk"
@@ -99,7 +99,7 @@ def test_names_and_numbers_are_in_one_file_that_others_cannot_read(fetch: Callab
 
 
 def test_a_medical_record_number_names_the_subject_where_there_is_one(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    from mmdiag.readers.secret_key import pseudonym
+    from mmdiag.privacy.pseudonyms import pseudonym
 
     fetch(patient(identifier=[{"type": {"coding": [{"code": "MR"}]}, "value": "4711"}, {"value": "policy"}]), report())
     assert rows(tmp_path, "cases.csv")[0]["subject_id"] == pseudonym(KEY, "patient", "4711")
@@ -135,7 +135,7 @@ def test_the_latest_value_before_the_case_is_taken_each_time(fetch: Callable[...
 
 
 def test_a_code_in_several_units_is_reported_and_not_converted(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    from mmdiag.readers.fhir_account import refused
+    from mmdiag.exchange.fhir.accounting import refused
 
     mixed = [
         observation("o1", 13.5),
@@ -301,8 +301,8 @@ def test_a_file_that_is_no_bundle_is_refused_and_nothing_is_written(
 
 
 def test_a_broken_line_of_ndjson_costs_that_line_only(tmp_path: Path) -> None:
-    from mmdiag.readers.fhir import fetch_fhir
-    from mmdiag.readers.secret_key import pseudonym
+    from mmdiag.exchange.fhir.export import fetch_fhir
+    from mmdiag.privacy.pseudonyms import pseudonym
 
     lines = [
         json.dumps(patient()),

@@ -41,10 +41,10 @@ def notes(cases):
 
 def fit(config, folder, *, kind="text", cases=24, seen=None, progress=None):
     """Train on the first two thirds; `seen(epoch, model)` looks at the network after each epoch."""
-    from mmdiag import training
-    from mmdiag.diagnose import batch_of, prepare_samples
     from mmdiag.prepare import extractor, fit_preparation
+    from mmdiag.prepare.batches import batch_of, prepare_samples
     from mmdiag.samples import Batches
+    from mmdiag.training import loop as training
 
     originals = notes(cases) if kind == "text" else [make_stack(np.random.default_rng(i), slices=1) for i in range(cases)]
     raws = {"only": extractor(kind, config)(originals)}
@@ -66,7 +66,7 @@ def fit(config, folder, *, kind="text", cases=24, seen=None, progress=None):
 @pytest.fixture
 def watched(monkeypatch):
     """After each epoch: the pretrained weights, and whether the network was in training during its steps."""
-    from mmdiag import training
+    from mmdiag.training import loop as training
 
     seen = []
     end = training._Training._end

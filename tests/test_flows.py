@@ -144,9 +144,10 @@ def test_new_cases_are_scored_every_night_and_models_trained_every_week() -> Non
 def test_settings_reach_the_configuration_of_a_run(workspace: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib
 
-    from mmdiag import comparison, search_trials
     from mmdiag.errors import UsageError
+    from mmdiag.experiment import fit as comparison
     from mmdiag.failures import StepFailed
+    from mmdiag.tuning import trials as search_trials
 
     asked = []
 

@@ -8,10 +8,10 @@ import pytest
 
 from mmdiag.description import ModalityDescription, read_description
 from mmdiag.errors import DescriptionError
-from mmdiag.genes import gene_set_columns
-from mmdiag.readers.gene_names import approve, read_hgnc
-from mmdiag.readers.table_modality import read_modality
-from mmdiag.readers.units import check_units
+from mmdiag.readers.genomics.gene_sets import gene_set_columns
+from mmdiag.readers.genomics.gene_symbols import approve, read_hgnc
+from mmdiag.readers.tables.modality import read_modality
+from mmdiag.readers.tables.units import check_units
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 HGNC = """hgnc_id\tsymbol\tprev_symbol\talias_symbol\tensembl_gene_id\tentrez_id

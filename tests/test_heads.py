@@ -31,8 +31,8 @@ def settings(**changes):
 
 
 def head_of(kind, **changes):
-    from mmdiag.heads import make_head
-    from mmdiag.objectives import objective_of
+    from mmdiag.model.heads import make_head
+    from mmdiag.model.losses import objective_of
 
     head = make_head(TASKS[kind], 4)
     head.objective = objective_of(TASKS[kind], settings(**changes), make_targets(kind).numpy())
@@ -41,7 +41,7 @@ def head_of(kind, **changes):
 
 def test_every_kind_of_task_has_a_head():
     from mmdiag.description import TASKS as KINDS
-    from mmdiag.heads import HEADS, make_head
+    from mmdiag.model.heads import HEADS, make_head
 
     assert set(HEADS) == set(KINDS) == set(TASKS)
     with pytest.raises(UnknownNameError, match="'binary'"):
@@ -127,8 +127,8 @@ def test_the_plain_losses_are_those_of_torch():
 
 
 def test_balanced_weights_count_every_class_alike():
-    from mmdiag.heads import make_head
-    from mmdiag.objectives import objective_of
+    from mmdiag.model.heads import make_head
+    from mmdiag.model.losses import objective_of
 
     target = torch.tensor([[1.0]] + [[0.0]] * 9)
     head = make_head(TASKS["binary"], 4)
@@ -167,7 +167,7 @@ def test_what_a_task_has_not_is_refused(kind, asked, words):
 
 
 def test_the_survival_loss_is_the_likelihood_by_hand():
-    from mmdiag.heads import SurvivalHead
+    from mmdiag.model.heads import SurvivalHead
 
     head = SurvivalHead(4, 3)
     logits = torch.tensor([[0.3, -0.2, 0.5], [0.3, -0.2, 0.5]])
@@ -179,14 +179,14 @@ def test_the_survival_loss_is_the_likelihood_by_hand():
 
 
 def test_a_higher_hazard_is_a_higher_risk_within_0_and_1():
-    from mmdiag.heads import SurvivalHead
+    from mmdiag.model.heads import SurvivalHead
 
     risk = SurvivalHead(4, 3).probability(torch.tensor([[-9.0] * 3, [0.0] * 3, [9.0] * 3]))[:, 0]
     assert 0 <= risk[0] < risk[1] < risk[2] <= 1
 
 
 def test_survival_targets_are_interval_and_event():
-    from mmdiag.heads import survival_cuts, targets
+    from mmdiag.model.heads import survival_cuts, targets
 
     time, event = np.arange(1.0, 41.0), np.ones(40)
     cuts = survival_cuts(time, event)

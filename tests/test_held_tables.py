@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmdiag.contracts import hold, packaged_contract, refuse_blocked
+from mmdiag.contracts.contract import hold, packaged_contract, refuse_blocked
+from mmdiag.contracts.internal_tables import hold_case_table, hold_predictions, hold_split
 from mmdiag.errors import ContractError
-from mmdiag.held_tables import hold_case_table, hold_predictions, hold_split
 
 
 def make_case_table(**changes):
@@ -54,8 +54,8 @@ def test_a_subject_on_both_sides_of_a_split_is_refused():
 
 
 def test_a_split_file_that_was_edited_is_refused_and_left_as_it_is(tmp_path):
+    from mmdiag.cohort.splits import read_or_make_split
     from mmdiag.config import EvaluationConfig
-    from mmdiag.splits import read_or_make_split
 
     path = tmp_path / "split.json"
     cases = pd.DataFrame({"subject_id": [f"s{i}" for i in range(20)], "stratum": [float(i % 2) for i in range(20)]})

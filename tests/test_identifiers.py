@@ -5,9 +5,9 @@ import time
 import numpy as np
 import pytest
 
+from mmdiag.deidentify.dicom import header_identifiers
 from mmdiag.phantom.identifiers import header_of, make_person, sentence_of
-from mmdiag.readers.deidentify import header_identifiers
-from mmdiag.readers.identifiers import PLACEHOLDERS, mask_note, to_original
+from mmdiag.privacy.mask import PLACEHOLDERS, mask_note, to_original
 
 
 def masked(text, *own, names=True):

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmdiag import ingestion, shards
-from mmdiag.commit import commit
 from mmdiag.description import read_description
-from mmdiag.ledger import Ledger
+from mmdiag.ingest import plan as ingestion
+from mmdiag.ingest import shard as shards
+from mmdiag.ingest.commit import commit
 from mmdiag.phantom import write_phantom
-from mmdiag.store import Store
+from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace
 
 BROKEN = 8
@@ -160,11 +161,11 @@ def test_a_foreign_subject_of_the_same_cohort_is_noticed(tmp_path, phantom, plac
 
 
 def test_the_ledger_keeps_when_a_refusal_was_first_seen(phantom, place, monkeypatch):
-    import mmdiag.ledger
+    import mmdiag.storage.ledger
 
-    monkeypatch.setattr(mmdiag.ledger, "_now", lambda: "2024-01-01T00:00:00+00:00")
+    monkeypatch.setattr(mmdiag.storage.ledger, "_now", lambda: "2024-01-01T00:00:00+00:00")
     ingest(phantom, place)
-    monkeypatch.setattr(mmdiag.ledger, "_now", lambda: "2024-02-01T00:00:00+00:00")
+    monkeypatch.setattr(mmdiag.storage.ledger, "_now", lambda: "2024-02-01T00:00:00+00:00")
     ingest(phantom, place)
     seen = place[1].quarantine()
     assert set(seen["first_seen"]) == {"2024-01-01T00:00:00+00:00"} and set(seen["last_seen"]) == {"2024-02-01T00:00:00+00:00"}

@@ -4,11 +4,11 @@ import gzip
 
 import pytest
 
-from mmdiag.case_table import read_cases
-from mmdiag.cases import find_cases
+from mmdiag.cohort.case_table import read_cases
+from mmdiag.cohort.cases import find_cases
+from mmdiag.cohort.scaffold import describe_folder
 from mmdiag.description import read_description
 from mmdiag.errors import DescriptionError
-from mmdiag.initialise import describe_folder
 from mmdiag.phantom import write_phantom
 
 

@@ -73,9 +73,10 @@ def test_a_read_only_folder_ends_with_a_clear_error_and_nothing_is_lost(cohort, 
 
 
 def test_a_locked_database_ends_with_a_clear_error_and_nothing_is_lost(cohort, calm, tmp_path, monkeypatch):
-    from mmdiag import api, ledger
+    from mmdiag import api
     from mmdiag.description import read_description
     from mmdiag.errors import MmdiagError
+    from mmdiag.storage import ledger
     from mmdiag.workspace import Workspace
 
     monkeypatch.setattr(ledger, "BUSY_TIMEOUT_MS", 200)
@@ -125,7 +126,7 @@ def test_a_person_accepts_what_a_rule_refuses_and_the_record_says_who_and_why(tm
     assert done.returncode == 0, done.stderr
     answer = kills.ingest(tmp_path / "cohort.toml", workspace)
     assert answer["cases"] == {"in": 3, "accepted": 3, "quarantined": 0, "new": 1, "labelled": 0}
-    from mmdiag.ledger import Ledger
+    from mmdiag.storage.ledger import Ledger
     from mmdiag.workspace import Workspace
 
     record = Ledger(Workspace(workspace).ledger_url).acceptances("s").iloc[0]

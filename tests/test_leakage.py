@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from mmdiag.errors import ContractError, UsageError
-from mmdiag.leakage import SEVERITY, WHY, Leakage, judge_leakage
-from mmdiag.near_pictures import near_pictures
+from mmdiag.leakage.audit import SEVERITY, WHY, Leakage, judge_leakage
+from mmdiag.leakage.near_duplicates import near_pictures
 from mmdiag.reasons import REASONS
 
 N = 80
@@ -246,7 +246,7 @@ def test_a_wrong_pattern_is_refused_by_its_number(pattern, fault):
 
 
 def test_a_pattern_that_never_ends_is_stopped(monkeypatch):
-    monkeypatch.setattr("mmdiag.label_patterns.SECONDS", 0.2)
+    monkeypatch.setattr("mmdiag.leakage.label_text.SECONDS", 0.2)
     cohort = make_cohort()
     cohort["notes"]["note"] = {"c9": "a" * 60 + "!" + make_note(1)}
     with pytest.raises(UsageError, match=r"number 1 does not on that of c9: write it without repetitions inside repetitions"):

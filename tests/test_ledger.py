@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmdiag.ledger import Ledger
+from mmdiag.storage.ledger import Ledger
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -84,9 +84,9 @@ def test_what_is_no_longer_refused_is_forgotten_in_its_cohort_alone(ledger):
 
 
 def test_when_something_was_first_refused_is_remembered(ledger, monkeypatch):
-    monkeypatch.setattr("mmdiag.ledger._now", lambda: "2024-01-01T00:00:00+00:00")
+    monkeypatch.setattr("mmdiag.storage.ledger._now", lambda: "2024-01-01T00:00:00+00:00")
     ledger.record_quarantine("k", refused(("a", "flair", "truncated")))
-    monkeypatch.setattr("mmdiag.ledger._now", lambda: "2024-02-02T00:00:00+00:00")
+    monkeypatch.setattr("mmdiag.storage.ledger._now", lambda: "2024-02-02T00:00:00+00:00")
     ledger.record_quarantine("k", refused(("a", "flair", "truncated")).assign(detail="shorter still"))
     row = ledger.quarantine("k").iloc[0]
     assert (row["first_seen"][:7], row["last_seen"][:7], row["detail"]) == ("2024-01", "2024-02", "shorter still")

@@ -10,9 +10,9 @@ import pytest
 from scipy import sparse
 
 from mmdiag.errors import DescriptionError, ReadError
-from mmdiag.readers.matrices import read_matrix
-from mmdiag.readers.mutations import count_mutations
-from mmdiag.readers.tables import check_table, read_numbers, row_hashes, table_header, table_keys
+from mmdiag.readers.genomics.expression_matrix import read_matrix
+from mmdiag.readers.genomics.maf import count_mutations
+from mmdiag.readers.tables.cohort_tables import check_table, read_numbers, row_hashes, table_header, table_keys
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 CASES, GENES = ["P1", "P2", "P3"], ["TP53", "IDH1"]

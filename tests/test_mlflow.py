@@ -27,9 +27,9 @@ def installed():
 @pytest.fixture
 def run(tmp_path):
     """A run as its folder says it."""
-    from mmdiag import mirror
     from mmdiag.config import to_json
-    from mmdiag.runs import Run
+    from mmdiag.experiment import mlflow_tracking as mirror
+    from mmdiag.experiment.run import Run
 
     mirror._mirror.cache_clear()
     folder = tmp_path / "w" / "runs" / "r-1"
@@ -52,7 +52,7 @@ def mirrored(address):
 
 @pytest.mark.usefixtures("installed")
 def test_a_run_is_mirrored_once_with_its_configuration_curves_and_intervals(run, tmp_path, monkeypatch):
-    from mmdiag import mirror
+    from mmdiag.experiment import mlflow_tracking as mirror
 
     address = f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MMDIAG_MLFLOW", "1")
@@ -77,7 +77,7 @@ def test_a_run_is_mirrored_once_with_its_configuration_curves_and_intervals(run,
 
 @pytest.mark.usefixtures("installed")
 def test_a_run_that_was_killed_goes_on_in_the_same_mirror(run, tmp_path, monkeypatch):
-    from mmdiag import mirror
+    from mmdiag.experiment import mlflow_tracking as mirror
 
     address = f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MMDIAG_MLFLOW", "1")
@@ -93,7 +93,7 @@ def test_a_run_that_was_killed_goes_on_in_the_same_mirror(run, tmp_path, monkeyp
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("answer", ["silence", "refusal"])
 def test_a_server_that_does_not_answer_costs_seconds_once_and_changes_nothing(run, tmp_path, monkeypatch, caplog, answer):
-    from mmdiag import mirror
+    from mmdiag.experiment import mlflow_tracking as mirror
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
@@ -104,20 +104,20 @@ def test_a_server_that_does_not_answer_costs_seconds_once_and_changes_nothing(ru
         config = make_config(max_epochs=EPOCHS)
         calm = fit(config, tmp_path / "calm")
         began = time.monotonic()
-        with caplog.at_level(logging.WARNING, logger="mmdiag.mirror"):
+        with caplog.at_level(logging.WARNING, logger="mmdiag.experiment.mlflow_tracking"):
             mirror.attach(run, "all.fused")  # imports
             imported = time.monotonic() - began
             found = fit(config, tmp_path / "fit", attach=mirror.attach(run, "all.fused"))
             fit(config, tmp_path / "again", attach=mirror.attach(run, "fold-0.fused"))
             mirror.publish(run, "b-1", ROWS)
         assert time.monotonic() - began - imported < 20
-    said = [record.getMessage() for record in caplog.records if record.name == "mmdiag.mirror"]
+    said = [record.getMessage() for record in caplog.records if record.name == "mmdiag.experiment.mlflow_tracking"]
     assert len(said) == 1 and "127.0.0.1" in said[0] and "secret" not in said[0] and "training goes on" in said[0]
     assert digest(found) == digest(calm) and found.curve == calm.curve
 
 
 def test_without_being_asked_nothing_is_mirrored(run, monkeypatch):
-    from mmdiag import mirror
+    from mmdiag.experiment import mlflow_tracking as mirror
 
     monkeypatch.delenv("MMDIAG_MLFLOW", raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
@@ -130,7 +130,7 @@ def test_without_being_asked_nothing_is_mirrored(run, monkeypatch):
 def test_a_mirror_without_a_server_is_refused_before_anything_begins(monkeypatch, address, found):
     import importlib.util
 
-    from mmdiag import mirror
+    from mmdiag.experiment import mlflow_tracking as mirror
 
     monkeypatch.setenv("MMDIAG_MLFLOW", "1")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)

@@ -28,7 +28,7 @@ def make_config(fusion="concat", **training):
 
 def make_model(fusion="concat", *, task=BINARY, cases=40, missing=0.4, **training):
     """A model at its beginning, and a batch of cases of which many lack something."""
-    from mmdiag.model import DiagnosisModel
+    from mmdiag.model.network import DiagnosisModel
 
     config = make_config(fusion, **training)
     raws, label = make_raws(cases, missing=missing)
@@ -57,7 +57,7 @@ def test_arrays_of_absent_modalities_are_never_read(fusion):
 
 
 def test_what_an_encoder_leaves_behind_a_mask_reaches_neither_the_loss_nor_a_gradient(fusion):
-    from mmdiag.model import loss_of
+    from mmdiag.model.network import loss_of
     from mmdiag.tokens import Tokens
 
     model, batch = make_model(fusion)
@@ -75,7 +75,7 @@ def test_what_an_encoder_leaves_behind_a_mask_reaches_neither_the_loss_nor_a_gra
 
 
 def test_every_weight_of_a_fusion_learns(fusion):
-    from mmdiag.model import loss_of
+    from mmdiag.model.network import loss_of
 
     model, batch = make_model(fusion, modality_dropout=0.0)
     with torch.no_grad():  # what starts at zero holds back the gradient of what lies behind it
@@ -87,7 +87,7 @@ def test_every_weight_of_a_fusion_learns(fusion):
 
 
 def test_a_branch_of_late_fusion_learns_from_its_own_answer_alone():
-    from mmdiag.model import loss_of
+    from mmdiag.model.network import loss_of
 
     model, batch = make_model("late", modality_dropout=0.0, missing=0.0)
     model.eval()
@@ -182,7 +182,7 @@ def test_families_that_are_not_late_have_nothing_to_fit_afterwards(fusion):
 
 
 def test_a_settled_network_comes_back_from_its_bundle(fusion, tmp_path):
-    from mmdiag.bundle import Bundle
+    from mmdiag.inference.bundle import Bundle
 
     model, batch = make_model(fusion)
     model.eval().settle([batch])
@@ -211,7 +211,7 @@ def test_every_metric_is_there_for_each_availability_pattern(small_run):
 
 
 def test_a_pattern_with_too_few_cases_says_its_number_and_gives_no_value(small_run):
-    from mmdiag.results import LEAST_CASES, LEAST_OF_A_KIND, availability_of
+    from mmdiag.experiment.evaluate import LEAST_CASES, LEAST_OF_A_KIND, availability_of
 
     judged = pd.read_parquet(small_run.folder / "out_of_fold.parquet").query("model == 'fused'").set_index("case_id")["label"]
     names = small_run.predictions.set_index("case_id")["modalities"].map("+".join)[judged.index]
@@ -229,11 +229,11 @@ def test_a_pattern_with_too_few_cases_says_its_number_and_gives_no_value(small_r
 
 
 def test_a_case_with_a_pattern_that_was_never_met_is_flagged(small_run):
-    from mmdiag.bundle import Bundle
-    from mmdiag.features import raw_features
-    from mmdiag.inference import _score_rows
+    from mmdiag.inference.bundle import Bundle
+    from mmdiag.inference.score import _score_rows
     from mmdiag.prepare import extractor
-    from mmdiag.store import Store
+    from mmdiag.prepare.feature_cache import raw_features
+    from mmdiag.storage.store import Store
 
     bundle = Bundle.load(small_run.answer["bundle"]["path"])
     assert bundle.patterns and all(pattern <= set(bundle.kinds) for pattern in bundle.patterns)
@@ -272,10 +272,10 @@ def tiny_text(tmp_path):
 def test_scoring_with_other_weights_than_the_bundle_was_fitted_with_is_refused(small_run, tiny_text):
     from encoder_builders import write_tiny_text_model
 
-    from mmdiag.bundle import Bundle
     from mmdiag.description import read_description
     from mmdiag.errors import UsageError
-    from mmdiag.inference import score
+    from mmdiag.inference.bundle import Bundle
+    from mmdiag.inference.score import score
 
     folder, config, record = tiny_text
     bundle = Bundle.load(small_run.answer["bundle"]["path"])
@@ -295,10 +295,10 @@ def test_the_same_weights_under_the_same_name_are_taken(tiny_text):
 
 
 def test_a_bundle_whose_features_were_made_by_another_version_is_refused(small_run, monkeypatch, tmp_path):
-    from mmdiag.bundle import Bundle
     from mmdiag.description import read_description
     from mmdiag.errors import UsageError
-    from mmdiag.inference import score
+    from mmdiag.inference.bundle import Bundle
+    from mmdiag.inference.score import score
     from mmdiag.prepare import extract
 
     where = Path(small_run.answer["bundle"]["path"])

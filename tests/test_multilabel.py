@@ -34,7 +34,7 @@ def described(folder, toml=TOML, table=TABLE):
 
 
 def test_each_label_is_a_column_of_its_own_and_may_be_unknown(tmp_path):
-    from mmdiag.case_table import class_names, read_cases
+    from mmdiag.cohort.case_table import class_names, read_cases
 
     description = described(tmp_path)
     cases = read_cases(description)
@@ -57,7 +57,7 @@ def test_each_label_is_a_column_of_its_own_and_may_be_unknown(tmp_path):
     ],
 )
 def test_wrong_labels_are_said(tmp_path, toml, table, words):
-    from mmdiag.case_table import read_cases
+    from mmdiag.cohort.case_table import read_cases
 
     with pytest.raises(DescriptionError, match=words):
         read_cases(described(tmp_path, TOML.replace(*toml) if toml else TOML, TABLE.replace(*table) if table else TABLE))
@@ -72,11 +72,13 @@ def test_a_cohort_without_labels_hashes_as_before(tmp_path):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A phantom of two modalities with two labels, opposite to each other, taken all the way."""
-    from mmdiag import api, comparison, results
+    from mmdiag import api
     from mmdiag.description import read_description
-    from mmdiag.ledger import Ledger
+    from mmdiag.experiment import evaluate as results
+    from mmdiag.experiment import fit as comparison
     from mmdiag.phantom import write_phantom
     from mmdiag.recipes import default
+    from mmdiag.storage.ledger import Ledger
     from mmdiag.workspace import Workspace
 
     folder = tmp_path_factory.mktemp("several")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.dates import parse_date
-from mmdiag.readers.notes import clean_note, read_note
-from mmdiag.readers.sections import find_sections
+from mmdiag.readers.text.dates import parse_date
+from mmdiag.readers.text.notes import clean_note, read_note
+from mmdiag.readers.text.sections import find_sections
 from mmdiag.reasons import REASONS
 
 TORTURE = Path(__file__).resolve().parents[2] / "shared/data/torture/tables_notes_vcf"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmdiag.explain.occlusion import heat_map, word_weights
-from mmdiag.sentences import split_sentences
+from mmdiag.readers.text.sentences import split_sentences
 
 
 def make_stack(*, row=20, column=44):

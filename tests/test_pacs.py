@@ -48,9 +48,9 @@ def make_file(tmp_path: Path) -> Callable[..., Path]:
 
 
 def fetched(url: str, out: Path, slept: list[float] | None = None, **query: Any) -> Any:
-    from mmdiag.readers.arrivals import Arrivals, Wanted, cases_of
-    from mmdiag.readers.dicomweb import Query, fetch_dicomweb
-    from mmdiag.readers.dicomweb_archive import open_archive
+    from mmdiag.exchange.pacs.dicomweb import Query, fetch_dicomweb
+    from mmdiag.exchange.pacs.dicomweb_client import open_archive
+    from mmdiag.exchange.pacs.inbox import Arrivals, Wanted, cases_of
 
     query.setdefault("wanted", [Wanted(STUDY)])
     arrivals = Arrivals(out, cases_of(query["wanted"]), reserve_bytes=0)
@@ -77,7 +77,7 @@ def test_what_is_fetched_is_byte_for_byte_what_the_archive_gives_and_is_fetched_
 
 
 def test_names_of_files_are_of_our_own_making(make_file: Callable[..., Path], tmp_path: Path) -> None:
-    from mmdiag.readers.arrivals import Wanted, hashed
+    from mmdiag.exchange.pacs.inbox import Wanted, hashed
 
     with archive(contents([make_file()])) as (url, _):
         fetched(url, tmp_path / "in")
@@ -150,7 +150,7 @@ def test_a_patient_who_was_not_asked_for_is_not_fetched(make_file: Callable[...,
 )
 def test_a_url_that_is_none_or_carries_a_secret_is_refused_without_being_shown(url: str) -> None:
     from mmdiag.errors import UsageError
-    from mmdiag.readers.dicomweb_archive import open_archive
+    from mmdiag.exchange.pacs.dicomweb_client import open_archive
 
     with pytest.raises(UsageError, match="archive") as said:
         open_archive(url)
@@ -169,7 +169,7 @@ def test_a_url_that_is_none_or_carries_a_secret_is_refused_without_being_shown(u
 )
 def test_a_list_of_studies_that_could_lead_elsewhere_is_refused(text: str, rule: str, tmp_path: Path) -> None:
     from mmdiag.errors import UsageError
-    from mmdiag.readers.arrivals import read_wanted
+    from mmdiag.exchange.pacs.inbox import read_wanted
 
     (tmp_path / "list.csv").write_text(text, encoding="latin-1")
     with pytest.raises(UsageError, match=rule):
@@ -177,7 +177,7 @@ def test_a_list_of_studies_that_could_lead_elsewhere_is_refused(text: str, rule:
 
 
 def test_a_disk_that_is_nearly_full_is_said_before_it_is_full(tmp_path: Path) -> None:
-    from mmdiag.readers.arrivals import Arrivals, DiskNearlyFull
+    from mmdiag.exchange.pacs.inbox import Arrivals, DiskNearlyFull
 
     arrivals = Arrivals(tmp_path / "in", reserve_bytes=2**60)
     with pytest.raises(DiskNearlyFull, match="stay free"):
@@ -188,8 +188,8 @@ def test_a_disk_that_is_nearly_full_is_said_before_it_is_full(tmp_path: Path) ->
 @contextmanager
 def receiver(out: Path, **options: Any) -> Iterator[tuple[Any, int]]:
     """A receiver that listens, and its port."""
-    from mmdiag.readers.arrivals import Arrivals
-    from mmdiag.readers.dicom_receiver import Listening, Receiver
+    from mmdiag.exchange.pacs.inbox import Arrivals
+    from mmdiag.exchange.pacs.store_scp import Listening, Receiver
 
     places = {name: options.pop(name) for name in ("cases", "reserve_bytes") if name in options}
     sizes = {name: options.pop(name) for name in ("largest_dataset",) if name in options}
@@ -210,7 +210,7 @@ def dataset_of(file: Path) -> bytes:
 def test_what_is_sent_is_received_byte_for_byte_in_its_own_syntax(make_file: Callable[..., Path], tmp_path: Path) -> None:
     import pydicom
 
-    from mmdiag.readers.dicom_sender import send_files
+    from mmdiag.exchange.pacs.store_scu import send_files
 
     files = [make_file(1), make_file(2, rle=True), make_file(3)]
     (tmp_path / "sent" / "no.dcm").write_text("no DICOM")
@@ -229,7 +229,7 @@ def test_what_is_sent_is_received_byte_for_byte_in_its_own_syntax(make_file: Cal
 
 def test_only_who_calls_by_the_right_names_may_send(make_file: Callable[..., Path], tmp_path: Path) -> None:
     from mmdiag.errors import MmdiagError
-    from mmdiag.readers.dicom_sender import send_files
+    from mmdiag.exchange.pacs.store_scu import send_files
 
     with receiver(tmp_path / "in", senders=("PACS",)) as (running, port):
         with pytest.raises(MmdiagError, match="takes a connection"):
@@ -241,7 +241,7 @@ def test_only_who_calls_by_the_right_names_may_send(make_file: Callable[..., Pat
 
 
 def test_a_full_disk_refuses_the_image_and_the_sender_knows(make_file: Callable[..., Path], tmp_path: Path) -> None:
-    from mmdiag.readers.dicom_sender import send_files
+    from mmdiag.exchange.pacs.store_scu import send_files
 
     with receiver(tmp_path / "in", reserve_bytes=2**60) as (running, port):
         assert send_files([make_file()], "127.0.0.1", port, called="MMDIAG") == {"refused": 1}
@@ -250,7 +250,7 @@ def test_a_full_disk_refuses_the_image_and_the_sender_knows(make_file: Callable[
 
 def test_a_sender_cannot_fill_the_memory(make_file: Callable[..., Path], tmp_path: Path) -> None:
     from mmdiag.errors import MmdiagError
-    from mmdiag.readers.dicom_sender import send_files
+    from mmdiag.exchange.pacs.store_scu import send_files
 
     with receiver(tmp_path / "in", largest_dataset=100_000) as (running, port):
         assert send_files([make_file(side=128)], "127.0.0.1", port, called="MMDIAG") == {"sent": 1}
@@ -267,7 +267,7 @@ def test_a_sender_cannot_fill_the_memory(make_file: Callable[..., Path], tmp_pat
 def test_a_data_set_without_uids_of_its_own_is_refused(make_file: Callable[..., Path], tmp_path: Path) -> None:
     import pydicom
 
-    from mmdiag.readers.dicom_sender import send_files
+    from mmdiag.exchange.pacs.store_scu import send_files
 
     broken = pydicom.dcmread(make_file())
     del broken.StudyInstanceUID
@@ -278,7 +278,7 @@ def test_a_data_set_without_uids_of_its_own_is_refused(make_file: Callable[..., 
 
 
 def test_a_receiver_listens_on_this_computer_only_and_says_so_when_it_does_not() -> None:
-    from mmdiag.readers.dicom_receiver import Listening
+    from mmdiag.exchange.pacs.store_scp import Listening
 
     assert [Listening(host).is_local() for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "192.0.2.7", "host")] == [True] * 3 + [
         False
@@ -288,8 +288,8 @@ def test_a_receiver_listens_on_this_computer_only_and_says_so_when_it_does_not()
 
 def test_a_port_that_is_taken_and_a_title_that_is_none_are_wrong_use(tmp_path: Path) -> None:
     from mmdiag.errors import UsageError
-    from mmdiag.readers.arrivals import Arrivals
-    from mmdiag.readers.dicom_receiver import Listening, Receiver
+    from mmdiag.exchange.pacs.inbox import Arrivals
+    from mmdiag.exchange.pacs.store_scp import Listening, Receiver
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -303,7 +303,7 @@ def test_a_port_that_is_taken_and_a_title_that_is_none_are_wrong_use(tmp_path: P
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_listens_until_it_is_stopped_and_gives_its_counts(number: int, make_file: Callable[..., Path], tmp_path: Path) -> None:
-    from mmdiag.readers.dicom_sender import send_files
+    from mmdiag.exchange.pacs.store_scu import send_files
 
     command = [sys.executable, "-m", "mmdiag", "fetch", "listen", "--out", tmp_path / "in", "--port", "0", "--json"]
     process = subprocess.Popen(

@@ -13,7 +13,7 @@ def make_config():
 
 
 def test_what_was_not_measured_counts_as_the_training_mean():
-    from mmdiag.prepare.projection import fit_projection
+    from mmdiag.prepare.pca import fit_projection
 
     rows = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
     fitted = fit_projection(rows, 3)
@@ -25,7 +25,7 @@ def test_what_was_not_measured_counts_as_the_training_mean():
 
 
 def test_a_constant_column_contributes_nothing():
-    from mmdiag.prepare.projection import fit_projection
+    from mmdiag.prepare.pca import fit_projection
 
     rows = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     rows[:, 1] = 7.0
@@ -39,7 +39,7 @@ def test_a_constant_column_contributes_nothing():
 def test_components_are_those_of_scikit_learn(columns):
     from sklearn.decomposition import PCA
 
-    from mmdiag.prepare.projection import fit_projection
+    from mmdiag.prepare.pca import fit_projection
 
     rows = np.random.default_rng(0).normal(size=(80, columns)).astype(np.float32) @ np.diag(np.linspace(3, 0.1, columns)).astype(np.float32)
     fitted = fit_projection(rows, 4)
@@ -50,7 +50,7 @@ def test_components_are_those_of_scikit_learn(columns):
 
 
 def test_a_small_cohort_gets_few_components():
-    from mmdiag.prepare.projection import fit_projection
+    from mmdiag.prepare.pca import fit_projection
 
     assert fit_projection(np.random.default_rng(0).normal(size=(20, 50)).astype(np.float32), 32).components.shape[1] == 5
 
@@ -131,10 +131,10 @@ def fit_as_a_run(folder, kind, config, originals):
     """The preparation fitted on the first cases, and the raw features of all."""
     import pandas as pd
 
-    from mmdiag.comparison import _prepare
+    from mmdiag.experiment.fit import _prepare
+    from mmdiag.experiment.run import RunData
     from mmdiag.prepare import extractor
-    from mmdiag.runs import RunData
-    from mmdiag.store import Store
+    from mmdiag.storage.store import Store
 
     (folder / "columns_one.json").write_text(str([f"G{i}" for i in range(20)]).replace("'", '"'))
     store = Store(folder, pd.DataFrame(), {}, {"one": kind}, "hash")
@@ -180,8 +180,8 @@ def test_every_preparation_comes_back_from_its_json_and_arrays_and_says_the_shap
 def test_every_preparation_has_an_encoder_that_takes_its_arrays(name, tmp_path):
     import torch
 
-    from mmdiag.diagnose import batch_of
     from mmdiag.prepare import make_encoder
+    from mmdiag.prepare.batches import batch_of
 
     kind, config, originals = make_variant(name)
     first, raws = fit_as_a_run(tmp_path, kind, config, originals)
@@ -210,7 +210,7 @@ def test_texture_tells_stripes_from_a_checkerboard_and_survives_one_grey():
 
 
 def test_weighted_words_hear_a_negation_and_keep_no_word():
-    from mmdiag.prepare.terms import counts, fit_terms
+    from mmdiag.prepare.tfidf import counts, fit_terms
 
     plain, negated = counts(["Marked oedema."]), counts(["No marked oedema."])
     assert plain.multiply(negated).sum() == 0
@@ -222,7 +222,7 @@ def test_weighted_words_hear_a_negation_and_keep_no_word():
 
 def test_a_signal_with_other_channels_than_the_training_ones_is_refused():
     from mmdiag.errors import UsageError
-    from mmdiag.prepare.channels import fit_channels
+    from mmdiag.prepare.signal import fit_channels
 
     rng = np.random.default_rng(0)
     fitted = fit_channels([(rng.normal(size=(500, 3)) * [10, 200, 0] + [5, -40, 3]).astype(np.int16) for _ in range(4)])
@@ -250,9 +250,9 @@ def test_features_of_a_frozen_network_are_stored_once_and_again_for_other_weight
 
     from mmdiag.config import ImageConfig
     from mmdiag.encoders import frozen_image
-    from mmdiag.features import raw_features
     from mmdiag.prepare import extractor
-    from mmdiag.store import Store
+    from mmdiag.prepare.feature_cache import raw_features
+    from mmdiag.storage.store import Store
 
     store = Store.open(publish(tmp_path / "workspace", cases=4, trained=False).workspace, NAME)
     configs = [dataclasses.replace(make_config(), seed=seed, image=ImageConfig(encoder="resnet10", weights="random")) for seed in (0, 1)]
@@ -273,10 +273,10 @@ def test_a_fine_tuned_network_is_recorded_and_its_bundle_needs_no_folder(tmp_pat
     import torch
     from encoder_builders import write_image_weights
 
-    from mmdiag.bundle import Bundle
     from mmdiag.config import ImageConfig
-    from mmdiag.diagnose import diagnose
-    from mmdiag.model import DiagnosisModel
+    from mmdiag.inference.bundle import Bundle
+    from mmdiag.inference.predict import diagnose
+    from mmdiag.model.network import DiagnosisModel
     from mmdiag.prepare import fit_preparation
 
     folder = write_image_weights(tmp_path / "pretrained", seed=4)

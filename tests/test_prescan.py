@@ -9,8 +9,8 @@ from dicom_builders import make_slice, write
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
 
 from mmdiag.errors import ReadError
-from mmdiag.readers import prescan
-from mmdiag.readers.prescan import fragments, scan
+from mmdiag.readers.imaging import dicom_prescan as prescan
+from mmdiag.readers.imaging.dicom_prescan import fragments, scan
 
 
 def file_of(body: bytes, syntax: str = ExplicitVRLittleEndian) -> bytes:

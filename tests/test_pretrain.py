@@ -25,9 +25,9 @@ def cohort(tmp_path_factory):
     """A phantom of 30 cases, the last 8 of them without a label, ingested. Nobody may change it."""
     from mmdiag import api
     from mmdiag.description import read_description
-    from mmdiag.ledger import Ledger
     from mmdiag.phantom import write_phantom
-    from mmdiag.store import Store
+    from mmdiag.storage.ledger import Ledger
+    from mmdiag.storage.store import Store
     from mmdiag.workspace import Workspace
 
     folder = tmp_path_factory.mktemp("pretrain")
@@ -44,7 +44,7 @@ def cohort(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def few_are_enough(monkeypatch):
-    from mmdiag.pretrain import run
+    from mmdiag.pretraining import run
 
     monkeypatch.setattr(run, "LEAST", dict.fromkeys(run.LEAST, 5))
 
@@ -52,7 +52,7 @@ def few_are_enough(monkeypatch):
 @pytest.fixture(scope="module")
 def aligned(cohort):
     """A finished contrastive pretraining of every part."""
-    from mmdiag.pretrain import run
+    from mmdiag.pretraining import run
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "LEAST", dict.fromkeys(run.LEAST, 5))
@@ -75,7 +75,7 @@ def parts_of(cohort):
 
 
 def learn_unit(folder, unit, progress=None):
-    from mmdiag.pretrain import run
+    from mmdiag.pretraining import run
 
     run.pretrain(folder, unit, progress)
     return folder.joinpath(*unit.split("."))
@@ -85,7 +85,7 @@ def learn_unit(folder, unit, progress=None):
 
 
 def test_each_part_has_weights_that_saw_none_of_its_subjects_and_all_others(cohort, aligned):
-    from mmdiag.pretrained import read_record
+    from mmdiag.pretraining.weights import read_record
 
     parts, everyone = parts_of(cohort), set(cohort.store.cases["subject_id"])
     several = np.sum([cohort.store.present(name) for name in cohort.store.modalities], axis=0) >= 2
@@ -100,7 +100,7 @@ def test_each_part_has_weights_that_saw_none_of_its_subjects_and_all_others(coho
 
 
 def test_inputs_of_judged_subjects_do_not_move_their_weights_by_a_bit(cohort, aligned, tmp_path, monkeypatch):
-    from mmdiag.pretrain import run
+    from mmdiag.pretraining import run
 
     parts = parts_of(cohort)
     judged = (cohort.store.cases["subject_id"].map(parts) == "fold-1").to_numpy()
@@ -127,9 +127,9 @@ def test_inputs_of_judged_subjects_do_not_move_their_weights_by_a_bit(cohort, al
 
 @pytest.mark.parametrize(("what", "method"), [("image", "images"), ("text", "text")])
 def test_originals_of_judged_subjects_are_not_even_read(cohort, monkeypatch, what, method):
-    from mmdiag.pretrain import run
-    from mmdiag.pretrained import read_record
-    from mmdiag.store import Store
+    from mmdiag.pretraining import run
+    from mmdiag.pretraining.weights import read_record
+    from mmdiag.storage.store import Store
 
     read, real = set(), getattr(Store, method)
     monkeypatch.setattr(Store, method, lambda store, name, row: read.add(row) or real(store, name, row))
@@ -149,9 +149,9 @@ def train_config(aligned, **changes):
 def test_training_begins_with_the_weights_of_its_part_and_its_bundle_knows_whom_they_saw(cohort, aligned):
     from safetensors.torch import load_file
 
-    from mmdiag import comparison
-    from mmdiag.bundle import Bundle
-    from mmdiag.runs import Run
+    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.run import Run
+    from mmdiag.inference.bundle import Bundle
 
     config = train_config(aligned)
     held = dataclasses.replace(config, training=dataclasses.replace(config.training, max_epochs=1))
@@ -171,9 +171,9 @@ def test_training_begins_with_the_weights_of_its_part_and_its_bundle_knows_whom_
 def test_pretrained_encoders_learn_and_end_the_same_after_a_kill(cohort, aligned, tmp_path):
     from safetensors.torch import load_file
 
-    from mmdiag import comparison
-    from mmdiag.bundle import Bundle
-    from mmdiag.runs import Run
+    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.run import Run
+    from mmdiag.inference.bundle import Bundle
 
     def weights(run, name):
         return Bundle.load(cohort.workspace.path / Run.open(run).fitted(name)["bundle"]).model.encoders.state_dict()
@@ -207,7 +207,7 @@ def copied(cohort, aligned, name):
 
 
 def test_weights_that_saw_a_judged_subject_are_refused_before_anything_is_trained(cohort, aligned):
-    from mmdiag import comparison
+    from mmdiag.experiment import fit as comparison
 
     spoilt = copied(cohort, aligned, "p-spoilt")
     shutil.rmtree(spoilt / "fold-2")
@@ -217,8 +217,8 @@ def test_weights_that_saw_a_judged_subject_are_refused_before_anything_is_traine
 
 
 def test_a_folder_of_pretrained_weights_that_is_named_by_hand_is_held_to_the_same(cohort):
-    from mmdiag import comparison
-    from mmdiag.pretrain import run
+    from mmdiag.experiment import fit as comparison
+    from mmdiag.pretraining import run
 
     config = make_config(text=dataclasses.replace(make_config().text, encoder=str(cohort.tiny)))
     folder = run.start(cohort.description, cohort.workspace, config, ["text"], epochs=1)
@@ -229,7 +229,7 @@ def test_a_folder_of_pretrained_weights_that_is_named_by_hand_is_held_to_the_sam
 
 
 def test_weights_that_were_changed_since_their_record_are_refused(cohort, aligned):
-    from mmdiag import comparison
+    from mmdiag.experiment import fit as comparison
 
     changed = copied(cohort, aligned, "p-changed")
     shutil.copy(changed / "all" / "contrastive" / "model.safetensors", changed / "fold-0" / "contrastive" / "model.safetensors")
@@ -238,7 +238,7 @@ def test_weights_that_were_changed_since_their_record_are_refused(cohort, aligne
 
 
 def test_encoders_of_another_recipe_are_refused(cohort, aligned):
-    from mmdiag import comparison
+    from mmdiag.experiment import fit as comparison
 
     other = train_config(aligned, model=dataclasses.replace(make_config().model, width=16))
     with pytest.raises(UsageError, match="model of the recipe 'classical' differ from those of p-"):
@@ -250,7 +250,7 @@ def test_encoders_of_another_recipe_are_refused(cohort, aligned):
 
 @pytest.mark.parametrize("what", ["contrastive", "text"])
 def test_a_pretraining_that_is_killed_ends_with_the_same_weights(cohort, what, tmp_path):
-    from mmdiag.pretrain import run
+    from mmdiag.pretraining import run
 
     config = make_config(seed=4, text=dataclasses.replace(make_config().text, encoder=str(cohort.tiny)))
     folder = run.start(cohort.description, cohort.workspace, config, [what], epochs=3)
@@ -272,14 +272,14 @@ def test_a_pretraining_that_is_killed_ends_with_the_same_weights(cohort, what, t
 
 
 def test_the_same_question_is_the_same_folder_and_another_seed_another(cohort):
-    from mmdiag.pretrain import run
+    from mmdiag.pretraining import run
 
     first, second, third = (run.start(cohort.description, cohort.workspace, make_config(seed=seed), ["contrastive"]) for seed in (5, 5, 6))
     assert first == second != third
 
 
 def test_a_cohort_that_is_too_small_is_refused_with_the_number_it_needs(cohort, monkeypatch):
-    from mmdiag.pretrain import run
+    from mmdiag.pretraining import run
 
     monkeypatch.setattr(run, "LEAST", {"contrastive": 100})
     with pytest.raises(UsageError, match=r"needs at least 100 cases with two modalities .* found \d+ for fold-\d: add cases to the cohort \(they need no label\)"):
@@ -287,7 +287,7 @@ def test_a_cohort_that_is_too_small_is_refused_with_the_number_it_needs(cohort, 
 
 
 def test_words_cannot_be_pretrained_for_a_recipe_without_a_transformer(cohort):
-    from mmdiag.pretrain import run
+    from mmdiag.pretraining import run
 
     with pytest.raises(UsageError, match="goes on from a transformer, the recipe 'classical' has tfidf"):
         run.start(cohort.description, cohort.workspace, make_config(), ["text"])
@@ -295,7 +295,7 @@ def test_words_cannot_be_pretrained_for_a_recipe_without_a_transformer(cohort):
 
 def test_pretrained_notes_are_a_text_encoder_that_reads_like_any_other_folder(cohort):
     from mmdiag.encoders.sentence import sentence_encoder, text_weights
-    from mmdiag.pretrain import run
+    from mmdiag.pretraining import run
 
     config = make_config(text=dataclasses.replace(make_config().text, encoder=str(cohort.tiny)))
     folder = run.start(cohort.description, cohort.workspace, config, ["text"], epochs=2)
@@ -306,10 +306,10 @@ def test_pretrained_notes_are_a_text_encoder_that_reads_like_any_other_folder(co
 
 
 def test_pretrained_images_are_the_features_of_each_part_and_what_judges_a_case_explains_it(cohort):
-    from mmdiag import comparison
-    from mmdiag.bundle import Bundle
-    from mmdiag.pretrain import run
-    from mmdiag.runs import Run, open_data
+    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.run import Run, open_data
+    from mmdiag.inference.bundle import Bundle
+    from mmdiag.pretraining import run
 
     folder = run.start(cohort.description, cohort.workspace, make_config(), ["image"], epochs=1)
     for unit in run.units(folder):

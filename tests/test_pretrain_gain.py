@@ -20,9 +20,9 @@ def ingested(folder, workspace, *, labelled, **options):
     """A phantom without notes of which only the first cases still have their label, ingested, and what the labels of all were."""
     from mmdiag import api
     from mmdiag.description import read_description
-    from mmdiag.ledger import Ledger
     from mmdiag.phantom import write_phantom
-    from mmdiag.store import Store
+    from mmdiag.storage.ledger import Ledger
+    from mmdiag.storage.store import Store
 
     write_phantom(folder, signal="redundant", **options)
     without_notes(folder)
@@ -36,15 +36,15 @@ def ingested(folder, workspace, *, labelled, **options):
 
 @pytest.mark.slow
 def test_with_24_labels_a_network_over_genes_that_was_aligned_with_the_images_of_300_cases_judges_new_cases_better(tmp_path, monkeypatch):
-    from mmdiag import comparison
-    from mmdiag.diagnose import batch_of, prepare_samples
-    from mmdiag.features import raw_features
+    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.run import RunData
     from mmdiag.phantom.latent import auroc
     from mmdiag.prepare import extractor
-    from mmdiag.pretrain import run
-    from mmdiag.pretrained import begun
+    from mmdiag.prepare.batches import batch_of, prepare_samples
+    from mmdiag.prepare.feature_cache import raw_features
+    from mmdiag.pretraining import run
+    from mmdiag.pretraining.weights import begun
     from mmdiag.recipes import default
-    from mmdiag.runs import RunData
     from mmdiag.workspace import Workspace
 
     monkeypatch.setattr(run, "LEAST", {"contrastive": 100})

@@ -14,7 +14,7 @@ def tokens(values, present=None):
 
 
 def loss_of(*modalities, subjects=None, scale=10.0):
-    from mmdiag.pretrain.alignment import contrast
+    from mmdiag.pretraining.contrastive import contrast
 
     named = {str(number): tokens for number, tokens in enumerate(modalities)}
     cases = len(modalities[0].mask)
@@ -45,7 +45,7 @@ def test_another_case_of_the_same_subject_is_no_counter_example():
 
 
 def test_a_masked_slice_is_judged_by_its_hidden_patches_alone_and_in_their_own_units():
-    from mmdiag.pretrain.images import masked_error
+    from mmdiag.pretraining.masked_images import masked_error
 
     images = torch.rand(2, 1, 128, 128) * 2 - 1
     patches = images.unfold(2, 16, 16).unfold(3, 16, 16).reshape(2, 64, 256)

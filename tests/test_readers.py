@@ -8,9 +8,9 @@ import pydicom
 import pytest
 
 from mmdiag.errors import DescriptionError, ReadError
-from mmdiag.readers.pictures import read_nifti, read_picture
-from mmdiag.readers.resample import CT_WINDOW_HU, to_stored
-from mmdiag.readers.tables import read_numbers
+from mmdiag.readers.imaging.raster_nifti import read_nifti, read_picture
+from mmdiag.readers.imaging.resample import CT_WINDOW_HU, to_stored
+from mmdiag.readers.tables.cohort_tables import read_numbers
 
 
 def test_pictures_of_every_mode_become_grey(tmp_path):
@@ -90,7 +90,7 @@ def test_a_ragged_table_and_a_missing_key_are_refused(tmp_path):
 
 
 def test_the_phantoms_faults_are_found_by_inspection(tmp_path):
-    from mmdiag.inspection import inspect
+    from mmdiag.ingest.inspect import inspect
     from mmdiag.phantom import write_phantom
 
     write_phantom(tmp_path, cases=20, seed=1, broken=8)

@@ -6,8 +6,8 @@ import pytest
 
 
 def test_a_group_alone_is_a_baseline_of_survival_learned_from_the_other_parts():
-    from mmdiag.evaluation import evaluate
-    from mmdiag.results import _by_group
+    from mmdiag.evaluation.metrics import evaluate
+    from mmdiag.experiment.evaluate import _by_group
 
     rng = np.random.default_rng(0)
     kind = np.repeat(["slow", "fast"], 100)

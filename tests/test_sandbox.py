@@ -9,7 +9,7 @@ import pytest
 from dicom_builders import make_slice, write
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.sandbox import Sandbox
+from mmdiag.sandbox.pool import Sandbox
 
 MISBEHAVED = "mmdiag.readers.misbehaved"  # a module that the nursery finds below tests/readers_that_fail
 
@@ -82,7 +82,7 @@ def test_answers_come_in_the_order_of_the_requests(pool, tmp_path):
     files = write(tmp_path / "s", [make_slice(n) for n in range(6)])
     (tmp_path / "s" / "05.txt").write_text("not an image")
     files = sorted((tmp_path / "s").iterdir())
-    codes = [outcome.code for outcome in pool.map("mmdiag.readers.sources:dicom_verdict", [{"file": str(file)} for file in files])]
+    codes = [outcome.code for outcome in pool.map("mmdiag.sandbox.requests:dicom_verdict", [{"file": str(file)} for file in files])]
     assert codes == ["not_dicom" if file.suffix == ".txt" else "" for file in files]
 
 
@@ -93,7 +93,7 @@ def test_who_waited_behind_a_file_that_kills_its_reader_is_read_by_another(pool)
 
 
 def test_a_worker_finds_its_next_request_waiting_and_has_never_more_than_two(pool):
-    from mmdiag.readers import sandbox
+    from mmdiag.sandbox import pool as sandbox
 
     most = []
     take = pool._take
@@ -113,12 +113,12 @@ def test_a_worker_finds_its_next_request_waiting_and_has_never_more_than_two(poo
 
 
 def test_a_worker_is_replaced_after_so_many_files(monkeypatch):
-    from mmdiag.readers import sandbox
+    from mmdiag.sandbox import pool as sandbox
 
     monkeypatch.setattr(sandbox, "FILES_A_WORKER", 3)
     small = Sandbox(1)
     try:
-        answers = [small.call("mmdiag.readers.sources:dicom_verdict", file="/nowhere") for _ in range(4)]
+        answers = [small.call("mmdiag.sandbox.requests:dicom_verdict", file="/nowhere") for _ in range(4)]
         assert {answer.code for answer in answers} == {"unreadable"} and not any("nowhere" in answer.detail for answer in answers)
     finally:
         small.close()
@@ -129,8 +129,8 @@ def test_workers_end_with_their_parent():
     import sys
 
     code = (
-        "import os, signal; from mmdiag.readers.sandbox import shared_sandbox; s = shared_sandbox(); "
-        "s.call('mmdiag.readers.sources:dicom_verdict', file='/nowhere'); print(s._nursery.process.pid, *[w.process for w in s._members], flush=True); "
+        "import os, signal; from mmdiag.sandbox.pool import shared_sandbox; s = shared_sandbox(); "
+        "s.call('mmdiag.sandbox.requests:dicom_verdict', file='/nowhere'); print(s._nursery.process.pid, *[w.process for w in s._members], flush=True); "
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout.split()

@@ -35,11 +35,12 @@ def quick(**training):
 @pytest.fixture(scope="module")
 def ingested(tmp_path_factory):
     """A phantom that was ingested, its features stored; nobody may change it."""
-    from mmdiag import api, search_trials
+    from mmdiag import api
     from mmdiag.description import read_description
-    from mmdiag.ledger import Ledger
+    from mmdiag.experiment.run import open_data
     from mmdiag.phantom import write_phantom
-    from mmdiag.runs import open_data
+    from mmdiag.storage.ledger import Ledger
+    from mmdiag.tuning import trials as search_trials
     from mmdiag.workspace import Workspace
 
     place = tmp_path_factory.mktemp("search")
@@ -54,7 +55,7 @@ def ingested(tmp_path_factory):
 @pytest.fixture
 def begun(ingested, tmp_path):
     """Begin a search on a copy; `begun(name)` gives its folder."""
-    from mmdiag import search_trials
+    from mmdiag.tuning import trials as search_trials
     from mmdiag.workspace import Workspace
 
     description, workspace = ingested
@@ -68,7 +69,7 @@ def begun(ingested, tmp_path):
 
 def tried(folder, part="fold-0.fused"):
     """The trials of a model, without what time they took."""
-    from mmdiag import search_trials
+    from mmdiag.tuning import trials as search_trials
 
     search_trials.try_out(folder, part)
     search_trials.choose(folder, part)
@@ -76,8 +77,9 @@ def tried(folder, part="fold-0.fused"):
 
 
 def test_trials_learn_from_and_are_judged_by_training_subjects_alone(begun):
-    from mmdiag import comparison, search_trials
-    from mmdiag.runs import Run, open_data
+    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.run import Run, open_data
+    from mmdiag.tuning import trials as search_trials
 
     folder = begun()
     run, data = Run.open(folder), open_data(folder)
@@ -96,9 +98,9 @@ def test_trials_learn_from_and_are_judged_by_training_subjects_alone(begun):
 
 
 def test_in_a_held_out_design_the_validation_subjects_judge_and_the_test_subjects_do_not(begun):
-    from mmdiag import search_trials
     from mmdiag.config import EvaluationConfig
-    from mmdiag.runs import Run, open_data
+    from mmdiag.experiment.run import Run, open_data
+    from mmdiag.tuning import trials as search_trials
 
     config = dataclasses.replace(quick(), evaluation=EvaluationConfig(holdout_from=10))
     folder = begun_without_split(begun, config)
@@ -110,7 +112,7 @@ def test_in_a_held_out_design_the_validation_subjects_judge_and_the_test_subject
 
 def begun_without_split(begun, config):
     """A search on a cohort whose split was not made yet."""
-    from mmdiag import search_trials
+    from mmdiag.tuning import trials as search_trials
 
     try:
         original = search_trials.comparison.start
@@ -138,8 +140,8 @@ def spoiled(data, rows):
 
 
 def test_the_choice_is_the_same_whatever_the_judged_subjects_are(begun, monkeypatch):
-    from mmdiag import search_trials
-    from mmdiag.runs import open_data
+    from mmdiag.experiment.run import open_data
+    from mmdiag.tuning import trials as search_trials
 
     calm, blind, seen = begun("calm"), begun("blind"), begun("seen")
     data = open_data(calm)
@@ -152,8 +154,8 @@ def test_the_choice_is_the_same_whatever_the_judged_subjects_are(begun, monkeypa
 
 
 def test_the_recipe_itself_is_the_first_trial_and_the_best_is_chosen(begun):
-    from mmdiag import search_trials
-    from mmdiag.runs import Run
+    from mmdiag.experiment.run import Run
+    from mmdiag.tuning import trials as search_trials
 
     folder = begun()
     table = tried(folder)
@@ -170,8 +172,8 @@ def test_the_recipe_itself_is_the_first_trial_and_the_best_is_chosen(begun):
 
 
 def test_a_modality_is_searched_for_what_its_own_model_has(begun):
-    from mmdiag import search_trials
-    from mmdiag.runs import Run
+    from mmdiag.experiment.run import Run
+    from mmdiag.tuning import trials as search_trials
 
     space = {**SPACE, "fusion": CategoricalDistribution(("gated",)), "image.components": IntDistribution(2, 8), "text.components": IntDistribution(2, 8)}
     folder = begun(space=space)
@@ -184,8 +186,8 @@ def test_a_modality_is_searched_for_what_its_own_model_has(begun):
 
 
 def test_a_modality_for_which_nothing_of_the_space_matters_is_not_searched(begun):
-    from mmdiag import search_trials
-    from mmdiag.runs import Run
+    from mmdiag.experiment.run import Run
+    from mmdiag.tuning import trials as search_trials
 
     folder = begun(space={"fusion": CategoricalDistribution(("gated", "concat"))})
     search_trials.try_out(folder, "fold-0.flair")
@@ -199,7 +201,7 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("number", [1, 5])
 def test_a_trial_that_was_killed_does_not_count_and_is_made_again(begun, monkeypatch, number):
-    from mmdiag import search_trials
+    from mmdiag.tuning import trials as search_trials
 
     calm, killed = tried(begun("calm")), begun("killed")
     learn, calls = search_trials.comparison.learn, []
@@ -231,8 +233,8 @@ def test_a_process_that_was_killed_leaves_a_search_that_ends_the_same(begun):
 
 
 def test_a_part_is_searched_by_one_process_at_a_time(begun):
-    from mmdiag import search_trials
-    from mmdiag.runs import Run
+    from mmdiag.experiment.run import Run
+    from mmdiag.tuning import trials as search_trials
 
     folder = begun()
     with search_trials._study(Run.open(folder), "fold-0.fused"), pytest.raises(MmdiagError, match=r"another one is at fold-0.fused"):
@@ -242,7 +244,7 @@ def test_a_part_is_searched_by_one_process_at_a_time(begun):
 def test_a_record_that_cannot_be_written_is_said_with_its_cure(begun, monkeypatch):
     import optuna
 
-    from mmdiag import search_trials
+    from mmdiag.tuning import trials as search_trials
 
     def full(*_):
         raise optuna.exceptions.StorageInternalError("disk I/O error")
@@ -257,7 +259,7 @@ def test_a_record_that_cannot_be_written_is_said_with_its_cure(begun, monkeypatc
 def test_a_trial_without_prospect_is_given_up():
     import optuna
 
-    from mmdiag.search_trials import LEAST_EPOCHS, UNPRUNED, _Watch
+    from mmdiag.tuning.trials import LEAST_EPOCHS, UNPRUNED, _Watch
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED, n_warmup_steps=LEAST_EPOCHS))
@@ -280,8 +282,8 @@ def test_a_trial_without_prospect_is_given_up():
 
 
 def test_the_loss_of_a_trial_is_that_of_the_weights_that_are_kept():
-    from mmdiag.best_epoch import Epoch
-    from mmdiag.search_trials import kept_loss
+    from mmdiag.training.early_stopping import Epoch
+    from mmdiag.tuning.trials import kept_loss
 
     curve = [Epoch(1, 0.7, 0.6, 0.5), Epoch(2, 0.6, 0.4, 0.7), Epoch(3, 0.5, math.nan, 0.9), Epoch(4, 0.5, 0.5, 0.8)]
     assert kept_loss(curve, "loss") == 0.4 and kept_loss(curve, "auroc") == 0.5
@@ -291,8 +293,8 @@ def test_the_loss_of_a_trial_is_that_of_the_weights_that_are_kept():
 
 def test_a_search_ends_with_models_trained_on_what_it_chose(ingested, tmp_path, monkeypatch):
     import mmdiag
-    from mmdiag.bundle import Bundle
     from mmdiag.explain import run as explanations
+    from mmdiag.inference.bundle import Bundle
     from mmdiag.workspace import Workspace
 
     description, workspace = ingested
@@ -337,7 +339,8 @@ def test_the_flow_makes_the_same_trials_in_batches(begun, monkeypatch):
     from prefect import flow
 
     from flows import search as searching
-    from mmdiag import comparison, search_trials
+    from mmdiag.experiment import fit as comparison
+    from mmdiag.tuning import trials as search_trials
 
     monkeypatch.setattr(searching, "BATCH", 1)
     monkeypatch.setenv("MMDIAG_PROCESSES", "2")

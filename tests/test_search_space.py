@@ -8,7 +8,7 @@ from mmdiag.errors import UnknownNameError, UsageError
 
 def test_the_default_space_is_of_the_kinds_that_a_cohort_has():
     from mmdiag import recipes
-    from mmdiag.search_space import check_space, default_space, own_values
+    from mmdiag.tuning.space import check_space, default_space, own_values
 
     config = recipes.default()
     space = default_space(config, ["image", "table"], fusion=True)
@@ -33,7 +33,7 @@ def test_the_default_space_is_of_the_kinds_that_a_cohort_has():
 )
 def test_a_space_that_is_none_is_refused_with_its_cure(name, values, kind, said):
     from mmdiag.recipes import default
-    from mmdiag.search_space import check_space
+    from mmdiag.tuning.space import check_space
 
     with pytest.raises(kind, match=said):
         check_space({name: values}, default())

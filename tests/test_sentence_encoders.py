@@ -125,9 +125,9 @@ def test_a_note_with_too_many_sentences_is_joined_and_none_is_left_out():
 def test_a_fine_tuned_text_encoder_moves_its_transformer_and_its_bundle_needs_no_folder(tmp_path):
     import torch
 
-    from mmdiag.diagnose import batch_of
-    from mmdiag.model import DiagnosisModel
+    from mmdiag.model.network import DiagnosisModel
     from mmdiag.prepare import extractor, fit_preparation, restore_preparation
+    from mmdiag.prepare.batches import batch_of
 
     config = make_config(encoder=str(write_tiny_text_model(tmp_path / "tiny")), training="fine_tuned")
     raws = extractor("text", config)(["No marked oedema. Mass effect is seen.", "Clear. Midline shift. No shift."])

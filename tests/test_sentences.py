@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmdiag.sentences import is_negated, split_sentences
+from mmdiag.readers.text.sentences import is_negated, split_sentences
 
 
 def pieces(text):

@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from mmdiag.shapley import shapley
+from mmdiag.inference.shapley import shapley
 
 
 def game(function, present):

@@ -12,13 +12,13 @@ from mmdiag.errors import DescriptionError, ReadError
 
 
 def read(path, channels=(), *, rate_hz=None, seconds=3.0):
-    from mmdiag.readers.signals import read_signal
+    from mmdiag.readers.waveforms import read_signal
 
     return read_signal(path, channels, rate_hz=rate_hz, seconds=seconds)
 
 
 def stored(signal, *, rate_hz=100.0, seconds=3.0, full_scale=1.0):
-    from mmdiag.readers.signals import to_stored_signal
+    from mmdiag.readers.waveforms import to_stored_signal
 
     return to_stored_signal(signal, rate_hz=rate_hz, seconds=seconds, full_scale=full_scale)
 
@@ -46,7 +46,7 @@ def test_a_wav_is_brought_to_the_stored_rate_and_length_and_keeps_its_frequency(
 
 
 def test_what_the_stored_rate_cannot_show_is_filtered_out_and_not_folded_back():
-    from mmdiag.readers.signals import Signal
+    from mmdiag.readers.waveforms import Signal
 
     high = np.sin(2 * np.pi * 190 * np.arange(2000) / RATE_HZ)[:, None].astype(np.float32)
     assert np.abs(stored(Signal(high, float(RATE_HZ), 4.0)).samples[20:-20]).max() < 0.01 * 32767
@@ -85,13 +85,13 @@ def test_a_column_of_times_says_the_rate(tmp_path):
 
 
 def test_a_short_signal_stays_short_and_is_not_stretched():
-    from mmdiag.readers.signals import Signal
+    from mmdiag.readers.waveforms import Signal
 
     assert len(stored(Signal(np.zeros((200, 1), np.float32), 100.0, 2.0)).samples) == 200
 
 
 def test_values_beyond_the_full_scale_are_counted():
-    from mmdiag.readers.signals import Signal
+    from mmdiag.readers.waveforms import Signal
 
     kept = stored(Signal(np.array([[0.5], [3.0], [-3.0], [0.0]], np.float32), 100.0, 0.04), full_scale=2.0)
     assert kept.samples[:, 0].tolist() == [8192, 32767, -32767, 0] and kept.share_clipped == 0.5
@@ -176,7 +176,7 @@ def test_a_wrong_description_of_a_signal_is_refused(tmp_path, line, said):
     ],
 )  # fmt: skip
 def test_every_rule_of_the_contract_has_an_example_that_breaks_it(column, value, severity):
-    from mmdiag.contracts import hold, packaged_contract
+    from mmdiag.contracts.contract import hold, packaged_contract
 
     sound = {
         "case_id": ["a", "b"], "modality": "heart", "n_samples": 300, "n_channels": 1, "rate_hz": 500.0, "seconds": 4.0, "low": -0.5, "high": 0.6,
@@ -190,7 +190,7 @@ def test_every_rule_of_the_contract_has_an_example_that_breaks_it(column, value,
 
 
 def test_the_windows_that_an_answer_hangs_on_are_found_with_their_sign():
-    from mmdiag.explain.within import window_weights
+    from mmdiag.explain.case import window_weights
 
     signal = np.zeros((100, 1), np.int16)
     signal[40:50] = 500
@@ -203,11 +203,13 @@ def test_the_windows_that_an_answer_hangs_on_are_found_with_their_sign():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Four modalities, of which the signal alone says the label: a held-out test, a few epochs."""
-    from mmdiag import api, comparison, recipes, results
+    from mmdiag import api, recipes
     from mmdiag.config import EvaluationConfig
     from mmdiag.description import read_description
+    from mmdiag.experiment import evaluate as results
+    from mmdiag.experiment import fit as comparison
     from mmdiag.explain.run import chunks, explain
-    from mmdiag.ledger import Ledger
+    from mmdiag.storage.ledger import Ledger
     from mmdiag.workspace import Workspace
 
     folder = tmp_path_factory.mktemp("four")
@@ -239,9 +241,10 @@ def test_four_modalities_train_end_to_end_and_the_one_that_says_the_label_is_nam
 
 
 def test_a_bundle_with_a_signal_comes_back_as_it_was(run):
-    from mmdiag.bundle import Bundle
-    from mmdiag.diagnose import diagnose, prepare_samples
-    from mmdiag.runs import open_data
+    from mmdiag.experiment.run import open_data
+    from mmdiag.inference.bundle import Bundle
+    from mmdiag.inference.predict import diagnose
+    from mmdiag.prepare.batches import prepare_samples
 
     place, answer, _ = run
     bundle, data = Bundle.load(answer["bundle"]["path"]), open_data(place)

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmdiag.cohort.splits import read_or_make_split, validation_subjects
 from mmdiag.config import EvaluationConfig
 from mmdiag.errors import UsageError
-from mmdiag.splits import read_or_make_split, validation_subjects
 
 
 def make_cases(subjects: int, *, cases_each: int = 1, unlabelled: int = 0):

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from mmdiag.errors import DescriptionError, ReadError
-from mmdiag.readers.keys import guessed_key, skeleton
-from mmdiag.readers.numbers import strict_numbers
-from mmdiag.readers.tables import KEY, check_table, read_numbers, read_text_table, row_hashes, table_header, table_keys
+from mmdiag.readers.tables.cohort_tables import KEY, check_table, read_numbers, read_text_table, row_hashes, table_header, table_keys
+from mmdiag.readers.tables.keys import guessed_key, skeleton
+from mmdiag.readers.tables.numbers import strict_numbers
 from mmdiag.reasons import REASONS
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -19,17 +19,18 @@ def own_run(small_run, tmp_path) -> PhantomRun:
 
 
 def start(found: PhantomRun, **changes: object):
-    from mmdiag import comparison, recipes
+    from mmdiag import recipes
     from mmdiag.description import read_description
+    from mmdiag.experiment import fit as comparison
 
     config = dataclasses.replace(recipes.default(fusion="modality_attention"), **changes)
     return comparison.start(read_description(found.cohort / "cohort.toml"), found.workspace, config)
 
 
 def test_another_fusion_takes_over_what_single_modalities_gave(own_run):
-    from mmdiag import comparison
-    from mmdiag.bundle import Bundle
-    from mmdiag.runs import Run
+    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.run import Run
+    from mmdiag.inference.bundle import Bundle
 
     folder = start(own_run, fusion="late")
     comparison.fit(folder, "fold-0.report")
@@ -42,8 +43,8 @@ def test_another_fusion_takes_over_what_single_modalities_gave(own_run):
 
 
 def test_what_depends_on_the_fusion_the_seed_or_the_recipe_is_fitted(own_run):
-    from mmdiag.runs import Run
-    from mmdiag.taken_over import take_over
+    from mmdiag.experiment.reuse import take_over
+    from mmdiag.experiment.run import Run
 
     config = Run.open(own_run.folder).config
     assert not take_over(Run.open(start(own_run, seed=7)), "fold-0.report")

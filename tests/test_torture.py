@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mmdiag.inspection import inspect
+from mmdiag.ingest.inspect import inspect
 from mmdiag.reasons import REASONS
 
 TORTURE = Path(__file__).resolve().parents[2] / "shared" / "data" / "torture"

@@ -28,7 +28,7 @@ def test_what_is_stacked_stops_by_what_its_branches_say_alone(chained, tmp_path)
     import torch
     from model_builders import make_batches, make_preparations, make_raws
 
-    from mmdiag.model import loss_of
+    from mmdiag.model.network import loss_of
 
     config = make_config(chained, max_epochs=6)
     trained = fit(config, tmp_path)
@@ -51,7 +51,7 @@ def test_training_stops_when_the_watched_metric_stays_and_keeps_its_best_epoch(t
 def test_where_the_cases_do_not_allow_the_metric_the_loss_is_watched():
     import torch
 
-    from mmdiag.best_epoch import Best, Epoch
+    from mmdiag.training.early_stopping import Best, Epoch
 
     model = torch.nn.Linear(1, 1)
     best = Best(model, "auroc", patience=2)
@@ -115,7 +115,7 @@ def test_bfloat16_is_used_where_it_is_asked_for_and_learns_as_well(tmp_path):
     import torch
 
     from mmdiag.config import TrainingConfig
-    from mmdiag.engines import precision_of
+    from mmdiag.training.engines import precision_of
 
     cpu = torch.device("cpu")
     assert [precision_of(TrainingConfig(amp=amp), cpu) for amp in (True, False, "bf16")] == [None, None, torch.bfloat16]
@@ -137,7 +137,7 @@ def test_the_curve_tells_rate_gradients_and_probes_by_modality(tmp_path):
 def test_a_probe_finds_a_known_signal_and_none_where_there_is_none():
     import torch
 
-    from mmdiag.branch_monitor import probe
+    from mmdiag.training.collapse import probe
 
     rng = np.random.default_rng(0)
     target = torch.from_numpy(np.arange(200) % 2.0)[:, None]
@@ -153,8 +153,8 @@ def test_a_probe_finds_a_known_signal_and_none_where_there_is_none():
 
 
 def test_a_branch_that_holds_nothing_is_said_to_have_collapsed(tmp_path):
-    from mmdiag.best_epoch import Epoch
-    from mmdiag.branch_monitor import collapsed
+    from mmdiag.training.collapse import collapsed
+    from mmdiag.training.early_stopping import Epoch
 
     assert fit(make_config(max_epochs=6), tmp_path).warnings == ()
 

@@ -9,8 +9,8 @@ import pytest
 
 from mmdiag.description import ModalityDescription
 from mmdiag.errors import DescriptionError, ReadError
-from mmdiag.readers.table_modality import read_case_table, read_case_tables
-from mmdiag.readers.variants import count_variants, read_vcf
+from mmdiag.readers.genomics.vcf import count_variants, read_vcf
+from mmdiag.readers.tables.modality import read_case_table, read_case_tables
 from mmdiag.reasons import REASONS
 
 TORTURE = Path(__file__).resolve().parents[2] / "shared" / "data" / "torture"

@@ -22,8 +22,8 @@ def make_config(fusion="concat", *, plain=False, **training):
 
 def fit(config, folder, *, cases=120, progress=None, attach=None, task=BINARY, label=None, score=None, change=None):
     """Train on the first 80 of some cases; `change(raws)` may spoil them before anything is fitted."""
-    from mmdiag.training import train
-    from mmdiag.validation import score_of
+    from mmdiag.training.loop import train
+    from mmdiag.training.validation import score_of
 
     raws, known = make_raws(cases, missing=0.2)
     if change:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import charts, notes, pictures, published
-from mmdiag.store import Store
+from mmdiag.storage.store import Store
 
 LEAST = 5e-6  # weights are published with five digits
 ROLES = {

@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import charts, notes, published
-from mmdiag.evaluation import calibration_bins, roc_points, wilson
-from mmdiag.explain.modality import leaning
+from mmdiag.evaluation.metrics import calibration_bins, roc_points, wilson
+from mmdiag.explain.importance import leaning
 
 DIFFERENCE = "fused-minus-best"
 NAMES = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mmdiag.cli.place import Place, cohort_option, exit_code, placed, read_and_check, to_json
+from mmdiag.cli.context import Place, cohort_option, exit_code, placed, read_and_check, to_json
 
 SIGNALS = ("additive", "interaction", "redundant", "one-modality", "none")
 
@@ -94,8 +94,8 @@ def init(place: Place, folder: Path, out: Path | None, force: bool) -> int:
       mmdiag init /data/glioma --out glioma.toml
     """
     from mmdiag.cli.show import show_init
+    from mmdiag.cohort.scaffold import describe_folder
     from mmdiag.errors import UsageError
-    from mmdiag.initialise import describe_folder
     from mmdiag.workspace import write_text
 
     target = out or folder / "cohort.toml"
@@ -150,7 +150,7 @@ def inspect(place: Place, paths: tuple[Path, ...], contract: Path | None) -> int
       mmdiag inspect /data/incoming --json | grep quarantined
     """
     from mmdiag.cli.show import show_verdict
-    from mmdiag.inspection import inspect as inspect_files
+    from mmdiag.ingest.inspect import inspect as inspect_files
 
     refused = 0
     for verdict in inspect_files(list(paths), contract):

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from mmdiag.cli.place import Place, placed
+from mmdiag.cli.context import Place, placed
 
 
 @click.command(short_help="Show how the data contracts held.")
@@ -38,7 +38,7 @@ def contracts(place: Place, cohort: str | None, out: Path | None) -> int:
       mmdiag contracts --json
     """
     from mmdiag.cli.show import show_contracts
-    from mmdiag.contract_report import report, rules_of
+    from mmdiag.contracts.report import report, rules_of
     from mmdiag.workspace import write_text
 
     ledger = place.existing_ledger()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mmdiag.cli.place import Answer, Place, placed
+from mmdiag.cli.context import Answer, Place, placed
 
 
 @click.command(short_help="Write a copy of images and notes without identifiers.")
@@ -31,8 +31,8 @@ def deidentify(place: Place, source: Path, target: Path, blank_top: float) -> in
       MMDIAG_KEY_FILE=/secure/study7.key mmdiag deidentify export/ clean/ --json
     """
     from mmdiag.cli.progress import stages
-    from mmdiag.readers.deidentified_folder import deidentify_folder
-    from mmdiag.readers.secret_key import read_key
+    from mmdiag.deidentify.folder import deidentify_folder
+    from mmdiag.privacy.pseudonyms import read_key
 
     key = read_key(outside=[place.workspace.path, target, source])
     with stages() as report:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmdiag.cli.boundary import DONE, IN_QUARANTINE
-from mmdiag.cli.place import Place, placed
+from mmdiag.cli.context import Place, placed
 
 if TYPE_CHECKING:
-    from mmdiag.readers.dicom_receiver import Receiver
-    from mmdiag.readers.dicomweb_archive import Archive
+    from mmdiag.exchange.pacs.dicomweb_client import Archive
+    from mmdiag.exchange.pacs.store_scp import Receiver
 
 PASSWORD = "MMDIAG_PACS_PASSWORD"
 SAID_EVERY = 10.0  # seconds between two lines of a receiver's progress
@@ -74,9 +74,9 @@ def fetch_fhir(place: Place, export: Path, out: Path, case: str) -> int:
       mmdiag fetch fhir bundle.json --out cohort
       mmdiag fetch fhir export/ --out cohort --case patient --json
     """
-    from mmdiag.readers.fhir import fetch_fhir as fetch_export
-    from mmdiag.readers.fhir_account import refused
-    from mmdiag.readers.secret_key import pseudonym, read_key
+    from mmdiag.exchange.fhir.accounting import refused
+    from mmdiag.exchange.fhir.export import fetch_fhir as fetch_export
+    from mmdiag.privacy.pseudonyms import pseudonym, read_key
 
     found = fetch_export(export, out, partial(pseudonym, read_key(outside=(out,))), case=case)
     place.give({"command": "fetch fhir", "status": "done", "seconds": place.seconds(), "out": str(out), **found}, _show_fhir)
@@ -110,9 +110,9 @@ def fetch_dicomweb(
       mmdiag fetch dicomweb http://127.0.0.1:8042/dicom-web --study-uid 1.2.3 --modality MR --user reader --out dicom
     """
     from mmdiag.cli.progress import stages
-    from mmdiag.readers.arrivals import Arrivals, cases_of, wanted_of
-    from mmdiag.readers.dicomweb import Query
-    from mmdiag.readers.dicomweb import fetch_dicomweb as fetch_images
+    from mmdiag.exchange.pacs.dicomweb import Query
+    from mmdiag.exchange.pacs.dicomweb import fetch_dicomweb as fetch_images
+    from mmdiag.exchange.pacs.inbox import Arrivals, cases_of, wanted_of
 
     wanted = wanted_of(studies, study_uids)
     archive = _archive(url, user)
@@ -148,8 +148,8 @@ def listen(
       mmdiag fetch listen --out incoming
       mmdiag fetch listen --out cohort/dicom --studies cohort/imaging.csv --from PACS --until-idle 60
     """
-    from mmdiag.readers.arrivals import Arrivals, cases_of, wanted_of
-    from mmdiag.readers.dicom_receiver import Listening, Receiver
+    from mmdiag.exchange.pacs.inbox import Arrivals, cases_of, wanted_of
+    from mmdiag.exchange.pacs.store_scp import Listening, Receiver
 
     listening = Listening(host, port, ae_title, senders)
     receiver = Receiver(Arrivals(out, cases_of(wanted_of(studies))), listening)
@@ -185,7 +185,7 @@ def send_dicomweb(place: Place, url: str, paths: tuple[Path, ...], user: str | N
       mmdiag send dicomweb https://pacs.example.org/dicom-web results/
       mmdiag send dicomweb http://127.0.0.1:8042/dicom-web report.dcm --user writer
     """
-    from mmdiag.readers.dicomweb import send_dicomweb as send_files
+    from mmdiag.exchange.pacs.dicomweb import send_dicomweb as send_files
 
     files = [file for path in paths for file in (sorted(path.rglob("*.dcm")) if path.is_dir() else [path])]
     counts = send_files(_archive(url, user), files)
@@ -196,7 +196,7 @@ def send_dicomweb(place: Place, url: str, paths: tuple[Path, ...], user: str | N
 
 def _archive(url: str, user: str | None) -> "Archive":
     from mmdiag.errors import UsageError
-    from mmdiag.readers.dicomweb_archive import is_in_the_clear, open_archive
+    from mmdiag.exchange.pacs.dicomweb_client import is_in_the_clear, open_archive
 
     password = os.environ.get(PASSWORD)
     if user is not None and password is None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from mmdiag.application_root import application_root
 from mmdiag.cli.boundary import debugging
-from mmdiag.cli.place import Answer, Place
+from mmdiag.cli.context import Answer, Place
 
 
 def run_full(place: Place, cohort: Path, recipe: str, fusion: str, seed: int, changed: Mapping[str, Any], progress: Callable[..., None]) -> Answer:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mmdiag.cli.place import Place, cohort_option, exit_code, placed, read_and_check
+from mmdiag.cli.context import Place, cohort_option, exit_code, placed, read_and_check
 from mmdiag.config import FUSION_NAMES, settings_of
 from mmdiag.recipes import named
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from mmdiag.cli.context import Answer, Place, cohort_option, exit_code, placed, read_and_check
 from mmdiag.cli.models import set_option
-from mmdiag.cli.place import Answer, Place, cohort_option, exit_code, placed, read_and_check
 from mmdiag.config import settings_of
 from mmdiag.recipes import named
 

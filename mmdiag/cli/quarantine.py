@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mmdiag.cli.place import Place, placed
+from mmdiag.cli.context import Place, placed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,7 @@ def retry(place: Place, case_ids: tuple[str, ...], everything: bool, cohort: str
       mmdiag quarantine retry --all --cohort lgg-progression
     """
     from mmdiag.cli.show import show_decided
-    from mmdiag.decisions import ask_again
+    from mmdiag.ingest.overrides import ask_again
 
     refused = _refused(place, cohort)
     chosen = refused if everything else refused[refused["case_id"].isin(case_ids)]
@@ -115,7 +115,7 @@ def accept(place: Place, case_id: str, reason: str, modality: str | None, cohort
     import getpass
 
     from mmdiag.cli.show import show_decided
-    from mmdiag.decisions import accept as accept_refusal
+    from mmdiag.ingest.overrides import accept as accept_refusal
 
     refused = _refused(place, cohort)
     chosen = refused[(refused["case_id"] == case_id) & (refused["modality"] == modality if modality else refused["modality"] != "")]

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mmdiag.cli.place import Answer
+from mmdiag.cli.context import Answer
 
 RESEARCH = "For research use only: not a medical device."
 DIFFERENCE = "fused-minus-best"

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from mmdiag.cli.place import Place, placed
+from mmdiag.cli.context import Place, placed
 
 
 @click.command(short_help="Show what the workspace holds.")

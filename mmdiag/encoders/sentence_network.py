@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mmdiag.encoders.layers import keep_pretrained_state
 from mmdiag.encoders.sentence import MAX_TOKENS, load_tokenizer, longest_input, pieces, text_weights
-from mmdiag.sentences import is_negated
+from mmdiag.readers.text.sentences import is_negated
 from mmdiag.tokens import Tokens
 
 NOTHING = -1  # behind the last token of a row

@@ -1,1 +1,1 @@
-"""Explanations within a modality: regions and words by occlusion, columns by gradient. Between modalities: `mmdiag.shapley`."""
+"""Explanations within a modality: regions and words by occlusion, columns by gradient. Between modalities: `mmdiag.inference.shapley`."""

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from mmdiag.bundle import Bundle
-from mmdiag.comparison import fits
-from mmdiag.diagnose import prepare_samples
 from mmdiag.errors import UsageError
-from mmdiag.explain.within import explain_within
+from mmdiag.experiment.evaluate import predictions
+from mmdiag.experiment.fit import fits
+from mmdiag.experiment.run import Run, open_data
+from mmdiag.explain.case import explain_within
+from mmdiag.inference.bundle import Bundle
 from mmdiag.prepare import require_same_features
-from mmdiag.results import predictions
-from mmdiag.runs import Run, open_data
+from mmdiag.prepare.batches import prepare_samples
 from mmdiag.workspace import Workspace, atomic_path, write_text
 
 CHUNK = 16

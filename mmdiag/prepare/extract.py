@@ -12,7 +12,7 @@ from mmdiag.config import FROZEN, IMAGE_STATISTICS, TFIDF, RunConfig, digest
 from mmdiag.prepare.statistics import slice_statistics
 from mmdiag.prepare.texture import plane_texture
 from mmdiag.prepare.volume import to_volume
-from mmdiag.sentences import is_negated, split_sentences
+from mmdiag.readers.text.sentences import is_negated, split_sentences
 
 VERSIONS = {"statistics": 4, "texture": 3, "network": 1, "sentences": 3}  # raised where what is made of the same original changes
 Notes = Sequence[Sequence[str]]  # each a list of sentences

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from mmdiag.prepare.cohort import Preparation, restore_preparation
+from mmdiag.prepare.preparation import Preparation, restore_preparation
 from mmdiag.workspace import write_text
 
 

@@ -39,7 +39,7 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Iterator[Orthanc]:
     """An archive that holds the phantom's images, sent by C-STORE."""
-    from mmdiag.readers.dicom_sender import send_files
+    from mmdiag.exchange.pacs.store_scu import send_files
 
     with orthanc_server.orthanc(tmp_path_factory.mktemp("orthanc")) as server:
         files = files_of(phantom)
@@ -139,8 +139,8 @@ def test_a_fhir_export_and_the_images_of_the_archive_make_the_cohort_that_the_di
 
 
 def receive(out: Path, port: int) -> Any:
-    from mmdiag.readers.arrivals import Arrivals
-    from mmdiag.readers.dicom_receiver import Listening, Receiver
+    from mmdiag.exchange.pacs.inbox import Arrivals
+    from mmdiag.exchange.pacs.store_scp import Listening, Receiver
 
     receiver = Receiver(Arrivals(out), Listening(port=port, senders=(TITLE, "STORESCU")))
     receiver.start()
@@ -199,10 +199,10 @@ def test_what_is_sent_by_dicomweb_is_there_to_be_fetched(phantom: Path, tmp_path
 
 def test_the_archive_knows_who_may_ask_and_send(archive: Orthanc, phantom: Path, tmp_path: Path) -> None:
     from mmdiag.errors import MmdiagError, UsageError
-    from mmdiag.readers.arrivals import Arrivals
-    from mmdiag.readers.dicom_sender import send_files
-    from mmdiag.readers.dicomweb import Query, fetch_dicomweb
-    from mmdiag.readers.dicomweb_archive import open_archive
+    from mmdiag.exchange.pacs.dicomweb import Query, fetch_dicomweb
+    from mmdiag.exchange.pacs.dicomweb_client import open_archive
+    from mmdiag.exchange.pacs.inbox import Arrivals
+    from mmdiag.exchange.pacs.store_scu import send_files
 
     for user, url, rule in ((("mm", "guess"), archive.url, "401"), ((USER, PASSWORD), archive.url + "-not", "404")):
         with pytest.raises(UsageError, match=rule):

@@ -1,0 +1,139 @@
+"""Where a command works and how it answers: the options that all commands share."""
+
+import functools
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmdiag.cli.boundary import DONE, IN_QUARANTINE, failures_without_values
+from mmdiag.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mmdiag.description import Description
+    from mmdiag.storage.ledger import Ledger
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One call of a command.
+
+    Args:
+        workspace: The folder that it works in.
+        ledger_url: Where the record is kept.
+        as_json: Whether the answer is one JSON document on stdout.
+    """
+
+    workspace: Workspace
+    ledger_url: str
+    as_json: bool
+    started: float = field(default_factory=time.monotonic)
+
+    def ledger(self) -> "Ledger":
+        """Open the ledger, making its tables if it is new."""
+        from mmdiag.storage.ledger import Ledger
+
+        self.workspace.path.mkdir(parents=True, exist_ok=True)
+        return Ledger(self.ledger_url)
+
+    def existing_ledger(self) -> "Ledger | None":
+        """The ledger if there is one: looking at a workspace does not make one."""
+        local = self.ledger_url.startswith("sqlite:///")
+        if local and not Path(self.ledger_url.removeprefix("sqlite:///")).is_file():
+            return None
+        return self.ledger()
+
+    def seconds(self) -> float:
+        """Seconds since the command began."""
+        return round(time.monotonic() - self.started, 1)
+
+    def answer(self, command: str, **keys: Any) -> Answer:
+        """What a command knows, in the form of every JSON result."""
+        return {"command": command, "status": "done", "workspace": str(self.workspace.path), "seconds": self.seconds(), **keys}
+
+    def give(self, answer: Any, show: Callable[[Any], None]) -> None:
+        """Put the answer on stdout: JSON for machines, else what `show` draws."""
+        if self.as_json:
+            click.echo(to_json(answer))
+        else:
+            show(answer)
+
+
+def placed(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--workspace`, `--ledger` and `--json` as its first argument, a `Place`, and bound its failures."""
+
+    @click.option(
+        "--workspace",
+        type=click.Path(file_okay=False, path_type=Path),
+        default="workspace",
+        envvar="MMDIAG_WORKSPACE",
+        show_default=True,
+        help="Folder for everything that mmdiag keeps. [env: MMDIAG_WORKSPACE]",
+    )
+    @click.option(
+        "--ledger",
+        envvar="MMDIAG_LEDGER",
+        metavar="URL",
+        help="Database of the record. Default: SQLite in the workspace. [env: MMDIAG_LEDGER]",
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document on stdout.")
+    @functools.wraps(command)
+    def wrapper(*args: Any, workspace: Path, ledger: str | None, as_json: bool, **options: Any) -> Any:
+        where = Workspace(workspace.expanduser().resolve())
+        with failures_without_values(where.logs):
+            return command(Place(where, ledger or f"sqlite:///{where.path / 'ledger.db'}", as_json), *args, **options)
+
+    return wrapper
+
+
+def cohort_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--cohort`, the path of a cohort.toml."""
+    return click.option("--cohort", required=True, type=click.Path(path_type=Path), metavar="C.toml", help="Description of the cohort.")(
+        command
+    )
+
+
+def read_and_check(cohort: Path) -> "Description":
+    """Read a cohort.toml and its case table, so that whatever is wrong with them is said before anything is written.
+
+    Raises:
+        DescriptionError: What is wrong, and how to mend it.
+    """
+    from mmdiag.cohort.case_table import read_cases
+    from mmdiag.description import read_description
+
+    description = read_description(cohort)
+    read_cases(description)
+    return description
+
+
+def exit_code(answer: Mapping[str, Any]) -> int:
+    """0, or 3 where some input is in quarantine."""
+    refused = answer.get("cases", {}).get("quarantined", 0) + sum(m.get("quarantined", 0) for m in answer.get("modalities", {}).values())
+    return IN_QUARANTINE if refused else DONE
+
+
+def to_json(answer: Any) -> str:
+    """One line of standard JSON: a value that is not a number (NaN, NaT) is null."""
+    return json.dumps(_plain(answer), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):  # a NumPy scalar or array
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int)):
+        return value
+    return None if str(value) in ("NaT", "<NA>") else str(value)

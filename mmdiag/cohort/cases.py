@@ -1,0 +1,173 @@
+"""`Case`: references to files, no tensors. What was not acquired has no key."""
+
+import difflib
+import glob
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mmdiag.description import Description, ModalityDescription
+from mmdiag.errors import DescriptionError
+from mmdiag.readers.tables.cohort_tables import read_any_table, table_header, table_keys
+from mmdiag.readers.tables.keys import key_columns, template_columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where one modality of one case lies.
+
+    Args:
+        files: Its files, sorted; for a table that all cases share, that table.
+        key: The case's key within the table.
+    """
+
+    modality: str
+    kind: str
+    files: tuple[Path, ...]
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One case of a cohort.
+
+    Args:
+        subject_id: All cases of a person share one split.
+        as_of: Nothing recorded later may be read.
+        sources: Modality -> where it lies; not acquired = no key.
+    """
+
+    case_id: str
+    subject_id: str
+    as_of: datetime | None
+    sources: Mapping[str, Source]
+    site: str | None = None
+
+
+def find_cases(description: Description, table: pd.DataFrame) -> list[Case]:
+    """Resolve every path template of a cohort; `table` is what `read_cases` gave.
+
+    Raises:
+        DescriptionError: A folder or a table that no case can do without is not there, or a path leads out of the root.
+    """
+    found, matches = [], Matches(description.root)
+    for modality in description.modalities.values():
+        _require_place(matches, modality, description.file.name)
+    for row in table.to_dict("records"):
+        columns = {str(key).removeprefix("column_"): value for key, value in row.items() if str(key).startswith("column_")}
+        sources = {name: _source(matches, modality, columns, str(row["case_id"])) for name, modality in description.modalities.items()}
+        found.append(
+            Case(
+                case_id=row["case_id"],
+                subject_id=row["subject_id"],
+                as_of=None if pd.isna(row["as_of"]) else pd.Timestamp(row["as_of"]).to_pydatetime(),
+                sources={name: source for name, source in sources.items() if source is not None},
+                site=None if pd.isna(row["site"]) else row["site"],
+            )
+        )
+    return found
+
+
+def people_of(description: Description, table: pd.DataFrame) -> dict[str, list[str]]:
+    """What identifies the person of each case, from the columns or the file that the description names; to be masked in notes, never to be written."""
+    people: dict[str, list[str]] = {str(case_id): [] for case_id in table["case_id"]}
+    for name in description.identifiers:
+        if name.endswith(".csv"):
+            cells = _identifiers_file(description.root / name, (description.root / name).stat().st_mtime_ns)
+            for case_id in people:
+                people[case_id] += cells.get(case_id, ())
+            continue
+        for case_id, value in zip(table["case_id"], table[f"column_{name}"], strict=True):
+            if value is not None and not pd.isna(value):
+                people[str(case_id)].append(str(value))
+    return people
+
+
+@lru_cache(maxsize=4)
+def _identifiers_file(file: Path, modified_ns: int) -> dict[str, list[str]]:
+    del modified_ns
+    found: dict[str, list[str]] = {}
+    table = read_any_table(file)
+    for case_id, value in zip(table["case_id"], table["value"], strict=True):
+        found.setdefault(str(case_id), []).append(str(value))
+    return found
+
+
+def _require_place(matches: "Matches", modality: ModalityDescription, where: str) -> None:
+    """A misspelt folder, table or key would read as 'not acquired' for every case."""
+    heading, parts = f"[modalities.{modality.name}] of {where}", Path(modality.path).parts
+    fixed = Path(*(parts[: next((i for i, part in enumerate(parts) if re.search(r"[{*?\[]", part)), len(parts))]))
+    files = matches.of(modality.path) if modality.key and not template_columns(modality.path) else None
+    if not (matches.root / fixed).exists() or files == ():
+        raise DescriptionError(
+            f"The path of {heading} must be there, {modality.path!r} is not: correct it, or take the section out if nobody has this modality."
+        )
+    if files is None:
+        return
+    wanted = key_columns(str(modality.key))
+    headers = [_header(file, file.stat().st_mtime_ns) for file in files]
+    if not any(set(wanted) <= set(header) for header in headers):
+        columns = [name for header in headers for name in header]
+        lacking = next((column for column in wanted if column not in columns), wanted[0])
+        nearest = difflib.get_close_matches(lacking, columns, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"its columns are {', '.join(columns[:12])}."
+        raise DescriptionError(f"The key of {heading} must be a column of its table, {lacking!r} is none of {modality.path}: {hint}")
+
+
+def _source(matches: "Matches", modality: ModalityDescription, columns: Mapping[str, Any], case_id: str) -> Source | None:
+    path = modality.path
+    for column in template_columns(path):
+        if columns[column] is None or pd.isna(columns[column]):
+            return None
+        path = path.replace(f"{{{column}}}", glob.escape(str(columns[column])))
+    if Path(path).is_absolute() or ".." in Path(path).parts or not Path(path).parts or not path.isprintable():
+        raise DescriptionError(
+            f"A path must lie below the root, that of {modality.name} of case {case_id!r} does not: correct the columns that it is made of."
+        )
+    files = matches.of(path)
+    if modality.key and not any(case_id in keys_of(file, modality.key, file.stat().st_mtime_ns) for file in files):
+        return None
+    return Source(modality=modality.name, kind=modality.kind, files=files, key=case_id if modality.key else None) if files else None
+
+
+class Matches:
+    """Files below a cohort's root, each pattern looked up once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.known = root, dict[str, tuple[Path, ...]]()
+
+    def of(self, pattern: str) -> tuple[Path, ...]:
+        """The files that a pattern stands for, sorted; a folder stands for all files below it.
+
+        Raises:
+            DescriptionError: A link leads out of the root.
+        """
+        if pattern not in self.known:
+            found: list[Path] = []
+            for path in sorted(self.root.glob(pattern)):
+                if not path.resolve().is_relative_to(self.root):
+                    raise DescriptionError(
+                        f"Files must lie below the root, {path.relative_to(self.root)} is a link that leads out of it: move root up or copy what it names."
+                    )
+                found += sorted(child for child in path.rglob("*") if child.is_file()) if path.is_dir() else [path]
+            self.known[pattern] = tuple(found)
+        return self.known[pattern]
+
+
+@lru_cache(maxsize=64)
+def keys_of(file: Path, key: str, modified_ns: int) -> frozenset[str]:
+    """The case keys that a table has a row for; empty where it has no such column. `modified_ns` makes a changed file be read again."""
+    del modified_ns
+    return frozenset(table_keys(file, key))
+
+
+@lru_cache(maxsize=64)
+def _header(file: Path, modified_ns: int) -> tuple[str, ...]:
+    del modified_ns
+    return table_header(file)

@@ -1,0 +1,1 @@
+"""Metrics with intervals, and differences on the same resamples."""

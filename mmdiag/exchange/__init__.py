@@ -1,0 +1,1 @@
+"""Exchange with other systems: FHIR exports, and images from and to a PACS."""

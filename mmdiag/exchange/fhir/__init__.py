@@ -1,0 +1,1 @@
+"""FHIR exports brought to a cohort folder."""

@@ -1,0 +1,1 @@
+"""Images over the DICOM network and over DICOMweb."""

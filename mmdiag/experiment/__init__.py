@@ -1,0 +1,1 @@
+"""A run: its fits, their evaluation, and what is published."""

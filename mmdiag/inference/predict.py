@@ -1,0 +1,96 @@
+"""From a bundle and prepared cases to diagnoses: probability, modality weights and exact Shapley values in one pass."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float
+
+from mmdiag.inference.bundle import Bundle
+from mmdiag.inference.shapley import shapley
+from mmdiag.model.heads import class_columns
+from mmdiag.model.network import DiagnosisModel, Output
+from mmdiag.prepare.batches import batch_of
+from mmdiag.samples import Sample
+from mmdiag.tokens import Tokens
+from mmdiag.training.threads import one_thread
+
+BATCH = 64  # cases diagnosed together; a result does not depend on it
+NOTHING = "none of the labels"
+
+
+@torch.inference_mode()
+def diagnose(bundle: Bundle, samples: Sequence[Sample], *, contributions: bool = True) -> pd.DataFrame:
+    """One row a sample, in order.
+
+    Returns:
+        `predicted`, `probability` (or `probability_<class or label>`), `log_odds`, and with contributions: `contribution_<m>`, `base`, `weight_<m>`, `attention` (JSON).
+    """
+    with one_thread(when=not any(preparation.reads_originals for preparation in bundle.preparations.values())):
+        parts = [_diagnose_batch(bundle, samples[start : start + BATCH], contributions) for start in range(0, len(samples), BATCH)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _diagnose_batch(bundle: Bundle, samples: Sequence[Sample], contributions: bool) -> pd.DataFrame:
+    model = bundle.model
+    batch = batch_of(bundle.preparations, samples)
+    tokens = model.encode(batch, batch.present)
+    output = model.diagnose(tokens)
+    probability = model.head.probability(output.logits)
+    chosen = probability.argmax(dim=1)
+    table = _answers(bundle.task, probability.numpy())
+    table["log_odds"] = model.head.log_odds(output.logits, chosen).numpy().astype(np.float64)
+    if contributions:
+        table = pd.concat([table, _explanations(model, tokens, output, chosen)], axis=1)
+    return table
+
+
+def _answers(task: Mapping[str, Any], probability: Float[np.ndarray, "case probability"]) -> pd.DataFrame:
+    if task["kind"] == "multiclass":
+        table = pd.DataFrame(probability.astype(np.float64), columns=class_columns(task["classes"]))
+        table.insert(0, "predicted", [task["classes"][i] for i in probability.argmax(1)])
+        return table
+    if task["kind"] == "multilabel":
+        table = pd.DataFrame(probability.astype(np.float64), columns=class_columns(task["labels"]))
+        table.insert(0, "predicted", [", ".join(name for name, p in zip(task["labels"], row, strict=True) if p >= 0.5) or NOTHING for row in probability])
+        return table
+    share = probability[:, 0].astype(np.float64)
+    names = np.asarray(task["classes"] if task["kind"] == "binary" else ("lower risk", "higher risk"))
+    return pd.DataFrame({"predicted": names[(share >= 0.5).astype(int)], "probability": share})
+
+
+def _explanations(model: DiagnosisModel, tokens: Mapping[str, Tokens], output: Output, chosen: torch.Tensor) -> pd.DataFrame:
+    present = np.stack([tokens[name].present().numpy() for name in model.modalities], axis=1)
+
+    def value(rows: np.ndarray, coalition: Bool[np.ndarray, "n modality"]) -> Float[np.ndarray, "n"]:
+        return coalition_log_odds(model, tokens, chosen, rows, coalition)
+
+    contribution, base = shapley(value, present)
+    table = pd.DataFrame({f"contribution_{name}": contribution[:, k] for k, name in enumerate(model.modalities)})
+    table["base"] = base
+    for k, name in enumerate(model.modalities):
+        table[f"weight_{name}"] = output.fused.weights[:, k].numpy().astype(np.float64)
+    matrix = output.fused.attention
+    table["attention"] = [json.dumps(np.round(row.numpy().astype(float), 4).tolist()) for row in matrix] if matrix is not None else None
+    return table
+
+
+@torch.inference_mode()
+def coalition_log_odds(
+    model: DiagnosisModel, tokens: Mapping[str, Tokens], chosen: torch.Tensor, rows: np.ndarray, coalition: Bool[np.ndarray, "n modality"]
+) -> Float[np.ndarray, "n"]:
+    """Log-odds of some cases when only the modalities of a coalition are known; nothing is encoded again."""
+    out = np.empty(len(rows), dtype=np.float64)
+    for start in range(0, len(rows), 512):
+        index = torch.from_numpy(np.asarray(rows[start : start + 512], dtype=np.int64))
+        kept = torch.from_numpy(np.ascontiguousarray(coalition[start : start + 512]))
+        known = {
+            name: Tokens(tokens[name].values[index], tokens[name].mask[index] & kept[:, k : k + 1])
+            for k, name in enumerate(model.modalities)
+        }
+        logits = model.diagnose(known).logits
+        out[start : start + 512] = model.head.log_odds(logits, chosen[index]).numpy()
+    return out

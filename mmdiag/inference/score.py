@@ -1,0 +1,102 @@
+"""Score new cases with a bundle: in parts, each kept as soon as it is done, and no case twice."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mmdiag.contracts.internal_tables import hold_predictions
+from mmdiag.description import Description
+from mmdiag.errors import UsageError
+from mmdiag.inference.bundle import Bundle
+from mmdiag.inference.columns import prediction_columns
+from mmdiag.inference.predict import diagnose
+from mmdiag.prepare import extractor, require_same_features
+from mmdiag.prepare.batches import prepare_samples
+from mmdiag.prepare.feature_cache import raw_features
+from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.store import Store
+from mmdiag.workspace import Workspace, atomic_path
+
+PART = 1024  # cases between two commits to the ledger
+Progress = Callable[[int, int, str], None]  # done, total, what
+
+
+def score(
+    bundle_folder: Path, description: Description, workspace: Workspace, ledger: Ledger, out: Path, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Score the accepted cases of an ingested cohort that this bundle has not scored yet.
+
+    Args:
+        out: Parquet with every case of the cohort that this bundle has scored, now or before.
+
+    Returns:
+        `scored`, `already_scored`, `bundle` and `predictions` of the answer in interface.md 3.
+
+    Raises:
+        BundleError: The bundle was changed.
+        UsageError: The cohort's modalities are not the bundle's, or the weights that make features here are not those that it was fitted with.
+    """
+    bundle = Bundle.load(bundle_folder)
+    store = Store.open(workspace, description.name)
+    _check_modalities(bundle, store)
+    require_same_features(bundle.config, bundle.preparations)
+    versions = list(zip(store.cases["case_id"], store.cases["version"], strict=True))
+    done = ledger.scored(bundle.id, description.name)
+    todo = [row for row, pair in enumerate(versions) if pair not in done]
+    raws = (
+        {name: raw_features(store, name, extractor(kind, bundle.config), progress=progress) for name, kind in bundle.kinds.items()}
+        if todo
+        else {}
+    )
+    for start in range(0, len(todo), PART):
+        rows = todo[start : start + PART]
+        table = _score_rows(bundle, store, raws, rows)
+        hold_predictions(table, exclusive=bundle.task["kind"] != "multilabel")
+        ledger.record_predictions(description.name, table)
+        if progress:
+            progress(start + len(rows), len(todo), "scored")
+    _write_all(ledger, bundle, description.name, versions, out)
+    return {
+        "scored": len(todo),
+        "already_scored": len(versions) - len(todo),
+        "bundle": {"id": bundle.id, "path": str(bundle_folder)},
+        "predictions": str(out),
+    }
+
+
+def _check_modalities(bundle: Bundle, store: Store) -> None:
+    unknown = [name for name, kind in bundle.kinds.items() if store.modalities.get(name) != kind]
+    if unknown:
+        raise UsageError(
+            f"A cohort to score describes the modalities that the bundle was trained on, {', '.join(unknown)} differ or are missing: name them alike in cohort.toml."
+        )
+    for name, preparation in bundle.preparations.items():
+        if preparation.columns and list(preparation.columns) != store.columns(name):
+            raise UsageError(
+                f"The table {name} must have the columns that the bundle was trained on ({len(preparation.columns)}), in that order: it has others."
+            )
+
+
+def _score_rows(bundle: Bundle, store: Store, raws: dict[str, Any], rows: list[int]) -> pd.DataFrame:
+    table = diagnose(bundle, prepare_samples(bundle.preparations, raws, rows))
+    cases = store.cases.iloc[rows]
+    for name in ("case_id", "subject_id", "as_of", "version"):
+        table[name] = cases[name].to_numpy()
+    table["bundle_id"] = bundle.id
+    table["role"] = ["train" if bundle.learned_from(subject) else "new" for subject in cases["subject_id"]]
+    present = {name: store.present(name)[rows] for name in bundle.kinds}
+    table["modalities"] = [[name for name in present if present[name][i]] for i in range(len(rows))]
+    table["abstained"] = [not bundle.met(modalities) for modalities in table["modalities"]]
+    table["scored_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+    return table[[*prediction_columns(table), "version"]]
+
+
+def _write_all(ledger: Ledger, bundle: Bundle, cohort: str, versions: list[tuple[str, str]], out: Path) -> None:
+    table = ledger.predictions(bundle_id=bundle.id, cohort=cohort)
+    current = pd.DataFrame(versions, columns=["case_id", "version"])
+    table = current.merge(table, on=["case_id", "version"], how="inner")
+    with atomic_path(out) as temporary:
+        table[prediction_columns(table)].to_parquet(temporary, index=False)

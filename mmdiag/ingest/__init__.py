@@ -1,0 +1,1 @@
+"""Ingestion: plan what is new, read it, write it shard by shard, commit."""

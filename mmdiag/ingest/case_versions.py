@@ -1,0 +1,131 @@
+"""What a case consists of now, as one hash: the content of its files, its rows of shared tables, and how its modalities are described.
+
+A file is read for its hash only where its size or its time of change differs from what was seen before; a shared table only where its file changed.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mmdiag.cohort.cases import Case
+from mmdiag.description import Description
+from mmdiag.readers.tables.cohort_tables import row_hashes
+from mmdiag.workspace import atomic_path, write_text
+
+SETTLED_NS = 2_000_000_000  # a file that changed less than this ago may change again without its time showing it
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """The versions of all cases.
+
+    Args:
+        of: Case -> version, 32 hexadecimal digits.
+        digests: Case -> modality -> hash of what it consists of there.
+    """
+
+    of: Mapping[str, str]
+    digests: Mapping[str, Mapping[str, str]]
+
+
+def case_versions(folder: Path, description: Description, cases: Sequence[Case], notes: Mapping[str, str]) -> Versions:
+    """The version of each case.
+
+    Args:
+        folder: The cohort's folder in the workspace, which keeps what was seen.
+        notes: Case -> further text that its version depends on, such as a rule that its row breaks, or a retry.
+    """
+    files = FileHashes(folder / "files.parquet", description.root)
+    own = {file for case in cases for source in case.sources.values() for file in source.files}
+    hashes = files.of(sorted(own))
+    rows = {name: _row_hashes(folder, description, cases, name, hashes) for name, m in description.modalities.items() if m.key}
+    described, versions, digests = description.hash(), {}, {}
+    for case in cases:
+        parts = {
+            name: rows[name].get(str(source.key), "") if source.key is not None else _digest(f"{file.name}:{hashes[file]}" for file in source.files)
+            for name, source in sorted(case.sources.items())
+        }
+        facts = [described, case.case_id, case.subject_id, str(case.as_of or ""), notes.get(case.case_id, ""), *(f"{k}={v}" for k, v in parts.items())]
+        versions[case.case_id], digests[case.case_id] = _digest(facts)[:32], parts
+    return Versions(versions, digests)
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+class FileHashes:
+    """SHA-256 of files, remembered by path, size and time of change.
+
+    Args:
+        memory: Parquet that keeps them between two ingestions.
+        root: Folder that paths are relative to.
+    """
+
+    COLUMNS = ("path", "size", "changed_ns", "sha256")
+
+    def __init__(self, memory: Path, root: Path) -> None:
+        self.memory, self.root = memory, root
+
+    def of(self, files: Sequence[Path]) -> dict[Path, str]:
+        """The hash of each file."""
+        known = self._read()
+        stats = {file: file.stat() for file in files}
+        found: dict[Path, str] = {}
+        for file, stat in stats.items():
+            size, changed, sha256 = known.get(str(file.relative_to(self.root)), (-1, -1, ""))
+            if (size, changed) == (stat.st_size, stat.st_mtime_ns):
+                found[file] = sha256
+        fresh = [file for file in files if file not in found]
+        if fresh:
+            with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+                found.update(zip(fresh, threads.map(_sha256, fresh, chunksize=16), strict=True))
+        if fresh or len(known) != len(files):
+            self._write(stats, found)
+        return found
+
+    def _read(self) -> dict[str, tuple[int, int, str]]:
+        if not self.memory.is_file():
+            return {}
+        table = pd.read_parquet(self.memory)
+        rows = zip(*(table[name] for name in self.COLUMNS), strict=True)
+        return {path: (int(size), int(changed), sha256) for path, size, changed, sha256 in rows}
+
+    def _write(self, stats: Mapping[Path, os.stat_result], found: Mapping[Path, str]) -> None:
+        now = time.time_ns()
+        rows = [
+            (str(file.relative_to(self.root)), stat.st_size, stat.st_mtime_ns, found[file])
+            for file, stat in stats.items() if now - stat.st_mtime_ns > SETTLED_NS
+        ]  # fmt: skip
+        with atomic_path(self.memory) as temporary:
+            pd.DataFrame(rows, columns=list(self.COLUMNS)).to_parquet(temporary, index=False)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _row_hashes(folder: Path, description: Description, cases: Sequence[Case], name: str, hashes: Mapping[Path, str]) -> dict[str, str]:
+    """Case key -> hash of its rows in a shared table; computed where one of the table's files changed."""
+    files = sorted({file for case in cases if name in case.sources for file in case.sources[name].files})
+    if not files:
+        return {}
+    key = str(description.modalities[name].key)
+    state = _digest([key, *(hashes[file] for file in files)])
+    memory = folder / f"rows_{name}.json"
+    if memory.is_file():
+        known = json.loads(memory.read_text())
+        if known["state"] == state:
+            rows: dict[str, str] = known["rows"]
+            return rows
+    rows = row_hashes(files, key)
+    write_text(memory, json.dumps({"state": state, "rows": rows}))
+    return rows

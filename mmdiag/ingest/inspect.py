@@ -1,0 +1,88 @@
+"""A verdict on each file: would it be read, and if not, why. Every file is read in the sandbox; nothing is written."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from mmdiag.contracts.contract import Contract, hold, read_contract
+from mmdiag.errors import DescriptionError, ReadError
+from mmdiag.readers.tables.cohort_tables import check_table
+from mmdiag.readers.tables.numbers import strict_numbers
+from mmdiag.sandbox.pool import Outcome, Sandbox, shared_sandbox
+
+PREAMBLE = 128  # bytes before the DICM prefix (PS3.10 7.1)
+KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("picture", (".png", ".jpg", ".jpeg")),
+    ("nifti", (".nii", ".nii.gz")),
+    ("signal", (".wav", ".wave")),
+    ("variants", (".vcf", ".vcf.gz", ".vcf.bgz")),
+    ("mutations", (".maf", ".maf.gz")),
+    ("matrix", (".gct", ".gct.gz", ".h5ad")),
+    ("table", (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")),
+    ("note", (".txt", ".text", ".md", ".rtf", ".pdf", ".xml", ".json", ".yaml", ".yml")),
+)
+
+
+def inspect(paths: Sequence[Path], contract: Path | None = None, *, sandbox: Sandbox | None = None) -> Iterator[dict[str, Any]]:
+    """Give a verdict on every file below some paths.
+
+    Args:
+        contract: A data contract that tables are held against too.
+
+    Yields:
+        `path, kind, verdict (accepted or quarantined), code, detail, seconds, peak_mb`: code is a key of `mmdiag.reasons.REASONS`, empty where accepted.
+    """
+    held = read_contract(contract) if contract else None
+    pool = sandbox or shared_sandbox()
+    files = [file for path in paths for file in (sorted(child for child in path.rglob("*") if child.is_file()) if path.is_dir() else [path])]
+    kinds = [kind_of(file) for file in files]
+    asked: list[dict[str, Any]] = [{"function": f"mmdiag.sandbox.requests:{kind}_verdict", "file": str(file)} for file, kind in zip(files, kinds, strict=True)]
+    keys = [name for name, column in held.columns.items() if column.key] if held else []
+    for request, kind in zip(asked, kinds, strict=True):
+        if kind == "table" and keys:
+            request["key"] = keys
+    for file, kind, outcome in zip(files, kinds, pool.each(asked), strict=True):
+        yield _verdict(file, kind, outcome, held)
+
+
+def _verdict(file: Path, kind: str, outcome: Outcome, contract: Contract | None) -> dict[str, Any]:
+    code, detail = outcome.code, outcome.detail
+    if kind == "table" and contract is not None and not code:
+        try:
+            _hold(file, contract)
+        except ReadError as refusal:
+            code, detail = refusal.code, refusal.detail
+        except DescriptionError:
+            code, detail = "unreadable", file.name
+    return {
+        "path": str(file), "kind": kind, "verdict": "quarantined" if code else "accepted", "code": code, "detail": detail,
+        "seconds": round(outcome.seconds, 4), "peak_mb": outcome.peak_mb,
+    }  # fmt: skip
+
+
+def kind_of(file: Path) -> str:
+    """`dicom`, `picture`, `nifti`, `signal`, `variants`, `mutations`, `matrix`, `table` or `note`: by content where it says, else by suffix; else DICOM."""
+    name = file.name.lower()
+    with file.open("rb") as content:
+        head = content.read(PREAMBLE + 4)
+    if head[PREAMBLE:] == b"DICM" or name.endswith((".dcm", ".dicom", ".ima")):
+        return "dicom"
+    return next((kind for kind, suffixes in KINDS if name.endswith(suffixes)), "dicom")
+
+
+def _hold(file: Path, contract: Contract) -> None:
+    """Hold a table that was checked as a file against its contract: numbers are strictly decimal, everything else is text."""
+    keys = [name for name, column in contract.columns.items() if column.key]
+    table = check_table(file, keys or None)
+    typed, wrong = table.astype(object).where(table != "", None), 0
+    for name, column in contract.columns.items():
+        if column.type in ("number", "integer") and name in table:
+            typed[name], odd = strict_numbers(pa.chunked_array([pa.array(table[name], pa.string())]))
+            wrong += int(odd.sum())
+    if wrong:
+        raise ReadError("table_value", f"{file.name} has {wrong} cells that are not")
+    broken = [result for result in hold(typed, contract) if not result.passed and result.severity != "warn"]
+    if broken:
+        raise ReadError("contract", f"{file.name}: {broken[0].column} {broken[0].rule}")

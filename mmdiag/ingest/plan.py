@@ -1,0 +1,157 @@
+"""Ingestion: plan what is new, read it shard by shard, commit. Each step may be killed and run again: no case is lost, none is there twice.
+
+plan          which cases are new or changed; a case's version is the hash of its files and rows and of how its modalities are described
+ingest_shard  one part of a plan: read, hold against the contracts, write a folder that appears whole or not at all
+commit        the shards' manifests become cases.parquet, and the ledger learns what was accepted and what was refused
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mmdiag.cohort.case_table import read_cases
+from mmdiag.cohort.cases import Case, find_cases, people_of
+from mmdiag.contracts.internal_tables import hold_case_table
+from mmdiag.description import Description, read_description
+from mmdiag.errors import DescriptionError
+from mmdiag.ingest.case_versions import Versions, case_versions
+from mmdiag.ingest.overrides import Decisions, read_decisions
+from mmdiag.ingest.read import case_numbers, numbers_of
+from mmdiag.ingest.shard import ShardPlan, write_shard
+from mmdiag.readers.imaging.dicom_header import known_keyword
+from mmdiag.workspace import Workspace, atomic_path, write_text
+
+SHARD_CASES = 256
+
+
+def plan(description: Description, workspace: Workspace, *, shard_cases: int = SHARD_CASES) -> list[Path]:
+    """Write a plan for each shard of cases that are new or changed.
+
+    Returns:
+        Paths of the plans; the same state of the files gives the same plans.
+
+    Raises:
+        ContractError: The case table breaks a rule of severity block.
+    """
+    _require_keywords(description)
+    table = read_cases(description)
+    broken = hold_case_table(table)[1]
+    cases = find_cases(description, table)
+    folder = workspace.cohort(description.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    _fix_columns(folder, description, cases)
+    decisions = read_decisions(folder)
+    notes = {case.case_id: broken.get(case.case_id, "") + decisions.text_of(case.case_id) for case in cases}
+    versions = case_versions(folder, description, cases, notes)
+    with atomic_path(folder / "versions.parquet") as temporary:
+        pd.DataFrame({"case_id": list(versions.of), "version": list(versions.of.values())}).to_parquet(temporary, index=False)
+    known = _known(folder)
+    fresh = [case.case_id for case in cases if (case.case_id, versions.of[case.case_id]) not in known]
+    parts = [fresh[start : start + shard_cases] for start in range(0, len(fresh), shard_cases)]
+    return [_write_plan(folder, description, part, versions, broken, decisions) for part in parts]
+
+
+def ingest_shard(plan_file: Path) -> None:
+    """Carry out one plan; carrying it out again changes nothing."""
+    planned = json.loads(plan_file.read_text())
+    target = plan_file.parent.parent / "shards" / plan_file.stem
+    if target.is_dir():
+        return
+    description = read_description(Path(planned["description"]))
+    cohort = _cohort_now(description, description.table.stat().st_mtime_ns)
+    asked = ShardPlan(versions=planned["versions"], digests=planned["digests"], broken=planned["refused"], waived=planned["waived"])
+    gone = sorted(set(asked.versions) - set(cohort.rows))
+    if gone:
+        raise DescriptionError(f"The case table must stay as it is while it is ingested, {description.table.name} has lost {gone[:5]}: run again.")
+    rows = cohort.table.iloc[[cohort.rows[case_id] for case_id in asked.versions]]
+    write_shard(target, description, find_cases(description, rows), asked, cohort.subjects, people_of(description, rows), _columns(target.parent.parent))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cohort:
+    """A case table, read once a process."""
+
+    table: pd.DataFrame
+    rows: Mapping[str, int]
+    subjects: frozenset[str]
+
+
+def _cohort_now(description: Description, changed_ns: int) -> _Cohort:
+    return _read_cohort(description.file, description.table, changed_ns, description.hash())
+
+
+@lru_cache(maxsize=2)
+def _read_cohort(file: Path, table_file: Path, changed_ns: int, described: str) -> _Cohort:
+    del table_file, changed_ns, described  # only there so that a changed table or description is read again
+    table = read_cases(read_description(file))
+    return _Cohort(table, {case_id: row for row, case_id in enumerate(table["case_id"])}, frozenset(table["subject_id"]))
+
+
+def _require_keywords(description: Description) -> None:
+    """A misspelt keyword would select nothing and read as 'not acquired'."""
+    for modality in description.modalities.values():
+        for keyword in modality.select:
+            if not known_keyword(keyword):
+                raise DescriptionError(
+                    f"A key of select under [modalities.{modality.name}] of {description.file.name} must be a DICOM keyword, {keyword!r} is none: "
+                    "correct it, for example SeriesDescription."
+                )
+
+
+def _fix_columns(folder: Path, description: Description, cases: Sequence[Case]) -> None:
+    """The columns of a table modality are those of the first ingestion: arrays of later shards must line up."""
+    for name, modality in description.modalities.items():
+        own = {case.case_id: case.sources[name] for case in cases if name in case.sources}
+        files = sorted({file for source in own.values() for file in source.files})
+        if modality.kind != "table" or not files:
+            continue
+        path, state = folder / f"columns_{name}.json", folder / f"columns_{name}.state"
+        seen = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files] if modality.key else []
+        now = hashlib.sha256(repr([seen, modality]).encode()).hexdigest()
+        if path.is_file() and state.is_file() and state.read_text() == now:
+            continue
+        table = numbers_of(files, modality, description.root) if modality.key else case_numbers({k: s.files[0] for k, s in own.items()}, modality, description.root)
+        columns = [str(column) for column in table.values.columns]
+        if path.is_file() and json.loads(path.read_text()) != columns:
+            raise DescriptionError(
+                f"The columns of {name} are those of its first ingestion, the table now has others: give the cohort another name in {description.file.name}."
+            )
+        if table.genes is not None:
+            write_text(folder / f"genes_{name}.json", json.dumps(table.genes, indent=1))
+        write_text(path, json.dumps(columns))
+        write_text(state, now)
+
+
+def _columns(folder: Path) -> dict[str, list[str]]:
+    """Table modality -> its columns."""
+    return {path.stem.removeprefix("columns_"): json.loads(path.read_text()) for path in folder.glob("columns_*.json")}
+
+
+def _known(folder: Path) -> set[tuple[str, str]]:
+    """(case, version) of what shards hold."""
+    parts = [pd.read_parquet(path, columns=["case_id", "version"]) for path in sorted((folder / "shards").glob("[!.]*/manifest.parquet"))]
+    return {pair for part in parts for pair in zip(part["case_id"], part["version"], strict=True)}
+
+
+def _write_plan(
+    folder: Path, description: Description, part: Sequence[str], versions: Versions, refused: Mapping[str, str], decisions: Decisions
+) -> Path:
+    planned: dict[str, Any] = {
+        "description": str(description.file),
+        "versions": {case_id: versions.of[case_id] for case_id in part},
+        "digests": {case_id: dict(versions.digests[case_id]) for case_id in part},
+        "refused": {case_id: refused[case_id] for case_id in part if case_id in refused},
+        "waived": {case_id: decisions.waived(case_id) for case_id in part if decisions.waived(case_id)},
+    }
+    content = json.dumps(planned, indent=1)
+    path = folder / "plans" / f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
+    write_text(path, content)
+    return path
+
+

@@ -1,0 +1,174 @@
+"""One shard: read the sources of some cases, hold what was found against the contracts, and write a folder that appears whole or not at all."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmdiag.cohort.cases import Case
+from mmdiag.contracts.contract import RuleResult, as_table, hold, packaged_contract
+from mmdiag.description import Description
+from mmdiag.ingest.read import Found, Refusal, read_sources
+from mmdiag.reasons import REASONS
+
+CONTRACT_OF = {"image": "images", "text": "notes", "table": "tables", "signal": "signals"}
+SEVERAL_ROWS = ("image", "signal")  # kinds of which a case is several rows of the array: slices, samples
+QUARANTINE_COLUMNS = ["case_id", "version", "modality", "code", "rule", "detail", "file_sha256", "cure"]
+FINGERPRINT_COLUMNS = ["case_id", "version", "modality", "pixel_sha256", "perceptual", "text_sha256", "n_masked"]
+NOT_JUDGED = ("pixel_sha256", "perceptual", "text_sha256")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardPlan:
+    """What one shard is asked to read.
+
+    Args:
+        versions: Case -> version.
+        digests: Case -> modality -> hash of its files.
+        broken: Case -> the rule that its row in the case table breaks: it is refused unread.
+        waived: Case -> (modality, reason code) pairs that a person accepted.
+    """
+
+    versions: Mapping[str, str]
+    digests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
+    waived: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
+
+    def waives(self, case_id: str, modality: str, code: str) -> bool:
+        """Whether a person accepted what this code refuses."""
+        return any((modality, code) == tuple(pair) for pair in self.waived.get(case_id, ()))
+
+
+def write_shard(
+    folder: Path, description: Description, cases: Sequence[Case], planned: ShardPlan, subjects: frozenset[str], people: Mapping[str, Sequence[str]],
+    columns: Mapping[str, Sequence[str]],
+) -> None:  # fmt: skip
+    """Read, judge and write one shard; does nothing where the folder is there.
+
+    Args:
+        subjects: Subjects of the whole cohort: a file that names another one of them lies in the wrong place.
+        people: Case -> what identifies its person, to be masked in its notes.
+        columns: Table modality -> the columns of its first ingestion.
+
+    Writes `<modality>.npy` (images one after the other, table rows) or `<modality>.parquet` (notes), manifest.parquet (verdict and places of every
+    case), quarantine.parquet, fingerprints.parquet and contracts.parquet.
+    """
+    if folder.is_dir():
+        return
+    asked = [case for case in cases if case.case_id not in planned.broken]
+    found, refused = read_sources(description, asked, subjects, people, planned.waives, columns)
+    results = judge(description, found, refused, planned)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".shard-", dir=folder.parent))
+    try:
+        _write_tables(temporary, folder.name, description, cases, planned, found, refused, results)
+        for file in temporary.iterdir():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        temporary.chmod(0o755)
+        temporary.replace(folder)
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Bring a rename to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def judge(
+    description: Description, found: dict[tuple[str, str], Found], refused: dict[tuple[str, str], Refusal], planned: ShardPlan
+) -> list[RuleResult]:
+    """Hold what was read against the contracts; a source that breaks a rule of severity quarantine or block is refused, unless a person accepted it."""
+    results: list[RuleResult] = []
+    for kind, name in CONTRACT_OF.items():
+        facts = [one.facts for (_, modality), one in found.items() if description.modalities[modality].kind == kind]
+        if not facts:
+            continue
+        table = pd.DataFrame(facts).drop(columns=list(NOT_JUDGED), errors="ignore")
+        for result in hold(table, packaged_contract(name)):
+            results.append(result)
+            if result.severity == "warn" or result.passed:
+                continue
+            for row in result.failed_rows or table.index:
+                key = (str(table["case_id"].iloc[row]), str(table["modality"].iloc[row]))
+                if not planned.waives(*key, "contract"):
+                    found.pop(key, None)
+                    refused.setdefault(key, Refusal("contract", f"{result.contract}: {result.column} {result.rule}"))
+    return results
+
+
+def _write_tables(
+    folder: Path, name: str, description: Description, cases: Sequence[Case], planned: ShardPlan, found: Mapping[tuple[str, str], Found],
+    refused: Mapping[tuple[str, str], Refusal], results: Sequence[RuleResult],
+) -> None:  # fmt: skip
+    _write_arrays(folder, name, description, cases, planned, found).to_parquet(folder / "manifest.parquet", index=False)
+    _quarantine(cases, planned, found, refused).to_parquet(folder / "quarantine.parquet", index=False)
+    prints = [{"version": planned.versions[case], **one.facts} for (case, _), one in found.items()]
+    pd.DataFrame(prints).reindex(columns=FINGERPRINT_COLUMNS).astype("string").to_parquet(folder / "fingerprints.parquet", index=False)
+    as_table(results).to_parquet(folder / "contracts.parquet", index=False)
+
+
+def _write_arrays(
+    folder: Path, name: str, description: Description, cases: Sequence[Case], planned: ShardPlan, found: Mapping[tuple[str, str], Found]
+) -> pd.DataFrame:
+    rows: dict[str, dict[str, Any]] = {case.case_id: {"case_id": case.case_id, "version": planned.versions[case.case_id]} for case in cases}
+    for modality, described in description.modalities.items():
+        contents = [(case.case_id, found[case.case_id, modality]) for case in cases if (case.case_id, modality) in found]
+        start = 0
+        for case in cases:
+            rows[case.case_id] |= {f"has_{modality}": False, f"shard_{modality}": "", f"start_{modality}": 0, f"count_{modality}": 0}
+        for case_id, one in contents:
+            count = len(one.content) if described.kind in SEVERAL_ROWS else 1
+            rows[case_id] |= {f"has_{modality}": True, f"shard_{modality}": name, f"start_{modality}": start, f"count_{modality}": count}
+            start += count
+        _write_content(folder, modality, described.kind, contents)
+    table = pd.DataFrame(list(rows.values()))
+    has = table[[f"has_{modality}" for modality in description.modalities]].any(axis=1)
+    table["verdict"] = np.where(has, "accepted", "refused")
+    return table
+
+
+def _write_content(folder: Path, modality: str, kind: str, contents: Sequence[tuple[str, Found]]) -> None:
+    if kind == "text":
+        rows = [(case_id, one.content, json.dumps(one.extra.get("sections", [])), json.dumps(one.extra.get("spans", []))) for case_id, one in contents]
+        pd.DataFrame(rows, columns=["case_id", "text", "sections", "spans"]).to_parquet(folder / f"{modality}.parquet", index=False)
+    elif contents:
+        arrays = [one.content for _, one in contents]
+        np.save(folder / f"{modality}.npy", np.concatenate(arrays) if kind in SEVERAL_ROWS else np.stack(arrays))
+
+
+def _quarantine(
+    cases: Sequence[Case], planned: ShardPlan, found: Mapping[tuple[str, str], Found], refused: Mapping[tuple[str, str], Refusal]
+) -> pd.DataFrame:
+    everything = dict(refused)
+    kept = {case_id for case_id, _ in found}
+    for case in cases:
+        if case.case_id in planned.broken:
+            everything[case.case_id, ""] = Refusal("contract", planned.broken[case.case_id])
+        elif case.case_id not in kept:
+            fact = f"{len(case.sources)} of its modalities were refused or blank" if case.sources else "none was found"
+            everything[case.case_id, ""] = Refusal("no_modality", fact)
+    rows = [
+        (case_id, planned.versions[case_id], modality, one.code, rule_of(one.code, one.detail), one.detail,
+         planned.digests.get(case_id, {}).get(modality, ""), REASONS[one.code].cure)
+        for (case_id, modality), one in sorted(everything.items(), key=lambda pair: pair[0])
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=QUARANTINE_COLUMNS)
+
+
+def rule_of(code: str, detail: str) -> str:
+    """The rule that a refusal stands for: of a contract, the rule itself."""
+    return REASONS[code].rule if code != "contract" else detail

@@ -1,0 +1,60 @@
+"""At the start of a run: is every encoder there that its configuration names? Before anything is fitted, not in the middle."""
+
+from collections.abc import Iterable, Mapping
+
+from mmdiag.config import RANDOM, TFIDF, RunConfig
+from mmdiag.encoders.weights import PACKAGED, Weights, find_weights
+from mmdiag.errors import UsageError
+from mmdiag.prepare.extract import made
+from mmdiag.prepare.preparation import Preparation
+
+
+def require_encoders(config: RunConfig, kinds: Iterable[str]) -> None:
+    """Find the pretrained weights of every kind of a cohort; a hub is asked for them once, here.
+
+    Args:
+        kinds: The kinds of the cohort's modalities.
+
+    Raises:
+        UsageError: Weights are not there; it names what can be done.
+    """
+    for kind in set(kinds):
+        _weights(config, kind)
+
+
+def require_same_features(config: RunConfig, preparations: Mapping[str, Preparation]) -> None:
+    """Check that features would be made here as those were that a model was fitted on: by the same version of our code, and by the same weights.
+
+    An image network that was trained lies in the bundle itself; of a transformer that was trained, the tokenizer still comes from where it began.
+
+    Args:
+        preparations: Fitted state of each modality; its `source` says which weights they were.
+
+    Raises:
+        UsageError: They would be made otherwise; other weights lie under the same name, or none.
+    """
+    for name, preparation in preparations.items():
+        here = made(preparation.kind, config)
+        if preparation.made != here:
+            raise UsageError(
+                f"Features must be made as those that a model was fitted on, those of {name} were made by {preparation.made or 'an earlier mmdiag'!r}, here they "
+                f"are by {here!r}: train again, or score with the mmdiag that its manifest.json names."
+            )
+        recorded = preparation.source.get("sha256")
+        if not recorded or (preparation.kind == "image" and preparation.reads_originals):
+            continue
+        found = _weights(config, preparation.kind)
+        if found is not None and found.sha256 != recorded:
+            raise UsageError(
+                f"Features must be made by the weights that a model was fitted with, those of {name} were {preparation.source['source']} with the SHA-256 "
+                f"{recorded[:12]}, and {found.source} now holds {found.sha256[:12]}: put the recorded ones back, or train again with these."
+            )
+
+
+def _weights(config: RunConfig, kind: str) -> Weights | None:
+    """The pretrained weights that a kind's encoder is configured with; None where it has none."""
+    if kind == "image" and config.image.weights not in ("", RANDOM):
+        return find_weights(config.image.weights, "image encoder")
+    if kind == "text" and config.text.encoder != TFIDF:
+        return find_weights(config.text.encoder, "text encoder", packaged=PACKAGED)
+    return None

@@ -1,0 +1,80 @@
+"""Weighted words on principal directions (TF-IDF and truncated SVD), fitted on training notes. Words are hashed: no word of a note lies in the fitted state."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+
+from mmdiag.readers.text.sentences import is_negated
+
+BUCKETS = 4096
+ITERATIONS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A fitted map from sentences to scores.
+
+    Args:
+        idf: Weight of each bucket of words: rare ones count more.
+        directions: Principal directions of the training notes.
+
+    Reference:
+        Deerwester 1990, Indexing by latent semantic analysis; Weinberger 2009, Feature hashing for large scale multitask learning.
+    """
+
+    idf: Float32[ndarray, "bucket"]
+    directions: Float32[ndarray, "bucket score"]
+
+    def __call__(self, sentences: Sequence[str]) -> Float32[ndarray, "sentence score"]:
+        """Scores of each sentence."""
+        scores: ndarray = np.asarray(_weighted(counts(sentences), self.idf) @ self.directions, dtype=np.float32)
+        return scores
+
+
+def fit_terms(notes: Sequence[Sequence[str]], components: int) -> Terms:
+    """Fit on training notes, each a list of sentences."""
+    from sklearn.decomposition import TruncatedSVD
+
+    whole = _stacked([counts(note).sum(axis=0) for note in notes])
+    seen = np.asarray((whole > 0).sum(axis=0)).ravel()
+    idf = (np.log((1 + len(notes)) / (1 + seen)) + 1).astype(np.float32)
+    kept = max(1, min(components, len(notes) // 4))
+    with np.errstate(invalid="ignore"):  # notes that are all alike have no variance to share out
+        fitted = TruncatedSVD(kept, n_iter=ITERATIONS, random_state=0).fit(_weighted(whole, idf))
+    return Terms(idf, np.ascontiguousarray(fitted.components_.T, dtype=np.float32))
+
+
+def counts(sentences: Sequence[str]) -> Any:
+    """(sentence, bucket), sparse: words and pairs of words; those of a negated sentence are other words than the plain ones."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    words = HashingVectorizer(n_features=BUCKETS, alternate_sign=False, norm=None, analyzer=_terms)
+    return words.transform(list(sentences))
+
+
+def _terms(sentence: str) -> list[str]:
+    words = [word.strip(".,;:()[]\"'!?").lower() for word in sentence.split()]
+    words = [word for word in words if word]
+    sign = "not " if is_negated(sentence) else ""
+    return [sign + term for term in (*words, *(f"{one} {other}" for one, other in pairwise(words)))]
+
+
+def _stacked(rows: Sequence[Any]) -> Any:
+    from scipy.sparse import csr_matrix, vstack
+
+    return vstack([csr_matrix(row) for row in rows])
+
+
+def _weighted(found: Any, idf: np.ndarray) -> Any:
+    """TF-IDF rows of unit length; the count of a word enters by its logarithm."""
+    from scipy.sparse import csr_matrix
+    from sklearn.preprocessing import normalize
+
+    rows = csr_matrix(found, dtype=np.float32)
+    rows.data = 1 + np.log(np.maximum(rows.data, 1))
+    return normalize(rows.multiply(idf[None]).tocsr())

@@ -1,0 +1,1 @@
+"""Genomics: expression matrices, mutations and variants, and the names and sets of genes."""

@@ -1,0 +1,129 @@
+"""The values of a DICOM header that are asked for, read from where the pre-scan found them; nothing else of the file is parsed."""
+
+import math
+import struct
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+from mmdiag.errors import ReadError
+from mmdiag.readers.imaging.dicom_prescan import Scan
+
+NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q", "US or SS": "H", "OW": "H"}
+ENCODED = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})  # text in the file's own character set
+LONGEST_TEXT = 1024  # bytes of a value that is compared or shown
+MOST_NUMBERS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One file's header."""
+
+    scan: Scan
+
+    def has(self, keyword: str) -> bool:
+        """Whether an element is there and not empty."""
+        found = self.scan.elements.get(_tag(keyword))
+        return found is not None and found.length > 0
+
+    def text(self, keyword: str) -> str:
+        """A value as text, several joined by a backslash as in the file; empty where it is absent."""
+        if _tag(keyword) not in self.scan.elements:
+            return ""
+        vr = self._vr(keyword)
+        if vr in NUMBERS:
+            return "\\".join(f"{value:g}" for value in self.numbers(keyword))
+        content = self.scan.value(_tag(keyword))[:LONGEST_TEXT].rstrip(b"\0 ")
+        if vr in ENCODED and not content.isascii():
+            return _decoded(content, self.scan.value(0x0008_0005)).strip()
+        return content.decode("ascii", "replace").strip()
+
+    def numbers(self, keyword: str) -> list[float]:
+        """The numbers of a value; empty where it is absent.
+
+        Raises:
+            ReadError: `unreadable`, where they are no finite numbers.
+        """
+        tag, vr = _tag(keyword), self._vr(keyword)
+        content = self.scan.value(tag)
+        if not content:
+            return []
+        if vr == "US" and len(content) == 2:  # most numbers of an image
+            return [float(int.from_bytes(content, "little" if self.scan.little else "big"))]
+        if vr in NUMBERS:
+            form = NUMBERS[vr]
+            count = min(len(content) // struct.calcsize(form), MOST_NUMBERS)
+            found = [float(value) for value in struct.unpack_from(f"{'<' if self.scan.little else '>'}{count}{form}", content)]
+        else:
+            found = _decimals(content, keyword)
+        if not all(map(math.isfinite, found)):
+            raise ReadError("unreadable", f"{keyword} is not a finite number")
+        return found
+
+    def number(self, keyword: str) -> float | None:
+        """The first number of a value; None where it is absent."""
+        found = self.numbers(keyword)
+        return found[0] if found else None
+
+    def whole(self, keyword: str, default: int = 0) -> int:
+        """A whole number; the default where it is absent.
+
+        Raises:
+            ReadError: `unreadable`, where it is no whole number.
+        """
+        found = self.number(keyword)
+        if found is None:
+            return default
+        if found != int(found):
+            raise ReadError("unreadable", f"{keyword} is not a whole number")
+        return int(found)
+
+    def _vr(self, keyword: str) -> str:
+        found = self.scan.elements.get(_tag(keyword))
+        if found is not None and found.vr and found.vr != b"UN":
+            return found.vr.decode("ascii", "replace")
+        return _dictionary_vr(keyword)
+
+
+def _decimals(content: bytes, keyword: str) -> list[float]:
+    """Decimal and integer strings (PS3.5 6.2), without what only Python takes for a number."""
+    if len(content) > MOST_NUMBERS * 17:
+        raise ReadError("unreadable", f"{keyword} has more values than an image needs")
+    text = content.decode("ascii", "replace").replace("\0", " ")
+    try:
+        if "_" in text:
+            raise ValueError
+        return [float(part) for part in text.split("\\") if part.strip()]
+    except ValueError:
+        raise ReadError("unreadable", f"{keyword} is not a number") from None
+
+
+@lru_cache(maxsize=512)
+def _tag(keyword: str) -> int:
+    found = tag_for_keyword(keyword)
+    return int(found) if found is not None else 0
+
+
+@lru_cache(maxsize=512)
+def _dictionary_vr(keyword: str) -> str:
+    tag = _tag(keyword)
+    return dictionary_VR(tag) if tag else "UN"
+
+
+def known_keyword(keyword: str) -> bool:
+    """Whether DICOM has such an attribute (PS3.6)."""
+    return _tag(keyword) != 0
+
+
+def _decoded(content: bytes, charset: bytes) -> str:
+    """Text in the character set that SpecificCharacterSet (0008,0005) names; what does not decode is shown as replaced, never dropped."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            names = [part.strip() for part in charset.decode("ascii", "replace").rstrip("\0 ").split("\\")]
+            return decode_bytes(content, convert_encodings(names), {0x5C, 0x5E, 0x3D, 0x0D, 0x0A, 0x0C})
+        except (LookupError, ValueError):
+            return content.decode("utf-8", "replace")

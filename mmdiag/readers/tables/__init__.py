@@ -1,0 +1,1 @@
+"""Tables: from delimited and Parquet files to keys, text and numbers, one row a case."""

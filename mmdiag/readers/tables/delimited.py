@@ -1,0 +1,198 @@
+"""Delimited and Parquet files as Arrow tables and text frames: every row as long as the header, every column named once, no cell too long."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from pyarrow import compute, parquet
+from pyarrow import csv as arrow_csv
+
+from mmdiag.errors import DescriptionError, ReadError
+from mmdiag.readers.tables.encoding import DelimitedText, read_delimited_text, read_head
+from mmdiag.reasons import REASONS
+
+LONGEST_CELL = 131_072  # characters: what spreadsheets and Python's own csv module take
+MISSING = {"", "na", "nan", "n/a", "null", "none"}
+MISSING_FORMS = sorted({form for word in MISSING for form in (word, word.upper(), word.capitalize(), "NaN", "N/a")})
+SHOWN = 5  # lines named in one message
+
+
+def read_table(
+    file: Path, *, columns: Sequence[str] | None = None, text: Sequence[str] | None = None, strict: bool = True
+) -> pa.Table:
+    """A CSV, TSV (plain or gzip) or Parquet table, checked as a file.
+
+    Args:
+        columns: Only these; None = all.
+        text: Columns that stay text while the others are what they look like; None = every cell is text.
+        strict: Whether NUL and control characters and long cells refuse the file; else they are left to whoever judges the cells.
+
+    Raises:
+        ReadError: It is not a regular table, or has no rows; see `mmdiag.reasons`.
+    """
+    if file.suffix == ".parquet":
+        return _read_parquet(file, columns, text)
+    return parse(read_delimited_text(file, strict=strict), columns=columns, text=text, strict=strict)
+
+
+def parse(
+    source: DelimitedText, *, columns: Sequence[str] | None = None, text: Sequence[str] | None = None, strict: bool = True
+) -> pa.Table:
+    """Delimited text as an Arrow table; see `read_table`.
+
+    Raises:
+        ReadError: `ragged`, `duplicate_column`, `bad_column`, `cell_too_long` or `no_rows`.
+    """
+    header = _first_row(source)
+    require_columns(header, source.name)
+    types = dict.fromkeys(header if text is None else text, pa.string())
+    try:
+        table = _arrow(source, columns, types)
+        if text is not None and _may_be_hexadecimal(table, source):  # Arrow takes 0x10 for 16
+            table = _arrow(source, columns, dict.fromkeys(header, pa.string()))
+    except pa.ArrowInvalid:
+        _require_even_rows(source)
+        raise ReadError("unreadable", f"{source.name} is no regular delimited file") from None
+    if source.quoted and source.content.count(b'"') % 2:  # a quote that is never closed takes the rest of the file for one cell
+        _require_even_rows(source)
+    if not table.num_rows:
+        raise ReadError("no_rows", f"{source.name} has a header only")
+    if strict:
+        _require_short_cells(table, source.name)
+    return table
+
+
+def read_frame(file: Path, *, columns: Sequence[str] | None = None, strict: bool = True) -> pd.DataFrame:
+    """A CSV, TSV or Parquet table, every cell as text, what is missing empty.
+
+    Raises:
+        ReadError: It is not a regular table.
+    """
+    return pd.DataFrame(read_table(file, columns=columns, strict=strict).to_pandas())
+
+
+def read_header(file: Path) -> tuple[str, ...]:
+    """The column names of a CSV, TSV or Parquet table.
+
+    Raises:
+        ReadError: It has no header, or a column is there twice.
+    """
+    if file.suffix == ".parquet":
+        with _parquet_errors(file.name):
+            names = parquet.read_schema(file).names
+        return tuple("index" if name == "__index_level_0__" else name for name in names)
+    header = _first_row(read_head(file) or read_delimited_text(file, strict=False))
+    require_columns(header, file.name)
+    return tuple(header)
+
+
+@contextmanager
+def as_description_error() -> Iterator[None]:
+    """A table that a whole cohort needs is part of its description: what is wrong with it is wrong use, and nothing is written."""
+    try:
+        yield
+    except ReadError as refusal:
+        reason = REASONS[refusal.code]
+        raise DescriptionError(f"{reason.rule.rstrip('.')}, {refusal.detail}: {reason.cure[0].lower()}{reason.cure[1:]}") from None
+
+
+def require_columns(header: Sequence[str], name: str) -> None:
+    """Refuse a header that names a column twice, or like something of Python's own.
+
+    Raises:
+        ReadError: `duplicate_column` or `bad_column`.
+    """
+    stripped = pd.Series([column.strip() for column in header], dtype=object)
+    repeated = stripped[stripped.duplicated()].unique().tolist()
+    if repeated:
+        raise ReadError("duplicate_column", f"{name} repeats {repeated[:SHOWN]}")
+    dunder = sum(column.startswith("__") and column.endswith("__") and len(column) > 4 for column in stripped)
+    if dunder:
+        raise ReadError("bad_column", f"{name} has {dunder} that are not")
+
+
+def _arrow(source: DelimitedText, columns: Sequence[str] | None, types: Mapping[str, pa.DataType]) -> pa.Table:
+    return arrow_csv.read_csv(
+        pa.BufferReader(source.content),
+        read_options=arrow_csv.ReadOptions(block_size=len(source.content) + 1),  # one block: wide tables have few rows in a megabyte
+        parse_options=arrow_csv.ParseOptions(
+            delimiter=source.separator, newlines_in_values=source.quoted, quote_char='"' if source.quoted else False
+        ),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types=types, include_columns=list(columns or ()), null_values=MISSING_FORMS, strings_can_be_null=False, check_utf8=False
+        ),
+    )
+
+
+def _may_be_hexadecimal(table: pa.Table, source: DelimitedText) -> bool:
+    body = source.content.find(b"\n")
+    return any(map(pa.types.is_integer, table.schema.types)) and any(source.content.find(x, body) >= 0 for x in (b"x", b"X"))
+
+
+def _first_row(source: DelimitedText) -> list[str]:
+    """The header, as the csv module reads it: pandas would take the first column of wider rows for their names."""
+    end = source.content.find(b"\n")
+    head = source.content[: end if end >= 0 else None]
+    if source.quoted and head.count(b'"') % 2:  # a line end within quotes
+        head = source.content
+    try:
+        row = next(csv.reader(io.StringIO(head.decode("utf-8"), newline=""), **_dialect(source)), [])
+    except csv.Error:
+        raise ReadError("ragged", f"{source.name} has no regular header") from None
+    if not row:
+        raise ReadError("no_rows", f"{source.name} does not begin with a header")
+    return row
+
+
+def _dialect(source: DelimitedText) -> dict[str, Any]:
+    return {"delimiter": source.separator, "quoting": csv.QUOTE_MINIMAL if source.quoted else csv.QUOTE_NONE}
+
+
+def _require_even_rows(source: DelimitedText) -> None:
+    reader = csv.reader(io.StringIO(source.content.decode("utf-8"), newline=""), strict=True, **_dialect(source))
+    try:
+        (_, width), *others = [(reader.line_num, len(row)) for row in reader if row] or [(1, 0)]
+    except csv.Error as error:
+        code = "cell_too_long" if "field larger" in str(error) else "ragged"
+        raise ReadError(code, f"{source.name} breaks this near line {reader.line_num}") from None
+    odd = [str(line) for line, count in others if count != width]
+    if odd:
+        raise ReadError("ragged", f"{source.name} breaks this in line {', '.join(odd[:SHOWN])}")
+
+
+def _require_short_cells(table: pa.Table, name: str) -> None:
+    for column, cells in zip(table.column_names, table.columns, strict=True):
+        textual = pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)
+        if textual and cells.nbytes > LONGEST_CELL and compute.max(compute.binary_length(cells)).as_py() > LONGEST_CELL:
+            raise ReadError("cell_too_long", f"{name} has one in column {column!r}")
+
+
+def _read_parquet(file: Path, columns: Sequence[str] | None, text: Sequence[str] | None) -> pa.Table:
+    with _parquet_errors(file.name):
+        # pandas' own metadata is of no use: an index is a column, and whole numbers with gaps stay whole
+        frame = pd.DataFrame(parquet.read_table(file).to_pandas(ignore_metadata=True, integer_object_nulls=True))
+    frame.columns = frame.columns.astype(str)
+    frame = frame.rename(columns={"__index_level_0__": "index"})
+    require_columns(list(frame.columns), file.name)
+    frame = frame[[column for column in frame if columns is None or column in columns]]
+    if frame.empty:
+        raise ReadError("no_rows", f"{file.name} has no rows")
+    texts = frame.columns if text is None else [column for column in text if column in frame]
+    frame = frame.assign(**{column: frame[column].astype("string").fillna("") for column in texts})
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    _require_short_cells(table, file.name)
+    return table
+
+
+@contextmanager
+def _parquet_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OSError) as error:  # Arrow's errors are ValueErrors or OSErrors
+        raise ReadError("unreadable", f"{name} is no Parquet file ({type(error).__name__})") from None
+

@@ -1,0 +1,139 @@
+"""Clinical notes: from a file's bytes to clean text with its sections and its date."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from mmdiag.errors import ReadError
+from mmdiag.readers.text.dates import labelled_date
+from mmdiag.readers.text.documents import extract
+from mmdiag.readers.text.sections import Section, find_sections
+
+LONGEST = 2_000_000  # bytes of one plain note, characters of the text of any
+LONGEST_DOCUMENT = 32_000_000  # bytes of a PDF, RTF, CDA or FHIR document, which may carry pictures
+LONGEST_TOKEN = 10_000  # characters without white space: no prose has such a word
+MOST_MARKS = 8  # combining marks on one letter: Vietnamese and pointed Hebrew need fewer
+BYTE_ORDER_MARKS = {
+    b"\xef\xbb\xbf": "utf-8-sig",
+    b"\xff\xfe\x00\x00": "utf-32",
+    b"\x00\x00\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+_LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_TOKEN = re.compile(rf"\S{{{LONGEST_TOKEN + 1}}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One note as it is stored.
+
+    Args:
+        text: Clean text; line ends are newlines.
+        sections: Parts under a heading, by offsets into `text`.
+        encoding: Such as utf-8 or cp1252; of a document that says its own, the name of its format.
+        format: plain, rtf, pdf, cda or fhir.
+        written: The note's date, where the document states it in structured form or in a labelled line at its head.
+    """
+
+    text: str
+    sections: tuple[Section, ...]
+    encoding: str
+    format: str
+    written: date | None
+
+
+def read_note(file: Path) -> Note | None:
+    """One note; None where it is blank, which means that there is none.
+
+    Raises:
+        ReadError: `not_text`, `encoding`, `control_characters`, `too_long`, `no_text_layer`, `duplicate_key` or `unreadable`.
+    """
+    if (size := file.stat().st_size) > LONGEST_DOCUMENT:
+        raise ReadError("too_long", f"{file.name} has {size} bytes")
+    return clean_note(file.read_bytes(), file.name)
+
+
+def clean_note(content: bytes, name: str) -> Note | None:
+    """Bring a note to clean text: documents to their text, plain text by its byte order mark, else UTF-8, else Windows-1252.
+
+    Line ends become newlines; other control characters are refused rather than dropped, because something is wrong with a note that has them.
+
+    Args:
+        content: The note's bytes.
+        name: The file's name, for messages; its suffix tells XML, JSON and YAML from text.
+
+    Raises:
+        ReadError: As `read_note`.
+    """
+    document = extract(content, name, decode)
+    if document is None:
+        text, encoding = decode(content, name)
+        form, written = "plain", None
+    else:
+        text, encoding, form, written = document.text, document.encoding, document.format, document.written
+    text = _LINE_ENDS.sub("\n", text)
+    _check(text, name)
+    if not any(letter.isprintable() and not letter.isspace() for letter in text):  # zero-width characters are not printable
+        return None
+    return Note(text, find_sections(text), encoding, form, written or labelled_date(text))
+
+
+def decode(content: bytes, name: str) -> tuple[str, str]:
+    """Text and encoding of some bytes.
+
+    Raises:
+        ReadError: `too_long`, `not_text` or `encoding`.
+    """
+    if len(content) > LONGEST:
+        raise ReadError("too_long", f"{name} has {len(content)} bytes")
+    encoding = next((codec for mark, codec in BYTE_ORDER_MARKS.items() if content.startswith(mark)), None)
+    if encoding is None and b"\x00" in content:
+        raise ReadError("not_text", f"{name} holds NUL bytes")
+    try:
+        return content.decode(encoding or "utf-8"), encoding or "utf-8"
+    except UnicodeDecodeError:
+        if encoding is not None or not _may_be_windows(content):
+            raise ReadError("encoding", f"{name} is damaged {encoding or 'UTF-8'}") from None
+    try:
+        return content.decode("cp1252"), "cp1252"
+    except UnicodeDecodeError:
+        raise ReadError("encoding", f"{name} is in no known encoding") from None
+
+
+def _may_be_windows(content: bytes) -> bool:
+    """Whether bytes that are not UTF-8 look like Windows-1252, and not like UTF-8 that was damaged."""
+    if _SURROGATE.search(content):
+        return False
+    return all(ord(letter) < 128 for letter in content.decode("utf-8", "ignore"))
+
+
+def _check(text: str, name: str) -> None:
+    """Refuse text that shows something other than it says, or that no reader can hold."""
+    if len(text) > LONGEST:
+        raise ReadError("too_long", f"{name} has {len(text)} characters")
+    if "\x00" in text:
+        raise ReadError("not_text", f"{name} holds NUL characters")
+    if surrogates := sum("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ReadError("encoding", f"{name} holds {surrogates} lone surrogates")
+    if controls := sum(unicodedata.category(letter) == "Cc" and letter not in "\n\t" for letter in text):
+        raise ReadError("control_characters", f"{name} holds {controls} control characters")
+    if turns := sum(letter in _BIDI or "\U000e0000" <= letter <= "\U000e007f" for letter in text):
+        raise ReadError("control_characters", f"{name} holds {turns} characters that turn or hide the text beside them")
+    if _TOKEN.search(text):
+        raise ReadError("too_long", f"{name} has a word of more than {LONGEST_TOKEN} characters")
+    _check_marks(text, name)
+
+
+def _check_marks(text: str, name: str) -> None:
+    if text.isascii():
+        return
+    pile = 0
+    for letter in text:
+        pile = pile + 1 if unicodedata.combining(letter) else 0
+        if pile > MOST_MARKS:
+            raise ReadError("control_characters", f"{name} has a letter under more than {MOST_MARKS} combining marks")

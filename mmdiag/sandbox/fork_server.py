@@ -1,0 +1,192 @@
+"""The other side of the sandbox: a process that forks workers, and the worker that answers one request after the other. Started by `sandbox.py` alone.
+
+Messages are JSON and raw arrays, never a pickle: what comes back from a process that has parsed a hostile file is not believed to be more than data.
+"""
+
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+import numpy as np
+
+PRELOADED = ("mmdiag.sandbox.requests", "mmdiag.readers.imaging.dicom_series", "mmdiag.readers.imaging.raster_nifti", "pydicom.pixels")
+ALLOWED = ("mmdiag.readers.", "mmdiag.sandbox.", "mmdiag.deidentify.")  # the only functions that a request may name
+HEADER = struct.Struct("<IQ")  # bytes of JSON, bytes of arrays
+PR_SET_PDEATHSIG = 1
+
+
+def packed(message: Any, arrays: Mapping[str, np.ndarray] = MappingProxyType({})) -> bytes:
+    """The beginning of a message: JSON, which says what arrays follow."""
+    facts = {"message": message, "arrays": [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]}
+    head = json.dumps(facts).encode()
+    return HEADER.pack(len(head), sum(array.nbytes for array in arrays.values())) + head
+
+
+def send(connection: socket.socket, message: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    """One message: JSON, and arrays as they lie in memory."""
+    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    connection.sendall(packed(message, plain))
+    for array in plain.values():
+        connection.sendall(array.data.cast("B") if array.size else b"")
+
+
+def receive(connection: socket.socket) -> tuple[Any, dict[str, np.ndarray]]:
+    """What `send` sent.
+
+    Raises:
+        EOFError: The other side has gone.
+    """
+    head_length, body_length = HEADER.unpack(exactly(connection, HEADER.size))
+    facts = json.loads(exactly(connection, head_length))
+    body, arrays, start = exactly(connection, body_length), {}, 0
+    for name, kind, shape in facts["arrays"]:
+        count = int(np.prod(shape, dtype=np.int64))
+        arrays[name] = np.frombuffer(body, np.dtype(kind), count, start).reshape(shape)
+        start += arrays[name].nbytes
+    return facts["message"], arrays
+
+
+def exactly(connection: socket.socket, count: int) -> bytearray:
+    """So many bytes of a connection."""
+    content = bytearray(count)
+    view = memoryview(content)
+    while view:
+        got = connection.recv_into(view)
+        if not got:
+            raise EOFError
+        view = view[got:]
+    return content
+
+
+def nursery(descriptor: int, parent: int) -> NoReturn:
+    """Import what workers need once, then fork one for every connection that arrives; ends with its parent.
+
+    Args:
+        descriptor: A socket on which the parent sends the connection of each new worker.
+        parent: Process whose end is this one's.
+    """
+    for deaf_to in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(deaf_to, signal.SIG_IGN)
+    die_with(parent)
+    for name in PRELOADED:
+        importlib.import_module(name)
+    import cv2
+
+    from mmdiag.sandbox.requests import warm_up
+
+    warm_up()
+
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended workers leave no zombies
+    own = os.getpid()
+    orders = socket.socket(fileno=descriptor)
+    while True:
+        order, descriptors, _, _ = socket.recv_fds(orders, 64, 1)
+        if not order:
+            os._exit(0)
+        child = os.fork()
+        if child == 0:
+            orders.close()
+            die_with(own)
+            _work(socket.socket(fileno=descriptors[0]), int(order))
+        os.close(descriptors[0])
+        orders.sendall(struct.pack("<i", child))
+
+
+def die_with(parent: int) -> None:
+    """End when the parent ends, however it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the line above
+        os._exit(1)
+
+
+def _work(connection: socket.socket, megabytes: int) -> NoReturn:
+    """Answer requests until the connection ends."""
+    _limit(megabytes)
+    forget_peak = _peak_forgetter()
+    while True:
+        try:
+            request, _ = receive(connection)
+        except (EOFError, OSError):
+            os._exit(0)
+        forget_peak()
+        answer, arrays = _answer(request)
+        answer["peak_mb"] = _peak_mb()
+        try:
+            send(connection, answer, arrays)
+        except OSError:
+            os._exit(1)
+
+
+def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What the function gave, or why it refused; nothing escapes, not even what is no `Exception` (a Rust panic is none)."""
+    from mmdiag.errors import MmdiagError, ReadError
+
+    try:
+        facts, arrays = _function(request["function"])(**request["arguments"])
+        return {"facts": facts}, arrays
+    except ReadError as refusal:
+        return {"code": refusal.code, "detail": refusal.detail}, {}
+    except MmdiagError as error:
+        return {"error": type(error).__name__, "detail": str(error)}, {}
+    except MemoryError:
+        return {"code": "too_large", "detail": "it needs more memory than a file is given"}, {}
+    except BaseException as error:  # noqa: BLE001 - the process boundary: its kind and place are said, never its text
+        frames = error.__traceback__
+        while frames is not None and frames.tb_next is not None:
+            frames = frames.tb_next
+        place = f" at {os.path.basename(frames.tb_frame.f_code.co_filename)}:{frames.tb_lineno}" if frames is not None else ""  # noqa: PTH119
+        return {"code": "unreadable", "detail": f"{type(error).__name__}{place}"}, {}
+
+
+def _function(name: str) -> Any:
+    module, _, function = name.partition(":")
+    if not module.startswith(ALLOWED):
+        raise ImportError(name)
+    return getattr(importlib.import_module(module), function)
+
+
+def _limit(megabytes: int) -> None:
+    """So much memory beyond what an idle worker has, and no file may be written."""
+    held = _status("VmSize") * 1024
+    limit = held + megabytes * 2**20
+    for kind, most in ((resource.RLIMIT_AS, limit), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
+        resource.setrlimit(kind, (most, most))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
+def _status(name: str) -> int:
+    """A line of /proc/self/status in kB; 0 where there is none."""
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as lines:  # noqa: PTH123
+        for line in lines:
+            if line.startswith(name + ":"):
+                return int(line.split()[1])
+    return 0
+
+
+def _peak_forgetter() -> Callable[[], object]:
+    """What makes the largest resident memory count from now on."""
+    try:
+        descriptor = os.open("/proc/self/clear_refs", os.O_WRONLY)
+    except OSError:
+        return lambda: None
+    return lambda: os.pwrite(descriptor, b"5", 0)
+
+
+def _peak_mb() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+if __name__ == "__main__":
+    nursery(int(sys.argv[1]), int(sys.argv[2]))

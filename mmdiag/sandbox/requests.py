@@ -1,0 +1,225 @@
+"""What a worker of the sandbox is asked: read one source of one case, or say whether one file would be read. Arguments and facts are what JSON has."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmdiag.description import ModalityDescription
+from mmdiag.errors import ReadError
+from mmdiag.privacy.mask import mask_note
+from mmdiag.readers.genomics.vcf import read_vcf
+from mmdiag.readers.imaging.dicom_series import Series, check_file, read_series
+from mmdiag.readers.imaging.image_hash import exact_hash, perceptual_hash
+from mmdiag.readers.imaging.raster_nifti import read_nifti, read_picture
+from mmdiag.readers.imaging.resample import CT_WINDOW_HU, to_stored
+from mmdiag.readers.tables.cohort_tables import check_table
+from mmdiag.readers.tables.modality import read_case_table
+from mmdiag.readers.text.notes import Note, clean_note, read_note
+from mmdiag.readers.text.sections import find_sections
+from mmdiag.readers.waveforms import content_hash, read_signal, read_wav, to_stored_signal
+
+PICTURES = (".png", ".jpg", ".jpeg")
+NIFTI = (".nii", ".nii.gz")
+Reply = tuple[dict[str, Any] | None, dict[str, np.ndarray]]
+
+
+def warm_up() -> None:
+    """Load what the first note would wait for: every worker is forked with it."""
+    mask_note("Dr. Jane Doe, 3 March 2024.", ["Doe^Jane", "19510203"])
+
+
+def image(files: Sequence[str], select: Mapping[str, str], size: int, slices: int, window: str | Sequence[float], burned_in: str) -> Reply:
+    """Read one image as the store keeps it.
+
+    Args:
+        files: A DICOM folder's files, or one PNG, JPEG or NIfTI.
+        window: `auto`, `voi` (what the header asks to be shown), or the two values that become black and white.
+        burned_in: `refuse` images that may carry text in their pixels, or `accept` them.
+
+    Returns:
+        Facts for the data contract and about the person, and the array `stack`; None where no image matches.
+
+    Raises:
+        ReadError: As the readers.
+    """
+    paths = [Path(file) for file in files]
+    suffix = "".join(paths[0].suffixes[-2:]).lower() if len(paths) == 1 else ""
+    nothing = float("nan")
+    if suffix.endswith((*PICTURES, *NIFTI)):
+        volume = read_picture(paths[0]) if suffix.endswith(PICTURES) else read_nifti(paths[0])
+        chosen = None if isinstance(window, str) else (float(window[0]), float(window[1]))
+        stored = to_stored(volume, size, slices, window=chosen)
+        facts: dict[str, Any] = {"n_slices": len(volume), "height": volume.shape[1], "width": volume.shape[2]}
+        facts |= dict.fromkeys(("spacing_row_mm", "spacing_column_mm", "slice_gap_mm", "tilt_degrees"), nothing)
+        facts |= {"missing_slices": 0, "localizers": 0}
+        person: dict[str, Any] = {"patient_id": "", "identifiers": [], "recorded": ""}
+    else:
+        series = read_series(paths, select, size=size, slices=slices)
+        if series is None:
+            return None, {}
+        if burned_in == "refuse" and series.burned_in in ("YES", "RISK"):
+            raise ReadError("burned_in", "its pixels may carry text: " + ("the header says so" if series.burned_in == "YES" else f"modality {series.modality}"))
+        stored = to_stored(series.volume, size, slices, window=_window(series, window))
+        facts, person = _facts(series)
+    facts |= {"low": stored.low, "high": stored.high, "share_black": np.count_nonzero(stored.stack < 5) / stored.stack.size}
+    facts |= {"pixel_sha256": exact_hash(stored.stack), "perceptual": perceptual_hash(stored.stack)}
+    return {"facts": _json(facts), **person}, {"stack": stored.stack}
+
+
+def _window(series: Series, asked: str | Sequence[float]) -> tuple[float, float] | None:
+    if not isinstance(asked, str):
+        return float(asked[0]), float(asked[1])
+    if asked == "voi" and np.isfinite(series.window).all():
+        return series.window
+    return CT_WINDOW_HU if series.modality == "CT" else None
+
+
+def _facts(series: Series) -> tuple[dict[str, Any], dict[str, Any]]:
+    facts = {
+        "n_slices": series.slices, "height": series.rows, "width": series.columns,
+        "spacing_row_mm": series.spacing_mm[0], "spacing_column_mm": series.spacing_mm[1], "slice_gap_mm": series.gap_mm,
+        "missing_slices": series.missing_slices, "tilt_degrees": series.tilt_degrees, "localizers": series.localizers,
+    }  # fmt: skip
+    return facts, {"patient_id": series.patient_id, "identifiers": list(series.identifiers), "recorded": series.recorded}
+
+
+def _json(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """NaN is no JSON: what is not known is null."""
+    return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in facts.items()}
+
+
+def dicom_verdict(file: str) -> Reply:
+    """Read one DICOM file to the end.
+
+    Raises:
+        ReadError: Why it would be refused.
+    """
+    check_file(Path(file))
+    return {}, {}
+
+
+def picture_verdict(file: str) -> Reply:
+    """Read one PNG or JPEG to the end."""
+    read_picture(Path(file))
+    return {}, {}
+
+
+def nifti_verdict(file: str) -> Reply:
+    """Read one NIfTI to the end."""
+    read_nifti(Path(file))
+    return {}, {}
+
+
+def note(file: str, own: Sequence[str]) -> Reply:
+    """Read one note and mask what identifies its person.
+
+    Args:
+        own: What the case's images and tables say of the person.
+
+    Returns:
+        `text`, `sections` (name, start, end), `spans` of what was masked (start, end, start and end in the original, kind), `encoding`, `format` and
+        `written` (ISO date or null); None where the note is blank.
+
+    Raises:
+        ReadError: As `readers.notes.read_note`.
+    """
+    return _masked(read_note(Path(file)), own)
+
+
+def note_text(text: str, name: str, own: Sequence[str]) -> Reply:
+    """As `note`, of text that lay in a table.
+
+    Args:
+        name: The table's name, for messages.
+    """
+    return _masked(clean_note(text.encode("utf-8", "surrogatepass"), name), own)
+
+
+def _masked(found: Note | None, own: Sequence[str]) -> Reply:
+    if found is None:
+        return None, {}
+    masked = mask_note(found.text, own)
+    sections = [[section.name, section.start, section.end] for section in find_sections(masked.text)]
+    spans = [list(span) for span in masked.spans]
+    written = found.written.isoformat() if found.written else None
+    return {"text": masked.text, "sections": sections, "spans": spans, "encoding": found.encoding, "format": found.format, "written": written}, {}
+
+
+def note_verdict(file: str) -> Reply:
+    """Read one note to the end; a blank one is refused, because as a file it says nothing."""
+    if read_note(Path(file)) is None:
+        raise ReadError("blank", f"{Path(file).name} holds only white space")
+    return {}, {}
+
+
+def table_verdict(file: str, key: Sequence[str] | None = None) -> Reply:
+    """Check one table as a file.
+
+    Args:
+        key: Columns that make its key; None = the column that looks like one.
+    """
+    check_table(Path(file), list(key) if key else None)
+    return {}, {}
+
+
+def mutations_verdict(file: str) -> Reply:
+    """Check one Mutation Annotation Format file."""
+    check_table(Path(file))
+    return {}, {}
+
+
+def matrix_verdict(file: str) -> Reply:
+    """Check one GCT or h5ad matrix."""
+    check_table(Path(file))
+    return {}, {}
+
+
+def variants_verdict(file: str) -> Reply:
+    """Read one VCF to the end."""
+    read_vcf(Path(file))
+    return {}, {}
+
+
+def signal(file: str, channels: Sequence[str], rate_hz: float | None, store_hz: float, longest_s: float, full_scale: float) -> Reply:
+    """Read one signal as the store keeps it.
+
+    Args:
+        channels: Names of its channels; none = it has one.
+        rate_hz: Samples a second of a table that does not say.
+        store_hz, longest_s, full_scale: Rate, longest length and largest value of what is stored.
+
+    Returns:
+        Facts for the data contract, and the array `samples` (time, channel).
+
+    Raises:
+        ReadError: As `readers.signals.read_signal`.
+    """
+    found = read_signal(Path(file), channels, rate_hz=rate_hz, seconds=longest_s)
+    stored = to_stored_signal(found, rate_hz=store_hz, seconds=longest_s, full_scale=full_scale)
+    low, high = float(found.samples.min()), float(found.samples.max())
+    facts = {
+        "n_samples": len(stored.samples), "n_channels": stored.samples.shape[1], "rate_hz": found.rate_hz, "seconds": found.seconds, "low": low, "high": high,
+        "share_of_scale": max(abs(low), abs(high)) / full_scale, "share_clipped": stored.share_clipped,
+        "n_flat": int((stored.samples == stored.samples[:1]).all(axis=0).sum()), "pixel_sha256": content_hash(stored.samples),
+    }  # fmt: skip
+    return {"facts": _json(facts)}, {"samples": stored.samples}
+
+
+def signal_verdict(file: str) -> Reply:
+    """Read one WAV to the end, whatever its channels."""
+    read_wav(Path(file))
+    return {}, {}
+
+
+def case_table(file: str, modality: Mapping[str, Any]) -> Reply:
+    """The numbers of one case whose file holds nothing else.
+
+    Args:
+        modality: The fields of a `ModalityDescription`.
+    """
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in modality.items()}
+    row = read_case_table(Path(file), ModalityDescription(**fields))
+    return {"columns": [str(column) for column in row.index]}, {"values": row.to_numpy(dtype=np.float32)}

@@ -1,0 +1,1 @@
+"""What is kept: the store of arrays and tables, and the ledger in SQL."""

@@ -1,0 +1,310 @@
+"""The record, in SQL: cohorts, verdicts, quarantine, contracts, runs, metrics, bundles, predictions. SQLite by default, PostgreSQL by URL.
+
+Every write is an upsert on a natural key in one transaction, so that a step that is repeated after a kill changes nothing.
+"""
+
+import json
+import math
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, inspect, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
+
+from mmdiag.errors import MmdiagError
+from mmdiag.storage.ledger_tables import (
+    ACCEPTANCES,
+    BUNDLES,
+    COHORTS,
+    CONTRACTS,
+    CURVES,
+    METADATA,
+    METRICS,
+    PREDICTIONS,
+    QUARANTINE,
+    RUNS,
+    VERDICTS,
+)
+
+BUSY_TIMEOUT_MS = 30_000
+ROWS = 500  # of one statement
+
+
+class Ledger:
+    """The record of a workspace.
+
+    Args:
+        url: SQLAlchemy URL; `sqlite:///path` is made in WAL mode, so that readers never wait for a writer.
+    """
+
+    def __init__(self, url: str) -> None:
+        if url.startswith("sqlite:///"):
+            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self.engine: Engine = create_engine(url)
+        if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        try:
+            known = set(inspect(self.engine).get_table_names())
+        except OperationalError as error:
+            raise MmdiagError(_unwritable(str(error.orig))) from None
+        if not set(METADATA.tables) <= known:  # a reader of a ledger that is whole takes no lock
+            with self._writing() as connection:
+                METADATA.create_all(connection)
+
+    def record_cohort(
+        self, name: str, hash: str, task: Mapping[str, Any], modalities: Mapping[str, Any], counts: Mapping[str, Any]
+    ) -> None:
+        """What a cohort holds now."""
+        row = {
+            "name": name,
+            "hash": hash,
+            "task": dict(task),
+            "modalities": dict(modalities),
+            "counts": dict(counts),
+            "ingested_at": _now(),
+        }
+        self._upsert(COHORTS, [row])
+
+    def record_verdicts(self, cohort: str, verdicts: pd.DataFrame) -> None:
+        """case_id, subject_id, version, verdict, modalities: one row a case, its newest version. Cases that are not named are forgotten."""
+        self._replace(VERDICTS, cohort, ["case_id"], verdicts.assign(cohort=cohort))
+
+    def record_quarantine(self, cohort: str, refused: pd.DataFrame) -> None:
+        """case_id, modality ("" = the whole case), code, rule, detail, file_sha256, cure: all that is refused now. `first_seen` of what was known is kept."""
+        stamp = _now()
+        self._replace(
+            QUARANTINE,
+            cohort,
+            ["case_id", "modality", "code"],
+            refused.assign(cohort=cohort, first_seen=stamp, last_seen=stamp),
+            kept=["first_seen"],
+        )
+
+    def record_acceptances(self, accepted: pd.DataFrame) -> None:
+        """cohort, case_id, modality, code, reason, who: what a person accepted that a rule refuses; nothing is ever taken out."""
+        self._upsert(ACCEPTANCES, [{str(k): _plain(v) for k, v in row.items()} for row in accepted.assign(accepted_at=_now()).to_dict("records")])
+
+    def acceptances(self, cohort: str | None = None) -> pd.DataFrame:
+        """What people accepted."""
+        return self._read(ACCEPTANCES, cohort=cohort)
+
+    def record_contracts(self, cohort: str, results: pd.DataFrame) -> None:
+        """contract, rule, column, severity, why, checked, failed."""
+        self._replace(CONTRACTS, cohort, ["contract", "rule", "column"], results.assign(cohort=cohort, judged_at=_now()))
+
+    def record_run(
+        self, run_id: str, command: str, cohort: str, status: str, config: Mapping[str, Any], folder: str,
+        bundle_id: str | None = None, started: str | None = None, finished: str | None = None,
+    ) -> None:  # fmt: skip
+        """A run and where its files are."""
+        row = {"run_id": run_id, "command": command, "cohort": cohort, "status": status, "config": dict(config), "folder": folder}
+        self._upsert(RUNS, [row | {"bundle_id": bundle_id, "started": started, "finished": finished}])
+
+    def record_metrics(self, run_id: str, metrics: Sequence[Mapping[str, Any]]) -> None:
+        """Metrics in the form of interface.md 3."""
+        columns = [column.name for column in METRICS.columns if column.name != "run_id"]
+        self._upsert(METRICS, [{"run_id": run_id} | {name: _plain(row.get(name)) for name in columns} for row in metrics])
+
+    def record_curves(self, run_id: str, curves: pd.DataFrame) -> None:
+        """The columns of curves.parquet: one row a fit and epoch; `gradient_norm` and `probe` are JSON by modality."""
+        json_columns = {"gradient_norm", "probe"}
+        names = [column.name for column in CURVES.columns if column.name in curves]
+        rows = [{name: json.loads(row[name]) if name in json_columns else _plain(row[name]) for name in names} for row in curves.to_dict("records")]
+        self._upsert(CURVES, [{"run_id": run_id} | row for row in rows])
+
+    def record_bundle(self, bundle_id: str, path: str, run_id: str, cohort: str, description: Mapping[str, Any]) -> None:
+        """A saved model."""
+        self._upsert(
+            BUNDLES,
+            [
+                {
+                    "bundle_id": bundle_id,
+                    "path": path,
+                    "run_id": run_id,
+                    "cohort": cohort,
+                    "description": dict(description),
+                    "saved_at": _now(),
+                }
+            ],
+        )
+
+    def record_predictions(self, cohort: str, predictions: pd.DataFrame) -> None:
+        """The columns of predictions.parquet, and version. A case that this bundle has scored is written over with the same."""
+        answers = [c for c in predictions.columns if c == "probability" or c.startswith("probability_")]
+        contributions = [c for c in predictions.columns if c.startswith("contribution_")]
+        rows = []
+        for row in predictions.to_dict("records"):
+            plain = {
+                name: _plain(row.get(name)) for name in ("bundle_id", "case_id", "version", "subject_id", "role", "predicted", "scored_at")
+            }
+            plain |= {"cohort": cohort, "as_of": None if pd.isna(row["as_of"]) else str(row["as_of"]), "abstained": bool(row["abstained"])}
+            plain |= {"answers": {c: _plain(row[c]) for c in answers}, "contributions": {c: _plain(row[c]) for c in contributions}}
+            rows.append(plain | {"modalities": list(row["modalities"])})
+        self._upsert(PREDICTIONS, rows)
+
+    def scored(self, bundle_id: str, cohort: str) -> set[tuple[str, str]]:
+        """(case_id, version) of what a bundle has scored."""
+        query = select(PREDICTIONS.c.case_id, PREDICTIONS.c.version).where(
+            PREDICTIONS.c.bundle_id == bundle_id, PREDICTIONS.c.cohort == cohort
+        )
+        with self.engine.connect() as connection:
+            return {(row.case_id, row.version) for row in connection.execute(query)}
+
+    def cohorts(self) -> pd.DataFrame:
+        """All cohorts."""
+        return self._read(COHORTS)
+
+    def runs(self) -> pd.DataFrame:
+        """All runs, the newest first."""
+        return self._read(RUNS).sort_values("started", ascending=False, ignore_index=True)
+
+    def bundles(self) -> pd.DataFrame:
+        """All bundles, the newest first."""
+        return self._read(BUNDLES).sort_values("saved_at", ascending=False, ignore_index=True)
+
+    def metrics(self, run_id: str) -> pd.DataFrame:
+        """Metrics of one run."""
+        return self._read(METRICS, run_id=run_id)
+
+    def curves(self, run_id: str) -> pd.DataFrame:
+        """Training curves of one run, epoch by epoch."""
+        return self._read(CURVES, run_id=run_id).sort_values(["fit", "epoch"], ignore_index=True)
+
+    def quarantine(self, cohort: str | None = None) -> pd.DataFrame:
+        """What is refused."""
+        return self._read(QUARANTINE, cohort=cohort)
+
+    def contracts(self, cohort: str | None = None) -> pd.DataFrame:
+        """How the rules fared."""
+        return self._read(CONTRACTS, cohort=cohort)
+
+    def verdicts(self, cohort: str) -> pd.DataFrame:
+        """The verdict on every case."""
+        return self._read(VERDICTS, cohort=cohort)
+
+    def predictions(self, bundle_id: str | None = None, cohort: str | None = None) -> pd.DataFrame:
+        """Predictions in the columns of predictions.parquet, and version."""
+        table = self._read(PREDICTIONS, bundle_id=bundle_id, cohort=cohort)
+        wide = [pd.DataFrame(table[name].tolist(), index=table.index) for name in ("answers", "contributions")] if len(table) else []
+        found = pd.concat([table.drop(columns=["answers", "contributions", "cohort"]), *wide], axis=1)
+        return found.assign(as_of=pd.to_datetime(found["as_of"]))
+
+    def count_predictions(self) -> int:
+        """Number of predictions."""
+        with self.engine.connect() as connection:
+            return int(connection.execute(select(func.count()).select_from(PREDICTIONS)).scalar_one())
+
+    def _read(self, table: Table, **where: Any) -> pd.DataFrame:
+        query = select(table)
+        for name, value in where.items():
+            if value is not None:
+                query = query.where(table.c[name] == value)
+        with self.engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        return pd.DataFrame([dict(row) for row in rows], columns=[column.name for column in table.columns])
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """One transaction that is a writer from its first statement.
+
+        Raises:
+            MmdiagError: The database is locked, full, read-only or not to be reached.
+        """
+        try:
+            with self.engine.execution_options(writes=True).begin() as connection:
+                yield connection
+        except OperationalError as error:
+            raise MmdiagError(_unwritable(str(error.orig))) from None
+
+    def _upsert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        with self._writing() as connection:
+            self._write(connection, table, rows)
+
+    def _write(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], kept: Iterable[str] = ()) -> None:
+        dialect = sqlite if self.engine.dialect.name == "sqlite" else postgresql
+        keys = [column.name for column in table.primary_key]
+        for start in range(0, len(rows), ROWS):
+            statement = dialect.insert(table)
+            changed = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys and c.name not in set(kept)}
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=keys, set_=changed), [dict(row) for row in rows[start : start + ROWS]]
+            )
+
+    def _replace(self, table: Table, cohort: str, keys: Sequence[str], rows: pd.DataFrame, kept: Iterable[str] = ()) -> None:
+        """Upsert the rows of a cohort and drop those that are not among them, in one transaction."""
+        names = [column.name for column in table.columns]
+        plain = [{str(name): _plain(value) for name, value in row.items()} for row in rows[names].to_dict("records")]
+        wanted = {tuple(str(row[key]) for key in keys) for row in plain}
+        with self._writing() as connection:
+            known = connection.execute(select(*(table.c[key] for key in keys)).where(table.c.cohort == cohort)).all()
+            for gone in known:
+                if tuple(str(value) for value in gone) not in wanted:
+                    connection.execute(
+                        delete(table).where(
+                            table.c.cohort == cohort, *(table.c[key] == value for key, value in zip(keys, gone, strict=True))
+                        )
+                    )
+            self._write(connection, table, plain, kept)
+
+
+def _unwritable(said: str) -> str:
+    """What a database says when it cannot be written, as fact and cure; nothing of the statement, which holds values."""
+    facts = {
+        "locked": (f"another process has held it for {BUSY_TIMEOUT_MS // 1000} s", "end that process"),
+        "full": ("its disk is full", "free some space"),
+        "readonly": ("it is read-only", "make the file and its folder writable"),
+        "unable to open": ("it does not open", "make its folder writable"),
+    }
+    fact, cure = next((found for word, found in facts.items() if word in said), ("it does not answer", "see that it runs and may be reached"))
+    return f"The ledger must take what is written, {fact}: {cure} and run the same command again, it picks up where it stopped."
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # transactions begin where _begin_sqlite says, not before the first change
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    _turn_to_wal(cursor)
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _turn_to_wal(cursor: Any) -> None:
+    """Turn a database to WAL mode. Where several turn a new one at once, SQLite refuses all but one without waiting, whatever its timeout is."""
+    last = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > last:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes the lock at once and waits for it: one that reads first and then writes is refused without waiting."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+
+
+def _plain(value: Any) -> Any:
+    """A value that SQL and JSON take: no NumPy scalar, no NaN."""
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict | list | str | int | float) or value is None:
+        return value
+    return json.loads(json.dumps(value, default=str))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""Training by MONAI's engines: epochs, early stopping, checkpoints, several processes."""

@@ -1,0 +1,1 @@
+"""Hyperparameter search inside the training subjects."""

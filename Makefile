@@ -41,6 +41,7 @@ test-services: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m services
 
 check: $(STAMP)
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

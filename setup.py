@@ -1,4 +1,6 @@
-"""The wheel carries what stands beside the package in the repository (flows, dashboards, data contracts) as mmdiag/application/."""
+"""The wheel carries what stands beside the package in the repository (flows, dashboards, data
+contracts) as mmdiag/application/.
+"""
 
 import shutil
 from pathlib import Path
@@ -14,7 +16,9 @@ class BuildWithApplication(build_py):
     """Build the package, then copy the application's folders into it."""
 
     def run(self) -> None:
-        """Copy nothing in an editable installation: there the checkout itself is the application."""
+        """Copy nothing in an editable installation: there the checkout itself is the
+        application.
+        """
         super().run()
         if not self.editable_mode:
             self._copy_application(Path(self.build_lib) / "mmdiag" / "application")
@@ -24,7 +28,11 @@ class BuildWithApplication(build_py):
         for name in APPLICATION:
             source = ROOT / name
             if source.is_dir():
-                shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "secrets.toml"))
+                shutil.copytree(
+                    source,
+                    target / name,
+                    ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "secrets.toml"),
+                )
             elif source.is_file():
                 target.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target / name)

@@ -1,13 +1,19 @@
-"""Every fusion family on real cohorts by configuration alone: the metric with its interval, beside the single modalities and the trivial baselines, on the same subjects.
+"""Every fusion family on real cohorts by configuration alone: the metric with its interval, beside
+the single modalities and the trivial baselines, on the same subjects.
 
-Each description is ingested once; features and the models of single modalities are made once and shared by the families. Below 300 labelled subjects, and with
---folds always, every case is judged out of fold. A description whose data are not there is left out, and named. With --folder, a second call goes on where the
+Each description is ingested once; features and the models of single modalities are made once and
+shared by the families. Below 300 labelled subjects, and with
+--folds always, every case is judged out of fold. A description whose data are not there is left
+out, and named. With --folder, a second call goes on where the
 first stopped.
 
-A survival cohort has a peer where scikit-survival is installed (`pip install -c constraints.txt -e '.[bench]'`): late fusion of Cox models on the same features, after
-the protocol of published work on reports and genomics (5 folds, C-index, the kind of cancer alone as the trivial baseline).
+A survival cohort has a peer where scikit-survival is installed (`pip install -c constraints.txt -e
+'.[bench]'`): late fusion of Cox models on the same features, after
+the protocol of published work on reports and genomics (5 folds, C-index, the kind of cancer alone
+as the trivial baseline).
 
-python benchmarks/cohorts.py [tests/cohorts/lgg.toml ...] [--families concat,late,...] [--folds] [--folder DIR] [--json]
+python benchmarks/cohorts.py [tests/cohorts/lgg.toml ...] [--families concat,late,...] [--folds]
+[--folder DIR] [--json]
 """
 
 import argparse
@@ -47,7 +53,9 @@ def measure(file: Path, families: list[str], folder: Path, *, folds: bool) -> li
     for family in families:
         config = recipes.default(fusion=family)
         if folds:
-            config = dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, holdout_from=NEVER))
+            config = dataclasses.replace(
+                config, evaluation=dataclasses.replace(config.evaluation, holdout_from=NEVER)
+            )
         run = comparison.start(description, workspace, config)
         for name in comparison.fits(run):
             comparison.fit(run, name)
@@ -59,7 +67,12 @@ def measure(file: Path, families: list[str], folder: Path, *, folds: bool) -> li
             if row["metric"] in SHOWN:
                 model = family if row["model"] == FUSED else row["model"]
                 of = family if model in (results.DIFFERENCE, BEYOND) else ""
-                rows[model, row["metric"], of] = {"cohort": description.name, "family": family, **row, "model": model}
+                rows[model, row["metric"], of] = {
+                    "cohort": description.name,
+                    "family": family,
+                    **row,
+                    "model": model,
+                }
         print(f"{description.name}: {family} done", file=sys.stderr, flush=True)
     return list(rows.values())
 
@@ -71,28 +84,59 @@ def beside(run: Path, risk: pd.Series) -> list[dict[str, Any]]:
     said = risk.loc[fused["case_id"]].to_numpy()
     label = fused["event"].to_numpy(float)
     facts: dict[str, Any] = {
-        "kind": "survival", "time": fused["time"].to_numpy(float), "event": label, "subject": fused["subject_id"].to_numpy(), "fold": fused["part"].to_numpy(),
-    }  # fmt: skip
-    gain = paired_difference(label, fused["probability"].to_numpy(float), said, metric="c_index", **facts)
-    return [{"model": COX, **row} for row in evaluate(label, said, **facts)] + [{"model": BEYOND, "metric": "c_index", **gain}]
+        "kind": "survival",
+        "time": fused["time"].to_numpy(float),
+        "event": label,
+        "subject": fused["subject_id"].to_numpy(),
+        "fold": fused["part"].to_numpy(),
+    }
+    gain = paired_difference(
+        label, fused["probability"].to_numpy(float), said, metric="c_index", **facts
+    )
+    return [{"model": COX, **row} for row in evaluate(label, said, **facts)] + [
+        {"model": BEYOND, "metric": "c_index", **gain}
+    ]
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Rows as a Markdown table: single modalities, baselines and peer once, families with what they gain over the best single modality and over the peer."""
-    gains = {(row["cohort"], row["family"], row["model"]): row for row in rows if row["model"] in (results.DIFFERENCE, BEYOND)}
-    lines = ["| cohort | model | metric | value (95 % interval) | minus the best single modality | minus late-fusion Cox | n |", "|---|---|---|---|---|---|---|"]
+    """Rows as a Markdown table: single modalities, baselines and peer once, families with what they
+    gain over the best single modality and over the peer.
+    """
+    gains = {
+        (row["cohort"], row["family"], row["model"]): row
+        for row in rows
+        if row["model"] in (results.DIFFERENCE, BEYOND)
+    }
+    lines = [
+        "| cohort | model | metric | value (95 % interval) | minus the best single modality | "
+        "minus late-fusion Cox | n |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in rows:
         if row["model"] in (results.DIFFERENCE, BEYOND):
             continue
-        more = [gains.get((row["cohort"], row["model"], of)) if row["metric"] in ("auroc", "c_index") else None for of in (results.DIFFERENCE, BEYOND)]
-        said = " | ".join(f"{one['value']:+.3f} ({one['low']:+.3f} to {one['high']:+.3f})" if one else "" for one in more)
-        lines.append(f"| {row['cohort']} | {row['model']} | {row['metric']} | {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f}) | {said} | {row['n']} |")
+        more = [
+            gains.get((row["cohort"], row["model"], of))
+            if row["metric"] in ("auroc", "c_index")
+            else None
+            for of in (results.DIFFERENCE, BEYOND)
+        ]
+        said = " | ".join(
+            f"{one['value']:+.3f} ({one['low']:+.3f} to {one['high']:+.3f})" if one else ""
+            for one in more
+        )
+        lines.append(
+            f"| {row['cohort']} | {row['model']} | {row['metric']} | {row['value']:.3f} "
+            f"({row['low']:.3f} to {row['high']:.3f}) | {said} | {row['n']} |"
+        )
     return "\n".join(lines)
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("cohorts", type=Path, nargs="*", default=COHORTS)
     parser.add_argument("--families", default=",".join(FUSION_NAMES))
     parser.add_argument("--folds", action="store_true")
@@ -107,7 +151,12 @@ def main() -> None:
             except DescriptionError as error:
                 print(f"{file.stem} is left out: {error}", file=sys.stderr)
                 continue
-            rows += measure(file, asked.families.split(","), (asked.folder or Path(temporary)) / file.stem, folds=asked.folds)
+            rows += measure(
+                file,
+                asked.families.split(","),
+                (asked.folder or Path(temporary)) / file.stem,
+                folds=asked.folds,
+            )
     print(json.dumps({"benchmark": "cohorts", "rows": rows}) if asked.json else table(rows))
 
 

@@ -1,9 +1,12 @@
-"""What masking finds in notes with marked identifiers, and what it masks besides: recall by kind, over-masking, and time, without and with the record's own.
+"""What masking finds in notes with marked identifiers, and what it masks besides: recall by kind,
+over-masking, and time, without and with the record's own.
 
 python benchmarks/deidentify.py [--data DIR] [--limit N] [--json]
 
-A marked identifier counts as found where every letter and digit of it is masked. Over-masking is the share of words outside of all marked spans that were
-touched. The data (`phi_notes`: presidio's synthetic sentences, MEDDOCAN's Spanish cases, ACI-Bench's notes) is not part of this repository.
+A marked identifier counts as found where every letter and digit of it is masked. Over-masking is
+the share of words outside of all marked spans that were
+touched. The data (`phi_notes`: presidio's synthetic sentences, MEDDOCAN's Spanish cases,
+ACI-Bench's notes) is not part of this repository.
 """
 
 import argparse
@@ -20,10 +23,27 @@ from pathlib import Path
 from mmdiag.privacy.mask import mask_note
 
 DATA = Path(__file__).resolve().parents[2] / "shared/data/phi_notes"
-# Marked, but no identifier by HIPAA Safe Harbor, or no part of what is sought: countries, organisations, sex, ages up to 89, professions
-NOT_SOUGHT = {"GPE", "ORGANIZATION", "NRP", "TITLE", "AGE", "PAIS", "EDAD_SUJETO_ASISTENCIA", "SEXO_SUJETO_ASISTENCIA", "PROFESION", "INSTITUCION",
-              "FAMILIARES_SUJETO_ASISTENCIA", "OTROS_SUJETO_ASISTENCIA"}  # fmt: skip
-OWN = {"NOMBRE_SUJETO_ASISTENCIA", "ID_SUJETO_ASISTENCIA", "ID_ASEGURAMIENTO"}  # of MEDDOCAN, what a record holds of its subject
+# Marked, but no identifier by HIPAA Safe Harbor, or no part of what is sought: countries,
+# organisations, sex, ages up to 89, professions
+NOT_SOUGHT = {
+    "GPE",
+    "ORGANIZATION",
+    "NRP",
+    "TITLE",
+    "AGE",
+    "PAIS",
+    "EDAD_SUJETO_ASISTENCIA",
+    "SEXO_SUJETO_ASISTENCIA",
+    "PROFESION",
+    "INSTITUCION",
+    "FAMILIARES_SUJETO_ASISTENCIA",
+    "OTROS_SUJETO_ASISTENCIA",
+}
+OWN = {
+    "NOMBRE_SUJETO_ASISTENCIA",
+    "ID_SUJETO_ASISTENCIA",
+    "ID_ASEGURAMIENTO",
+}  # of MEDDOCAN, what a record holds of its subject
 
 
 @dataclass
@@ -51,10 +71,15 @@ class Figures:
         sought = [kind for kind in self.marked if kind not in NOT_SOUGHT]
         return {
             "texts": self.texts,
-            "recall": round(sum(self.found[k] for k in sought) / max(1, sum(self.marked[k] for k in sought)), 4),
+            "recall": round(
+                sum(self.found[k] for k in sought) / max(1, sum(self.marked[k] for k in sought)), 4
+            ),
             "over_masking": round(self.words_masked / max(1, self.words), 4),
             "milliseconds_per_text": round(1000 * self.seconds / max(1, self.texts), 1),
-            "by_kind": {k: (round(self.found[k] / n, 3), n, "not sought" if k in NOT_SOUGHT else "") for k, n in self.marked.most_common()},
+            "by_kind": {
+                k: (round(self.found[k] / n, 3), n, "not sought" if k in NOT_SOUGHT else "")
+                for k, n in self.marked.most_common()
+            },
         }
 
 
@@ -66,11 +91,17 @@ def measure(texts: Sequence[Marked], *, own: bool, names: bool = True) -> Figure
         began = time.perf_counter()
         masked = mask_note(text.text, text.own if own else [], names=names)
         figures.seconds += time.perf_counter() - began
-        covered = {place for span in masked.spans for place in range(span.start_in_original, span.end_in_original)}
+        covered = {
+            place
+            for span in masked.spans
+            for place in range(span.start_in_original, span.end_in_original)
+        }
         gold = {place for start, end, _ in text.spans for place in range(start, end)}
         for start, end, kind in text.spans:
             figures.marked[kind] += 1
-            figures.found[kind] += all(place in covered for place in range(start, end) if text.text[place].isalnum())
+            figures.found[kind] += all(
+                place in covered for place in range(start, end) if text.text[place].isalnum()
+            )
         for word in re.finditer(r"\w+", text.text):
             if not gold.intersection(range(*word.span())):
                 figures.words += 1
@@ -81,21 +112,32 @@ def measure(texts: Sequence[Marked], *, own: bool, names: bool = True) -> Figure
 
 def presidio(folder: Path) -> Iterator[Marked]:
     """Synthetic sentences of many countries."""
-    for entry in json.loads((folder / "presidio_synth_dataset_v2.json").read_text(encoding="utf-8")):
-        yield Marked(entry["full_text"], [(s["start_position"], s["end_position"], s["entity_type"]) for s in entry["spans"]])
+    for entry in json.loads(
+        (folder / "presidio_synth_dataset_v2.json").read_text(encoding="utf-8")
+    ):
+        yield Marked(
+            entry["full_text"],
+            [(s["start_position"], s["end_position"], s["entity_type"]) for s in entry["spans"]],
+        )
 
 
 def meddocan(folder: Path) -> Iterator[Marked]:
     """Spanish clinical cases with gold spans in brat's format."""
     for file in sorted((folder / "meddocan_es_train").glob("*.ann")):
         text = file.with_suffix(".txt").read_text(encoding="utf-8")
-        spans = [line.split("\t")[1].split() for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("T")]
+        spans = [
+            line.split("\t")[1].split()
+            for line in file.read_text(encoding="utf-8").splitlines()
+            if line.startswith("T")
+        ]
         marked = [(int(start), int(end), kind) for kind, start, end in spans]
         yield Marked(text, marked, [text[start:end] for start, end, kind in marked if kind in OWN])
 
 
 def aci_bench(folder: Path) -> Iterator[Marked]:
-    """Notes of simulated visits; only the patient's name is marked, so that dates and physicians count as over-masking."""
+    """Notes of simulated visits; only the patient's name is marked, so that dates and physicians
+    count as over-masking.
+    """
     for part in ("train", "valid"):
         named = {
             row["encounter_id"]: [row["patient_firstname"], row["patient_familyname"]]
@@ -103,7 +145,11 @@ def aci_bench(folder: Path) -> Iterator[Marked]:
         }
         for row in _rows(folder / f"aci-bench/{part}.csv"):
             own = [name for name in named.get(row["encounter_id"], []) if len(name) > 2]
-            spans = [(*found.span(), "PATIENT") for name in own for found in re.finditer(rf"\b{re.escape(name)}\b", row["note"])]
+            spans = [
+                (*found.span(), "PATIENT")
+                for name in own
+                for found in re.finditer(rf"\b{re.escape(name)}\b", row["note"])
+            ]
             yield Marked(row["note"], spans, own)
 
 
@@ -123,7 +169,10 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if not options.data.is_dir():
-        print(f"skipped: {options.data} is not there, and the project holds no patient's text of its own")
+        print(
+            f"skipped: {options.data} is not there, and the project holds no patient's text of "
+            "its own"
+        )
         return 0
     csv.field_size_limit(10**7)
     rows = {}
@@ -138,7 +187,8 @@ def main() -> int:
         return 0
     for name, row in rows.items():
         print(
-            f"{name}: {row['texts']} texts, recall {row['recall']:.1%}, over-masking {row['over_masking']:.2%} of other words, {row['milliseconds_per_text']} ms a text"
+            f"{name}: {row['texts']} texts, recall {row['recall']:.1%}, over-masking "
+            f"{row['over_masking']:.2%} of other words, {row['milliseconds_per_text']} ms a text"
         )
         for kind, (recall, count, remark) in row["by_kind"].items():
             print(f"    {kind:<34} {recall:>6.1%} of {count:<5} {remark}")

@@ -1,6 +1,8 @@
-"""What a wide gene table costs from CSV to float32 by case key, all checks of the file included, against pandas.read_csv, in the same run.
+"""What a wide gene table costs from CSV to float32 by case key, all checks of the file included,
+against pandas.read_csv, in the same run.
 
-1 000 cases x 20 000 genes, interleaved rounds, wall and CPU time, median. Both must give the same numbers. The floor is the bare reading of the bytes.
+1 000 cases x 20 000 genes, interleaved rounds, wall and CPU time, median. Both must give the same
+numbers. The floor is the bare reading of the bytes.
 
 python benchmarks/genes.py [--json]
 """
@@ -25,14 +27,25 @@ LEAST = 1.6  # times as fast as pandas
 
 def measure(rounds: int = ROUNDS, cases: int = CASES, genes: int = GENES) -> dict[str, float]:
     """Median seconds of each, and their ratios."""
-    taken: dict[str, list[tuple[float, float]]] = {"bytes": [], "ours": [], "pandas": [], "check": []}
+    taken: dict[str, list[tuple[float, float]]] = {
+        "bytes": [],
+        "ours": [],
+        "pandas": [],
+        "check": [],
+    }
     with tempfile.TemporaryDirectory() as folder:
         file = make_table(Path(folder) / "genes.csv", cases, genes)
         for _ in range(rounds):
             taken["bytes"].append(_seconds(file.read_bytes)[1])
-            ours, seconds = _seconds(lambda: read_numbers([file], "case_id", [], [], "refuse").values)
+            ours, seconds = _seconds(
+                lambda: read_numbers([file], "case_id", [], [], "refuse").values
+            )
             taken["ours"].append(seconds)
-            theirs, seconds = _seconds(lambda: pd.read_csv(file, index_col="case_id", dtype={"case_id": str}).astype(np.float32))
+            theirs, seconds = _seconds(
+                lambda: pd.read_csv(file, index_col="case_id", dtype={"case_id": str}).astype(
+                    np.float32
+                )
+            )
             taken["pandas"].append(seconds)
             taken["check"].append(_seconds(lambda: check_table(file))[1])
     wall = {name: statistics.median(seconds[0] for seconds in both) for name, both in taken.items()}
@@ -52,7 +65,9 @@ def make_table(file: Path, cases: int, genes: int) -> Path:
     """A table of normal numbers with four decimals."""
     values = np.round(np.random.default_rng(0).normal(size=(cases, genes)), 4)
     index = pd.Index([f"C{number:05d}" for number in range(cases)], name="case_id")
-    pd.DataFrame(values, index=index, columns=[f"G{number}" for number in range(genes)]).to_csv(file)
+    pd.DataFrame(values, index=index, columns=[f"G{number}" for number in range(genes)]).to_csv(
+        file
+    )
     return file
 
 
@@ -68,8 +83,11 @@ if __name__ == "__main__":
         print(json.dumps({"benchmark": "genes", **found}))
     else:
         print(
-            f"{CASES} x {GENES} from CSV to float32: {found['ours_seconds']:.2f} s, pandas.read_csv {found['pandas_seconds']:.2f} s: "
-            f"{found['ratio']:.1f} times as fast (at least {LEAST}), {found['cpu_ratio']:.1f} by CPU time; "
-            f"checked as text {found['check_seconds']:.2f} s ({found['check_ratio']:.1f} times); numbers at most {found['apart']:.0e} apart"
+            f"{CASES} x {GENES} from CSV to float32: {found['ours_seconds']:.2f} s, "
+            f"pandas.read_csv {found['pandas_seconds']:.2f} s: "
+            f"{found['ratio']:.1f} times as fast (at least {LEAST}), {found['cpu_ratio']:.1f} by "
+            "CPU time; "
+            f"checked as text {found['check_seconds']:.2f} s ({found['check_ratio']:.1f} times); "
+            f"numbers at most {found['apart']:.0e} apart"
         )
     sys.exit(found["ratio"] < LEAST or found["apart"] > 0)

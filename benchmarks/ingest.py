@@ -1,11 +1,14 @@
-"""What reading costs: files a second in the sandbox against the bare file and against MONAI, one worker against two, and the cost of a case as a cohort grows.
+"""What reading costs: files a second in the sandbox against the bare file and against MONAI, one
+worker against two, and the cost of a case as a cohort grows.
 
 floor      the bare file: read it, find the pixels at its end, average them down to 224 x 224
 direct     our reader in this process
-sandbox    our reader in a process of its own, as ingestion has it: one request a series or a single image
+sandbox    our reader in a process of its own, as ingestion has it: one request a series or a single
+image
 MONAI      LoadImage and Resize (area) in a Compose
 
-All on the same generated files in the same run, in interleaved rounds; the median of the rounds. Cohorts of growing size are notes and table rows, so that
+All on the same generated files in the same run, in interleaved rounds; the median of the rounds.
+Cohorts of growing size are notes and table rows, so that
 what is measured is the machinery around a case: planning, contracts, shards, commit.
 
 python benchmarks/ingest.py [--json] [--cases 1000 10000 50000]
@@ -33,7 +36,11 @@ from mmdiag.sandbox import requests as sources
 from mmdiag.sandbox.pool import Sandbox
 
 SIZE, ROUNDS = 224, 7
-KINDS = {"CT series": (512, 96, 24), "CT one by one": (512, 96, 1), "CR": (2048, 16, 1)}  # rows and columns, files, files of a request
+KINDS = {
+    "CT series": (512, 96, 24),
+    "CT one by one": (512, 96, 1),
+    "CR": (2048, 16, 1),
+}  # rows and columns, files, files of a request
 ASKED: dict[str, Any] = {"select": {}, "size": SIZE, "window": "auto", "burned_in": "accept"}
 LEAST_OF_FLOOR, LEAST_OF_MONAI, MOST_SHARE, MOST_GROWTH = 0.7, 8.0, 0.15, 1.25
 IMAGE = "mmdiag.sandbox.requests:image"
@@ -42,8 +49,14 @@ IMAGE = "mmdiag.sandbox.requests:image"
 def measure_reading(folder: Path, kind: str, rounds: int = ROUNDS) -> dict[str, float]:
     """Files a second of each way, and their ratios."""
     side, count, together = KINDS[kind]
-    files = [_write_image(folder / f"{kind}{number}.dcm", side, kind[:2], number, together) for number in range(count)]
-    requests = [{"files": list(map(str, files[n : n + together])), "slices": together, **ASKED} for n in range(0, count, together)]
+    files = [
+        _write_image(folder / f"{kind}{number}.dcm", side, kind[:2], number, together)
+        for number in range(count)
+    ]
+    requests = [
+        {"files": list(map(str, files[n : n + together])), "slices": together, **ASKED}
+        for n in range(0, count, together)
+    ]
     one, two = Sandbox(1), Sandbox(2)
     monai = _monai()
     ways: dict[str, Callable[[], object]] = {
@@ -59,21 +72,28 @@ def measure_reading(folder: Path, kind: str, rounds: int = ROUNDS) -> dict[str, 
             began = time.perf_counter()
             call()
             if number:  # the first round warms caches and starts workers
-                taken[name].append((time.perf_counter() - began) / (max(4, count // 8) if name == "monai" else count))
+                taken[name].append(
+                    (time.perf_counter() - began)
+                    / (max(4, count // 8) if name == "monai" else count)
+                )
     one.close()
     two.close()
     second = {name: statistics.median(times) for name, times in taken.items()}
     return {
         **{f"{name}_files_per_s": round(1 / value, 1) for name, value in second.items()},
-        "of_floor": round(second["floor"] / second["sandbox"], 3), "direct_of_floor": round(second["floor"] / second["direct"], 3),
-        "of_monai": round(second["monai"] / second["sandbox"], 1), "sandbox_share": round(1 - second["direct"] / second["sandbox"], 3),
+        "of_floor": round(second["floor"] / second["sandbox"], 3),
+        "direct_of_floor": round(second["floor"] / second["direct"], 3),
+        "of_monai": round(second["monai"] / second["sandbox"], 1),
+        "sandbox_share": round(1 - second["direct"] / second["sandbox"], 3),
         "two_of_one": round(second["sandbox"] / second["two_workers"], 2),
-    }  # fmt: skip
+    }
 
 
 def _floor(file: Path, side: int) -> np.ndarray:
     content = file.read_bytes()
-    plane = np.frombuffer(content, np.uint16, side * side, len(content) - 2 * side * side).reshape(side, side)
+    plane = np.frombuffer(content, np.uint16, side * side, len(content) - 2 * side * side).reshape(
+        side, side
+    )
     return cv2.resize(plane, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
 
@@ -82,26 +102,54 @@ def _monai() -> Callable[[str], object]:
         warnings.simplefilter("ignore")
         from monai.transforms import Compose, EnsureChannelFirst, LoadImage, Resize
 
-    return Compose([LoadImage(reader="PydicomReader", image_only=True), EnsureChannelFirst(), Resize((SIZE, SIZE), mode="area")])
+    return Compose(
+        [
+            LoadImage(reader="PydicomReader", image_only=True),
+            EnsureChannelFirst(),
+            Resize((SIZE, SIZE), mode="area"),
+        ]
+    )
 
 
 def _write_image(file: Path, side: int, kind: str, seed: int, together: int) -> Path:
-    """An image with a header of ordinary length: a hundred elements, some of them private; `together` of them are a series."""
+    """An image with a header of ordinary length: a hundred elements, some of them private;
+    `together` of them are a series.
+    """
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.SeriesInstanceUID = CTImageStorage, generate_uid(), generate_uid(entropy_srcs=[f"{seed // together}"])
-    dataset.Modality, dataset.PatientID, dataset.PatientName, dataset.StudyDate = kind, f"p{seed // together}", "Phantom", "20240101"
+    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.SeriesInstanceUID = (
+        CTImageStorage,
+        generate_uid(),
+        generate_uid(entropy_srcs=[f"{seed // together}"]),
+    )
+    dataset.Modality, dataset.PatientID, dataset.PatientName, dataset.StudyDate = (
+        kind,
+        f"p{seed // together}",
+        "Phantom",
+        "20240101",
+    )
     dataset.ImageType, dataset.PixelSpacing = ["ORIGINAL", "PRIMARY"], [0.5, 0.5]
-    dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [0, 0, 2 * seed], [1, 0, 0, 0, 1, 0]
+    dataset.ImagePositionPatient, dataset.ImageOrientationPatient = (
+        [0, 0, 2 * seed],
+        [1, 0, 0, 0, 1, 0],
+    )
     dataset.RescaleSlope, dataset.RescaleIntercept = "1", "-1024"
     dataset.Rows = dataset.Columns = side
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = (
+        16,
+        12,
+        11,
+        0,
+    )
     block = dataset.private_block(0x0099, "BENCHMARK", create=True)
     for number in range(75):
         block.add_new(number, "LO", f"a private value {number}")
-    smooth = cv2.resize(np.random.default_rng(seed).integers(0, 4096, (side // 16, side // 16)).astype(np.float32), (side, side))
+    smooth = cv2.resize(
+        np.random.default_rng(seed).integers(0, 4096, (side // 16, side // 16)).astype(np.float32),
+        (side, side),
+    )
     dataset.PixelData = np.clip(smooth, 0, 4095).astype(np.uint16).tobytes()
     dataset["PixelData"].VR = "OW"
     dataset.save_as(file, enforce_file_format=True)
@@ -109,7 +157,9 @@ def _write_image(file: Path, side: int, kind: str, seed: int, together: int) -> 
 
 
 def measure_growth(folder: Path, cases: int) -> dict[str, float]:
-    """Milliseconds a case of ingesting a cohort of notes and table rows, of finding nothing new, and of ten new cases."""
+    """Milliseconds a case of ingesting a cohort of notes and table rows, of finding nothing new,
+    and of ten new cases.
+    """
     from mmdiag import api
     from mmdiag.description import read_description
     from mmdiag.storage.ledger import Ledger
@@ -117,7 +167,10 @@ def measure_growth(folder: Path, cases: int) -> dict[str, float]:
 
     home = folder / f"cohort-{cases}"
     _write_cohort(home, cases)
-    description, workspace = read_description(home / "cohort.toml"), Workspace(folder / f"workspace-{cases}")
+    description, workspace = (
+        read_description(home / "cohort.toml"),
+        Workspace(folder / f"workspace-{cases}"),
+    )
     ledger = Ledger(workspace.ledger_url)
 
     def ingest() -> float:
@@ -130,12 +183,31 @@ def measure_growth(folder: Path, cases: int) -> dict[str, float]:
         note = home / "notes" / f"{number:02d}" / f"C{number:06d}.txt"
         note.write_text(note.read_text() + "Addendum.\n")
     few = ingest()
-    return {"cases": cases, "ms_per_case": round(1e3 * first / cases, 3), "nothing_new_ms_per_case": round(1e3 * nothing / cases, 3), "ten_new_s": round(few, 2)}
+    return {
+        "cases": cases,
+        "ms_per_case": round(1e3 * first / cases, 3),
+        "nothing_new_ms_per_case": round(1e3 * nothing / cases, 3),
+        "ten_new_s": round(few, 2),
+    }
 
 
 def _write_cohort(home: Path, cases: int) -> None:
     rng = np.random.default_rng(cases)
-    words = ["lesion", "oedema", "stable", "marked", "enhancement", "left", "right", "frontal", "no", "shift", "of", "the", "midline"]
+    words = [
+        "lesion",
+        "oedema",
+        "stable",
+        "marked",
+        "enhancement",
+        "left",
+        "right",
+        "frontal",
+        "no",
+        "shift",
+        "of",
+        "the",
+        "midline",
+    ]
     keys = [f"C{number:06d}" for number in range(cases)]
     home.mkdir()
     for folder in range(100):
@@ -143,19 +215,32 @@ def _write_cohort(home: Path, cases: int) -> None:
     for number, key in enumerate(keys):
         text = " ".join(rng.choice(words, 60)) + f". Finding {number}.\n"
         (home / "notes" / f"{number % 100:02d}" / f"{key}.txt").write_text(text)
-    pd.DataFrame({"case_id": keys, "folder": [f"{n % 100:02d}" for n in range(cases)], "label": rng.integers(0, 2, cases)}).to_csv(home / "cases.csv", index=False)
-    genes = pd.DataFrame(rng.normal(size=(cases, 20)).round(4), columns=[f"G{n}" for n in range(20)])
+    pd.DataFrame(
+        {
+            "case_id": keys,
+            "folder": [f"{n % 100:02d}" for n in range(cases)],
+            "label": rng.integers(0, 2, cases),
+        }
+    ).to_csv(home / "cases.csv", index=False)
+    genes = pd.DataFrame(
+        rng.normal(size=(cases, 20)).round(4), columns=[f"G{n}" for n in range(20)]
+    )
     genes.insert(0, "case_id", keys)
     genes.to_csv(home / "genes.csv", index=False)
     (home / "cohort.toml").write_text(
-        f'[cohort]\nname = "growth-{cases}"\n[cases]\ntable = "cases.csv"\ncase_id = "case_id"\n[task]\nkind = "binary"\nlabel = "label"\npositive = "1"\n'
-        '[modalities.note]\nkind = "text"\npath = "notes/{folder}/{case_id}.txt"\n[modalities.genes]\nkind = "table"\npath = "genes.csv"\nkey = "case_id"\n'
+        f'[cohort]\nname = "growth-{cases}"\n[cases]\ntable = "cases.csv"\ncase_id = '
+        '"case_id"\n[task]\nkind = "binary"\nlabel = "label"\npositive = "1"\n'
+        '[modalities.note]\nkind = "text"\npath = '
+        '"notes/{folder}/{case_id}.txt"\n[modalities.genes]\nkind = "table"\npath = '
+        '"genes.csv"\nkey = "case_id"\n'
     )
 
 
 def main() -> int:
     """Measure, print, and say by the exit code whether the aims are met."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--cases", type=int, nargs="*", default=[1_000, 10_000, 50_000])
     asked = parser.parse_args()
@@ -170,7 +255,12 @@ def main() -> int:
     if not asked.json:
         _say(reading, growth)
     grown = growth[-1]["ms_per_case"] / growth[0]["ms_per_case"] if growth else 1.0
-    met = all(f["of_floor"] >= LEAST_OF_FLOOR and f["of_monai"] >= LEAST_OF_MONAI and f["sandbox_share"] <= MOST_SHARE for f in reading.values())
+    met = all(
+        f["of_floor"] >= LEAST_OF_FLOOR
+        and f["of_monai"] >= LEAST_OF_MONAI
+        and f["sandbox_share"] <= MOST_SHARE
+        for f in reading.values()
+    )
     return int(not met or grown > MOST_GROWTH)
 
 
@@ -178,13 +268,17 @@ def _say(reading: dict[str, dict[str, float]], growth: list[dict[str, float]]) -
     for kind, found in reading.items():
         side = KINDS[kind][0]
         print(
-            f"{kind} {side} x {side}: {found['sandbox_files_per_s']} files/s in the sandbox, {found['floor_files_per_s']} bare files: "
-            f"{found['of_floor']:.2f} of the floor (at least {LEAST_OF_FLOOR}), {found['of_monai']:.0f} times MONAI (at least {LEAST_OF_MONAI:.0f}), "
-            f"sandbox {100 * found['sandbox_share']:.0f} % of it (at most {100 * MOST_SHARE:.0f} %), two workers {found['two_of_one']:.2f} times one"
+            f"{kind} {side} x {side}: {found['sandbox_files_per_s']} files/s in the sandbox, "
+            f"{found['floor_files_per_s']} bare files: "
+            f"{found['of_floor']:.2f} of the floor (at least {LEAST_OF_FLOOR}), "
+            f"{found['of_monai']:.0f} times MONAI (at least {LEAST_OF_MONAI:.0f}), "
+            f"sandbox {100 * found['sandbox_share']:.0f} % of it (at most {100 * MOST_SHARE:.0f} "
+            f"%), two workers {found['two_of_one']:.2f} times one"
         )
     for row in growth:
         print(
-            f"{row['cases']:.0f} cases: {row['ms_per_case']:.2f} ms a case, nothing new {row['nothing_new_ms_per_case']:.3f} ms a case, "
+            f"{row['cases']:.0f} cases: {row['ms_per_case']:.2f} ms a case, nothing new "
+            f"{row['nothing_new_ms_per_case']:.3f} ms a case, "
             f"ten new cases {row['ten_new_s']:.1f} s"
         )
 

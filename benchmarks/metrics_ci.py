@@ -1,6 +1,8 @@
-"""What the interval of an AUROC costs against a scikit-learn loop over the same resamples, in the same run: interleaved rounds, CPU time, median.
+"""What the interval of an AUROC costs against a scikit-learn loop over the same resamples, in the
+same run: interleaved rounds, CPU time, median.
 
-10 000 cases with ties, 2 000 resamples. The loop is timed over a part of them and scaled; the part's AUROCs must be the same to 1e-12. The floor is one
+10 000 cases with ties, 2 000 resamples. The loop is timed over a part of them and scaled; the
+part's AUROCs must be the same to 1e-12. The floor is one
 bincount a resample. DeLong is timed against the loop for the difference of two models.
 
 python benchmarks/metrics_ci.py [--json]
@@ -22,14 +24,24 @@ LEAST, LEAST_DELONG, MOST_APART = 40.0, 2_000.0, 1e-12  # times; times; AUROC
 
 
 def measure(rounds: int = ROUNDS) -> dict[str, float]:
-    """Median CPU seconds of each, their ratios, and how far the AUROCs of the same resamples lie apart."""
+    """Median CPU seconds of each, their ratios, and how far the AUROCs of the same resamples lie
+    apart.
+    """
     label, score, other = make_scores()
     rows = list(np.random.default_rng(1).integers(0, CASES, (PART, CASES)))
     ours, floor, loop, pair = [], [], [], []
     for _ in range(rounds):
         ours.append(_seconds(lambda: _bootstrap(label, score)))
-        floor.append(_seconds(lambda: [np.bincount(drawn, minlength=CASES) for drawn in rows]) * RESAMPLES / PART)
-        loop.append(_seconds(lambda: [roc_auc_score(label[drawn], score[drawn]) for drawn in rows]) * RESAMPLES / PART)
+        floor.append(
+            _seconds(lambda: [np.bincount(drawn, minlength=CASES) for drawn in rows])
+            * RESAMPLES
+            / PART
+        )
+        loop.append(
+            _seconds(lambda: [roc_auc_score(label[drawn], score[drawn]) for drawn in rows])
+            * RESAMPLES
+            / PART
+        )
         pair.append(_seconds(lambda: delong(label, score, other)))
     middle = [statistics.median(taken) for taken in (ours, floor, loop, pair)]
     return {
@@ -50,13 +62,18 @@ def make_scores() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Labels and the scores of two models, rounded so that there are ties."""
     rng = np.random.default_rng(0)
     label = (rng.random(CASES) < 0.3).astype(float)
-    first, second = (np.round(1 / (1 + np.exp(-(shift * label + rng.normal(size=CASES)))), 3) for shift in (1.2, 1.1))
+    first, second = (
+        np.round(1 / (1 + np.exp(-(shift * label + rng.normal(size=CASES)))), 3)
+        for shift in (1.2, 1.1)
+    )
     return label, first, second
 
 
 def _bootstrap(label: np.ndarray, score: np.ndarray) -> np.ndarray:
     measured = auroc(label, score)
-    return np.concatenate([measured(weights) for weights in bootstrap_weights(np.arange(CASES), RESAMPLES, 0)])
+    return np.concatenate(
+        [measured(weights) for weights in bootstrap_weights(np.arange(CASES), RESAMPLES, 0)]
+    )
 
 
 def _apart(label: np.ndarray, score: np.ndarray, rows: list[np.ndarray]) -> float:
@@ -77,8 +94,14 @@ if __name__ == "__main__":
         print(json.dumps({"benchmark": "metrics_ci", **found}))
     else:
         print(
-            f"{RESAMPLES} resamples of {CASES} cases: {found['seconds']:.2f} s, scikit-learn loop {found['loop_seconds']:.1f} s: "
-            f"{found['ratio']:.0f} times (at least {LEAST:.0f}), {found['floors']:.1f} times a bincount alone; AUROCs at most {found['apart']:.0e} apart; "
+            f"{RESAMPLES} resamples of {CASES} cases: {found['seconds']:.2f} s, scikit-learn "
+            f"loop {found['loop_seconds']:.1f} s: "
+            f"{found['ratio']:.0f} times (at least {LEAST:.0f}), {found['floors']:.1f} times a "
+            f"bincount alone; AUROCs at most {found['apart']:.0e} apart; "
             f"DeLong {found['delong_ratio']:.0f} times (at least {LEAST_DELONG:.0f})"
         )
-    sys.exit(found["ratio"] < LEAST or found["delong_ratio"] < LEAST_DELONG or found["apart"] > MOST_APART)
+    sys.exit(
+        found["ratio"] < LEAST
+        or found["delong_ratio"] < LEAST_DELONG
+        or found["apart"] > MOST_APART
+    )

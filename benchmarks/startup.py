@@ -1,4 +1,5 @@
-"""What `mmdiag --help` costs against a bare interpreter, in the same run: interleaved rounds, wall time, median.
+"""What `mmdiag --help` costs against a bare interpreter, in the same run: interleaved rounds, wall
+time, median.
 
 python benchmarks/startup.py [--json]
 """
@@ -22,7 +23,12 @@ def measure(rounds: int = ROUNDS) -> dict[str, float]:
         taken["bare"].append(_seconds(BARE))
         taken["help"].append(_seconds(HELP))
     bare, help_ = statistics.median(taken["bare"]), statistics.median(taken["help"])
-    return {"bare_seconds": round(bare, 4), "help_seconds": round(help_, 4), "ratio": round(help_ / bare, 2), "limit": LIMIT}
+    return {
+        "bare_seconds": round(bare, 4),
+        "help_seconds": round(help_, 4),
+        "ratio": round(help_ / bare, 2),
+        "limit": LIMIT,
+    }
 
 
 def _seconds(command: list[str]) -> float:
@@ -37,6 +43,7 @@ if __name__ == "__main__":
         print(json.dumps({"benchmark": "startup", **found}))
     else:
         print(
-            f"mmdiag --help {found['help_seconds']:.3f} s, bare interpreter {found['bare_seconds']:.3f} s: {found['ratio']:.1f} times (limit {LIMIT:.0f})"
+            f"mmdiag --help {found['help_seconds']:.3f} s, bare interpreter "
+            f"{found['bare_seconds']:.3f} s: {found['ratio']:.1f} times (limit {LIMIT:.0f})"
         )
     sys.exit(found["ratio"] > LIMIT)

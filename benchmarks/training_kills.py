@@ -1,7 +1,10 @@
-"""Kills a training at random moments, again and again: what comes out must be, bit for bit, what an uninterrupted training gives.
+"""Kills a training at random moments, again and again: what comes out must be, bit for bit, what an
+uninterrupted training gives.
 
-Every round is one training, killed by SIGKILL after a random share of the time that a whole one takes, started again and killed again until it ends; then
-the SHA-256 of its weights is compared with that of the calm one. A checkpoint may be passed over once at most: the epochs that were told twice are counted.
+Every round is one training, killed by SIGKILL after a random share of the time that a whole one
+takes, started again and killed again until it ends; then
+the SHA-256 of its weights is compared with that of the calm one. A checkpoint may be passed over
+once at most: the epochs that were told twice are counted.
 
 python benchmarks/training_kills.py [--kills 50] [--epochs 60] [--seed 0] [--json]
 """
@@ -21,17 +24,32 @@ CASES = 400
 
 
 def worker(epochs: int, folder: Path) -> None:
-    """One training of stored features; every epoch and at last the weights' SHA-256 go to stdout."""
+    """One training of stored features; every epoch and at last the weights' SHA-256 go to
+    stdout.
+    """
     from benchmarks.train import make_rows, model_parts
     from mmdiag.training.loop import train
     from mmdiag.training.validation import score_of
 
     preparations, task, config = model_parts("cross_modal", epochs)
-    rows, valid = make_rows(preparations, CASES, config, shuffle=True), make_rows(preparations, 100, config, shuffle=False, seed=1)
+    rows, valid = (
+        make_rows(preparations, CASES, config, shuffle=True),
+        make_rows(preparations, 100, config, shuffle=False, seed=1),
+    )
+
     def told(done: int, _: int, __: str) -> None:
         print(done, flush=True)
 
-    trained = train(rows, valid, preparations, task, config, score=score_of("binary"), folder=folder, progress=told)
+    trained = train(
+        rows,
+        valid,
+        preparations,
+        task,
+        config,
+        score=score_of("binary"),
+        folder=folder,
+        progress=told,
+    )
     weights = b"".join(value.numpy().tobytes() for value in trained.model.state_dict().values())
     print(hashlib.sha256(weights).hexdigest(), flush=True)
 
@@ -39,8 +57,20 @@ def worker(epochs: int, folder: Path) -> None:
 def start(epochs: int, folder: Path) -> "subprocess.Popen[str]":
     """A training in a process of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.training_kills", "--worker", str(folder), "--epochs", str(epochs)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "benchmarks.training_kills",
+        "--worker",
+        str(folder),
+        "--epochs",
+        str(epochs),
+    ]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]
+    )
 
 
 def finished(process: "subprocess.Popen[str]", after: float | None) -> tuple[list[int], str, bool]:
@@ -51,12 +81,20 @@ def finished(process: "subprocess.Popen[str]", after: float | None) -> tuple[lis
         process.send_signal(signal.SIGKILL)
         out = process.communicate()[0]
     lines = out.split()
-    return [int(line) for line in lines if len(line) < 10], next((line for line in lines if len(line) == 64), ""), process.returncode == -signal.SIGKILL
+    return (
+        [int(line) for line in lines if len(line) < 10],
+        next((line for line in lines if len(line) == 64), ""),
+        process.returncode == -signal.SIGKILL,
+    )
 
 
 def main() -> int:
-    """Kill, compare, print; the exit code says whether any weights differ or more than one epoch was done twice."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Kill, compare, print; the exit code says whether any weights differ or more than one epoch
+    was done twice.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
@@ -82,11 +120,17 @@ def main() -> int:
             folder, last, weights = Path(temporary) / f"w{counts['trainings']}", 0, ""
             while not weights:
                 killing = counts["kills"] < asked.kills
-                after = until_first + chance.uniform(0.0, 0.5) * (whole - until_first) if killing else None
+                after = (
+                    until_first + chance.uniform(0.0, 0.5) * (whole - until_first)
+                    if killing
+                    else None
+                )
                 epochs, weights, killed = finished(start(asked.epochs, folder), after)
                 counts["kills"] += killed
                 if epochs:
-                    counts["most_epochs_redone"] = max(counts["most_epochs_redone"], last - epochs[0] + 1)
+                    counts["most_epochs_redone"] = max(
+                        counts["most_epochs_redone"], last - epochs[0] + 1
+                    )
                     last = epochs[-1]
                 if not killed and not weights:
                     raise SystemExit("a training failed by itself")
@@ -95,10 +139,20 @@ def main() -> int:
             print(f"\r{counts}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     if asked.json:
-        print(json.dumps({"benchmark": "training_kills", **counts, "epochs": asked.epochs, "whole_seconds": round(whole, 1)}))
+        print(
+            json.dumps(
+                {
+                    "benchmark": "training_kills",
+                    **counts,
+                    "epochs": asked.epochs,
+                    "whole_seconds": round(whole, 1),
+                }
+            )
+        )
     else:
         print(
-            f"{counts['kills']} kills in {counts['trainings']} trainings of {asked.epochs} epochs ({whole:.1f} s): {counts['different']} ended with other "
+            f"{counts['kills']} kills in {counts['trainings']} trainings of {asked.epochs} "
+            f"epochs ({whole:.1f} s): {counts['different']} ended with other "
             f"weights, at most {counts['most_epochs_redone']} complete epoch done twice"
         )
     return int(counts["different"] > 0 or counts["most_epochs_redone"] > 1)

@@ -21,17 +21,28 @@ import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.responses import PlainTextResponse  # noqa: E402
 
-HIDDEN = ("/_stcore/metrics", "/_stcore/agent", "/_stcore/script-health-check")  # they answer anyone, and no page needs them
+HIDDEN = (
+    "/_stcore/metrics",
+    "/_stcore/agent",
+    "/_stcore/script-health-check",
+)  # they answer anyone, and no page needs them
 
 
 def content_security_policy() -> str:
-    """Only what this server itself sends may run or load; the one inline script of Streamlit's page is allowed by its hash."""
+    """Only what this server itself sends may run or load; the one inline script of Streamlit's page
+    is allowed by its hash.
+    """
     page = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
     inline = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in inline)
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in inline
+    )
     return (
-        f"default-src 'none'; script-src 'self' {hashes} 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-        "font-src 'self' data:; connect-src 'self'; media-src 'self' blob:; worker-src 'self' blob:; frame-src 'self'; base-uri 'none'; form-action 'self'; "
+        f"default-src 'none'; script-src 'self' {hashes} 'wasm-unsafe-eval'; style-src 'self' "
+        "'unsafe-inline'; img-src 'self' data: blob:; "
+        "font-src 'self' data:; connect-src 'self'; media-src 'self' blob:; worker-src 'self' "
+        "blob:; frame-src 'self'; base-uri 'none'; form-action 'self'; "
         "frame-ancestors 'none'; manifest-src 'self'; object-src 'none'"
     )
 
@@ -68,7 +79,9 @@ class Headers:
 
 
 class WithoutValues(logging.Filter):
-    """Streamlit logs uncaught exceptions with their text, which may hold a patient's value: keep the kind and the place."""
+    """Streamlit logs uncaught exceptions with their text, which may hold a patient's value: keep
+    the kind and the place.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record, never drop it."""
@@ -76,14 +89,25 @@ class WithoutValues(logging.Filter):
             place = record.exc_info[2]
             while place is not None and place.tb_next is not None:
                 place = place.tb_next
-            where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "unknown place"
-            record.msg, record.args, record.exc_info = f"uncaught {record.exc_info[0].__name__} at {where}", (), None
+            where = (
+                f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}"
+                if place
+                else "unknown place"
+            )
+            record.msg, record.args, record.exc_info = (
+                f"uncaught {record.exc_info[0].__name__} at {where}",
+                (),
+                None,
+            )
         return True
 
 
 def on_error(error: Exception) -> bool:
     """Show that something failed, and nothing of what."""
-    st.error(f"This page could not be shown ({type(error).__name__}). The log names the place; the other pages are not affected.")
+    st.error(
+        f"This page could not be shown ({type(error).__name__}). The log names the place; the "
+        "other pages are not affected."
+    )
     return True
 
 
@@ -99,7 +123,12 @@ def main() -> None:
     os.environ["MMDIAG_WORKSPACE"] = str(Path(options.workspace).resolve())
     for name in ("streamlit.error_util", "streamlit.runtime.scriptrunner.exec_code"):
         logging.getLogger(name).addFilter(WithoutValues())
-    for module in ("dashboards.charts", "mmdiag.storage.ledger", "mmdiag.storage.store", "mmdiag.evaluation.metrics"):
+    for module in (
+        "dashboards.charts",
+        "mmdiag.storage.ledger",
+        "mmdiag.storage.store",
+        "mmdiag.evaluation.metrics",
+    ):
         importlib.import_module(module)  # now, so that the first reader does not wait for it
     app.run(config={"server.port": options.port, "server.address": "127.0.0.1"})
 

@@ -1,4 +1,6 @@
-"""A note with its words shaded, and text of others within our own: nothing that a patient's file says becomes markup."""
+"""A note with its words shaded, and text of others within our own: nothing that a patient's file
+says becomes markup.
+"""
 
 import html
 import string
@@ -6,20 +8,31 @@ import unicodedata
 from collections.abc import Sequence
 
 STEPS = 5  # shades of a word
-STYLE = "<style>.mmnote{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate;direction:ltr;font-size:.9rem;line-height:1.5}" + "".join(
-    f".mmnote .p{i}{{background:rgba(213,94,0,{0.12 * i + 0.06:.2f});border-bottom:2px solid rgba(213,94,0,{0.15 * i:.2f})}}"
-    f".mmnote .n{i}{{background:rgba(0,114,178,{0.12 * i + 0.06:.2f});border-bottom:2px dotted rgba(0,114,178,{0.18 * i:.2f})}}"
-    for i in range(1, STEPS + 1)
-) + ".mmabsent{border:1.5px dashed #8A9099;border-radius:8px;padding:1.6rem;text-align:center;color:#8A9099}</style>"  # fmt: skip
+STYLE = (
+    "<style>.mmnote{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate;"
+    "direction:ltr;font-size:.9rem;line-height:1.5}"
+    + "".join(
+        f".mmnote .p{i}{{background:rgba(213,94,0,{0.12 * i + 0.06:.2f});border-bottom:2px solid "
+        f"rgba(213,94,0,{0.15 * i:.2f})}}"
+        f".mmnote .n{i}{{background:rgba(0,114,178,{0.12 * i + 0.06:.2f});border-bottom:2px "
+        f"dotted rgba(0,114,178,{0.18 * i:.2f})}}"
+        for i in range(1, STEPS + 1)
+    )
+    + ".mmabsent{border:1.5px dashed "
+    "#8A9099;border-radius:8px;padding:1.6rem;text-align:center;color:#8A9099}</style>"
+)
 INVISIBLE = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C, 0x200B, 0xFEFF}
-MARKDOWN = str.maketrans({character: f"\\{character}" for character in string.punctuation if character not in "-,/%"})
+MARKDOWN = str.maketrans(
+    {character: f"\\{character}" for character in string.punctuation if character not in "-,/%"}
+)
 
 
 def note(text: str, spans: Sequence[Sequence[float]]) -> str:
     """A whole note as HTML.
 
     Args:
-        spans: (start, end, weight) of characters; positive weights speak for the class that is asked about.
+        spans: (start, end, weight) of characters; positive weights speak for the class that is
+            asked about.
     """
     return f'{STYLE}<div class="mmnote">{shaded(text, spans)}</div>'
 
@@ -35,7 +48,9 @@ def plain(text: object) -> str:
 
 
 def shaded(text: str, spans: Sequence[Sequence[float]]) -> str:
-    """The note as HTML of our own: every character escaped, classes never made of data, invisible characters made visible."""
+    """The note as HTML of our own: every character escaped, classes never made of data, invisible
+    characters made visible.
+    """
     largest = max((abs(weight) for _, _, weight in spans), default=0.0)
     parts, end = [], 0
     for start, stop, weight in sorted(spans):
@@ -43,13 +58,20 @@ def shaded(text: str, spans: Sequence[Sequence[float]]) -> str:
         parts.append(html.escape(visible(text[end:start])))
         step = round(STEPS * abs(weight) / largest) if largest else 0
         inner = html.escape(visible(text[start:stop]))
-        parts.append(f'<span class="{"p" if weight > 0 else "n"}{step}">{inner}</span>' if step else inner)
+        parts.append(
+            f'<span class="{"p" if weight > 0 else "n"}{step}">{inner}</span>' if step else inner
+        )
         end = stop
     return "".join(parts) + html.escape(visible(text[end:]))
 
 
 def visible(text: str) -> str:
-    """Control and direction characters, which could make a note read otherwise than it is, as their code."""
+    """Control and direction characters, which could make a note read otherwise than it is, as their
+    code.
+    """
     return "".join(
-        f"␣{ord(c):04X}␣" if ord(c) in INVISIBLE or (unicodedata.category(c) in ("Cc", "Cf") and c not in "\n\t") else c for c in text
+        f"␣{ord(c):04X}␣"
+        if ord(c) in INVISIBLE or (unicodedata.category(c) in ("Cc", "Cf") and c not in "\n\t")
+        else c
+        for c in text
     )

@@ -9,7 +9,9 @@ STRONGEST = 0.65  # opacity of the largest effect of the stack
 
 
 def window_of(stack: np.ndarray) -> tuple[int, int]:
-    """The grey values to begin with: all but the darkest and the brightest half percent of what is not background."""
+    """The grey values to begin with: all but the darkest and the brightest half percent of what is
+    not background.
+    """
     inside = stack[stack > 0]
     if not inside.size:
         return 0, 255
@@ -29,15 +31,25 @@ def grey(plane: np.ndarray, low: int, high: int) -> np.ndarray:
     scaled = np.clip((plane.astype(np.float32) - low) / max(high - low, 1), 0, 1)
     scale = SIDE / max(plane.shape)
     size = (max(1, round(plane.shape[1] * scale)), max(1, round(plane.shape[0] * scale)))
-    picture = np.asarray(Image.fromarray((255 * scaled).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR), np.float32) / 255
+    picture = (
+        np.asarray(
+            Image.fromarray((255 * scaled).astype(np.uint8)).resize(
+                size, Image.Resampling.BILINEAR
+            ),
+            np.float32,
+        )
+        / 255
+    )
     return picture[..., None].repeat(3, axis=2)
 
 
 def overlaid(picture: np.ndarray, heat: np.ndarray, number: int, slices: int) -> np.ndarray:
-    """Orange where a region speaks for the class, blue where against, as strong as its share of the largest effect in the stack.
+    """Orange where a region speaks for the class, blue where against, as strong as its share of the
+    largest effect in the stack.
 
     Args:
-        heat: Signed effects (S, h, w) on a coarse grid; its cells stay cells, since nothing finer was asked.
+        heat: Signed effects (S, h, w) on a coarse grid; its cells stay cells, since nothing finer
+            was asked.
         number: Which of the `slices` slices is shown.
     """
     strength = heat[number * len(heat) // slices] / max(float(np.abs(heat).max()), 1e-6)

@@ -1,4 +1,6 @@
-"""What was published: the ledger, the run folders and the stores, read only. Imports no torch, monai or transformers."""
+"""What was published: the ledger, the run folders and the stores, read only. Imports no torch,
+monai or transformers.
+"""
 
 import hashlib
 import json
@@ -39,7 +41,11 @@ def cohort_names() -> dict[str, dict[str, Any]]:
     if record is None:
         return {}
     table = record.cohorts().sort_values("ingested_at", ascending=False)
-    return {row["name"]: row for row in table.to_dict("records") if (workspace().cohort(row["name"]) / "cases.parquet").is_file()}
+    return {
+        row["name"]: row
+        for row in table.to_dict("records")
+        if (workspace().cohort(row["name"]) / "cases.parquet").is_file()
+    }
 
 
 def runs(cohort: str) -> pd.DataFrame:
@@ -97,5 +103,7 @@ def explanation(folder: Path, case_id: str) -> tuple[dict[str, np.ndarray], dict
     if not base.with_suffix(".json").is_file():
         return None
     with np.load(base.with_suffix(".npz")) as arrays:
-        heat = {name.removeprefix("heat_"): arrays[name].astype(np.float32) for name in arrays.files}
+        heat = {
+            name.removeprefix("heat_"): arrays[name].astype(np.float32) for name in arrays.files
+        }
     return heat, json.loads(base.with_suffix(".json").read_text())

@@ -1,4 +1,6 @@
-"""The product on one page: from files to a published comparison, each step a task that may be killed and run again."""
+"""The product on one page: from files to a published comparison, each step a task that may be
+killed and run again.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,16 @@ from flows.settings import prepare
 from flows.train import AT_ONCE, evaluate, explain_all, fit_all, publish, start
 
 
-@flow(name="mmdiag-full", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE), persist_result=False)
+@flow(
+    name="mmdiag-full", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE), persist_result=False
+)
 def full(
-    cohort: Path, workspace: Path, recipe: str = "default", fusion: str = "concat", seed: int = 0, settings: dict[str, Any] | None = None
+    cohort: Path,
+    workspace: Path,
+    recipe: str = "default",
+    fusion: str = "concat",
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Take a cohort all the way; returns what `mmdiag run --json` shows.
 
@@ -27,8 +36,12 @@ def full(
         settings: Fields of the recipe to change, such as `training.learning_rate` -> 0.003.
     """
     prepare(workspace)
-    found = ingest_shards(cohort, workspace)  # files -> checked, decoded shards; what is refused goes to quarantine with a reason
-    run = start(cohort, workspace, recipe, fusion, seed, settings)  # split by subject, written once; the list of fits
+    found = ingest_shards(
+        cohort, workspace
+    )  # files -> checked, decoded shards; what is refused goes to quarantine with a reason
+    run = start(
+        cohort, workspace, recipe, fusion, seed, settings
+    )  # split by subject, written once; the list of fits
     fit_all(run)  # the fused model and each modality alone, everything fitted inside the fold
     evaluate(run)  # every metric with its interval and n, beside the baselines
     explain_all(run)  # contributions and attention of the modalities, image regions, words, genes

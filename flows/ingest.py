@@ -1,4 +1,6 @@
-"""Ingest a cohort: each shard of new or changed cases is a task; the cases that are refused end in quarantine with a reason."""
+"""Ingest a cohort: each shard of new or changed cases is a task; the cases that are refused end in
+quarantine with a reason.
+"""
 
 import dataclasses
 import threading
@@ -20,9 +22,15 @@ SHARDS_AT_ONCE = 2  # a shard of images is held in memory
 _room = threading.Semaphore(SHARDS_AT_ONCE)
 
 
-@flow(name="mmdiag-ingest", task_runner=ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE), persist_result=False)
+@flow(
+    name="mmdiag-ingest",
+    task_runner=ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE),
+    persist_result=False,
+)
 def ingest(cohort: Path, workspace: Path) -> dict[str, Any]:
-    """Read what is new in a cohort; returns `cohort`, `cases` and `modalities` with their counts."""
+    """Read what is new in a cohort; returns `cohort`, `cases` and `modalities` with their
+    counts.
+    """
     prepare(workspace)
     return ingest_shards(cohort, workspace)
 

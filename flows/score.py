@@ -19,7 +19,9 @@ from mmdiag.workspace import Workspace
 
 
 @flow(name="mmdiag-score", task_runner=ThreadPoolTaskRunner(max_workers=2), persist_result=False)
-def score(cohort: Path, workspace: Path, bundle: Path | None = None, out: Path | None = None) -> dict[str, Any]:
+def score(
+    cohort: Path, workspace: Path, bundle: Path | None = None, out: Path | None = None
+) -> dict[str, Any]:
     """Ingest what is new, then score it.
 
     Args:
@@ -30,7 +32,11 @@ def score(cohort: Path, workspace: Path, bundle: Path | None = None, out: Path |
     bundle = bundle or newest_bundle(workspace)
     found = ingest_shards(cohort, workspace)
     answer = found | score_cohort(bundle, cohort, workspace, out)
-    counts = {"scored": answer["scored"], "already scored": answer["already_scored"], "in quarantine": found["cases"]["quarantined"]}
+    counts = {
+        "scored": answer["scored"],
+        "already scored": answer["already_scored"],
+        "in quarantine": found["cases"]["quarantined"],
+    }
     create_table_artifact([counts], key="mmdiag-scores")
     return answer
 
@@ -38,9 +44,15 @@ def score(cohort: Path, workspace: Path, bundle: Path | None = None, out: Path |
 @step
 def newest_bundle(workspace: Path) -> Path:
     """Folder of the bundle that was saved last."""
-    known = sorted(Workspace(workspace).bundles.glob("*/manifest.json"), key=lambda manifest: manifest.stat().st_mtime)
+    known = sorted(
+        Workspace(workspace).bundles.glob("*/manifest.json"),
+        key=lambda manifest: manifest.stat().st_mtime,
+    )
     if not known:
-        raise UsageError(f"Scoring needs a trained bundle, and there is none in {workspace}: run the train flow first.")
+        raise UsageError(
+            f"Scoring needs a trained bundle, and there is none in {workspace}: run the train "
+            "flow first."
+        )
     return known[-1].parent
 
 
@@ -50,5 +62,10 @@ def score_cohort(bundle: Path, cohort: Path, workspace: Path, out: Path | None) 
     place, description = Workspace(workspace), read_description(cohort)
     target = out or api.predictions_path(place, description.name, api.verify(bundle))
     return inference.score(
-        bundle, description, place, Ledger(place.ledger_url), target, progress=lambda done, of, text: report("score", done, of, text)
+        bundle,
+        description,
+        place,
+        Ledger(place.ledger_url),
+        target,
+        progress=lambda done, of, text: report("score", done, of, text),
     )

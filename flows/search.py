@@ -1,4 +1,6 @@
-"""Search hyperparameters, then train and compare: each batch of trials of a model is a task that a killed run takes up again where it stopped."""
+"""Search hyperparameters, then train and compare: each batch of trials of a model is a task that a
+killed run takes up again where it stopped.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,11 +26,20 @@ BATCH = 5  # trials of a task
 GPU = "gpu"  # a global concurrency limit: `prefect gcl create gpu --limit 1`
 
 
-@flow(name="mmdiag-search", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE), persist_result=False)
+@flow(
+    name="mmdiag-search",
+    task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE),
+    persist_result=False,
+)
 def search(
-    cohort: Path, workspace: Path, trials: int = 20, recipe: str = "default", fusion: str | None = None, seed: int = 0,
+    cohort: Path,
+    workspace: Path,
+    trials: int = 20,
+    recipe: str = "default",
+    fusion: str | None = None,
+    seed: int = 0,
     settings: dict[str, Any] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Search, train, evaluate, explain and publish on what was ingested.
 
     Args:
@@ -46,18 +57,30 @@ def search(
 
 
 def search_all(run: Path) -> dict[str, Any]:
-    """Search every model in batches, several models at once where processes are at hand: trials draw from a process's one source of chance."""
+    """Search every model in batches, several models at once where processes are at hand: trials
+    draw from a process's one source of chance.
+    """
     names, most = searched(run)
     rounds = [*range(BATCH, most, BATCH), most]
     with crew.at_work(run, len(names)) as hands:
         for number, upto in enumerate(rounds):
-            each("search", batch, run, [(name, upto) for name in names], hands, before=number * len(names), total=len(rounds) * len(names))
+            each(
+                "search",
+                batch,
+                run,
+                [(name, upto) for name in names],
+                hands,
+                before=number * len(names),
+                total=len(rounds) * len(names),
+            )
     return chosen(run)
 
 
 @contextmanager
 def gpu_slot() -> Iterator[None]:
-    """Hold one of the slots of the GPUs, where there are any and the server has the limit: other flows' batches wait for it."""
+    """Hold one of the slots of the GPUs, where there are any and the server has the limit: other
+    flows' batches wait for it.
+    """
     if not torch.cuda.is_available():
         yield
         return
@@ -67,11 +90,19 @@ def gpu_slot() -> Iterator[None]:
 
 @step
 def start_search(
-    cohort: Path, workspace: Path, trials: int, recipe: str, fusion: str | None, seed: int, settings: dict[str, Any] | None
+    cohort: Path,
+    workspace: Path,
+    trials: int,
+    recipe: str,
+    fusion: str | None,
+    seed: int,
+    settings: dict[str, Any] | None,
 ) -> Path:
     """The run folder of this search: new, or the one that was begun."""
     config = recipes.named(recipe, fusion=fusion or "concat", seed=seed, settings=settings)
-    return search_trials.start(read_description(cohort), Workspace(workspace), config, trials, fusion=fusion is None)
+    return search_trials.start(
+        read_description(cohort), Workspace(workspace), config, trials, fusion=fusion is None
+    )
 
 
 @step

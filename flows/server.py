@@ -1,6 +1,8 @@
-"""A Prefect server for the length of one command: on loopback, in the workspace, gone when the command is gone, however it ends.
+"""A Prefect server for the length of one command: on loopback, in the workspace, gone when the
+command is gone, however it ends.
 
-Prefect starts one by itself, but that one hears the Ctrl-C meant for the command, dies first, and leaves the flow to wait for it for a minute; and it
+Prefect starts one by itself, but that one hears the Ctrl-C meant for the command, dies first, and
+leaves the flow to wait for it for a minute; and it
 outlives a command that was killed. This one ignores both signals and dies with its parent.
 """
 
@@ -25,7 +27,8 @@ PR_SET_PDEATHSIG = 1
 
 @contextmanager
 def a_server(workspace: Path) -> Iterator[Callable[[], None]]:
-    """Have a server: the one that PREFECT_API_URL names, else a temporary one, whose address is set before Prefect is imported.
+    """Have a server: the one that PREFECT_API_URL names, else a temporary one, whose address is set
+    before Prefect is imported.
 
     Returns:
         A function that waits until the server answers; to be called before the first flow.
@@ -46,7 +49,8 @@ class TemporaryServer:
     """The server as a child process, and its address.
 
     Args:
-        workspace: Its folder `prefect` holds Prefect's database, unless PREFECT_HOME names another; what the server says goes to its logs.
+        workspace: Its folder `prefect` holds Prefect's database, unless PREFECT_HOME names another;
+            what the server says goes to its logs.
     """
 
     def __init__(self, workspace: Path) -> None:
@@ -69,7 +73,8 @@ class TemporaryServer:
                 self.process = self._start()
             elif self.process.poll() is not None or time.monotonic() > deadline:
                 raise StepFailed(
-                    f"The temporary Prefect server must answer within {STARTUP_SECONDS} s, and did not: see {self.log}, or name a server by PREFECT_API_URL."
+                    f"The temporary Prefect server must answer within {STARTUP_SECONDS} s, and "
+                    f"did not: see {self.log}, or name a server by PREFECT_API_URL."
                 )
             time.sleep(0.1)
 
@@ -81,11 +86,21 @@ class TemporaryServer:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-P", __file__, str(self.listening.fileno()), str(os.getpid())]
-        environment = {**os.environ, "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1", "PREFECT_API_URL": ""}
+        environment = {
+            **os.environ,
+            "PREFECT__SERVER_EPHEMERAL": "1",
+            "PREFECT__SERVER_FINAL": "1",
+            "PREFECT_API_URL": "",
+        }
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
             return subprocess.Popen(
-                command, pass_fds=[self.listening.fileno()], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                command,
+                pass_fds=[self.listening.fileno()],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
 
     def _answers(self) -> bool:
@@ -96,7 +111,9 @@ class TemporaryServer:
             return False
 
     def _forget_history(self) -> None:
-        """A command that was killed while Prefect laid out its tables may leave a database that no server opens; it holds only the history of runs."""
+        """A command that was killed while Prefect laid out its tables may leave a database that no
+        server opens; it holds only the history of runs.
+        """
         if Path(os.environ["PREFECT_HOME"]) != self.home:
             return
         for path in self.home.glob("prefect.db*"):
@@ -119,7 +136,9 @@ def serve(descriptor: int, parent: int) -> None:
         def capture_signals(self) -> Any:
             return nullcontext()
 
-    config = uvicorn.Config("prefect.server.api.server:create_app", factory=True, log_level="critical", lifespan="on")
+    config = uvicorn.Config(
+        "prefect.server.api.server:create_app", factory=True, log_level="critical", lifespan="on"
+    )
     server = Server(config)
     server.run(sockets=[socket.socket(fileno=descriptor)])
     sys.exit(0 if server.started else 3)

@@ -1,4 +1,6 @@
-"""How Prefect is set for mmdiag: offline, silent, its own files in the workspace. Imports no Prefect, which reads its settings as it is imported."""
+"""How Prefect is set for mmdiag: offline, silent, its own files in the workspace. Imports no
+Prefect, which reads its settings as it is imported.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -17,7 +19,9 @@ def prepare(workspace: Path, *, quiet: bool = True) -> None:
         workspace: Absolute path; Prefect's own database goes into its folder `prefect`.
         quiet: Show nothing of Prefect's log, whose lines would carry tracebacks.
     """
-    workspace.mkdir(parents=True, exist_ok=True)  # Prefect makes its own folder, but not the one above it
+    workspace.mkdir(
+        parents=True, exist_ok=True
+    )  # Prefect makes its own folder, but not the one above it
     os.environ["MMDIAG_WORKSPACE"] = str(workspace)
     level = "CRITICAL" if quiet else "INFO"
     wanted = {
@@ -31,7 +35,8 @@ def prepare(workspace: Path, *, quiet: bool = True) -> None:
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_SERVER_UI_ENABLED": "false",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # never a pickle, not even of a failure
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # the default of 20 s is too near on a busy machine
+        # the default of 20 s is too near on a busy machine
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
         **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in SERVER_SERVICES},
     }
     for name, value in wanted.items():

@@ -1,4 +1,6 @@
-"""A step: one mmdiag function as a Prefect task that stores nothing, retries what may pass, and fails without a patient's value."""
+"""A step: one mmdiag function as a Prefect task that stores nothing, retries what may pass, and
+fails without a patient's value.
+"""
 
 import functools
 import os
@@ -18,15 +20,28 @@ R = TypeVar("R")
 def step(function: Callable[P, R]) -> Task[P, R]:
     """Make a task of a function.
 
-    Every step may be run twice: what it has finished it finds. So no result is cached or stored by Prefect, and a step whose cause may pass
+    Every step may be run twice: what it has finished it finds. So no result is cached or stored by
+    Prefect, and a step whose cause may pass
     (a connection, a network drive) is tried three times.
     """
-    options: dict[str, Any] = {"retries": 2, "retry_delay_seconds": [2, 10], "retry_condition_fn": _worth_a_retry}
-    return task(bounded(function), name=function.__name__, cache_policy=NO_CACHE, persist_result=False, **options)
+    options: dict[str, Any] = {
+        "retries": 2,
+        "retry_delay_seconds": [2, 10],
+        "retry_condition_fn": _worth_a_retry,
+    }
+    return task(
+        bounded(function),
+        name=function.__name__,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        **options,
+    )
 
 
 def bounded(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function fail only with what may be stored: Prefect keeps the text of exceptions in its database."""
+    """Let a function fail only with what may be stored: Prefect keeps the text of exceptions in its
+    database.
+    """
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:

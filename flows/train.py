@@ -1,4 +1,6 @@
-"""Train and compare the models of a cohort: each fit is a task that a killed run takes up again where it stopped."""
+"""Train and compare the models of a cohort: each fit is a task that a killed run takes up again
+where it stopped.
+"""
 
 import os
 from collections.abc import Sequence
@@ -25,9 +27,16 @@ from mmdiag.workspace import Workspace
 AT_ONCE = max(2, os.cpu_count() or 1)  # tasks; how many work is for `mmdiag.workers.pool` to say
 
 
-@flow(name="mmdiag-train", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE), persist_result=False)
+@flow(
+    name="mmdiag-train", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE), persist_result=False
+)
 def train(
-    cohort: Path, workspace: Path, recipe: str = "default", fusion: str = "concat", seed: int = 0, settings: dict[str, Any] | None = None
+    cohort: Path,
+    workspace: Path,
+    recipe: str = "default",
+    fusion: str = "concat",
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train, evaluate, explain and publish on what was ingested."""
     prepare(workspace)
@@ -55,16 +64,29 @@ def _all(stage: str, task: Task[..., None], run: Path, pieces: Sequence[Any]) ->
         each(stage, task, run, pieces, hands)
 
 
-def each(stage: str, task: Task[..., None], run: Path, pieces: Sequence[Any], hands: int, *, before: int = 0, total: int = 0) -> None:
-    """Do some pieces of a run: side by side where processes are at hand, else one after the other, because randomness belongs to a whole process.
+def each(
+    stage: str,
+    task: Task[..., None],
+    run: Path,
+    pieces: Sequence[Any],
+    hands: int,
+    *,
+    before: int = 0,
+    total: int = 0,
+) -> None:
+    """Do some pieces of a run: side by side where processes are at hand, else one after the other,
+    because randomness belongs to a whole process.
 
     Args:
         hands: Processes at hand.
-        before, total: Pieces of the stage that were done before, and of all of it; 0 = these are all.
+        before, total: Pieces of the stage that were done before, and of all of it; 0 = these are
+            all.
     """
     total = total or len(pieces)
     submitted = task.map(unmapped(run), pieces, unmapped(total)) if hands > 1 else []
-    for number, piece in enumerate(as_completed(list(submitted)) if hands > 1 else pieces, before + 1):
+    for number, piece in enumerate(
+        as_completed(list(submitted)) if hands > 1 else pieces, before + 1
+    ):
         if hands > 1:
             piece.result()
         else:
@@ -73,9 +95,20 @@ def each(stage: str, task: Task[..., None], run: Path, pieces: Sequence[Any], ha
 
 
 @step
-def start(cohort: Path, workspace: Path, recipe: str, fusion: str, seed: int, settings: dict[str, Any] | None) -> Path:
+def start(
+    cohort: Path,
+    workspace: Path,
+    recipe: str,
+    fusion: str,
+    seed: int,
+    settings: dict[str, Any] | None,
+) -> Path:
     """The run folder of this cohort and configuration: new, or the one that was begun."""
-    return comparison.start(read_description(cohort), Workspace(workspace), recipes.named(recipe, fusion=fusion, seed=seed, settings=settings))
+    return comparison.start(
+        read_description(cohort),
+        Workspace(workspace),
+        recipes.named(recipe, fusion=fusion, seed=seed, settings=settings),
+    )
 
 
 @step
@@ -90,7 +123,12 @@ def fit(run: Path, name: str, total: int) -> None:
 
     def told(done: int, of: int, text: str) -> None:
         finished = Run.open(run)
-        report("train", sum(map(finished.done, comparison.fits(run))), total, f"{name} {done}/{of}: {text}")
+        report(
+            "train",
+            sum(map(finished.done, comparison.fits(run))),
+            total,
+            f"{name} {done}/{of}: {text}",
+        )
 
     crew.do(crew.FIT, run, name, told)
 
@@ -115,10 +153,14 @@ def explain(run: Path, part: list[str], _total: int) -> None:
 
 @step
 def publish(run: Path, workspace: Path) -> dict[str, Any]:
-    """Write the bundle and the record, and show counts and metrics, never a patient's value, in Prefect."""
+    """Write the bundle and the record, and show counts and metrics, never a patient's value, in
+    Prefect.
+    """
     answer = results.finish(run, Ledger(Workspace(workspace).ledger_url))
     columns = ("model", "metric", "value", "low", "high", "n")
     create_table_artifact(
-        [{name: metric[name] for name in columns} for metric in answer["metrics"]], key="mmdiag-metrics", description=run.name
+        [{name: metric[name] for name in columns} for metric in answer["metrics"]],
+        key="mmdiag-metrics",
+        description=run.name,
     )
     return answer

@@ -1,4 +1,5 @@
-"""Multimodal diagnosis: does fusing images, notes and genomics pay, what does a case most likely have, and why. For research use only.
+"""Multimodal diagnosis: does fusing images, notes and genomics pay, what does a case most likely
+have, and why. For research use only.
 
 Importing this package loads nothing heavy; torch comes with the first model.
 
@@ -10,7 +11,9 @@ Importing this package loads nothing heavy; torch comes with the first model.
 import os
 from typing import TYPE_CHECKING, Any
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MONAI imports MLflow where it is installed, which would call its makers
+os.environ.setdefault(
+    "MLFLOW_DISABLE_TELEMETRY", "true"
+)  # MONAI imports MLflow where it is installed, which would call its makers
 
 if TYPE_CHECKING:
     from mmdiag import recipes

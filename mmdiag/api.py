@@ -1,4 +1,6 @@
-"""mmdiag in Python: the path of a cohort as plain calls. `flows/full.py` is the same path with retries and a schedule; both give the same files."""
+"""mmdiag in Python: the path of a cohort as plain calls. `flows/full.py` is the same path with
+retries and a schedule; both give the same files.
+"""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -66,16 +68,30 @@ class Bundle:
         """
         return Bundle(verify(Path(path)), Path(path).resolve())
 
-    def score(self, cohort: Cohort, *, out: Path | str | None = None, progress: Report | None = None) -> "pd.DataFrame":
-        """Predictions for every accepted case of a cohort, in the columns of predictions.parquet; cases scored earlier are not scored again.
+    def score(
+        self, cohort: Cohort, *, out: Path | str | None = None, progress: Report | None = None
+    ) -> "pd.DataFrame":
+        """Predictions for every accepted case of a cohort, in the columns of predictions.parquet;
+        cases scored earlier are not scored again.
 
         Args:
             out: Where they are written too; by default beside the cohort in the workspace.
         """
         import pandas as pd
 
-        target = Path(out) if out else predictions_path(cohort.workspace, cohort.description.name, self.id)
-        score(self.path, cohort.description, cohort.workspace, cohort.ledger(), target, progress=progress)
+        target = (
+            Path(out)
+            if out
+            else predictions_path(cohort.workspace, cohort.description.name, self.id)
+        )
+        score(
+            self.path,
+            cohort.description,
+            cohort.workspace,
+            cohort.ledger(),
+            target,
+            progress=progress,
+        )
         return pd.read_parquet(target)
 
 
@@ -84,7 +100,8 @@ class Searched:
     """What a search found.
 
     Args:
-        bundle: The model with the values that were chosen on all labelled subjects, or on those outside the held-out test.
+        bundle: The model with the values that were chosen on all labelled subjects, or on those
+            outside the held-out test.
         chosen: For each part that was judged, and `all` for the bundle, the values by dotted field.
         metrics: Those of the whole procedure, search included, with their intervals.
         trials: Parquet with one row a trial.
@@ -98,18 +115,28 @@ class Searched:
 
 def train(cohort: Cohort, config: RunConfig, *, progress: Report | None = None) -> Bundle:
     """Ingest what is new, then train and compare; returns the bundle of the fused model."""
-    answer = compare(cohort.description, cohort.workspace, cohort.ledger(), config, progress=progress)
+    answer = compare(
+        cohort.description, cohort.workspace, cohort.ledger(), config, progress=progress
+    )
     return Bundle(answer["bundle"]["id"], Path(answer["bundle"]["path"]))
 
 
 def search(
-    cohort: Cohort, config: RunConfig | None = None, *, space: "Space | None" = None, trials: int = 20, progress: Report | None = None
+    cohort: Cohort,
+    config: RunConfig | None = None,
+    *,
+    space: "Space | None" = None,
+    trials: int = 20,
+    progress: Report | None = None,
 ) -> Searched:
-    """Ingest what is new, then search: each model of each part that is judged has its values chosen on its training subjects alone, and is trained with them.
+    """Ingest what is new, then search: each model of each part that is judged has its values chosen
+    on its training subjects alone, and is trained with them.
 
     Args:
-        config: What is not searched, and the first trial; None = the default recipe, with the fusion's family searched, too.
-        space: Dotted fields of a configuration, such as `training.learning_rate` -> one of Optuna's distributions; None = `mmdiag.tuning.space.default_space`.
+        config: What is not searched, and the first trial; None = the default recipe, with the
+            fusion's family searched, too.
+        space: Dotted fields of a configuration, such as `training.learning_rate` -> one of Optuna's
+            distributions; None = `mmdiag.tuning.space.default_space`.
         trials: Trials of each model.
 
     Raises:
@@ -118,13 +145,31 @@ def search(
     from mmdiag.recipes import default
 
     answer = search_and_compare(
-        cohort.description, cohort.workspace, cohort.ledger(), config or default(), trials=trials, space=space, fusion=config is None, progress=progress
+        cohort.description,
+        cohort.workspace,
+        cohort.ledger(),
+        config or default(),
+        trials=trials,
+        space=space,
+        fusion=config is None,
+        progress=progress,
     )
     chosen = {name: found["values"] for name, found in answer["search"]["fits"].items()}
-    return Searched(Bundle(answer["bundle"]["id"], Path(answer["bundle"]["path"])), chosen, answer["metrics"], Path(answer["search"]["table"]))
+    return Searched(
+        Bundle(answer["bundle"]["id"], Path(answer["bundle"]["path"])),
+        chosen,
+        answer["metrics"],
+        Path(answer["search"]["table"]),
+    )
 
 
-def ingest(description: Description, workspace: Workspace, ledger: Ledger, *, progress: Report | None = None) -> dict[str, Any]:
+def ingest(
+    description: Description,
+    workspace: Workspace,
+    ledger: Ledger,
+    *,
+    progress: Report | None = None,
+) -> dict[str, Any]:
     """Read what is new in a cohort; returns `cohort`, `cases` and `modalities`."""
     from mmdiag.ingest import plan as ingestion
     from mmdiag.ingest.commit import commit
@@ -137,7 +182,13 @@ def ingest(description: Description, workspace: Workspace, ledger: Ledger, *, pr
 
 
 def compare(
-    description: Description, workspace: Workspace, ledger: Ledger, config: RunConfig, *, processes: int = 1, progress: Report | None = None
+    description: Description,
+    workspace: Workspace,
+    ledger: Ledger,
+    config: RunConfig,
+    *,
+    processes: int = 1,
+    progress: Report | None = None,
 ) -> dict[str, Any]:
     """Ingest, train, evaluate, explain and publish; returns what `mmdiag run --json` shows.
 
@@ -147,18 +198,32 @@ def compare(
     from mmdiag.experiment import fit as comparison
 
     found = ingest(description, workspace, ledger, progress=progress)
-    return found | _complete(comparison.start(description, workspace, config), ledger, processes=processes, progress=progress)
+    return found | _complete(
+        comparison.start(description, workspace, config),
+        ledger,
+        processes=processes,
+        progress=progress,
+    )
 
 
 def search_and_compare(
-    description: Description, workspace: Workspace, ledger: Ledger, config: RunConfig, *,
-    trials: int, space: "Space | None" = None, fusion: bool = False, progress: Report | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """Ingest, search the values of every model, and go on as `compare` does; returns what `mmdiag search --json` shows.
+    description: Description,
+    workspace: Workspace,
+    ledger: Ledger,
+    config: RunConfig,
+    *,
+    trials: int,
+    space: "Space | None" = None,
+    fusion: bool = False,
+    progress: Report | None = None,
+) -> dict[str, Any]:
+    """Ingest, search the values of every model, and go on as `compare` does; returns what `mmdiag
+    search --json` shows.
 
     Args:
         trials: Trials of each model.
-        space: What is searched; None = the default space, with the fusion's family where `fusion` says so.
+        space: What is searched; None = the default space, with the fusion's family where `fusion`
+            says so.
     """
     from mmdiag.experiment import fit as comparison
     from mmdiag.tuning import trials as search_trials
@@ -168,11 +233,17 @@ def search_and_compare(
     run = search_trials.start(description, workspace, config, trials, space, fusion=fusion)
     fits = comparison.fits(run)
     _tell(progress, "search", 0, len(fits))
-    crew.each(crew.SEARCH, run, fits, lambda done, text: _tell(progress, "search", done, len(fits), text))
-    return found | {"search": search_trials.summary(run)} | _complete(run, ledger, progress=progress)
+    crew.each(
+        crew.SEARCH, run, fits, lambda done, text: _tell(progress, "search", done, len(fits), text)
+    )
+    return (
+        found | {"search": search_trials.summary(run)} | _complete(run, ledger, progress=progress)
+    )
 
 
-def _complete(run: Path, ledger: Ledger, *, processes: int = 1, progress: Report | None = None) -> dict[str, Any]:
+def _complete(
+    run: Path, ledger: Ledger, *, processes: int = 1, progress: Report | None = None
+) -> dict[str, Any]:
     """Train, evaluate, explain and publish a run that was laid out."""
     from mmdiag.experiment import evaluate as results
     from mmdiag.experiment import fit as comparison
@@ -184,18 +255,29 @@ def _complete(run: Path, ledger: Ledger, *, processes: int = 1, progress: Report
     if processes > 1:
         _fit_together(run, fits, processes, progress)
     else:
-        crew.each(crew.FIT, run, fits, lambda done, what: _tell(progress, "train", done, len(fits), what))
+        crew.each(
+            crew.FIT, run, fits, lambda done, what: _tell(progress, "train", done, len(fits), what)
+        )
     results.evaluate(run)
     parts = chunks(run)
-    crew.each(crew.EXPLAIN, run, parts, lambda done, _: _tell(progress, "explain", done, len(parts)))
+    crew.each(
+        crew.EXPLAIN, run, parts, lambda done, _: _tell(progress, "explain", done, len(parts))
+    )
     return results.finish(run, ledger)
 
 
 def pretrain(
-    description: Description, workspace: Workspace, ledger: Ledger, config: RunConfig, what: Sequence[str], *, epochs: int | None = None,
+    description: Description,
+    workspace: Workspace,
+    ledger: Ledger,
+    config: RunConfig,
+    what: Sequence[str],
+    *,
+    epochs: int | None = None,
     progress: Report | None = None,
 ) -> dict[str, Any]:
-    """Ingest what is new, then learn weights without labels; returns what `mmdiag pretrain --json` shows.
+    """Ingest what is new, then learn weights without labels; returns what `mmdiag pretrain --json`
+    shows.
 
     Args:
         config: The recipe whose encoders are to begin with them.
@@ -209,7 +291,9 @@ def pretrain(
     units = pretraining.units(folder)
     for number, name in enumerate(units):
         _tell(progress, "pretrain", number, len(units), name)
-        pretraining.pretrain(folder, name, progress=_detail(progress, "pretrain", number, len(units), name))
+        pretraining.pretrain(
+            folder, name, progress=_detail(progress, "pretrain", number, len(units), name)
+        )
     _tell(progress, "pretrain", len(units), len(units))
     return found | pretraining.finish(folder)
 
@@ -232,13 +316,23 @@ def begin_with(workspace: Workspace, config: RunConfig, pretrained: str) -> RunC
 
 
 def score(
-    bundle: Path, description: Description, workspace: Workspace, ledger: Ledger, out: Path, *, progress: Report | None = None
+    bundle: Path,
+    description: Description,
+    workspace: Workspace,
+    ledger: Ledger,
+    out: Path,
+    *,
+    progress: Report | None = None,
 ) -> dict[str, Any]:
-    """Ingest what is new, then score what this bundle has not scored; returns what `mmdiag score --json` shows."""
+    """Ingest what is new, then score what this bundle has not scored; returns what `mmdiag score
+    --json` shows.
+    """
     from mmdiag.inference import score as inference
 
     found = ingest(description, workspace, ledger, progress=progress)
-    return found | inference.score(bundle, description, workspace, ledger, out, progress=_detail(progress, "score"))
+    return found | inference.score(
+        bundle, description, workspace, ledger, out, progress=_detail(progress, "score")
+    )
 
 
 def latest_run(description: Description, workspace: Workspace) -> Path:
@@ -252,7 +346,8 @@ def latest_run(description: Description, workspace: Workspace) -> Path:
     folder = comparison.latest(workspace, description.name)
     if folder is None:
         raise UsageError(
-            f"Metrics need a finished run, and cohort {description.name!r} has none in {workspace.path}: start `mmdiag run --cohort {description.file}`."
+            f"Metrics need a finished run, and cohort {description.name!r} has none in "
+            f"{workspace.path}: start `mmdiag run --cohort {description.file}`."
         )
     return folder
 
@@ -266,18 +361,24 @@ def explain_case(workspace: Workspace, case_id: str) -> dict[str, Any]:
     from mmdiag.storage.store import Store
 
     names = [folder.parent.name for folder in workspace.path.glob("cohorts/*/cases.parquet")]
-    having = [name for name in names if case_id in set(Store.open(workspace, name).cases["case_id"])]
+    having = [
+        name for name in names if case_id in set(Store.open(workspace, name).cases["case_id"])
+    ]
     if not having:
         raise UsageError(
-            f"A case to explain must be an accepted case of the workspace, {case_id!r} is not in {workspace.path}: `mmdiag status` lists the cohorts."
+            f"A case to explain must be an accepted case of the workspace, {case_id!r} is not in "
+            f"{workspace.path}: `mmdiag status` lists the cohorts."
         )
     from mmdiag.experiment import fit as comparison
     from mmdiag.explain.run import explain_case as explain_from
 
-    runs = [run for run in (comparison.latest(workspace, name) for name in having) if run is not None]
+    runs = [
+        run for run in (comparison.latest(workspace, name) for name in having) if run is not None
+    ]
     if not runs:
         raise UsageError(
-            f"Explaining a case needs a finished run, and cohort {having[0]!r} has none in {workspace.path}: start `mmdiag run` on it."
+            f"Explaining a case needs a finished run, and cohort {having[0]!r} has none in "
+            f"{workspace.path}: start `mmdiag run` on it."
         )
     return explain_from(workspace, runs[0], case_id)
 
@@ -290,7 +391,9 @@ def metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def availability(run: Path) -> list[dict[str, Any]]:
-    """The metrics of an evaluated run's fused model on the cases of each availability pattern; `value` is None where there are too few."""
+    """The metrics of an evaluated run's fused model on the cases of each availability pattern;
+    `value` is None where there are too few.
+    """
     from mmdiag.experiment import evaluate as results
 
     return results.availability_of(run)
@@ -326,8 +429,12 @@ def _tell(progress: Report | None, stage: str, done: int, total: int, detail: st
         progress(stage, done, total, detail)
 
 
-def _detail(progress: Report | None, stage: str, number: int = 0, total: int = 0, name: str = "") -> Detail | None:
-    """What a single unit of work is given to report to: its text goes beside the stage's bar, or its numbers are the bar where the stage is one unit."""
+def _detail(
+    progress: Report | None, stage: str, number: int = 0, total: int = 0, name: str = ""
+) -> Detail | None:
+    """What a single unit of work is given to report to: its text goes beside the stage's bar, or
+    its numbers are the bar where the stage is one unit.
+    """
     if progress is None:
         return None
 

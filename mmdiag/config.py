@@ -1,7 +1,9 @@
 """Every knob of a run as frozen dataclasses, with `to_json` and `from_json`.
 
-A recipe (`mmdiag.recipes`) returns a complete `RunConfig`; a variant is `dataclasses.replace(config, ...)`. Facts of a machine
-(paths, device, workers, credentials) are never in it, so that a configuration means the same everywhere.
+A recipe (`mmdiag.recipes`) returns a complete `RunConfig`; a variant is
+`dataclasses.replace(config, ...)`. Facts of a machine
+(paths, device, workers, credentials) are never in it, so that a configuration means the same
+everywhere.
 """
 
 import dataclasses
@@ -13,16 +15,34 @@ from typing import Any, get_args, get_type_hints
 
 from mmdiag.errors import UnknownNameError, UsageError
 
-FUSION_NAMES = ("concat", "gated", "low_rank", "modality_attention", "additive", "cross_modal", "deep", "late")
+FUSION_NAMES = (
+    "concat",
+    "gated",
+    "low_rank",
+    "modality_attention",
+    "additive",
+    "cross_modal",
+    "deep",
+    "late",
+)
 EXCHANGING = ("cross_modal", "deep")  # families whose tokens another family can take over
 OBSERVED = "observed"
 WATCHED = ("loss", "auroc", "auprc", "accuracy", "c_index")  # what early stopping can watch
 CLASS_WEIGHTS = ("none", "balanced")
 IMAGE_STATISTICS = ("statistics", "texture")
-IMAGE_NETWORKS = ("resnet10", "resnet18", "densenet121", "vit", "swin", "resnet10_3d", "densenet121_3d")
+IMAGE_NETWORKS = (
+    "resnet10",
+    "resnet18",
+    "densenet121",
+    "vit",
+    "swin",
+    "resnet10_3d",
+    "densenet121_3d",
+)
 TABLE_ENCODERS = ("pathways", "snn", "mlp")
 FROZEN, FINE_TUNED, SCRATCH = TRAININGS = ("frozen", "fine_tuned", "scratch")
-RANDOM = "random"  # weights that learned nothing: asked for by name, never what is left when others are missing
+# weights that learned nothing: asked for by name, never what is left when others are missing
+RANDOM = "random"
 TFIDF = "tfidf"
 NAMES_OF_TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
@@ -32,10 +52,14 @@ class ImageConfig:
     """How an image becomes tokens, one a slice.
 
     Args:
-        encoder: `statistics` (first-order statistics at several scales), `texture` (these and grey-level co-occurrence), or a MONAI network: `resnet10`,
-            `resnet18`, `densenet121`, `vit`, `swin` on slices with attention pooling, `resnet10_3d`, `densenet121_3d` on the resampled stack.
-        training: `frozen` (features are stored once), `fine_tuned` (from pretrained weights, with the fusion) or `scratch`. Statistics are always frozen.
-        weights: Where a network that is not trained from scratch begins: a folder, a hub name `owner/name@<40 hex revision>`, or `random`.
+        encoder: `statistics` (first-order statistics at several scales), `texture` (these and
+            grey-level co-occurrence), or a MONAI network: `resnet10`,
+            `resnet18`, `densenet121`, `vit`, `swin` on slices with attention pooling,
+            `resnet10_3d`, `densenet121_3d` on the resampled stack.
+        training: `frozen` (features are stored once), `fine_tuned` (from pretrained weights, with
+            the fusion) or `scratch`. Statistics are always frozen.
+        weights: Where a network that is not trained from scratch begins: a folder, a hub name
+            `owner/name@<40 hex revision>`, or `random`.
         components: Principal components kept of what is frozen, fitted on training subjects.
     """
 
@@ -46,15 +70,23 @@ class ImageConfig:
 
     def __post_init__(self) -> None:
         if self.encoder not in (*IMAGE_STATISTICS, *IMAGE_NETWORKS):
-            raise UnknownNameError("The image encoder", self.encoder, (*IMAGE_STATISTICS, *IMAGE_NETWORKS))
+            raise UnknownNameError(
+                "The image encoder", self.encoder, (*IMAGE_STATISTICS, *IMAGE_NETWORKS)
+            )
         if self.training not in TRAININGS:
             raise UnknownNameError("The training of an image encoder", self.training, TRAININGS)
         if self.encoder in IMAGE_STATISTICS and (self.training != FROZEN or self.weights):
-            raise UsageError(f"The image encoder {self.encoder!r} has nothing to train and no weights, found training = {self.training!r}: leave both out.")
+            raise UsageError(
+                f"The image encoder {self.encoder!r} has nothing to train and no weights, found "
+                f"training = {self.training!r}: leave both out."
+            )
         if self.encoder in IMAGE_NETWORKS and bool(self.weights) == (self.training == SCRATCH):
             raise UsageError(
-                f"An image network is trained from {SCRATCH!r} or begins with weights, {self.encoder!r} is {self.training!r} and "
-                f"{'has some' if self.weights else 'has none'}: name a folder, owner/name@revision or {RANDOM!r} as weights, or set training = {SCRATCH!r} alone."
+                f"An image network is trained from {SCRATCH!r} or begins with weights, "
+                f"{self.encoder!r} is {self.training!r} and "
+                f"{'has some' if self.weights else 'has none'}: name a folder, "
+                f"owner/name@revision or {RANDOM!r} as weights, or set training = {SCRATCH!r} "
+                "alone."
             )
 
 
@@ -63,10 +95,12 @@ class TextConfig:
     """How a note becomes tokens, one a sentence.
 
     Args:
-        encoder: `minilm-l6` (carried by a package), a folder with a transformers model, a hub name `owner/name@<40 hex revision>`, or `tfidf`
+        encoder: `minilm-l6` (carried by a package), a folder with a transformers model, a hub name
+            `owner/name@<40 hex revision>`, or `tfidf`
             (weighted words on principal directions, fitted on training subjects).
         training: `frozen` (features are stored once) or `fine_tuned` (with the fusion).
-        max_sentences: Tokens of a note; the sentences of a longer one are joined with their neighbours.
+        max_sentences: Tokens of a note; the sentences of a longer one are joined with their
+            neighbours.
         components: Principal components kept of what is frozen, fitted on training subjects.
     """
 
@@ -77,9 +111,14 @@ class TextConfig:
 
     def __post_init__(self) -> None:
         if self.training not in (FROZEN, FINE_TUNED):
-            raise UnknownNameError("The training of a text encoder", self.training, (FROZEN, FINE_TUNED))
+            raise UnknownNameError(
+                "The training of a text encoder", self.training, (FROZEN, FINE_TUNED)
+            )
         if self.encoder == TFIDF and self.training != FROZEN:
-            raise UsageError(f"The text encoder {TFIDF!r} has nothing to fine-tune, found training = {self.training!r}: leave it out.")
+            raise UsageError(
+                f"The text encoder {TFIDF!r} has nothing to fine-tune, found training = "
+                f"{self.training!r}: leave it out."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +126,12 @@ class TableConfig:
     """How a table row becomes tokens.
 
     Args:
-        encoder: `pathways` (a linear branch over all columns, and one token a pathway, or a module found on training cases), `snn` (a self-normalising
+        encoder: `pathways` (a linear branch over all columns, and one token a pathway, or a module
+            found on training cases), `snn` (a self-normalising
             network over all columns) or `mlp` (a plain one).
         components: Principal components of the linear branch.
-        modules: Number of modules found when the cohort names no gene sets; also the most gene sets kept.
+        modules: Number of modules found when the cohort names no gene sets; also the most gene sets
+            kept.
         hidden: Width of the two hidden layers of `snn` and `mlp`.
     """
 
@@ -110,7 +151,8 @@ class SignalConfig:
 
     Args:
         channels: Width of the dilated convolutions.
-        layers: Their number; each looks twice as far back as the one before, so that 8 see 256 samples.
+        layers: Their number; each looks twice as far back as the one before, so that 8 see 256
+            samples.
         window: Samples of a token.
     """
 
@@ -121,7 +163,10 @@ class SignalConfig:
     def __post_init__(self) -> None:
         for name, most in (("channels", 1024), ("layers", 16), ("window", 100_000)):
             if not 1 <= getattr(self, name) <= most:
-                raise UsageError(f"{name} of a signal's encoder must be from 1 to {most}, found {getattr(self, name)}: change it in the recipe.")
+                raise UsageError(
+                    f"{name} of a signal's encoder must be from 1 to {most}, found "
+                    f"{getattr(self, name)}: change it in the recipe."
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,9 +184,14 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.heads <= self.width or self.width % self.heads:
-            raise UsageError(f"width must be a multiple of heads, found {self.width} and {self.heads}: change them in the recipe.")
+            raise UsageError(
+                f"width must be a multiple of heads, found {self.width} and {self.heads}: change "
+                "them in the recipe."
+            )
         if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout must be from 0 to below 1, found {self.dropout}: change it in the recipe.")
+            raise UsageError(
+                f"dropout must be from 0 to below 1, found {self.dropout}: change it in the recipe."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,19 +199,28 @@ class TrainingConfig:
     """How the network is trained.
 
     Args:
-        modality_dropout: Chance that a present modality is hidden from a training case, so that any subset can be scored; or `observed`: a case is shown what
-            it has in common with another training case, so that patterns are as frequent as they are met. A case always keeps one of its modalities.
-        auxiliary_weight: Weight of the loss of each modality's own head, against collapse onto one modality.
-        early_stopping: What is watched on the validation cases: `loss`, or a metric that the task has: `auroc`, `auprc`, `accuracy` or `c_index`.
+        modality_dropout: Chance that a present modality is hidden from a training case, so that any
+            subset can be scored; or `observed`: a case is shown what
+            it has in common with another training case, so that patterns are as frequent as they
+            are met. A case always keeps one of its modalities.
+        auxiliary_weight: Weight of the loss of each modality's own head, against collapse onto one
+            modality.
+        early_stopping: What is watched on the validation cases: `loss`, or a metric that the task
+            has: `auroc`, `auprc`, `accuracy` or `c_index`.
         patience: Epochs without a better value of it before training stops.
-        accumulate: Batches whose gradients are added up to one step: the step of a batch of `accumulate * batch_size` in the memory of one.
+        accumulate: Batches whose gradients are added up to one step: the step of a batch of
+            `accumulate * batch_size` in the memory of one.
         clip_norm: Longest gradient of a step; longer ones are shortened to it. None = as they come.
-        amp: True = bfloat16 (float16 where a GPU has no bfloat16) on a GPU and float32 on a CPU; `bf16` = bfloat16 on either; False = float32.
-        class_weights: `balanced` = cases count by one over the frequency of their class among the training cases; `none` = alike.
+        amp: True = bfloat16 (float16 where a GPU has no bfloat16) on a GPU and float32 on a CPU;
+            `bf16` = bfloat16 on either; False = float32.
+        class_weights: `balanced` = cases count by one over the frequency of their class among the
+            training cases; `none` = alike.
         focal_gamma: Exponent by which what is already right counts less; 0 = cross-entropy.
         label_smoothing: Share of a label that is spread over all classes, from 0 to below 1.
-        probe_epochs: Epochs in which what begins pretrained is held still, so that what is new does not spoil it while it knows nothing; then all of it learns.
-        pretrained_rate: Learning rate of the topmost layer of what begins pretrained, over that of what is new.
+        probe_epochs: Epochs in which what begins pretrained is held still, so that what is new does
+            not spoil it while it knows nothing; then all of it learns.
+        pretrained_rate: Learning rate of the topmost layer of what begins pretrained, over that of
+            what is new.
         layer_decay: Learning rate of each further layer down, over that of the one above it.
     """
 
@@ -189,7 +248,9 @@ class TrainingConfig:
             if getattr(self, name) not in known:
                 raise UnknownNameError(f"The value of {name}", str(getattr(self, name)), known)
         if self.amp not in (True, False, "bf16"):
-            raise UsageError(f"amp must be True, False or 'bf16', found {self.amp!r}: change it in the recipe.")
+            raise UsageError(
+                f"amp must be True, False or 'bf16', found {self.amp!r}: change it in the recipe."
+            )
         for name, rule, kept in (
             ("max_epochs", "at least 1", self.max_epochs >= 1),
             ("batch_size", "at least 1", self.batch_size >= 1),
@@ -207,10 +268,16 @@ class TrainingConfig:
             ("layer_decay", "above 0 and at most 1", 0 < self.layer_decay <= 1),
         ):
             if not kept:
-                raise UsageError(f"{name} must be {rule}, found {getattr(self, name)!r}: change it in the recipe.")
+                raise UsageError(
+                    f"{name} must be {rule}, found {getattr(self, name)!r}: change it in the "
+                    "recipe."
+                )
         rate = self.modality_dropout
         if rate != OBSERVED and not (isinstance(rate, int | float) and 0 <= rate < 1):
-            raise UsageError(f"modality_dropout must be a rate from 0 to below 1 or {OBSERVED!r}, found {rate!r}: change it in the recipe.")
+            raise UsageError(
+                f"modality_dropout must be a rate from 0 to below 1 or {OBSERVED!r}, found "
+                f"{rate!r}: change it in the recipe."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +287,8 @@ class EvaluationConfig:
     Args:
         folds: Folds of the cross-validation, used below `holdout_from` labelled subjects.
         holdout_from: Labelled subjects from which a held-out test says enough.
-        test_share, valid_share: Shares of the subjects in a held-out design; `valid_share` is also taken out of a fold's training part.
+        test_share, valid_share: Shares of the subjects in a held-out design; `valid_share` is also
+            taken out of a fold's training part.
         resamples: Bootstrap resamples of every interval.
     """
 
@@ -232,9 +300,15 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         if self.folds < 2 or self.resamples < 1:
-            raise UsageError(f"folds must be at least 2 and resamples at least 1, found {self.folds} and {self.resamples}: change them in the recipe.")
+            raise UsageError(
+                f"folds must be at least 2 and resamples at least 1, found {self.folds} and "
+                f"{self.resamples}: change them in the recipe."
+            )
         if not (0 < self.test_share < 1 and 0 < self.valid_share < 1):
-            raise UsageError(f"Shares of the subjects lie between 0 and 1, found {self.test_share} and {self.valid_share}: change them in the recipe.")
+            raise UsageError(
+                f"Shares of the subjects lie between 0 and 1, found {self.test_share} and "
+                f"{self.valid_share}: change them in the recipe."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +316,8 @@ class RunConfig:
     """Everything that a run's result depends on, but the cohort.
 
     Args:
-        pretrained: Id of a pretraining of this workspace (`mmdiag pretrain`), whose weights each fit begins with; empty = none.
+        pretrained: Id of a pretraining of this workspace (`mmdiag pretrain`), whose weights each
+            fit begins with; empty = none.
     """
 
     recipe: str = "default"
@@ -262,7 +337,8 @@ class RunConfig:
 
 
 def check_fusion(fusion: str) -> None:
-    """Check the name of a fusion, or of a chain of them written `cross_modal+modality_attention+late`.
+    """Check the name of a fusion, or of a chain of them written
+    `cross_modal+modality_attention+late`.
 
     Raises:
         UnknownNameError: No family has one of these names.
@@ -276,13 +352,15 @@ def check_fusion(fusion: str) -> None:
     rank = [0 if name in EXCHANGING else 1 if name in pooling else 2 for name in names]
     if len(set(names)) < len(names) or len(pooling) > 1 or rank != sorted(rank):
         raise UsageError(
-            f"A chain of fusions is first any of {', '.join(EXCHANGING)}, then at most one family that pools, then late, each once, found {fusion!r}: "
+            f"A chain of fusions is first any of {', '.join(EXCHANGING)}, then at most one "
+            f"family that pools, then late, each once, found {fusion!r}: "
             "write it like cross_modal+modality_attention+late."
         )
 
 
 def varied(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
-    """A configuration with some fields changed, those of a part together: whether they fit each other is asked of all of them.
+    """A configuration with some fields changed, those of a part together: whether they fit each
+    other is asked of all of them.
 
     Args:
         values: Dotted name of a field, such as `fusion` or `training.learning_rate` -> its value.
@@ -295,17 +373,35 @@ def varied(config: RunConfig, values: Mapping[str, Any]) -> RunConfig:
     for name, value in values.items():
         part, _, field_name = name.rpartition(".")
         owner: Any = getattr(config, part, None) if part else config
-        fields = [known.name for known in dataclasses.fields(owner)] if dataclasses.is_dataclass(owner) else []
+        fields = (
+            [known.name for known in dataclasses.fields(owner)]
+            if dataclasses.is_dataclass(owner)
+            else []
+        )
         if field_name not in fields or dataclasses.is_dataclass(getattr(owner, field_name)):
             known = [f"{part}.{field}" if part else field for field in fields]
-            raise UnknownNameError("A field of a configuration", name, known or [f.name for f in dataclasses.fields(config)])
-        changes.setdefault(part, {})[field_name] = _of_type(name, get_type_hints(type(owner))[field_name], value)
+            raise UnknownNameError(
+                "A field of a configuration",
+                name,
+                known or [f.name for f in dataclasses.fields(config)],
+            )
+        changes.setdefault(part, {})[field_name] = _of_type(
+            name, get_type_hints(type(owner))[field_name], value
+        )
     own = changes.pop("", {})
-    return dataclasses.replace(config, **own, **{part: dataclasses.replace(getattr(config, part), **fields) for part, fields in changes.items()})
+    return dataclasses.replace(
+        config,
+        **own,
+        **{
+            part: dataclasses.replace(getattr(config, part), **fields)
+            for part, fields in changes.items()
+        },
+    )
 
 
 def settings_of(texts: Iterable[str]) -> dict[str, Any]:
-    """Read settings such as `training.learning_rate=0.003` for `varied`: numbers, true, false and null as in JSON, everything else is text.
+    """Read settings such as `training.learning_rate=0.003` for `varied`: numbers, true, false and
+    null as in JSON, everything else is text.
 
     Raises:
         UsageError: One is not of this form.
@@ -314,7 +410,10 @@ def settings_of(texts: Iterable[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or "." not in name:
-            raise UsageError(f"A setting is PART.FIELD=VALUE, found {text!r}: write it like training.learning_rate=0.003 or image.encoder=texture.")
+            raise UsageError(
+                f"A setting is PART.FIELD=VALUE, found {text!r}: write it like "
+                "training.learning_rate=0.003 or image.encoder=texture."
+            )
         try:
             found[name] = json.loads(value)
         except json.JSONDecodeError:
@@ -329,10 +428,18 @@ def _of_type(name: str, hint: Any, value: Any) -> Any:
         UsageError: It is of another type.
     """
     kinds = get_args(hint) or (hint,)
-    if isinstance(value, int) and not isinstance(value, bool) and float in kinds and int not in kinds:
+    if (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and float in kinds
+        and int not in kinds
+    ):
         value = float(value)
     if type(value) not in kinds:
-        known = " or ".join("null" if kind is type(None) else NAMES_OF_TYPES.get(kind, kind.__name__) for kind in kinds)
+        known = " or ".join(
+            "null" if kind is type(None) else NAMES_OF_TYPES.get(kind, kind.__name__)
+            for kind in kinds
+        )
         raise UsageError(f"The value of {name} is {known}, found {value!r}: correct it.")
     return value
 
@@ -357,9 +464,15 @@ def _build(kind: type, values: dict[str, Any]) -> Any:
     unknown = sorted(set(values) - set(hints))
     if unknown:
         raise UsageError(
-            f"A configuration has only known keys, found {unknown} in {kind.__name__}: it was written by another version of mmdiag."
+            f"A configuration has only known keys, found {unknown} in {kind.__name__}: it was "
+            "written by another version of mmdiag."
         )
-    return kind(**{key: _build(hints[key], value) if dataclasses.is_dataclass(hints[key]) else value for key, value in values.items()})
+    return kind(
+        **{
+            key: _build(hints[key], value) if dataclasses.is_dataclass(hints[key]) else value
+            for key, value in values.items()
+        }
+    )
 
 
 def digest(*parts: str) -> str:

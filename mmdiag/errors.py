@@ -1,4 +1,5 @@
-"""The exception tree: every error says rule, fact and cure, and carries the exit code of the command line.
+"""The exception tree: every error says rule, fact and cure, and carries the exit code of the
+command line.
 
 MmdiagError                 1   a fault of the machine or of the program; a rerun picks up
 |- UsageError               2   wrong use: nothing was written
@@ -6,7 +7,8 @@ MmdiagError                 1   a fault of the machine or of the program; a reru
 |  |- UnknownNameError      2   a name that is not one of the known ones; the nearest is named
 |  `- BundleError           2   a bundle is incomplete or was changed since it was saved
 |- ContractError            2   a table breaks a rule of severity `block`
-`- ReadError                -   one file or row is refused with a reason code; it ends in quarantine, never in a crash
+`- ReadError                -   one file or row is refused with a reason code; it ends in
+quarantine, never in a crash
 """
 
 import difflib
@@ -46,7 +48,10 @@ class UnknownNameError(UsageError):
         names = sorted(known)
         nearest = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-        super().__init__(f"{what} must be one of the known ones, found {name!r}{where}: {hint}known are {', '.join(names)}.")
+        super().__init__(
+            f"{what} must be one of the known ones, found {name!r}{where}: {hint}known are "
+            f"{', '.join(names)}."
+        )
 
 
 class ReadError(MmdiagError):

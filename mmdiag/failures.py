@@ -1,4 +1,6 @@
-"""What may be said about a failure that nobody foresaw: its kind, its place and a reference, never its text, which could hold a patient's value."""
+"""What may be said about a failure that nobody foresaw: its kind, its place and a reference, never
+its text, which could hold a patient's value.
+"""
 
 import errno
 import json
@@ -35,7 +37,8 @@ def sayable(error: BaseException, logs: Path) -> StepFailed:
 
     Args:
         error: What was raised.
-        logs: Folder of the logs; the places of an unforeseen failure are written there, under the reference that the sentence names.
+        logs: Folder of the logs; the places of an unforeseen failure are written there, under the
+            reference that the sentence names.
     """
     if isinstance(error, StepFailed):
         return error
@@ -43,18 +46,30 @@ def sayable(error: BaseException, logs: Path) -> StepFailed:
         return StepFailed(str(error), exit_code=error.exit_code)
     if isinstance(error, OSError) and _number(error) is not None:
         number = errno.ENOSPC if error.errno is None and _is_full(logs.parent) else _number(error)
-        return StepFailed(_of_the_machine(error, number or errno.EIO), worth_a_retry=number not in NO_SPACE)
+        return StepFailed(
+            _of_the_machine(error, number or errno.EIO), worth_a_retry=number not in NO_SPACE
+        )
     if isinstance(error, MemoryError):
         return StepFailed(
-            "A step must fit into memory, and the machine had none left: close other programs or take a smaller image size in cohort.toml, and run again."
+            "A step must fit into memory, and the machine had none left: close other programs or "
+            "take a smaller image size in cohort.toml, and run again."
         )
-    return StepFailed(f"The program failed and should not have: {type(error).__name__} at {place(error)}. {_cure(_write(error, logs))}")
+    return StepFailed(
+        f"The program failed and should not have: {type(error).__name__} at {place(error)}. "
+        f"{_cure(_write(error, logs))}"
+    )
 
 
 def place(error: BaseException) -> str:
-    """File and line of the last frame of this project, else of the last frame, as `mmdiag/store.py:12`."""
+    """File and line of the last frame of this project, else of the last frame, as
+    `mmdiag/store.py:12`.
+    """
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if _short(frame.filename).startswith(("mmdiag/", "flows/", "dashboards/"))]
+    own = [
+        frame
+        for frame in frames
+        if _short(frame.filename).startswith(("mmdiag/", "flows/", "dashboards/"))
+    ]
     if not frames:
         return "an unknown place"
     last = (own or frames)[-1]
@@ -69,15 +84,27 @@ def _number(error: OSError) -> int | None:
     if found:
         return int(found.group(1))
     inner = error.__cause__ or error.__context__
-    return _number(inner) if isinstance(inner, OSError) else errno.ENOSPC if "o space left" in str(error) else errno.EIO
+    return (
+        _number(inner)
+        if isinstance(inner, OSError)
+        else errno.ENOSPC
+        if "o space left" in str(error)
+        else errno.EIO
+    )
 
 
 def _of_the_machine(error: OSError, number: int) -> str:
     where = f" at {error.filename}" if error.filename else ""
     if number in NO_SPACE:
-        return f"Writing needs free space, and there is next to none left{where}: free some and run the same command again, it picks up where it stopped."
+        return (
+            f"Writing needs free space, and there is next to none left{where}: free some and "
+            "run the same command again, it picks up where it stopped."
+        )
     fact = errno.errorcode.get(number, "EIO")
-    return f"Files and connections must answer, found {type(error).__name__} ({fact}){where}: mend that and run the same command again, it picks up where it stopped."
+    return (
+        f"Files and connections must answer, found {type(error).__name__} ({fact}){where}: "
+        "mend that and run the same command again, it picks up where it stopped."
+    )
 
 
 def _is_full(folder: Path) -> bool:
@@ -95,12 +122,17 @@ def _write(error: BaseException, logs: Path) -> str | None:
     chain: list[dict[str, object]] = []
     current: BaseException | None = error
     while current is not None and len(chain) < 10:
-        frames = [f"{_short(f.filename)}:{f.lineno} {f.name}" for f in traceback.extract_tb(current.__traceback__)]
+        frames = [
+            f"{_short(f.filename)}:{f.lineno} {f.name}"
+            for f in traceback.extract_tb(current.__traceback__)
+        ]
         chain.append({"type": type(current).__name__, "frames": frames})
         current = current.__cause__ or current.__context__
     try:
         logs.mkdir(exist_ok=True)
-        (logs / f"failure-{reference}.json").write_text(json.dumps(chain, indent=1), encoding="utf-8")
+        (logs / f"failure-{reference}.json").write_text(
+            json.dumps(chain, indent=1), encoding="utf-8"
+        )
     except OSError:
         return None
     return reference

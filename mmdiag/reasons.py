@@ -11,183 +11,305 @@ class Reason(NamedTuple):
 
 
 REASONS: dict[str, Reason] = {
-    "unreadable": Reason("A file must open and parse.", "Export the file again from its source; then `mmdiag quarantine retry`."),
+    "unreadable": Reason(
+        "A file must open and parse.",
+        "Export the file again from its source; then `mmdiag quarantine retry`.",
+    ),
     "not_dicom": Reason(
-        "A DICOM file carries the DICM prefix or a readable data set (PS3.10).", "Remove the file or export the study again as DICOM."
+        "A DICOM file carries the DICM prefix or a readable data set (PS3.10).",
+        "Remove the file or export the study again as DICOM.",
     ),
-    "truncated": Reason("A file must be complete: pixel data as long as its header says.", "Transfer the file again; it was cut short."),
-    "no_pixel_data": Reason("An image file must hold pixel data.", "Select image series only, by `select` in cohort.toml."),
+    "truncated": Reason(
+        "A file must be complete: pixel data as long as its header says.",
+        "Transfer the file again; it was cut short.",
+    ),
+    "no_pixel_data": Reason(
+        "An image file must hold pixel data.",
+        "Select image series only, by `select` in cohort.toml.",
+    ),
     "unsupported_transfer_syntax": Reason(
-        "The transfer syntax must be one that this installation decodes.", "Export with an uncompressed or JPEG family transfer syntax."
+        "The transfer syntax must be one that this installation decodes.",
+        "Export with an uncompressed or JPEG family transfer syntax.",
     ),
-    "undecodable_pixels": Reason("The compressed pixel data must decode.", "Export the series again; its codestream is damaged."),
+    "undecodable_pixels": Reason(
+        "The compressed pixel data must decode.",
+        "Export the series again; its codestream is damaged.",
+    ),
     "unknown_photometric": Reason(
-        "PhotometricInterpretation (0028,0004) must be one that is understood; a guess could invert the image.",
+        "PhotometricInterpretation (0028,0004) must be one that is understood; a guess could "
+        "invert the image.",
         "Export as MONOCHROME2 or RGB.",
     ),
     "missing_rescale": Reason(
-        "A CT slice must carry RescaleSlope and RescaleIntercept (0028,1053/1052).", "Export again with the rescale tags kept."
+        "A CT slice must carry RescaleSlope and RescaleIntercept (0028,1053/1052).",
+        "Export again with the rescale tags kept.",
     ),
     "missing_geometry": Reason(
-        "Slices of a series must carry ImagePositionPatient and ImageOrientationPatient.", "Export the original series, not a derived one."
+        "Slices of a series must carry ImagePositionPatient and ImageOrientationPatient.",
+        "Export the original series, not a derived one.",
     ),
-    "mixed_geometry": Reason("Slices of one series share size, orientation and spacing.", "Select one series by `select` in cohort.toml."),
-    "duplicate_slice": Reason("No two slices of a series lie at the same position.", "Remove the copies, or select one series."),
-    "several_series": Reason("One image modality of a case is one series.", "Narrow `select` in cohort.toml to the series that is meant."),
+    "mixed_geometry": Reason(
+        "Slices of one series share size, orientation and spacing.",
+        "Select one series by `select` in cohort.toml.",
+    ),
+    "duplicate_slice": Reason(
+        "No two slices of a series lie at the same position.",
+        "Remove the copies, or select one series.",
+    ),
+    "several_series": Reason(
+        "One image modality of a case is one series.",
+        "Narrow `select` in cohort.toml to the series that is meant.",
+    ),
     "patient_mismatch": Reason(
         "Every file of a case names the same patient, and none names another case's subject.",
         "Move the foreign file to the case it belongs to.",
     ),
     "not_text": Reason(
-        "A note must be text, RTF, a PDF with text, a CDA or a FHIR document: no NUL bytes, no other XML, JSON or YAML.",
+        "A note must be text, RTF, a PDF with text, a CDA or a FHIR document: no NUL bytes, no "
+        "other XML, JSON or YAML.",
         "Save the note as UTF-8 text.",
     ),
     "encoding": Reason(
-        "A note or a table must be whole in one encoding: UTF-8, UTF-16 with its mark, or Windows-1252.", "Save it as UTF-8 text."
+        "A note or a table must be whole in one encoding: UTF-8, UTF-16 with its mark, or "
+        "Windows-1252.",
+        "Save it as UTF-8 text.",
     ),
     "control_characters": Reason(
-        "A note or a table holds no control characters, none that turn the direction of text, and no piles of combining marks: they show what is not there.",
+        "A note or a table holds no control characters, none that turn the direction of text, "
+        "and no piles of combining marks: they show what is not there.",
         "Export it again as plain text, or remove these characters.",
     ),
     "too_long": Reason(
-        "A note has at most 2 000 000 characters, no word of more than 10 000, and 500 pages.", "Split the document, or export the report alone."
+        "A note has at most 2 000 000 characters, no word of more than 10 000, and 500 pages.",
+        "Split the document, or export the report alone.",
     ),
-    "no_text_layer": Reason("A PDF must carry its text: a scanned page is a picture.", "Run text recognition (OCR) and store its text."),
+    "no_text_layer": Reason(
+        "A PDF must carry its text: a scanned page is a picture.",
+        "Run text recognition (OCR) and store its text.",
+    ),
     "duplicate_key": Reason(
-        "A key stands once: in an object of JSON, in the key column of a table, in the INFO of a variant.",
+        "A key stands once: in an object of JSON, in the key column of a table, in the INFO of a "
+        "variant.",
         "Remove the copies, or name the column that tells the rows apart.",
     ),
     "burned_in": Reason(
-        "De-identified pixels show no text: captures, ultrasound, endoscopy and angiography often carry the patient's name in the image.",
+        "De-identified pixels show no text: captures, ultrasound, endoscopy and angiography "
+        "often carry the patient's name in the image.",
         "Blank the region that holds text (`--blank-top SHARE`), or leave the file out.",
     ),
     "not_an_image": Reason(
-        "De-identification rebuilds images of known SOP classes only; reports, documents, presentation states and raw data are not cleaned.",
+        "De-identification rebuilds images of known SOP classes only; reports, documents, "
+        "presentation states and raw data are not cleaned.",
         "Leave the file out, or export its text as a note.",
     ),
-    "duplicate_instance": Reason("A SOP instance UID stands for one file.", "Remove the second file, or export the study again."),
-    "unknown_kind": Reason("De-identification reads DICOM files and notes (.txt).", "Leave the file out, or bring it into one of these forms."),
+    "duplicate_instance": Reason(
+        "A SOP instance UID stands for one file.",
+        "Remove the second file, or export the study again.",
+    ),
+    "unknown_kind": Reason(
+        "De-identification reads DICOM files and notes (.txt).",
+        "Leave the file out, or bring it into one of these forms.",
+    ),
     "table_value": Reason(
         "A value of a numeric column must be a finite number.",
         "Correct the cell in the source table; leave it empty if it was not measured.",
     ),
     "duplicate_row": Reason(
-        "A table has one row a case.", 'State how several rows are brought to one (`rows = "first"`, `"mean"`), or remove the copies.'
+        "A table has one row a case.",
+        'State how several rows are brought to one (`rows = "first"`, `"mean"`), or remove the '
+        "copies.",
     ),
     "not_a_table": Reason(
-        "A table must be delimited text, Parquet, GCT, h5ad, MAF or VCF under a name that says so: no archive, workbook or web page.",
+        "A table must be delimited text, Parquet, GCT, h5ad, MAF or VCF under a name that says "
+        "so: no archive, workbook or web page.",
         "Export it as CSV; name a compressed file .csv.gz.",
     ),
-    "nul_bytes": Reason("A table holds no NUL bytes: they are left by a write that was torn.", "Export the table again."),
-    "line_ends": Reason("A line of a table ends in LF or CR LF.", "Save the table with the line ends of Unix or Windows."),
+    "nul_bytes": Reason(
+        "A table holds no NUL bytes: they are left by a write that was torn.",
+        "Export the table again.",
+    ),
+    "line_ends": Reason(
+        "A line of a table ends in LF or CR LF.",
+        "Save the table with the line ends of Unix or Windows.",
+    ),
     "delimiter": Reason(
-        "A .csv is separated by commas and has decimal points; a .tsv, .txt, .gct, .maf and .vcf is separated by tabs.",
+        "A .csv is separated by commas and has decimal points; a .tsv, .txt, .gct, .maf and .vcf "
+        "is separated by tabs.",
         "Export it with the separator that its name says, and with decimal points.",
     ),
-    "ragged": Reason("Every row of a table is as long as its header.", "Export the table again; a shorter last row means that it was cut."),
-    "no_rows": Reason("A table begins with a header and must have a row a case.", "Export it again, or take it out of the cohort."),
+    "ragged": Reason(
+        "Every row of a table is as long as its header.",
+        "Export the table again; a shorter last row means that it was cut.",
+    ),
+    "no_rows": Reason(
+        "A table begins with a header and must have a row a case.",
+        "Export it again, or take it out of the cohort.",
+    ),
     "duplicate_column": Reason("A column is there once.", "Rename or remove the copy."),
-    "bad_column": Reason("The name of a column is a plain name, none of the form __name__.", "Rename the column."),
-    "missing_key": Reason("Every row of a table has a key; NA, null and none are no keys.", "Fill the key in or remove the row."),
+    "bad_column": Reason(
+        "The name of a column is a plain name, none of the form __name__.", "Rename the column."
+    ),
+    "missing_key": Reason(
+        "Every row of a table has a key; NA, null and none are no keys.",
+        "Fill the key in or remove the row.",
+    ),
     "bad_key": Reason(
-        "A key could be no path and no template, and has at most 128 characters: it names files and runs.", "Choose another key column."
+        "A key could be no path and no template, and has at most 128 characters: it names files "
+        "and runs.",
+        "Choose another key column.",
     ),
     "look_alike_key": Reason(
-        "Keys differ by more than case, blanks, characters that do not show or foreign letters that look Latin.",
+        "Keys differ by more than case, blanks, characters that do not show or foreign letters "
+        "that look Latin.",
         "Correct the keys that mean the same; rename those that do not.",
     ),
-    "cell_too_long": Reason("A cell of a table has at most 131 072 characters.", "Store long texts as files of their own."),
-    "too_large": Reason("A table has at most 2 GiB, inflated.", "Split it, or store it as Parquet."),
+    "cell_too_long": Reason(
+        "A cell of a table has at most 131 072 characters.",
+        "Store long texts as files of their own.",
+    ),
+    "too_large": Reason(
+        "A table has at most 2 GiB, inflated.", "Split it, or store it as Parquet."
+    ),
     "gene_matrix": Reason(
-        "A GCT or h5ad matrix has the parts that its format defines, one number for each case and gene.", "Export the matrix again."
+        "A GCT or h5ad matrix has the parts that its format defines, one number for each case "
+        "and gene.",
+        "Export the matrix again.",
     ),
     "mutation_table": Reason(
-        "A MAF has Hugo_Symbol, Variant_Classification and Tumor_Sample_Barcode.", "Export it again with these columns."
+        "A MAF has Hugo_Symbol, Variant_Classification and Tumor_Sample_Barcode.",
+        "Export it again with these columns.",
     ),
     "vcf_header": Reason(
-        "A VCF begins with ##fileformat=VCFv4.x, well-formed meta lines and the #CHROM line (VCF 4.1 to 4.5, 1).",
+        "A VCF begins with ##fileformat=VCFv4.x, well-formed meta lines and the #CHROM line (VCF "
+        "4.1 to 4.5, 1).",
         "Write the file again with a tool that follows the specification.",
     ),
     "vcf_record": Reason(
-        "A record of a VCF has valid CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO and samples, as its header declares them (VCF 4.1 to 4.5, 1).",
+        "A record of a VCF has valid CHROM, POS, ID, REF, ALT, QUAL, FILTER, INFO and samples, "
+        "as its header declares them (VCF 4.1 to 4.5, 1).",
         "Write the file again with a tool that follows the specification.",
     ),
     "vcf_order": Reason(
-        "Records of a VCF are sorted by position, those of a chromosome stand together.", "Sort the file (`bcftools sort`)."
+        "Records of a VCF are sorted by position, those of a chromosome stand together.",
+        "Sort the file (`bcftools sort`).",
     ),
     "vcf_annotation": Reason(
-        "The variant files of one modality are annotated alike: counts by gene and counts by kind are different things.",
+        "The variant files of one modality are annotated alike: counts by gene and counts by "
+        "kind are different things.",
         "Annotate all files with the same tool, or take the ones that differ out.",
     ),
-    "not_finite": Reason("A number of a variant is finite.", "Leave the value out (`.`) where it is not known."),
-    "no_modality": Reason("A case must have at least one modality.", "Add the files of the case, or take its row out of the case table."),
+    "not_finite": Reason(
+        "A number of a variant is finite.", "Leave the value out (`.`) where it is not known."
+    ),
+    "no_modality": Reason(
+        "A case must have at least one modality.",
+        "Add the files of the case, or take its row out of the case table.",
+    ),
     "contract": Reason(
-        "A row must hold the rules of its data contract.", "Correct the row at its source; the rule and its reason are in data_contracts/."
+        "A row must hold the rules of its data contract.",
+        "Correct the row at its source; the rule and its reason are in data_contracts/.",
     ),
     "too_deep": Reason(
-        'Sequences of a DICOM file nest a few levels deep.',
-        'Export the file again; one that nests deeper is damaged or hostile.',
+        "Sequences of a DICOM file nest a few levels deep.",
+        "Export the file again; one that nests deeper is damaged or hostile.",
     ),
     "too_slow": Reason(
-        'A file must be read within ten seconds.',
-        'Export it again without compression or in smaller parts; then `mmdiag quarantine retry`.',
+        "A file must be read within ten seconds.",
+        "Export it again without compression or in smaller parts; then `mmdiag quarantine retry`.",
     ),
     "reader_died": Reason(
-        'A file must be read without killing its reader.',
-        'Export it again with another transfer syntax; the file is damaged or hostile.',
+        "A file must be read without killing its reader.",
+        "Export it again with another transfer syntax; the file is damaged or hostile.",
     ),
     "localizer": Reason(
-        'An image modality is a series that shows the anatomy, not the planning of it.',
-        'Narrow `select` in cohort.toml to the series that is meant.',
+        "An image modality is a series that shows the anatomy, not the planning of it.",
+        "Narrow `select` in cohort.toml to the series that is meant.",
     ),
     "no_suv": Reason(
-        'A PET image must say what standardised uptake values need: units, dose, half-life, times and weight.',
-        'Export the original series with these attributes kept.',
+        "A PET image must say what standardised uptake values need: units, dose, half-life, "
+        "times and weight.",
+        "Export the original series with these attributes kept.",
     ),
     "after_as_of": Reason(
         "Nothing recorded after the case's as_of may be read: the model would know the future.",
-        'Correct as_of or the date, or take the later document out.',
+        "Correct as_of or the date, or take the later document out.",
     ),
     "incomplete": Reason(
-        'This cohort asks for cases of which no modality is refused.',
-        'Mend the modality that is refused, or set incomplete = "keep" under [cases] in cohort.toml.',
+        "This cohort asks for cases of which no modality is refused.",
+        'Mend the modality that is refused, or set incomplete = "keep" under [cases] in '
+        "cohort.toml.",
     ),
     "same_image": Reason(
         "An image or a recording lies under one subject, and under one of its cases.",
-        "Find out whose it is, and take it away from the other; where one examination belongs to two cases, accept it with that reason.",
+        "Find out whose it is, and take it away from the other; where one examination belongs to "
+        "two cases, accept it with that reason.",
     ),
     "near_same_image": Reason(
-        "Images of two subjects differ in more than 6 of 256 bits of their perceptual hash.", "Look at both: one may be a copy under another key."
+        "Images of two subjects differ in more than 6 of 256 bits of their perceptual hash.",
+        "Look at both: one may be a copy under another key.",
     ),
-    "same_note": Reason("A note of 200 characters or more lies under one subject.", "Find out whose it is, and take it away from the other."),
-    "template_note": Reason("A short note stands under one subject.", "Leave templates out, or name another column of notes."),
+    "same_note": Reason(
+        "A note of 200 characters or more lies under one subject.",
+        "Find out whose it is, and take it away from the other.",
+    ),
+    "template_note": Reason(
+        "A short note stands under one subject.",
+        "Leave templates out, or name another column of notes.",
+    ),
     "label_in_note": Reason(
-        "A note that is an input does not state the label (label_patterns in cohort.toml).", "Use a note from before the diagnosis, or correct the pattern."
+        "A note that is an input does not state the label (label_patterns in cohort.toml).",
+        "Use a note from before the diagnosis, or correct the pattern.",
     ),
     "class_in_note": Reason(
-        "Notes of a class do not name it more often than those of the others.", "State under label_patterns in cohort.toml what gives the label away."
+        "Notes of a class do not name it more often than those of the others.",
+        "State under label_patterns in cohort.toml what gives the label away.",
     ),
-    "label_in_input": Reason("No column of an input is the label under another name.", "Leave the column out by `exclude` in cohort.toml."),
+    "label_in_input": Reason(
+        "No column of an input is the label under another name.",
+        "Leave the column out by `exclude` in cohort.toml.",
+    ),
     "label_by_input": Reason(
         "No column of an input tells a class, or the order of times, without a fault.",
-        "Find out how the column was made; leave it out by `exclude` in cohort.toml if the label went into it.",
+        "Find out how the column was made; leave it out by `exclude` in cohort.toml if the label "
+        "went into it.",
     ),
-    "label_by_absence": Reason("Which modalities are there does not tell the label.", "Compare the model with the baseline of availability."),
-    "label_by_site": Reason("The site does not tell the label.", "Report results by site, and hold a site out."),
+    "label_by_absence": Reason(
+        "Which modalities are there does not tell the label.",
+        "Compare the model with the baseline of availability.",
+    ),
+    "label_by_site": Reason(
+        "The site does not tell the label.", "Report results by site, and hold a site out."
+    ),
     "not_retrieved": Reason(
         "A PACS gives the image that was asked for, and sends the one that it announces.",
         "Ask the PACS for it again; if it stays so, have the archive checked.",
     ),
-    "transfer_too_large": Reason("One image that a PACS sends has at most 2 GB.", "Send the series in smaller parts, or export it to files."),
-    "no_room": Reason("A received image fits on the disk, with 1 GB to spare.", "Free some space and have the images sent again."),
-    "blank": Reason("A note holds words.", "Export the note again; leave the file out where none was written."),
-    "not_a_signal": Reason("A signal is a WAV (PCM or float) or a table whose columns are its channels.", "Export it as WAV or CSV."),
+    "transfer_too_large": Reason(
+        "One image that a PACS sends has at most 2 GB.",
+        "Send the series in smaller parts, or export it to files.",
+    ),
+    "no_room": Reason(
+        "A received image fits on the disk, with 1 GB to spare.",
+        "Free some space and have the images sent again.",
+    ),
+    "blank": Reason(
+        "A note holds words.", "Export the note again; leave the file out where none was written."
+    ),
+    "not_a_signal": Reason(
+        "A signal is a WAV (PCM or float) or a table whose columns are its channels.",
+        "Export it as WAV or CSV.",
+    ),
     "signal_rate": Reason(
-        "The rate of a signal is known and even: a WAV says it, a table by rate_hz in cohort.toml or by a column time_s.",
+        "The rate of a signal is known and even: a WAV says it, a table by rate_hz in "
+        "cohort.toml or by a column time_s.",
         "State rate_hz under the modality in cohort.toml, or export the signal with even times.",
     ),
     "signal_channels": Reason(
-        "A signal has the channels that the cohort describes, in that order.", "Name its columns under channels in cohort.toml, or leave the recording out."
+        "A signal has the channels that the cohort describes, in that order.",
+        "Name its columns under channels in cohort.toml, or leave the recording out.",
     ),
-    "signal_gap": Reason("A signal has a value at every sample.", "Export the recording without gaps, or the part before the first one."),
+    "signal_gap": Reason(
+        "A signal has a value at every sample.",
+        "Export the recording without gaps, or the part before the first one.",
+    ),
 }

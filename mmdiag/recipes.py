@@ -9,12 +9,16 @@ from mmdiag.errors import UnknownNameError
 
 
 def default(*, fusion: str = "concat", seed: int = 0) -> RunConfig:
-    """Frozen encoders whose features are stored once: right for cohorts of up to some thousand cases, and for machines without a GPU."""
+    """Frozen encoders whose features are stored once: right for cohorts of up to some thousand
+    cases, and for machines without a GPU.
+    """
     return RunConfig(recipe="default", fusion=fusion, seed=seed)
 
 
 def end_to_end(*, fusion: str = "concat", seed: int = 0) -> RunConfig:
-    """A MONAI ResNet over the slices, trained from scratch with the fusion: for large labelled cohorts, and for a GPU."""
+    """A MONAI ResNet over the slices, trained from scratch with the fusion: for large labelled
+    cohorts, and for a GPU.
+    """
     config = RunConfig(recipe="end_to_end", fusion=fusion, seed=seed)
     return replace(
         config,
@@ -24,15 +28,30 @@ def end_to_end(*, fusion: str = "concat", seed: int = 0) -> RunConfig:
 
 
 def classical(*, fusion: str = "concat", seed: int = 0) -> RunConfig:
-    """Encoders that were pretrained on nothing: first-order and texture statistics, weighted words, pathways. What pretrained ones must beat."""
-    return RunConfig(recipe="classical", fusion=fusion, seed=seed, image=ImageConfig(encoder="texture"), text=TextConfig(encoder=TFIDF))
+    """Encoders that were pretrained on nothing: first-order and texture statistics, weighted words,
+    pathways. What pretrained ones must beat.
+    """
+    return RunConfig(
+        recipe="classical",
+        fusion=fusion,
+        seed=seed,
+        image=ImageConfig(encoder="texture"),
+        text=TextConfig(encoder=TFIDF),
+    )
 
 
-RECIPES: dict[str, Callable[..., RunConfig]] = {"default": default, "end_to_end": end_to_end, "classical": classical}
+RECIPES: dict[str, Callable[..., RunConfig]] = {
+    "default": default,
+    "end_to_end": end_to_end,
+    "classical": classical,
+}
 
 
-def named(recipe: str, *, fusion: str = "concat", seed: int = 0, settings: Mapping[str, Any] | None = None) -> RunConfig:
-    """The configuration that a recipe's name, a fusion's name, a seed and some changed fields stand for.
+def named(
+    recipe: str, *, fusion: str = "concat", seed: int = 0, settings: Mapping[str, Any] | None = None
+) -> RunConfig:
+    """The configuration that a recipe's name, a fusion's name, a seed and some changed fields stand
+    for.
 
     Args:
         settings: Dotted name of a field, such as `training.learning_rate` -> its value.

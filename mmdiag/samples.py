@@ -1,7 +1,9 @@
 """`Sample` and `Batch`: what a network is given, as arrays, and who has what.
 
-A modality of a sample is a dict of arrays. Frozen encoders give `summary (F0,)` and `detail (T, F1)`, which are padded in a batch beside
-`detail_mask (B, T)`; an encoder that is trained end to end gets `image (S, H, W)` and `image_mask`. A modality that a case lacks has no key in its
+A modality of a sample is a dict of arrays. Frozen encoders give `summary (F0,)` and `detail (T,
+F1)`, which are padded in a batch beside
+`detail_mask (B, T)`; an encoder that is trained end to end gets `image (S, H, W)` and `image_mask`.
+A modality that a case lacks has no key in its
 sample; in a batch its rows are 0 and `present` is False.
 """
 
@@ -37,28 +39,46 @@ class Batch:
     def to(self, device: torch.device, *, non_blocking: bool = False) -> "Batch":
         """Move every tensor."""
         values = {
-            m: {key: value.to(device, non_blocking=non_blocking) for key, value in arrays.items()} for m, arrays in self.values.items()
+            m: {key: value.to(device, non_blocking=non_blocking) for key, value in arrays.items()}
+            for m, arrays in self.values.items()
         }
-        present = {m: value.to(device, non_blocking=non_blocking) for m, value in self.present.items()}
+        present = {
+            m: value.to(device, non_blocking=non_blocking) for m, value in self.present.items()
+        }
         return Batch(values, present, self.target.to(device, non_blocking=non_blocking))
 
     def rows(self, index: np.ndarray) -> "Batch":
         """The batch of some of these cases, in the order given."""
         rows = torch.from_numpy(np.asarray(index, dtype=np.int64))
-        values = {m: {key: value[rows] for key, value in arrays.items()} for m, arrays in self.values.items()}
-        return Batch(values, {m: value[rows] for m, value in self.present.items()}, self.target[rows])
+        values = {
+            m: {key: value[rows] for key, value in arrays.items()}
+            for m, arrays in self.values.items()
+        }
+        return Batch(
+            values, {m: value[rows] for m, value in self.present.items()}, self.target[rows]
+        )
 
     def slice(self, start: int, stop: int) -> "Batch":
         """The batch of neighbouring cases, without copying."""
-        values = {m: {key: value[start:stop] for key, value in arrays.items()} for m, arrays in self.values.items()}
-        return Batch(values, {m: value[start:stop] for m, value in self.present.items()}, self.target[start:stop])
+        values = {
+            m: {key: value[start:stop] for key, value in arrays.items()}
+            for m, arrays in self.values.items()
+        }
+        return Batch(
+            values,
+            {m: value[start:stop] for m, value in self.present.items()},
+            self.target[start:stop],
+        )
 
     def __len__(self) -> int:
         return len(self.target)
 
 
 def collate(
-    samples: Sequence[Sample], modalities: Sequence[str], target: np.ndarray, shapes: Mapping[str, Mapping[str, tuple[int, ...]]]
+    samples: Sequence[Sample],
+    modalities: Sequence[str],
+    target: np.ndarray,
+    shapes: Mapping[str, Mapping[str, tuple[int, ...]]],
 ) -> Batch:
     """Pad samples to a batch.
 
@@ -66,7 +86,8 @@ def collate(
         samples: One mapping a case; a missing key is a modality that was not acquired.
         modalities: The modalities of the model, in its order.
         target: (batch, target), NaN = unlabelled.
-        shapes: For each modality and array the shape of one case; its first axis may differ between cases where it is -1.
+        shapes: For each modality and array the shape of one case; its first axis may differ between
+            cases where it is -1.
     """
     values: dict[str, dict[str, Tensor]] = {}
     present: dict[str, Tensor] = {}
@@ -79,7 +100,9 @@ def collate(
     return Batch(values, present, torch.from_numpy(np.ascontiguousarray(target, dtype=np.float32)))
 
 
-def _pad(key: str, arrays: Sequence[np.ndarray | None], shape: tuple[int, ...]) -> dict[str, Tensor]:
+def _pad(
+    key: str, arrays: Sequence[np.ndarray | None], shape: tuple[int, ...]
+) -> dict[str, Tensor]:
     if shape[0] != -1:
         out = np.zeros((len(arrays), *shape), dtype=np.float32)
         for row, array in enumerate(arrays):
@@ -98,23 +121,42 @@ def _pad(key: str, arrays: Sequence[np.ndarray | None], shape: tuple[int, ...]) 
 
 
 class Batches:
-    """An epoch's batches; the order of an epoch follows from the seed and the epoch's number alone, so that a resumed training sees the same order.
+    """An epoch's batches; the order of an epoch follows from the seed and the epoch's number alone,
+    so that a resumed training sees the same order.
 
     Args:
-        take: Gives the batch of some row numbers, for example `whole.rows` of a batch that holds every case.
+        take: Gives the batch of some row numbers, for example `whole.rows` of a batch that holds
+            every case.
         rows: Number of cases.
         shuffle: Whether every epoch has its own order.
         seed: Where the orders come from.
-        block: Batches that are taken at once and then cut apart, which for stored features is many times cheaper than one by one.
-        ahead: Whether a thread takes the next block while this one is used: for cases that are read from the disk.
+        block: Batches that are taken at once and then cut apart, which for stored features is many
+            times cheaper than one by one.
+        ahead: Whether a thread takes the next block while this one is used: for cases that are read
+            from the disk.
         target: Targets of all cases in order, where they are known without taking any case.
     """
 
     def __init__(
-        self, take: Callable[[np.ndarray], Batch], rows: int, *, batch_size: int, shuffle: bool = False, seed: int = 0,
-        block: int = 1, ahead: bool = False, target: np.ndarray | None = None,
-    ) -> None:  # fmt: skip
-        self.take, self.rows, self.batch_size, self.shuffle, self.seed, self.epoch = take, rows, batch_size, shuffle, seed, 0
+        self,
+        take: Callable[[np.ndarray], Batch],
+        rows: int,
+        *,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        block: int = 1,
+        ahead: bool = False,
+        target: np.ndarray | None = None,
+    ) -> None:
+        self.take, self.rows, self.batch_size, self.shuffle, self.seed, self.epoch = (
+            take,
+            rows,
+            batch_size,
+            shuffle,
+            seed,
+            0,
+        )
         self.block, self.ahead, self.target = block, ahead, target
         self.rank, self.ranks = 0, 1
         self.waited = 0.0
@@ -124,12 +166,18 @@ class Batches:
         self.epoch = epoch
 
     def share(self, rank: int, ranks: int) -> None:
-        """Give every `ranks`-th row of each batch alone: what one of several processes works on. (0, 1) = all rows."""
+        """Give every `ranks`-th row of each batch alone: what one of several processes works on.
+        (0, 1) = all rows.
+        """
         self.rank, self.ranks = rank, ranks
 
     def targets(self) -> Float[Tensor, "case target"]:
         """Targets of all cases."""
-        return self.take(np.arange(self.rows)).target if self.target is None else torch.from_numpy(np.asarray(self.target, dtype=np.float32))
+        return (
+            self.take(np.arange(self.rows)).target
+            if self.target is None
+            else torch.from_numpy(np.asarray(self.target, dtype=np.float32))
+        )
 
     def size(self, place: int) -> int:
         """Cases of the batch at this place of an epoch, over all processes."""
@@ -146,11 +194,21 @@ class Batches:
             order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
         starts = range(0, len(order), self.batch_size)
         own = [order[start : start + self.batch_size][self.rank :: self.ranks] for start in starts]
-        rows = [part if len(part) else order[start : start + 1] for part, start in zip(own, starts, strict=True)]
-        taken = self._blocks([rows[first : first + self.block] for first in range(0, len(rows), self.block)])
+        rows = [
+            part if len(part) else order[start : start + 1]
+            for part, start in zip(own, starts, strict=True)
+        ]
+        taken = self._blocks(
+            [rows[first : first + self.block] for first in range(0, len(rows), self.block)]
+        )
         for part, batch in zip(own, _cut(taken, rows), strict=True):
-            # a process without a row of a small last batch computes along with another's, which counts for nothing
-            yield batch if len(part) else replace(batch, target=torch.full_like(batch.target, torch.nan))
+            # a process without a row of a small last batch computes along with another's, which
+            # counts for nothing
+            yield (
+                batch
+                if len(part)
+                else replace(batch, target=torch.full_like(batch.target, torch.nan))
+            )
 
     def _blocks(self, blocks: Sequence[Sequence[np.ndarray]]) -> Iterator[Batch]:
         """Take block after block; `waited` grows by the seconds that the caller stood still."""

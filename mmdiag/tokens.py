@@ -10,7 +10,8 @@ from torch import Tensor
 class Tokens:
     """One modality of a batch, encoded.
 
-    Token 0 is the summary of the modality (a pooled image, a whole note, all genes); the others are its parts (slices, sentences, pathways).
+    Token 0 is the summary of the modality (a pooled image, a whole note, all genes); the others are
+    its parts (slices, sentences, pathways).
     An encoder that yields one vector returns T = 1. What lies behind a False mask is never read.
 
     Args:
@@ -32,9 +33,12 @@ class Fused:
 
     Args:
         values: The fused representation.
-        weights: How much each modality counts: a distribution over those present, 0 where absent. Modalities in the order of the fusion's `modalities`.
-        attention: The K x K matrix of an attention family: row k says where modality k looks. Rows and columns of absent modalities are 0.
-        branches: Vectors that also have to answer by themselves in training: one a modality, and where a chain ends in `late` the fused one of the families
+        weights: How much each modality counts: a distribution over those present, 0 where absent.
+            Modalities in the order of the fusion's `modalities`.
+        attention: The K x K matrix of an attention family: row k says where modality k looks. Rows
+            and columns of absent modalities are 0.
+        branches: Vectors that also have to answer by themselves in training: one a modality, and
+            where a chain ends in `late` the fused one of the families
             before it. Not to be read where the modality is absent.
     """
 

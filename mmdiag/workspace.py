@@ -1,4 +1,6 @@
-"""Where things lie: one folder holds the ledger, the cohorts, the bundles, the runs and the logs; nothing is written outside it."""
+"""Where things lie: one folder holds the ledger, the cohorts, the bundles, the runs and the logs;
+nothing is written outside it.
+"""
 
 import os
 from collections.abc import Iterator
@@ -45,7 +47,8 @@ class Workspace:
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Give a temporary name beside `target`, and rename it onto `target` once it is written and on the disk.
+    """Give a temporary name beside `target`, and rename it onto `target` once it is written and on
+    the disk.
 
     A process killed at any point leaves either the old file or the new one, never half of it.
     """

@@ -1,4 +1,6 @@
-"""A DICOMweb archive for tests, whose answers can be bent: refused, cut short, or of another image."""
+"""A DICOMweb archive for tests, whose answers can be bent: refused, cut short, or of another
+image.
+"""
 
 import json
 import threading
@@ -24,10 +26,18 @@ class Archive(BaseHTTPRequestHandler):
         if "offset=0" not in self.path and "offset=" in self.path:
             return self._answer(204, "application/dicom+json", b"")
         if what.endswith("/series"):
-            rows = [{"0020000E": {"vr": "UI", "Value": [SERIES]}, "00080060": {"vr": "CS", "Value": ["MR"]}}]
+            rows = [
+                {
+                    "0020000E": {"vr": "UI", "Value": [SERIES]},
+                    "00080060": {"vr": "CS", "Value": ["MR"]},
+                }
+            ]
             return self._answer(200, "application/dicom+json", json.dumps(rows).encode())
         if what.endswith("/instances"):
-            rows = [{"00080018": {"vr": "UI", "Value": [uid]}} for uid in [*self.files, "../../etc/passwd"]]
+            rows = [
+                {"00080018": {"vr": "UI", "Value": [uid]}}
+                for uid in [*self.files, "../../etc/passwd"]
+            ]
             return self._answer(200, "application/dicom+json", json.dumps(rows).encode())
         if what.endswith("/studies"):
             rows = [
@@ -36,10 +46,16 @@ class Archive(BaseHTTPRequestHandler):
             ]
             return self._answer(200, "application/dicom+json", json.dumps(rows).encode())
         status = self.plan.pop(0) if self.plan else 200
-        body = b"--x\r\nContent-Type: application/dicom\r\n\r\n" + self.files[what.rsplit("/", 1)[1]] + b"\r\n--x--"
+        body = (
+            b"--x\r\nContent-Type: application/dicom\r\n\r\n"
+            + self.files[what.rsplit("/", 1)[1]]
+            + b"\r\n--x--"
+        )
         if status == 0:
             return self._answer(200, 'multipart/related; boundary="x"', body[:-40])
-        return self._answer(status, 'multipart/related; boundary="x"', body if status == 200 else b"")
+        return self._answer(
+            status, 'multipart/related; boundary="x"', body if status == 200 else b""
+        )
 
     def _answer(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)
@@ -53,7 +69,9 @@ class Archive(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def archive(files: dict[str, bytes], plan: list[int] | None = None) -> Iterator[tuple[str, Counter[str]]]:
+def archive(
+    files: dict[str, bytes], plan: list[int] | None = None
+) -> Iterator[tuple[str, Counter[str]]]:
     """The URL of an archive, and what it was asked for."""
     asked = Counter[str]()
     kind = type("Bent", (Archive,), {"files": files, "plan": plan or [], "asked": asked})

@@ -1,4 +1,6 @@
-"""What all tests share: offline, one thread, and one Prefect server. Imports mmdiag inside fixtures only, so that the checks of shapes load first."""
+"""What all tests share: offline, one thread, and one Prefect server. Imports mmdiag inside fixtures
+only, so that the checks of shapes load first.
+"""
 
 import os
 import subprocess
@@ -31,9 +33,19 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def mmdiag_command() -> Run:
     """`mmdiag_command("status", "--json", cwd=...)` in a process of its own."""
 
-    def run(*arguments: object, timeout: float = 600, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: object, timeout: float = 600, cwd: Path | None = None, **env: str
+    ) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "mmdiag", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=cwd, env={**os.environ, **env}, check=False)
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=cwd,
+            env={**os.environ, **env},
+            check=False,
+        )
 
     return run
 
@@ -49,7 +61,17 @@ def prefect_server() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> object:
-    """A phantom of 40 cases with missing modalities and three faults, taken all the way; six cases are explained. Nobody may change it."""
+    """A phantom of 40 cases with missing modalities and three faults, taken all the way; six cases
+    are explained. Nobody may change it.
+    """
     from phantom_runs import run_phantom
 
-    return run_phantom(tmp_path_factory.mktemp("small"), cases=40, seed=3, missing=0.2, broken=3, fusion="modality_attention", explained=6)
+    return run_phantom(
+        tmp_path_factory.mktemp("small"),
+        cases=40,
+        seed=3,
+        missing=0.2,
+        broken=3,
+        fusion="modality_attention",
+        explained=6,
+    )

@@ -1,4 +1,6 @@
-"""Every encoder with a small batch for it, and tiny pretrained models in the layouts of a folder and of a hub."""
+"""Every encoder with a small batch for it, and tiny pretrained models in the layouts of a folder
+and of a hub.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +11,32 @@ import torch
 
 WIDTH = 16
 REVISION = "0123456789abcdef0123456789abcdef01234567"
-WORDS = ["no", "marked", "oedema", "is", "seen", "in", "the", "left", "frontal", "lobe", "there", "mass", "effect", "midline", "shift", "and", "clear"]
+WORDS = [
+    "no",
+    "marked",
+    "oedema",
+    "is",
+    "seen",
+    "in",
+    "the",
+    "left",
+    "frontal",
+    "lobe",
+    "there",
+    "mass",
+    "effect",
+    "midline",
+    "shift",
+    "and",
+    "clear",
+]
 CARD = "---\nlicense: mit\n---\n# A tiny model\n"
 
 
 class Example(NamedTuple):
-    """An encoder in evaluation, and a batch of which row 1 is absent and row 2 is shorter than row 0."""
+    """An encoder in evaluation, and a batch of which row 1 is absent and row 2 is shorter than row
+    0.
+    """
 
     encoder: Any
     arrays: dict[str, torch.Tensor]
@@ -27,13 +49,20 @@ def stored(identities: int = 0) -> Example:
     arrays = {"summary": torch.randn(3, 5), "detail": torch.randn(3, 4, 3)}
     if not identities:
         arrays["detail_mask"] = lengths([4, 0, 2])
-    return Example(StoredFeatureEncoder(5, 3, WIDTH, identities=identities), arrays, torch.tensor([True, False, True]))
+    return Example(
+        StoredFeatureEncoder(5, 3, WIDTH, identities=identities),
+        arrays,
+        torch.tensor([True, False, True]),
+    )
 
 
 def slices(name: str) -> Example:
     from mmdiag.encoders.image_network import SliceNetwork
 
-    arrays = {"image": torch.randint(0, 256, (3, 3, 40, 48), dtype=torch.uint8), "image_mask": lengths([3, 0, 2])}
+    arrays = {
+        "image": torch.randint(0, 256, (3, 3, 40, 48), dtype=torch.uint8),
+        "image_mask": lengths([3, 0, 2]),
+    }
     return Example(SliceNetwork(WIDTH, name=name), arrays, torch.tensor([True, False, True]))
 
 
@@ -41,20 +70,32 @@ def volumes(name: str) -> Example:
     from mmdiag.encoders.backbone import VOLUME
     from mmdiag.encoders.image_network import VolumeNetwork
 
-    return Example(VolumeNetwork(WIDTH, name=name), {"volume": torch.rand(3, *VOLUME) * 255}, torch.tensor([True, False, True]))
+    return Example(
+        VolumeNetwork(WIDTH, name=name),
+        {"volume": torch.rand(3, *VOLUME) * 255},
+        torch.tensor([True, False, True]),
+    )
 
 
 def rows(normalising: bool) -> Example:
     from mmdiag.encoders.row_network import RowNetwork
 
-    return Example(RowNetwork(30, WIDTH, hidden=20, normalising=normalising), {"row": torch.randn(3, 30)}, torch.tensor([True, False, True]))
+    return Example(
+        RowNetwork(30, WIDTH, hidden=20, normalising=normalising),
+        {"row": torch.randn(3, 30)},
+        torch.tensor([True, False, True]),
+    )
 
 
 def signals() -> Example:
     from mmdiag.encoders.wavenet import WaveNetwork
 
     arrays = {"signal": torch.randn(3, 95, 2), "signal_mask": lengths([95, 0, 41])}
-    return Example(WaveNetwork(2, WIDTH, channels=8, layers=5, window=20), arrays, torch.tensor([True, False, True]))
+    return Example(
+        WaveNetwork(2, WIDTH, channels=8, layers=5, window=20),
+        arrays,
+        torch.tensor([True, False, True]),
+    )
 
 
 def sentences() -> Example:
@@ -65,13 +106,20 @@ def sentences() -> Example:
         ids[(*place, slice(0, 1 + length))] = torch.randint(5, 20, (1 + length,), dtype=torch.int32)
         ids[(*place, 0)] = 1
     arrays = {"sentences": ids, "sentences_mask": lengths([4, 0, 2])}
-    return Example(SentenceNetwork(WIDTH, tiny_architecture(), start=None), arrays, torch.tensor([True, False, True]))
+    return Example(
+        SentenceNetwork(WIDTH, tiny_architecture(), start=None),
+        arrays,
+        torch.tensor([True, False, True]),
+    )
 
 
 ENCODERS: dict[str, Callable[[], Example]] = {
     "stored": stored,
     "pathways": lambda: stored(4),
-    **{name: (lambda name=name: slices(name)) for name in ("resnet10", "resnet18", "densenet121", "vit", "swin")},
+    **{
+        name: (lambda name=name: slices(name))
+        for name in ("resnet10", "resnet18", "densenet121", "vit", "swin")
+    },
     **{name: (lambda name=name: volumes(name)) for name in ("resnet10_3d", "densenet121_3d")},
     "snn": lambda: rows(True),
     "mlp": lambda: rows(False),
@@ -92,22 +140,38 @@ def lengths(counts: list[int]) -> torch.Tensor:
 
 def tiny_architecture() -> dict[str, Any]:
     return {
-        "model_type": "bert", "vocab_size": 5 + len(WORDS), "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
+        "model_type": "bert",
+        "vocab_size": 5 + len(WORDS),
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
         "max_position_embeddings": 24,
-    }  # fmt: skip
+    }
 
 
 def write_tiny_text_model(folder: Path, *, seed: int = 0) -> Path:
-    """A BERT of 16 dimensions with its tokenizer, as `save_pretrained` leaves them; the tokenizer states no longest input."""
+    """A BERT of 16 dimensions with its tokenizer, as `save_pretrained` leaves them; the tokenizer
+    states no longest input.
+    """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
-    vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS])}
+    vocabulary = {
+        word: number
+        for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS])
+    }
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+    special = {
+        "unk_token": "[UNK]",
+        "pad_token": "[PAD]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    }
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -117,7 +181,9 @@ def write_tiny_text_model(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
-def write_image_weights(folder: Path, name: str = "resnet10", *, seed: int = 0, colours: int = 1, prefix: str = "") -> Path:
+def write_image_weights(
+    folder: Path, name: str = "resnet10", *, seed: int = 0, colours: int = 1, prefix: str = ""
+) -> Path:
     """Weights of one of MONAI's networks as a folder with model.safetensors."""
     from safetensors.torch import save_file
 
@@ -130,7 +196,10 @@ def write_image_weights(folder: Path, name: str = "resnet10", *, seed: int = 0, 
     if colours == 3:
         state[first] = torch.randn(state[first].shape[0], 3, *state[first].shape[2:])
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({prefix + key: value.contiguous() for key, value in state.items()}, folder / "model.safetensors")
+    save_file(
+        {prefix + key: value.contiguous() for key, value in state.items()},
+        folder / "model.safetensors",
+    )
     (folder / "README.md").write_text(CARD)
     return folder
 

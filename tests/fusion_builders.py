@@ -23,18 +23,25 @@ def make_fusion(family: str, count: int = 3):
 
 
 def make_tokens(count: int = 3, batch: int | None = None, seed: int = 1):
-    """Tokens of every pattern of presence in turn, with padding behind the mask; the last of the patterns has nothing at all."""
+    """Tokens of every pattern of presence in turn, with padding behind the mask; the last of the
+    patterns has nothing at all.
+    """
     from mmdiag.tokens import Tokens
 
     generator = torch.Generator().manual_seed(seed)
     patterns = list(itertools.product([True, False], repeat=count))
-    patterns = patterns if len(patterns) <= 16 else [*patterns[:: len(patterns) // 14], patterns[-1]]
+    patterns = (
+        patterns if len(patterns) <= 16 else [*patterns[:: len(patterns) // 14], patterns[-1]]
+    )
     batch = batch or len(patterns)
     tokens = {}
     for k, name in enumerate(NAMES[:count]):
         values = torch.randn(batch, LENGTHS[k], WIDTH, generator=generator)
         present = torch.tensor([patterns[row % len(patterns)][k] for row in range(batch)])
-        mask = present[:, None] & (torch.arange(LENGTHS[k]) < 1 + torch.randint(0, LENGTHS[k], (batch, 1), generator=generator))
+        mask = present[:, None] & (
+            torch.arange(LENGTHS[k])
+            < 1 + torch.randint(0, LENGTHS[k], (batch, 1), generator=generator)
+        )
         tokens[name] = Tokens(values, mask)
     return tokens
 

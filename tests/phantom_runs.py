@@ -1,4 +1,6 @@
-"""Phantoms taken all the way by plain calls, without Prefect: for tests that look at what comes out."""
+"""Phantoms taken all the way by plain calls, without Prefect: for tests that look at what comes
+out.
+"""
 
 import json
 from dataclasses import dataclass
@@ -27,10 +29,21 @@ class PhantomRun:
         return pd.read_parquet(self.answer["predictions"])
 
     def metric(self, model: str, metric: str = "auroc") -> dict[str, Any]:
-        return next(row for row in self.answer["metrics"] if row["model"] == model and row["metric"] == metric)
+        return next(
+            row
+            for row in self.answer["metrics"]
+            if row["model"] == model and row["metric"] == metric
+        )
 
 
-def run_phantom(folder: Path, *, explained: int = 0, fusion: str = "concat", settings: dict[str, Any] | None = None, **options: Any) -> PhantomRun:
+def run_phantom(
+    folder: Path,
+    *,
+    explained: int = 0,
+    fusion: str = "concat",
+    settings: dict[str, Any] | None = None,
+    **options: Any,
+) -> PhantomRun:
     """Write a phantom, ingest, train, evaluate, explain the first `explained` cases, publish."""
     from mmdiag import api, recipes
     from mmdiag.description import read_description
@@ -46,10 +59,14 @@ def run_phantom(folder: Path, *, explained: int = 0, fusion: str = "concat", set
     ledger = Ledger(workspace.ledger_url)
     description = read_description(folder / "cohort" / "cohort.toml")
     found = api.ingest(description, workspace, ledger)
-    run = comparison.start(description, workspace, recipes.named("default", fusion=fusion, settings=settings))
+    run = comparison.start(
+        description, workspace, recipes.named("default", fusion=fusion, settings=settings)
+    )
     for name in comparison.fits(run):
         comparison.fit(run, name)
     results.evaluate(run)
     if explained:
         explain(run, [case for part in chunks(run) for case in part][:explained])
-    return PhantomRun(folder / "cohort", workspace, ledger, run, found | results.finish(run, ledger))
+    return PhantomRun(
+        folder / "cohort", workspace, ledger, run, found | results.finish(run, ledger)
+    )

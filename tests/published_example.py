@@ -1,4 +1,6 @@
-"""A small workspace as a finished run leaves it, made of synthetic arrays in a second: for what is read and drawn, not for what is learned."""
+"""A small workspace as a finished run leaves it, made of synthetic arrays in a second: for what is
+read and drawn, not for what is learned.
+"""
 
 import hashlib
 import json
@@ -15,7 +17,10 @@ from mmdiag.workspace import Workspace
 
 NAME, RUN, BUNDLE, SHARD = "glioma-example", "r-example", "b-example", "s0"
 KINDS = {"flair": "image", "t1gd": "image", "report": "text", "expression": "table"}
-NOTE = "FINDINGS:\nIncrease in enhancement of the left frontal lesion. No mass effect. <b>No</b> haemorrhage.\nIMPRESSION:\nProgression is likely.\n"
+NOTE = (
+    "FINDINGS:\nIncrease in enhancement of the left frontal lesion. No mass effect. <b>No</b> "
+    "haemorrhage.\nIMPRESSION:\nProgression is likely.\n"
+)
 SLICES, SIDE, GENES = 7, 64, 30
 
 
@@ -28,8 +33,12 @@ class Example:
     predictions: pd.DataFrame
 
 
-def publish(path: Path, *, cases: int = 60, seed: int = 0, trained: bool = True, explained: bool = True) -> Example:
-    """Write a cohort of four modalities, with what is missing and refused; and, if `trained`, its run."""
+def publish(
+    path: Path, *, cases: int = 60, seed: int = 0, trained: bool = True, explained: bool = True
+) -> Example:
+    """Write a cohort of four modalities, with what is missing and refused; and, if `trained`, its
+    run.
+    """
     rng = np.random.default_rng(seed)
     workspace = Workspace(path)
     table = _cases(rng, cases)
@@ -45,8 +54,17 @@ def publish(path: Path, *, cases: int = 60, seed: int = 0, trained: bool = True,
 
 def _cases(rng: np.random.Generator, number: int) -> pd.DataFrame:
     keys = [f"C-{i:04d}" for i in range(number)]
-    table = pd.DataFrame({"case_id": keys, "subject_id": keys, "site": rng.choice(["HT", "DU", "TQ"], number), "version": "v1"})
-    table["as_of"] = pd.Timestamp("2024-01-05") + pd.to_timedelta(rng.integers(0, 500, number), unit="D")
+    table = pd.DataFrame(
+        {
+            "case_id": keys,
+            "subject_id": keys,
+            "site": rng.choice(["HT", "DU", "TQ"], number),
+            "version": "v1",
+        }
+    )
+    table["as_of"] = pd.Timestamp("2024-01-05") + pd.to_timedelta(
+        rng.integers(0, 500, number), unit="D"
+    )
     table["label"] = np.where(np.arange(number) % 9 == 8, np.nan, rng.integers(0, 2, number))
     table["time"] = table["event"] = np.nan
     for place, (name, kind) in enumerate(KINDS.items()):
@@ -64,19 +82,35 @@ def _write_cohort(workspace: Workspace, cases: pd.DataFrame, rng: np.random.Gene
     shard.mkdir(parents=True)
     cases.to_parquet(folder / "cases.parquet", index=False)
     task = {"kind": "binary", "label": "progressed_24m", "positive": "1", "classes": ["not 1", "1"]}
-    (folder / "description.json").write_text(json.dumps({"name": NAME, "task": task, "modalities": KINDS, "hash": "sha256:example"}))
-    (folder / "columns_expression.json").write_text(json.dumps([f"GENE{i:02d}_rnaseq" for i in range(GENES)]))
+    (folder / "description.json").write_text(
+        json.dumps({"name": NAME, "task": task, "modalities": KINDS, "hash": "sha256:example"})
+    )
+    (folder / "columns_expression.json").write_text(
+        json.dumps([f"GENE{i:02d}_rnaseq" for i in range(GENES)])
+    )
     for name in ("flair", "t1gd"):
-        np.save(shard / f"{name}.npy", np.concatenate([_head(rng) for _ in range(int(cases[f"has_{name}"].sum()))]))
+        np.save(
+            shard / f"{name}.npy",
+            np.concatenate([_head(rng) for _ in range(int(cases[f"has_{name}"].sum()))]),
+        )
     known = cases[cases["has_report"]]
-    pd.DataFrame({"case_id": known["case_id"], "text": NOTE}).to_parquet(shard / "report.parquet", index=False)
-    np.save(shard / "expression.npy", rng.normal(size=(int(cases["has_expression"].sum()), GENES)).astype(np.float32))
+    pd.DataFrame({"case_id": known["case_id"], "text": NOTE}).to_parquet(
+        shard / "report.parquet", index=False
+    )
+    np.save(
+        shard / "expression.npy",
+        rng.normal(size=(int(cases["has_expression"].sum()), GENES)).astype(np.float32),
+    )
 
 
 def _head(rng: np.random.Generator) -> np.ndarray:
     y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
     inside = (x / 0.7) ** 2 + (y / 0.85) ** 2 < 1
-    spot = 110 * np.exp(-((x - 0.3) ** 2 + (y + 0.2) ** 2) / 0.03) * np.exp(-((np.arange(SLICES) - 3) ** 2) / 4)[:, None, None]
+    spot = (
+        110
+        * np.exp(-((x - 0.3) ** 2 + (y + 0.2) ** 2) / 0.03)
+        * np.exp(-((np.arange(SLICES) - 3) ** 2) / 4)[:, None, None]
+    )
     noise = rng.normal(0, 6, (SLICES, SIDE, SIDE))
     return np.clip(np.where(inside, 70 + spot + noise, 2), 0, 255).astype(np.uint8)
 
@@ -84,7 +118,12 @@ def _head(rng: np.random.Generator) -> np.ndarray:
 def _record_cohort(ledger: Ledger, cases: pd.DataFrame) -> None:
     present = {name: int(cases[f"has_{name}"].sum()) for name in KINDS}
     modalities = {
-        name: {"kind": kind, "present": present[name], "absent": len(cases) - present[name], "quarantined": 0}
+        name: {
+            "kind": kind,
+            "present": present[name],
+            "absent": len(cases) - present[name],
+            "quarantined": 0,
+        }
         for name, kind in KINDS.items()
     }
     counts = {
@@ -101,13 +140,27 @@ def _record_cohort(ledger: Ledger, cases: pd.DataFrame) -> None:
         ("C-0001", "t1gd", "truncated"),
         ("C-0002", "report", "not_text"),
     ]
-    table = pd.DataFrame(refused, columns=["case_id", "modality", "code"]).assign(detail="1 of 7 files", file_sha256="")
-    ledger.record_quarantine(
-        NAME, table.assign(rule=[REASONS[c].rule for c in table["code"]], cure=[REASONS[c].cure for c in table["code"]])
+    table = pd.DataFrame(refused, columns=["case_id", "modality", "code"]).assign(
+        detail="1 of 7 files", file_sha256=""
     )
-    held = [("cases", "case_id is unique", "case_id", "block", 62, 0), ("notes", "text is not blank", "text", "quarantine", 47, 1)]
+    ledger.record_quarantine(
+        NAME,
+        table.assign(
+            rule=[REASONS[c].rule for c in table["code"]],
+            cure=[REASONS[c].cure for c in table["code"]],
+        ),
+    )
+    held = [
+        ("cases", "case_id is unique", "case_id", "block", 62, 0),
+        ("notes", "text is not blank", "text", "quarantine", 47, 1),
+    ]
     columns = ["contract", "rule", "column", "severity", "checked", "failed"]
-    ledger.record_contracts(NAME, pd.DataFrame(held, columns=columns).assign(why="A case that is counted twice is learned from twice."))
+    ledger.record_contracts(
+        NAME,
+        pd.DataFrame(held, columns=columns).assign(
+            why="A case that is counted twice is learned from twice."
+        ),
+    )
 
 
 def _predictions(cases: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -123,11 +176,19 @@ def _predictions(cases: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     table["probability"] = 1 / (1 + np.exp(-total))
     table["predicted"] = np.where(table["probability"] >= 0.5, "1", "not 1")
     table["role"] = np.where(cases["label"].notna(), "out-of-fold", "new")
-    table["modalities"] = [[name for name in KINDS if row[f"has_{name}"]] for row in cases.to_dict("records")]
+    table["modalities"] = [
+        [name for name in KINDS if row[f"has_{name}"]] for row in cases.to_dict("records")
+    ]
     return table
 
 
-def _write_run(folder: Path, cases: pd.DataFrame, predictions: pd.DataFrame, rng: np.random.Generator, explained: bool) -> None:
+def _write_run(
+    folder: Path,
+    cases: pd.DataFrame,
+    predictions: pd.DataFrame,
+    rng: np.random.Generator,
+    explained: bool,
+) -> None:
     folder.mkdir(parents=True)
     run = {
         "run_id": RUN,
@@ -148,40 +209,86 @@ def _write_run(folder: Path, cases: pd.DataFrame, predictions: pd.DataFrame, rng
     logit = np.log(known["probability"] / (1 - known["probability"]))
     noisy = {"fused": 0.0, "flair": 1.2, "t1gd": 1.6, "report": 2.0, "expression": 3.0}
     parts = [
-        known.assign(model=name, probability=1 / (1 + np.exp(-(logit + rng.normal(0, 1, len(known)) * noise))))
+        known.assign(
+            model=name,
+            probability=1 / (1 + np.exp(-(logit + rng.normal(0, 1, len(known)) * noise))),
+        )
         for name, noise in noisy.items()
     ]
-    judged = pd.concat([*parts, known.assign(model="baseline:prevalence", probability=known["label"].mean())], ignore_index=True)
-    judged[["case_id", "subject_id", "model", "label", "probability"]].to_parquet(folder / "out_of_fold.parquet", index=False)
+    judged = pd.concat(
+        [*parts, known.assign(model="baseline:prevalence", probability=known["label"].mean())],
+        ignore_index=True,
+    )
+    judged[["case_id", "subject_id", "model", "label", "probability"]].to_parquet(
+        folder / "out_of_fold.parquet", index=False
+    )
     pd.DataFrame(metric_rows(judged)).to_parquet(folder / "metrics.parquet", index=False)
     epochs = np.arange(1, 31)
     curves = [
-        pd.DataFrame({"fit": f"fold-{k}.fused", "epoch": epochs, "train_loss": 0.4 + 0.4 * np.exp(-epochs / 9), "valid_metric": 0.7})
-        .assign(valid_loss=lambda t, k=k: t["train_loss"] + 0.004 * t["epoch"] + 0.01 * k)
+        pd.DataFrame(
+            {
+                "fit": f"fold-{k}.fused",
+                "epoch": epochs,
+                "train_loss": 0.4 + 0.4 * np.exp(-epochs / 9),
+                "valid_metric": 0.7,
+            }
+        ).assign(valid_loss=lambda t, k=k: t["train_loss"] + 0.004 * t["epoch"] + 0.01 * k)
         for k in range(5)
-    ]  # fmt: skip
+    ]
     pd.concat(curves, ignore_index=True).to_parquet(folder / "curves.parquet", index=False)
     _write_explanations(folder / "explanations", cases, predictions, rng, explained)
 
 
 def metric_rows(judged: pd.DataFrame) -> list[dict[str, Any]]:
-    """AUROC and Brier score with an interval of fixed width, and the paired difference: their form is meant, not their numbers."""
+    """AUROC and Brier score with an interval of fixed width, and the paired difference: their form
+    is meant, not their numbers.
+    """
     rows = []
     for model, table in judged.groupby("model", sort=False):
         label, p = table["label"].to_numpy(float), table["probability"].to_numpy(float)
         pairs = p[label == 1][:, None] - p[label == 0][None]
         auroc = float(np.mean(np.where(pairs == 0, 0.5, pairs > 0)))
         for metric, value in (("auroc", auroc), ("brier", float(np.mean((p - label) ** 2)))):
-            rows.append({"model": model, "metric": metric, "value": value, "low": max(0.0, value - 0.09), "high": min(1.0, value + 0.09)})
+            rows.append(
+                {
+                    "model": model,
+                    "metric": metric,
+                    "value": value,
+                    "low": max(0.0, value - 0.09),
+                    "high": min(1.0, value + 0.09),
+                }
+            )
     best = {row["model"]: row["value"] for row in rows if row["metric"] == "auroc"}
     gain = best["fused"] - best["flair"]
-    rows.append({"model": "fused-minus-best", "metric": "auroc", "value": gain, "low": gain - 0.07, "high": gain + 0.07})
+    rows.append(
+        {
+            "model": "fused-minus-best",
+            "metric": "auroc",
+            "value": gain,
+            "low": gain - 0.07,
+            "high": gain + 0.07,
+        }
+    )
     named = {"fused": list(KINDS), "fused-minus-best": ["flair"]}
-    shared = {"fusion": "modality_attention", "split": "cross-validation", "n": int((judged["model"] == "fused").sum()), "n_positive": 25}
-    return [row | shared | {"modalities": json.dumps(named.get(str(row["model"]), [row["model"]]))} for row in rows]
+    shared = {
+        "fusion": "modality_attention",
+        "split": "cross-validation",
+        "n": int((judged["model"] == "fused").sum()),
+        "n_positive": 25,
+    }
+    return [
+        row | shared | {"modalities": json.dumps(named.get(str(row["model"]), [row["model"]]))}
+        for row in rows
+    ]
 
 
-def _write_explanations(folder: Path, cases: pd.DataFrame, predictions: pd.DataFrame, rng: np.random.Generator, explained: bool) -> None:
+def _write_explanations(
+    folder: Path,
+    cases: pd.DataFrame,
+    predictions: pd.DataFrame,
+    rng: np.random.Generator,
+    explained: bool,
+) -> None:
     (folder / "cases").mkdir(parents=True)
     has = cases[[f"has_{name}" for name in KINDS]].to_numpy(bool)
     weights = rng.random(has.shape) * has
@@ -194,21 +301,44 @@ def _write_explanations(folder: Path, cases: pd.DataFrame, predictions: pd.DataF
     table.to_parquet(folder / "modality.parquet", index=False)
     for row in cases.to_dict("records") if explained else []:
         base = folder / "cases" / hashlib.sha256(row["case_id"].encode()).hexdigest()[:16]
-        heat = {f"heat_{name}": rng.normal(size=(SLICES, 8, 8)).astype(np.float16) for name in ("flair", "t1gd") if row[f"has_{name}"]}
+        heat = {
+            f"heat_{name}": rng.normal(size=(SLICES, 8, 8)).astype(np.float16)
+            for name in ("flair", "t1gd")
+            if row[f"has_{name}"]
+        }
         np.savez_compressed(base.with_suffix(".npz"), **heat)
-        genes = [{"name": f"GENE{i:02d}_rnaseq", "z": 1.5, "percentile": 93.0, "weight": 0.2 - 0.02 * i} for i in range(20)]
+        genes = [
+            {"name": f"GENE{i:02d}_rnaseq", "z": 1.5, "percentile": 93.0, "weight": 0.2 - 0.02 * i}
+            for i in range(20)
+        ]
         groups = [{"name": f"PATHWAY_{i}", "weight": 0.3 - 0.1 * i} for i in range(6)]
-        within = {"text": {"report": {"spans": [[10, 33, 0.6], [34, 64, 0.2], [66, 80, -0.5]]}} if row["has_report"] else {}}
-        within["table"] = {"expression": {"genes": genes, "groups": groups}} if row["has_expression"] else {}
+        within = {
+            "text": {"report": {"spans": [[10, 33, 0.6], [34, 64, 0.2], [66, 80, -0.5]]}}
+            if row["has_report"]
+            else {}
+        }
+        within["table"] = (
+            {"expression": {"genes": genes, "groups": groups}} if row["has_expression"] else {}
+        )
         base.with_suffix(".json").write_text(json.dumps({"case_id": row["case_id"], **within}))
 
 
 def _record_run(ledger: Ledger, folder: Path, predictions: pd.DataFrame) -> None:
     asked = json.loads((folder / "run.json").read_text())
     ledger.record_run(
-        RUN, "run", NAME, "done", asked["config"], f"runs/{RUN}", bundle_id=BUNDLE, started=asked["started"], finished=asked["finished"]
+        RUN,
+        "run",
+        NAME,
+        "done",
+        asked["config"],
+        f"runs/{RUN}",
+        bundle_id=BUNDLE,
+        started=asked["started"],
+        finished=asked["finished"],
     )
     metrics = pd.read_parquet(folder / "metrics.parquet").to_dict("records")
-    ledger.record_metrics(RUN, [{**row, "modalities": json.loads(row["modalities"])} for row in metrics])
+    ledger.record_metrics(
+        RUN, [{**row, "modalities": json.loads(row["modalities"])} for row in metrics]
+    )
     ledger.record_bundle(BUNDLE, f"bundles/{BUNDLE}", RUN, NAME, {"fusion": "modality_attention"})
     ledger.record_predictions(NAME, predictions)

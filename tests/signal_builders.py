@@ -18,7 +18,9 @@ seconds = 3
 """
 
 
-def tone(hertz: float, rng: np.random.Generator, *, channels: int = 1, noise: float = 0.3) -> np.ndarray:
+def tone(
+    hertz: float, rng: np.random.Generator, *, channels: int = 1, noise: float = 0.3
+) -> np.ndarray:
     """(time, channel) from -1 to 1: a sine of random phase and strength in noise."""
     time = np.arange(RATE_HZ * SECONDS) / RATE_HZ
     sine = rng.uniform(0.2, 0.5) * np.sin(2 * np.pi * (hertz * time + rng.random()))
@@ -37,7 +39,9 @@ def write_wav(path: Path, samples: np.ndarray, *, rate_hz: int = RATE_HZ) -> Pat
 
 
 def write_cohort_with_signals(folder: Path, *, cases: int = 60, seed: int = 0) -> Path:
-    """A phantom whose images, notes and genes say nothing, and recordings whose frequency is the label; every seventh case has none."""
+    """A phantom whose images, notes and genes say nothing, and recordings whose frequency is the
+    label; every seventh case has none.
+    """
     from mmdiag.phantom import write_phantom
 
     write_phantom(folder, cases=cases, seed=seed, signal="none")
@@ -45,7 +49,9 @@ def write_cohort_with_signals(folder: Path, *, cases: int = 60, seed: int = 0) -
     table = pd.read_csv(folder / "cases.csv", dtype=str)
     for number, (case, label) in enumerate(zip(table["case_id"], table["label"], strict=True)):
         if number % 7 != 6:
-            write_wav(folder / "signals" / f"{case}.wav", tone(FAST_HZ if label == "1" else SLOW_HZ, rng))
+            write_wav(
+                folder / "signals" / f"{case}.wav", tone(FAST_HZ if label == "1" else SLOW_HZ, rng)
+            )
     description = folder / "cohort.toml"
     description.write_text(description.read_text() + SECTION)
     return description

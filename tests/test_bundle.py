@@ -1,4 +1,6 @@
-"""A bundle is all that scoring needs: it comes back as it was, is refused when it was changed, and scores no case twice."""
+"""A bundle is all that scoring needs: it comes back as it was, is refused when it was changed, and
+scores no case twice.
+"""
 
 import json
 import shutil
@@ -27,13 +29,23 @@ def new_cases(tmp_path_factory):
 def test_a_bundle_holds_no_pickle_and_every_hash(small_run):
     folder = small_run.workspace.bundles / small_run.answer["bundle"]["id"]
     assert {path.name for path in folder.iterdir()} == {
-        "model.safetensors", "config.json", "preparation.json", "preparation.safetensors", "card.md", "manifest.json"
-    }  # fmt: skip
+        "model.safetensors",
+        "config.json",
+        "preparation.json",
+        "preparation.safetensors",
+        "card.md",
+        "manifest.json",
+    }
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert set(manifest["files"]) == {path.name for path in folder.iterdir()} - {"manifest.json"} and manifest["id"] == folder.name
+    assert (
+        set(manifest["files"]) == {path.name for path in folder.iterdir()} - {"manifest.json"}
+        and manifest["id"] == folder.name
+    )
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "preparation.safetensors", "card.md"])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "config.json", "preparation.safetensors", "card.md"]
+)
 def test_one_changed_byte_is_noticed(bundle, name):
     from mmdiag.inference.bundle import Bundle
 
@@ -78,10 +90,14 @@ def score(bundle, cohort, tmp_path, out="p.parquet"):
     from mmdiag.workspace import Workspace
 
     workspace = Workspace(tmp_path / "w")
-    return api.score(bundle, read_description(cohort), workspace, Ledger(workspace.ledger_url), tmp_path / out)
+    return api.score(
+        bundle, read_description(cohort), workspace, Ledger(workspace.ledger_url), tmp_path / out
+    )
 
 
-def test_new_cases_are_scored_once_and_a_case_alone_scores_as_in_company(bundle, new_cases, tmp_path):
+def test_new_cases_are_scored_once_and_a_case_alone_scores_as_in_company(
+    bundle, new_cases, tmp_path
+):
     first = score(bundle, new_cases, tmp_path)
     assert first["scored"] == first["cases"]["accepted"] == 12 and first["already_scored"] == 0
     second = score(bundle, new_cases, tmp_path, "q.parquet")
@@ -103,19 +119,27 @@ def test_a_case_without_notes_scores_like_its_two_modalities(small_run, bundle):
     from mmdiag.prepare.batches import prepare_samples
 
     loaded, data = Bundle.load(bundle), open_data(small_run.folder)
-    rows = np.flatnonzero(np.all([data.store.present(m) for m in data.store.modalities], axis=0))[:3]
+    rows = np.flatnonzero(np.all([data.store.present(m) for m in data.store.modalities], axis=0))[
+        :3
+    ]
     samples = prepare_samples(loaded.preparations, data.raws, rows.tolist())
     without = [{m: arrays for m, arrays in sample.items() if m != "report"} for sample in samples]
     whole, less = diagnose(loaded, samples), diagnose(loaded, without)
     alone = pd.concat([diagnose(loaded, [sample]) for sample in samples], ignore_index=True)
     assert np.allclose(whole["log_odds"], alone["log_odds"], atol=1e-5)
-    assert (less["contribution_report"] == 0).all() and not np.allclose(whole["log_odds"], less["log_odds"])
-    assert np.allclose(less["log_odds"], less["base"] + less.filter(like="contribution_").sum(axis=1), atol=1e-5)
+    assert (less["contribution_report"] == 0).all() and not np.allclose(
+        whole["log_odds"], less["log_odds"]
+    )
+    assert np.allclose(
+        less["log_odds"], less["base"] + less.filter(like="contribution_").sum(axis=1), atol=1e-5
+    )
 
 
 def test_a_cohort_with_other_modalities_is_refused(bundle, new_cases, tmp_path):
     folder = shutil.copytree(new_cases.parent, tmp_path / "other")
-    text = (folder / "cohort.toml").read_text().replace("[modalities.report]", "[modalities.letter]")
+    text = (
+        (folder / "cohort.toml").read_text().replace("[modalities.report]", "[modalities.letter]")
+    )
     (folder / "cohort.toml").write_text(text)
     with pytest.raises(UsageError, match=r"report differ or are missing"):
         score(bundle, folder / "cohort.toml", tmp_path)
@@ -132,14 +156,21 @@ def test_a_run_that_is_asked_again_fits_nothing_again(small_run, monkeypatch):
 
     monkeypatch.setattr(comparison, "train", never)
     folder = comparison.start(
-        read_description(small_run.cohort / "cohort.toml"), small_run.workspace, recipes.default(fusion="modality_attention")
+        read_description(small_run.cohort / "cohort.toml"),
+        small_run.workspace,
+        recipes.default(fusion="modality_attention"),
     )
     assert folder == small_run.folder
     for name in comparison.fits(folder):
         comparison.fit(folder, name)
     again = results.finish(folder, small_run.ledger)
-    assert again["metrics"] == results.metrics_of(folder) and again["bundle"] == small_run.answer["bundle"]
-    assert small_run.ledger.predictions(cohort=small_run.answer["cohort"]["name"])["case_id"].is_unique
+    assert (
+        again["metrics"] == results.metrics_of(folder)
+        and again["bundle"] == small_run.answer["bundle"]
+    )
+    assert small_run.ledger.predictions(cohort=small_run.answer["cohort"]["name"])[
+        "case_id"
+    ].is_unique
 
 
 def test_every_labelled_case_is_judged_out_of_fold_by_a_model_that_never_saw_its_subject(small_run):
@@ -148,12 +179,17 @@ def test_every_labelled_case_is_judged_out_of_fold_by_a_model_that_never_saw_its
 
     run = Run.open(small_run.folder)
     table = small_run.predictions
-    assert set(table["role"]) == {"out-of-fold"} and len(table) == small_run.answer["cases"]["accepted"]
+    assert (
+        set(table["role"]) == {"out-of-fold"}
+        and len(table) == small_run.answer["cases"]["accepted"]
+    )
     for name in run.asked["fits"]:
         if name.startswith("fold-") and name.endswith(".fused"):
             model = Bundle.load(small_run.workspace.path / run.fitted(name)["bundle"])
             judged = table[table["bundle_id"] == run.fitted(name)["bundle_id"]]
-            assert len(judged) and not any(model.learned_from(subject) for subject in judged["subject_id"])
+            assert len(judged) and not any(
+                model.learned_from(subject) for subject in judged["subject_id"]
+            )
 
 
 def test_an_image_network_is_trained_end_to_end(tmp_path):
@@ -167,11 +203,19 @@ def test_an_image_network_is_trained_end_to_end(tmp_path):
     from mmdiag.workspace import Workspace
 
     write_phantom(tmp_path / "c", cases=24, seed=5)
-    description, workspace = read_description(tmp_path / "c" / "cohort.toml"), Workspace(tmp_path / "w")
+    description, workspace = (
+        read_description(tmp_path / "c" / "cohort.toml"),
+        Workspace(tmp_path / "w"),
+    )
     api.ingest(description, workspace, Ledger(workspace.ledger_url))
     config = recipes.end_to_end()
-    config = dataclasses.replace(config, training=dataclasses.replace(config.training, max_epochs=1))
+    config = dataclasses.replace(
+        config, training=dataclasses.replace(config.training, max_epochs=1)
+    )
     run = comparison.start(description, workspace, config)
     comparison.fit(run, "fold-0.fused")
     predicted = pd.read_parquet(run / "fits" / "fold-0.fused" / "predictions.parquet")
-    assert predicted["probability"].between(0, 1).all() and (predicted["contribution_flair"] != 0).all()
+    assert (
+        predicted["probability"].between(0, 1).all()
+        and (predicted["contribution_flair"] != 0).all()
+    )

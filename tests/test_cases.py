@@ -1,4 +1,6 @@
-"""Cases are found by their templates; a place that is misspelt is an error and never reads as 'not acquired'."""
+"""Cases are found by their templates; a place that is misspelt is an error and never reads as 'not
+acquired'.
+"""
 
 import gzip
 import os
@@ -29,7 +31,12 @@ key = "id"
 """
 
 
-def make_cohort(folder, *, toml: str = COHORT, cases: str = "id,note\n001,notes/a.txt\n002,notes/none.txt\n003,\n"):
+def make_cohort(
+    folder,
+    *,
+    toml: str = COHORT,
+    cases: str = "id,note\n001,notes/a.txt\n002,notes/none.txt\n003,\n",
+):
     (folder / "cohort.toml").write_text(toml)
     (folder / "cases.csv").write_text(cases)
     (folder / "dicom" / "001" / "deep").mkdir(parents=True)
@@ -52,7 +59,11 @@ def test_each_case_has_the_sources_that_are_there(tmp_path):
     assert [sorted(case.sources) for case in cases] == [["genes", "note", "scan"], [], ["genes"]]
     assert [file.name for file in cases[0].sources["scan"].files] == ["1.dcm", "2.dcm", "3.dcm"]
     assert cases[0].sources["note"].key is None and cases[2].sources["genes"].key == "003"
-    assert [file.name for file in cases[2].sources["genes"].files] == ["genes_a.csv", "genes_b.csv.gz", "genes_c.csv"]
+    assert [file.name for file in cases[2].sources["genes"].files] == [
+        "genes_a.csv",
+        "genes_b.csv.gz",
+        "genes_c.csv",
+    ]
 
 
 def test_a_key_that_looks_like_a_glob_names_its_own_files_only(tmp_path):
@@ -70,8 +81,16 @@ def test_a_table_that_changes_is_read_again(tmp_path):
 
 
 MISSPELT = {
-    "a folder": ("dicom/{id}", "dicmo/{id}", r"modalities\.scan\] of cohort\.toml must be there, 'dicmo/\{id\}'"),
-    "a shared table": ("genes_*.csv*", "gens_*.csv*", r"modalities\.genes\] of cohort\.toml must be there, 'gens_"),
+    "a folder": (
+        "dicom/{id}",
+        "dicmo/{id}",
+        r"modalities\.scan\] of cohort\.toml must be there, 'dicmo/\{id\}'",
+    ),
+    "a shared table": (
+        "genes_*.csv*",
+        "gens_*.csv*",
+        r"modalities\.genes\] of cohort\.toml must be there, 'gens_",
+    ),
     "a key": ('key = "id"', 'key = "idd"', r"'idd' is none of genes_\*\.csv\*: did you mean 'id'"),
 }
 
@@ -83,11 +102,15 @@ def test_what_is_misspelt_is_an_error_and_not_an_absence(tmp_path, name):
         found_in(make_cohort(tmp_path, toml=COHORT.replace(old, new, 1)))
 
 
-@pytest.mark.parametrize("path", ["/etc/hostname", "../outside.txt", "notes/../../outside.txt", "."])
+@pytest.mark.parametrize(
+    "path", ["/etc/hostname", "../outside.txt", "notes/../../outside.txt", "."]
+)
 def test_a_cell_does_not_lead_out_of_the_root(tmp_path, path):
     with pytest.raises(DescriptionError, match=r"note of case '002' does not") as said:
         found_in(make_cohort(tmp_path, cases=f"id,note\n001,notes/a.txt\n002,{path}\n"))
-    assert path == "." or path not in str(said.value), "a cell of the case table is a patient's value"
+    assert path == "." or path not in str(said.value), (
+        "a cell of the case table is a patient's value"
+    )
 
 
 def test_a_link_that_leads_out_of_the_root_is_said_and_not_skipped(tmp_path):
@@ -102,5 +125,7 @@ def test_a_link_that_leads_out_of_the_root_is_said_and_not_skipped(tmp_path):
 def test_a_shared_table_whose_rows_are_wider_than_its_header_is_refused(tmp_path):
     description = make_cohort(tmp_path, toml=COHORT.replace("genes_*.csv*", "genes_a.csv"))
     (tmp_path / "genes_a.csv").write_text("id,G1\nx,001,1.5\nx,002,2\n")
-    with pytest.raises(DescriptionError, match=r"as long as its header, genes_a\.csv breaks this in line 2, 3"):
+    with pytest.raises(
+        DescriptionError, match=r"as long as its header, genes_a\.csv breaks this in line 2, 3"
+    ):
         found_in(description)

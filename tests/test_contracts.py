@@ -1,4 +1,6 @@
-"""Each rule of the packaged contracts fails on a table that is broken for it, and a wrong contract is refused as it is loaded."""
+"""Each rule of the packaged contracts fails on a table that is broken for it, and a wrong contract
+is refused as it is loaded.
+"""
 
 import re
 
@@ -7,71 +9,187 @@ import pandas as pd
 import pytest
 
 from mmdiag.application_root import application_root
-from mmdiag.contracts.contract import PACKAGED, Column, Contract, Rule, as_table, hold, packaged_contract, read_contract
+from mmdiag.contracts.contract import (
+    PACKAGED,
+    Column,
+    Contract,
+    Rule,
+    as_table,
+    hold,
+    packaged_contract,
+    read_contract,
+)
 from mmdiag.errors import MmdiagError
 
 SOUND = {
     "cases": {
-        "case_id": ["a", "b", "c"], "subject_id": ["s", "s", "t"], "as_of": pd.to_datetime(["2024-01-02", None, "2024-03-04"]), "site": ["north", None, "south"],
+        "case_id": ["a", "b", "c"],
+        "subject_id": ["s", "s", "t"],
+        "as_of": pd.to_datetime(["2024-01-02", None, "2024-03-04"]),
+        "site": ["north", None, "south"],
     },
-    "labels": {"case_id": ["a", "b", "c"], "label": [0.0, 1.0, np.nan], "time": [1.0, 2.5, np.nan], "event": [0.0, 1.0, np.nan]},
+    "labels": {
+        "case_id": ["a", "b", "c"],
+        "label": [0.0, 1.0, np.nan],
+        "time": [1.0, 2.5, np.nan],
+        "event": [0.0, 1.0, np.nan],
+    },
     "images": {
-        "case_id": ["a", "b", "c"], "modality": ["x", "x", "x"], "n_slices": [3, 4, 1], "height": [64, 64, 64], "width": [64, 64, 64], "low": [0.0, 1.0, 0.0],
-        "high": [9.0, 8.0, 255.0], "spacing_row_mm": [1.0, 0.5, np.nan], "spacing_column_mm": [1.0, 0.5, np.nan], "slice_gap_mm": [3.0, 1.0, np.nan],
-        "missing_slices": [0, 0, 0], "tilt_degrees": [0.0, 0.2, np.nan], "localizers": [1, 0, 0], "share_black": [0.2, 0.4, 0.1],
-        "pixel_sha256": ["0a", "0b", "0c"], "perceptual": ["1a", "1b", "1c"],
+        "case_id": ["a", "b", "c"],
+        "modality": ["x", "x", "x"],
+        "n_slices": [3, 4, 1],
+        "height": [64, 64, 64],
+        "width": [64, 64, 64],
+        "low": [0.0, 1.0, 0.0],
+        "high": [9.0, 8.0, 255.0],
+        "spacing_row_mm": [1.0, 0.5, np.nan],
+        "spacing_column_mm": [1.0, 0.5, np.nan],
+        "slice_gap_mm": [3.0, 1.0, np.nan],
+        "missing_slices": [0, 0, 0],
+        "tilt_degrees": [0.0, 0.2, np.nan],
+        "localizers": [1, 0, 0],
+        "share_black": [0.2, 0.4, 0.1],
+        "pixel_sha256": ["0a", "0b", "0c"],
+        "perceptual": ["1a", "1b", "1c"],
     },
     "notes": {
-        "case_id": ["a", "b", "c"], "modality": ["n", "n", "n"], "n_characters": [400, 90, 80], "n_words": [60, 12, 10], "share_printable": [1.0, 1.0, 0.99],
-        "n_sections": [3, 0, 1], "encoding": ["utf-8", "cp1252", "utf-8"], "format": ["text", "rtf", "pdf"], "n_masked": [2, 0, 0], "text_sha256": ["0a", "0b", "0c"],
+        "case_id": ["a", "b", "c"],
+        "modality": ["n", "n", "n"],
+        "n_characters": [400, 90, 80],
+        "n_words": [60, 12, 10],
+        "share_printable": [1.0, 1.0, 0.99],
+        "n_sections": [3, 0, 1],
+        "encoding": ["utf-8", "cp1252", "utf-8"],
+        "format": ["text", "rtf", "pdf"],
+        "n_masked": [2, 0, 0],
+        "text_sha256": ["0a", "0b", "0c"],
     },
     "tables": {
-        "case_id": ["a", "b", "c"], "modality": ["g", "g", "g"], "n_values": [9, 9, 9], "n_missing": [0, 1, 0], "share_missing": [0.0, 0.1, 0.0],
-        "low": [-2.0, -1.0, 0.0], "high": [3.0, 4.0, 5.0], "units": ["TPM", "TPM", "TPM"],
+        "case_id": ["a", "b", "c"],
+        "modality": ["g", "g", "g"],
+        "n_values": [9, 9, 9],
+        "n_missing": [0, 1, 0],
+        "share_missing": [0.0, 0.1, 0.0],
+        "low": [-2.0, -1.0, 0.0],
+        "high": [3.0, 4.0, 5.0],
+        "units": ["TPM", "TPM", "TPM"],
     },
     "signals": {
-        "case_id": ["a", "b", "c"], "modality": ["h", "h", "h"], "n_samples": [300, 300, 250], "n_channels": [1, 1, 1], "rate_hz": [500.0, 500.0, 250.0],
-        "seconds": [4.0, 4.0, 3.0], "low": [-0.5, -0.4, -0.6], "high": [0.6, 0.5, 0.4], "share_of_scale": [0.6, 0.5, 0.6], "share_clipped": [0.0, 0.0, 0.0],
+        "case_id": ["a", "b", "c"],
+        "modality": ["h", "h", "h"],
+        "n_samples": [300, 300, 250],
+        "n_channels": [1, 1, 1],
+        "rate_hz": [500.0, 500.0, 250.0],
+        "seconds": [4.0, 4.0, 3.0],
+        "low": [-0.5, -0.4, -0.6],
+        "high": [0.6, 0.5, 0.4],
+        "share_of_scale": [0.6, 0.5, 0.6],
+        "share_clipped": [0.0, 0.0, 0.0],
         "n_flat": [0, 0, 0],
     },
-    "splits": {"case_id": ["a", "b", "c"], "subject_id": ["s", "s", "t"], "part": ["fold-0", "fold-0", "fold-11"]},
-    "predictions": {
-        "case_id": ["a", "b", "c"], "subject_id": ["s", "s", "t"], "as_of": pd.to_datetime(["2024-01-02", None, "2024-03-04"]), "bundle_id": ["m", "m", "m"],
-        "role": ["new", "test", "out-of-fold"], "predicted": ["no", "yes", "no"], "n_unanswered": [0, 0, 0], "lowest": [0.1, 0.2, 0.0], "highest": [0.9, 0.8, 1.0],
-        "total": [1.0, 1.0, 1.0], "n_modalities": [2, 1, 1], "contribution_of_absent": [0.0, 0.0, 0.0], "scored_at": ["2024-05-06T00:00:00+00:00"] * 3,
+    "splits": {
+        "case_id": ["a", "b", "c"],
+        "subject_id": ["s", "s", "t"],
+        "part": ["fold-0", "fold-0", "fold-11"],
     },
-}  # fmt: skip
+    "predictions": {
+        "case_id": ["a", "b", "c"],
+        "subject_id": ["s", "s", "t"],
+        "as_of": pd.to_datetime(["2024-01-02", None, "2024-03-04"]),
+        "bundle_id": ["m", "m", "m"],
+        "role": ["new", "test", "out-of-fold"],
+        "predicted": ["no", "yes", "no"],
+        "n_unanswered": [0, 0, 0],
+        "lowest": [0.1, 0.2, 0.0],
+        "highest": [0.9, 0.8, 1.0],
+        "total": [1.0, 1.0, 1.0],
+        "n_modalities": [2, 1, 1],
+        "contribution_of_absent": [0.0, 0.0, 0.0],
+        "scored_at": ["2024-05-06T00:00:00+00:00"] * 3,
+    },
+}
 NEAR = "between"  # what the wider of two rules on one column also finds
-BROKEN = {  # a cell, or a column of three, that breaks each rule of a contract, in the order of its YAML; then other rules that it breaks as well
-    "cases": [("case_id", "x" * 200, "plain"), ("case_id", "../x"), ("subject_id", None), ("subject_id", "s/1")],
+# a cell, or a column of three, that breaks each rule of a contract, in the order of its YAML; then
+# other rules that it breaks as well
+BROKEN = {
+    "cases": [
+        ("case_id", "x" * 200, "plain"),
+        ("case_id", "../x"),
+        ("subject_id", None),
+        ("subject_id", "s/1"),
+    ],
     "labels": [
-        ("label", -1.0, "share"), ("label", [1.0, np.nan, np.nan]), ("label", [1.0] * 3 + [0.0] * 197), ("time", -1.0), ("time", [np.nan, 2.0, np.nan], "together"),
-        ("event", 2.0), ("event", [0.0] * 3 + [1.0] * 197), ("time", np.nan, "proportion"),
+        ("label", -1.0, "share"),
+        ("label", [1.0, np.nan, np.nan]),
+        ("label", [1.0] * 3 + [0.0] * 197),
+        ("time", -1.0),
+        ("time", [np.nan, 2.0, np.nan], "together"),
+        ("event", 2.0),
+        ("event", [0.0] * 3 + [1.0] * 197),
+        ("time", np.nan, "proportion"),
     ],
     "images": [
-        ("n_slices", 0), ("height", 4), ("width", 4), ("high", -5.0), ("spacing_row_mm", 400.0), ("spacing_column_mm", 400.0), ("slice_gap_mm", 25.0),
-        ("missing_slices", 2), ("tilt_degrees", 12.0), ("share_black", 1.0),
+        ("n_slices", 0),
+        ("height", 4),
+        ("width", 4),
+        ("high", -5.0),
+        ("spacing_row_mm", 400.0),
+        ("spacing_column_mm", 400.0),
+        ("slice_gap_mm", 25.0),
+        ("missing_slices", 2),
+        ("tilt_degrees", 12.0),
+        ("share_black", 1.0),
     ],
-    "notes": [("n_characters", 900_000), ("share_printable", 0.4, NEAR), ("share_printable", 0.8), ("n_words", 1)],
-    "tables": [("share_missing", 1.0, NEAR), ("share_missing", 0.7), ("low", -1e12), ("high", 1e12)],
+    "notes": [
+        ("n_characters", 900_000),
+        ("share_printable", 0.4, NEAR),
+        ("share_printable", 0.8),
+        ("n_words", 1),
+    ],
+    "tables": [
+        ("share_missing", 1.0, NEAR),
+        ("share_missing", 0.7),
+        ("low", -1e12),
+        ("high", 1e12),
+    ],
     "signals": [
-        ("n_samples", 3), ("low", 1.0), ("share_clipped", 0.2, NEAR), ("share_clipped", 0.005), ("share_of_scale", 0.001), ("n_flat", 1), ("seconds", 0.2),
+        ("n_samples", 3),
+        ("low", 1.0),
+        ("share_clipped", 0.2, NEAR),
+        ("share_clipped", 0.005),
+        ("share_of_scale", 0.001),
+        ("n_flat", 1),
+        ("seconds", 0.2),
     ],
     "splits": [("part", None), ("part", "fold-x", "groups"), ("part", "train")],
     "predictions": [
-        ("role", "maybe"), ("n_unanswered", 1), ("lowest", -0.2), ("highest", 1.7), ("total", 1.1), ("n_modalities", 0), ("contribution_of_absent", 0.3),
+        ("role", "maybe"),
+        ("n_unanswered", 1),
+        ("lowest", -0.2),
+        ("highest", 1.7),
+        ("total", 1.1),
+        ("n_modalities", 0),
+        ("contribution_of_absent", 0.3),
         ("as_of", pd.Timestamp("2031-01-02")),
     ],
-}  # fmt: skip
-RULES = [(name, number) for name in PACKAGED for number in range(len(packaged_contract(name).rules))]
+}
+RULES = [
+    (name, number) for name in PACKAGED for number in range(len(packaged_contract(name).rules))
+]
 
 
 def sound(name, rows=3):
-    """A table that holds its contract, of three rows or more: keys go on, everything else is repeated."""
+    """A table that holds its contract, of three rows or more: keys go on, everything else is
+    repeated.
+    """
     table = pd.DataFrame(SOUND[name])
     if rows == 3:
         return table
-    return table.iloc[np.arange(rows) % 2].reset_index(drop=True).assign(case_id=[f"k{i}" for i in range(rows)])
+    return (
+        table.iloc[np.arange(rows) % 2]
+        .reset_index(drop=True)
+        .assign(case_id=[f"k{i}" for i in range(rows)])
+    )
 
 
 def breaking(name, number):
@@ -88,12 +206,16 @@ def breaking(name, number):
 
 @pytest.mark.parametrize("name", PACKAGED)
 def test_a_sound_table_holds_its_contract(name):
-    assert [result.rule for result in hold(sound(name), packaged_contract(name)) if not result.passed] == []
+    assert [
+        result.rule for result in hold(sound(name), packaged_contract(name)) if not result.passed
+    ] == []
 
 
 @pytest.mark.parametrize("name", PACKAGED)
 def test_every_rule_has_an_example_that_breaks_it(name):
-    assert len(BROKEN[name]) == len(packaged_contract(name).rules), "a rule was added or taken away: give BROKEN its example"
+    assert len(BROKEN[name]) == len(packaged_contract(name).rules), (
+        "a rule was added or taken away: give BROKEN its example"
+    )
 
 
 @pytest.mark.parametrize(("name", "number"), RULES)
@@ -105,9 +227,17 @@ def test_every_rule_fails_on_a_table_broken_for_it_and_names_the_row_and_no_valu
     assert len(hit) == 1 and hit[0].severity == rule.severity and hit[0].why == rule.why
     on_rows = not any(word in rule.expect for word in ("proportion", "rarest"))
     assert (0 in hit[0].failed_rows) == on_rows and hit[0].failed == max(len(hit[0].failed_rows), 1)
-    assert [result.rule for result in failed if result not in hit and not any(word in result.rule for word in also)] == []
+    assert [
+        result.rule
+        for result in failed
+        if result not in hit and not any(word in result.rule for word in also)
+    ] == []
     value = str(BROKEN[name][number][1])
-    assert len(value) < 4 or value not in " ".join(f"{result.rule} {result.why}" for result in failed) or value in rule.text
+    assert (
+        len(value) < 4
+        or value not in " ".join(f"{result.rule} {result.why}" for result in failed)
+        or value in rule.text
+    )
 
 
 def test_each_version_of_a_contract_has_its_line_in_the_changelog():
@@ -115,41 +245,65 @@ def test_each_version_of_a_contract_has_its_line_in_the_changelog():
     for path in (application_root() / "data_contracts").glob("*.yaml"):
         contract = read_contract(path)
         assert path.stem == contract.table and path.stem in PACKAGED
-        assert re.search(rf"^- (.*, )?{contract.table} {contract.version}\b", lines, re.MULTILINE), contract.table
+        assert re.search(
+            rf"^- (.*, )?{contract.table} {contract.version}\b", lines, re.MULTILINE
+        ), contract.table
 
 
 def test_a_missing_column_and_an_unknown_one_are_broken_rules_and_no_crash():
     table = sound("notes").drop(columns="n_words").assign(surprise=1)
-    failed = {(result.column, result.severity) for result in hold(table, packaged_contract("notes")) if not result.passed}
+    failed = {
+        (result.column, result.severity)
+        for result in hold(table, packaged_contract("notes"))
+        if not result.passed
+    }
     assert ("n_words", "block") in failed and ("", "block") in failed
 
 
 def test_an_empty_table_breaks_nothing():
-    assert all(result.passed for result in hold(sound("notes").iloc[:0], packaged_contract("notes")))
+    assert all(
+        result.passed for result in hold(sound("notes").iloc[:0], packaged_contract("notes"))
+    )
 
 
 def broken(table, contract):
-    return {(r.column, r.rule.split(" (")[0]): (r.severity, r.failed_rows) for r in hold(table, contract) if not r.passed}
+    return {
+        (r.column, r.rule.split(" (")[0]): (r.severity, r.failed_rows)
+        for r in hold(table, contract)
+        if not r.passed
+    }
 
 
 def test_a_key_names_one_row_and_is_made_of_all_key_columns():
     notes = packaged_contract("notes")
     same_case = sound("notes").iloc[:2].assign(case_id="a", modality=["n", "m"])
     assert broken(same_case, notes) == {}
-    assert broken(same_case.assign(modality="n"), notes) == {("", "compound columns to be unique"): ("block", (0, 1))}
+    assert broken(same_case.assign(modality="n"), notes) == {
+        ("", "compound columns to be unique"): ("block", (0, 1))
+    }
 
 
 TYPED = [
-    ("number", [1.5, "x"]), ("integer", [1.0, 1.5]), ("text", ["001", 1]), ("boolean", [True, 1]), ("boolean", ["true", "maybe"]),
-    ("date", ["2024-01-02", "2024-13-02"]), ("date", ["2024-01-02", "2024-01-02T10:00"]), ("datetime", ["2024-01-02T10:00", "noon"]),
-]  # fmt: skip
+    ("number", [1.5, "x"]),
+    ("integer", [1.0, 1.5]),
+    ("text", ["001", 1]),
+    ("boolean", [True, 1]),
+    ("boolean", ["true", "maybe"]),
+    ("date", ["2024-01-02", "2024-13-02"]),
+    ("date", ["2024-01-02", "2024-01-02T10:00"]),
+    ("datetime", ["2024-01-02T10:00", "noon"]),
+]
 
 
 @pytest.mark.parametrize(("kind", "cells"), TYPED)
 def test_a_cell_of_another_type_is_refused_and_a_missing_one_is_not(kind, cells):
     contract = Contract(table="t", version=1, columns={"a": Column(type=kind)})
-    table = pd.DataFrame({"a": [cells[0], None, cells[1]]}, index=["sound", "missing", "wrong"], dtype=object)
-    assert broken(table, contract) == {("a", f"column values to be of type {kind}"): ("quarantine", ("wrong",))}
+    table = pd.DataFrame(
+        {"a": [cells[0], None, cells[1]]}, index=["sound", "missing", "wrong"], dtype=object
+    )
+    assert broken(table, contract) == {
+        ("a", f"column values to be of type {kind}"): ("quarantine", ("wrong",))
+    }
 
 
 def test_a_rule_on_an_optional_column_that_is_not_there_is_not_judged():
@@ -158,28 +312,73 @@ def test_a_rule_on_an_optional_column_that_is_not_there_is_not_judged():
 
 
 def test_a_column_of_one_type_throughout_is_judged_without_looking_at_its_cells():
-    contract = Contract(table="t", version=1, columns={"a": Column(type="number"), "b": Column(type="text"), "c": Column(type="datetime")})
-    table = pd.DataFrame({"a": [1.5, np.nan], "b": ["x", None], "c": pd.to_datetime(["2024-01-02", None])})
+    contract = Contract(
+        table="t",
+        version=1,
+        columns={
+            "a": Column(type="number"),
+            "b": Column(type="text"),
+            "c": Column(type="datetime"),
+        },
+    )
+    table = pd.DataFrame(
+        {"a": [1.5, np.nan], "b": ["x", None], "c": pd.to_datetime(["2024-01-02", None])}
+    )
     assert broken(table, contract) == {}
     assert set(broken(table.assign(a=[True, False], b=[1, 2], c=["x", "y"]), contract)) == {
-        ("a", "column values to be of type number"), ("b", "column values to be of type text"), ("c", "column values to be of type datetime"),
-    }  # fmt: skip
+        ("a", "column values to be of type number"),
+        ("b", "column values to be of type text"),
+        ("c", "column values to be of type datetime"),
+    }
 
 
 CUSTOM = [
-    ("expect_column_values_to_be_plain_keys", {"column": "a"}, ["a", None, "x/y", " z", "7"], None, (2, 3)),
-    ("expect_groups_to_have_one_value", {"column_A": "a", "column_B": "b"}, ["s", "s", "t", "u", "u"], ["1", "1", "1", "1", "2"], (3, 4)),
-    ("expect_column_values_to_not_be_after", {"column_A": "a", "column_B": "b"}, ["2024-01-02", "2024-01-03", None, "soon", "2024-01-02T10:00"],
-     ["2024-01-02", "2024-01-02", "2024-01-02", "2024-01-02", "2024-01-02T11:00+02:00"], (1, 4)),
-    ("expect_column_pair_values_to_be_known_together", {"column_A": "a", "column_B": "b"}, [1.0, None, None, 2.0, 0.0], [1.0, None, 3.0, None, 0.0], (2, 3)),
-    ("expect_column_rarest_value_to_have_share", {"column": "a", "min_value": 0.3}, ["x", "x", "x", "x", "y"], None, ()),
-]  # fmt: skip
+    (
+        "expect_column_values_to_be_plain_keys",
+        {"column": "a"},
+        ["a", None, "x/y", " z", "7"],
+        None,
+        (2, 3),
+    ),
+    (
+        "expect_groups_to_have_one_value",
+        {"column_A": "a", "column_B": "b"},
+        ["s", "s", "t", "u", "u"],
+        ["1", "1", "1", "1", "2"],
+        (3, 4),
+    ),
+    (
+        "expect_column_values_to_not_be_after",
+        {"column_A": "a", "column_B": "b"},
+        ["2024-01-02", "2024-01-03", None, "soon", "2024-01-02T10:00"],
+        ["2024-01-02", "2024-01-02", "2024-01-02", "2024-01-02", "2024-01-02T11:00+02:00"],
+        (1, 4),
+    ),
+    (
+        "expect_column_pair_values_to_be_known_together",
+        {"column_A": "a", "column_B": "b"},
+        [1.0, None, None, 2.0, 0.0],
+        [1.0, None, 3.0, None, 0.0],
+        (2, 3),
+    ),
+    (
+        "expect_column_rarest_value_to_have_share",
+        {"column": "a", "min_value": 0.3},
+        ["x", "x", "x", "x", "y"],
+        None,
+        (),
+    ),
+]
 
 
 def custom(expect, kwargs, first, second):
     table = pd.DataFrame({"a": first, "b": second if second is not None else "same"}, dtype=object)
     contract = Contract(
-        table="t", version=1, columns={}, other_columns="allow", rules=(Rule(expect=expect, kwargs=kwargs, severity="warn", why="w"),)
+        table="t",
+        version=1,
+        columns={},
+        other_columns="allow",
+        rules=(Rule(expect=expect, kwargs=kwargs, severity="warn", why="w"),),
     )
     return hold(table, contract)
 
@@ -192,7 +391,12 @@ def test_an_expectation_of_mmdiag_finds_the_rows_that_break_it(expect, kwargs, f
 
 def test_the_rarest_of_values_that_are_nearly_even_or_not_known_has_its_share():
     for cells in (["x", "x", "y", "y", None], [None, None], ["x"]):
-        (result,) = custom("expect_column_rarest_value_to_have_share", {"column": "a", "min_value": 0.3}, cells, None)
+        (result,) = custom(
+            "expect_column_rarest_value_to_have_share",
+            {"column": "a", "min_value": 0.3},
+            cells,
+            None,
+        )
         assert result.passed
 
 
@@ -205,14 +409,25 @@ def test_the_help_of_the_command_lists_every_expectation_of_mmdiag():
         for name in vars(module)
         if name.startswith("Expect") and vars(module)[name].__module__ == module.__name__
     }
-    assert own == set(re.findall(r"\bexpect_\w+", contracts.help or "")) == {expect for expect, *_ in CUSTOM}
+    assert (
+        own
+        == set(re.findall(r"\bexpect_\w+", contracts.help or ""))
+        == {expect for expect, *_ in CUSTOM}
+    )
 
 
 def test_results_of_shards_are_added_up_and_a_broken_table_counts_as_one_row():
-    results = [*hold(breaking("labels", 1)[0], packaged_contract("labels")), *hold(breaking("labels", 3)[0], packaged_contract("labels"))]
+    results = [
+        *hold(breaking("labels", 1)[0], packaged_contract("labels")),
+        *hold(breaking("labels", 3)[0], packaged_contract("labels")),
+    ]
     table = as_table(results).set_index(["rule", "column"])
-    assert table.loc[("column values to be between (min_value=0)", "time"), ["checked", "failed"]].tolist() == [6, 1]
-    share = table.loc[("column proportion of non null values to be between (min_value=0.5)", "label")]
+    assert table.loc[
+        ("column values to be between (min_value=0)", "time"), ["checked", "failed"]
+    ].tolist() == [6, 1]
+    share = table.loc[
+        ("column proportion of non null values to be between (min_value=0.5)", "label")
+    ]
     assert share[["checked", "failed"]].tolist() == [6, 1] and list(as_table([])) == [
         "contract",
         "rule",
@@ -238,11 +453,23 @@ WRONG = {
     "an unknown severity": ("quarantine", "quarantain", "did you mean 'quarantine'"),
     "an unknown type": ("type: number", "type: numeric", "The type of a column"),
     "no reason": ("why: No debts.", "why: ''", "says why"),
-    "an unknown expectation": ("to_be_between", "to_be_betwixt", "expect_column_values_to_be_betwixt"),
-    "a misspelt argument": ("min_value", "minimum", r"expect_column_values_to_be_between .*minimum"),
+    "an unknown expectation": (
+        "to_be_between",
+        "to_be_betwixt",
+        "expect_column_values_to_be_betwixt",
+    ),
+    "a misspelt argument": (
+        "min_value",
+        "minimum",
+        r"expect_column_values_to_be_between .*minimum",
+    ),
     "a misspelt section": ("rules:", "rule:", "A key of a contract .* did you mean 'rules'"),
     "a misspelt answer": ("rules:", "other_columns: refus\nrules:", "did you mean 'refuse'"),
-    "a rule on a column that it does not name": ("column: a", "column: b", "The column of a rule .* found 'b'"),
+    "a rule on a column that it does not name": (
+        "column: a",
+        "column: b",
+        "The column of a rule .* found 'b'",
+    ),
     "not YAML": ("rules:", "rules: [", "holds table, version"),
     "no rules where rules are": ("  - expect:", "  - expects:", "holds table, version"),
 }

@@ -1,4 +1,6 @@
-"""Pieces of a run side by side: the same as one after the other, and a process that is killed is said, not waited for."""
+"""Pieces of a run side by side: the same as one after the other, and a process that is killed is
+said, not waited for.
+"""
 
 import dataclasses
 import os
@@ -21,7 +23,9 @@ def folder(small_run, tmp_path, monkeypatch):
     monkeypatch.setenv("MMDIAG_PROCESSES", "2")
     workspace = Workspace(shutil.copytree(small_run.workspace.path, tmp_path / "w"))
     config = recipes.default(fusion="concat", seed=4)
-    config = dataclasses.replace(config, training=dataclasses.replace(config.training, max_epochs=4))
+    config = dataclasses.replace(
+        config, training=dataclasses.replace(config.training, max_epochs=4)
+    )
     return comparison.start(read_description(small_run.cohort / "cohort.toml"), workspace, config)
 
 
@@ -34,14 +38,18 @@ def test_fits_side_by_side_are_those_that_one_process_makes(folder, monkeypatch)
     crew.each(crew.FIT, folder, names, lambda done, what: told.append((done, what)))
     run = Run.open(folder)
     found = [run.fitted(name)["bundle_id"] for name in names]
-    assert {what.split()[0] for _, what in told if what} == set(names) and max(done for done, _ in told) == 4, "each says how far it is"
+    assert {what.split()[0] for _, what in told if what} == set(names) and max(
+        done for done, _ in told
+    ) == 4, "each says how far it is"
     shutil.rmtree(folder / "fits")
     monkeypatch.setenv("MMDIAG_PROCESSES", "1")
     crew.each(crew.FIT, folder, names, lambda *_: None)
     assert [run.fitted(name)["bundle_id"] for name in names] == found
 
 
-def test_models_searched_side_by_side_get_the_values_that_one_process_chooses(small_run, tmp_path, monkeypatch):
+def test_models_searched_side_by_side_get_the_values_that_one_process_chooses(
+    small_run, tmp_path, monkeypatch
+):
     from optuna.distributions import FloatDistribution
 
     from mmdiag import recipes
@@ -56,7 +64,9 @@ def test_models_searched_side_by_side_get_the_values_that_one_process_chooses(sm
         monkeypatch.setenv("MMDIAG_PROCESSES", processes)
         workspace = Workspace(shutil.copytree(small_run.workspace.path, tmp_path / processes))
         space = {"training.learning_rate": FloatDistribution(1e-4, 1e-1, log=True)}
-        folder = search_trials.start(read_description(small_run.cohort / "cohort.toml"), workspace, config, 2, space)
+        folder = search_trials.start(
+            read_description(small_run.cohort / "cohort.toml"), workspace, config, 2, space
+        )
         crew.each(crew.SEARCH, folder, names, lambda *_: None)
         found.append([search_trials.choose(folder, name) for name in names])
     assert found[0] == found[1] and all(chosen["trials"] == 2 for chosen in found[0])
@@ -66,7 +76,10 @@ def test_a_piece_that_fails_in_another_process_fails_here_with_what_may_be_said(
     from mmdiag.failures import StepFailed
     from mmdiag.workers import pool as crew
 
-    with crew.at_work(folder, 8), pytest.raises(StepFailed, match="The program failed and should not have: ") as failed:
+    with (
+        crew.at_work(folder, 8),
+        pytest.raises(StepFailed, match="The program failed and should not have: ") as failed,
+    ):
         crew.do(crew.FIT, folder, "fold-0.nobody")
     assert failed.value.exit_code == 1 and "Jane" not in str(failed.value)
 
@@ -77,6 +90,7 @@ def test_a_process_that_is_killed_is_said_and_another_one_goes_on(folder):
     from mmdiag.workers import pool as crew
 
     with crew.at_work(folder, 8):
+
         def kill(done: int, of: int, text: str) -> None:
             for hand in list(crew._crews[-1].all):
                 os.kill(hand.process.pid, signal.SIGKILL)
@@ -86,7 +100,9 @@ def test_a_process_that_is_killed_is_said_and_another_one_goes_on(folder):
         crew.do(crew.FIT, folder, "fold-0.report")
         pids = [hand.process.pid for hand in crew._crews[-1].all]
     assert Run.open(folder).done("fold-0.report") and threading.active_count() < 50
-    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()], "nobody is left when the work is done"
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()], (
+        "nobody is left when the work is done"
+    )
 
 
 def test_a_number_of_processes_that_is_none_is_wrong_use(folder, monkeypatch):

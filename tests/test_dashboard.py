@@ -1,4 +1,5 @@
-"""The dashboard: every page on a real run, on a published example, on an empty workspace, in a real browser; nothing leaves the machine, nothing of a note
+"""The dashboard: every page on a real run, on a published example, on an empty workspace, in a real
+browser; nothing leaves the machine, nothing of a note
 becomes markup."""
 
 import io
@@ -20,7 +21,13 @@ from published_example import NAME, RUN, publish
 
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 PAGES = {"": "Fusion", "cohort": "cases came in", "case": "What moved it"}
 
 
@@ -51,15 +58,26 @@ def page(monkeypatch):
 
 
 def said(test) -> str:
-    return " ".join(str(element.value) for kind in (test.markdown, test.subheader, test.caption, test.info, test.code) for element in kind)
+    return " ".join(
+        str(element.value)
+        for kind in (test.markdown, test.subheader, test.caption, test.info, test.code)
+        for element in kind
+    )
 
 
 def test_an_empty_workspace_says_which_command_fills_it(page, tmp_path):
-    assert "mmdiag run" in said(page(tmp_path)) and not list(tmp_path.iterdir()), "and looking at it writes nothing"
+    assert "mmdiag run" in said(page(tmp_path)) and not list(tmp_path.iterdir()), (
+        "and looking at it writes nothing"
+    )
 
 
 @pytest.mark.parametrize(
-    ("path", "words"), [("", "No model was measured"), ("case", "No case of this cohort was predicted"), ("cohort", "60 were accepted")]
+    ("path", "words"),
+    [
+        ("", "No model was measured"),
+        ("case", "No case of this cohort was predicted"),
+        ("cohort", "60 were accepted"),
+    ],
 )
 def test_a_cohort_without_a_model_says_on_each_page_what_brings_one(page, tmp_path, path, words):
     publish(tmp_path / "w", trained=False)
@@ -67,7 +85,15 @@ def test_a_cohort_without_a_model_says_on_each_page_what_brings_one(page, tmp_pa
     assert words in text and ("mmdiag run" in text or path == "cohort")
 
 
-@pytest.mark.parametrize("missing", ["out_of_fold.parquet", "curves.parquet", "explanations/modality.parquet", "predictions.parquet"])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "out_of_fold.parquet",
+        "curves.parquet",
+        "explanations/modality.parquet",
+        "predictions.parquet",
+    ],
+)
 def test_a_page_is_drawn_where_a_file_of_the_run_is_missing(page, tmp_path, missing):
     example = publish(tmp_path / "w", explained=False)
     (example.workspace.runs / RUN / missing).unlink()
@@ -84,7 +110,9 @@ def test_without_a_paired_comparison_the_verdict_rests_on_the_intervals(page, tm
     assert "the intervals overlap" in said(page(tmp_path / "w"))
     fused = metrics["model"] == "fused"
     metrics.assign(
-        low=np.where(fused, metrics["low"], 0.2), high=np.where(fused, metrics["high"], 0.3), value=np.where(fused, metrics["value"], 0.25)
+        low=np.where(fused, metrics["low"], 0.2),
+        high=np.where(fused, metrics["high"], 0.3),
+        value=np.where(fused, metrics["value"], 0.25),
     ).to_parquet(file)
     assert "Fusion helps on this cohort, the intervals lie apart" in said(page(tmp_path / "w"))
 
@@ -96,21 +124,40 @@ def test_the_overview_gives_the_verdict_with_its_interval_and_n(page, run):
 
 def test_the_overview_names_the_modality_that_the_model_leans_on(page, run):
     table = run.predictions
-    names = [column.removeprefix("contribution_") for column in table if column.startswith("contribution_")]
-    size = {m: table.loc[[m in there for there in table["modalities"]], f"contribution_{m}"].abs().mean() for m in names}
-    specs = [" ".join(str(chart.proto.spec).split()) for chart in page(run.workspace.path).get("vega_lite_chart")]
-    assert specs and any(f"leans most on {max(size, key=size.__getitem__)}" in spec for spec in specs)
+    names = [
+        column.removeprefix("contribution_")
+        for column in table
+        if column.startswith("contribution_")
+    ]
+    size = {
+        m: table.loc[[m in there for there in table["modalities"]], f"contribution_{m}"]
+        .abs()
+        .mean()
+        for m in names
+    }
+    specs = [
+        " ".join(str(chart.proto.spec).split())
+        for chart in page(run.workspace.path).get("vega_lite_chart")
+    ]
+    assert specs and any(
+        f"leans most on {max(size, key=size.__getitem__)}" in spec for spec in specs
+    )
 
 
 def test_the_cohort_page_accounts_for_every_case(page, run):
     test = page(run.workspace.path, "cohort")
     assert "40 cases came in, 39 were accepted, 1 refused" in said(test)
     refused = test.dataframe[1].value
-    assert set(refused["code"]) == {"no_modality", "truncated", "not_text"} and refused["cure"].str.len().min() > 10
+    assert (
+        set(refused["code"]) == {"no_modality", "truncated", "not_text"}
+        and refused["cure"].str.len().min() > 10
+    )
 
 
 def test_the_case_page_shows_an_absent_modality_as_absent(page, run):
-    lacking = run.predictions[[len(m) == 1 for m in run.predictions["modalities"]]]["case_id"].iloc[0]
+    lacking = run.predictions[[len(m) == 1 for m in run.predictions["modalities"]]]["case_id"].iloc[
+        0
+    ]
     test = page(run.workspace.path, "case")
     test.selectbox(key="case").set_value(lacking).run()
     assert not test.exception and lacking in said(test)
@@ -119,12 +166,20 @@ def test_the_case_page_shows_an_absent_modality_as_absent(page, run):
 
 def test_the_most_uncertain_case_comes_first(page, run):
     test = page(run.workspace.path, "case")
-    first = run.predictions.assign(doubt=(run.predictions["probability"] - 0.5).abs()).sort_values(["doubt", "case_id"])["case_id"].iloc[0]
+    first = (
+        run.predictions.assign(doubt=(run.predictions["probability"] - 0.5).abs())
+        .sort_values(["doubt", "case_id"])["case_id"]
+        .iloc[0]
+    )
     assert test.selectbox(key="case").value == first
 
 
 def test_the_heat_map_is_off_until_it_is_asked_for(page, example):
-    both = next(row["case_id"] for row in example.cases.to_dict("records") if row["has_flair"] and row["has_t1gd"])
+    both = next(
+        row["case_id"]
+        for row in example.cases.to_dict("records")
+        if row["has_flair"] and row["has_t1gd"]
+    )
     test = page(example.workspace.path, "case")
     test.selectbox(key="case").set_value(both).run()
     assert not test.toggle(key="heat-flair").value and "the region speaks for" not in said(test)
@@ -134,7 +189,11 @@ def test_the_heat_map_is_off_until_it_is_asked_for(page, example):
 
 def test_next_and_previous_walk_through_the_cases_in_the_order_of_doubt(page, example):
     doubt = (example.predictions["probability"] - 0.5).abs()
-    order = example.predictions.assign(doubt=doubt).sort_values(["doubt", "case_id"])["case_id"].tolist()
+    order = (
+        example.predictions.assign(doubt=doubt)
+        .sort_values(["doubt", "case_id"])["case_id"]
+        .tolist()
+    )
     test = page(example.workspace.path, "case")
     walked = [test.selectbox(key="case").value]
     for key in ("next", "next", "previous"):
@@ -147,7 +206,11 @@ def test_next_and_previous_walk_through_the_cases_in_the_order_of_doubt(page, ex
 def test_an_answer_that_is_not_yes_or_no_has_its_pages(page, tmp_path, kind, words):
     example = publish(tmp_path / "w", cases=20)
     cohort, run = example.workspace.cohort(NAME) / "description.json", example.workspace.runs / RUN
-    task = {"kind": kind, "label": "grade" if kind == "multiclass" else None, "classes": ["a", "b", "c"] if kind == "multiclass" else []}
+    task = {
+        "kind": kind,
+        "label": "grade" if kind == "multiclass" else None,
+        "classes": ["a", "b", "c"] if kind == "multiclass" else [],
+    }
     cohort.write_text(json.dumps({**json.loads(cohort.read_text()), "task": task}))
     metrics = pd.read_parquet(run / "metrics.parquet").query("model != 'fused-minus-best'")
     if kind == "multiclass":
@@ -158,14 +221,18 @@ def test_an_answer_that_is_not_yes_or_no_has_its_pages(page, tmp_path, kind, wor
                 .assign(predicted="c", probability_a=0.1, probability_b=0.2, probability_c=0.7)
             )
             table.to_parquet(file)
-    metrics.replace({"metric": {"auroc": "auroc" if kind == "multiclass" else "c_index"}}).to_parquet(run / "metrics.parquet")
+    metrics.replace(
+        {"metric": {"auroc": "auroc" if kind == "multiclass" else "c_index"}}
+    ).to_parquet(run / "metrics.parquet")
     assert ("AUROC" if kind == "multiclass" else "C-index") in said(page(tmp_path / "w"))
     assert words in said(page(tmp_path / "w", "case"))
 
 
 def test_every_case_can_be_opened_whatever_it_lacks(page, example):
     test = page(example.workspace.path, "case")
-    lacking = example.predictions.assign(number=example.predictions["modalities"].str.len()).drop_duplicates("number")["case_id"]
+    lacking = example.predictions.assign(
+        number=example.predictions["modalities"].str.len()
+    ).drop_duplicates("number")["case_id"]
     for case in lacking:
         test.selectbox(key="case").set_value(case).run()
         assert not test.exception, (case, test.exception)
@@ -177,13 +244,17 @@ def test_a_heat_map_lies_where_its_cells_are_and_an_effect_of_zero_leaves_the_im
     grey = pictures.grey(np.full((64, 64), 100, np.uint8), 0, 200)
     heat = np.zeros((2, 8, 8), np.float32)
     heat[1, 0, 7] = 2.0
-    assert np.array_equal(pictures.overlaid(grey, heat, 0, 4), grey), "slices 1 and 2 of 4 belong to the first map"
+    assert np.array_equal(pictures.overlaid(grey, heat, 0, 4), grey), (
+        "slices 1 and 2 of 4 belong to the first map"
+    )
     shown = pictures.overlaid(grey, heat, 2, 4)
     changed = np.argwhere(np.abs(shown - grey).max(axis=2) > 0)
     cell = pictures.SIDE / 8
-    assert changed[:, 0].max() < cell and changed[:, 1].min() >= 7 * cell - 1 and shown[0, -1, 0] > shown[0, -1, 2], (
-        "the upper right cell is orange"
-    )
+    assert (
+        changed[:, 0].max() < cell
+        and changed[:, 1].min() >= 7 * cell - 1
+        and shown[0, -1, 0] > shown[0, -1, 2]
+    ), "the upper right cell is orange"
     assert pictures.hottest(heat, 4) == 2 and pictures.hottest(None, 4) == 2
 
 
@@ -213,8 +284,16 @@ def test_a_site_that_is_written_as_markdown_stays_text(page, tmp_path):
 
 
 def test_dashboards_never_import_torch():
-    code = "import sys; sys.path.insert(0, '.'); import dashboards.published, dashboards.charts; print([m for m in ('torch', 'monai', 'transformers') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import sys; sys.path.insert(0, '.'); import dashboards.published, dashboards.charts; "
+        "print([m for m in ('torch', 'monai', 'transformers') if m in sys.modules])"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )
 
 
 @pytest.fixture
@@ -222,8 +301,20 @@ def server(example):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, str(ROOT / "dashboards" / "app.py"), "--workspace", str(example.workspace.path), "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "MMDIAG_LEDGER": ""})
+    command = [
+        sys.executable,
+        str(ROOT / "dashboards" / "app.py"),
+        "--workspace",
+        str(example.workspace.path),
+        "--port",
+        str(port),
+    ]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "MMDIAG_LEDGER": ""},
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(120):
@@ -240,7 +331,10 @@ def server(example):
 
 def test_every_answer_carries_the_security_headers_and_internal_pages_do_not_answer(server):
     with urllib.request.urlopen(server) as answer:
-        assert "default-src 'none'" in answer.headers["content-security-policy"] and answer.headers["x-content-type-options"] == "nosniff"
+        assert (
+            "default-src 'none'" in answer.headers["content-security-policy"]
+            and answer.headers["x-content-type-options"] == "nosniff"
+        )
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"{server}/_stcore/metrics")
 
@@ -251,7 +345,9 @@ def orange(picture: bytes) -> int:
     return int(((colours[..., 0] - colours[..., 2]) > 60).sum())
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
+@pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"
+)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_drawn_in_a_browser_and_asks_nobody_outside(server, scheme, tmp_path):
     from playwright.sync_api import sync_playwright
@@ -260,21 +356,39 @@ def test_every_page_is_drawn_in_a_browser_and_asks_nobody_outside(server, scheme
     pictures.mkdir(parents=True, exist_ok=True)
     outside, failures = [], []
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=False, args=FLAGS)
-        tab = browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 900}).new_page()
-        tab.on("request", lambda request: outside.append(request.url) if not request.url.startswith((server, "data:", "blob:")) else None)
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, chromium_sandbox=False, args=FLAGS
+        )
+        tab = browser.new_context(
+            color_scheme=scheme, viewport={"width": 1440, "height": 900}
+        ).new_page()
+        tab.on(
+            "request",
+            lambda request: (
+                outside.append(request.url)
+                if not request.url.startswith((server, "data:", "blob:"))
+                else None
+            ),
+        )
         tab.on("pageerror", lambda error: failures.append(str(error)))
-        tab.on("console", lambda message: failures.append(message.text) if "Content Security Policy" in message.text else None)
+        tab.on(
+            "console",
+            lambda message: (
+                failures.append(message.text) if "Content Security Policy" in message.text else None
+            ),
+        )
         for path, word in PAGES.items():
             tab.goto(f"{server}/{path}")
             tab.get_by_text(word).first.wait_for(timeout=30_000)
             tab.wait_for_timeout(2_500)
             assert tab.get_by_text("could not be shown").count() == 0
-            assert orange(tab.get_by_text("Research use only").screenshot()) > 50, "the notice is seen, not only there"
-            drawn = [chart.bounding_box() for chart in tab.get_by_test_id("stVegaLiteChart").all()]
-            assert drawn and all(box and box["height"] > 20 and box["x"] + box["width"] <= 1440 for box in drawn), (
-                "a chart that failed has no height"
+            assert orange(tab.get_by_text("Research use only").screenshot()) > 50, (
+                "the notice is seen, not only there"
             )
+            drawn = [chart.bounding_box() for chart in tab.get_by_test_id("stVegaLiteChart").all()]
+            assert drawn and all(
+                box and box["height"] > 20 and box["x"] + box["width"] <= 1440 for box in drawn
+            ), "a chart that failed has no height"
             file = pictures / f"{path or 'overview'}-{scheme}.png"
             tab.screenshot(path=file)
             assert file.stat().st_size > 30_000, "a page that is drawn is not a small picture"

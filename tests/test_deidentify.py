@@ -1,4 +1,6 @@
-"""De-identification: only what is listed survives, pseudonyms and intervals hold together, pixels stay, and what may show a name is refused."""
+"""De-identification: only what is listed survives, pseudonyms and intervals hold together, pixels
+stay, and what may show a name is refused.
+"""
 
 import base64
 import io
@@ -40,25 +42,63 @@ PERSON = make_person(7, np.random.default_rng(7))
 
 
 def make_image(number: int = 0, syntax: str = ExplicitVRLittleEndian, **changes) -> Dataset:
-    """A slice of 8 x 10 pixels of a person whose identifiers stand in standard, nested and private attributes."""
+    """A slice of 8 x 10 pixels of a person whose identifiers stand in standard, nested and private
+    attributes.
+    """
     dataset = header_of(PERSON)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
-    dataset.SOPClassUID, dataset.Modality, dataset.PatientID = MRImageStorage, "MR", PERSON["record"]
-    dataset.SOPInstanceUID, dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[str(number)]), generate_uid(entropy_srcs=["series"])
-    dataset.StudyInstanceUID, dataset.FrameOfReferenceUID = generate_uid(entropy_srcs=["study"]), generate_uid(entropy_srcs=["frame"])
+    dataset.SOPClassUID, dataset.Modality, dataset.PatientID = (
+        MRImageStorage,
+        "MR",
+        PERSON["record"],
+    )
+    dataset.SOPInstanceUID, dataset.SeriesInstanceUID = (
+        generate_uid(entropy_srcs=[str(number)]),
+        generate_uid(entropy_srcs=["series"]),
+    )
+    dataset.StudyInstanceUID, dataset.FrameOfReferenceUID = (
+        generate_uid(entropy_srcs=["study"]),
+        generate_uid(entropy_srcs=["frame"]),
+    )
     dataset.StudyDate, dataset.SeriesDate, dataset.StudyTime = "20240229", "20240302", "101530"
-    dataset.SeriesDescription, dataset.StudyDescription = f"T1 POST GD {PERSON['family']}", f"MR brain for {PERSON['given']} 5 mm"
-    dataset.ReferringPhysicianName, dataset.ImageComments, dataset.PatientSex, dataset.PatientAge = (
+    dataset.SeriesDescription, dataset.StudyDescription = (
+        f"T1 POST GD {PERSON['family']}",
+        f"MR brain for {PERSON['given']} 5 mm",
+    )
+    (
+        dataset.ReferringPhysicianName,
+        dataset.ImageComments,
+        dataset.PatientSex,
+        dataset.PatientAge,
+    ) = (
         "Kowalski^Ann",
         PERSON["telephone"],
         "F",
         "093Y",
     )
-    dataset.ImagePositionPatient, dataset.ImageOrientationPatient, dataset.PixelSpacing = [0, 0, 3 * number], [1, 0, 0, 0, 1, 0], [0.5, 0.7]
-    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 8, 10, 1, "MONOCHROME2"
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
-    dataset.PixelData = (np.arange(80, dtype=np.uint16) + 30).astype(">u2" if syntax == ExplicitVRBigEndian else "<u2").tobytes()
+    dataset.ImagePositionPatient, dataset.ImageOrientationPatient, dataset.PixelSpacing = (
+        [0, 0, 3 * number],
+        [1, 0, 0, 0, 1, 0],
+        [0.5, 0.7],
+    )
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel, dataset.PhotometricInterpretation = (
+        8,
+        10,
+        1,
+        "MONOCHROME2",
+    )
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = (
+        16,
+        12,
+        11,
+        0,
+    )
+    dataset.PixelData = (
+        (np.arange(80, dtype=np.uint16) + 30)
+        .astype(">u2" if syntax == ExplicitVRBigEndian else "<u2")
+        .tobytes()
+    )
     for keyword, change in changes.items():
         setattr(dataset, keyword, change)
     return dataset
@@ -86,46 +126,115 @@ def forms(secret: str) -> list[bytes]:
 
 def test_no_planted_identifier_is_left_in_any_byte():
     _, report, content = clean(make_image())
-    for secret in [*PERSON.values(), *PERSON["family"].split("-"), PERSON["record"][3:], "Kowalski", "20240229", "101530"]:
+    for secret in [
+        *PERSON.values(),
+        *PERSON["family"].split("-"),
+        PERSON["record"][3:],
+        "Kowalski",
+        "20240229",
+        "101530",
+    ]:
         assert not [form for form in forms(secret) if form in content], secret
     assert report.dropped > 5 and report.uids == 4 and report.dates == 2 and report.words > 0
     assert str(MRImageStorage).encode() in content
 
 
 def test_what_is_not_listed_is_not_in_the_new_file():
-    added = {"PatientReligiousPreference": "x", "OverlayComments": "x", "EncapsulatedDocument": b"%PDF", "Occupation": "x"}
-    old = make_image(**{keyword: value for keyword, value in added.items() if keyword != "OverlayComments"})
+    added = {
+        "PatientReligiousPreference": "x",
+        "OverlayComments": "x",
+        "EncapsulatedDocument": b"%PDF",
+        "Occupation": "x",
+    }
+    old = make_image(
+        **{keyword: value for keyword, value in added.items() if keyword != "OverlayComments"}
+    )
     old.add_new(0x6000_4000, "LT", "x")
     old.IconImageSequence, old.ContentSequence = Sequence([Dataset()]), Sequence([Dataset()])
     new, _, _ = clean(old)
-    written_by_us = {"PatientName", "PatientID", "PatientBirthDate", "AccessionNumber", "StudyID", "ReferringPhysicianName", "PixelData",
-                     "PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence", "LongitudinalTemporalInformationModified"}  # fmt: skip
+    written_by_us = {
+        "PatientName",
+        "PatientID",
+        "PatientBirthDate",
+        "AccessionNumber",
+        "StudyID",
+        "ReferringPhysicianName",
+        "PixelData",
+        "PatientIdentityRemoved",
+        "DeidentificationMethod",
+        "DeidentificationMethodCodeSequence",
+        "LongitudinalTemporalInformationModified",
+    }
     assert {element.keyword for element in new} <= set(ALLOWED) | written_by_us
-    assert all(not new.get(keyword) for keyword in IDENTIFYING if keyword not in ("PatientName", "PatientID"))
+    assert all(
+        not new.get(keyword)
+        for keyword in IDENTIFYING
+        if keyword not in ("PatientName", "PatientID")
+    )
 
 
 def test_the_image_reads_back_as_it_was_and_says_what_was_done():
     old = make_image(3)
     new, report, content = clean(old)
-    assert np.array_equal(new.pixel_array, old.pixel_array) and new.ImagePositionPatient == [0, 0, 9] and new.PixelSpacing == [0.5, 0.7]
-    assert content[:128] == b"\0" * 128 and new.file_meta.MediaStorageSOPInstanceUID == new.SOPInstanceUID == report.instance
-    assert new.PatientIdentityRemoved == "YES" and new.LongitudinalTemporalInformationModified == "MODIFIED"
-    assert [item.CodeValue for item in new.DeidentificationMethodCodeSequence] == ["113100", "113105", "113107", "113108"]
-    assert new.PatientAge == "090Y" and new.PatientSex == "F" and "StudyTime" in new and not new.StudyTime
+    assert (
+        np.array_equal(new.pixel_array, old.pixel_array)
+        and new.ImagePositionPatient == [0, 0, 9]
+        and new.PixelSpacing == [0.5, 0.7]
+    )
+    assert (
+        content[:128] == b"\0" * 128
+        and new.file_meta.MediaStorageSOPInstanceUID == new.SOPInstanceUID == report.instance
+    )
+    assert (
+        new.PatientIdentityRemoved == "YES"
+        and new.LongitudinalTemporalInformationModified == "MODIFIED"
+    )
+    assert [item.CodeValue for item in new.DeidentificationMethodCodeSequence] == [
+        "113100",
+        "113105",
+        "113107",
+        "113108",
+    ]
+    assert (
+        new.PatientAge == "090Y"
+        and new.PatientSex == "F"
+        and "StudyTime" in new
+        and not new.StudyTime
+    )
 
 
 def test_a_description_keeps_the_words_of_radiology_only():
     new, _, _ = clean(make_image())
     assert new.SeriesDescription == "T1 POST GD" and new.StudyDescription == "MR brain for 5 mm"
-    new, _, _ = clean(make_image(SeriesDescription="t2_tse_tra_p2 Kowalski b1000", PatientName="Brain^Spine", StudyDescription="brain MR"))
+    new, _, _ = clean(
+        make_image(
+            SeriesDescription="t2_tse_tra_p2 Kowalski b1000",
+            PatientName="Brain^Spine",
+            StudyDescription="brain MR",
+        )
+    )
     assert new.SeriesDescription == "t2_tse_tra_p2 b1000" and new.StudyDescription == "MR"
 
 
 def test_uids_and_ids_stay_together_and_intervals_are_kept():
-    first, second = clean(make_image(1)), clean(make_image(2, StudyDate="20250301", SOPClassUID=CTImageStorage, Modality="CT"))
-    assert first[0].SeriesInstanceUID == second[0].SeriesInstanceUID and first[0].SOPInstanceUID != second[0].SOPInstanceUID
-    assert first[1].subject == second[1].subject == first[0].PatientID == pseudonym(KEY, "patient", f" {PERSON['record']} ")
-    assert all(len(uid) <= 64 and uid.startswith("2.25.") and uid.is_valid for uid in (first[0].SOPInstanceUID, first[0].StudyInstanceUID))
+    first, second = (
+        clean(make_image(1)),
+        clean(make_image(2, StudyDate="20250301", SOPClassUID=CTImageStorage, Modality="CT")),
+    )
+    assert (
+        first[0].SeriesInstanceUID == second[0].SeriesInstanceUID
+        and first[0].SOPInstanceUID != second[0].SOPInstanceUID
+    )
+    assert (
+        first[1].subject
+        == second[1].subject
+        == first[0].PatientID
+        == pseudonym(KEY, "patient", f" {PERSON['record']} ")
+    )
+    assert all(
+        len(uid) <= 64 and uid.startswith("2.25.") and uid.is_valid
+        for uid in (first[0].SOPInstanceUID, first[0].StudyInstanceUID)
+    )
 
     def days(dataset, keyword):
         return date.fromisoformat(dataset[keyword].value)
@@ -138,12 +247,22 @@ def test_uids_and_ids_stay_together_and_intervals_are_kept():
 
 
 def test_pseudonyms_differ_by_kind_and_shifts_by_subject():
-    assert pseudonym(KEY, "patient", "7") != pseudonym(KEY, "note", "7") and len(pseudonym(KEY, "patient", "7")) == 16
-    assert pseudonymous_uid(KEY, "1.2.3") == pseudonymous_uid(KEY, "1.2.3\0") != pseudonymous_uid(KEY, "1.2.4")
+    assert (
+        pseudonym(KEY, "patient", "7") != pseudonym(KEY, "note", "7")
+        and len(pseudonym(KEY, "patient", "7")) == 16
+    )
+    assert (
+        pseudonymous_uid(KEY, "1.2.3")
+        == pseudonymous_uid(KEY, "1.2.3\0")
+        != pseudonymous_uid(KEY, "1.2.4")
+    )
     assert len({shift_date(KEY, str(subject), date(2020, 1, 1)) for subject in range(50)}) > 40
 
 
-@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian, "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"])
+@pytest.mark.parametrize(
+    "syntax",
+    [ExplicitVRLittleEndian, ExplicitVRBigEndian, "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"],
+)
 def test_uncompressed_pixels_stay_in_their_transfer_syntax(syntax):
     old = make_image(syntax=syntax)
     old.PixelData += PERSON["family"].encode().ljust(80, b" ")
@@ -161,18 +280,37 @@ def test_compressed_pixels_stay_as_they_are_without_their_comments():
     assert np.array_equal(clean(old)[0].pixel_array, make_image().pixel_array)
     from PIL import Image
 
-    Image.fromarray(np.full((8, 10), 90, np.uint8)).save(stream := io.BytesIO(), "JPEG", comment=PERSON["family"].encode())
+    Image.fromarray(np.full((8, 10), 90, np.uint8)).save(
+        stream := io.BytesIO(), "JPEG", comment=PERSON["family"].encode()
+    )
     jpeg = stream.getvalue() + PERSON["family"].encode()
     assert PERSON["family"].encode() in jpeg
-    old = make_image(syntax=JPEGBaseline8Bit, BitsAllocated=8, BitsStored=8, HighBit=7, PixelData=encapsulate([jpeg]))
+    old = make_image(
+        syntax=JPEGBaseline8Bit,
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        PixelData=encapsulate([jpeg]),
+    )
     old["PixelData"].is_undefined_length, old["PixelData"].VR = True, "OB"
     new, _, content = clean(old)
-    assert PERSON["family"].encode() not in content and new.pixel_array.tolist() == np.full((8, 10), 90).tolist()
+    assert (
+        PERSON["family"].encode() not in content
+        and new.pixel_array.tolist() == np.full((8, 10), 90).tolist()
+    )
 
 
 def test_comments_of_jpeg_2000_are_dropped():
-    stream = b"\xff\x4f\xff\x51\x00\x04ab" + b"\xff\x64\x00\x08\x00\x01John" + b"\xff\x52\x00\x03c" + b"\xff\x90tile\xff\xd9trailer"
-    assert without_comments(stream) == b"\xff\x4f\xff\x51\x00\x04ab\xff\x52\x00\x03c\xff\x90tile\xff\xd9"
+    stream = (
+        b"\xff\x4f\xff\x51\x00\x04ab"
+        + b"\xff\x64\x00\x08\x00\x01John"
+        + b"\xff\x52\x00\x03c"
+        + b"\xff\x90tile\xff\xd9trailer"
+    )
+    assert (
+        without_comments(stream)
+        == b"\xff\x4f\xff\x51\x00\x04ab\xff\x52\x00\x03c\xff\x90tile\xff\xd9"
+    )
     with pytest.raises(ReadError, match="undecodable_pixels"):
         without_comments(b"John")
 
@@ -200,8 +338,15 @@ def test_an_image_that_may_show_text_is_refused_or_blanked_by_rule(risk):
         clean(make_image(**RISKY[risk]))
     assert PERSON["family"] not in str(refusal.value)
     new, report, _ = clean(make_image(**RISKY[risk]), blank_top=0.2)
-    assert (new.pixel_array[:2] == 0).all() and np.array_equal(new.pixel_array[2:], make_image().pixel_array[2:]) and report.blanked == 0.2
-    assert new.DeidentificationMethodCodeSequence[-1].CodeValue == "113101" and new.BurnedInAnnotation == "NO"
+    assert (
+        (new.pixel_array[:2] == 0).all()
+        and np.array_equal(new.pixel_array[2:], make_image().pixel_array[2:])
+        and report.blanked == 0.2
+    )
+    assert (
+        new.DeidentificationMethodCodeSequence[-1].CodeValue == "113101"
+        and new.BurnedInAnnotation == "NO"
+    )
     assert "top 20 %" in new.DeidentificationMethod[1]
 
 
@@ -216,8 +361,14 @@ def test_blanking_is_black_in_colour_in_many_frames_and_where_black_is_white():
         "BitsStored": 8,
         "HighBit": 7,
     }
-    new, _, _ = clean(make_image(**colour, NumberOfFrames=2, PixelData=bytes([200]) * 480), blank_top=0.5)
-    assert new.pixel_array.shape == (2, 8, 10, 3) and (new.pixel_array[:, :4] == 0).all() and (new.pixel_array[:, 4:] == 200).all()
+    new, _, _ = clean(
+        make_image(**colour, NumberOfFrames=2, PixelData=bytes([200]) * 480), blank_top=0.5
+    )
+    assert (
+        new.pixel_array.shape == (2, 8, 10, 3)
+        and (new.pixel_array[:, :4] == 0).all()
+        and (new.pixel_array[:, 4:] == 200).all()
+    )
 
 
 @pytest.mark.parametrize(
@@ -241,9 +392,9 @@ def test_what_is_no_whole_image_is_refused(changes, code):
 
 def test_text_that_hides_in_a_number_a_date_or_another_vr_is_dropped():
     content = to_bytes(make_image(SliceThickness="5", AcquisitionDate="20240229"))
-    content = content.replace(b"\x18\x00\x50\x00DS\x02\x005 ", b"\x18\x00\x50\x00LO\x02\x00Jo").replace(
-        b"\x22\x00DA\x08\x0020240229", b"\x22\x00DA\x08\x00John Doe"
-    )
+    content = content.replace(
+        b"\x18\x00\x50\x00DS\x02\x005 ", b"\x18\x00\x50\x00LO\x02\x00Jo"
+    ).replace(b"\x22\x00DA\x08\x0020240229", b"\x22\x00DA\x08\x00John Doe")
     new = pydicom.dcmread(io.BytesIO(rebuild(content, "x.dcm", KEY)[0]))
     assert "SliceThickness" not in new and "AcquisitionDate" not in new and "Rows" in new
 
@@ -274,7 +425,8 @@ def test_the_times_of_a_pet_stay_for_its_decay_and_enhanced_groups_are_cleaned_t
         and "Radiopharmaceutical" not in item
     )
     assert (
-        new.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0].ImagePositionPatient == [1, 2, 3]
+        new.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0].ImagePositionPatient
+        == [1, 2, 3]
         and PERSON["family"].encode() not in content
     )
 
@@ -282,15 +434,29 @@ def test_the_times_of_a_pet_stay_for_its_decay_and_enhanced_groups_are_cleaned_t
 def test_a_file_is_written_whole_and_the_headers_identifiers_are_told_for_notes(tmp_path):
     (tmp_path / "old.dcm").write_bytes(to_bytes(make_image()))
     report = deidentify_file(tmp_path / "old.dcm", tmp_path / "new" / "x.dcm", KEY)
-    assert [file.name for file in (tmp_path / "new").iterdir()] == ["x.dcm"] and report.path.parts[0] == report.subject
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["x.dcm"] and report.path.parts[
+        0
+    ] == report.subject
     told = header_identifiers(make_image())
-    assert {f"{PERSON['family']}^{PERSON['given']}", PERSON["record"], PERSON["born"], PERSON["telephone"], PERSON["address"]} <= set(told)
+    assert {
+        f"{PERSON['family']}^{PERSON['given']}",
+        PERSON["record"],
+        PERSON["born"],
+        PERSON["telephone"],
+        PERSON["address"],
+    } <= set(told)
 
 
-def test_the_key_is_made_for_its_owner_alone_and_stays_outside_of_what_it_protects(tmp_path, monkeypatch):
+def test_the_key_is_made_for_its_owner_alone_and_stays_outside_of_what_it_protects(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("MMDIAG_KEY_FILE", str(tmp_path / "keys" / "key"))
     key = read_key()
-    assert len(key) == 32 and (tmp_path / "keys" / "key").stat().st_mode & 0o777 == 0o600 and read_key() == key
+    assert (
+        len(key) == 32
+        and (tmp_path / "keys" / "key").stat().st_mode & 0o777 == 0o600
+        and read_key() == key
+    )
     assert [file.name for file in (tmp_path / "keys").iterdir()] == ["key"]
     with pytest.raises(UsageError, match="must lie outside"):
         read_key(outside=[tmp_path / "keys"])
@@ -304,14 +470,17 @@ def test_the_key_is_made_for_its_owner_alone_and_stays_outside_of_what_it_protec
 
 
 def make_export(folder: Path) -> None:
-    """A study of two slices with its note, one of ultrasound, a report as PDF, and a copy of a slice."""
+    """A study of two slices with its note, one of ultrasound, a report as PDF, and a copy of a
+    slice.
+    """
     (folder / "p1" / "mr").mkdir(parents=True)
     for number in range(2):
         (folder / "p1" / "mr" / f"{number}.dcm").write_bytes(to_bytes(make_image(number)))
     (folder / "p1" / "mr" / "copy.dcm").write_bytes(to_bytes(make_image(1)))
     (folder / "p1" / "us.dcm").write_bytes(to_bytes(make_image(5, Modality="US")))
     (folder / "p1" / "note.txt").write_text(
-        f"FINDINGS: no oedema. {sentence_of(PERSON)}{PERSON['given'].lower()} was well.", encoding="utf-8"
+        f"FINDINGS: no oedema. {sentence_of(PERSON)}{PERSON['given'].lower()} was well.",
+        encoding="utf-8",
     )
     (folder / "p1" / "blank.txt").write_text(" \n")
     (folder / "p1" / "torn.txt").write_bytes(b"a\x00b")
@@ -321,7 +490,14 @@ def make_export(folder: Path) -> None:
 def test_a_folder_is_written_under_pseudonyms_and_what_is_refused_is_listed(tmp_path):
     make_export(tmp_path / "in")
     found = deidentify_folder(tmp_path / "in", tmp_path / "out", KEY)
-    assert (found.dicom, found.copies, found.notes, found.blank, found.subjects, found.notes_with_own) == (2, 1, 1, 1, 1, 1)
+    assert (
+        found.dicom,
+        found.copies,
+        found.notes,
+        found.blank,
+        found.subjects,
+        found.notes_with_own,
+    ) == (2, 1, 1, 1, 1, 1)
     assert {row["path"]: row["code"] for row in found.refused} == {
         "report.pdf": "unknown_kind",
         "p1/us.dcm": "burned_in",
@@ -329,17 +505,25 @@ def test_a_folder_is_written_under_pseudonyms_and_what_is_refused_is_listed(tmp_
     }
     subject = pseudonym(KEY, "patient", PERSON["record"])
     files = [file for file in (tmp_path / "out").rglob("*") if file.is_file()]
-    assert len(files) == 3 and all(file.relative_to(tmp_path / "out").parts[0] == subject for file in files)
+    assert len(files) == 3 and all(
+        file.relative_to(tmp_path / "out").parts[0] == subject for file in files
+    )
     for file in files:
         for secret in PERSON.values():
-            assert not [form for form in forms(secret) if form in file.read_bytes() or form.decode("latin-1") in str(file)], secret
+            assert not [
+                form
+                for form in forms(secret)
+                if form in file.read_bytes() or form.decode("latin-1") in str(file)
+            ], secret
     (note,) = (tmp_path / "out" / subject).glob("*.txt")
     assert note.read_text(encoding="utf-8").startswith(
         "FINDINGS: no oedema. Patient: [NAME], born [DATE]"
     ) and "[NAME] was well." in note.read_text(encoding="utf-8")
     before = {file: file.read_bytes() for file in files}
     deidentify_folder(tmp_path / "in", tmp_path / "out", KEY)
-    assert {file: file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file()} == before
+    assert {
+        file: file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file()
+    } == before
 
 
 def test_two_images_under_one_uid_do_not_replace_each_other(tmp_path):
@@ -352,23 +536,48 @@ def test_two_images_under_one_uid_do_not_replace_each_other(tmp_path):
 
 def test_a_folder_is_not_written_into_itself(tmp_path):
     (tmp_path / "a.txt").write_text("x")
-    for source, target in ((tmp_path, tmp_path), (tmp_path, tmp_path / "out"), (tmp_path / "a.txt", tmp_path)):
+    for source, target in (
+        (tmp_path, tmp_path),
+        (tmp_path, tmp_path / "out"),
+        (tmp_path / "a.txt", tmp_path),
+    ):
         with pytest.raises(UsageError, match="outside"):
             deidentify_folder(source, target, KEY)
 
 
-def test_the_command_answers_with_counts_and_exit_code_3_where_something_was_refused(tmp_path, mmdiag_command):
+def test_the_command_answers_with_counts_and_exit_code_3_where_something_was_refused(
+    tmp_path, mmdiag_command
+):
     make_export(tmp_path / "in")
     key = {"MMDIAG_KEY_FILE": str(tmp_path / "key")}
-    done = mmdiag_command("deidentify", tmp_path / "in", tmp_path / "out", "--json", cwd=tmp_path, **key)
+    done = mmdiag_command(
+        "deidentify", tmp_path / "in", tmp_path / "out", "--json", cwd=tmp_path, **key
+    )
     answer = json.loads(done.stdout)
-    assert done.returncode == 3 and answer["dicom"] == 2 and answer["notes"] == 1 and len(answer["refused"]) == 3
-    assert answer["masked"]["name"] >= 1 and 0 < answer["note_words_masked"] < answer["note_words"] and answer["attributes"]["dropped"] > 10
+    assert (
+        done.returncode == 3
+        and answer["dicom"] == 2
+        and answer["notes"] == 1
+        and len(answer["refused"]) == 3
+    )
+    assert (
+        answer["masked"]["name"] >= 1
+        and 0 < answer["note_words_masked"] < answer["note_words"]
+        and answer["attributes"]["dropped"] > 10
+    )
     assert not [secret for secret in PERSON.values() if secret in done.stdout + done.stderr]
     inside = mmdiag_command(
-        "deidentify", tmp_path / "in", tmp_path / "again", cwd=tmp_path, MMDIAG_KEY_FILE=str(tmp_path / "again" / "key")
+        "deidentify",
+        tmp_path / "in",
+        tmp_path / "again",
+        cwd=tmp_path,
+        MMDIAG_KEY_FILE=str(tmp_path / "again" / "key"),
     )
-    assert inside.returncode == 2 and "must lie outside" in inside.stderr and not (tmp_path / "again").exists()
+    assert (
+        inside.returncode == 2
+        and "must lie outside" in inside.stderr
+        and not (tmp_path / "again").exists()
+    )
 
 
 def test_the_hostile_files_with_planted_identifiers_come_out_clean(tmp_path):
@@ -380,4 +589,9 @@ def test_the_hostile_files_with_planted_identifiers_come_out_clean(tmp_path):
     found = deidentify_folder(tmp_path / "in", tmp_path / "out", KEY)
     assert found.dicom + found.copies + len(found.refused) == 2 and found.dicom == 1
     for file in (tmp_path / "out").rglob("*.dcm"):
-        assert not [form for secret in ("ZZPLANTED", "19010203", "555-0100") for form in forms(secret) if form in file.read_bytes()]
+        assert not [
+            form
+            for secret in ("ZZPLANTED", "19010203", "555-0100")
+            for form in forms(secret)
+            if form in file.read_bytes()
+        ]

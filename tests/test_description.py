@@ -44,7 +44,11 @@ def make_folder(tmp_path, *, toml: str = RIGHT, cases: str = CASES):
 def test_ids_stay_text_and_numbers_that_went_through_a_spreadsheet_are_labels(tmp_path):
     description = read_description(make_folder(tmp_path))
     cases = read_cases(description)
-    assert cases["case_id"].tolist() == ["001", "002", "003"] and cases["subject_id"].tolist() == ["a", "a", "b"]
+    assert cases["case_id"].tolist() == ["001", "002", "003"] and cases["subject_id"].tolist() == [
+        "a",
+        "a",
+        "b",
+    ]
     assert cases["label"].tolist()[:2] == [1.0, 0.0] and pd.isna(cases["label"].iloc[2])
     assert class_names(description, cases) == ("not 1", "1")
 
@@ -62,20 +66,44 @@ WRONG = {
     "an unknown task": ('kind = "binary"', 'kind = "binray"', r"did you mean 'binary'"),
     "an unknown section": ("[task]", "[tasks]", r"did you mean 'task'"),
     "a missing column": ('case_id = "id"', 'case_id = "ids"', r"did you mean 'id'"),
-    "a missing template column": ("notes/{id}.txt", "notes/{idd}.txt", r"path of note .* 'idd' is not: did you mean 'id'"),
-    "a missing table": ('table = "cases.csv"', 'table = "case.csv"', r"'case.csv' in cohort.toml is not there"),
+    "a missing template column": (
+        "notes/{id}.txt",
+        "notes/{idd}.txt",
+        r"path of note .* 'idd' is not: did you mean 'id'",
+    ),
+    "a missing table": (
+        'table = "cases.csv"',
+        'table = "case.csv"',
+        r"'case.csv' in cohort.toml is not there",
+    ),
     "a missing root": ('root = "."', 'root = "elsewhere"', r"'elsewhere' in cohort.toml is not"),
     "no positive": ('positive = "1"', "", r"must say which label is positive"),
-    "a positive that nobody has": ('positive = "1"', 'positive = "7"', r"no case of cases.csv has '7'"),
+    "a positive that nobody has": (
+        'positive = "1"',
+        'positive = "7"',
+        r"no case of cases.csv has '7'",
+    ),
     "no modality": (RIGHT[RIGHT.index("[modalities.note]") :], "", r"has none: add a section"),
     "a path that leads out": ("notes/{id}.txt", "../{id}.txt", r"must lie below the root"),
     "a table without key": ('key = "id"\n', "", r"needs its key"),
     "not TOML": ("[cases]", "[cases", r"cohort.toml must be TOML, it is not: .*line \d+"),
     "a template that is not closed": ("notes/{id}.txt", "notes/{id.txt", r"must be a template"),
     "two stars within a name": ("notes/{id}.txt", "notes/**{id}.txt", r"must be a template"),
-    "a date that is none": ('as_of = "date"', 'as_of = "2024-13-45"', r"ISO dates .*, '2024-13-45' in cohort.toml"),
-    "a size that is no number": ('kind = "text"\n', 'kind = "image"\nsize = true\n', r"size under .* whole number"),
-    "a root that is not set": ('root = "."', 'root = "${MMDIAG_NOT_SET}/x"', r"'\$\{MMDIAG_NOT_SET\}/x' in cohort.toml is not"),
+    "a date that is none": (
+        'as_of = "date"',
+        'as_of = "2024-13-45"',
+        r"ISO dates .*, '2024-13-45' in cohort.toml",
+    ),
+    "a size that is no number": (
+        'kind = "text"\n',
+        'kind = "image"\nsize = true\n',
+        r"size under .* whole number",
+    ),
+    "a root that is not set": (
+        'root = "."',
+        'root = "${MMDIAG_NOT_SET}/x"',
+        r"'\$\{MMDIAG_NOT_SET\}/x' in cohort.toml is not",
+    ),
 }
 
 
@@ -92,15 +120,35 @@ TABLES = {
     "a key that is a path": ("002,a", "../002,a", r"plain key .* line 3"),
     "a case without key": ("002,a", ",a", r"Every case needs its id, .* line 3"),
     "one class": ("002,a,2024-02-02,0.0", "002,a,2024-02-02,1", r"every case of cases.csv is '1'"),
-    "no label at all": (CASES, "id,person,date,outcome\n1,a,,\n2,b,,\n", r"must be there for some cases"),
+    "no label at all": (
+        CASES,
+        "id,person,date,outcome\n1,a,,\n2,b,,\n",
+        r"must be there for some cases",
+    ),
     "a date that is none": ("2024-02-02", "2 Feb", r"as_of must be ISO dates .* line 3"),
     "a date in the future": ("2024-02-02", "2924-02-02", r"must not lie in the future, .* line 3"),
-    "a date of no living person": ("2024-02-02", "1024-02-02", r"must not lie before 1900, .* line 3"),
+    "a date of no living person": (
+        "2024-02-02",
+        "1024-02-02",
+        r"must not lie before 1900, .* line 3",
+    ),
     "a key that does not show": ("002,a", "00\u200b2,a", r"plain key .* line 3"),
-    "a row wider than the header": ("2024-02-02,0.0", "2024-02-02,0.0,9", r"as long as its header, .* line 3"),
-    "all rows wider than the header": (CASES, "id,person,date,outcome\nz,1,a,,1\nz,2,b,,0\n", r"as long as its header, .* line 2, 3"),
+    "a row wider than the header": (
+        "2024-02-02,0.0",
+        "2024-02-02,0.0,9",
+        r"as long as its header, .* line 3",
+    ),
+    "all rows wider than the header": (
+        CASES,
+        "id,person,date,outcome\nz,1,a,,1\nz,2,b,,0\n",
+        r"as long as its header, .* line 2, 3",
+    ),
     "a row that was cut": ("002,a,2024-02-02,0.0", "002,a", r"as long as its header, .* line 3"),
-    "a column twice": (CASES, "id,person,date,outcome,outcome\n1,a,,1,0\n2,b,,0,1\n", r"A column is there once, .* \['outcome'\]"),
+    "a column twice": (
+        CASES,
+        "id,person,date,outcome,outcome\n1,a,,1,0\n2,b,,0,1\n",
+        r"A column is there once, .* \['outcome'\]",
+    ),
     "NUL bytes": ("002,a", "002,a\0", r"holds NUL bytes"),
     "an empty file": (CASES, "", r"begins with a header"),
     "no rows": (CASES, "id,person,date,outcome\n", r"must have a row a case"),
@@ -117,7 +165,11 @@ def test_a_mistake_in_the_case_table_names_its_line(tmp_path, name):
 
 @pytest.mark.parametrize("word", ["", " ", "NA", "nan", "N/A", "NULL"])
 def test_a_label_that_says_that_nothing_is_known_is_not_a_negative(tmp_path, word):
-    cases = read_cases(read_description(make_folder(tmp_path, cases=CASES.replace("2024-03-02,", f"2024-03-02,{word}"))))
+    cases = read_cases(
+        read_description(
+            make_folder(tmp_path, cases=CASES.replace("2024-03-02,", f"2024-03-02,{word}"))
+        )
+    )
     assert cases["label"].tolist()[:2] == [1.0, 0.0] and pd.isna(cases["label"].iloc[2])
 
 
@@ -135,7 +187,10 @@ def test_more_than_two_values_of_a_binary_label_are_the_positive_one_and_the_oth
     table = "id,person,date,outcome\n1,a,,COVID-19\n2,b,,pneumonia\n3,c,,clear\n"
     description = read_description(make_folder(tmp_path, toml=toml, cases=table))
     cases = read_cases(description)
-    assert cases["label"].tolist() == [1, 0, 0] and class_names(description, cases) == ("not COVID-19", "COVID-19")
+    assert cases["label"].tolist() == [1, 0, 0] and class_names(description, cases) == (
+        "not COVID-19",
+        "COVID-19",
+    )
 
 
 def test_a_table_from_a_spreadsheet_in_windows_1252_keeps_its_letters(tmp_path):
@@ -152,8 +207,12 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
 
 def test_a_parquet_table_reads_like_its_csv(tmp_path):
     read_from_csv = read_cases(read_description(make_folder(tmp_path)))
-    frame = pd.DataFrame({"id": ["001", "002", "003"], "person": ["a", "a", "b"], "outcome": [1.0, 0.0, None]})
-    frame.assign(date=["2024-01-02", "2024-02-02", "2024-03-02"]).to_parquet(tmp_path / "cases.parquet")
+    frame = pd.DataFrame(
+        {"id": ["001", "002", "003"], "person": ["a", "a", "b"], "outcome": [1.0, 0.0, None]}
+    )
+    frame.assign(date=["2024-01-02", "2024-02-02", "2024-03-02"]).to_parquet(
+        tmp_path / "cases.parquet"
+    )
     (tmp_path / "cohort.toml").write_text(RIGHT.replace("cases.csv", "cases.parquet"))
     cases = read_cases(read_description(tmp_path / "cohort.toml"))
     pd.testing.assert_frame_equal(cases.iloc[:, :7], read_from_csv.iloc[:, :7])
@@ -161,28 +220,56 @@ def test_a_parquet_table_reads_like_its_csv(tmp_path):
 
 def test_the_hash_changes_with_what_ingestion_writes(tmp_path):
     description = read_description(make_folder(tmp_path))
-    (tmp_path / "cohort.toml").write_text(RIGHT.replace('path = "genes.csv"', 'path = "genes.csv"\nexclude = ["G2"]'))
-    assert read_description(tmp_path / "cohort.toml").hash() != description.hash() == description.hash()
+    (tmp_path / "cohort.toml").write_text(
+        RIGHT.replace('path = "genes.csv"', 'path = "genes.csv"\nexclude = ["G2"]')
+    )
+    assert (
+        read_description(tmp_path / "cohort.toml").hash()
+        != description.hash()
+        == description.hash()
+    )
 
 
 def test_a_key_can_be_made_of_several_columns(tmp_path):
     toml = RIGHT.replace('case_id = "id"', 'case_id = "{person}-{id}"')
-    assert read_cases(read_description(make_folder(tmp_path, toml=toml)))["case_id"].tolist() == ["a-001", "a-002", "b-003"]
+    assert read_cases(read_description(make_folder(tmp_path, toml=toml)))["case_id"].tolist() == [
+        "a-001",
+        "a-002",
+        "b-003",
+    ]
 
 
 def test_survival_reads_time_and_event(tmp_path):
-    toml = RIGHT.replace('kind = "binary"\nlabel = "outcome"\npositive = "1"', 'kind = "survival"\ntime = "months"\nevent = "died"')
+    toml = RIGHT.replace(
+        'kind = "binary"\nlabel = "outcome"\npositive = "1"',
+        'kind = "survival"\ntime = "months"\nevent = "died"',
+    )
     cases = read_cases(
-        read_description(make_folder(tmp_path, toml=toml, cases="id,person,date,months,died\n1,a,,3.5,1\n2,b,,9,0\n3,c,,,\n"))
+        read_description(
+            make_folder(
+                tmp_path,
+                toml=toml,
+                cases="id,person,date,months,died\n1,a,,3.5,1\n2,b,,9,0\n3,c,,,\n",
+            )
+        )
     )
     assert cases["time"].tolist()[:2] == [3.5, 9.0] and cases["event"].tolist()[:2] == [1, 0]
 
 
 @pytest.mark.parametrize("rows", ["1,a,,x,1\n", "1,a,,inf,1\n", "1,a,,3,2\n", "1,a,,3,0\n"])
 def test_survival_refuses_what_is_no_time_or_event(tmp_path, rows):
-    toml = RIGHT.replace('kind = "binary"\nlabel = "outcome"\npositive = "1"', 'kind = "survival"\ntime = "months"\nevent = "died"')
-    with pytest.raises(DescriptionError, match=r"time must be a number|event must be 0|needs events"):
-        read_cases(read_description(make_folder(tmp_path, toml=toml, cases="id,person,date,months,died\n" + rows)))
+    toml = RIGHT.replace(
+        'kind = "binary"\nlabel = "outcome"\npositive = "1"',
+        'kind = "survival"\ntime = "months"\nevent = "died"',
+    )
+    with pytest.raises(
+        DescriptionError, match=r"time must be a number|event must be 0|needs events"
+    ):
+        read_cases(
+            read_description(
+                make_folder(tmp_path, toml=toml, cases="id,person,date,months,died\n" + rows)
+            )
+        )
 
 
 def test_the_descriptions_of_the_real_cohorts_are_right_where_the_data_is(request):

@@ -1,4 +1,6 @@
-"""DICOM: physical order, units and grey levels are right for every kind of file, and what is wrong gets its reason code."""
+"""DICOM: physical order, units and grey levels are right for every kind of file, and what is wrong
+gets its reason code.
+"""
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
     generate_uid,
-)  # fmt: skip
+)
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.imaging.dicom_series import check_file, read_series, series_descriptions
@@ -29,18 +31,31 @@ def refusal(call) -> str:
 def test_slices_come_in_the_order_of_their_positions_whatever_the_files_are_called(tmp_path):
     series = read_series(write(tmp_path / "s", [make_slice(n) for n in (4, 0, 2, 1, 3)]), {})
     assert series.volume[:, 0, 0].tolist() == [0, 10, 20, 30, 40]
-    assert series.gap_mm == 3 and series.spacing_mm == (0.5, 0.7) and series.files == 5 and series.missing_slices == 0
+    assert (
+        series.gap_mm == 3
+        and series.spacing_mm == (0.5, 0.7)
+        and series.files == 5
+        and series.missing_slices == 0
+    )
 
 
 def test_a_gap_and_a_tilted_gantry_are_counted_and_measured(tmp_path):
     with_gap = read_series(write(tmp_path / "gap", [make_slice(n) for n in (0, 1, 2, 5, 6, 7)]), {})
     assert with_gap.missing_slices == 2 and with_gap.gap_mm == 3
-    tilted = [make_slice(n, ImagePositionPatient=[0, n * 3 * np.tan(np.radians(15)), 3 * n]) for n in range(4)]
+    tilted = [
+        make_slice(n, ImagePositionPatient=[0, n * 3 * np.tan(np.radians(15)), 3 * n])
+        for n in range(4)
+    ]
     assert read_series(write(tmp_path / "tilt", tilted), {}).tilt_degrees == pytest.approx(15)
 
 
 def test_only_the_series_that_is_selected_is_read(tmp_path):
-    other = make_slice(7, SeriesDescription="T1 POST", SeriesInstanceUID=generate_uid(entropy_srcs=["t1"]), EchoTime="12.5")
+    other = make_slice(
+        7,
+        SeriesDescription="T1 POST",
+        SeriesInstanceUID=generate_uid(entropy_srcs=["t1"]),
+        EchoTime="12.5",
+    )
     files = write(tmp_path / "s", [make_slice(0), make_slice(1), other])
     assert read_series(files, {"SeriesDescription": "flair"}).files == 2
     assert read_series(files, {"SeriesDescription": "T1*"}).files == 1
@@ -51,12 +66,19 @@ def test_only_the_series_that_is_selected_is_read(tmp_path):
 
 
 def test_a_description_in_another_character_set_is_selected_by_its_letters(tmp_path):
-    files = write(tmp_path / "s", [make_slice(0, SpecificCharacterSet="ISO_IR 100", SeriesDescription="Schädel nativ")])
+    files = write(
+        tmp_path / "s",
+        [make_slice(0, SpecificCharacterSet="ISO_IR 100", SeriesDescription="Schädel nativ")],
+    )
     assert read_series(files, {"SeriesDescription": "schädel*"}).files == 1
 
 
 def test_localizers_are_left_out_and_counted(tmp_path):
-    localizer = make_slice(9, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
+    localizer = make_slice(
+        9,
+        ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"],
+        ImageOrientationPatient=[0, 1, 0, 0, 0, -1],
+    )
     series = read_series(write(tmp_path / "s", [make_slice(0), make_slice(1), localizer]), {})
     assert series.files == 2 and series.localizers == 1
     assert refusal(lambda: read_series(write(tmp_path / "only", [localizer]), {})) == "localizer"
@@ -67,14 +89,24 @@ def test_rescale_is_applied_and_monochrome1_is_inverted(tmp_path):
     assert read_series(write(tmp_path / "ct", [ct]), {}).volume.max() == 976
     pixels = np.zeros((8, 10), np.uint16)
     pixels[0, 0] = 100
-    inverted = [make_slice(n, PhotometricInterpretation="MONOCHROME1", PixelData=(pixels * (n + 1)).tobytes()) for n in range(2)]
+    inverted = [
+        make_slice(
+            n, PhotometricInterpretation="MONOCHROME1", PixelData=(pixels * (n + 1)).tobytes()
+        )
+        for n in range(2)
+    ]
     volume = read_series(write(tmp_path / "m1", inverted), {}).volume
-    assert volume[0, 1, 1] == volume[1, 1, 1] == 4095, "background is alike in all slices: the inversion is of the range, not of each slice"
+    assert volume[0, 1, 1] == volume[1, 1, 1] == 4095, (
+        "background is alike in all slices: the inversion is of the range, not of each slice"
+    )
     assert volume[0, 0, 0] == 3995 and volume[1, 0, 0] == 3895
 
 
 def test_the_slope_of_each_slice_is_its_own(tmp_path):
-    slices = [make_slice(n, value=10, Modality="CT", RescaleSlope=str(n + 1), RescaleIntercept="0") for n in range(3)]
+    slices = [
+        make_slice(n, value=10, Modality="CT", RescaleSlope=str(n + 1), RescaleIntercept="0")
+        for n in range(3)
+    ]
     assert read_series(write(tmp_path / "s", slices), {}).volume[:, 0, 0].tolist() == [10, 20, 30]
 
 
@@ -87,7 +119,10 @@ def test_a_compressed_series_reads_like_the_plain_one(tmp_path, syntax):
             _encode_jpeg_ls(dataset)
         else:
             dataset.compress(syntax, generate_instance_uid=False)
-    assert np.array_equal(read_series(write(tmp_path / "a", plain), {}).volume, read_series(write(tmp_path / "b", packed), {}).volume)
+    assert np.array_equal(
+        read_series(write(tmp_path / "a", plain), {}).volume,
+        read_series(write(tmp_path / "b", packed), {}).volume,
+    )
 
 
 def _large(number: int) -> Dataset:
@@ -104,10 +139,16 @@ def _encode_jpeg_ls(dataset: Dataset) -> None:
     dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
 
 
-@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian])
+@pytest.mark.parametrize(
+    "syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
+)
 def test_every_plain_transfer_syntax_gives_the_same_values(tmp_path, syntax):
     ramp = (np.arange(80).reshape(8, 10) * 11).astype(np.uint16)
-    dataset = make_slice(0, syntax=syntax, PixelData=ramp.astype(">u2" if syntax == ExplicitVRBigEndian else "<u2").tobytes())
+    dataset = make_slice(
+        0,
+        syntax=syntax,
+        PixelData=ramp.astype(">u2" if syntax == ExplicitVRBigEndian else "<u2").tobytes(),
+    )
     assert np.array_equal(read_series(write(tmp_path / "s", [dataset]), {}).volume[0], ramp)
 
 
@@ -116,33 +157,66 @@ def test_signed_values_and_bits_beyond_those_stored_are_read_as_what_they_are(tm
     signed = make_slice(0, PixelRepresentation=1, PixelData=values.tobytes())
     assert np.array_equal(read_series(write(tmp_path / "signed", [signed]), {}).volume[0], values)
     overlay = (np.full((8, 10), 100, np.uint16) | 0x8000).tobytes()
-    assert np.array_equal(read_series(write(tmp_path / "overlay", [make_slice(0, PixelData=overlay)]), {}).volume[0], np.full((8, 10), 100))
+    assert np.array_equal(
+        read_series(write(tmp_path / "overlay", [make_slice(0, PixelData=overlay)]), {}).volume[0],
+        np.full((8, 10), 100),
+    )
 
 
 def test_colour_is_luminance_in_both_planar_configurations_and_through_a_palette(tmp_path):
     pixels = np.zeros((8, 10, 3), np.uint8)
     pixels[..., 1] = 200
-    facts = {"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3, "BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "Modality": "OT"}
+    facts = {
+        "PhotometricInterpretation": "RGB",
+        "SamplesPerPixel": 3,
+        "BitsAllocated": 8,
+        "BitsStored": 8,
+        "HighBit": 7,
+        "Modality": "OT",
+    }
     by_pixel = make_slice(0, PlanarConfiguration=0, PixelData=pixels.tobytes(), **facts)
-    by_plane = make_slice(0, PlanarConfiguration=1, PixelData=pixels.transpose(2, 0, 1).tobytes(), **facts)
+    by_plane = make_slice(
+        0, PlanarConfiguration=1, PixelData=pixels.transpose(2, 0, 1).tobytes(), **facts
+    )
     for name, dataset in (("pixel", by_pixel), ("plane", by_plane)):
-        assert read_series(write(tmp_path / name, [dataset]), {}).volume[0, 3, 3] == pytest.approx(0.587 * 200)
-    palette = make_slice(0, PhotometricInterpretation="PALETTE COLOR", BitsAllocated=8, BitsStored=8, HighBit=7, PixelData=bytes([1] * 80))
+        assert read_series(write(tmp_path / name, [dataset]), {}).volume[0, 3, 3] == pytest.approx(
+            0.587 * 200
+        )
+    palette = make_slice(
+        0,
+        PhotometricInterpretation="PALETTE COLOR",
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        PixelData=bytes([1] * 80),
+    )
     for colour, level in (("Red", 0), ("Green", 200), ("Blue", 0)):
         setattr(palette, f"{colour}PaletteColorLookupTableDescriptor", [2, 0, 8])
         setattr(palette, f"{colour}PaletteColorLookupTableData", bytes([9, level]))
-    assert read_series(write(tmp_path / "palette", [palette]), {}).volume[0, 3, 3] == pytest.approx(0.587 * 200)
+    assert read_series(write(tmp_path / "palette", [palette]), {}).volume[0, 3, 3] == pytest.approx(
+        0.587 * 200
+    )
 
 
 def test_an_enhanced_file_is_ordered_and_rescaled_by_its_functional_groups(tmp_path):
     series = read_series(write(tmp_path / "shared", [make_enhanced([6, 0, 3])]), {})
-    assert series.volume[:, 0, 0].tolist() == [-8, -6, -10] and series.gap_mm == 3 and series.spacing_mm == (0.5, 0.7) and series.slices == 3
+    assert (
+        series.volume[:, 0, 0].tolist() == [-8, -6, -10]
+        and series.gap_mm == 3
+        and series.spacing_mm == (0.5, 0.7)
+        and series.slices == 3
+    )
     own = read_series(write(tmp_path / "own", [make_enhanced([0, 3], slopes=[1, 5])]), {})
     assert own.volume[:, 0, 0].tolist() == [-10, -5]
 
 
 def test_a_cine_loop_without_positions_keeps_its_order(tmp_path):
-    loop = make_slice(0, Modality="US", NumberOfFrames=3, PixelData=b"".join(np.full((8, 10), n, np.uint16).tobytes() for n in (5, 3, 4)))
+    loop = make_slice(
+        0,
+        Modality="US",
+        NumberOfFrames=3,
+        PixelData=b"".join(np.full((8, 10), n, np.uint16).tobytes() for n in (5, 3, 4)),
+    )
     del loop.ImagePositionPatient, loop.ImageOrientationPatient
     assert read_series(write(tmp_path / "s", [loop]), {}).volume[:, 0, 0].tolist() == [5, 3, 4]
 
@@ -151,9 +225,18 @@ def test_pet_is_in_standardised_uptake_values(tmp_path):
     series = read_series(write(tmp_path / "s", [make_pet(0), make_pet(1)]), {})
     decayed = 3.5e8 * 2 ** (-3600 / 6588)
     assert series.volume[0, 0, 0] == pytest.approx(1000 * 70_000 / decayed, rel=1e-5)
-    assert refusal(lambda: read_series(write(tmp_path / "w", [make_pet(0, PatientWeight="")]), {})) == "no_suv"
-    assert refusal(lambda: read_series(write(tmp_path / "u", [make_pet(0, Units="CNTS")]), {})) == "no_suv"
-    assert refusal(lambda: read_series(write(tmp_path / "l", [make_pet(0, SeriesTime="080000")]), {})) == "no_suv"
+    assert (
+        refusal(lambda: read_series(write(tmp_path / "w", [make_pet(0, PatientWeight="")]), {}))
+        == "no_suv"
+    )
+    assert (
+        refusal(lambda: read_series(write(tmp_path / "u", [make_pet(0, Units="CNTS")]), {}))
+        == "no_suv"
+    )
+    assert (
+        refusal(lambda: read_series(write(tmp_path / "l", [make_pet(0, SeriesTime="080000")]), {}))
+        == "no_suv"
+    )
 
 
 def broken(name: str) -> list[Dataset]:
@@ -180,9 +263,19 @@ def broken(name: str) -> list[Dataset]:
 
 @pytest.mark.parametrize(
     "code",
-    ["missing_rescale", "unknown_photometric", "missing_geometry", "mixed_geometry", "duplicate_slice", "patient_mismatch", "truncated", "too_large",
-     "unreadable", "no_pixel_data"],
-)  # fmt: skip
+    [
+        "missing_rescale",
+        "unknown_photometric",
+        "missing_geometry",
+        "mixed_geometry",
+        "duplicate_slice",
+        "patient_mismatch",
+        "truncated",
+        "too_large",
+        "unreadable",
+        "no_pixel_data",
+    ],
+)
 def test_what_is_wrong_with_a_series_gets_its_code(tmp_path, code):
     with pytest.raises(ReadError, match=code) as refused:
         read_series(write(tmp_path / "s", broken(code)), {})
@@ -198,11 +291,18 @@ def test_a_codestream_of_another_size_than_the_header_says_is_not_decoded(tmp_pa
     dataset = _large(0)
     dataset.compress(JPEG2000Lossless, generate_instance_uid=False)
     dataset.Rows, dataset.Columns = 128, 32
-    assert refusal(lambda: read_series(write(tmp_path / "s", [dataset]), {})) == "undecodable_pixels"
+    assert (
+        refusal(lambda: read_series(write(tmp_path / "s", [dataset]), {})) == "undecodable_pixels"
+    )
 
 
 @pytest.mark.parametrize(
-    ("content", "code"), [(b"<html></html>", "not_dicom"), (b"", "not_dicom"), (b"\0" * 128 + b"DICM" + b"\x02\x00\x10", "truncated")]
+    ("content", "code"),
+    [
+        (b"<html></html>", "not_dicom"),
+        (b"", "not_dicom"),
+        (b"\0" * 128 + b"DICM" + b"\x02\x00\x10", "truncated"),
+    ],
 )
 def test_what_is_no_dicom_file_is_said(tmp_path, content, code):
     files = write(tmp_path / "s", [make_slice(0)])
@@ -214,28 +314,58 @@ def test_slices_are_brought_to_size_as_they_are_read_and_all_are_checked(tmp_pat
     slices = [make_slice(n) for n in range(9)]
     series = read_series(write(tmp_path / "s", slices), {}, size=5, slices=3)
     assert series.volume.shape == (3, 4, 5) and series.volume[:, 0, 0].tolist() == [0, 40, 80]
-    assert (series.slices, series.rows, series.columns) == (9, 8, 10), "what the file has is said of the file"
+    assert (series.slices, series.rows, series.columns) == (9, 8, 10), (
+        "what the file has is said of the file"
+    )
     slices[1].PixelData = slices[1].PixelData[:-2]
-    assert refusal(lambda: read_series(write(tmp_path / "t", slices), {}, size=5, slices=3)) == "truncated", "also where it is not kept"
+    assert (
+        refusal(lambda: read_series(write(tmp_path / "t", slices), {}, size=5, slices=3))
+        == "truncated"
+    ), "also where it is not kept"
 
 
 def test_what_identifies_a_person_is_handed_over_for_masking(tmp_path):
     other = Dataset()
     other.PatientID = "MRN-4711"
-    dataset = make_slice(0, PatientID="p1234", PatientName="Doe^Jane", PatientBirthDate="19510203", OtherPatientIDsSequence=Sequence([other]))
-    assert {"Doe^Jane", "19510203", "MRN-4711", "p1234"} <= set(read_series(write(tmp_path / "s", [dataset]), {}).identifiers)
+    dataset = make_slice(
+        0,
+        PatientID="p1234",
+        PatientName="Doe^Jane",
+        PatientBirthDate="19510203",
+        OtherPatientIDsSequence=Sequence([other]),
+    )
+    assert {"Doe^Jane", "19510203", "MRN-4711", "p1234"} <= set(
+        read_series(write(tmp_path / "s", [dataset]), {}).identifiers
+    )
 
 
 def test_text_in_the_pixels_is_a_risk_of_some_kinds_of_images_and_said_by_others(tmp_path):
     said = {"MR": "", "US": "RISK", "SC": "RISK"}
     for modality, expected in said.items():
-        assert read_series(write(tmp_path / modality, [make_slice(0, Modality=modality)]), {}).burned_in == expected
-    assert read_series(write(tmp_path / "yes", [make_slice(0, BurnedInAnnotation="YES")]), {}).burned_in == "YES"
-    assert read_series(write(tmp_path / "no", [make_slice(0, Modality="US", BurnedInAnnotation="NO")]), {}).burned_in == "NO"
+        assert (
+            read_series(
+                write(tmp_path / modality, [make_slice(0, Modality=modality)]), {}
+            ).burned_in
+            == expected
+        )
+    assert (
+        read_series(
+            write(tmp_path / "yes", [make_slice(0, BurnedInAnnotation="YES")]), {}
+        ).burned_in
+        == "YES"
+    )
+    assert (
+        read_series(
+            write(tmp_path / "no", [make_slice(0, Modality="US", BurnedInAnnotation="NO")]), {}
+        ).burned_in
+        == "NO"
+    )
 
 
 def test_a_window_of_the_header_is_that_of_the_standard(tmp_path):
-    series = read_series(write(tmp_path / "s", [make_slice(0, WindowCenter="40", WindowWidth="400")]), {})
+    series = read_series(
+        write(tmp_path / "s", [make_slice(0, WindowCenter="40", WindowWidth="400")]), {}
+    )
     assert series.window == (-160.0, 239.0)  # PS3.3 C.11.2.1.2.1: c - 0.5 -/+ (w - 1) / 2
     stored = to_stored(np.asarray([[[-160.0, 239.0]]], np.float32), 2, 1, window=series.window)
     assert stored.stack.max() == 255 and (stored.low, stored.high) == (-160.0, 239.0)

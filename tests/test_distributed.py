@@ -1,4 +1,6 @@
-"""Two processes train what one does: the same losses, the same bundle form; one process alone is left as it is."""
+"""Two processes train what one does: the same losses, the same bundle form; one process alone is
+left as it is.
+"""
 
 import dataclasses
 import shutil
@@ -13,12 +15,18 @@ from mmdiag.failures import StepFailed
 
 
 def without_chance(epochs, **training):
-    """A configuration whose steps draw nothing, so that it does not matter which process a case falls to."""
+    """A configuration whose steps draw nothing, so that it does not matter which process a case
+    falls to.
+    """
     from mmdiag.recipes import default
 
     config = default(fusion="modality_attention", seed=2)
-    settings = dataclasses.replace(config.training, max_epochs=epochs, modality_dropout=0.0, **training)
-    return dataclasses.replace(config, training=settings, model=dataclasses.replace(config.model, dropout=0.0))
+    settings = dataclasses.replace(
+        config.training, max_epochs=epochs, modality_dropout=0.0, **training
+    )
+    return dataclasses.replace(
+        config, training=settings, model=dataclasses.replace(config.model, dropout=0.0)
+    )
 
 
 @pytest.fixture
@@ -30,8 +38,12 @@ def begun(small_run, tmp_path):
 
     def begin(name, config):
         place = tmp_path / name
-        shutil.copytree(small_run.workspace.path, place, ignore=shutil.ignore_patterns("runs", "bundles"))
-        return comparison.start(read_description(small_run.cohort / "cohort.toml"), Workspace(place), config)
+        shutil.copytree(
+            small_run.workspace.path, place, ignore=shutil.ignore_patterns("runs", "bundles")
+        )
+        return comparison.start(
+            read_description(small_run.cohort / "cohort.toml"), Workspace(place), config
+        )
 
     return begin
 
@@ -46,11 +58,16 @@ def test_two_processes_have_the_losses_of_one(begun):
     told = Told()
     comparison.fit(alone, "fold-0.fused")
     distributed.fit(joined, "fold-0.fused", 2, told)
-    one, two = (pd.read_parquet(Run.open(folder).fit_folder("fold-0.fused") / "curve.parquet") for folder in (alone, joined))
+    one, two = (
+        pd.read_parquet(Run.open(folder).fit_folder("fold-0.fused") / "curve.parquet")
+        for folder in (alone, joined)
+    )
     assert told == list(range(1, 7)) and len(one) == 6
     for column in ("train_loss", "valid_loss", "valid_metric"):
         np.testing.assert_allclose(two[column], one[column], atol=1e-5)
-    answers = [Run.open(folder).predictions("fold-0.fused")["probability"] for folder in (alone, joined)]
+    answers = [
+        Run.open(folder).predictions("fold-0.fused")["probability"] for folder in (alone, joined)
+    ]
     np.testing.assert_allclose(*answers, atol=1e-4)
 
 
@@ -85,4 +102,7 @@ def test_shares_of_a_batch_are_all_of_its_cases_and_a_case_too_few_counts_for_no
         seen.append([batch.target[:, 0].tolist() for batch in rows])
     assert [len(parts) for parts in seen] == [2, 2, 2]
     values = [value for parts in seen for part in parts for value in part]
-    assert sorted(value for value in values if value == value) == list(range(7)) and sum(value != value for value in values) == 1
+    assert (
+        sorted(value for value in values if value == value) == list(range(7))
+        and sum(value != value for value in values) == 1
+    )

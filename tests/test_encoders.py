@@ -1,4 +1,6 @@
-"""One contract for every encoder: a new one passes it without a line being changed; and what is particular to each."""
+"""One contract for every encoder: a new one passes it without a line being changed; and what is
+particular to each.
+"""
 
 import numpy as np
 import pytest
@@ -23,7 +25,11 @@ def poisoned(example, value):
     changed = dict(example.arrays)
     for key, mask in masks_of(example.arrays).items():
         array = example.arrays[key].clone()
-        there = example.present.clone()[:, None].expand(array.shape[:2]) if mask is None else mask & example.present[:, None]
+        there = (
+            example.present.clone()[:, None].expand(array.shape[:2])
+            if mask is None
+            else mask & example.present[:, None]
+        )
         array[~there] = value if array.is_floating_point() else 7
         changed[key] = array
     return changed
@@ -31,12 +37,19 @@ def poisoned(example, value):
 
 @torch.no_grad()
 def encode(example, arrays=None, present=None):
-    return example.encoder(example.arrays if arrays is None else arrays, example.present if present is None else present)
+    return example.encoder(
+        example.arrays if arrays is None else arrays,
+        example.present if present is None else present,
+    )
 
 
 def test_token_0_is_the_summary_of_who_is_there(example):
     tokens = encode(example)
-    assert tokens.values.shape[0] == 3 and tokens.values.shape[2] == WIDTH and tokens.mask.shape == tokens.values.shape[:2]
+    assert (
+        tokens.values.shape[0] == 3
+        and tokens.values.shape[2] == WIDTH
+        and tokens.mask.shape == tokens.values.shape[:2]
+    )
     assert torch.equal(tokens.mask[:, 0], example.present) and not tokens.mask[1].any()
     assert torch.isfinite(tokens.values[tokens.mask]).all()
     assert not torch.allclose(tokens.values[0, 0], tokens.values[2, 0])
@@ -53,7 +66,9 @@ def test_what_is_not_there_spoils_no_gradient(example):
     example.encoder.zero_grad(set_to_none=True)
     tokens = example.encoder(poisoned(example, float("nan")), example.present)
     tokens.values[tokens.mask].square().sum().backward()
-    gradients = [parameter.grad for parameter in example.encoder.parameters() if parameter.grad is not None]
+    gradients = [
+        parameter.grad for parameter in example.encoder.parameters() if parameter.grad is not None
+    ]
     assert len(gradients) > 1 and all(torch.isfinite(gradient).all() for gradient in gradients)
     assert any(gradient.abs().sum() > 0 for gradient in gradients)
 
@@ -67,7 +82,9 @@ def test_a_row_alone_equals_the_row_in_a_batch(example, row):
         longest = array.shape[1] if mask is None else int(mask[row].sum())
         alone_arrays[key] = array[row : row + 1, :longest]
     alone = encode(example, alone_arrays, example.present[row : row + 1])
-    torch.testing.assert_close(alone.values[0][alone.mask[0]], whole.values[row][whole.mask[row]], atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        alone.values[0][alone.mask[0]], whole.values[row][whole.mask[row]], atol=2e-5, rtol=1e-4
+    )
 
 
 def test_a_batch_that_nobody_of_has_the_modality_is_masked_and_finite(example):
@@ -86,7 +103,10 @@ def test_a_signal_is_never_looked_at_ahead_of_time():
     example = make_example("wavenet")
     later = example.arrays["signal"].clone()
     later[:, 60:] += 5
-    first, second = (encode(example, {**example.arrays, "signal": signal}).values[0] for signal in (example.arrays["signal"], later))
+    first, second = (
+        encode(example, {**example.arrays, "signal": signal}).values[0]
+        for signal in (example.arrays["signal"], later)
+    )
     assert torch.equal(first[1:4], second[1:4]), "tokens of the first 60 samples"
     assert not torch.allclose(first[4], second[4])
 
@@ -105,10 +125,19 @@ def test_a_network_begins_with_weights_from_a_folder_whatever_their_prefix(tmp_p
     from mmdiag.encoders.backbone import begin_with, make_network
 
     network = make_network("resnet10")
-    begin_with(network, write_image_weights(tmp_path / "w", seed=5, prefix="module.backbone.") / "model.safetensors")
+    begin_with(
+        network,
+        write_image_weights(tmp_path / "w", seed=5, prefix="module.backbone.")
+        / "model.safetensors",
+    )
     again = make_network("resnet10")
     begin_with(again, write_image_weights(tmp_path / "v", seed=5) / "model.safetensors")
-    assert all(torch.equal(one, other) for one, other in zip(network.state_dict().values(), again.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(
+            network.state_dict().values(), again.state_dict().values(), strict=True
+        )
+    )
 
 
 def test_weights_for_three_colours_answer_to_grey_as_to_equal_colours(tmp_path):
@@ -121,7 +150,10 @@ def test_weights_for_three_colours_answer_to_grey_as_to_equal_colours(tmp_path):
     begin_with(network, file)
     stored, grey = load_file(file)["conv1.weight"], torch.rand(1, 1, 9, 9)
     torch.testing.assert_close(
-        torch.nn.functional.conv2d(grey, network.conv1.weight), torch.nn.functional.conv2d(grey.expand(1, 3, 9, 9), stored), atol=1e-4, rtol=1e-4
+        torch.nn.functional.conv2d(grey, network.conv1.weight),
+        torch.nn.functional.conv2d(grey.expand(1, 3, 9, 9), stored),
+        atol=1e-4,
+        rtol=1e-4,
     )
 
 
@@ -129,7 +161,10 @@ def test_weights_of_another_network_or_a_torn_file_are_refused(tmp_path):
     from mmdiag.encoders.backbone import begin_with, make_network
 
     file = write_image_weights(tmp_path / "w") / "model.safetensors"
-    with pytest.raises(UsageError, match=r"of its \d+ tensors are missing in model.safetensors or have another shape"):
+    with pytest.raises(
+        UsageError,
+        match=r"of its \d+ tensors are missing in model.safetensors or have another shape",
+    ):
         begin_with(make_network("resnet18"), file)
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(UsageError, match=r"whole safetensors file, model\.safetensors is not"):
@@ -163,7 +198,11 @@ def test_random_weights_are_asked_for_by_name_and_follow_the_seed(tmp_path):
     one, same, other = (frozen_image_network("resnet10", "random", seed) for seed in (1, 1, 2))
     assert one.identity == same.identity != other.identity
     assert not np.allclose(one.features(stack), other.features(stack))
-    with pytest.raises(UsageError, match=r"image encoder must be a known name.*Four things can be named.*pretrained on your own cases"):
+    with pytest.raises(
+        UsageError,
+        match=r"image encoder must be a known name.*Four things can be named.*pretrained on your "
+        r"own cases",
+    ):
         frozen_image_network("resnet10", str(tmp_path / "nothing"), 0)
 
 
@@ -193,11 +232,19 @@ def test_other_encoders_configurations_are_refused_too():
         TextConfig(encoder="tfidf", training="fine_tuned")
     with pytest.raises(UnknownNameError, match="fine_tuned"):
         TextConfig(training="scratch")
-    with pytest.raises(UsageError, match="layers of a signal's encoder must be from 1 to 16, found 40"):
+    with pytest.raises(
+        UsageError, match="layers of a signal's encoder must be from 1 to 16, found 40"
+    ):
         SignalConfig(layers=40)
 
 
-FINDINGS = ("Increase in enhancement", "No mass effect", "Haemorrhage", "Progression is likely", "A frontal")
+FINDINGS = (
+    "Increase in enhancement",
+    "No mass effect",
+    "Haemorrhage",
+    "Progression is likely",
+    "A frontal",
+)
 
 
 @pytest.mark.parametrize("choice", ["classical", "networks"])
@@ -220,16 +267,30 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
 
     config = dataclasses.replace(classical(), table=TableConfig(encoder="snn"))
     if choice == "networks":
-        text = TextConfig(encoder=str(write_tiny_text_model(tmp_path / "tiny")), training="fine_tuned")
+        text = TextConfig(
+            encoder=str(write_tiny_text_model(tmp_path / "tiny")), training="fine_tuned"
+        )
         image = ImageConfig(encoder="resnet10", weights="random")
-        config = dataclasses.replace(config, image=image, text=text, table=TableConfig(encoder="mlp"))
+        config = dataclasses.replace(
+            config, image=image, text=text, table=TableConfig(encoder="mlp")
+        )
     store = Store.open(publish(tmp_path / "workspace", cases=12, trained=False).workspace, NAME)
     kinds = {name: kind for name, kind in KINDS.items() if name != "t1gd"}
-    raws = {name: raw_features(store, name, extractor(kind, config)) for name, kind in kinds.items()}
+    raws = {
+        name: raw_features(store, name, extractor(kind, config)) for name, kind in kinds.items()
+    }
     fitted_on = {name: [raw for raw in raws[name] if raw is not None] for name in kinds}
-    fitted_on["report"] = extractor("text", config)([f"{finding} of the left lobe. {other} lesion." for finding in FINDINGS for other in FINDINGS])
+    fitted_on["report"] = extractor("text", config)(
+        [
+            f"{finding} of the left lobe. {other} lesion."
+            for finding in FINDINGS
+            for other in FINDINGS
+        ]
+    )
     prepared = {
-        name: fit_preparation(kind, fitted_on[name], config, columns=store.columns(name) if kind == "table" else ())
+        name: fit_preparation(
+            kind, fitted_on[name], config, columns=store.columns(name) if kind == "table" else ()
+        )
         for name, kind in kinds.items()
     }
     task = {"kind": "binary", "classes": ["no", "yes"], "label": "label"}
@@ -238,14 +299,28 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
     with torch.no_grad():  # gates that begin at zero would hide what is not asked
         for parameter in model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-    bundle = Bundle(config=config, model=model, preparations=prepared, task=task, kinds=kinds, cohort={"name": "c", "hash": "h"}, trained_on=frozenset())
+    bundle = Bundle(
+        config=config,
+        model=model,
+        preparations=prepared,
+        task=task,
+        kinds=kinds,
+        cohort={"name": "c", "hash": "h"},
+        trained_on=frozenset(),
+    )
     row = int(np.flatnonzero(np.all([store.present(name) for name in kinds], axis=0))[0])
     monkeypatch.setattr(within, "heat_map", functools.partial(within.heat_map, grid=2, slices=1))
     found = within.explain_within(bundle, store, row, prepare_samples(prepared, raws, [row])[0])
     assert found.heat["flair"].shape == (7, 2, 2) and np.abs(found.heat["flair"]).max() > 0
     note = store.text("report", row)
-    assert any(weight for _, _, weight in found.text["report"]["spans"]) and all(0 <= a < b <= len(note) for a, b, _ in found.text["report"]["spans"])
-    assert len(found.table["expression"]["genes"]) == 20 and found.table["expression"]["genes"][0]["weight"] and found.table["expression"]["groups"] == []
+    assert any(weight for _, _, weight in found.text["report"]["spans"]) and all(
+        0 <= a < b <= len(note) for a, b, _ in found.text["report"]["spans"]
+    )
+    assert (
+        len(found.table["expression"]["genes"]) == 20
+        and found.table["expression"]["genes"][0]["weight"]
+        and found.table["expression"]["groups"] == []
+    )
 
 
 @pytest.mark.parametrize("name", ["flair", "report", "expression"])
@@ -263,10 +338,26 @@ def test_a_question_about_one_modality_is_answered_as_if_the_whole_case_was_aske
     prepared = make_preparations(raws, config)
     torch.manual_seed(0)
     model = DiagnosisModel(config, prepared, BINARY).eval()
-    bundle = Bundle(config=config, model=model, preparations=prepared, task=BINARY, kinds=KINDS, cohort={"name": "c", "hash": "h"}, trained_on=frozenset())
+    bundle = Bundle(
+        config=config,
+        model=model,
+        preparations=prepared,
+        task=BINARY,
+        kinds=KINDS,
+        cohort={"name": "c", "hash": "h"},
+        trained_on=frozenset(),
+    )
     sample, *others = prepare_samples(prepared, raws, range(12))
     variants = [other[name] for other in others]
     answers = Question(bundle, sample).log_odds(name, [*variants, None])
-    whole = diagnose(bundle, [*({**sample, name: variant} for variant in variants), {key: value for key, value in sample.items() if key != name}])
+    whole = diagnose(
+        bundle,
+        [
+            *({**sample, name: variant} for variant in variants),
+            {key: value for key, value in sample.items() if key != name},
+        ],
+    )
     chances = whole["probability"].to_numpy()
-    assert np.allclose(answers, np.log(chances / (1 - chances)), atol=1e-4) and np.ptp(answers) > 1e-3
+    assert (
+        np.allclose(answers, np.log(chances / (1 - chances)), atol=1e-4) and np.ptp(answers) > 1e-3
+    )

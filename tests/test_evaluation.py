@@ -1,4 +1,6 @@
-"""Metrics equal scikit-learn's, with weights and ties; intervals hold their value and cover what they should."""
+"""Metrics equal scikit-learn's, with weights and ties; intervals hold their value and cover what
+they should.
+"""
 
 import numpy as np
 import pytest
@@ -20,7 +22,9 @@ from mmdiag.evaluation.metrics import (
     wilson,
 )
 
-SCORES = st.lists(st.tuples(st.booleans(), st.integers(0, 6), st.integers(0, 4)), min_size=4, max_size=40)
+SCORES = st.lists(
+    st.tuples(st.booleans(), st.integers(0, 6), st.integers(0, 4)), min_size=4, max_size=40
+)
 
 
 def with_both_classes(rows):
@@ -52,12 +56,19 @@ def test_every_metric_comes_with_its_interval_and_n():
     label, probability = make_scores()
     rows = evaluate(label, probability, resamples=300)
     assert [row["metric"] for row in rows] == ["auroc", "auprc", "brier", "ece"]
-    assert all(row["low"] <= row["value"] <= row["high"] and row["n"] == 200 and row["n_positive"] == label.sum() for row in rows)
+    assert all(
+        row["low"] <= row["value"] <= row["high"]
+        and row["n"] == 200
+        and row["n_positive"] == label.sum()
+        for row in rows
+    )
     assert rows[0]["value"] == pytest.approx(roc_auc_score(label, probability))
 
 
 def test_a_metric_that_does_not_exist_is_not_reported():
-    assert "auroc" not in {row["metric"] for row in evaluate(np.zeros(20), np.linspace(0, 1, 20), resamples=50)}
+    assert "auroc" not in {
+        row["metric"] for row in evaluate(np.zeros(20), np.linspace(0, 1, 20), resamples=50)
+    }
 
 
 def test_a_constant_score_has_an_auroc_of_one_half_without_any_width():
@@ -67,7 +78,9 @@ def test_a_constant_score_has_an_auroc_of_one_half_without_any_width():
 
 
 def test_resamples_draw_subjects_whole():
-    weights = np.concatenate(list(bootstrap_weights(np.asarray(["a", "a", "b", "c", "c", "c"]), 50, 0)))
+    weights = np.concatenate(
+        list(bootstrap_weights(np.asarray(["a", "a", "b", "c", "c", "c"]), 50, 0))
+    )
     assert (weights[:, 0] == weights[:, 1]).all() and (weights[:, 3] == weights[:, 5]).all()
     assert (weights[:, [0, 2, 3]].sum(axis=1) == 3).all()
 
@@ -108,15 +121,31 @@ def test_calibration_error_is_zero_where_shares_agree_and_the_gap_where_not():
 
 
 def test_concordance_by_hand_with_censoring_and_ties():
-    time, event, risk = np.asarray([1.0, 2, 3, 4]), np.asarray([1.0, 0, 1, 0]), np.asarray([0.9, 0.1, 0.5, 0.5])
-    row = evaluate(np.full(4, np.nan), risk, kind="survival", time=time, event=event, resamples=20)[0]
-    assert row["metric"] == "c_index" and row["value"] == pytest.approx(3.5 / 4)  # pairs (1,2) (1,3) (1,4) right, (3,4) tied
+    time, event, risk = (
+        np.asarray([1.0, 2, 3, 4]),
+        np.asarray([1.0, 0, 1, 0]),
+        np.asarray([0.9, 0.1, 0.5, 0.5]),
+    )
+    row = evaluate(np.full(4, np.nan), risk, kind="survival", time=time, event=event, resamples=20)[
+        0
+    ]
+    assert row["metric"] == "c_index" and row["value"] == pytest.approx(
+        3.5 / 4
+    )  # pairs (1,2) (1,3) (1,4) right, (3,4) tied
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.booleans(), st.integers(0, 4), st.integers(0, 3)),
+        min_size=1,
+        max_size=30,
+    )
+)
 def test_concordance_equals_its_definition_over_all_pairs_with_weights_and_ties(rows):
-    time, event, risk, weight = (np.asarray(column, dtype=float) for column in zip(*rows, strict=True))
+    time, event, risk, weight = (
+        np.asarray(column, dtype=float) for column in zip(*rows, strict=True)
+    )
     right = pairs = 0.0
     for i in np.flatnonzero(event == 1):
         for j in range(len(rows)):
@@ -129,10 +158,16 @@ def test_concordance_equals_its_definition_over_all_pairs_with_weights_and_ties(
 
 def test_multiclass_metrics_of_a_perfect_and_a_constant_model():
     label = np.arange(30) % 3
-    perfect = {row["metric"]: row["value"] for row in evaluate(label.astype(float), np.eye(3)[label], kind="multiclass", resamples=20)}
+    perfect = {
+        row["metric"]: row["value"]
+        for row in evaluate(label.astype(float), np.eye(3)[label], kind="multiclass", resamples=20)
+    }
     assert perfect["auroc"] == 1 and perfect["accuracy"] == 1 and perfect["brier"] == 0
     constant = {
-        row["metric"]: row["value"] for row in evaluate(label.astype(float), np.full((30, 3), 1 / 3), kind="multiclass", resamples=20)
+        row["metric"]: row["value"]
+        for row in evaluate(
+            label.astype(float), np.full((30, 3), 1 / 3), kind="multiclass", resamples=20
+        )
     }
     assert constant["auroc"] == 0.5
 
@@ -140,7 +175,9 @@ def test_multiclass_metrics_of_a_perfect_and_a_constant_model():
 def test_roc_points_enclose_the_area():
     label, probability = make_scores()
     x, y = roc_points(label, probability)
-    assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1) and np.trapezoid(y, x) == pytest.approx(roc_auc_score(label, probability))
+    assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1) and np.trapezoid(y, x) == pytest.approx(
+        roc_auc_score(label, probability)
+    )
 
 
 def test_wilsons_interval_by_hand():
@@ -152,13 +189,18 @@ def test_every_resample_has_scikit_learns_auroc_of_the_rows_drawn():
     label, probability = make_scores(80)
     tied = probability.round(1)
     weights = np.concatenate(list(bootstrap_weights(np.arange(80), 60, 4)))
-    expected = [roc_auc_score(np.repeat(label, times), np.repeat(tied, times)) for times in weights.astype(int)]
+    expected = [
+        roc_auc_score(np.repeat(label, times), np.repeat(tied, times))
+        for times in weights.astype(int)
+    ]
     assert auroc(label, tied)(weights) == pytest.approx(expected, abs=1e-12)
 
 
 def test_resamples_with_one_class_are_left_out():
     label, probability = np.asarray([1.0, 0, 0, 0]), np.asarray([0.9, 0.1, 0.2, 0.3])
-    drawn = np.concatenate([auroc(label, probability)(weights) for weights in bootstrap_weights(np.arange(4), 200, 0)])
+    drawn = np.concatenate(
+        [auroc(label, probability)(weights) for weights in bootstrap_weights(np.arange(4), 200, 0)]
+    )
     assert 0.2 < np.isnan(drawn).mean() < 0.45  # no positive in (3/4)^4 = .32 of them
     row = evaluate(label, probability, resamples=200)[0]
     assert (row["low"], row["value"], row["high"]) == (1.0, 1.0, 1.0)
@@ -175,7 +217,15 @@ def test_the_size_of_a_block_changes_nothing(kind, monkeypatch):
     subject = np.arange(120) // 2
 
     def rows():
-        return evaluate(label, probability.round(1), kind=kind, subject=subject, time=time, event=event, resamples=50)
+        return evaluate(
+            label,
+            probability.round(1),
+            kind=kind,
+            subject=subject,
+            time=time,
+            event=event,
+            resamples=50,
+        )
 
     whole = rows()
     monkeypatch.setattr("mmdiag.evaluation.metrics.BLOCK", 1000)
@@ -185,13 +235,22 @@ def test_the_size_of_a_block_changes_nothing(kind, monkeypatch):
 
 def brute_force_delong(label, first, second):
     """Variances of the structural components, pair by pair (DeLong 1988, equations 4 to 6)."""
-    pairs = [np.sign(score[label > 0][:, None] - score[label <= 0][None, :]) / 2 + 0.5 for score in (first, second)]
+    pairs = [
+        np.sign(score[label > 0][:, None] - score[label <= 0][None, :]) / 2 + 0.5
+        for score in (first, second)
+    ]
     gain = pairs[0] - pairs[1]
-    return gain.mean(), gain.mean(axis=1).var(ddof=1) / gain.shape[0] + gain.mean(axis=0).var(ddof=1) / gain.shape[1]
+    return gain.mean(), gain.mean(axis=1).var(ddof=1) / gain.shape[0] + gain.mean(axis=0).var(
+        ddof=1
+    ) / gain.shape[1]
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(0, 5)), min_size=6, max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.integers(0, 5), st.integers(0, 5)), min_size=6, max_size=30
+    )
+)
 def test_delong_equals_its_definition_over_all_pairs_with_ties(rows):
     label, first, second = (np.asarray(column, dtype=float) for column in zip(*rows, strict=True))
     found = delong(label, first, second)
@@ -213,7 +272,9 @@ def test_delong_of_two_models_by_chance_refuses_about_one_in_twenty_and_agrees_w
     worse = np.clip(good - 0.2 * label * (np.random.default_rng(3).random(400) < 0.5), 0, 1)
     found, drawn = delong(label, good, worse), paired_difference(label, good, worse, resamples=2000)
     assert found["value"] == pytest.approx(drawn["value"])
-    assert 2 * 1.96 * found["variance"] ** 0.5 == pytest.approx(drawn["high"] - drawn["low"], rel=0.1)
+    assert 2 * 1.96 * found["variance"] ** 0.5 == pytest.approx(
+        drawn["high"] - drawn["low"], rel=0.1
+    )
 
 
 def test_delong_of_a_model_with_itself_finds_nothing():
@@ -233,9 +294,24 @@ def test_a_paired_difference_of_survival_is_that_of_the_two_c_indices():
     risk = rng.normal(size=200)
     facts = {"time": rng.exponential(np.exp(-risk)), "event": (rng.random(200) < 0.7).astype(float)}
     first, second = risk + 0.2 * rng.normal(size=200), rng.normal(size=200)
-    found = paired_difference(np.full(200, np.nan), first, second, metric="c_index", kind="survival", resamples=200, **facts)
-    one, other = (evaluate(np.full(200, np.nan), r, kind="survival", resamples=2, **facts)[0]["value"] for r in (first, second))
-    assert found["value"] == pytest.approx(one - other) and found["low"] > 0.05 and found["n_positive"] == facts["event"].sum()
+    found = paired_difference(
+        np.full(200, np.nan),
+        first,
+        second,
+        metric="c_index",
+        kind="survival",
+        resamples=200,
+        **facts,
+    )
+    one, other = (
+        evaluate(np.full(200, np.nan), r, kind="survival", resamples=2, **facts)[0]["value"]
+        for r in (first, second)
+    )
+    assert (
+        found["value"] == pytest.approx(one - other)
+        and found["low"] > 0.05
+        and found["n_positive"] == facts["event"].sum()
+    )
 
 
 def test_a_paired_difference_of_several_classes_is_that_of_the_mean_areas():
@@ -262,10 +338,20 @@ def test_pairs_of_survival_are_compared_within_the_fold_whose_model_judged_them(
     shared = {"kind": "survival", "time": time, "event": event, "fold": fold, "resamples": 50}
     row = evaluate(np.full(240, np.nan), shift - time, **shared)[0]
     assert row["metric"] == "c_index" and row["value"] == 1.0 and row["n"] == 240
-    learned = np.concatenate([np.full(80, time[fold != name].mean()) for name in np.unique(fold)])  # what a model that knows nothing says of its fold
-    assert evaluate(np.full(240, np.nan), learned, **shared)[0]["value"] == 0.5, "and not less than nothing"
+    learned = np.concatenate(
+        [np.full(80, time[fold != name].mean()) for name in np.unique(fold)]
+    )  # what a model that knows nothing says of its fold
+    assert evaluate(np.full(240, np.nan), learned, **shared)[0]["value"] == 0.5, (
+        "and not less than nothing"
+    )
     group = np.tile(["a", "b"], 120)
-    within = next(r for r in evaluate(np.full(240, np.nan), shift - time, **shared, stratum=group) if r["metric"] == "c_index_within")
+    within = next(
+        r
+        for r in evaluate(np.full(240, np.nan), shift - time, **shared, stratum=group)
+        if r["metric"] == "c_index_within"
+    )
     assert within["value"] == 1.0
-    found = paired_difference(np.full(240, np.nan), shift - time, learned, metric="c_index", **shared)
+    found = paired_difference(
+        np.full(240, np.nan), shift - time, learned, metric="c_index", **shared
+    )
     assert found["value"] == 0.5

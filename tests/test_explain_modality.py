@@ -11,13 +11,18 @@ CONTRIBUTIONS = np.asarray([[2.0, -1.0, 0.0], [-4.0, 0.0, 0.0], [3.0, 0.5, 0.0]]
 
 def test_the_mean_is_over_the_cases_that_have_the_modality_whatever_its_sign():
     rows = leaning(CONTRIBUTIONS, PRESENT, ("flair", "report", "expression"), resamples=100)
-    assert [(row["modality"], row["value"], row["n"]) for row in rows] == [("flair", 3.0, 3), ("report", 0.75, 2)]
+    assert [(row["modality"], row["value"], row["n"]) for row in rows] == [
+        ("flair", 3.0, 3),
+        ("report", 0.75, 2),
+    ]
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
 
 
 def test_what_lies_behind_absence_is_never_read():
     dirty = np.where(PRESENT, CONTRIBUTIONS, np.nan)
-    assert leaning(dirty, PRESENT, "abc", resamples=50) == leaning(CONTRIBUTIONS, PRESENT, "abc", resamples=50)
+    assert leaning(dirty, PRESENT, "abc", resamples=50) == leaning(
+        CONTRIBUTIONS, PRESENT, "abc", resamples=50
+    )
 
 
 def test_a_subject_with_many_cases_widens_the_interval():
@@ -34,4 +39,6 @@ def test_the_interval_of_a_known_spread_is_the_normal_one():
     size = np.abs(np.random.default_rng(1).normal(5, 1, size=(400, 1)))
     row = leaning(size, np.ones_like(size, dtype=bool), ["flair"], resamples=2000)[0]
     half = 1.96 * size.std() / 20
-    assert (row["value"] - row["low"], row["high"] - row["value"]) == pytest.approx((half, half), rel=0.12)
+    assert (row["value"] - row["low"], row["high"] - row["value"]) == pytest.approx(
+        (half, half), rel=0.12
+    )

@@ -1,4 +1,6 @@
-"""A FHIR export becomes a cohort: what is in it, what is left out and why, and that nothing hostile gets further than the account."""
+"""A FHIR export becomes a cohort: what is in it, what is left out and why, and that nothing hostile
+gets further than the account.
+"""
 
 import base64
 import csv
@@ -40,30 +42,51 @@ def left_out(found: dict[str, Any], kind: str) -> dict[str, int]:
     return dict(row["left_out"])
 
 
-def test_a_bundle_becomes_a_cohort_that_can_be_read(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_a_bundle_becomes_a_cohort_that_can_be_read(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     from mmdiag.cohort.case_table import read_cases
     from mmdiag.description import read_description
 
     found = fetch(
-        patient(), report(imagingStudy=[{"reference": "ImagingStudy/s1"}]), study(when="2024-03-02"), observation("o1", 13.5), document()
+        patient(),
+        report(imagingStudy=[{"reference": "ImagingStudy/s1"}]),
+        study(when="2024-03-02"),
+        observation("o1", 13.5),
+        document(),
     )
     (case,) = rows(tmp_path, "cases.csv")
     assert (case["as_of"], case["sex"], case["birth_year"]) == ("2024-03-02", "female", "1960")
-    assert rows(tmp_path, "observations.csv") == [{"case_id": case["case_id"], "loinc_718-7_g/dL": "13.5"}]
+    assert rows(tmp_path, "observations.csv") == [
+        {"case_id": case["case_id"], "loinc_718-7_g/dL": "13.5"}
+    ]
     assert rows(tmp_path, "imaging.csv") == [
-        {"case_id": case["case_id"], "study_uid": "1.2.3", "series_uid": "1.2.3.1", "modality": "MR", "instances": "7"}
+        {
+            "case_id": case["case_id"],
+            "study_uid": "1.2.3",
+            "series_uid": "1.2.3.1",
+            "modality": "MR",
+            "instances": "7",
+        }
     ]
     assert (tmp_path / "cohort" / "notes" / f"{case['case_id']}.txt").read_text() == "No oedema."
-    assert (tmp_path / "cohort" / "documents" / f"{case['case_id']}.txt").read_text() == "Known asthma."
+    assert (
+        tmp_path / "cohort" / "documents" / f"{case['case_id']}.txt"
+    ).read_text() == "Known asthma."
     assert all(row["used"] == row["in"] for row in found["resources"].values())
     description = read_description(tmp_path / "cohort" / "cohort.toml")
     assert {name: modality.kind for name, modality in description.modalities.items()} == {
-        "report": "text", "document": "text", "observations": "table", "mr": "image"
-    }  # fmt: skip
+        "report": "text",
+        "document": "text",
+        "observations": "table",
+        "mr": "image",
+    }
     assert read_cases(description)["subject_id"].tolist() == [case["subject_id"]]
 
 
-def test_ndjson_gives_what_the_bundle_gives(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_ndjson_gives_what_the_bundle_gives(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     from mmdiag.exchange.fhir.export import fetch_fhir
     from mmdiag.privacy.pseudonyms import pseudonym
 
@@ -78,7 +101,9 @@ def test_ndjson_gives_what_the_bundle_gives(fetch: Callable[..., dict[str, Any]]
         assert (tmp_path / "other" / name).read_text() == (tmp_path / "cohort" / name).read_text()
 
 
-def test_names_and_numbers_are_in_one_file_that_others_cannot_read(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_names_and_numbers_are_in_one_file_that_others_cannot_read(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     fetch(
         patient(
             "MRN-77301",
@@ -91,17 +116,41 @@ def test_names_and_numbers_are_in_one_file_that_others_cannot_read(fetch: Callab
     private = tmp_path / "cohort" / "identifiers.csv"
     assert private.stat().st_mode & 0o777 == 0o600
     values = {row["value"] for row in rows(tmp_path, "identifiers.csv")}
-    names = {"OsterhagenMRN-77301", "Wilhelmina", "Wilhelmina OsterhagenMRN-77301", "Theo Osterhagen-Ruiz"}
-    assert values >= names | {"+1 555 0100", "12 Elm Street", "Springfield", "01101", "1960-05-17", "MRN-77301"}
+    names = {
+        "OsterhagenMRN-77301",
+        "Wilhelmina",
+        "Wilhelmina OsterhagenMRN-77301",
+        "Theo Osterhagen-Ruiz",
+    }
+    assert values >= names | {
+        "+1 555 0100",
+        "12 Elm Street",
+        "Springfield",
+        "01101",
+        "1960-05-17",
+        "MRN-77301",
+    }
     for path in (tmp_path / "cohort").rglob("*"):
-        said = str(path.relative_to(tmp_path)) + (path.read_text() if path.is_file() and path != private else "")
+        said = str(path.relative_to(tmp_path)) + (
+            path.read_text() if path.is_file() and path != private else ""
+        )
         assert not [value for value in values if value in said], path
 
 
-def test_a_medical_record_number_names_the_subject_where_there_is_one(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_a_medical_record_number_names_the_subject_where_there_is_one(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     from mmdiag.privacy.pseudonyms import pseudonym
 
-    fetch(patient(identifier=[{"type": {"coding": [{"code": "MR"}]}, "value": "4711"}, {"value": "policy"}]), report())
+    fetch(
+        patient(
+            identifier=[
+                {"type": {"coding": [{"code": "MR"}]}, "value": "4711"},
+                {"value": "policy"},
+            ]
+        ),
+        report(),
+    )
     assert rows(tmp_path, "cases.csv")[0]["subject_id"] == pseudonym(KEY, "patient", "4711")
 
 
@@ -122,19 +171,35 @@ def test_nothing_that_may_be_later_than_the_case_is_taken(
     when: str, as_of: str, kept: bool, fetch: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     found = fetch(patient(), report(when=as_of), observation("o1", 13.5, when=when))
-    assert found["resources"]["Observation"]["used"] == kept == (tmp_path / "cohort" / "observations.csv").exists()
+    assert (
+        found["resources"]["Observation"]["used"]
+        == kept
+        == (tmp_path / "cohort" / "observations.csv").exists()
+    )
 
 
-def test_the_latest_value_before_the_case_is_taken_each_time(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_the_latest_value_before_the_case_is_taken_each_time(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     values = [observation(f"o{day}", float(day), when=f"2024-03-{day:02}") for day in (9, 1, 5)]
-    found = fetch(patient(), report("a", when="2024-03-06"), report("b", when="2024-03-10"), report("c", when="2024-02-01"), *values)
+    found = fetch(
+        patient(),
+        report("a", when="2024-03-06"),
+        report("b", when="2024-03-10"),
+        report("c", when="2024-02-01"),
+        *values,
+    )
     dates = {row["case_id"]: row["as_of"] for row in rows(tmp_path, "cases.csv")}
-    taken = {dates[row["case_id"]]: row["loinc_718-7_g/dL"] for row in rows(tmp_path, "observations.csv")}
+    taken = {
+        dates[row["case_id"]]: row["loinc_718-7_g/dL"] for row in rows(tmp_path, "observations.csv")
+    }
     assert taken == {"2024-03-06": "5.0", "2024-03-10": "9.0"}
     assert left_out(found, "Observation") == {"superseded": 1}
 
 
-def test_a_code_in_several_units_is_reported_and_not_converted(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_a_code_in_several_units_is_reported_and_not_converted(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     from mmdiag.exchange.fhir.accounting import refused
 
     mixed = [
@@ -144,13 +209,20 @@ def test_a_code_in_several_units_is_reported_and_not_converted(fetch: Callable[.
     ]
     found = fetch(patient(), report(), *mixed)
     assert list(rows(tmp_path, "observations.csv")[0]) == ["case_id", "loinc_2823-3_mmol/L"]
-    assert left_out(found, "Observation") == {"several_units": 2} and refused(found["resources"]) == 2
+    assert (
+        left_out(found, "Observation") == {"several_units": 2} and refused(found["resources"]) == 2
+    )
     assert found["several_units"] == {"loinc_718-7": ["g/L", "g/dL"]}
 
 
-def test_components_of_an_observation_are_columns(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_components_of_an_observation_are_columns(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     parts = [
-        {"code": {"coding": [{"system": "http://loinc.org", "code": code}]}, "valueQuantity": {"value": value, "code": "mm[Hg]"}}
+        {
+            "code": {"coding": [{"system": "http://loinc.org", "code": code}]},
+            "valueQuantity": {"value": value, "code": "mm[Hg]"},
+        }
         for code, value in (("8480-6", 120), ("8462-4", 80))
     ]
     pressure = observation("o1", 0, code="85354-9", component=parts)
@@ -174,7 +246,13 @@ def test_components_of_an_observation_are_columns(fetch: Callable[..., dict[str,
         ({"status": "entered-in-error"}, "not_final"),
         ({"subject": {"reference": "Patient/2"}}, "no_patient"),
         ({"subject": {"reference": "http://elsewhere/fhir/Patient/1"}}, "no_patient"),
-        ({"subject": {"reference": "#inside"}, "contained": [{"resourceType": "Patient", "id": "inside"}]}, "no_patient"),
+        (
+            {
+                "subject": {"reference": "#inside"},
+                "contained": [{"resourceType": "Patient", "id": "inside"}],
+            },
+            "no_patient",
+        ),
         ({"effectiveDateTime": "yesterday"}, "no_date"),
         ({"id": None}, "no_id"),
     ],
@@ -187,27 +265,48 @@ def test_a_measurement_that_cannot_be_used_is_left_out_with_its_reason(
     assert not (tmp_path / "cohort" / "observations.csv").exists()
 
 
-def test_a_study_of_another_patient_never_reaches_the_case_that_names_it(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    found = fetch(patient(), patient("2"), report(imagingStudy=[{"reference": "ImagingStudy/s1"}]), study(of="2"))
+def test_a_study_of_another_patient_never_reaches_the_case_that_names_it(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    found = fetch(
+        patient(),
+        patient("2"),
+        report(imagingStudy=[{"reference": "ImagingStudy/s1"}]),
+        study(of="2"),
+    )
     assert rows(tmp_path, "imaging.csv") == []
     assert left_out(found, "ImagingStudy") == {"other_patient": 1}
 
 
-def test_two_servers_in_one_bundle_do_not_share_their_patients(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_two_servers_in_one_bundle_do_not_share_their_patients(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     entries = [
-        {"fullUrl": f"http://{host}/fhir/{resource['resourceType']}/{resource['id']}", "resource": resource}
+        {
+            "fullUrl": f"http://{host}/fhir/{resource['resourceType']}/{resource['id']}",
+            "resource": resource,
+        }
         for host in ("a", "b")
         for resource in (patient(gender={"a": "male", "b": "female"}[host]), report(text=host))
     ]
-    entries.append({"fullUrl": "urn:uuid:9", "resource": observation("o1", 13.5)})  # of which of the two?
-    found = fetch(text=json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}))
+    entries.append(
+        {"fullUrl": "urn:uuid:9", "resource": observation("o1", 13.5)}
+    )  # of which of the two?
+    found = fetch(
+        text=json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries})
+    )
     assert left_out(found, "Observation") == {"no_patient": 1}
     cases = rows(tmp_path, "cases.csv")
-    said = {row["sex"]: (tmp_path / "cohort" / "notes" / f"{row['case_id']}.txt").read_text() for row in cases}
+    said = {
+        row["sex"]: (tmp_path / "cohort" / "notes" / f"{row['case_id']}.txt").read_text()
+        for row in cases
+    }
     assert said == {"male": "a", "female": "b"}
 
 
-def test_a_case_can_be_a_study_or_a_patient(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_a_case_can_be_a_study_or_a_patient(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     order = {"basedOn": [{"reference": "ServiceRequest/9"}]}
     export = [
         patient(),
@@ -217,7 +316,9 @@ def test_a_case_can_be_a_study_or_a_patient(fetch: Callable[..., dict[str, Any]]
         study("s2", uid="1.2.4", when="2024-01-01"),
     ]
     fetch(*export, case="study")
-    assert [row["as_of"] for row in sorted(rows(tmp_path, "cases.csv"), key=lambda row: row["as_of"])] == ["2024-01-01", "2024-03-02"]
+    assert [
+        row["as_of"] for row in sorted(rows(tmp_path, "cases.csv"), key=lambda row: row["as_of"])
+    ] == ["2024-01-01", "2024-03-02"]
     assert [path.read_text() for path in (tmp_path / "cohort" / "notes").iterdir()] == ["new"]
     found = fetch(*export, case="patient")
     assert [row["as_of"] for row in rows(tmp_path, "cases.csv")] == ["2024-03-02"]
@@ -228,21 +329,47 @@ def test_a_case_can_be_a_study_or_a_patient(fetch: Callable[..., dict[str, Any]]
 @pytest.mark.parametrize(
     ("forms", "suffix", "content"),
     [
-        ([attachment("Größe 3 cm".encode("latin-1"), "text/plain; charset=ISO-8859-1")], ".txt", "Größe 3 cm".encode()),
-        ([attachment(b"<p>No&nbsp;<b>oedema</b>.</p><script>x()</script><p>End</p>", "text/html")], ".txt", b"No oedema.\n\nEnd"),
+        (
+            [attachment("Größe 3 cm".encode("latin-1"), "text/plain; charset=ISO-8859-1")],
+            ".txt",
+            "Größe 3 cm".encode(),
+        ),
+        (
+            [
+                attachment(
+                    b"<p>No&nbsp;<b>oedema</b>.</p><script>x()</script><p>End</p>", "text/html"
+                )
+            ],
+            ".txt",
+            b"No oedema.\n\nEnd",
+        ),
         ([attachment(b"{\\rtf1 No oedema.}", "application/rtf")], ".rtf", b"{\\rtf1 No oedema.}"),
-        ([attachment(b"%PDF-1.7 ...", "application/pdf"), attachment(b"plain", "text/plain")], ".txt", b"plain"),
+        (
+            [attachment(b"%PDF-1.7 ...", "application/pdf"), attachment(b"plain", "text/plain")],
+            ".txt",
+            b"plain",
+        ),
         ([attachment(b"one"), attachment(b"two")], ".txt", b"one\n\ntwo"),
         ([attachment(b"<ClinicalDocument/>", "application/xml")], ".xml", b"<ClinicalDocument/>"),
         (
-            [attachment(b"x" * 90 + b"\n", hash=base64.b64encode(hashlib.sha1(b"x" * 90 + b"\n").digest()).decode(), size=91)],
+            [
+                attachment(
+                    b"x" * 90 + b"\n",
+                    hash=base64.b64encode(hashlib.sha1(b"x" * 90 + b"\n").digest()).decode(),
+                    size=91,
+                )
+            ],
             ".txt",
             b"x" * 90 + b"\n",
         ),
     ],
 )
 def test_an_attachment_becomes_a_note(
-    forms: list[dict[str, Any]], suffix: str, content: bytes, fetch: Callable[..., dict[str, Any]], tmp_path: Path
+    forms: list[dict[str, Any]],
+    suffix: str,
+    content: bytes,
+    fetch: Callable[..., dict[str, Any]],
+    tmp_path: Path,
 ) -> None:
     fetch(patient(), report(presentedForm=forms))
     (note,) = (tmp_path / "cohort" / "notes").iterdir()
@@ -270,9 +397,13 @@ def test_an_attachment_that_is_not_what_it_says_is_left_out_and_the_conclusion_t
     assert left_out(found, "Attachment") == {why: 1}
 
 
-def test_a_document_that_repeats_the_report_is_left_out(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_a_document_that_repeats_the_report_is_left_out(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     found = fetch(patient(), report(text="No oedema."), document(text="No\noedema."))
-    assert left_out(found, "DocumentReference") == {"same_as_report": 1} and not list((tmp_path / "cohort").glob("documents/*"))
+    assert left_out(found, "DocumentReference") == {"same_as_report": 1} and not list(
+        (tmp_path / "cohort").glob("documents/*")
+    )
 
 
 @pytest.mark.parametrize(
@@ -313,30 +444,73 @@ def test_a_broken_line_of_ndjson_costs_that_line_only(tmp_path: Path) -> None:
     ]
     (tmp_path / "all.ndjson").write_text("\n".join(lines))
     found = fetch_fhir(tmp_path / "all.ndjson", tmp_path / "cohort", partial(pseudonym, KEY))
-    assert found["cases"] == 1 and left_out(found, "unknown") == {"duplicate_key": 1, "not_fhir": 1, "not_json": 1}
+    assert found["cases"] == 1 and left_out(found, "unknown") == {
+        "duplicate_key": 1,
+        "not_fhir": 1,
+        "not_json": 1,
+    }
 
 
-def test_a_resource_that_is_there_twice_with_two_contents_is_not_used(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
-    twice = [observation("o1", 13.5), observation("o1", 13.5), observation("o2", 4), observation("o2", 5)]
-    found = fetch(patient(), report(), *twice, {"resourceType": "Condition", "id": "c"}, {"resourceType": "<script>"})
+def test_a_resource_that_is_there_twice_with_two_contents_is_not_used(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    twice = [
+        observation("o1", 13.5),
+        observation("o1", 13.5),
+        observation("o2", 4),
+        observation("o2", 5),
+    ]
+    found = fetch(
+        patient(),
+        report(),
+        *twice,
+        {"resourceType": "Condition", "id": "c"},
+        {"resourceType": "<script>"},
+    )
     assert left_out(found, "Observation") == {"conflicting": 2, "duplicate": 1}
-    assert left_out(found, "Condition") == {"type_not_read": 1} and left_out(found, "unknown") == {"not_fhir": 1}
+    assert left_out(found, "Condition") == {"type_not_read": 1} and left_out(found, "unknown") == {
+        "not_fhir": 1
+    }
 
 
 @pytest.mark.parametrize(
-    "wrong", [None, 7, "text", [], {}, [None], [[]], {"reference": 7}, {"coding": "x"}, {"value": {}}, [{"attachment": 3}], True]
+    "wrong",
+    [
+        None,
+        7,
+        "text",
+        [],
+        {},
+        [None],
+        [[]],
+        {"reference": 7},
+        {"coding": "x"},
+        {"value": {}},
+        [{"attachment": 3}],
+        True,
+    ],
 )
-def test_no_json_type_in_any_place_breaks_the_reading(wrong: Any, fetch: Callable[..., dict[str, Any]]) -> None:
+def test_no_json_type_in_any_place_breaks_the_reading(
+    wrong: Any, fetch: Callable[..., dict[str, Any]]
+) -> None:
     broken = []
     for make in (patient, report, study, document, partial(observation, "o1", 1)):
         whole = make()
-        broken += [whole | {"id": f"{make}-{name}"[-40:], name: wrong} for name in sorted(set(whole) - {"resourceType"})]
+        broken += [
+            whole | {"id": f"{make}-{name}"[-40:], name: wrong}
+            for name in sorted(set(whole) - {"resourceType"})
+        ]
     found = fetch(patient(), report("kept"), *broken)
     assert found["cases"] >= 1
-    assert sum(row["in"] for kind, row in found["resources"].items() if kind != "Attachment") == len(broken) + 2
+    assert (
+        sum(row["in"] for kind, row in found["resources"].items() if kind != "Attachment")
+        == len(broken) + 2
+    )
 
 
-def test_a_repeat_replaces_the_data_and_keeps_the_description_that_was_edited(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_a_repeat_replaces_the_data_and_keeps_the_description_that_was_edited(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     fetch(patient(), report(), report("r2", text="second"))
     (tmp_path / "cohort" / "cohort.toml").write_text("# mine")
     before = {path.name for path in (tmp_path / "cohort" / "notes").iterdir()}
@@ -346,7 +520,9 @@ def test_a_repeat_replaces_the_data_and_keeps_the_description_that_was_edited(fe
     assert (tmp_path / "cohort" / "cohort.toml").read_text() == "# mine"
 
 
-def test_a_folder_with_other_files_is_left_alone(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_left_alone(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     from mmdiag.errors import UsageError
 
     (tmp_path / "cohort").mkdir()
@@ -355,7 +531,9 @@ def test_a_folder_with_other_files_is_left_alone(fetch: Callable[..., dict[str, 
         fetch(patient(), report())
 
 
-def test_a_year_of_birth_that_names_a_very_old_person_is_left_out(fetch: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_a_year_of_birth_that_names_a_very_old_person_is_left_out(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     fetch(patient(birthDate="1930-01-01"), report())
     assert rows(tmp_path, "cases.csv")[0]["birth_year"] == ""
 
@@ -368,10 +546,23 @@ def test_the_command_answers_with_counts_and_exit_codes(
     monkeypatch.setenv("MMDIAG_KEY_FILE", str(tmp_path / "key"))
     (tmp_path / "good.json").write_text(bundle(patient(), report()))
     (tmp_path / "odd.json").write_text(bundle(patient(), report(), report("r2", of="nobody")))
-    assert boundary.run(cli, ["fetch", "fhir", str(tmp_path / "good.json"), "--out", str(tmp_path / "a"), "--json"]) == 0
+    assert (
+        boundary.run(
+            cli,
+            ["fetch", "fhir", str(tmp_path / "good.json"), "--out", str(tmp_path / "a"), "--json"],
+        )
+        == 0
+    )
     answer = json.loads(capsys.readouterr().out)
     assert (answer["command"], answer["status"], answer["cases"]) == ("fetch fhir", "done", 1)
-    assert boundary.run(cli, ["fetch", "fhir", str(tmp_path / "odd.json"), "--out", str(tmp_path / "b")]) == 3
+    assert (
+        boundary.run(
+            cli, ["fetch", "fhir", str(tmp_path / "odd.json"), "--out", str(tmp_path / "b")]
+        )
+        == 3
+    )
     assert "DiagnosticReport: 1 of 2 used, left out: 1 no patient" in capsys.readouterr().out
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
-    assert (tmp_path / "a" / "cases.csv").read_text() == (tmp_path / "b" / "cases.csv").read_text(), "the same key gives the same keys"
+    assert (tmp_path / "a" / "cases.csv").read_text() == (
+        tmp_path / "b" / "cases.csv"
+    ).read_text(), "the same key gives the same keys"

@@ -85,7 +85,9 @@ def test_wrong_use_and_bugs_are_not_tried_again() -> None:
     assert raised.value.exit_code == 2
 
 
-def test_settings_keep_prefect_offline_silent_and_inside_the_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_keep_prefect_offline_silent_and_inside_the_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import os
 
     from flows.settings import prepare
@@ -102,7 +104,9 @@ def test_settings_keep_prefect_offline_silent_and_inside_the_workspace(tmp_path:
     assert found["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert found["PREFECT_LOGGING_TO_API_ENABLED"] == "false"
     assert found["PREFECT_RESULTS_DEFAULT_SERIALIZER"] == "json"
-    assert found["PREFECT_API_URL"] == "http://127.0.0.1:4200/api", "a server that the user named is used"
+    assert found["PREFECT_API_URL"] == "http://127.0.0.1:4200/api", (
+        "a server that the user named is used"
+    )
 
 
 def test_progress_of_a_flow_reaches_who_listens_and_nobody_later() -> None:
@@ -116,7 +120,9 @@ def test_progress_of_a_flow_reaches_who_listens_and_nobody_later() -> None:
 
 
 def declared() -> list[dict[str, Any]]:
-    deployments: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    deployments: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text())[
+        "deployments"
+    ]
     return deployments
 
 
@@ -136,12 +142,16 @@ def test_new_cases_are_scored_every_night_and_models_trained_every_week() -> Non
         for deployment in declared()
         if "schedules" in deployment
     }
-    assert schedules == {"flows/score.py:score": ["*"], "flows/train.py:train": ["0"]}, "day of the week: every, Sunday"
+    assert schedules == {"flows/score.py:score": ["*"], "flows/train.py:train": ["0"]}, (
+        "day of the week: every, Sunday"
+    )
 
 
 @pytest.mark.usefixtures("prefect_server")
 @pytest.mark.parametrize("name", ["full", "train", "search"])
-def test_settings_reach_the_configuration_of_a_run(workspace: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_reach_the_configuration_of_a_run(
+    workspace: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import importlib
 
     from mmdiag.errors import UsageError
@@ -160,7 +170,14 @@ def test_settings_reach_the_configuration_of_a_run(workspace: Path, name: str, m
     monkeypatch.setattr(search_trials, "start", stop)
     for place in ("flows.full", "flows.train", "flows.search"):
         for function in ("ingest_shards", "read_description"):
-            monkeypatch.setattr(importlib.import_module(place), function, lambda *_: {}, raising=False)
+            monkeypatch.setattr(
+                importlib.import_module(place), function, lambda *_: {}, raising=False
+            )
     with pytest.raises(StepFailed, match="Far enough"):
-        getattr(module, name)(cohort=workspace / "cohort.toml", workspace=workspace, fusion="gated", settings={"model.width": 64})
+        getattr(module, name)(
+            cohort=workspace / "cohort.toml",
+            workspace=workspace,
+            fusion="gated",
+            settings={"model.width": 64},
+        )
     assert asked == [(64, "gated")]

@@ -1,15 +1,24 @@
-"""One contract for every fusion, and for chains of them: a new family passes it without a line being changed."""
+"""One contract for every fusion, and for chains of them: a new family passes it without a line
+being changed.
+"""
 
 import pytest
 from fusion_builders import WIDTH, make_fusion, make_tokens, presence
 
 torch = pytest.importorskip("torch")
 
-CHAINS = ("deep+low_rank", "concat+late", "cross_modal+modality_attention+late", "deep+cross_modal+late")
+CHAINS = (
+    "deep+low_rank",
+    "concat+late",
+    "cross_modal+modality_attention+late",
+    "deep+cross_modal+late",
+)
 
 
 def pytest_generate_tests(metafunc):
-    """Every family that there is, and a few chains; asked for when tests are collected, so that nothing is imported before."""
+    """Every family that there is, and a few chains; asked for when tests are collected, so that
+    nothing is imported before.
+    """
     from mmdiag.config import FUSION_NAMES
 
     if "family" in metafunc.fixturenames:
@@ -19,7 +28,10 @@ def pytest_generate_tests(metafunc):
 def behind_the_mask(tokens, value):
     from mmdiag.tokens import Tokens
 
-    return {name: Tokens(torch.where(t.mask[..., None], t.values, value), t.mask) for name, t in tokens.items()}
+    return {
+        name: Tokens(torch.where(t.mask[..., None], t.values, value), t.mask)
+        for name, t in tokens.items()
+    }
 
 
 def rows_of(tokens, rows):
@@ -29,7 +41,11 @@ def rows_of(tokens, rows):
 
 
 def tensors_of(fused):
-    return [fused.values, fused.weights, *([fused.attention] if fused.attention is not None else [])]
+    return [
+        fused.values,
+        fused.weights,
+        *([fused.attention] if fused.attention is not None else []),
+    ]
 
 
 COUNTS = pytest.mark.parametrize("count", [1, 2, 3, 4, 8])
@@ -50,7 +66,9 @@ def test_what_lies_behind_a_mask_is_never_read(family, count):
     fusion, tokens = make_fusion(family, count), make_tokens(count)
     clean = tensors_of(fusion(tokens))
     for poison in POISONS:
-        for one, other in zip(clean, tensors_of(fusion(behind_the_mask(tokens, poison))), strict=True):
+        for one, other in zip(
+            clean, tensors_of(fusion(behind_the_mask(tokens, poison))), strict=True
+        ):
             assert torch.equal(one, other), poison
 
 
@@ -59,7 +77,9 @@ def test_what_lies_behind_a_mask_moves_no_gradient(family, poison):
     def gradients(tokens):
         fusion = make_fusion(family)
         inputs = {name: t.values.clone().requires_grad_() for name, t in tokens.items()}
-        fusion({name: type(t)(inputs[name], t.mask) for name, t in tokens.items()}).values.square().sum().backward()
+        fusion(
+            {name: type(t)(inputs[name], t.mask) for name, t in tokens.items()}
+        ).values.square().sum().backward()
         return {**inputs, **dict(fusion.named_parameters())}
 
     tokens = make_tokens()
@@ -76,7 +96,9 @@ def test_what_lies_behind_a_mask_moves_no_gradient(family, poison):
 def test_gradients_reach_every_present_modality_and_no_absent_one(family, count):
     fusion, tokens = make_fusion(family, count), make_tokens(count)
     inputs = {name: t.values.clone().requires_grad_() for name, t in tokens.items()}
-    fusion({name: type(t)(inputs[name], t.mask) for name, t in tokens.items()}).values.square().sum().backward()
+    fusion(
+        {name: type(t)(inputs[name], t.mask) for name, t in tokens.items()}
+    ).values.square().sum().backward()
     for name, t in tokens.items():
         reached = inputs[name].grad.abs().sum(dim=(1, 2)) > 0
         assert torch.equal(reached, t.present()), name
@@ -92,7 +114,12 @@ def test_a_row_alone_equals_the_row_in_a_batch(family, count):
     for row in range(len(whole.values)):
         longest = {name: max(int(t.mask[row].sum()), 1) for name, t in tokens.items()}
         alone = fusion(
-            {name: Tokens(t.values[row : row + 1, : longest[name]], t.mask[row : row + 1, : longest[name]]) for name, t in tokens.items()}
+            {
+                name: Tokens(
+                    t.values[row : row + 1, : longest[name]], t.mask[row : row + 1, : longest[name]]
+                )
+                for name, t in tokens.items()
+            }
         )
         for one, other in zip(tensors_of(alone), tensors_of(whole), strict=True):
             torch.testing.assert_close(one[0], other[row], atol=1e-9, rtol=1e-7)
@@ -101,7 +128,9 @@ def test_a_row_alone_equals_the_row_in_a_batch(family, count):
 @COUNTS
 def test_the_order_of_keys_does_not_matter(family, count):
     fusion, tokens = make_fusion(family, count), make_tokens(count)
-    for one, other in zip(tensors_of(fusion(tokens)), tensors_of(fusion(dict(reversed(tokens.items())))), strict=True):
+    for one, other in zip(
+        tensors_of(fusion(tokens)), tensors_of(fusion(dict(reversed(tokens.items())))), strict=True
+    ):
         assert torch.equal(one, other)
 
 
@@ -113,7 +142,9 @@ def test_weights_are_a_distribution_over_what_is_present(family, count):
     torch.testing.assert_close(fused.weights.sum(1), present.any(1).float(), atol=1e-5, rtol=0)
     if fused.attention is not None:
         torch.testing.assert_close(fused.attention.sum(2), present.float(), atol=1e-5, rtol=0)
-        assert (fused.attention >= 0).all() and (fused.attention.transpose(1, 2)[~present] == 0).all()
+        assert (fused.attention >= 0).all() and (
+            fused.attention.transpose(1, 2)[~present] == 0
+        ).all()
 
 
 @COUNTS
@@ -130,7 +161,10 @@ def test_every_modality_that_is_absent_changes_the_answer(family, count):
 def test_cases_without_any_modality_all_get_the_same_finite_answer(family, count):
     from mmdiag.tokens import Tokens
 
-    tokens = {name: Tokens(t.values, torch.zeros_like(t.mask)) for name, t in make_tokens(count, batch=4).items()}
+    tokens = {
+        name: Tokens(t.values, torch.zeros_like(t.mask))
+        for name, t in make_tokens(count, batch=4).items()
+    }
     fused = make_fusion(family, count)(behind_the_mask(tokens, float("nan")))
     assert torch.isfinite(fused.values).all() and (fused.weights == 0).all()
     torch.testing.assert_close(fused.values, fused.values[:1].expand(4, -1))
@@ -167,7 +201,9 @@ def test_the_same_seed_gives_the_same_answer(family):
 def test_exchanged_tokens_have_the_shapes_and_masks_that_came_in(family):
     fusion, tokens = make_fusion(family), make_tokens()
     for name, t in fusion.exchange(tokens).items():
-        assert t.values.shape == tokens[name].values.shape and torch.equal(t.mask, tokens[name].mask)
+        assert t.values.shape == tokens[name].values.shape and torch.equal(
+            t.mask, tokens[name].mask
+        )
 
 
 def test_exchanged_tokens_know_nothing_of_what_lies_behind_a_mask(family):
@@ -203,14 +239,24 @@ def test_a_chain_of_one_is_the_family_and_builds_like_it():
 
 
 @pytest.mark.parametrize(
-    "order", ["late+concat", "concat+cross_modal", "concat+gated", "late+late", "cross_modal+cross_modal", "late+deep"]
+    "order",
+    [
+        "late+concat",
+        "concat+cross_modal",
+        "concat+gated",
+        "late+late",
+        "cross_modal+cross_modal",
+        "late+deep",
+    ],
 )
 def test_a_chain_whose_order_makes_no_sense_is_refused(order):
     from mmdiag.errors import UsageError
     from mmdiag.fusion import chain
     from mmdiag.recipes import default
 
-    with pytest.raises(UsageError, match=f"first any of cross_modal, deep.*found '{order}'".replace("+", r"\+")):
+    with pytest.raises(
+        UsageError, match=f"first any of cross_modal, deep.*found '{order}'".replace("+", r"\+")
+    ):
         chain(*order.split("+"))
     with pytest.raises(UsageError, match="then late, each once"):
         default(fusion=order)

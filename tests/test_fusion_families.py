@@ -12,7 +12,12 @@ def test_the_matrix_of_modality_attention_is_the_formula():
     z, _ = fusion.frame(tokens)
     v = [fusion.value[k](z[0, k]) for k in range(3)]
     q = [fusion.query[k](z[0, k]) for k in range(3)]
-    expected = torch.stack([torch.stack([v[k] @ q[j] / WIDTH**0.5 + fusion.bias[j] for j in range(3)]).softmax(0) for k in range(3)])
+    expected = torch.stack(
+        [
+            torch.stack([v[k] @ q[j] / WIDTH**0.5 + fusion.bias[j] for j in range(3)]).softmax(0)
+            for k in range(3)
+        ]
+    )
     torch.testing.assert_close(fusion(tokens).attention[0], expected, atol=1e-6, rtol=1e-5)
 
 
@@ -33,7 +38,9 @@ def test_low_rank_fusion_multiplies_factors_and_leaves_out_what_is_absent():
         product = torch.ones(fusion.RANK, WIDTH)
         for k, name in enumerate(fusion.modalities):
             if present[row, k]:
-                product = product * (1 + fusion.factors[k](tokens[name].values[row, 0]).view(fusion.RANK, WIDTH))
+                product = product * (
+                    1 + fusion.factors[k](tokens[name].values[row, 0]).view(fusion.RANK, WIDTH)
+                )
         expected = (fusion.rank * product).sum(0) + fusion.mask(present[row].float())
         torch.testing.assert_close(fused[row], expected, atol=1e-5, rtol=1e-5)
     assert fusion.RANK <= 4
@@ -45,7 +52,9 @@ def test_gates_and_exchanges_start_as_nothing():
     tokens = make_tokens(batch=4)
     gated = FUSIONS["gated"](NAMES[:3], WIDTH).eval()
     z, present = gated.frame(tokens)
-    plain = torch.where(present[..., None], gated.branches(z), 0.0).sum(1) + gated.mask(present.float())
+    plain = torch.where(present[..., None], gated.branches(z), 0.0).sum(1) + gated.mask(
+        present.float()
+    )
     torch.testing.assert_close(gated(tokens).values, plain)
     for name in ("deep", "cross_modal"):
         fusion = FUSIONS[name](NAMES[:3], WIDTH).eval()
@@ -54,7 +63,9 @@ def test_gates_and_exchanges_start_as_nothing():
             torch.testing.assert_close(t.values[present[:, k], 0], z[present[:, k], k])
 
 
-@pytest.mark.parametrize("masking", ["modality_attention", "additive", "cross_modal", "deep", "late"])
+@pytest.mark.parametrize(
+    "masking", ["modality_attention", "additive", "cross_modal", "deep", "late"]
+)
 def test_where_absence_only_masks_the_null_vector_says_nothing(masking):
     fusion, tokens = make_fusion(masking), make_tokens()
     before = fusion(tokens).values
@@ -73,14 +84,25 @@ def test_cross_attention_costs_no_more_than_in_proportion_to_the_tokens():
     from mmdiag.tokens import Tokens
 
     def weights(length):
-        fusion, counted, attend = make_fusion("cross_modal"), [], torch.nn.MultiheadAttention.forward
+        fusion, counted, attend = (
+            make_fusion("cross_modal"),
+            [],
+            torch.nn.MultiheadAttention.forward,
+        )
 
         def count(module, query, key, value, **options):
             counted.append(query.shape[1] * key.shape[1])
             return attend(module, query, key, value, **options)
 
         with patch.object(torch.nn.MultiheadAttention, "forward", count):
-            fusion({name: Tokens(torch.randn(1, length, WIDTH), torch.ones(1, length, dtype=torch.bool)) for name in NAMES[:3]})
+            fusion(
+                {
+                    name: Tokens(
+                        torch.randn(1, length, WIDTH), torch.ones(1, length, dtype=torch.bool)
+                    )
+                    for name in NAMES[:3]
+                }
+            )
         return sum(counted)
 
     assert weights(800) < 2.1 * weights(400)
@@ -91,17 +113,27 @@ def test_every_branch_of_late_fusion_sees_its_own_modality_alone():
     inputs = {name: t.values.clone().requires_grad_() for name, t in tokens.items()}
     branches = fusion({name: type(t)(inputs[name], t.mask) for name, t in tokens.items()}).branches
     for k, name in enumerate(tokens):
-        gradients = torch.autograd.grad(branches[0, k].sum(), list(inputs.values()), retain_graph=True, allow_unused=True)
-        assert [other for other, gradient in zip(tokens, gradients, strict=True) if gradient is not None and gradient.any()] == [name]
+        gradients = torch.autograd.grad(
+            branches[0, k].sum(), list(inputs.values()), retain_graph=True, allow_unused=True
+        )
+        assert [
+            other
+            for other, gradient in zip(tokens, gradients, strict=True)
+            if gradient is not None and gradient.any()
+        ] == [name]
 
 
 def make_settled(cases: int = 400, *, useful: float = 2.0, twice: bool = False, seed: int = 3):
-    """Late fusion of two modalities whose log-odds are known: the first is twice too sure, the second a copy of it or noise."""
+    """Late fusion of two modalities whose log-odds are known: the first is twice too sure, the
+    second a copy of it or noise.
+    """
     fusion = make_fusion("late", 2)
     head = torch.nn.Linear(WIDTH, 1)
     generator = torch.Generator().manual_seed(seed)
     evidence = torch.randn(cases, generator=generator)
-    label = (torch.rand(cases, generator=generator) < (evidence * useful + 0.5).sigmoid()).float()[:, None]
+    label = (torch.rand(cases, generator=generator) < (evidence * useful + 0.5).sigmoid()).float()[
+        :, None
+    ]
     other = evidence if twice else torch.randn(cases, generator=generator)
     direction = head.weight.detach()[0] / head.weight.detach().square().sum()
     branches = torch.stack([2 * useful * evidence, other * useful], dim=1)[..., None] * direction
@@ -110,14 +142,22 @@ def make_settled(cases: int = 400, *, useful: float = 2.0, twice: bool = False, 
     branches[: cases // 4, 1] = torch.nan  # what is absent is not read
     torch.nn.init.constant_(head.bias, 0.5)
     with torch.no_grad():
-        fusion.settle(branches.float(), present, label, head, torch.nn.functional.binary_cross_entropy_with_logits)
+        fusion.settle(
+            branches.float(),
+            present,
+            label,
+            head,
+            torch.nn.functional.binary_cross_entropy_with_logits,
+        )
     return fusion
 
 
 def test_late_fusion_calibrates_what_is_too_sure_and_silences_what_is_noise():
     fusion = make_settled()
     known = fusion._row(torch.tensor([[True, True], [True, False], [False, True]]))
-    assert sorted(known.tolist()) == [0, 1, 2], "the set that was never met takes the shared weights"
+    assert sorted(known.tolist()) == [0, 1, 2], (
+        "the set that was never met takes the shared weights"
+    )
     both, first = fusion.scale[known[0]], fusion.scale[known[1]]
     assert 0.35 < both[0] < 0.65 and 0.35 < first[0] < 0.65
     assert both[1] < 0.3 * both[0]
@@ -136,13 +176,29 @@ def stacked(evidence, there, present, target):
     """What is fitted on a binary task whose prior is even."""
     from mmdiag.fusion.stacking import fit_stacking
 
-    loss, start = torch.nn.functional.binary_cross_entropy_with_logits, torch.ones(evidence.shape[1], dtype=torch.float64)
-    return fit_stacking(evidence, there, present, target, torch.zeros(1, dtype=torch.float64), loss, start=start, most=64)
+    loss, start = (
+        torch.nn.functional.binary_cross_entropy_with_logits,
+        torch.ones(evidence.shape[1], dtype=torch.float64),
+    )
+    return fit_stacking(
+        evidence,
+        there,
+        present,
+        target,
+        torch.zeros(1, dtype=torch.float64),
+        loss,
+        start=start,
+        most=64,
+    )
 
 
 def test_a_set_that_was_met_a_few_times_stays_near_the_shared_weights():
-    evidence = torch.randn(300, 1, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    target = (torch.rand(300, 1, generator=torch.Generator().manual_seed(1)) < evidence[:, 0].sigmoid()).double()
+    evidence = torch.randn(
+        300, 1, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
+    target = (
+        torch.rand(300, 1, generator=torch.Generator().manual_seed(1)) < evidence[:, 0].sigmoid()
+    ).double()
     present = torch.ones(300, 2, dtype=torch.bool)
     present[:3, 1] = False
     target[:3] = (evidence[:3, 0] < 0).double()  # three cases that say the opposite
@@ -181,5 +237,9 @@ def test_late_fusion_adds_up_what_is_present_and_nothing_else():
             table.add_(torch.rand(table.shape))
     fused, there = fusion(tokens), presence(tokens)
     for row in range(len(there)):
-        parts = [fusion.scale[0, k] * (fused.branches[row, k] + fusion.shift[k]) for k in range(3) if there[row, k]]
+        parts = [
+            fusion.scale[0, k] * (fused.branches[row, k] + fusion.shift[k])
+            for k in range(3)
+            if there[row, k]
+        ]
         torch.testing.assert_close(fused.values[row], sum(parts, fusion.offset[0]))

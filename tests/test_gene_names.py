@@ -1,4 +1,6 @@
-"""Gene names become approved symbols where one gene only is meant; units that cannot be are refused."""
+"""Gene names become approved symbols where one gene only is meant; units that cannot be are
+refused.
+"""
 
 import json
 from pathlib import Path
@@ -32,30 +34,47 @@ def genes(tmp_path):
 
 def test_previous_symbols_and_aliases_that_mean_one_gene_are_replaced(genes):
     approval = approve(["TP53", "MLL", "HRX2", "MARCH1"], "symbol", genes)
-    assert approval.names == ("TP53", "KMT2A", "KMT2B", "MARCHF1") and approval.previous == ("MLL", "MARCH1") and approval.alias == ("HRX2",)
+    assert (
+        approval.names == ("TP53", "KMT2A", "KMT2B", "MARCHF1")
+        and approval.previous == ("MLL", "MARCH1")
+        and approval.alias == ("HRX2",)
+    )
 
 
 def test_what_is_ambiguous_or_unknown_keeps_its_name_and_is_listed(genes):
     approval = approve(["MLL2", "tp53", "NOGENE"], "symbol", genes)
-    assert approval.names == ("MLL2", "tp53", "NOGENE") and approval.ambiguous == {"MLL2": ("KMT2B", "KMT2D")}
-    assert approval.unknown == ("tp53", "NOGENE"), "another case is another name; nothing is guessed"
+    assert approval.names == ("MLL2", "tp53", "NOGENE") and approval.ambiguous == {
+        "MLL2": ("KMT2B", "KMT2D")
+    }
+    assert approval.unknown == ("tp53", "NOGENE"), (
+        "another case is another name; nothing is guessed"
+    )
 
 
 def test_two_names_of_one_gene_are_not_merged(genes):
     with_symbol = approve(["p53", "TP53", "LFS1"], "symbol", genes)
-    assert with_symbol.names == ("p53", "TP53", "LFS1") and with_symbol.collisions == {"TP53": ("p53", "TP53", "LFS1")}
-    assert approve(["p53", "LFS1"], "symbol", genes).names == ("p53", "LFS1"), "none of them is the symbol, so none becomes it"
+    assert with_symbol.names == ("p53", "TP53", "LFS1") and with_symbol.collisions == {
+        "TP53": ("p53", "TP53", "LFS1")
+    }
+    assert approve(["p53", "LFS1"], "symbol", genes).names == ("p53", "LFS1"), (
+        "none of them is the symbol, so none becomes it"
+    )
     assert with_symbol.report()["approved"] == 1
 
 
-@pytest.mark.parametrize("name", ["1-Mar", "Mar-01", "2-Sep", "1-Dec-2001", "2001-03-01", "01/03/2001", "2.31E+13", "36951"])
+@pytest.mark.parametrize(
+    "name",
+    ["1-Mar", "Mar-01", "2-Sep", "1-Dec-2001", "2001-03-01", "01/03/2001", "2.31E+13", "36951"],
+)
 def test_names_that_a_spreadsheet_damaged_are_recognised_and_not_repaired(genes, name):
     approval = approve([name, "SEPT2"], "symbol", genes)
     assert approval.damaged == (name,) and approval.names == (name, "SEPTIN2")
 
 
 def test_identifiers_are_brought_to_symbols_without_their_versions(genes):
-    ensembl = approve(["ENSG00000141510.18", "ENSG00000118058", "ENSG00000000000"], "ensembl", genes)
+    ensembl = approve(
+        ["ENSG00000141510.18", "ENSG00000118058", "ENSG00000000000"], "ensembl", genes
+    )
     assert ensembl.names == ("TP53", "KMT2A", "ENSG00000000000") and ensembl.versions_dropped == 1
     assert approve(["7157", "1"], "entrez", genes).names == ("TP53", "1")
     assert approve(["ENSG00000141510.18", "ENSG00000141510.17"], "ensembl", genes).collisions
@@ -63,7 +82,12 @@ def test_identifiers_are_brought_to_symbols_without_their_versions(genes):
 
 def test_the_report_is_json_with_counts_and_lists(genes):
     report = json.loads(json.dumps(approve(["MLL", "MLL2", "1-Mar"], "symbol", genes).report()))
-    assert report["names"] == 3 and report["approved"] == 1 and report["counts"]["ambiguous"] == 1 and report["renamed"] == {"MLL": "KMT2A"}
+    assert (
+        report["names"] == 3
+        and report["approved"] == 1
+        and report["counts"]["ambiguous"] == 1
+        and report["renamed"] == {"MLL": "KMT2A"}
+    )
 
 
 def test_another_table_is_no_gene_names(tmp_path):
@@ -73,14 +97,20 @@ def test_another_table_is_no_gene_names(tmp_path):
 
 
 def modality(**changes) -> ModalityDescription:
-    return ModalityDescription(name="genes", kind="table", path="t.csv", key="id", gene_names="hgnc.txt", **changes)
+    return ModalityDescription(
+        name="genes", kind="table", path="t.csv", key="id", gene_names="hgnc.txt", **changes
+    )
 
 
 def test_a_modalitys_columns_bear_approved_symbols_and_keep_their_affixes(tmp_path, genes):
     (tmp_path / "t.csv").write_text("id,MLL_rna,TP53_rna,MLL_mut,p53_mut\n1,1,2,0,1\n")
     table = read_modality([tmp_path / "t.csv"], modality(columns=("*_rna", "*_mut")), tmp_path)
     assert list(table.values.columns) == ["KMT2A_rna", "TP53_rna", "KMT2A_mut", "TP53_mut"]
-    assert table.genes["columns"]["*_rna"]["approved"] == 2 and table.genes["gene_names"] == "hgnc.txt" and json.dumps(table.genes)
+    assert (
+        table.genes["columns"]["*_rna"]["approved"] == 2
+        and table.genes["gene_names"] == "hgnc.txt"
+        and json.dumps(table.genes)
+    )
 
 
 def test_a_modality_whose_numbers_are_of_another_unit_is_refused(tmp_path, genes):
@@ -92,7 +122,9 @@ def test_a_modality_whose_numbers_are_of_another_unit_is_refused(tmp_path, genes
 def test_gene_sets_meet_the_columns_by_approved_symbols(tmp_path, genes):
     (tmp_path / "sets.gmt").write_text("leukaemia\tR-1\tMLL\tTP53\nnone\tR-2\tNOGENE\n")
     described = modality(columns=("*_rna",), gene_sets="sets.gmt")
-    assert gene_set_columns(tmp_path, described, ["KMT2A_rna", "X_rna", "TP53_rna"]) == {"R-1": [0, 2]}
+    assert gene_set_columns(tmp_path, described, ["KMT2A_rna", "X_rna", "TP53_rna"]) == {
+        "R-1": [0, 2]
+    }
 
 
 RIGHT = {
@@ -120,21 +152,29 @@ def test_numbers_of_the_unit_that_was_declared_are_accepted(units):
 @pytest.mark.parametrize("name", MISTAKEN)
 def test_numbers_of_another_unit_are_refused_and_counted(name):
     units, values, found = MISTAKEN[name]
-    with pytest.raises(DescriptionError, match=rf'{found} of \[modalities\.genes\] (is|are) not: correct units = "{units}"'):
+    with pytest.raises(
+        DescriptionError,
+        match=rf'{found} of \[modalities\.genes\] (is|are) not: correct units = "{units}"',
+    ):
         check_units(values, units, "[modalities.genes]")
 
 
 def described(tmp_path, line: str):
     (tmp_path / "cases.csv").write_text("id\n1\n")
     section = f'[modalities.genes]\nkind = "table"\npath = "t.csv"\nkey = "id"\n{line}\n'
-    (tmp_path / "cohort.toml").write_text(f'[cohort]\nname = "c"\n[cases]\ntable = "cases.csv"\ncase_id = "id"\n{section}')
+    (tmp_path / "cohort.toml").write_text(
+        f'[cohort]\nname = "c"\n[cases]\ntable = "cases.csv"\ncase_id = "id"\n{section}'
+    )
     return read_description(tmp_path / "cohort.toml").modalities["genes"]
 
 
 def test_units_and_assay_are_keys_of_a_table_and_a_misspelt_unit_is_said(tmp_path):
     found = described(tmp_path, 'units = "tpm"\nassay = "TruSight Oncology 500, v2.2"')
     assert (found.units, found.assay) == ("tpm", "TruSight Oncology 500, v2.2")
-    for line, message in (('units = "fpkm"', "units under .* found 'fpkm'"), ('genes = "ensemble"', "did you mean 'ensembl'")):
+    for line, message in (
+        ('units = "fpkm"', "units under .* found 'fpkm'"),
+        ('genes = "ensemble"', "did you mean 'ensembl'"),
+    ):
         with pytest.raises(DescriptionError, match=message):
             described(tmp_path, line)
 
@@ -143,13 +183,39 @@ def test_real_tables_meet_the_real_names():
     if not (SHARED / "genes").is_dir():
         pytest.skip("the shared data is not here")
     genes = read_hgnc(SHARED / "genes" / "hgnc.tsv.gz")
-    assert len(genes.symbols) == 43_882 and approve(["SEPT2"], "symbol", genes).ambiguous == {"SEPT2": ("SEPTIN2", "SEPTIN6")}
-    rna = ModalityDescription(name="rna", kind="table", path="x", key="sample_id", genes="entrez", gene_names="genes/hgnc.tsv.gz", units="log2")
-    table = read_modality([SHARED / "data" / "genomics" / "cognoma" / "expression.tsv.gz"], rna, SHARED)
+    assert len(genes.symbols) == 43_882 and approve(["SEPT2"], "symbol", genes).ambiguous == {
+        "SEPT2": ("SEPTIN2", "SEPTIN6")
+    }
+    rna = ModalityDescription(
+        name="rna",
+        kind="table",
+        path="x",
+        key="sample_id",
+        genes="entrez",
+        gene_names="genes/hgnc.tsv.gz",
+        units="log2",
+    )
+    table = read_modality(
+        [SHARED / "data" / "genomics" / "cognoma" / "expression.tsv.gz"], rna, SHARED
+    )
     counts = table.genes["columns"]["*"]["counts"]
-    assert table.values.shape == (44, 16_261) and counts["unknown"] == 79 and counts["collisions"] == 0 and "TP53" in table.values
+    assert (
+        table.values.shape == (44, 16_261)
+        and counts["unknown"] == 79
+        and counts["collisions"] == 0
+        and "TP53" in table.values
+    )
     lgg = ModalityDescription(
-        name="rna", kind="table", path="x", key="patient_id", columns=("*_rnaseq",), gene_names="genes/hgnc.tsv.gz", units="z-score"
+        name="rna",
+        kind="table",
+        path="x",
+        key="patient_id",
+        columns=("*_rnaseq",),
+        gene_names="genes/hgnc.tsv.gz",
+        units="z-score",
     )
     found = read_modality([SHARED / "data" / "lgg" / "genomics.csv"], lgg, SHARED)
-    assert found.genes["columns"]["*_rnaseq"]["counts"]["renamed"] == 3 and "KMT2A_rnaseq" in found.values
+    assert (
+        found.genes["columns"]["*_rnaseq"]["counts"]["renamed"] == 3
+        and "KMT2A_rnaseq" in found.values
+    )

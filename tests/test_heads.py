@@ -18,9 +18,11 @@ TASKS = {
 def make_targets(kind, cases=12):
     rng = np.random.default_rng(1)
     values = {
-        "binary": lambda: rng.integers(0, 2, (cases, 1)), "multiclass": lambda: rng.integers(0, 3, (cases, 1)),
-        "multilabel": lambda: rng.integers(0, 2, (cases, 3)), "survival": lambda: np.stack([rng.integers(0, 4, cases), rng.integers(0, 2, cases)], 1),
-    }  # fmt: skip
+        "binary": lambda: rng.integers(0, 2, (cases, 1)),
+        "multiclass": lambda: rng.integers(0, 3, (cases, 1)),
+        "multilabel": lambda: rng.integers(0, 2, (cases, 3)),
+        "survival": lambda: np.stack([rng.integers(0, 4, cases), rng.integers(0, 2, cases)], 1),
+    }
     return torch.from_numpy(values[kind]().astype(np.float32))
 
 
@@ -48,24 +50,40 @@ def test_every_kind_of_task_has_a_head():
         make_head({"kind": "binari"}, 4)
 
 
-ASKED = {"plain": {}, "weighted": {"class_weights": "balanced"}, "focal": {"focal_gamma": 2.0}, "smooth": {"label_smoothing": 0.1}}
-CONTRACT = [(kind, name) for kind in TASKS for name in ASKED if kind != "survival" or name == "plain"]
+ASKED = {
+    "plain": {},
+    "weighted": {"class_weights": "balanced"},
+    "focal": {"focal_gamma": 2.0},
+    "smooth": {"label_smoothing": 0.1},
+}
+CONTRACT = [
+    (kind, name) for kind in TASKS for name in ASKED if kind != "survival" or name == "plain"
+]
 
 
 @pytest.mark.parametrize(("kind", "asked"), CONTRACT)
 def test_contract_of_heads(kind, asked):
     head, target = head_of(kind, **ASKED[asked]), make_targets(kind)
-    logits = torch.randn(12, head.outputs, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    logits = torch.randn(
+        12, head.outputs, generator=torch.Generator().manual_seed(0)
+    ).requires_grad_()
     loss = head.loss(logits, target)
     (gradient,) = torch.autograd.grad(loss, logits)
-    assert loss > 0 and torch.isfinite(loss) and gradient.abs().sum(1).gt(0).all(), "every known case reaches the logits"
+    assert loss > 0 and torch.isfinite(loss) and gradient.abs().sum(1).gt(0).all(), (
+        "every known case reaches the logits"
+    )
     nothing = head.loss(logits, torch.full_like(target, torch.nan))
     (gradient,) = torch.autograd.grad(nothing, logits)
-    assert nothing == 0 and (gradient == 0).all(), "where nothing is known nothing is learned, and nothing breaks"
+    assert nothing == 0 and (gradient == 0).all(), (
+        "where nothing is known nothing is learned, and nothing breaks"
+    )
     some = target.clone()
     some[6:] = torch.nan
     torch.testing.assert_close(head.loss(logits, some), head.loss(logits[:6], target[:6]))
-    assert torch.isfinite(head.loss(logits.detach().bfloat16(), target)) and head.loss(logits.double(), target).dtype == torch.float64
+    assert (
+        torch.isfinite(head.loss(logits.detach().bfloat16(), target))
+        and head.loss(logits.double(), target).dtype == torch.float64
+    )
     probability = head.probability(logits)
     assert probability.min() >= 0 and probability.max() <= 1
     for number in range(probability.shape[1]):
@@ -88,7 +106,9 @@ def test_a_head_begins_at_the_prevalence_of_each_label():
         torch.testing.assert_close(head.map.bias.sigmoid(), torch.nanmean(target, dim=0))
         balanced = head_of(kind, class_weights="balanced")
         balanced.start(make_targets(kind))
-        torch.testing.assert_close(balanced.map.bias, torch.zeros(balanced.outputs), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            balanced.map.bias, torch.zeros(balanced.outputs), atol=1e-5, rtol=0
+        )
 
 
 def test_the_classes_and_the_hazards_begin_where_all_cases_together_are():
@@ -103,10 +123,14 @@ def test_the_classes_and_the_hazards_begin_where_all_cases_together_are():
     survival = head_of("survival")
     known = torch.tensor([[0.0, 1.0], [0.0, 0.0], [1.0, 1.0], [2.0, 0.0], [3.0, 1.0], [3.0, 0.0]])
     survival.start(torch.cat([known, torch.full((1, 2), torch.nan)]))
-    torch.testing.assert_close(survival.map.bias.sigmoid(), torch.tensor([1 / 6, 1 / 4, 0.002, 1 / 2]))
+    torch.testing.assert_close(
+        survival.map.bias.sigmoid(), torch.tensor([1 / 6, 1 / 4, 0.002, 1 / 2])
+    )
     nothing = survival.map.bias.expand(6, 4).clone().requires_grad_()
     (gradient,) = torch.autograd.grad(survival.loss(nothing, known), nothing)
-    assert gradient.sum(0)[[0, 1, 3]].abs().max() < 1e-6, "no other answer to all cases alike is more likely"
+    assert gradient.sum(0)[[0, 1, 3]].abs().max() < 1e-6, (
+        "no other answer to all cases alike is more likely"
+    )
 
 
 def test_multiclass_probabilities_add_up_and_log_odds_follow_them():
@@ -114,16 +138,29 @@ def test_multiclass_probabilities_add_up_and_log_odds_follow_them():
     logits = torch.tensor([[1.0, 0.0, -1.0]])
     p = head.probability(logits)
     torch.testing.assert_close(p.sum(1), torch.ones(1))
-    torch.testing.assert_close(head.log_odds(logits, torch.tensor([0])), torch.log(p[:, 0] / (1 - p[:, 0])))
+    torch.testing.assert_close(
+        head.log_odds(logits, torch.tensor([0])), torch.log(p[:, 0] / (1 - p[:, 0]))
+    )
 
 
 def test_the_plain_losses_are_those_of_torch():
-    logits, target = torch.randn(12, 3, generator=torch.Generator().manual_seed(2)), make_targets("multiclass")
-    torch.testing.assert_close(head_of("multiclass").loss(logits, target), torch.nn.functional.cross_entropy(logits, target[:, 0].long()))
+    logits, target = (
+        torch.randn(12, 3, generator=torch.Generator().manual_seed(2)),
+        make_targets("multiclass"),
+    )
+    torch.testing.assert_close(
+        head_of("multiclass").loss(logits, target),
+        torch.nn.functional.cross_entropy(logits, target[:, 0].long()),
+    )
     labels = make_targets("multilabel")
-    torch.testing.assert_close(head_of("multilabel").loss(logits, labels), torch.nn.functional.binary_cross_entropy_with_logits(logits, labels))
+    torch.testing.assert_close(
+        head_of("multilabel").loss(logits, labels),
+        torch.nn.functional.binary_cross_entropy_with_logits(logits, labels),
+    )
     smooth = torch.nn.functional.cross_entropy(logits, target[:, 0].long(), label_smoothing=0.2)
-    torch.testing.assert_close(head_of("multiclass", label_smoothing=0.2).loss(logits, target), smooth)
+    torch.testing.assert_close(
+        head_of("multiclass", label_smoothing=0.2).loss(logits, target), smooth
+    )
 
 
 def test_balanced_weights_count_every_class_alike():
@@ -132,31 +169,48 @@ def test_balanced_weights_count_every_class_alike():
 
     target = torch.tensor([[1.0]] + [[0.0]] * 9)
     head = make_head(TASKS["binary"], 4)
-    head.objective = objective_of(TASKS["binary"], settings(class_weights="balanced"), target.numpy())
+    head.objective = objective_of(
+        TASKS["binary"], settings(class_weights="balanced"), target.numpy()
+    )
     logits = torch.tensor([[2.0]] * 10)
     softplus = torch.nn.functional.softplus
-    torch.testing.assert_close(head.loss(logits, target), (softplus(torch.tensor(-2.0)) + softplus(torch.tensor(2.0))) / 2)
+    torch.testing.assert_close(
+        head.loss(logits, target), (softplus(torch.tensor(-2.0)) + softplus(torch.tensor(2.0))) / 2
+    )
     three = make_head(TASKS["multiclass"], 4)
     counted = torch.tensor([[0.0], [0.0], [0.0], [1.0], [2.0]])
-    three.objective = objective_of(TASKS["multiclass"], settings(class_weights="balanced"), counted.numpy())
+    three.objective = objective_of(
+        TASKS["multiclass"], settings(class_weights="balanced"), counted.numpy()
+    )
     torch.testing.assert_close(three.objective.class_weights, torch.tensor([5 / 9, 5 / 3, 5 / 3]))
     scores = torch.randn(5, 3, generator=torch.Generator().manual_seed(3))
-    expected = torch.nn.functional.cross_entropy(scores, counted[:, 0].long(), weight=three.objective.class_weights)
+    expected = torch.nn.functional.cross_entropy(
+        scores, counted[:, 0].long(), weight=three.objective.class_weights
+    )
     torch.testing.assert_close(three.loss(scores, counted), expected)
 
 
 def test_the_focal_loss_is_the_formula():
     logits, target = torch.tensor([[0.5], [-1.0]]), torch.tensor([[1.0], [1.0]])
     p = logits.sigmoid()
-    torch.testing.assert_close(head_of("binary", focal_gamma=2.0).loss(logits, target), (-((1 - p) ** 2) * p.log()).mean())
-    torch.testing.assert_close(head_of("binary", focal_gamma=2.0).loss(-logits, 1 - target), (-((1 - p) ** 2) * p.log()).mean())
+    torch.testing.assert_close(
+        head_of("binary", focal_gamma=2.0).loss(logits, target), (-((1 - p) ** 2) * p.log()).mean()
+    )
+    torch.testing.assert_close(
+        head_of("binary", focal_gamma=2.0).loss(-logits, 1 - target),
+        (-((1 - p) ** 2) * p.log()).mean(),
+    )
 
 
 @pytest.mark.parametrize(
     ("kind", "asked", "words"),
     [
         ("survival", {"class_weights": "balanced"}, "class_weights need a label with classes"),
-        ("survival", {"focal_gamma": 1.0, "label_smoothing": 0.1}, "focal_gamma and label_smoothing need"),
+        (
+            "survival",
+            {"focal_gamma": 1.0, "label_smoothing": 0.1},
+            "focal_gamma and label_smoothing need",
+        ),
         ("survival", {"early_stopping": "auroc"}, "choose one of loss, c_index"),
         ("multilabel", {"early_stopping": "accuracy"}, "choose one of loss, auroc"),
     ],
@@ -204,10 +258,16 @@ def test_every_task_is_trained_and_its_metric_watched(kind, tmp_path):
             both = np.stack([known, 1 - known], axis=1)
             both[::7, 1] = np.nan
             return both
-        return np.stack([3 * (1 - known), np.arange(len(known)) % 5 > 0], axis=1) if kind == "survival" else known * 2
+        return (
+            np.stack([3 * (1 - known), np.arange(len(known)) % 5 > 0], axis=1)
+            if kind == "survival"
+            else known * 2
+        )
 
     task = {"multilabel": {"kind": kind, "labels": ["one", "other"]}}.get(kind, TASKS[kind])
     watched = "c_index" if kind == "survival" else "auroc"
-    trained = fit(make_config(max_epochs=12, early_stopping=watched), tmp_path, task=task, label=label)
+    trained = fit(
+        make_config(max_epochs=12, early_stopping=watched), tmp_path, task=task, label=label
+    )
     assert max(row.valid_metric for row in trained.curve) > 0.75 and trained.warnings == ()
     assert all(facts["score"] > 0.5 for facts in trained.curve[9].probe.values())

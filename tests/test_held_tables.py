@@ -1,4 +1,6 @@
-"""The case table, splits and predictions are held before anything is made of them, and a table that is refused leaves nothing."""
+"""The case table, splits and predictions are held before anything is made of them, and a table that
+is refused leaves nothing.
+"""
 
 import json
 
@@ -13,16 +15,31 @@ from mmdiag.errors import ContractError
 
 def make_case_table(**changes):
     table = pd.DataFrame(
-        {"case_id": ["a", "b", "c"], "subject_id": ["s", "s", "t"], "as_of": pd.NaT, "site": pd.NA, "label": [0.0, 1.0, 1.0], "time": np.nan, "event": np.nan,
-         "group_sex": ["f", "m", "f"], "column_note": "text"}
-    )  # fmt: skip
+        {
+            "case_id": ["a", "b", "c"],
+            "subject_id": ["s", "s", "t"],
+            "as_of": pd.NaT,
+            "site": pd.NA,
+            "label": [0.0, 1.0, 1.0],
+            "time": np.nan,
+            "event": np.nan,
+            "group_sex": ["f", "m", "f"],
+            "column_note": "text",
+        }
+    )
     return table.assign(**changes)
 
 
 def test_the_case_table_is_held_with_its_labels_and_a_bad_row_is_refused_alone():
     results, refused = hold_case_table(make_case_table())
-    assert refused == {} and all(result.passed for result in results) and {result.contract for result in results} == {"cases", "labels"}
-    survival = make_case_table(label=np.nan, time=[3.0, -2.0, 5.0], event=[1.0, 0.0, 0.0]).set_index(pd.Index([7, 8, 9]))
+    assert (
+        refused == {}
+        and all(result.passed for result in results)
+        and {result.contract for result in results} == {"cases", "labels"}
+    )
+    survival = make_case_table(
+        label=np.nan, time=[3.0, -2.0, 5.0], event=[1.0, 0.0, 0.0]
+    ).set_index(pd.Index([7, 8, 9]))
     _, refused = hold_case_table(survival)
     assert refused == {"b": "labels: time column values to be between (min_value=0)"}
     unlabelled, refused = hold_case_table(make_case_table(label=np.nan))
@@ -31,9 +48,21 @@ def test_the_case_table_is_held_with_its_labels_and_a_bad_row_is_refused_alone()
 
 @pytest.mark.parametrize(
     ("column", "values", "message"),
-    [("case_id", ["a", "a", "c"], "cases must hold, column case_id breaks 'column values to be unique'"), ("event", [2.0, 1.0, 0.0], "labels must hold, column event"),
-     ("label", [-1.0, 1.0, 0.0], "labels must hold, column label"), ("subject_id", ["s/1", "s", "t"], "column subject_id .* in 1 of 3 rows: .* Correct the case table")],
-)  # fmt: skip
+    [
+        (
+            "case_id",
+            ["a", "a", "c"],
+            "cases must hold, column case_id breaks 'column values to be unique'",
+        ),
+        ("event", [2.0, 1.0, 0.0], "labels must hold, column event"),
+        ("label", [-1.0, 1.0, 0.0], "labels must hold, column label"),
+        (
+            "subject_id",
+            ["s/1", "s", "t"],
+            "column subject_id .* in 1 of 3 rows: .* Correct the case table",
+        ),
+    ],
+)
 def test_a_case_table_that_breaks_a_block_is_refused_as_a_whole(column, values, message):
     with pytest.raises(ContractError, match=message):
         hold_case_table(make_case_table(**{column: values}))
@@ -41,9 +70,13 @@ def test_a_case_table_that_breaks_a_block_is_refused_as_a_whole(column, values, 
 
 def test_a_split_in_which_a_labelled_case_has_no_part_or_an_unknown_one_is_refused():
     cases = pd.DataFrame({"case_id": ["a", "b"], "subject_id": ["s", "t"]})
-    assert all(result.passed for result in hold_split({"s": "train", "t": "test", "gone": "valid"}, cases))
+    assert all(
+        result.passed for result in hold_split({"s": "train", "t": "test", "gone": "valid"}, cases)
+    )
     for part in ({"s": "train"}, {"s": "train", "t": "training"}):
-        with pytest.raises(ContractError, match=r"splits must hold, column part .* Remove split.json"):
+        with pytest.raises(
+            ContractError, match=r"splits must hold, column part .* Remove split.json"
+        ):
             hold_split(part, cases)
 
 
@@ -58,7 +91,9 @@ def test_a_split_file_that_was_edited_is_refused_and_left_as_it_is(tmp_path):
     from mmdiag.config import EvaluationConfig
 
     path = tmp_path / "split.json"
-    cases = pd.DataFrame({"subject_id": [f"s{i}" for i in range(20)], "stratum": [float(i % 2) for i in range(20)]})
+    cases = pd.DataFrame(
+        {"subject_id": [f"s{i}" for i in range(20)], "stratum": [float(i % 2) for i in range(20)]}
+    )
     read_or_make_split(path, cases, EvaluationConfig())
     edited = json.loads(path.read_text())
     edited["part"]["s3"] = "fold-three"
@@ -70,26 +105,57 @@ def test_a_split_file_that_was_edited_is_refused_and_left_as_it_is(tmp_path):
 
 def make_predictions(**changes):
     table = pd.DataFrame(
-        {"case_id": ["a", "b"], "subject_id": ["s", "t"], "as_of": pd.NaT, "bundle_id": "m", "role": ["new", "train"], "predicted": ["x", "y"],
-         "probability_x": [0.7, 0.2], "probability_y": [0.3, 0.8], "modalities": [["scan", "note"], ["scan"]], "contribution_scan": [0.5, -1.0],
-         "contribution_note": [0.1, 0.0], "abstained": False, "scored_at": "2024-05-06T00:00:00+00:00", "version": "v"}
-    )  # fmt: skip
+        {
+            "case_id": ["a", "b"],
+            "subject_id": ["s", "t"],
+            "as_of": pd.NaT,
+            "bundle_id": "m",
+            "role": ["new", "train"],
+            "predicted": ["x", "y"],
+            "probability_x": [0.7, 0.2],
+            "probability_y": [0.3, 0.8],
+            "modalities": [["scan", "note"], ["scan"]],
+            "contribution_scan": [0.5, -1.0],
+            "contribution_note": [0.1, 0.0],
+            "abstained": False,
+            "scored_at": "2024-05-06T00:00:00+00:00",
+            "version": "v",
+        }
+    )
     return table.assign(**changes)
 
 
 def test_sound_predictions_may_be_published_of_many_classes_of_one_probability_and_where_the_model_abstained():
-    binary = make_predictions(probability=[0.7, 0.2]).drop(columns=["probability_x", "probability_y"])
-    abstained = make_predictions(abstained=[True, False], probability_x=[np.nan, 0.2], probability_y=[np.nan, 0.8])
-    for table in (make_predictions(), binary, abstained, make_predictions().set_index(pd.Index([5, 5]))):
+    binary = make_predictions(probability=[0.7, 0.2]).drop(
+        columns=["probability_x", "probability_y"]
+    )
+    abstained = make_predictions(
+        abstained=[True, False], probability_x=[np.nan, 0.2], probability_y=[np.nan, 0.8]
+    )
+    for table in (
+        make_predictions(),
+        binary,
+        abstained,
+        make_predictions().set_index(pd.Index([5, 5])),
+    ):
         assert all(result.passed for result in hold_predictions(table))
 
 
 @pytest.mark.parametrize(
     ("changes", "column"),
-    [({"probability_x": [1.2, 0.2]}, "highest"), ({"probability_x": [-0.1, 0.2]}, "lowest"), ({"probability_x": [0.5, 0.2]}, "total"),
-     ({"probability_x": [np.nan, 0.2]}, "n_unanswered"), ({"contribution_note": [0.1, 1e-6]}, "contribution_of_absent"),
-     ({"contribution_note": [0.1, np.nan]}, "contribution_of_absent"), ({"role": ["new", "old"]}, "role"), ({"case_id": ["a", "a"]}, "case_id")],
-)  # fmt: skip
+    [
+        ({"probability_x": [1.2, 0.2]}, "highest"),
+        ({"probability_x": [-0.1, 0.2]}, "lowest"),
+        ({"probability_x": [0.5, 0.2]}, "total"),
+        ({"probability_x": [np.nan, 0.2]}, "n_unanswered"),
+        ({"contribution_note": [0.1, 1e-6]}, "contribution_of_absent"),
+        ({"contribution_note": [0.1, np.nan]}, "contribution_of_absent"),
+        ({"role": ["new", "old"]}, "role"),
+        ({"case_id": ["a", "a"]}, "case_id"),
+    ],
+)
 def test_predictions_that_break_their_contract_are_not_published(changes, column):
-    with pytest.raises(ContractError, match=rf"predictions must hold, column {column} .* Nothing was published"):
+    with pytest.raises(
+        ContractError, match=rf"predictions must hold, column {column} .* Nothing was published"
+    ):
         hold_predictions(make_predictions(**changes))

@@ -1,4 +1,6 @@
-"""Masking: the subject's own identifiers in every spelling, what has the form of an identifier, people of lists, and nothing of the medicine."""
+"""Masking: the subject's own identifiers in every spelling, what has the form of an identifier,
+people of lists, and nothing of the medicine.
+"""
 
 import time
 
@@ -19,9 +21,17 @@ def test_every_identifier_that_the_phantom_plants_is_masked(number):
     person = make_person(number, np.random.default_rng(number))
     own = header_identifiers(header_of(person))
     assert len(own) >= 4
-    text = f"FINDINGS: no mass effect. {sentence_of(person)}IMPRESSION: {person['family'].upper()}, {person['record'][3:]}: stable."
+    text = (
+        f"FINDINGS: no mass effect. {sentence_of(person)}IMPRESSION: "
+        f"{person['family'].upper()}, {person['record'][3:]}: stable."
+    )
     result = mask_note(text, own)
-    for value in [*person.values(), person["record"][3:], person["family"].upper(), person["telephone"].replace(" ", "")]:
+    for value in [
+        *person.values(),
+        person["record"][3:],
+        person["family"].upper(),
+        person["telephone"].replace(" ", ""),
+    ]:
         assert value not in result.text
     assert "no mass effect" in result.text and "stable" in result.text
 
@@ -43,31 +53,60 @@ def test_every_identifier_that_the_phantom_plants_is_masked(number):
 )
 def test_the_subjects_name_is_found_however_it_is_spelt(written):
     text = masked(f"seen: {written} today", "Brzęczyszcz^Zofia", names=False)
-    assert "szcz" not in text.lower().replace("\u0435", "e").replace("\n", "") and text.startswith("seen: ") and "today" in text
+    assert (
+        "szcz" not in text.lower().replace("\u0435", "e").replace("\n", "")
+        and text.startswith("seen: ")
+        and "today" in text
+    )
 
 
 @pytest.mark.parametrize(
     "written",
-    ["1964-12-26", "26.12.1964", "12/26/1964", "26/12/64", "26 December 1964", "Dec 26, 1964", "26-Dec-1964", "19641226", "26. Dezember 1964", "26 de diciembre de 1964"],
-)  # fmt: skip
+    [
+        "1964-12-26",
+        "26.12.1964",
+        "12/26/1964",
+        "26/12/64",
+        "26 December 1964",
+        "Dec 26, 1964",
+        "26-Dec-1964",
+        "19641226",
+        "26. Dezember 1964",
+        "26 de diciembre de 1964",
+    ],
+)
 def test_the_date_of_birth_is_found_in_every_format(written):
     assert masked(f"x {written} y", "19641226") == "x [DATE] y"
 
 
 @pytest.mark.parametrize(
-    "written", ["+44 7700 904097", "+447700904097", "07700 904 097", "(07700) 904-097", "0044 7700 904097", "7700.904.097"]
+    "written",
+    [
+        "+44 7700 904097",
+        "+447700904097",
+        "07700 904 097",
+        "(07700) 904-097",
+        "0044 7700 904097",
+        "7700.904.097",
+    ],
 )
 def test_the_telephone_number_is_found_in_any_grouping(written):
     assert masked(f"call {written}, no oedema", "+44 7700 904097") == "call [PHONE], no oedema"
 
 
-@pytest.mark.parametrize("written", ["MRN377046480", "MRN 377046480", "377046480", "377-046-480", "mrn:377046480", "0377046480"])
+@pytest.mark.parametrize(
+    "written",
+    ["MRN377046480", "MRN 377046480", "377046480", "377-046-480", "mrn:377046480", "0377046480"],
+)
 def test_the_record_number_is_found_with_and_without_its_letters(written):
     assert "377" not in masked(f"number {written}.", "MRN377046480")
 
 
 def test_a_name_that_is_a_word_as_well_is_masked_with_a_capital_only():
-    assert masked("Brown came. A brown lesion may be seen.", "Brown^May") == "[NAME] came. A brown lesion may be seen."
+    assert (
+        masked("Brown came. A brown lesion may be seen.", "Brown^May")
+        == "[NAME] came. A brown lesion may be seen."
+    )
 
 
 def test_a_name_with_an_apostrophe_a_particle_or_an_umlaut_is_found_in_its_other_spellings():
@@ -101,25 +140,37 @@ FORMS = {
 
 @pytest.mark.parametrize("text", FORMS)
 def test_what_has_the_form_of_an_identifier_is_masked_without_knowing_the_subject(text):
-    expected = FORMS[text].replace(", Springfield", "").replace("Lives at [ADDRESS]", "Lives at [ADDRESS]")
+    expected = (
+        FORMS[text].replace(", Springfield", "").replace("Lives at [ADDRESS]", "Lives at [ADDRESS]")
+    )
     assert masked(text).replace(", Springfield", "") == expected
 
 
 def test_people_of_the_lists_are_masked_and_words_that_are_names_as_well_need_company():
-    assert masked("Discussed with Kowalski. Then Mark Young called.") == "Discussed with [NAME]. Then [NAME] called."
+    assert (
+        masked("Discussed with Kowalski. Then Mark Young called.")
+        == "Discussed with [NAME]. Then [NAME] called."
+    )
     assert masked("Kowalski agreed.", names=False) == "Kowalski agreed."
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "Hodgkin lymphoma, Gleason 3+4=7, Parkinson disease, Graves disease, Crohn's disease, Bell palsy, Foley catheter, Babinski sign.",
-        "Brown discoloration. Will follow up. May be seen. Young patient. Grade II, Ki-67 of 5 %, WHO grade 3.",
-        "Nodule of 12 x 14 mm at L4/5; BP 120/80; 3/5 strength; T1/T2; 1.5 mg/dl; 2/6 murmur; CD34, EMA, CEA negative.",
-        "FINDINGS: LUNGS CLEAR. NO PLEURAL EFFUSION. IMPRESSION: STABLE POST SURGICAL CHANGES, WHITE MATTER LESIONS.",
-        "IDH1 R132H mutant, 1p/19q codeletion, MGMT methylated, TERT C228T. Series 4, image 112. Follow-up in 3 months.",
-        "Wilson disease with Kayser-Fleischer rings; Meckel diverticulum; Virchow node; Swan-Ganz catheter; Glasgow coma scale 15.",
-        "The patient is 45 years old and 172 cm. Ejection fraction 55-60 %. Hemoglobin 13.2, platelets 250000.",
+        "Hodgkin lymphoma, Gleason 3+4=7, Parkinson disease, Graves disease, Crohn's disease, "
+        "Bell palsy, Foley catheter, Babinski sign.",
+        "Brown discoloration. Will follow up. May be seen. Young patient. Grade II, Ki-67 of 5 "
+        "%, WHO grade 3.",
+        "Nodule of 12 x 14 mm at L4/5; BP 120/80; 3/5 strength; T1/T2; 1.5 mg/dl; 2/6 murmur; "
+        "CD34, EMA, CEA negative.",
+        "FINDINGS: LUNGS CLEAR. NO PLEURAL EFFUSION. IMPRESSION: STABLE POST SURGICAL CHANGES, "
+        "WHITE MATTER LESIONS.",
+        "IDH1 R132H mutant, 1p/19q codeletion, MGMT methylated, TERT C228T. Series 4, image 112. "
+        "Follow-up in 3 months.",
+        "Wilson disease with Kayser-Fleischer rings; Meckel diverticulum; Virchow node; "
+        "Swan-Ganz catheter; Glasgow coma scale 15.",
+        "The patient is 45 years old and 172 cm. Ejection fraction 55-60 %. Hemoglobin 13.2, "
+        "platelets 250000.",
     ],
 )
 def test_the_medicine_is_left_as_it_is(text):
@@ -129,7 +180,10 @@ def test_the_medicine_is_left_as_it_is(text):
 def test_offsets_lead_back_to_the_original():
     text = "Á: Dr. Kowalski saw the lesion on 14 March 2026; stable."
     result = mask_note(text, [])
-    assert result.text == "Á: Dr. [NAME] saw the lesion on [DATE]; stable." and result.counts == {"name": 1, "date": 1}
+    assert result.text == "Á: Dr. [NAME] saw the lesion on [DATE]; stable." and result.counts == {
+        "name": 1,
+        "date": 1,
+    }
     for word in ("lesion", "stable", "Á"):
         assert to_original(result.text.index(word), result.spans) == text.index(word)
     assert to_original(result.text.index("[NAME]") + 2, result.spans) == text.index("Kowalski")
@@ -139,18 +193,29 @@ def test_offsets_lead_back_to_the_original():
 
 
 def test_masking_twice_changes_nothing():
-    once = masked("Patient: Zeb Quagmirelli, born 3 May 1950, MRN: 12345, 12 Gossamer Lane, Tel. 555-010-0199.")
+    once = masked(
+        "Patient: Zeb Quagmirelli, born 3 May 1950, MRN: 12345, 12 Gossamer Lane, Tel. "
+        "555-010-0199."
+    )
     assert masked(once) == once
     assert masked("Address: [PHONE]") == "Address: [PHONE]"
 
 
 def test_a_value_that_identifies_nobody_masks_nothing():
-    assert masked("TEXT of 045Y, M, F, other", "TEXT", "045Y", "M", "F", "", "other") == "TEXT of 045Y, M, F, other"
+    assert (
+        masked("TEXT of 045Y, M, F, other", "TEXT", "045Y", "M", "F", "", "other")
+        == "TEXT of 045Y, M, F, other"
+    )
     assert masked("a dose of 12 mg, ID 12", "12") == "a dose of 12 mg, ID [ID]"
 
 
-@pytest.mark.parametrize("piece", ["1 ", "A. ", "Aa ", "aaaa", "Dr. ", "12/", "1.", "a@", "Aa-", "1-", "([", "Calle A"])
+@pytest.mark.parametrize(
+    "piece", ["1 ", "A. ", "Aa ", "aaaa", "Dr. ", "12/", "1.", "a@", "Aa-", "1-", "([", "Calle A"]
+)
 def test_no_text_makes_masking_slow(piece):
     began = time.perf_counter()
-    mask_note(piece * (20_000 // len(piece)), ["Quagmirelli^Zeb", "MRN12345", "+44 7700 904097", "12 Gossamer Lane"])
+    mask_note(
+        piece * (20_000 // len(piece)),
+        ["Quagmirelli^Zeb", "MRN12345", "+44 7700 904097", "12 Gossamer Lane"],
+    )
     assert time.perf_counter() - began < 5

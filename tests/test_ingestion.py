@@ -1,4 +1,6 @@
-"""Every case gets a verdict, nothing is read twice, and a step that is killed is done again as if it had not begun."""
+"""Every case gets a verdict, nothing is read twice, and a step that is killed is done again as if
+it had not begun.
+"""
 
 import json
 import shutil
@@ -58,7 +60,9 @@ def test_the_store_gives_back_what_was_read(phantom, place):
         if store.present("report")[row]:
             assert store.text("report", row) == (phantom / "notes" / f"{case_id}.txt").read_text()
         if store.present("expression")[row]:
-            assert np.allclose(store.table("expression")[row], genomics.loc[case_id].to_numpy(float), atol=1e-4)
+            assert np.allclose(
+                store.table("expression")[row], genomics.loc[case_id].to_numpy(float), atol=1e-4
+            )
         else:
             assert np.isnan(store.table("expression")[row]).all()
         if store.present("flair")[row]:
@@ -77,13 +81,20 @@ def test_a_second_ingestion_finds_nothing_new(phantom, place):
 def test_a_changed_file_is_a_new_version_of_its_case_and_of_no_other(phantom, place, tmp_path):
     folder = shutil.copytree(phantom, tmp_path / "cohort")
     before = ingest(folder, place)
-    note = next(path for path in sorted((folder / "notes").glob("*.txt")) if "FINDINGS" in path.read_text(errors="replace"))
+    note = next(
+        path
+        for path in sorted((folder / "notes").glob("*.txt"))
+        if "FINDINGS" in path.read_text(errors="replace")
+    )
     note.write_text(note.read_text() + "\nAddendum: stable.\n")
     after = ingest(folder, place)
     assert after.cases["new"] == 1 and after.cohort["hash"] != before.cohort["hash"]
     store = Store.open(place[0], before.cohort["name"])
     row = store.cases["case_id"].tolist().index(note.stem)
-    assert store.text("report", row).endswith("Addendum: stable.\n") and len(store.cases) == before.cases["accepted"]
+    assert (
+        store.text("report", row).endswith("Addendum: stable.\n")
+        and len(store.cases) == before.cases["accepted"]
+    )
 
 
 def test_a_case_that_leaves_the_table_leaves_the_cohort(phantom, place, tmp_path):
@@ -113,23 +124,46 @@ def test_a_kill_within_a_shard_leaves_nothing_and_loses_nothing(phantom, place, 
     with pytest.raises(Killed):
         ingest(phantom, place)
     name = read_description(phantom / "cohort.toml").name
-    left = list((place[0].cohort(name) / "shards").iterdir()) if (place[0].cohort(name) / "shards").is_dir() else []
-    assert all((folder / "manifest.parquet").is_file() for folder in left), "a shard is there whole or not at all"
+    left = (
+        list((place[0].cohort(name) / "shards").iterdir())
+        if (place[0].cohort(name) / "shards").is_dir()
+        else []
+    )
+    assert all((folder / "manifest.parquet").is_file() for folder in left), (
+        "a shard is there whole or not at all"
+    )
     monkeypatch.undo()
-    assert ingest(phantom, place).cases == {"in": 40, "accepted": 39, "quarantined": 1, "new": 40, "labelled": 39}
+    assert ingest(phantom, place).cases == {
+        "in": 40,
+        "accepted": 39,
+        "quarantined": 1,
+        "new": 40,
+        "labelled": 39,
+    }
 
 
 def test_a_row_that_breaks_the_contract_of_cases_is_refused_alone(tmp_path, place):
     (tmp_path / "cases.csv").write_text("id,months,died\na,3,1\nb,-2,0\nc,5,0\nd,6,1\n")
-    (tmp_path / "genes.csv").write_text("id,G1,G2\n" + "".join(f"{c},{i}.5,1\n" for i, c in enumerate("abcd")))
+    (tmp_path / "genes.csv").write_text(
+        "id,G1,G2\n" + "".join(f"{c},{i}.5,1\n" for i, c in enumerate("abcd"))
+    )
     (tmp_path / "cohort.toml").write_text(
-        '[cohort]\nname = "s"\n[cases]\ntable = "cases.csv"\ncase_id = "id"\n[task]\nkind = "survival"\ntime = "months"\nevent = "died"\n'
+        '[cohort]\nname = "s"\n[cases]\ntable = "cases.csv"\ncase_id = "id"\n[task]\nkind = '
+        '"survival"\ntime = "months"\nevent = "died"\n'
         '[modalities.genes]\nkind = "table"\npath = "genes.csv"\nkey = "id"\n'
     )
     summary = ingest(tmp_path, place)
-    assert summary.cases["quarantined"] == 1 and place[1].quarantine()[["case_id", "code"]].to_numpy().tolist() == [["b", "contract"]]
+    assert summary.cases["quarantined"] == 1 and place[1].quarantine()[
+        ["case_id", "code"]
+    ].to_numpy().tolist() == [["b", "contract"]]
     (tmp_path / "cases.csv").write_text("id,months,died\na,3,1\nb,2,0\nc,5,0\nd,6,1\n")
-    assert ingest(tmp_path, place).cases == {"in": 4, "accepted": 4, "quarantined": 0, "new": 1, "labelled": 4}
+    assert ingest(tmp_path, place).cases == {
+        "in": 4,
+        "accepted": 4,
+        "quarantined": 0,
+        "new": 1,
+        "labelled": 4,
+    }
 
 
 def test_a_blank_image_breaks_its_contract(tmp_path, place):
@@ -137,9 +171,12 @@ def test_a_blank_image_breaks_its_contract(tmp_path, place):
 
     (tmp_path / "cases.csv").write_text("id\na\nb\n")
     cv2.imwrite(str(tmp_path / "a.png"), np.full((40, 40), 90, np.uint8))
-    cv2.imwrite(str(tmp_path / "b.png"), np.arange(1600, dtype=np.uint16).reshape(40, 40).astype(np.uint8))
+    cv2.imwrite(
+        str(tmp_path / "b.png"), np.arange(1600, dtype=np.uint16).reshape(40, 40).astype(np.uint8)
+    )
     (tmp_path / "cohort.toml").write_text(
-        '[cohort]\nname = "s"\n[cases]\ntable = "cases.csv"\ncase_id = "id"\n[modalities.x]\nkind = "image"\npath = "{id}.png"\n'
+        '[cohort]\nname = "s"\n[cases]\ntable = "cases.csv"\ncase_id = '
+        '"id"\n[modalities.x]\nkind = "image"\npath = "{id}.png"\n'
     )
     summary = ingest(tmp_path, place)
     assert summary.cases["accepted"] == 1
@@ -168,10 +205,14 @@ def test_the_ledger_keeps_when_a_refusal_was_first_seen(phantom, place, monkeypa
     monkeypatch.setattr(mmdiag.storage.ledger, "_now", lambda: "2024-02-01T00:00:00+00:00")
     ingest(phantom, place)
     seen = place[1].quarantine()
-    assert set(seen["first_seen"]) == {"2024-01-01T00:00:00+00:00"} and set(seen["last_seen"]) == {"2024-02-01T00:00:00+00:00"}
+    assert set(seen["first_seen"]) == {"2024-01-01T00:00:00+00:00"} and set(seen["last_seen"]) == {
+        "2024-02-01T00:00:00+00:00"
+    }
 
 
 def test_plans_hold_keys_and_hashes_and_no_value_of_a_patient(phantom, place):
     plans = ingestion.plan(read_description(phantom / "cohort.toml"), place[0])
     planned = json.loads(plans[0].read_text())
-    assert set(planned) == {"description", "versions", "digests", "refused", "waived"} and all(len(v) == 32 for v in planned["versions"].values())
+    assert set(planned) == {"description", "versions", "digests", "refused", "waived"} and all(
+        len(v) == 32 for v in planned["versions"].values()
+    )

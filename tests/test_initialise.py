@@ -16,9 +16,15 @@ def test_what_init_writes_of_a_phantom_describes_it(tmp_path):
     write_phantom(tmp_path / "data", cases=12, seed=1)
     (tmp_path / "mine.toml").write_text(describe_folder(tmp_path / "data", "data"))
     description = read_description(tmp_path / "mine.toml")
-    assert {(m.kind, m.select.get("SeriesDescription")) for m in description.modalities.values()} == {
-        ("image", "FLAIR"), ("image", "T1 POST GD"), ("image", "LOCALIZER"), ("text", None), ("table", None)
-    }  # fmt: skip
+    assert {
+        (m.kind, m.select.get("SeriesDescription")) for m in description.modalities.values()
+    } == {
+        ("image", "FLAIR"),
+        ("image", "T1 POST GD"),
+        ("image", "LOCALIZER"),
+        ("text", None),
+        ("table", None),
+    }
     assert (description.case_id, description.subject_id, description.as_of, description.site) == (
         "case_id",
         "subject_id",
@@ -55,7 +61,9 @@ def test_where_no_column_is_unique_two_make_the_key_and_columns_of_paths_are_fou
     folder = make_folder(tmp_path, {"cases.csv": rows, "scans/1.png": "", "scans/2.png": ""})
     description = described(folder)
     assert description.case_id == "{patient}-{file}" and description.subject_id == "patient"
-    assert {name: (m.kind, m.path) for name, m in description.modalities.items()} == {"image_path": ("image", "{image_path}")}
+    assert {name: (m.kind, m.path) for name, m in description.modalities.items()} == {
+        "image_path": ("image", "{image_path}")
+    }
     assert len(find_cases(description, read_cases(description))) == 4
 
 
@@ -71,8 +79,16 @@ def test_tables_of_notes_and_of_numbers_are_told_apart_and_several_rows_are_said
         },
     )
     found = described(folder).modalities
-    assert (found["reports"].kind, found["reports"].key, found["reports"].column) == ("text", "patient_id", "text")
-    assert (found["genes"].kind, found["genes"].key, found["genes"].rows) == ("table", "pid", "first") and len(found) == 2
+    assert (found["reports"].kind, found["reports"].key, found["reports"].column) == (
+        "text",
+        "patient_id",
+        "text",
+    )
+    assert (found["genes"].kind, found["genes"].key, found["genes"].rows) == (
+        "table",
+        "pid",
+        "first",
+    ) and len(found) == 2
 
 
 def test_two_folders_of_one_name_are_two_modalities(tmp_path):
@@ -87,10 +103,17 @@ def test_two_folders_of_one_name_are_two_modalities(tmp_path):
 
 
 def test_a_long_text_in_the_case_table_is_neither_a_path_nor_in_an_error(tmp_path):
-    folder = make_folder(tmp_path, {"cases.csv": f"id,story\np1,{'long ' * 200}see a.txt\np2,{'text ' * 200}see b.txt\n"})
+    folder = make_folder(
+        tmp_path,
+        {"cases.csv": f"id,story\np1,{'long ' * 200}see a.txt\np2,{'text ' * 200}see b.txt\n"},
+    )
     assert "long long" not in describe_folder(folder)
 
 
 def test_a_folder_of_recordings_is_a_signal(tmp_path):
-    folder = make_folder(tmp_path, {"cases.csv": "id,label\np1,x\np2,y\n", "heart/p1.wav": "", "heart/p2.wav": ""})
-    assert {name: (m.kind, m.path) for name, m in described(folder).modalities.items()} == {"heart": ("signal", "heart/{id}.wav")}
+    folder = make_folder(
+        tmp_path, {"cases.csv": "id,label\np1,x\np2,y\n", "heart/p1.wav": "", "heart/p2.wav": ""}
+    )
+    assert {name: (m.kind, m.path) for name, m in described(folder).modalities.items()} == {
+        "heart": ("signal", "heart/{id}.wav")
+    }

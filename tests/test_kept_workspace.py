@@ -1,4 +1,6 @@
-"""A workspace and a bundle that commit 226f31c made are still read, scored to the same numbers, explained and shown."""
+"""A workspace and a bundle that commit 226f31c made are still read, scored to the same numbers,
+explained and shown.
+"""
 
 import json
 import zipfile
@@ -10,12 +12,19 @@ import pytest
 KEPT = Path(__file__).resolve().parent / "kept"
 EXPECTED = json.loads((KEPT / "expected-226f31c.json").read_text())
 ROOT = Path(__file__).resolve().parents[1]
-PHANTOM = {"cases": 20, "seed": 5, "missing": 0.2, "broken": 2}  # the same options give the same bytes, so the files need not be kept
+PHANTOM = {
+    "cases": 20,
+    "seed": 5,
+    "missing": 0.2,
+    "broken": 2,
+}  # the same options give the same bytes, so the files need not be kept
 
 
 @pytest.fixture
 def kept(tmp_path):
-    """The old workspace, beside the cohort that it was made of, described by the old cohort.toml."""
+    """The old workspace, beside the cohort that it was made of, described by the old
+    cohort.toml.
+    """
     from mmdiag.phantom import write_phantom
 
     write_phantom(tmp_path / "cohort", **PHANTOM)
@@ -36,15 +45,26 @@ def test_an_old_bundle_scores_an_old_cohort_to_the_same_numbers(kept):
     assert set(found.index) == set(wanted.index)
     for column in wanted:
         if wanted[column].dtype.kind == "f":
-            pd.testing.assert_series_equal(found[column].reindex(wanted.index), wanted[column], atol=1e-4, rtol=0, check_names=False)
+            pd.testing.assert_series_equal(
+                found[column].reindex(wanted.index),
+                wanted[column],
+                atol=1e-4,
+                rtol=0,
+                check_names=False,
+            )
         else:
-            assert found[column].reindex(wanted.index).astype(str).tolist() == wanted[column].astype(str).tolist()
+            assert (
+                found[column].reindex(wanted.index).astype(str).tolist()
+                == wanted[column].astype(str).tolist()
+            )
 
 
 def test_nothing_of_an_old_cohort_is_read_again(kept):
     import mmdiag
 
-    answer = mmdiag.Cohort.open(kept / "cohort" / "cohort.toml", workspace=kept / "workspace").ingest()
+    answer = mmdiag.Cohort.open(
+        kept / "cohort" / "cohort.toml", workspace=kept / "workspace"
+    ).ingest()
     assert answer["cases"] == {**EXPECTED["cases"], "new": 0}
 
 
@@ -56,7 +76,9 @@ def test_an_old_run_is_listed_evaluated_and_explained(kept, mmdiag_command):
     metrics = {(row["model"], row["metric"]): row for row in json.loads(done.stdout)["metrics"]}
     for wanted in EXPECTED["metrics"]:
         found = metrics[wanted["model"], wanted["metric"]]
-        assert found["value"] == pytest.approx(wanted["value"], abs=1e-6) and found["n"] == wanted["n"]
+        assert (
+            found["value"] == pytest.approx(wanted["value"], abs=1e-6) and found["n"] == wanted["n"]
+        )
     case = json.loads(mmdiag_command("explain", "P20S5-0000", *workspace).stdout)
     assert case["case_id"] == "P20S5-0000" and case["bundle_id"].startswith("b-")
 
@@ -68,4 +90,6 @@ def test_an_old_workspace_is_shown(kept, monkeypatch, path):
     monkeypatch.setenv("MMDIAG_WORKSPACE", str(kept / "workspace"))
     page = AppTest.from_file(str(ROOT / "dashboards" / "main.py"), default_timeout=60).run()
     page = page.switch_page(f"views/{path}.py").run() if path else page
-    assert not page.exception and any(EXPECTED["bundle"] in str(element.value) for element in page.markdown)
+    assert not page.exception and any(
+        EXPECTED["bundle"] in str(element.value) for element in page.markdown
+    )

@@ -1,4 +1,6 @@
-"""What a machine does to an ingestion: kills at any moment, a full disk, a read-only folder, a locked database. Nothing is lost, torn or there twice."""
+"""What a machine does to an ingestion: kills at any moment, a full disk, a read-only folder, a
+locked database. Nothing is lost, torn or there twice.
+"""
 
 import json
 import os
@@ -27,15 +29,24 @@ def calm(cohort, tmp_path_factory):
     workspace = tmp_path_factory.mktemp("calm") / "w"
     began = time.monotonic()
     answer = kills.ingest(cohort, workspace)
-    return {"answer": answer, "state": kills.state_of(workspace), "seconds": time.monotonic() - began}
+    return {
+        "answer": answer,
+        "state": kills.state_of(workspace),
+        "seconds": time.monotonic() - began,
+    }
 
 
 def test_kills_at_any_moment_of_ingestion_lose_repeat_and_tear_nothing(cohort, calm, tmp_path):
     """A short form of `python benchmarks/kills.py`, which kills 500 times."""
-    killed = [kills.kill(cohort, tmp_path / "w", share * calm["seconds"]) for share in (0.3, 0.5, 0.7, 0.85, 0.95)]
+    killed = [
+        kills.kill(cohort, tmp_path / "w", share * calm["seconds"])
+        for share in (0.3, 0.5, 0.7, 0.85, 0.95)
+    ]
     assert any(killed)
     answer = kills.ingest(cohort, tmp_path / "w")
-    assert {k: v for k, v in answer["cases"].items() if k != "new"} == {k: v for k, v in calm["answer"]["cases"].items() if k != "new"}
+    assert {k: v for k, v in answer["cases"].items() if k != "new"} == {
+        k: v for k, v in calm["answer"]["cases"].items() if k != "new"
+    }
     assert kills.state_of(tmp_path / "w") == calm["state"] and kills.torn(tmp_path / "w") == 0
 
 
@@ -46,33 +57,57 @@ def small_disk(tmp_path):
     place.mkdir()
     if os.geteuid() != 0 or not shutil.which("mount"):
         pytest.skip("a small disk is mounted by root alone")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False
+    ).returncode:
         pytest.skip("this machine mounts no tmpfs")
     yield place
     subprocess.run(["umount", "-l", place], check=False)
 
 
-def test_a_full_disk_ends_with_a_clear_error_and_the_next_run_goes_on(cohort, calm, small_disk, mmdiag_command):
+def test_a_full_disk_ends_with_a_clear_error_and_the_next_run_goes_on(
+    cohort, calm, small_disk, mmdiag_command
+):
     done = mmdiag_command("ingest", "--cohort", cohort, "--workspace", small_disk / "w")
-    assert done.returncode == 1 and "needs free space" in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert (
+        done.returncode == 1
+        and "needs free space" in done.stderr
+        and "Traceback" not in done.stderr
+    ), done.stderr
     subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
     answer = kills.ingest(cohort, small_disk / "w")
-    assert answer["cases"]["accepted"] == calm["answer"]["cases"]["accepted"] and kills.state_of(small_disk / "w") == calm["state"]
-    left = [path for path in (small_disk / "w").rglob("*") if path.name.startswith(".") or path.suffix == ".tmp"]
+    assert (
+        answer["cases"]["accepted"] == calm["answer"]["cases"]["accepted"]
+        and kills.state_of(small_disk / "w") == calm["state"]
+    )
+    left = [
+        path
+        for path in (small_disk / "w").rglob("*")
+        if path.name.startswith(".") or path.suffix == ".tmp"
+    ]
     assert not left, "what was half written is gone"
 
 
-def test_a_read_only_folder_ends_with_a_clear_error_and_nothing_is_lost(cohort, calm, small_disk, mmdiag_command):
+def test_a_read_only_folder_ends_with_a_clear_error_and_nothing_is_lost(
+    cohort, calm, small_disk, mmdiag_command
+):
     subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
     kills.ingest(cohort, small_disk / "w")
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     done = mmdiag_command("ingest", "--cohort", cohort, "--workspace", small_disk / "w")
-    assert done.returncode == 1 and "writable" in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == 1 and "writable" in done.stderr and "Traceback" not in done.stderr, (
+        done.stderr
+    )
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
-    assert kills.ingest(cohort, small_disk / "w")["cases"]["new"] == 0 and kills.state_of(small_disk / "w") == calm["state"]
+    assert (
+        kills.ingest(cohort, small_disk / "w")["cases"]["new"] == 0
+        and kills.state_of(small_disk / "w") == calm["state"]
+    )
 
 
-def test_a_locked_database_ends_with_a_clear_error_and_nothing_is_lost(cohort, calm, tmp_path, monkeypatch):
+def test_a_locked_database_ends_with_a_clear_error_and_nothing_is_lost(
+    cohort, calm, tmp_path, monkeypatch
+):
     from mmdiag import api
     from mmdiag.description import read_description
     from mmdiag.errors import MmdiagError
@@ -88,7 +123,9 @@ def test_a_locked_database_ends_with_a_clear_error_and_nothing_is_lost(cohort, c
         api.ingest(read_description(cohort), workspace, record)
     other.execute("ROLLBACK")
     other.close()
-    assert api.ingest(read_description(cohort), workspace, record)["cases"] == calm["answer"]["cases"]
+    assert (
+        api.ingest(read_description(cohort), workspace, record)["cases"] == calm["answer"]["cases"]
+    )
     assert kills.state_of(tmp_path / "w") == calm["state"]
 
 
@@ -96,18 +133,35 @@ def test_only_new_files_are_read_again_and_what_was_decided_holds(tmp_path, mmdi
     folder = shutil.copytree(cohort.parent, tmp_path / "cohort")
     workspace = tmp_path / "w"
     kills.ingest(folder / "cohort.toml", workspace)
-    refused = json.loads(mmdiag_command("quarantine", "list", "--workspace", workspace, "--json").stdout)
+    refused = json.loads(
+        mmdiag_command("quarantine", "list", "--workspace", workspace, "--json").stdout
+    )
     broken = next(row for row in refused if row["code"] == "truncated")
-    said = mmdiag_command("quarantine", "accept", broken["case_id"], "--reason", "looks fine", "--workspace", workspace)
+    said = mmdiag_command(
+        "quarantine",
+        "accept",
+        broken["case_id"],
+        "--reason",
+        "looks fine",
+        "--workspace",
+        workspace,
+    )
     assert said.returncode == 2 and "cannot" in said.stderr, "what was not read cannot be accepted"
-    assert mmdiag_command("quarantine", "retry", broken["case_id"], "--workspace", workspace).returncode == 0
+    assert (
+        mmdiag_command(
+            "quarantine", "retry", broken["case_id"], "--workspace", workspace
+        ).returncode
+        == 0
+    )
     assert kills.ingest(folder / "cohort.toml", workspace)["cases"]["new"] == 1
     view = next(path for path in workspace.rglob("quarantine/truncated/*.txt"))
     assert view.name.startswith(broken["case_id"]) and "cure:" in view.read_text()
     assert mmdiag_command("quarantine", "retry", "nobody", "--workspace", workspace).returncode == 2
 
 
-def test_a_person_accepts_what_a_rule_refuses_and_the_record_says_who_and_why(tmp_path, mmdiag_command):
+def test_a_person_accepts_what_a_rule_refuses_and_the_record_says_who_and_why(
+    tmp_path, mmdiag_command
+):
     import cv2
     import numpy as np
 
@@ -118,11 +172,22 @@ def test_a_person_accepts_what_a_rule_refuses_and_the_record_says_who_and_why(tm
         cv2.imwrite(str(tmp_path / f"{name}.png"), rng.integers(0, 255, (40, 40)).astype(np.uint8))
     cv2.imwrite(str(tmp_path / "a.png"), rng.integers(0, 255, (8, 40)).astype(np.uint8))
     (tmp_path / "cohort.toml").write_text(
-        '[cohort]\nname = "s"\n[cases]\ntable = "cases.csv"\ncase_id = "id"\n[modalities.x]\nkind = "image"\npath = "{id}.png"\n'
+        '[cohort]\nname = "s"\n[cases]\ntable = "cases.csv"\ncase_id = '
+        '"id"\n[modalities.x]\nkind = "image"\npath = "{id}.png"\n'
     )
     workspace = tmp_path / "w"
     assert kills.ingest(tmp_path / "cohort.toml", workspace)["cases"]["quarantined"] == 1
-    done = mmdiag_command("quarantine", "accept", "a", "--modality", "x", "--reason", "a strip is what it is", "--workspace", workspace)
+    done = mmdiag_command(
+        "quarantine",
+        "accept",
+        "a",
+        "--modality",
+        "x",
+        "--reason",
+        "a strip is what it is",
+        "--workspace",
+        workspace,
+    )
     assert done.returncode == 0, done.stderr
     answer = kills.ingest(tmp_path / "cohort.toml", workspace)
     assert answer["cases"] == {"in": 3, "accepted": 3, "quarantined": 0, "new": 1, "labelled": 0}
@@ -130,4 +195,8 @@ def test_a_person_accepts_what_a_rule_refuses_and_the_record_says_who_and_why(tm
     from mmdiag.workspace import Workspace
 
     record = Ledger(Workspace(workspace).ledger_url).acceptances("s").iloc[0]
-    assert (record["case_id"], record["code"], record["reason"]) == ("a", "contract", "a strip is what it is") and record["who"]
+    assert (record["case_id"], record["code"], record["reason"]) == (
+        "a",
+        "contract",
+        "a strip is what it is",
+    ) and record["who"]

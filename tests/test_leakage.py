@@ -1,4 +1,6 @@
-"""Each rule on leakage is broken by a cohort made for it, and by no other; a sound cohort breaks none."""
+"""Each rule on leakage is broken by a cohort made for it, and by no other; a sound cohort breaks
+none.
+"""
 
 import re
 
@@ -47,33 +49,60 @@ def make_note(seed, words=60):
 
 
 def make_cohort(n=N, task=BINARY):
-    """A sound cohort: each argument of `judge_leakage` by its name. Subject s0 has two cases, 0 and 1."""
+    """A sound cohort: each argument of `judge_leakage` by its name. Subject s0 has two cases, 0 and
+    1.
+    """
     generator = np.random.default_rng(7)
     label = np.arange(n) % 2
     cases = pd.DataFrame(
         {
-            "case_id": [f"c{i}" for i in range(n)], "subject_id": ["s0", "s0", *(f"s{i}" for i in range(2, n))], "as_of": pd.NaT,
-            "site": [("north", "south")[(i // 2) % 2] for i in range(n)], "label": label.astype(float), "time": generator.permutation(n) + 1.0,
-            "event": label.astype(float), "has_scan": True, "has_note": [i % 5 > 0 for i in range(n)], "has_genes": True,
+            "case_id": [f"c{i}" for i in range(n)],
+            "subject_id": ["s0", "s0", *(f"s{i}" for i in range(2, n))],
+            "as_of": pd.NaT,
+            "site": [("north", "south")[(i // 2) % 2] for i in range(n)],
+            "label": label.astype(float),
+            "time": generator.permutation(n) + 1.0,
+            "event": label.astype(float),
+            "has_scan": True,
+            "has_note": [i % 5 > 0 for i in range(n)],
+            "has_genes": True,
         }
-    )  # fmt: skip
+    )
     if task["kind"] == "survival":
         cases["label"] = np.nan
     else:
         cases[["time", "event"]] = np.nan
-    prints = pd.DataFrame({"case_id": cases["case_id"], "modality": "scan", "pixel_sha256": [f"{i:064x}" for i in range(n)]})
-    genes = pd.DataFrame(generator.normal(size=(n, 12)), index=cases["case_id"], columns=[f"G{i}" for i in range(12)])
-    genes = genes.assign(mutated=np.where(np.arange(n) % 7 < 2, 1.0, 0.0), constant=1.0, empty=np.nan)
+    prints = pd.DataFrame(
+        {
+            "case_id": cases["case_id"],
+            "modality": "scan",
+            "pixel_sha256": [f"{i:064x}" for i in range(n)],
+        }
+    )
+    genes = pd.DataFrame(
+        generator.normal(size=(n, 12)), index=cases["case_id"], columns=[f"G{i}" for i in range(12)]
+    )
+    genes = genes.assign(
+        mutated=np.where(np.arange(n) % 7 < 2, 1.0, 0.0), constant=1.0, empty=np.nan
+    )
     return {
-        "cases": cases, "fingerprints": prints.assign(perceptual=[make_hash(i) for i in range(n)], text_sha256=pd.NA),
-        "notes": {"note": {case: make_note(i) for i, case in enumerate(cases["case_id"]) if i % 5}}, "tables": {"genes": genes}, "task": task,
-    }  # fmt: skip
+        "cases": cases,
+        "fingerprints": prints.assign(
+            perceptual=[make_hash(i) for i in range(n)], text_sha256=pd.NA
+        ),
+        "notes": {"note": {case: make_note(i) for i, case in enumerate(cases["case_id"]) if i % 5}},
+        "tables": {"genes": genes},
+        "task": task,
+    }
 
 
 def broken(found: Leakage):
     """Code -> column of what is broken; a result names its rule, its reason and its severity."""
     code = {REASONS[code].rule: code for code in SEVERITY}
-    assert all(one.contract == "leakage" and one.severity == SEVERITY[code[one.rule]] for one in found.results)
+    assert all(
+        one.contract == "leakage" and one.severity == SEVERITY[code[one.rule]]
+        for one in found.results
+    )
     assert all(one.why.startswith(WHY[code[one.rule]]) for one in found.results)
     return {code[one.rule]: one for one in found.results if not one.passed}
 
@@ -119,13 +148,29 @@ def label_by_site(cohort):
     cohort["cases"]["site"] = np.where(cohort["cases"]["label"] == 1, "north", "south")
 
 
-BREAKERS = {f.__name__: f for f in (
-    same_image, near_same_image, same_note, template_note, label_in_note, class_in_note, label_in_input, label_by_input, label_by_absence, label_by_site,
-)}  # fmt: skip
+BREAKERS = {
+    f.__name__: f
+    for f in (
+        same_image,
+        near_same_image,
+        same_note,
+        template_note,
+        label_in_note,
+        class_in_note,
+        label_in_input,
+        label_by_input,
+        label_by_absence,
+        label_by_site,
+    )
+}
 FAILED = {  # case keys; rules on the whole cohort name none
-    "same_image": {"c4", "c9"}, "near_same_image": {"c4", "c9"}, "same_note": {"c4", "c9"}, "template_note": {"c4", "c9"}, "label_in_note": {"c9"},
+    "same_image": {"c4", "c9"},
+    "near_same_image": {"c4", "c9"},
+    "same_note": {"c4", "c9"},
+    "template_note": {"c4", "c9"},
+    "label_in_note": {"c9"},
     "class_in_note": {"c9"},
-}  # fmt: skip
+}
 
 
 def test_every_rule_has_a_reason_a_severity_and_a_cohort_that_breaks_it():
@@ -136,9 +181,9 @@ def test_every_rule_has_a_reason_a_severity_and_a_cohort_that_breaks_it():
 def test_a_sound_cohort_breaks_no_rule(task):
     found = judge_leakage(**make_cohort(task=task))
     assert broken(found) == {} and found.refused == []
-    assert {one.rule for one in found.results if not one.checked} == {REASONS["template_note"].rule}, (
-        "no note is short, everything else is judged"
-    )
+    assert {one.rule for one in found.results if not one.checked} == {
+        REASONS["template_note"].rule
+    }, "no note is short, everything else is judged"
     found.refuse_blocked()
 
 
@@ -151,7 +196,11 @@ def test_each_rule_is_broken_by_its_cohort_alone_and_what_it_quarantines_is_name
     assert set(hit) == {code}
     assert set(hit[code].failed_rows) == FAILED.get(code, set()) and hit[code].failed >= 1
     modality = "scan" if "image" in code else "note"
-    wanted = {(case, modality, code) for case in FAILED.get(code, ())} if SEVERITY[code] == "quarantine" else set()
+    wanted = (
+        {(case, modality, code) for case in FAILED.get(code, ())}
+        if SEVERITY[code] == "quarantine"
+        else set()
+    )
     assert {(case, name, reason) for case, name, reason, _ in found.refused} == wanted
 
 
@@ -162,9 +211,16 @@ def test_what_is_said_names_the_other_case_and_no_text_of_a_note():
     found = judge_leakage(**cohort)
     assert ("c4", "scan", "same_image", "the same content as case c9") in found.refused
     assert ("c9", "scan", "same_image", "the same content as case c4") in found.refused
-    assert ("c4", "note", "same_note", "the same text as case c9") not in found.refused  # the note of c9 goes on, theirs differ
+    assert (
+        "c4",
+        "note",
+        "same_note",
+        "the same text as case c9",
+    ) not in found.refused  # the note of c9 goes on, theirs differ
     assert ("c9", "note", "label_in_note", "pattern 2 of label_patterns matches") in found.refused
-    said = " ".join([*(one.why for one in found.results), *(detail for *_, detail in found.refused)])
+    said = " ".join(
+        [*(one.why for one in found.results), *(detail for *_, detail in found.refused)]
+    )
     assert "grade" not in said and "lungs" not in said
 
 
@@ -179,27 +235,41 @@ def test_an_image_under_two_cases_of_one_subject_counts_twice_and_is_refused():
     cohort = make_cohort()
     assert not judge_leakage(**cohort).refused, "two cases of one person are none"
     cohort["fingerprints"].loc[[0, 1], "pixel_sha256"] = "e" * 64
-    assert ("c1", "scan", "same_image", "the same content as case c0") in judge_leakage(**cohort).refused
+    assert ("c1", "scan", "same_image", "the same content as case c0") in judge_leakage(
+        **cohort
+    ).refused
 
 
 def test_an_image_under_another_modality_of_another_subject_is_the_same_image():
     cohort = make_cohort()
-    other = cohort["fingerprints"].iloc[[9]].assign(modality="second", pixel_sha256=cohort["fingerprints"]["pixel_sha256"][4])
+    other = (
+        cohort["fingerprints"]
+        .iloc[[9]]
+        .assign(modality="second", pixel_sha256=cohort["fingerprints"]["pixel_sha256"][4])
+    )
     cohort["fingerprints"] = pd.concat([cohort["fingerprints"], other], ignore_index=True)
-    assert {(case, name) for case, name, *_ in judge_leakage(**cohort).refused} == {("c4", "scan"), ("c9", "second")}
+    assert {(case, name) for case, name, *_ in judge_leakage(**cohort).refused} == {
+        ("c4", "scan"),
+        ("c9", "second"),
+    }
 
 
 def test_a_block_names_the_column_and_its_cure_and_no_value():
     cohort = make_cohort()
     label_in_input(cohort)
     with pytest.raises(
-        ContractError, match=r"No column of an input is the label .*genes.* Columns: coded\. Leave the column out by `exclude`"
+        ContractError,
+        match=r"No column of an input is the label .*genes.* Columns: coded\. Leave the column "
+        r"out by `exclude`",
     ) as caught:
         judge_leakage(**cohort).refuse_blocked()
     assert "7" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("column", "code"), [("time", "label_in_input"), ("event", "label_in_input"), ("days", "label_by_input")])
+@pytest.mark.parametrize(
+    ("column", "code"),
+    [("time", "label_in_input"), ("event", "label_in_input"), ("days", "label_by_input")],
+)
 def test_the_time_and_the_event_of_a_survival_task_are_labels(column, code):
     cohort = make_cohort(task=SURVIVAL)
     values = cohort["cases"].assign(days=cohort["cases"]["time"] * -30.4)[column]
@@ -211,16 +281,24 @@ def test_a_class_of_several_that_one_column_tells_from_the_rest_is_seen():
     cohort = make_cohort(task={"kind": "multiclass", "classes": ["one", "two", "three"]})
     cohort["cases"]["label"] = np.arange(N) % 3 * 1.0
     cohort["tables"]["genes"]["grade"] = np.arange(N) % 3 + 10.0
-    cohort["tables"]["genes"]["third"] = np.where(np.arange(N) % 3 == 2, 5.0, 0.0) + np.random.default_rng(1).normal(size=N) / 9
+    cohort["tables"]["genes"]["third"] = (
+        np.where(np.arange(N) % 3 == 2, 5.0, 0.0) + np.random.default_rng(1).normal(size=N) / 9
+    )
     found = broken(judge_leakage(**cohort))
-    assert "grade" in found["label_in_input"].why and "third" in found["label_by_input"].why and "grade" not in found["label_by_input"].why
+    assert (
+        "grade" in found["label_in_input"].why
+        and "third" in found["label_by_input"].why
+        and "grade" not in found["label_by_input"].why
+    )
 
 
 def test_few_cases_and_rare_classes_prove_nothing_about_a_column():
     cohort = make_cohort()
     cohort["cases"]["label"] = (np.arange(N) == 5) * 1.0
     cohort["tables"]["genes"]["mutated"] = (np.arange(N) == 5) * 1.0
-    assert set(broken(judge_leakage(**cohort))) == set(), "one case of 80 in a class: a rare mutation may hit it by chance"
+    assert set(broken(judge_leakage(**cohort))) == set(), (
+        "one case of 80 in a class: a rare mutation may hit it by chance"
+    )
     six = make_cohort(n=6)
     six["tables"]["genes"]["coded"] = six["cases"]["label"].to_numpy()
     assert "label_in_input" not in broken(judge_leakage(**six))
@@ -228,7 +306,9 @@ def test_few_cases_and_rare_classes_prove_nothing_about_a_column():
 
 def test_a_class_that_both_classes_mention_alike_and_names_that_are_no_words_are_no_leak():
     cohort = make_cohort()
-    cohort["notes"]["note"] = {case: f"{text} No oedema." for case, text in cohort["notes"]["note"].items()}
+    cohort["notes"]["note"] = {
+        case: f"{text} No oedema." for case, text in cohort["notes"]["note"].items()
+    }
     assert broken(judge_leakage(**cohort)) == {}
     for name in ("yes", "3", "II", "positive"):
         named = make_cohort(task={"kind": "binary", "classes": [f"not {name}", name]})
@@ -238,8 +318,13 @@ def test_a_class_that_both_classes_mention_alike_and_names_that_are_no_words_are
 
 @pytest.mark.parametrize(
     ("pattern", "fault"),
-    [("(", "is not a regular expression"), ("x" * 501, "longer than 500 characters"), (".*", "matches an empty text"), ("", "matches an empty text")],
-)  # fmt: skip
+    [
+        ("(", "is not a regular expression"),
+        ("x" * 501, "longer than 500 characters"),
+        (".*", "matches an empty text"),
+        ("", "matches an empty text"),
+    ],
+)
 def test_a_wrong_pattern_is_refused_by_its_number(pattern, fault):
     with pytest.raises(UsageError, match=rf"number 2 .*{fault}.*correct it in cohort.toml"):
         judge_leakage(**make_cohort(), label_patterns=("sound", pattern))
@@ -249,7 +334,10 @@ def test_a_pattern_that_never_ends_is_stopped(monkeypatch):
     monkeypatch.setattr("mmdiag.leakage.label_text.SECONDS", 0.2)
     cohort = make_cohort()
     cohort["notes"]["note"] = {"c9": "a" * 60 + "!" + make_note(1)}
-    with pytest.raises(UsageError, match=r"number 1 does not on that of c9: write it without repetitions inside repetitions"):
+    with pytest.raises(
+        UsageError,
+        match=r"number 1 does not on that of c9: write it without repetitions inside repetitions",
+    ):
         judge_leakage(**cohort, label_patterns=(r"^(?:a|aa|aaa)+$",))
 
 
@@ -257,14 +345,20 @@ def test_a_cohort_without_labels_images_notes_or_tables_is_judged_for_what_it_ha
     cohort = make_cohort()
     cohort["cases"]["label"] = np.nan
     cohort |= {"notes": {"note": {}}, "tables": {}, "fingerprints": cohort["fingerprints"].iloc[:0]}
-    cohort["cases"] = cohort["cases"].drop(columns=["has_scan", "has_note", "has_genes"]).assign(site=pd.NA)
+    cohort["cases"] = (
+        cohort["cases"].drop(columns=["has_scan", "has_note", "has_genes"]).assign(site=pd.NA)
+    )
     assert broken(judge_leakage(**cohort)) == {}
 
 
 def brute_force(hashes, subjects):
     words = np.frombuffer(bytes.fromhex("".join(hashes)), dtype=np.uint8).reshape(-1, 32)
     distance = np.bitwise_count(words[:, None] ^ words[None]).sum(-1)
-    return {(i, j) for i, j in zip(*np.nonzero(distance <= 6), strict=True) if i < j and subjects[i] != subjects[j]}
+    return {
+        (i, j)
+        for i, j in zip(*np.nonzero(distance <= 6), strict=True)
+        if i < j and subjects[i] != subjects[j]
+    }
 
 
 def test_near_pictures_are_those_that_every_pair_compared_finds():
@@ -274,18 +368,28 @@ def test_near_pictures_are_those_that_every_pair_compared_finds():
         hashes[i + 1] = make_hash(i, flipped=generator.choice(256, i % 12, replace=False))
     subjects = generator.integers(0, 100, 120)
     wanted = brute_force(hashes, subjects)
-    assert {tuple(pair) for pair in near_pictures(hashes, subjects).tolist()} == wanted and len(wanted) > 15
+    assert {tuple(pair) for pair in near_pictures(hashes, subjects).tolist()} == wanted and len(
+        wanted
+    ) > 15
 
 
 def test_blank_pictures_are_near_nobody():
-    blank = [f"{1 << i:064x}" for i in range(40)] + [f"{(1 << 256) - 1 - (1 << i):064x}" for i in range(40)]
+    blank = [f"{1 << i:064x}" for i in range(40)] + [
+        f"{(1 << 256) - 1 - (1 << i):064x}" for i in range(40)
+    ]
     assert near_pictures(blank, np.arange(80)).tolist() == []
 
 
 def test_every_picture_of_a_crowd_with_one_hash_is_paired_once_with_another_subject():
-    pairs = near_pictures([make_hash(3)] * 500 + [make_hash(3, flipped=(9,))], np.asarray([0] * 499 + [1, 2]))
+    pairs = near_pictures(
+        [make_hash(3)] * 500 + [make_hash(3, flipped=(9,))], np.asarray([0] * 499 + [1, 2])
+    )
     assert set(pairs.ravel().tolist()) == set(range(501)) and len(pairs) < 1010
 
 
 def test_no_message_of_a_reason_holds_a_placeholder():
-    assert not [code for code in SEVERITY if re.search(r"[{}]", REASONS[code].rule + REASONS[code].cure + WHY[code])]
+    assert not [
+        code
+        for code in SEVERITY
+        if re.search(r"[{}]", REASONS[code].rule + REASONS[code].cure + WHY[code])
+    ]

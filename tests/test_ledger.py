@@ -1,4 +1,6 @@
-"""The ledger: repeating a write changes nothing, what is gone is forgotten, readers see the columns that files have."""
+"""The ledger: repeating a write changes nothing, what is gone is forgotten, readers see the columns
+that files have.
+"""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -24,18 +26,31 @@ def ledger(request, tmp_path):
 def make_predictions(n=3, **changes):
     table = pd.DataFrame(
         {
-            "case_id": [f"c{i}" for i in range(n)], "subject_id": [f"s{i}" for i in range(n)], "as_of": pd.to_datetime(["2024-01-02", None, "2024-03-04"][:n]),
-            "bundle_id": "b-1", "role": "new", "predicted": "yes", "probability": np.linspace(0.1, 0.9, n), "modalities": [["flair"], ["flair", "report"], []][:n],
-            "contribution_flair": [0.5, np.float32(0.25), 0.0][:n], "abstained": False, "scored_at": "2024-05-06T00:00:00+00:00", "version": "v1",
+            "case_id": [f"c{i}" for i in range(n)],
+            "subject_id": [f"s{i}" for i in range(n)],
+            "as_of": pd.to_datetime(["2024-01-02", None, "2024-03-04"][:n]),
+            "bundle_id": "b-1",
+            "role": "new",
+            "predicted": "yes",
+            "probability": np.linspace(0.1, 0.9, n),
+            "modalities": [["flair"], ["flair", "report"], []][:n],
+            "contribution_flair": [0.5, np.float32(0.25), 0.0][:n],
+            "abstained": False,
+            "scored_at": "2024-05-06T00:00:00+00:00",
+            "version": "v1",
         }
-    )  # fmt: skip
+    )
     return table.assign(**changes)
 
 
 def test_what_is_written_comes_back_in_the_columns_of_the_files(ledger):
     ledger.record_predictions("k", make_predictions())
     found = ledger.predictions(bundle_id="b-1", cohort="k")
-    assert found["probability"].tolist() == [0.1, 0.5, 0.9] and found["modalities"].tolist() == [["flair"], ["flair", "report"], []]
+    assert found["probability"].tolist() == [0.1, 0.5, 0.9] and found["modalities"].tolist() == [
+        ["flair"],
+        ["flair", "report"],
+        [],
+    ]
     assert (
         found["contribution_flair"].tolist() == [0.5, 0.25, 0.0]
         and str(found["as_of"].iloc[0].date()) == "2024-01-02"
@@ -62,7 +77,11 @@ def test_writing_twice_is_writing_once(ledger):
                 }
             ],
         )
-    assert ledger.count_predictions() == 3 and len(ledger.runs()) == 1 and ledger.metrics("r-1")["value"].tolist() == [0.7]
+    assert (
+        ledger.count_predictions() == 3
+        and len(ledger.runs()) == 1
+        and ledger.metrics("r-1")["value"].tolist() == [0.7]
+    )
 
 
 def test_a_new_version_of_a_case_is_a_new_prediction(ledger):
@@ -73,7 +92,9 @@ def test_a_new_version_of_a_case_is_a_new_prediction(ledger):
 
 
 def refused(*rows):
-    return pd.DataFrame(rows, columns=["case_id", "modality", "code"]).assign(rule="r", detail="d", file_sha256="", cure="c")
+    return pd.DataFrame(rows, columns=["case_id", "modality", "code"]).assign(
+        rule="r", detail="d", file_sha256="", cure="c"
+    )
 
 
 def test_what_is_no_longer_refused_is_forgotten_in_its_cohort_alone(ledger):
@@ -87,9 +108,15 @@ def test_when_something_was_first_refused_is_remembered(ledger, monkeypatch):
     monkeypatch.setattr("mmdiag.storage.ledger._now", lambda: "2024-01-01T00:00:00+00:00")
     ledger.record_quarantine("k", refused(("a", "flair", "truncated")))
     monkeypatch.setattr("mmdiag.storage.ledger._now", lambda: "2024-02-02T00:00:00+00:00")
-    ledger.record_quarantine("k", refused(("a", "flair", "truncated")).assign(detail="shorter still"))
+    ledger.record_quarantine(
+        "k", refused(("a", "flair", "truncated")).assign(detail="shorter still")
+    )
     row = ledger.quarantine("k").iloc[0]
-    assert (row["first_seen"][:7], row["last_seen"][:7], row["detail"]) == ("2024-01", "2024-02", "shorter still")
+    assert (row["first_seen"][:7], row["last_seen"][:7], row["detail"]) == (
+        "2024-01",
+        "2024-02",
+        "shorter still",
+    )
 
 
 def test_several_who_open_a_new_ledger_at_once_all_get_it_and_lose_nothing(tmp_path):
@@ -109,7 +136,9 @@ def test_several_who_open_a_new_ledger_at_once_all_get_it_and_lose_nothing(tmp_p
 
 
 def test_a_new_ledger_that_several_open_at_once_refuses_nobody(tmp_path):
-    for attempt in range(40):  # SQLite refuses about one in twenty openings where it is asked for WAL once
+    for attempt in range(
+        40
+    ):  # SQLite refuses about one in twenty openings where it is asked for WAL once
         together = Barrier(6)
 
         def opened(_, url=f"sqlite:///{tmp_path / f'{attempt}.db'}", together=together):

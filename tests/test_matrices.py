@@ -1,4 +1,6 @@
-"""Gene matrices: GCT, h5ad and MAF give the same numbers by case as a plain table, and what is torn or leads outside is refused."""
+"""Gene matrices: GCT, h5ad and MAF give the same numbers by case as a plain table, and what is torn
+or leads outside is refused.
+"""
 
 import gzip
 from pathlib import Path
@@ -12,7 +14,13 @@ from scipy import sparse
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.genomics.expression_matrix import read_matrix
 from mmdiag.readers.genomics.maf import count_mutations
-from mmdiag.readers.tables.cohort_tables import check_table, read_numbers, row_hashes, table_header, table_keys
+from mmdiag.readers.tables.cohort_tables import (
+    check_table,
+    read_numbers,
+    row_hashes,
+    table_header,
+    table_keys,
+)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 CASES, GENES = ["P1", "P2", "P3"], ["TP53", "IDH1"]
@@ -20,10 +28,18 @@ VALUES = np.array([[1.5, 0], [0, -2], [3, 4]], np.float32)
 
 
 def write_gct(path: Path, version: str = "1.3", **changes: str) -> Path:
-    rows = ["\t".join([gene, f"{gene} described", *map(str, VALUES[:, place])]) for place, gene in enumerate(GENES)]
+    rows = [
+        "\t".join([gene, f"{gene} described", *map(str, VALUES[:, place])])
+        for place, gene in enumerate(GENES)
+    ]
     head = ["#1.2", "2\t3", "\t".join(["Name", "Description", *CASES])]
     if version == "1.3":
-        head = ["#1.3", "2\t3\t1\t1", "\t".join(["id", "title", *CASES]), "\t".join(["patient", "na", "a", "b", "c"])]
+        head = [
+            "#1.3",
+            "2\t3\t1\t1",
+            "\t".join(["id", "title", *CASES]),
+            "\t".join(["patient", "na", "a", "b", "c"]),
+        ]
     text = "\n".join([*head, *rows]) + "\n"
     for old, new in changes.items():
         text = text.replace(old, new)
@@ -43,10 +59,16 @@ def write_h5ad(path: Path, form: str = "dense") -> Path:
         if form == "dense":
             file["X"] = VALUES
         else:
-            matrix = {"csr_matrix": sparse.csr_matrix, "csc_matrix": sparse.csc_matrix}[form](VALUES)
+            matrix = {"csr_matrix": sparse.csr_matrix, "csc_matrix": sparse.csc_matrix}[form](
+                VALUES
+            )
             group = file.create_group("X")
             group.attrs["encoding-type"], group.attrs["shape"] = form, VALUES.shape
-            group["data"], group["indices"], group["indptr"] = matrix.data, matrix.indices, matrix.indptr
+            group["data"], group["indices"], group["indptr"] = (
+                matrix.data,
+                matrix.indices,
+                matrix.indptr,
+            )
     return path
 
 
@@ -63,8 +85,17 @@ MATRICES = {
 def test_a_matrix_gives_the_same_numbers_by_case_whatever_its_format(tmp_path, name):
     file = MATRICES[name](tmp_path)
     table = read_numbers([file], "index", [], [], "refuse")
-    assert table.values.equals(pd.DataFrame(VALUES, index=pd.Index(CASES, name="case key", dtype=object), columns=GENES)) and not table.refused
-    assert table_keys(file, "index") == CASES and len(set(row_hashes([file], "index").values())) == 3
+    assert (
+        table.values.equals(
+            pd.DataFrame(
+                VALUES, index=pd.Index(CASES, name="case key", dtype=object), columns=GENES
+            )
+        )
+        and not table.refused
+    )
+    assert (
+        table_keys(file, "index") == CASES and len(set(row_hashes([file], "index").values())) == 3
+    )
     assert list(read_numbers([file], "index", ["TP*"], [], "refuse").values.columns) == ["TP53"]
     assert check_table(file)["index"].tolist() == CASES
 
@@ -72,7 +103,9 @@ def test_a_matrix_gives_the_same_numbers_by_case_whatever_its_format(tmp_path, n
 @pytest.mark.parametrize("name", ["GCT 1.3", "h5ad, dense", "h5ad, CSR"])
 def test_what_a_matrix_says_of_its_cases_may_be_the_key(tmp_path, name):
     file = MATRICES[name](tmp_path)
-    assert table_header(file) == ("index", "patient") and read_numbers([file], "patient", [], [], "refuse").values.index.tolist() == ["a", "b", "c"]
+    assert table_header(file) == ("index", "patient") and read_numbers(
+        [file], "patient", [], [], "refuse"
+    ).values.index.tolist() == ["a", "b", "c"]
     with pytest.raises(DescriptionError, match=r"'person' is in none of m\."):
         read_numbers([file], "person", [], [], "refuse")
 
@@ -97,7 +130,9 @@ def test_what_is_wrong_with_a_gct_has_its_code(tmp_path, name):
 
 
 def test_a_cell_of_a_matrix_that_is_no_number_refuses_its_case_alone(tmp_path):
-    table = read_numbers([write_gct(tmp_path / "m.gct", **{"-2.0": "low"})], "index", ["*"], [], "refuse")
+    table = read_numbers(
+        [write_gct(tmp_path / "m.gct", **{"-2.0": "low"})], "index", ["*"], [], "refuse"
+    )
     assert list(table.refused) == ["P2"] and table.values.loc["P3", "IDH1"] == 4
 
 
@@ -123,7 +158,15 @@ def broken_h5ad(path: Path, name: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["torn", "no genes", "a shape of its own", "a place outside of the matrix", "a link to another file", "numbers kept elsewhere"]
+    "name",
+    [
+        "torn",
+        "no genes",
+        "a shape of its own",
+        "a place outside of the matrix",
+        "a link to another file",
+        "numbers kept elsewhere",
+    ],
 )
 def test_an_h5ad_that_is_not_whole_or_leads_outside_is_refused(tmp_path, name):
     with pytest.raises(ReadError, match="gene_matrix"):
@@ -143,8 +186,15 @@ MUC16\t19\t3'UTR\tT3
 def test_a_maf_becomes_the_non_silent_mutations_of_each_gene_and_case(tmp_path):
     (tmp_path / "m.maf").write_text(MAF)
     values = read_numbers([tmp_path / "m.maf"], "Tumor_Sample_Barcode", [], [], "refuse").values
-    assert values.loc["T1"].to_dict() == {"IDH1": 0, "TP53": 2} and values.loc["T2"].sum() == 0 and values.loc["T3", "IDH1"] == 1
-    assert set(table_keys(tmp_path / "m.maf", "Tumor_Sample_Barcode")) == {"T1", "T2", "T3"} and len(check_table(tmp_path / "m.maf")) == 5
+    assert (
+        values.loc["T1"].to_dict() == {"IDH1": 0, "TP53": 2}
+        and values.loc["T2"].sum() == 0
+        and values.loc["T3", "IDH1"] == 1
+    )
+    assert (
+        set(table_keys(tmp_path / "m.maf", "Tumor_Sample_Barcode")) == {"T1", "T2", "T3"}
+        and len(check_table(tmp_path / "m.maf")) == 5
+    )
 
 
 def test_a_maf_without_a_column_or_with_an_unknown_class_is_refused(tmp_path):
@@ -160,4 +210,9 @@ def test_real_mutations_are_counted_as_published():
         pytest.skip("the shared data is not here")
     counts = count_mutations(folder / "tcga_laml.maf.gz")
     mutated = (counts > 0).sum()
-    assert counts.shape[1] == 1241 and mutated["FLT3"] == 52 and mutated["DNMT3A"] == 48 and mutated["NPM1"] == 33
+    assert (
+        counts.shape[1] == 1241
+        and mutated["FLT3"] == 52
+        and mutated["DNMT3A"] == 48
+        and mutated["NPM1"] == 33
+    )

@@ -1,4 +1,6 @@
-"""Several labels at once: read from columns, trained with some unknown, published and judged one by one."""
+"""Several labels at once: read from columns, trained with some unknown, published and judged one by
+one.
+"""
 
 import dataclasses
 import json
@@ -60,12 +62,24 @@ def test_wrong_labels_are_said(tmp_path, toml, table, words):
     from mmdiag.cohort.case_table import read_cases
 
     with pytest.raises(DescriptionError, match=words):
-        read_cases(described(tmp_path, TOML.replace(*toml) if toml else TOML, TABLE.replace(*table) if table else TABLE))
+        read_cases(
+            described(
+                tmp_path,
+                TOML.replace(*toml) if toml else TOML,
+                TABLE.replace(*table) if table else TABLE,
+            )
+        )
 
 
 def test_a_cohort_without_labels_hashes_as_before(tmp_path):
-    plain = described(tmp_path, TOML.replace('kind = "multilabel"\nlabels = ["fluid", "nodule"]', 'kind = "survival"'))
-    assert "labels" not in plain.task.facts() and described(tmp_path).task.facts()["labels"] == ("fluid", "nodule")
+    plain = described(
+        tmp_path,
+        TOML.replace('kind = "multilabel"\nlabels = ["fluid", "nodule"]', 'kind = "survival"'),
+    )
+    assert "labels" not in plain.task.facts() and described(tmp_path).task.facts()["labels"] == (
+        "fluid",
+        "nodule",
+    )
     assert plain.hash() != described(tmp_path).hash()
 
 
@@ -89,13 +103,26 @@ def finished(tmp_path_factory):
     table.drop(columns="label").to_csv(folder / "cases.csv", index=False)
     toml = (folder / "cohort.toml").read_text()
     head, rest = toml.split("[task]")
-    modalities = ["[modalities." + part for part in rest.split("[modalities.")[1:] if not part.startswith("report]")]
-    (folder / "cohort.toml").write_text(f'{head}[task]\nkind = "multilabel"\nlabels = ["first", "second"]\n\n' + "".join(modalities))
-    workspace, description = Workspace(folder / "workspace"), read_description(folder / "cohort.toml")
+    modalities = [
+        "[modalities." + part
+        for part in rest.split("[modalities.")[1:]
+        if not part.startswith("report]")
+    ]
+    (folder / "cohort.toml").write_text(
+        f'{head}[task]\nkind = "multilabel"\nlabels = ["first", "second"]\n\n' + "".join(modalities)
+    )
+    workspace, description = (
+        Workspace(folder / "workspace"),
+        read_description(folder / "cohort.toml"),
+    )
     ledger = Ledger(workspace.ledger_url)
     config = default(fusion="modality_attention")
     training = dataclasses.replace(config.training, max_epochs=25, early_stopping="auroc")
-    config = dataclasses.replace(config, training=training, evaluation=dataclasses.replace(config.evaluation, folds=2, resamples=100))
+    config = dataclasses.replace(
+        config,
+        training=training,
+        evaluation=dataclasses.replace(config.evaluation, folds=2, resamples=100),
+    )
     found = api.ingest(description, workspace, ledger)
     run = comparison.start(description, workspace, config)
     for name in comparison.fits(run):
@@ -108,12 +135,16 @@ def test_each_label_has_a_probability_and_a_metric_with_its_own_n(finished):
     answer, _, _ = finished
     table = pd.read_parquet(answer["predictions"])
     assert table[["probability_first", "probability_second"]].to_numpy().min() > 0
-    assert np.corrcoef(table["probability_first"], table["probability_second"])[0, 1] < -0.3, "each column is of its own label"
+    assert np.corrcoef(table["probability_first"], table["probability_second"])[0, 1] < -0.3, (
+        "each column is of its own label"
+    )
     assert set(table["predicted"]) <= {"first", "second", "first, second", "none of the labels"}
     rows = {row["metric"]: row for row in answer["metrics"] if row["model"] == "fused"}
     assert set(rows) == {"auroc", "auroc_first", "auroc_second"}
     assert rows["auroc_first"]["n"] == 60 and rows["auroc_second"]["n"] == 50
-    assert rows["auroc"]["value"] == pytest.approx((rows["auroc_first"]["value"] + rows["auroc_second"]["value"]) / 2)
+    assert rows["auroc"]["value"] == pytest.approx(
+        (rows["auroc_first"]["value"] + rows["auroc_second"]["value"]) / 2
+    )
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows.values())
 
 
@@ -129,8 +160,14 @@ def test_curves_are_in_the_ledger_epoch_by_epoch(finished):
     curves, kept = ledger.curves(run.name), pd.read_parquet(run / "curves.parquet")
     assert len(curves) == len(kept) and set(curves["fit"]) == set(kept["fit"])
     fused = curves[curves["fit"] == "all.fused"].reset_index(drop=True)
-    assert fused["epoch"].tolist() == list(range(1, len(fused) + 1)) and (fused["learning_rate"] > 0).all()
-    assert set(fused["gradient_norm"][0]) == set(answer["modalities"]) == set(fused["probe"][0]) and fused["probe"][1] == {}
+    assert (
+        fused["epoch"].tolist() == list(range(1, len(fused) + 1))
+        and (fused["learning_rate"] > 0).all()
+    )
+    assert (
+        set(fused["gradient_norm"][0]) == set(answer["modalities"]) == set(fused["probe"][0])
+        and fused["probe"][1] == {}
+    )
     ledger.record_curves(run.name, kept)
     assert len(ledger.curves(run.name)) == len(kept), "doing it again changes nothing"
     fit = json.loads((run / "fits" / "all.fused" / "fit.json").read_text())

@@ -1,4 +1,6 @@
-"""Notes: every encoding and document that is read gives its text, and what would mislead its reader is refused by name."""
+"""Notes: every encoding and document that is read gives its text, and what would mislead its reader
+is refused by name.
+"""
 
 import base64
 import csv
@@ -32,7 +34,11 @@ TEXTS = {
 def test_a_note_is_decoded_and_its_line_ends_are_newlines(tmp_path, content):
     (tmp_path / "n.txt").write_bytes(content)
     note = read_note(tmp_path / "n.txt")
-    assert (note.text, note.encoding) == TEXTS[content] and note.format == "plain" and note.written is None
+    assert (
+        (note.text, note.encoding) == TEXTS[content]
+        and note.format == "plain"
+        and note.written is None
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b" \n\t ", "\u200b \ufeff\n".encode(), b"\xef\xbb\xbf"])
@@ -61,7 +67,11 @@ REFUSED = {
 def test_what_would_mislead_the_reader_of_a_note_is_refused(content):
     with pytest.raises(ReadError) as refusal:
         clean_note(content if isinstance(content, bytes) else content.encode(), "n.txt")
-    assert refusal.value.code == REFUSED[content] and refusal.value.code in REASONS and str(refusal.value).count("n.txt") == 1
+    assert (
+        refusal.value.code == REFUSED[content]
+        and refusal.value.code in REASONS
+        and str(refusal.value).count("n.txt") == 1
+    )
 
 
 @pytest.mark.parametrize("text", ["Nguyễn Thị Ánh", "שָׁלוֹם", "Blutbild ↑, p < 0.05"])
@@ -81,7 +91,13 @@ def make_pdf(text: str) -> bytes:
     stream = DecodedStreamObject()
     stream.set_data(f"BT /F1 12 Tf 20 200 Td ({text}) Tj ET".encode())
     font = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
-    fonts = DictionaryObject({NameObject("/F1"): DictionaryObject({NameObject(k): NameObject(v) for k, v in font.items()})})
+    fonts = DictionaryObject(
+        {
+            NameObject("/F1"): DictionaryObject(
+                {NameObject(k): NameObject(v) for k, v in font.items()}
+            )
+        }
+    )
     page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
     page[NameObject("/Contents")] = writer._add_object(stream)
     writer.write(out := BytesIO())
@@ -98,8 +114,16 @@ def test_a_pdf_gives_its_text_and_a_scanned_one_says_that_it_has_none():
 
 
 def test_rtf_gives_its_text():
-    note = clean_note(rb"{\rtf1\ansi{\fonttbl{\f0 Arial;}}{\*\generator x;}\f0 FINDINGS:\par Caf\'e9 au lait spots.\par}", "n.rtf")
-    assert note.text.strip() == "FINDINGS:\nCafé au lait spots." and note.format == "rtf" and note.sections[0].name == "findings"
+    note = clean_note(
+        rb"{\rtf1\ansi{\fonttbl{\f0 Arial;}}{\*\generator x;}\f0 FINDINGS:\par Caf\'e9 au lait "
+        rb"spots.\par}",
+        "n.rtf",
+    )
+    assert (
+        note.text.strip() == "FINDINGS:\nCafé au lait spots."
+        and note.format == "rtf"
+        and note.sections[0].name == "findings"
+    )
 
 
 CDA = """<?xml version="1.0"?><ClinicalDocument xmlns="urn:hl7-org:v3"><title>Radiology report</title><effectiveTime value="20240302101500+0100"/>
@@ -110,27 +134,56 @@ CDA = """<?xml version="1.0"?><ClinicalDocument xmlns="urn:hl7-org:v3"><title>Ra
 
 def test_a_cda_document_gives_its_narrative_its_sections_and_its_date():
     note = clean_note(CDA.encode(), "n.xml")
-    assert note.text == "Radiology report\nFindings:\nLesion of 12 mm.\nKi-67\t5 %" and note.written == date(2024, 3, 2)
+    assert (
+        note.text == "Radiology report\nFindings:\nLesion of 12 mm.\nKi-67\t5 %"
+        and note.written == date(2024, 3, 2)
+    )
     (section,) = note.sections
-    assert note.text[section.start : section.end] == "Lesion of 12 mm.\nKi-67\t5 %" and section.name == "findings"
-    body = f'<nonXMLBody><text mediaType="text/plain" representation="B64">{base64.b64encode(b"No lesion.").decode()}</text></nonXMLBody>'
-    unstructured = f'<ClinicalDocument xmlns="urn:hl7-org:v3"><component>{body}</component></ClinicalDocument>'
+    assert (
+        note.text[section.start : section.end] == "Lesion of 12 mm.\nKi-67\t5 %"
+        and section.name == "findings"
+    )
+    body = (
+        '<nonXMLBody><text mediaType="text/plain" '
+        f'representation="B64">{base64.b64encode(b"No lesion.").decode()}</text></nonXMLBody>'
+    )
+    unstructured = (
+        f'<ClinicalDocument xmlns="urn:hl7-org:v3"><component>{body}</component></ClinicalDocument>'
+    )
     assert clean_note(unstructured.encode(), "n.xml").text == "No lesion."
 
 
 def fhir(attached: bytes, media_type: str = "text/plain", **changes) -> bytes:
     attachment = {"contentType": media_type, "data": base64.b64encode(attached).decode()}
     return json.dumps(
-        {"resourceType": "DocumentReference", "date": "2024-03-02T10:00:00Z", "content": [{"attachment": attachment}], **changes}
+        {
+            "resourceType": "DocumentReference",
+            "date": "2024-03-02T10:00:00Z",
+            "content": [{"attachment": attachment}],
+            **changes,
+        }
     ).encode()
 
 
 def test_a_fhir_document_reference_gives_the_text_of_its_attachment():
     assert clean_note(fhir(b"No lesion."), "n.json").text == "No lesion."
-    note = clean_note(fhir(b"<html><head><title>x</title></head><p>No <b>lesion</b>.</p><script>y</script></html>", "text/html"), "n.json")
+    note = clean_note(
+        fhir(
+            b"<html><head><title>x</title></head><p>No <b>lesion</b>.</p><script>y</script></html>",
+            "text/html",
+        ),
+        "n.json",
+    )
     assert (note.text, note.format, note.written) == ("No lesion.", "fhir", date(2024, 3, 2))
-    assert clean_note(fhir(make_pdf("No lesion in the liver."), "application/pdf"), "n.json").text == "No lesion in the liver."
-    report = {"resourceType": "DiagnosticReport", "issued": "2024-03-02T10:00:00Z", "conclusion": "No lesion."}
+    assert (
+        clean_note(fhir(make_pdf("No lesion in the liver."), "application/pdf"), "n.json").text
+        == "No lesion in the liver."
+    )
+    report = {
+        "resourceType": "DiagnosticReport",
+        "issued": "2024-03-02T10:00:00Z",
+        "conclusion": "No lesion.",
+    }
     assert clean_note(json.dumps(report).encode(), "n.json").sections[0].name == "impression"
 
 
@@ -138,7 +191,12 @@ def test_a_fhir_document_reference_gives_the_text_of_its_attachment():
     ("content", "name", "code"),
     [
         (b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "n.xml", "not_text"),
-        (b'<!DOCTYPE ClinicalDocument><ClinicalDocument xmlns="urn:hl7-org:v3"><title>x</title></ClinicalDocument>', "n.xml", "not_text"),
+        (
+            b"<!DOCTYPE ClinicalDocument><ClinicalDocument "
+            b'xmlns="urn:hl7-org:v3"><title>x</title></ClinicalDocument>',
+            "n.xml",
+            "not_text",
+        ),
         (b"<note>x</note>", "n.xml", "not_text"),
         (b"<note>", "n.xml", "unreadable"),
         (b"<a>" * 200 + b"</a>" * 200, "n.xml", "unreadable"),
@@ -179,7 +237,9 @@ def test_a_date_is_read_where_it_can_mean_one_day_only(text, expected):
 
 
 def test_the_date_at_the_head_of_a_note_is_the_notes_date():
-    assert clean_note(b"RADIOLOGY\nDate of report: 2024-03-02\n\nSurgery on 1 May 2019.", "n.txt").written == date(2024, 3, 2)
+    assert clean_note(
+        b"RADIOLOGY\nDate of report: 2024-03-02\n\nSurgery on 1 May 2019.", "n.txt"
+    ).written == date(2024, 3, 2)
     assert clean_note(b"Surgery on 2019-05-01.", "n.txt").written is None
 
 
@@ -199,7 +259,9 @@ Diagnóstico: estable. Conclusion: stable."""
 
 
 def test_sections_are_found_by_their_headings_and_their_offsets_are_into_the_text():
-    found = [(section.name, REPORT[section.start : section.end]) for section in find_sections(REPORT)]
+    found = [
+        (section.name, REPORT[section.start : section.end]) for section in find_sections(REPORT)
+    ]
     assert found == [
         ("history", "Cough."),
         ("technique", "Helical CT."),
@@ -226,10 +288,14 @@ def test_every_note_of_the_torture_files_gets_the_verdict_of_its_manifest():
             verdict = f"quarantine:{refusal.code}"
         if verdict.partition(":")[0] != row["expect"].removesuffix("-sanitised").partition(":")[0]:
             wrong[row["file"]] = (verdict, row["expect"])
-    assert set(wrong) <= {"notes/004_cp1252.txt", "notes/028_rtf.txt"}, wrong  # both are detected and read
+    assert set(wrong) <= {"notes/004_cp1252.txt", "notes/028_rtf.txt"}, (
+        wrong
+    )  # both are detected and read
 
 
-@pytest.mark.parametrize("piece", ["FINDINGS:\n", "A B:\n", "1. ", "history ", " \n", "{ ", "- \n", "\t"])
+@pytest.mark.parametrize(
+    "piece", ["FINDINGS:\n", "A B:\n", "1. ", "history ", " \n", "{ ", "- \n", "\t"]
+)
 def test_no_text_makes_reading_slow(piece):
     began = time.perf_counter()
     clean_note((piece * (300_000 // len(piece))).encode() + b"end", "n.txt")

@@ -29,7 +29,9 @@ SOURCES = (
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of these sources, built from a copy, so that nothing left from an earlier build gets into it."""
+    """The wheel of these sources, built from a copy, so that nothing left from an earlier build
+    gets into it.
+    """
     copy = tmp_path_factory.mktemp("sources")
     for name in SOURCES:
         if (ROOT / name).is_dir():
@@ -37,7 +39,18 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         elif (ROOT / name).is_file():
             shutil.copy(ROOT / name, copy / name)
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", copy / "dist", copy],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--wheel-dir",
+            copy / "dist",
+            copy,
+        ],
         check=True,
         capture_output=True,
     )
@@ -46,28 +59,60 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty environment with the wheel; it borrows the dependencies of this one by path, which leaves out this one's editable mmdiag."""
+    """An empty environment with the wheel; it borrows the dependencies of this one by path, which
+    leaves out this one's editable mmdiag.
+    """
     environment = tmp_path_factory.mktemp("environment") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     packages = next(environment.glob("lib/python3*/site-packages"))
     (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
     subprocess.run(
-        [sys.executable, "-m", "pip", "--python", environment / "bin" / "python", "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", wheel],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            environment / "bin" / "python",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--no-index",
+            "--ignore-installed",
+            wheel,
+        ],
+        check=True,
+        capture_output=True,
+    )
     return environment / "bin"
 
 
 def run(installed: Path, *arguments: object, cwd: Path, expect: tuple[int, ...] = (0,)) -> str:
-    away = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    done = subprocess.run([installed / "mmdiag", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=away, check=False)
+    away = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", "VIRTUAL_ENV")
+    }
+    done = subprocess.run(
+        [installed / "mmdiag", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=away,
+        check=False,
+    )
     assert done.returncode in expect, done.stderr[-2000:]
     return done.stdout
 
 
 def test_the_wheel_carries_the_application_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    for needed in ("flows/full.py", "flows/score.py", "dashboards/app.py", "data_contracts/cases.yaml", "prefect.yaml"):
+    for needed in (
+        "flows/full.py",
+        "flows/score.py",
+        "dashboards/app.py",
+        "data_contracts/cases.yaml",
+        "prefect.yaml",
+    ):
         assert f"mmdiag/application/{needed}" in names
     assert "mmdiag/py.typed" in names
     assert any(name.endswith(".streamlit/config.toml") for name in names)
@@ -79,17 +124,38 @@ def test_the_wheel_carries_the_application_and_no_tests(wheel: Path) -> None:
 
 
 def test_the_installed_package_is_not_the_checkout(installed: Path, tmp_path: Path) -> None:
-    code = "import mmdiag, mmdiag.application_root as a; print(mmdiag.__file__); print(a.application_root()); print(mmdiag.__version__)"
-    said = subprocess.run([installed / "python", "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True).stdout.splitlines()
+    code = (
+        "import mmdiag, mmdiag.application_root as a; print(mmdiag.__file__); "
+        "print(a.application_root()); print(mmdiag.__version__)"
+    )
+    said = subprocess.run(
+        [installed / "python", "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
+    ).stdout.splitlines()
     assert Path(said[0]).is_relative_to(installed.parent)
     assert Path(said[1]) == Path(said[0]).parent / "application"
     assert said[2] == "0.1.0"
 
 
 def test_the_installed_command_takes_a_phantom_all_the_way(installed: Path, tmp_path: Path) -> None:
-    run(installed, "phantom", "--out", tmp_path / "cohort", "--cases", 40, "--seed", 3, cwd=tmp_path)
-    answer = json.loads(run(installed, "run", "--cohort", "cohort/cohort.toml", "--workspace", "w", "--json", cwd=tmp_path, expect=(0, 3)))
-    assert answer["cases"]["in"] == 40 == answer["cases"]["accepted"] + answer["cases"]["quarantined"]
+    run(
+        installed, "phantom", "--out", tmp_path / "cohort", "--cases", 40, "--seed", 3, cwd=tmp_path
+    )
+    answer = json.loads(
+        run(
+            installed,
+            "run",
+            "--cohort",
+            "cohort/cohort.toml",
+            "--workspace",
+            "w",
+            "--json",
+            cwd=tmp_path,
+            expect=(0, 3),
+        )
+    )
+    assert (
+        answer["cases"]["in"] == 40 == answer["cases"]["accepted"] + answer["cases"]["quarantined"]
+    )
     assert {"fused", *answer["modalities"]} <= {metric["model"] for metric in answer["metrics"]}
     assert Path(answer["predictions"]).is_file()
     status = json.loads(run(installed, "status", "--workspace", "w", "--json", cwd=tmp_path))

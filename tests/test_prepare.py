@@ -1,4 +1,6 @@
-"""Preparation is fitted on training cases alone, survives a damaged value, and comes back from a bundle as it was."""
+"""Preparation is fitted on training cases alone, survives a damaged value, and comes back from a
+bundle as it was.
+"""
 
 import numpy as np
 import pytest
@@ -41,7 +43,9 @@ def test_components_are_those_of_scikit_learn(columns):
 
     from mmdiag.prepare.pca import fit_projection
 
-    rows = np.random.default_rng(0).normal(size=(80, columns)).astype(np.float32) @ np.diag(np.linspace(3, 0.1, columns)).astype(np.float32)
+    rows = np.random.default_rng(0).normal(size=(80, columns)).astype(np.float32) @ np.diag(
+        np.linspace(3, 0.1, columns)
+    ).astype(np.float32)
     fitted = fit_projection(rows, 4)
     standardised = (rows - rows.mean(0)) / rows.std(0)
     expected = PCA(4, svd_solver="full").fit(standardised)
@@ -52,7 +56,12 @@ def test_components_are_those_of_scikit_learn(columns):
 def test_a_small_cohort_gets_few_components():
     from mmdiag.prepare.pca import fit_projection
 
-    assert fit_projection(np.random.default_rng(0).normal(size=(20, 50)).astype(np.float32), 32).components.shape[1] == 5
+    assert (
+        fit_projection(
+            np.random.default_rng(0).normal(size=(20, 50)).astype(np.float32), 32
+        ).components.shape[1]
+        == 5
+    )
 
 
 def test_gene_sets_become_pathway_tokens_and_modules_are_found_without_them():
@@ -61,10 +70,19 @@ def test_gene_sets_become_pathway_tokens_and_modules_are_found_without_them():
 
     rng = np.random.default_rng(0)
     factor = rng.normal(size=(60, 4))
-    rows = [np.concatenate([factor[i, j] + 0.2 * rng.normal(size=8) for j in range(4)]).astype(np.float32) for i in range(60)]
+    rows = [
+        np.concatenate([factor[i, j] + 0.2 * rng.normal(size=8) for j in range(4)]).astype(
+            np.float32
+        )
+        for i in range(60)
+    ]
     columns = [f"G{i}" for i in range(32)]
     named = fit_preparation(
-        "table", rows, make_config(), columns=columns, gene_sets={"first": list(range(8)), "second": list(range(8, 16)), "tiny": [1, 2]}
+        "table",
+        rows,
+        make_config(),
+        columns=columns,
+        gene_sets={"first": list(range(8)), "second": list(range(8, 16)), "tiny": [1, 2]},
     )
     assert set(named.groups) == {"first", "second"}
     detail = np.stack([named.apply(row)["detail"] for row in rows])
@@ -89,11 +107,20 @@ def test_a_preparation_comes_back_as_it_was():
 def test_negation_is_handed_over_with_its_sign():
     from mmdiag.prepare.extract import embed_sentences
 
-    found = embed_sentences([["No oedema.", "Marked oedema."]], lambda sentences: np.ones((len(sentences), 3), np.float32))[0]
+    found = embed_sentences(
+        [["No oedema.", "Marked oedema."]],
+        lambda sentences: np.ones((len(sentences), 3), np.float32),
+    )[0]
     assert found[:, -1].tolist() == [-1.0, 1.0]
 
 
-NOTES = ["No marked oedema. Mass effect is seen.", "Clear lobe. Midline shift.", "Marked oedema with shift.", "No shift. Clear.", "Mass in the left lobe."]
+NOTES = [
+    "No marked oedema. Mass effect is seen.",
+    "Clear lobe. Midline shift.",
+    "Marked oedema with shift.",
+    "No shift. Clear.",
+    "Mass in the left lobe.",
+]
 RANDOM = {"training": "frozen", "weights": "random"}
 CASES, TRAIN = 8, 6
 VARIANTS = {  # kind, and what the configuration says of it
@@ -117,7 +144,9 @@ def make_variant(name):
     kind, options = VARIANTS[name]
     rng = np.random.default_rng(0)
     config = make_config()
-    config = dataclasses.replace(config, **{kind: dataclasses.replace(getattr(config, kind), **options)})
+    config = dataclasses.replace(
+        config, **{kind: dataclasses.replace(getattr(config, kind), **options)}
+    )
     make = {
         "image": lambda i: rng.integers(0, 256, (2 + i % 3, 64, 64), dtype=np.uint8),
         "text": lambda i: f"{NOTES[i % 5]} {NOTES[(i * 3 + i // 5) % 5]}",
@@ -139,7 +168,9 @@ def fit_as_a_run(folder, kind, config, originals):
     (folder / "columns_one.json").write_text(str([f"G{i}" for i in range(20)]).replace("'", '"'))
     store = Store(folder, pd.DataFrame(), {}, {"one": kind}, "hash")
     raws = {"one": extractor(kind, config)(originals)}
-    return _prepare(RunData(store, store.cases, raws, {}), config, ["one"], np.arange(TRAIN))["one"], raws["one"]
+    return _prepare(RunData(store, store.cases, raws, {}), config, ["one"], np.arange(TRAIN))[
+        "one"
+    ], raws["one"]
 
 
 def equal(one, other):
@@ -153,14 +184,19 @@ FEW_SECONDS = sorted(set(VARIANTS) - {"frozen volume"})  # which is prepared lik
 def test_nothing_is_fitted_on_a_case_that_is_judged(name, tmp_path):
     kind, config, originals = make_variant(name)
     first, raws = fit_as_a_run(tmp_path, kind, config, originals)
-    damaged = ["Something else entirely." if kind == "text" else original // 3 + 1 for original in originals[TRAIN:]]
+    damaged = [
+        "Something else entirely." if kind == "text" else original // 3 + 1
+        for original in originals[TRAIN:]
+    ]
     second, _ = fit_as_a_run(tmp_path, kind, config, [*originals[:TRAIN], *damaged])
     assert equal(first.state(), second.state()) and first.config() == second.config()
     assert all(equal(first.apply(raws[i]), second.apply(raws[i])) for i in range(CASES))
 
 
 @pytest.mark.parametrize("name", FEW_SECONDS)
-def test_every_preparation_comes_back_from_its_json_and_arrays_and_says_the_shapes_that_it_gives(name, tmp_path):
+def test_every_preparation_comes_back_from_its_json_and_arrays_and_says_the_shapes_that_it_gives(
+    name, tmp_path
+):
     import json
 
     from mmdiag.prepare import restore_preparation
@@ -173,7 +209,9 @@ def test_every_preparation_comes_back_from_its_json_and_arrays_and_says_the_shap
         assert equal(arrays, again.apply(raw))
         assert arrays.keys() == again.shapes().keys()
         for key, shape in again.shapes().items():
-            assert all(size in (-1, found) for size, found in zip(shape, arrays[key].shape, strict=True))
+            assert all(
+                size in (-1, found) for size, found in zip(shape, arrays[key].shape, strict=True)
+            )
 
 
 @pytest.mark.parametrize("name", sorted(VARIANTS))
@@ -185,19 +223,39 @@ def test_every_preparation_has_an_encoder_that_takes_its_arrays(name, tmp_path):
 
     kind, config, originals = make_variant(name)
     first, raws = fit_as_a_run(tmp_path, kind, config, originals)
-    batch = batch_of({"one": first}, [{"one": first.apply(raws[0])}, {}, {"one": first.apply(raws[2])}])
+    batch = batch_of(
+        {"one": first}, [{"one": first.apply(raws[0])}, {}, {"one": first.apply(raws[2])}]
+    )
     with torch.no_grad():
         tokens = make_encoder(first, config).eval()(batch.values["one"], batch.present["one"])
-    assert tokens.mask[:, 0].tolist() == [True, False, True] and tokens.values.shape[2] == config.model.width
+    assert (
+        tokens.mask[:, 0].tolist() == [True, False, True]
+        and tokens.values.shape[2] == config.model.width
+    )
 
 
 def test_the_co_occurrence_of_haralicks_example_is_his():
     from mmdiag.prepare.texture import co_occurrence
 
     image = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [0, 2, 2, 2], [2, 2, 3, 3]])
-    assert co_occurrence(image, (0, 1), 4).tolist() == [[4, 2, 1, 0], [2, 4, 0, 0], [1, 0, 6, 1], [0, 0, 1, 2]]
-    assert co_occurrence(image, (1, 0), 4).tolist() == [[6, 0, 2, 0], [0, 4, 2, 0], [2, 2, 2, 2], [0, 0, 2, 0]]
-    assert co_occurrence(image, (1, -1), 4).tolist() == [[4, 1, 0, 0], [1, 2, 2, 0], [0, 2, 4, 1], [0, 0, 1, 0]]
+    assert co_occurrence(image, (0, 1), 4).tolist() == [
+        [4, 2, 1, 0],
+        [2, 4, 0, 0],
+        [1, 0, 6, 1],
+        [0, 0, 1, 2],
+    ]
+    assert co_occurrence(image, (1, 0), 4).tolist() == [
+        [6, 0, 2, 0],
+        [0, 4, 2, 0],
+        [2, 2, 2, 2],
+        [0, 0, 2, 0],
+    ]
+    assert co_occurrence(image, (1, -1), 4).tolist() == [
+        [4, 1, 0, 0],
+        [1, 2, 2, 0],
+        [0, 2, 4, 1],
+        [0, 0, 1, 0],
+    ]
 
 
 def test_texture_tells_stripes_from_a_checkerboard_and_survives_one_grey():
@@ -205,7 +263,10 @@ def test_texture_tells_stripes_from_a_checkerboard_and_survives_one_grey():
 
     stripes = np.tile(np.array([[0, 255]], np.uint8), (32, 16))
     board = np.where(np.add.outer(np.arange(32), np.arange(32)) % 2, 255, 0).astype(np.uint8)
-    assert stripes.mean() == board.mean() and abs(plane_texture(stripes)[0] - plane_texture(board)[0]) > 1
+    assert (
+        stripes.mean() == board.mean()
+        and abs(plane_texture(stripes)[0] - plane_texture(board)[0]) > 1
+    )
     assert all(np.isfinite(plane_texture(np.full((6, 6), 90, np.uint8))))
 
 
@@ -216,7 +277,9 @@ def test_weighted_words_hear_a_negation_and_keep_no_word():
     assert plain.multiply(negated).sum() == 0
     terms = fit_terms([[note] for note in NOTES * 3], 4)
     scores = terms(["Marked oedema with shift.", "marked OEDEMA, with shift", "Clear lobe."])
-    assert np.allclose(scores[0], scores[1], atol=1e-6) and not np.allclose(scores[0], scores[2], atol=1e-3)
+    assert np.allclose(scores[0], scores[1], atol=1e-6) and not np.allclose(
+        scores[0], scores[2], atol=1e-3
+    )
     assert terms.directions.shape == (4096, 3), "15 notes give at most 3 directions"
 
 
@@ -225,7 +288,12 @@ def test_a_signal_with_other_channels_than_the_training_ones_is_refused():
     from mmdiag.prepare.signal import fit_channels
 
     rng = np.random.default_rng(0)
-    fitted = fit_channels([(rng.normal(size=(500, 3)) * [10, 200, 0] + [5, -40, 3]).astype(np.int16) for _ in range(4)])
+    fitted = fit_channels(
+        [
+            (rng.normal(size=(500, 3)) * [10, 200, 0] + [5, -40, 3]).astype(np.int16)
+            for _ in range(4)
+        ]
+    )
     assert np.allclose(fitted.center, [5, -40, 3], atol=15) and np.isinf(fitted.scale[2])
     assert np.abs(fitted(np.full((4, 3), 30_000, np.int16))).max() == fitted.CLIP
     with pytest.raises(UsageError, match="3 channels that the model was fitted on, found 2"):
@@ -243,7 +311,9 @@ def test_a_volume_has_one_size_and_keeps_first_and_last_slice():
     assert to_volume(stack[:1]).shape == VOLUME
 
 
-def test_features_of_a_frozen_network_are_stored_once_and_again_for_other_weights(tmp_path, monkeypatch):
+def test_features_of_a_frozen_network_are_stored_once_and_again_for_other_weights(
+    tmp_path, monkeypatch
+):
     import dataclasses
 
     from published_example import NAME, publish
@@ -255,14 +325,29 @@ def test_features_of_a_frozen_network_are_stored_once_and_again_for_other_weight
     from mmdiag.storage.store import Store
 
     store = Store.open(publish(tmp_path / "workspace", cases=4, trained=False).workspace, NAME)
-    configs = [dataclasses.replace(make_config(), seed=seed, image=ImageConfig(encoder="resnet10", weights="random")) for seed in (0, 1)]
+    configs = [
+        dataclasses.replace(
+            make_config(), seed=seed, image=ImageConfig(encoder="resnet10", weights="random")
+        )
+        for seed in (0, 1)
+    ]
     asked = []
     real = frozen_image.FrozenImageNetwork.features
-    monkeypatch.setattr(frozen_image.FrozenImageNetwork, "features", lambda self, images: asked.append(1) or real(self, images))
-    first, again, other = (raw_features(store, "flair", extractor("image", configs[i])) for i in (0, 0, 1))
+    monkeypatch.setattr(
+        frozen_image.FrozenImageNetwork,
+        "features",
+        lambda self, images: asked.append(1) or real(self, images),
+    )
+    first, again, other = (
+        raw_features(store, "flair", extractor("image", configs[i])) for i in (0, 0, 1)
+    )
     assert len(asked) == 2 * int(store.present("flair").sum())
     for row in np.flatnonzero(store.present("flair")):
-        assert np.array_equal(first[row], again[row]) and first[row].shape == (7, 512) and not np.allclose(first[row], other[row])
+        assert (
+            np.array_equal(first[row], again[row])
+            and first[row].shape == (7, 512)
+            and not np.allclose(first[row], other[row])
+        )
 
 
 def test_a_fine_tuned_network_is_recorded_and_its_bundle_needs_no_folder(tmp_path):
@@ -280,21 +365,41 @@ def test_a_fine_tuned_network_is_recorded_and_its_bundle_needs_no_folder(tmp_pat
     from mmdiag.prepare import fit_preparation
 
     folder = write_image_weights(tmp_path / "pretrained", seed=4)
-    config = dataclasses.replace(make_config(), image=ImageConfig(encoder="resnet10", training="fine_tuned", weights=str(folder)))
+    config = dataclasses.replace(
+        make_config(),
+        image=ImageConfig(encoder="resnet10", training="fine_tuned", weights=str(folder)),
+    )
     _, _, originals = make_variant("network")
     prepared = {"flair": fit_preparation("image", originals, config)}
     task = {"kind": "binary", "classes": ["no", "yes"], "label": "label"}
     model = DiagnosisModel(config, prepared, task).eval()
     from safetensors.torch import load_file
 
-    assert torch.equal(model.encoders["flair_"].network.conv1.weight, load_file(folder / "model.safetensors")["conv1.weight"])
-    bundle = Bundle(config=config, model=model, preparations=prepared, task=task, kinds={"flair": "image"}, cohort={"name": "c", "hash": "h"}, trained_on=frozenset())
+    assert torch.equal(
+        model.encoders["flair_"].network.conv1.weight,
+        load_file(folder / "model.safetensors")["conv1.weight"],
+    )
+    bundle = Bundle(
+        config=config,
+        model=model,
+        preparations=prepared,
+        task=task,
+        kinds={"flair": "image"},
+        cohort={"name": "c", "hash": "h"},
+        trained_on=frozenset(),
+    )
     _, where = bundle.save(tmp_path / "bundles")
     shutil.rmtree(folder)
     source = json.loads((where / "preparation.json").read_text())["flair"]["source"]
-    assert source["source"] == "folder pretrained" and source["licence"] == "mit" and len(source["sha256"]) == 64
+    assert (
+        source["source"] == "folder pretrained"
+        and source["licence"] == "mit"
+        and len(source["sha256"]) == 64
+    )
     samples = [{"flair": prepared["flair"].apply(original)} for original in originals[:3]]
-    assert np.allclose(diagnose(Bundle.load(where), samples)["log_odds"], diagnose(bundle, samples)["log_odds"])
+    assert np.allclose(
+        diagnose(Bundle.load(where), samples)["log_odds"], diagnose(bundle, samples)["log_odds"]
+    )
 
 
 def test_the_statistics_of_a_slice_are_those_that_numpy_finds():
@@ -305,23 +410,43 @@ def test_the_statistics_of_a_slice_are_those_that_numpy_finds():
     grey = plane / 255.0
     inside = grey[grey > 0.04]
     found = slice_statistics(plane[None])[0]
-    assert found[:7] == pytest.approx([inside.size / grey.size, inside.mean(), inside.std(), *np.percentile(inside, (10, 50, 90, 99))], abs=1e-6)
+    assert found[:7] == pytest.approx(
+        [
+            inside.size / grey.size,
+            inside.mean(),
+            inside.std(),
+            *np.percentile(inside, (10, 50, 90, 99)),
+        ],
+        abs=1e-6,
+    )
     for i, sigma in enumerate((1, 2, 4, 8)):
         smooth = gaussian_filter(grey, sigma, mode="nearest")
         down, across = np.gradient(np.pad(smooth, 1, mode="edge"))
         slope = np.hypot(down, across)[1:-1, 1:-1].mean()
-        assert found[7 + 4 * i : 11 + 4 * i] == pytest.approx([smooth.max(), smooth.std(), slope, np.percentile(smooth, 98)], abs=0.02 if sigma > 2 else 0.003)
+        assert found[7 + 4 * i : 11 + 4 * i] == pytest.approx(
+            [smooth.max(), smooth.std(), slope, np.percentile(smooth, 98)],
+            abs=0.02 if sigma > 2 else 0.003,
+        )
     assert len(found) == 7 + 4 * 4
 
 
 def test_a_slice_without_structure_has_statistics():
     flat = slice_statistics(np.full((1, 32, 32), 51, np.uint8))[0]
-    assert flat[:7] == pytest.approx([1, 0.2, 0, 0.2, 0.2, 0.2, 0.2]) and flat[7:11] == pytest.approx([0.2, 0, 0, 0.2], abs=1e-3)
-    assert np.isfinite(slice_statistics(np.zeros((2, 8, 8), np.uint8))).all(), "a black slice has no inside"
-    assert slice_statistics(np.zeros((0, 8, 8), np.uint8)).shape == (0, 23) and np.isfinite(slice_statistics(np.ones((3, 1, 1), np.uint8))).all()
+    assert flat[:7] == pytest.approx([1, 0.2, 0, 0.2, 0.2, 0.2, 0.2]) and flat[
+        7:11
+    ] == pytest.approx([0.2, 0, 0, 0.2], abs=1e-3)
+    assert np.isfinite(slice_statistics(np.zeros((2, 8, 8), np.uint8))).all(), (
+        "a black slice has no inside"
+    )
+    assert (
+        slice_statistics(np.zeros((0, 8, 8), np.uint8)).shape == (0, 23)
+        and np.isfinite(slice_statistics(np.ones((3, 1, 1), np.uint8))).all()
+    )
 
 
 def test_the_statistics_of_a_slice_do_not_depend_on_the_others():
     stack = np.random.default_rng(0).integers(0, 255, (70, 64, 48), dtype=np.uint8)
     whole = slice_statistics(stack)
-    assert np.array_equal(whole[41:44], slice_statistics(stack[41:44])) and np.array_equal(whole[69:], slice_statistics(stack[69:]))
+    assert np.array_equal(whole[41:44], slice_statistics(stack[41:44])) and np.array_equal(
+        whole[69:], slice_statistics(stack[69:])
+    )

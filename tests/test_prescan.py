@@ -1,4 +1,6 @@
-"""The pre-scan: finds what is there, and stops before what would cost memory or depth, whatever a file says of itself."""
+"""The pre-scan: finds what is there, and stops before what would cost memory or depth, whatever a
+file says of itself.
+"""
 
 import struct
 import time
@@ -20,7 +22,15 @@ def file_of(body: bytes, syntax: str = ExplicitVRLittleEndian) -> bytes:
 
 def element(group: int, number: int, vr: bytes, value: bytes) -> bytes:
     head = struct.pack("<HH2s", group, number, vr)
-    return head + (struct.pack("<HI", 0, len(value)) if vr in prescan.LONG_FORMS else struct.pack("<H", len(value))) + value
+    return (
+        head
+        + (
+            struct.pack("<HI", 0, len(value))
+            if vr in prescan.LONG_FORMS
+            else struct.pack("<H", len(value))
+        )
+        + value
+    )
 
 
 def code_of(content: bytes, **options) -> str:
@@ -32,8 +42,14 @@ def code_of(content: bytes, **options) -> str:
 def test_elements_and_pixels_are_found_where_they_lie(tmp_path):
     content = write(tmp_path / "s", [make_slice(3)])[0].read_bytes()
     found = scan(content)
-    assert found.value(0x0010_0020).strip() == b"p1" and found.value(0x0028_0010) == struct.pack("<H", 8)
-    assert found.pixels == 0x7FE0_0010 and found.elements[found.pixels].length == 160 and fragments(found) is None
+    assert found.value(0x0010_0020).strip() == b"p1" and found.value(0x0028_0010) == struct.pack(
+        "<H", 8
+    )
+    assert (
+        found.pixels == 0x7FE0_0010
+        and found.elements[found.pixels].length == 160
+        and fragments(found) is None
+    )
 
 
 def test_the_first_bytes_are_enough_where_they_reach_the_pixels(tmp_path):
@@ -57,7 +73,10 @@ def test_fragments_are_counted_and_an_end_that_is_missing_is_said(tmp_path):
 def test_sequences_that_nest_too_deep_are_refused_in_linear_time(marked):
     body, levels = b"", 3_000
     if marked:  # opened and never closed
-        body = (struct.pack("<HH2sHI", 8, 0x1115, b"SQ", 0, 0xFFFF_FFFF) + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFF_FFFF)) * levels
+        body = (
+            struct.pack("<HH2sHI", 8, 0x1115, b"SQ", 0, 0xFFFF_FFFF)
+            + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFF_FFFF)
+        ) * levels
     else:
         for _ in range(levels):
             item = struct.pack("<HHI", 0xFFFE, 0xE000, len(body)) + body
@@ -74,7 +93,10 @@ def test_a_length_that_lies_ends_behind_the_file():
 
 
 def test_an_item_outside_of_a_sequence_is_refused():
-    assert code_of(file_of(element(8, 5, b"CS", b"  ") + struct.pack("<HHI", 0xFFFE, 0xE000, 0))) == "unreadable"
+    assert (
+        code_of(file_of(element(8, 5, b"CS", b"  ") + struct.pack("<HHI", 0xFFFE, 0xE000, 0)))
+        == "unreadable"
+    )
 
 
 def test_a_deflated_bomb_is_not_inflated_beyond_its_cap(monkeypatch):
@@ -91,4 +113,7 @@ def test_more_elements_than_any_image_has_are_not_counted_to_their_end(monkeypat
 
 
 def test_a_file_without_the_prefix_is_no_dicom_file():
-    assert code_of(b"") == code_of(b"\0" * 200) == "not_dicom" and code_of(b"\0" * 128 + b"DICM") == "truncated"
+    assert (
+        code_of(b"") == code_of(b"\0" * 200) == "not_dicom"
+        and code_of(b"\0" * 128 + b"DICM") == "truncated"
+    )

@@ -17,7 +17,9 @@ def without_notes(folder: Path) -> None:
 
 
 def ingested(folder, workspace, *, labelled, **options):
-    """A phantom without notes of which only the first cases still have their label, ingested, and what the labels of all were."""
+    """A phantom without notes of which only the first cases still have their label, ingested, and
+    what the labels of all were.
+    """
     from mmdiag import api
     from mmdiag.description import read_description
     from mmdiag.phantom import write_phantom
@@ -35,7 +37,9 @@ def ingested(folder, workspace, *, labelled, **options):
 
 
 @pytest.mark.slow
-def test_with_24_labels_a_network_over_genes_that_was_aligned_with_the_images_of_300_cases_judges_new_cases_better(tmp_path, monkeypatch):
+def test_with_24_labels_a_network_over_genes_that_was_aligned_with_the_images_of_300_cases_judges_new_cases_better(
+    tmp_path, monkeypatch
+):
     from mmdiag.experiment import fit as comparison
     from mmdiag.experiment.run import RunData
     from mmdiag.phantom.latent import auroc
@@ -50,7 +54,9 @@ def test_with_24_labels_a_network_over_genes_that_was_aligned_with_the_images_of
     monkeypatch.setattr(run, "LEAST", {"contrastive": 100})
     config, workspace = default(), Workspace(tmp_path / "workspace")
     config = dataclasses.replace(config, table=dataclasses.replace(config.table, encoder="mlp"))
-    description, store, label = ingested(tmp_path / "cohort", workspace, labelled=24, cases=300, seed=11, missing=0.1)
+    description, store, label = ingested(
+        tmp_path / "cohort", workspace, labelled=24, cases=300, seed=11, missing=0.1
+    )
     _, new, truth = ingested(tmp_path / "new", workspace, labelled=200, cases=200, seed=12)
     folder = run.start(description, workspace, config, ["contrastive"], epochs=40)
     for unit in run.units(folder):
@@ -59,24 +65,38 @@ def test_with_24_labels_a_network_over_genes_that_was_aligned_with_the_images_of
     pretrained = dataclasses.replace(config, pretrained=folder.name)
 
     def data_of(store, label):
-        raws = {name: raw_features(store, name, extractor(kind, config)) for name, kind in store.modalities.items()}
+        raws = {
+            name: raw_features(store, name, extractor(kind, config))
+            for name, kind in store.modalities.items()
+        }
         cases = store.cases.assign(label=label)
         return RunData(dataclasses.replace(store, cases=cases), cases, raws, {})
 
     data, others = data_of(store, label), data_of(new, truth)
 
     def judged(config, begin, rows, name):
-        learned = comparison.learn(data, config, ["expression"], rows[:18], rows[18:], tmp_path / name, begin=begin)
+        learned = comparison.learn(
+            data, config, ["expression"], rows[:18], rows[18:], tmp_path / name, begin=begin
+        )
         with torch.no_grad():
-            batch = batch_of(learned.preparations, prepare_samples(learned.preparations, others.raws, list(range(len(truth)))))
+            batch = batch_of(
+                learned.preparations,
+                prepare_samples(learned.preparations, others.raws, list(range(len(truth)))),
+            )
             return auroc(truth.astype(bool), learned.trained.model(batch).logits[:, 0].numpy())
 
     gains = []
     for seed in range(6):
         rng = np.random.default_rng(seed)
-        ones, noughts = (rng.permutation(np.flatnonzero((label == value) & store.present("expression"))) for value in (1, 0))
+        ones, noughts = (
+            rng.permutation(np.flatnonzero((label == value) & store.present("expression")))
+            for value in (1, 0)
+        )
         rows = np.concatenate([ones[:9], noughts[:9], ones[9:12], noughts[9:12]])
-        plain, aligned = dataclasses.replace(config, seed=seed), dataclasses.replace(pretrained, seed=seed)
+        plain, aligned = (
+            dataclasses.replace(config, seed=seed),
+            dataclasses.replace(pretrained, seed=seed),
+        )
         begin = begun(pretrained, workspace, "all", ["expression"])
         gains.append(judged(aligned, begin, rows, "aligned") - judged(plain, None, rows, "plain"))
     error = np.std(gains, ddof=1) / np.sqrt(len(gains))

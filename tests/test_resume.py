@@ -1,4 +1,6 @@
-"""A killed training ends as if it had not been killed: bit for bit, wherever it was killed, with at most one epoch done twice."""
+"""A killed training ends as if it had not been killed: bit for bit, wherever it was killed, with at
+most one epoch done twice.
+"""
 
 import hashlib
 import os
@@ -29,7 +31,9 @@ def kill_after(epoch):
 
 def same(first, second):
     ours, theirs = weights(first), weights(second)
-    return ours.keys() == theirs.keys() and all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    return ours.keys() == theirs.keys() and all(
+        np.array_equal(ours[name], theirs[name]) for name in ours
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +48,9 @@ def test_a_training_that_is_killed_ends_with_the_same_weights_and_curve(calm, tm
         fit(config, tmp_path, progress=kill_after(epoch))
     again = fit(config, tmp_path, progress=told)
     assert again.curve == calm.curve and same(again, calm)
-    assert told == list(range(epoch + 1, EPOCHS + 1)), "no epoch is done twice where its checkpoint was written"
+    assert told == list(range(epoch + 1, EPOCHS + 1)), (
+        "no epoch is done twice where its checkpoint was written"
+    )
     assert not list(tmp_path.iterdir()), "nothing is left"
 
 
@@ -65,10 +71,14 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(calm, tmp_path, 
     with pytest.raises(Killed):
         fit(config, tmp_path, progress=kill_after(5))
     found = sorted(tmp_path.glob("checkpoint-*.safetensors"))
-    assert [path.name[:16] for path in found] == ["checkpoint-00004", "checkpoint-00005"], "two are kept"
+    assert [path.name[:16] for path in found] == ["checkpoint-00004", "checkpoint-00005"], (
+        "two are kept"
+    )
     content = bytearray(found[-1].read_bytes())
     content[-1] ^= 1
-    found[-1].write_bytes({"torn": content[: len(content) // 2], "changed": content, "empty": b""}[damage])
+    found[-1].write_bytes(
+        {"torn": content[: len(content) // 2], "changed": content, "empty": b""}[damage]
+    )
     again = fit(config, tmp_path, progress=told)
     assert told[0] == 5 and again.curve == calm.curve and same(again, calm)
 
@@ -87,19 +97,41 @@ def test_a_checkpoint_holds_no_pickle(tmp_path):
     with pytest.raises(Killed):
         fit(make_config(max_epochs=EPOCHS), tmp_path, progress=kill_after(2))
     for path in tmp_path.iterdir():
-        assert path.suffix == ".safetensors" and set(load_file(path)) == {"model.float32", "best.float32", "optimizer.float32"}
+        assert path.suffix == ".safetensors" and set(load_file(path)) == {
+            "model.float32",
+            "best.float32",
+            "optimizer.float32",
+        }
 
 
-def test_a_process_that_is_killed_by_the_system_ends_with_the_same_weights_in_another_process(tmp_path):
-    command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("training_builders.py")), str(EPOCHS)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+def test_a_process_that_is_killed_by_the_system_ends_with_the_same_weights_in_another_process(
+    tmp_path,
+):
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        str(Path(__file__).with_name("training_builders.py")),
+        str(EPOCHS),
+    ]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "OMP_NUM_THREADS": "1",
+    }
 
     def start(folder):
-        return subprocess.Popen([*command, str(folder)], stdout=subprocess.PIPE, text=True, env=environment)
+        return subprocess.Popen(
+            [*command, str(folder)], stdout=subprocess.PIPE, text=True, env=environment
+        )
 
     process = start(tmp_path / "killed")
     deadline = time.monotonic() + 120
-    while not list((tmp_path / "killed").glob("checkpoint-*")) and process.poll() is None and time.monotonic() < deadline:
+    while (
+        not list((tmp_path / "killed").glob("checkpoint-*"))
+        and process.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()

@@ -1,4 +1,6 @@
-"""`mmdiag run` goes through Prefect and gives what plain calls give; wrong use writes nothing; the answer has the form that scripts rely on."""
+"""`mmdiag run` goes through Prefect and gives what plain calls give; wrong use writes nothing; the
+answer has the form that scripts rely on.
+"""
 
 import json
 import shutil
@@ -13,7 +15,14 @@ def answered(small_run, mmdiag_command, tmp_path_factory):
     """The small run's cohort, taken all the way by the command line."""
     workspace = tmp_path_factory.mktemp("run") / "w"
     done = mmdiag_command(
-        "run", "--cohort", small_run.cohort / "cohort.toml", "--workspace", workspace, "--fusion", "modality_attention", "--json"
+        "run",
+        "--cohort",
+        small_run.cohort / "cohort.toml",
+        "--workspace",
+        workspace,
+        "--fusion",
+        "modality_attention",
+        "--json",
     )
     assert done.returncode == 3, done.stderr[-2000:]
     return json.loads(done.stdout), done, workspace
@@ -34,18 +43,40 @@ def test_the_answer_has_the_keys_that_scripts_rely_on(answered):
         "metrics",
         "predictions",
     }
-    assert (answer["command"], answer["status"], answer["workspace"]) == ("run", "done", str(workspace))
-    assert answer["cases"]["in"] == answer["cases"]["accepted"] + answer["cases"]["quarantined"] == 40
+    assert (answer["command"], answer["status"], answer["workspace"]) == (
+        "run",
+        "done",
+        str(workspace),
+    )
+    assert (
+        answer["cases"]["in"] == answer["cases"]["accepted"] + answer["cases"]["quarantined"] == 40
+    )
     row = answer["metrics"][0]
-    assert set(row) >= {"model", "fusion", "modalities", "split", "metric", "value", "low", "high", "n", "n_positive"}
+    assert set(row) >= {
+        "model",
+        "fusion",
+        "modalities",
+        "split",
+        "metric",
+        "value",
+        "low",
+        "high",
+        "n",
+        "n_positive",
+    }
 
 
 def test_the_flow_gives_the_same_rows_as_plain_calls(answered, small_run):
     answer, _, _ = answered
     ours, theirs = pd.read_parquet(answer["predictions"]), small_run.predictions
     pd.testing.assert_frame_equal(ours.drop(columns="scored_at"), theirs.drop(columns="scored_at"))
-    assert answer["bundle"]["id"] == small_run.answer["bundle"]["id"], "the same seed gives the same bundle, in another process too"
-    values = [[row["value"] for row in metrics] for metrics in (answer["metrics"], small_run.answer["metrics"])]
+    assert answer["bundle"]["id"] == small_run.answer["bundle"]["id"], (
+        "the same seed gives the same bundle, in another process too"
+    )
+    values = [
+        [row["value"] for row in metrics]
+        for metrics in (answer["metrics"], small_run.answer["metrics"])
+    ]
     assert np.allclose(*values)
 
 
@@ -57,15 +88,26 @@ def test_every_judged_case_is_explained(answered):
 
 def test_progress_goes_to_stderr_and_no_traceback_does(answered):
     _, done, _ = answered
-    assert "train: 21 of 21" in done.stderr and "Traceback" not in done.stderr and len(done.stdout.splitlines()) == 1
+    assert (
+        "train: 21 of 21" in done.stderr
+        and "Traceback" not in done.stderr
+        and len(done.stdout.splitlines()) == 1
+    )
 
 
 def test_one_case_is_explained_by_its_key(answered, mmdiag_command, small_run):
     _, _, workspace = answered
     table = small_run.predictions
     case_id = table.loc[[len(names) == 3 for names in table["modalities"]], "case_id"].iloc[0]
-    answer = json.loads(mmdiag_command("explain", case_id, "--workspace", workspace, "--json").stdout)
-    assert answer["case_id"] == case_id and len(answer["attention"]) == 3 and answer["text"] and answer["table"]
+    answer = json.loads(
+        mmdiag_command("explain", case_id, "--workspace", workspace, "--json").stdout
+    )
+    assert (
+        answer["case_id"] == case_id
+        and len(answer["attention"]) == 3
+        and answer["text"]
+        and answer["table"]
+    )
     unknown = mmdiag_command("explain", "nobody", "--workspace", workspace)
     assert unknown.returncode == 2 and "nobody" in unknown.stderr
 

@@ -1,4 +1,6 @@
-"""The sandbox: a reader that hangs, eats memory, dies or panics costs one verdict, and the next file is read as if nothing had been."""
+"""The sandbox: a reader that hangs, eats memory, dies or panics costs one verdict, and the next
+file is read as if nothing had been.
+"""
 
 import os
 import time
@@ -11,7 +13,9 @@ from dicom_builders import make_slice, write
 from mmdiag.errors import ReadError
 from mmdiag.sandbox.pool import Sandbox
 
-MISBEHAVED = "mmdiag.readers.misbehaved"  # a module that the nursery finds below tests/readers_that_fail
+MISBEHAVED = (
+    "mmdiag.readers.misbehaved"  # a module that the nursery finds below tests/readers_that_fail
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,8 @@ def pool(tmp_path_factory):
         "def panic(): raise Panic('Jane Doe')\n"
         "def fail(): raise ValueError('Jane Doe')\n"
         "def write(path): open(path, 'wb').write(b'x' * 100)\n"
-        "def array(): import numpy; return {'a': 1}, {'x': numpy.arange(6, dtype='int16').reshape(2, 3)}\n"
+        "def array(): import numpy; return {'a': 1}, {'x': numpy.arange(6, "
+        "dtype='int16').reshape(2, 3)}\n"
         "def long(text): return {'n': len(text)}, {}\n"
         "def pid(): return {'pid': os.getpid()}, {}\n"
     )
@@ -36,7 +41,9 @@ def pool(tmp_path_factory):
 
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = str(folder)
-    (folder / "sitecustomize.py").write_text(f"import mmdiag.readers\nmmdiag.readers.__path__.append({str(folder)!r})\n")
+    (folder / "sitecustomize.py").write_text(
+        f"import mmdiag.readers\nmmdiag.readers.__path__.append({str(folder)!r})\n"
+    )
     mmdiag.readers.__path__.append(str(folder))
     made = Sandbox(2, seconds=1.0, megabytes=600)
     try:
@@ -53,10 +60,21 @@ def ask(pool, name, **arguments):
 
 def test_what_a_reader_finds_comes_back_as_facts_and_arrays(pool):
     facts, arrays = ask(pool, "array").value()
-    assert facts == {"a": 1} and arrays["x"].dtype == np.int16 and arrays["x"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert (
+        facts == {"a": 1}
+        and arrays["x"].dtype == np.int16
+        and arrays["x"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    )
 
 
-FAILURES = {"hang": "too_slow", "spin": "too_slow", "eat": "too_large", "die": "reader_died", "panic": "unreadable", "fail": "unreadable"}
+FAILURES = {
+    "hang": "too_slow",
+    "spin": "too_slow",
+    "eat": "too_large",
+    "die": "reader_died",
+    "panic": "unreadable",
+    "fail": "unreadable",
+}
 
 
 @pytest.mark.parametrize(("name", "code"), FAILURES.items())
@@ -82,13 +100,21 @@ def test_answers_come_in_the_order_of_the_requests(pool, tmp_path):
     files = write(tmp_path / "s", [make_slice(n) for n in range(6)])
     (tmp_path / "s" / "05.txt").write_text("not an image")
     files = sorted((tmp_path / "s").iterdir())
-    codes = [outcome.code for outcome in pool.map("mmdiag.sandbox.requests:dicom_verdict", [{"file": str(file)} for file in files])]
+    codes = [
+        outcome.code
+        for outcome in pool.map(
+            "mmdiag.sandbox.requests:dicom_verdict", [{"file": str(file)} for file in files]
+        )
+    ]
     assert codes == ["not_dicom" if file.suffix == ".txt" else "" for file in files]
 
 
 def test_who_waited_behind_a_file_that_kills_its_reader_is_read_by_another(pool):
     names = ["die", "array", "array", "hang", "array", "array", "array"]
-    codes = [outcome.code for outcome in pool.each({"function": f"{MISBEHAVED}:{name}"} for name in names)]
+    codes = [
+        outcome.code
+        for outcome in pool.each({"function": f"{MISBEHAVED}:{name}"} for name in names)
+    ]
     assert codes == ["reader_died", "", "", "too_slow", "", "", ""]
 
 
@@ -105,7 +131,10 @@ def test_a_worker_finds_its_next_request_waiting_and_has_never_more_than_two(poo
 
     pool._take = watched
     try:
-        asked = [{"function": f"{MISBEHAVED}:long", "text": "x" * (2 * sandbox.SENT_AHEAD)}, {"function": f"{MISBEHAVED}:array"}] * 20
+        asked = [
+            {"function": f"{MISBEHAVED}:long", "text": "x" * (2 * sandbox.SENT_AHEAD)},
+            {"function": f"{MISBEHAVED}:array"},
+        ] * 20
         assert all(outcome.code == "" for outcome in pool.each(asked))
     finally:
         del pool._take
@@ -118,8 +147,12 @@ def test_a_worker_is_replaced_after_so_many_files(monkeypatch):
     monkeypatch.setattr(sandbox, "FILES_A_WORKER", 3)
     small = Sandbox(1)
     try:
-        answers = [small.call("mmdiag.sandbox.requests:dicom_verdict", file="/nowhere") for _ in range(4)]
-        assert {answer.code for answer in answers} == {"unreadable"} and not any("nowhere" in answer.detail for answer in answers)
+        answers = [
+            small.call("mmdiag.sandbox.requests:dicom_verdict", file="/nowhere") for _ in range(4)
+        ]
+        assert {answer.code for answer in answers} == {"unreadable"} and not any(
+            "nowhere" in answer.detail for answer in answers
+        )
     finally:
         small.close()
 
@@ -130,12 +163,19 @@ def test_workers_end_with_their_parent():
 
     code = (
         "import os, signal; from mmdiag.sandbox.pool import shared_sandbox; s = shared_sandbox(); "
-        "s.call('mmdiag.sandbox.requests:dicom_verdict', file='/nowhere'); print(s._nursery.process.pid, *[w.process for w in s._members], flush=True); "
+        "s.call('mmdiag.sandbox.requests:dicom_verdict', file='/nowhere'); "
+        "print(s._nursery.process.pid, *[w.process for w in s._members], flush=True); "
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout.split()
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    ).stdout.split()
     assert len(said) == 2
     deadline = time.monotonic() + 5
-    while any(Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2] for pid in said):
+    while any(
+        Path(f"/proc/{pid}").exists()
+        and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]
+        for pid in said
+    ):
         assert time.monotonic() < deadline, "a killed command leaves no process behind"
         time.sleep(0.05)

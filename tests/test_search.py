@@ -1,4 +1,6 @@
-"""A search is nested: trials see training subjects alone; killed at any moment it ends as if it had not been; what it chose is what is trained."""
+"""A search is nested: trials see training subjects alone; killed at any moment it ends as if it had
+not been; what it chose is what is trained.
+"""
 
 import dataclasses
 import math
@@ -18,18 +20,25 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from mmdiag.errors import MmdiagError, UsageError
 
-SPACE = {"training.learning_rate": FloatDistribution(3e-4, 3e-2, log=True), "model.width": CategoricalDistribution((16, 32))}
+SPACE = {
+    "training.learning_rate": FloatDistribution(3e-4, 3e-2, log=True),
+    "model.width": CategoricalDistribution((16, 32)),
+}
 TRIALS = 3
 
 
 def quick(**training):
-    """A configuration whose trainings take part of a second, and whose cross-validation has two folds."""
+    """A configuration whose trainings take part of a second, and whose cross-validation has two
+    folds.
+    """
     from mmdiag.config import EvaluationConfig
     from mmdiag.recipes import default
 
     config = default(seed=5)
     settings = dataclasses.replace(config.training, **({"max_epochs": 6} | training))
-    return dataclasses.replace(config, training=settings, evaluation=EvaluationConfig(folds=2, resamples=50))
+    return dataclasses.replace(
+        config, training=settings, evaluation=EvaluationConfig(folds=2, resamples=50)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +54,10 @@ def ingested(tmp_path_factory):
 
     place = tmp_path_factory.mktemp("search")
     write_phantom(place / "cohort", cases=40, seed=4, missing=0.1)
-    description, workspace = read_description(place / "cohort" / "cohort.toml"), Workspace(place / "workspace")
+    description, workspace = (
+        read_description(place / "cohort" / "cohort.toml"),
+        Workspace(place / "workspace"),
+    )
     workspace.path.mkdir()
     api.ingest(description, workspace, Ledger(workspace.ledger_url))
     open_data(search_trials.start(description, workspace, quick(), 1, SPACE))
@@ -62,7 +74,14 @@ def begun(ingested, tmp_path):
 
     def begin(name="w", config=None, trials=TRIALS, **options):
         shutil.copytree(workspace.path, tmp_path / name, ignore=shutil.ignore_patterns("runs"))
-        return search_trials.start(description, Workspace(tmp_path / name), config or quick(), trials, options.pop("space", SPACE), **options)
+        return search_trials.start(
+            description,
+            Workspace(tmp_path / name),
+            config or quick(),
+            trials,
+            options.pop("space", SPACE),
+            **options,
+        )
 
     return begin
 
@@ -128,12 +147,19 @@ def begun_without_split(begun, config):
 
 
 def spoiled(data, rows):
-    """The cohort with the labels of some cases turned round, and nothing but noise in their features."""
+    """The cohort with the labels of some cases turned round, and nothing but noise in their
+    features.
+    """
     rng = np.random.default_rng(0)
     cases = data.cases.copy()
     cases.loc[cases.index[rows], "label"] = 1 - cases["label"].iloc[rows]
     raws = {
-        name: [rng.normal(size=raw.shape).astype(raw.dtype) if raw is not None and row in set(rows) else raw for row, raw in enumerate(values)]
+        name: [
+            rng.normal(size=raw.shape).astype(raw.dtype)
+            if raw is not None and row in set(rows)
+            else raw
+            for row, raw in enumerate(values)
+        ]
         for name, values in data.raws.items()
     }
     return dataclasses.replace(data, cases=cases, raws=raws)
@@ -147,10 +173,16 @@ def test_the_choice_is_the_same_whatever_the_judged_subjects_are(begun, monkeypa
     data = open_data(calm)
     fold = data.cases["subject_id"].map(dict(data.parts)).to_numpy()
     found = tried(calm)
-    monkeypatch.setattr(search_trials, "open_data", lambda *_: spoiled(data, np.flatnonzero(fold == "fold-0")))
+    monkeypatch.setattr(
+        search_trials, "open_data", lambda *_: spoiled(data, np.flatnonzero(fold == "fold-0"))
+    )
     pd.testing.assert_frame_equal(tried(blind), found, check_exact=True)
-    monkeypatch.setattr(search_trials, "open_data", lambda *_: spoiled(data, np.flatnonzero(fold == "fold-1")))
-    assert not np.allclose(tried(seen)["loss"], found["loss"]), "those who are learned from do have a say"
+    monkeypatch.setattr(
+        search_trials, "open_data", lambda *_: spoiled(data, np.flatnonzero(fold == "fold-1"))
+    )
+    assert not np.allclose(tried(seen)["loss"], found["loss"]), (
+        "those who are learned from do have a say"
+    )
 
 
 def test_the_recipe_itself_is_the_first_trial_and_the_best_is_chosen(begun):
@@ -159,13 +191,23 @@ def test_the_recipe_itself_is_the_first_trial_and_the_best_is_chosen(begun):
 
     folder = begun()
     table = tried(folder)
-    assert table["training.learning_rate"].iloc[0] == quick().training.learning_rate and table["model.width"].iloc[0] == 32
+    assert (
+        table["training.learning_rate"].iloc[0] == quick().training.learning_rate
+        and table["model.width"].iloc[0] == 32
+    )
     assert len(table) == TRIALS and table["training.learning_rate"].between(3e-4, 3e-2).all()
     chosen = search_trials.choose(folder, "fold-0.fused")
     best = table.loc[table["loss"].idxmin()]
-    assert chosen["loss"] == best["loss"] and chosen["values"] == {name: best[name] for name in sorted(SPACE)}
-    assert Run.open(folder).config_of("fold-0.fused").training.learning_rate == best["training.learning_rate"]
-    with pytest.raises(UsageError, match=r"those of fold-1.fused are not: run `mmdiag search` again"):
+    assert chosen["loss"] == best["loss"] and chosen["values"] == {
+        name: best[name] for name in sorted(SPACE)
+    }
+    assert (
+        Run.open(folder).config_of("fold-0.fused").training.learning_rate
+        == best["training.learning_rate"]
+    )
+    with pytest.raises(
+        UsageError, match=r"those of fold-1.fused are not: run `mmdiag search` again"
+    ):
         Run.open(folder).config_of("fold-1.fused")
     with pytest.raises(UsageError, match=r"3 trials, fold-1.fused has 0"):
         search_trials.choose(folder, "fold-1.fused")
@@ -175,14 +217,23 @@ def test_a_modality_is_searched_for_what_its_own_model_has(begun):
     from mmdiag.experiment.run import Run
     from mmdiag.tuning import trials as search_trials
 
-    space = {**SPACE, "fusion": CategoricalDistribution(("gated",)), "image.components": IntDistribution(2, 8), "text.components": IntDistribution(2, 8)}
+    space = {
+        **SPACE,
+        "fusion": CategoricalDistribution(("gated",)),
+        "image.components": IntDistribution(2, 8),
+        "text.components": IntDistribution(2, 8),
+    }
     folder = begun(space=space)
     run = Run.open(folder)
     assert set(search_trials.space_of(run, "fold-0.fused")) == set(space)
     assert set(search_trials.space_of(run, "fold-0.flair")) == {*SPACE, "image.components"}
     assert set(search_trials.space_of(run, "fold-0.expression")) == set(SPACE)
     table = tried(folder, "fold-0.flair")
-    assert len(table) == TRIALS and run.config_of("fold-0.flair").image.components == table.loc[table["loss"].idxmin(), "image.components"]
+    assert (
+        len(table) == TRIALS
+        and run.config_of("fold-0.flair").image.components
+        == table.loc[table["loss"].idxmin(), "image.components"]
+    )
 
 
 def test_a_modality_for_which_nothing_of_the_space_matters_is_not_searched(begun):
@@ -191,7 +242,12 @@ def test_a_modality_for_which_nothing_of_the_space_matters_is_not_searched(begun
 
     folder = begun(space={"fusion": CategoricalDistribution(("gated", "concat"))})
     search_trials.try_out(folder, "fold-0.flair")
-    assert search_trials.choose(folder, "fold-0.flair") == {"values": {}, "loss": None, "trials": 0, "pruned": 0}
+    assert search_trials.choose(folder, "fold-0.flair") == {
+        "values": {},
+        "loss": None,
+        "trials": 0,
+        "pruned": 0,
+    }
     assert Run.open(folder).config_of("fold-0.flair") == Run.open(folder).config
 
 
@@ -221,10 +277,19 @@ def test_a_trial_that_was_killed_does_not_count_and_is_made_again(begun, monkeyp
 
 def test_a_process_that_was_killed_leaves_a_search_that_ends_the_same(begun):
     calm, killed = tried(begun("calm")), begun("killed")
-    code = f"from mmdiag import search_trials; from pathlib import Path; search_trials.try_out(Path({str(killed)!r}), 'fold-0.fused')"
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    code = (
+        "from mmdiag import search_trials; from pathlib import Path; "
+        f"search_trials.try_out(Path({str(killed)!r}), 'fold-0.fused')"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     deadline = time.monotonic() + 120
-    while not list(killed.glob("search/trial-*/*")) and process.poll() is None and time.monotonic() < deadline:
+    while (
+        not list(killed.glob("search/trial-*/*"))
+        and process.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -237,7 +302,10 @@ def test_a_part_is_searched_by_one_process_at_a_time(begun):
     from mmdiag.tuning import trials as search_trials
 
     folder = begun()
-    with search_trials._study(Run.open(folder), "fold-0.fused"), pytest.raises(MmdiagError, match=r"another one is at fold-0.fused"):
+    with (
+        search_trials._study(Run.open(folder), "fold-0.fused"),
+        pytest.raises(MmdiagError, match=r"another one is at fold-0.fused"),
+    ):
         search_trials.try_out(folder, "fold-0.fused")
 
 
@@ -251,7 +319,9 @@ def test_a_record_that_cannot_be_written_is_said_with_its_cure(begun, monkeypatc
 
     folder = begun()
     monkeypatch.setattr(search_trials, "_trial", full)
-    with pytest.raises(MmdiagError, match=r"could not be written: free some space, and run again") as raised:
+    with pytest.raises(
+        MmdiagError, match=r"could not be written: free some space, and run again"
+    ) as raised:
         search_trials.try_out(folder, "fold-0.fused")
     assert raised.value.exit_code == 1
 
@@ -262,14 +332,21 @@ def test_a_trial_without_prospect_is_given_up():
     from mmdiag.tuning.trials import LEAST_EPOCHS, UNPRUNED, _Watch
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED, n_warmup_steps=LEAST_EPOCHS))
+    study = optuna.create_study(
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED, n_warmup_steps=LEAST_EPOCHS)
+    )
     ended = []
 
     def train(loss):
         trial = study.ask()
         watch = _Watch(trial, [])
         for epoch in range(1, 21):
-            watch.look(SimpleNamespace(state=SimpleNamespace(epoch=epoch, metrics={"valid_loss": loss}), terminate=lambda: ended.append(loss)))
+            watch.look(
+                SimpleNamespace(
+                    state=SimpleNamespace(epoch=epoch, metrics={"valid_loss": loss}),
+                    terminate=lambda: ended.append(loss),
+                )
+            )
             if watch.pruned:
                 return epoch
         study.tell(trial, loss)
@@ -285,9 +362,17 @@ def test_the_loss_of_a_trial_is_that_of_the_weights_that_are_kept():
     from mmdiag.training.early_stopping import Epoch
     from mmdiag.tuning.trials import kept_loss
 
-    curve = [Epoch(1, 0.7, 0.6, 0.5), Epoch(2, 0.6, 0.4, 0.7), Epoch(3, 0.5, math.nan, 0.9), Epoch(4, 0.5, 0.5, 0.8)]
+    curve = [
+        Epoch(1, 0.7, 0.6, 0.5),
+        Epoch(2, 0.6, 0.4, 0.7),
+        Epoch(3, 0.5, math.nan, 0.9),
+        Epoch(4, 0.5, 0.5, 0.8),
+    ]
     assert kept_loss(curve, "loss") == 0.4 and kept_loss(curve, "auroc") == 0.5
-    assert kept_loss([dataclasses.replace(row, valid_metric=math.nan) for row in curve], "auroc") == 0.4
+    assert (
+        kept_loss([dataclasses.replace(row, valid_metric=math.nan) for row in curve], "auroc")
+        == 0.4
+    )
     assert kept_loss([Epoch(1, 0.7, math.nan, 0.5)], "loss") == math.inf
 
 
@@ -303,13 +388,25 @@ def test_a_search_ends_with_models_trained_on_what_it_chose(ingested, tmp_path, 
     told = []
     cohort = mmdiag.Cohort(description, Workspace(tmp_path / "w"))
     space = {**SPACE, "fusion": CategoricalDistribution(("gated", "low_rank"))}
-    found = mmdiag.search(cohort, quick(), space=space, trials=2, progress=lambda *said: told.append(said))
+    found = mmdiag.search(
+        cohort, quick(), space=space, trials=2, progress=lambda *said: told.append(said)
+    )
     fused = {name: values for name, values in found.chosen.items() if name.endswith(".fused")}
-    assert set(fused) == {"fold-0.fused", "fold-1.fused", "all.fused"} and all(set(values) == set(space) for values in fused.values())
-    assert set(found.chosen) == {*fused, *(f"fold-{i}.{m}" for i in (0, 1) for m in ("flair", "report", "expression"))}
-    assert all(set(values) == set(SPACE) for name, values in found.chosen.items() if name not in fused), "one modality has nothing to fuse"
+    assert set(fused) == {"fold-0.fused", "fold-1.fused", "all.fused"} and all(
+        set(values) == set(space) for values in fused.values()
+    )
+    assert set(found.chosen) == {
+        *fused,
+        *(f"fold-{i}.{m}" for i in (0, 1) for m in ("flair", "report", "expression")),
+    }
+    assert all(
+        set(values) == set(SPACE) for name, values in found.chosen.items() if name not in fused
+    ), "one modality has nothing to fuse"
     config = Bundle.load(found.bundle.path).config
-    assert config.model.width == found.chosen["all.fused"]["model.width"] and config.fusion == found.chosen["all.fused"]["fusion"]
+    assert (
+        config.model.width == found.chosen["all.fused"]["model.width"]
+        and config.fusion == found.chosen["all.fused"]["fusion"]
+    )
     rows = [row for row in found.metrics if row["model"] == "fused"]
     families = {values["fusion"] for values in fused.values()}
     assert rows[0]["n"] == 40 and rows[0]["low"] <= rows[0]["value"] <= rows[0]["high"]
@@ -318,7 +415,11 @@ def test_a_search_ends_with_models_trained_on_what_it_chose(ingested, tmp_path, 
     assert [said[1:3] for said in told if said[0] == "search"][-1] == (9, 9)
     began = time.monotonic()
     again = mmdiag.search(cohort, quick(), space=space, trials=2)
-    assert again.chosen == found.chosen and again.bundle == found.bundle and time.monotonic() - began < 20, "nothing is repeated"
+    assert (
+        again.chosen == found.chosen
+        and again.bundle == found.bundle
+        and time.monotonic() - began < 20
+    ), "nothing is repeated"
     show(found, tmp_path)
 
 
@@ -326,12 +427,23 @@ def show(found, tmp_path):
     """The table of what was chosen can be drawn."""
     from mmdiag.cli.show import show_search
 
-    fits = {name: {"values": values, "loss": 0.5, "trials": 2, "pruned": 0} for name, values in found.chosen.items()}
-    show_search({
-        "search": {"trials": 2, "fits": fits}, "metrics": found.metrics, "cohort": {"name": "c"}, "modalities": {}, "seconds": 1.0,
-        "cases": {"in": 40, "accepted": 40, "quarantined": 0, "labelled": 40}, "bundle": {"id": "b", "path": "p"}, "predictions": "p",
-        "workspace": str(tmp_path),
-    })  # fmt: skip
+    fits = {
+        name: {"values": values, "loss": 0.5, "trials": 2, "pruned": 0}
+        for name, values in found.chosen.items()
+    }
+    show_search(
+        {
+            "search": {"trials": 2, "fits": fits},
+            "metrics": found.metrics,
+            "cohort": {"name": "c"},
+            "modalities": {},
+            "seconds": 1.0,
+            "cases": {"in": 40, "accepted": 40, "quarantined": 0, "labelled": 40},
+            "bundle": {"id": "b", "path": "p"},
+            "predictions": "p",
+            "workspace": str(tmp_path),
+        }
+    )
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -383,6 +495,10 @@ def test_a_gpu_is_waited_for_and_a_machine_without_one_waits_for_nothing(monkeyp
 
 def test_the_command_teaches_and_refuses_wrong_use(mmdiag_command, tmp_path):
     told = mmdiag_command("search", "--help").stdout
-    assert "no judged subject had a say" in " ".join(told.split()) and "--trials" in told and "mmdiag search --cohort cohort.toml" in told
+    assert (
+        "no judged subject had a say" in " ".join(told.split())
+        and "--trials" in told
+        and "mmdiag search --cohort cohort.toml" in told
+    )
     done = mmdiag_command("search", "--cohort", tmp_path / "none.toml", "--trials", 0)
     assert done.returncode == 2 and "--trials" in done.stderr and not list(tmp_path.iterdir())

@@ -13,22 +13,51 @@ def test_the_default_space_is_of_the_kinds_that_a_cohort_has():
     config = recipes.default()
     space = default_space(config, ["image", "table"], fusion=True)
     check_space(space, config)
-    assert {"image.components", "table.components", "fusion", "training.learning_rate"} < set(space) and "text.components" not in space
+    assert {"image.components", "table.components", "fusion", "training.learning_rate"} < set(
+        space
+    ) and "text.components" not in space
     assert own_values(space, config)["training.learning_rate"] == config.training.learning_rate
-    assert "image.components" not in default_space(recipes.end_to_end(), ["image"]), "a network from scratch keeps no components"
+    assert "image.components" not in default_space(recipes.end_to_end(), ["image"]), (
+        "a network from scratch keeps no components"
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "values", "kind", "said"),
     [
-        ("training.learning_rat", FloatDistribution(0.1, 0.2), UnknownNameError, r"did you mean 'training.learning_rate'"),
+        (
+            "training.learning_rat",
+            FloatDistribution(0.1, 0.2),
+            UnknownNameError,
+            r"did you mean 'training.learning_rate'",
+        ),
         ("model", FloatDistribution(0.1, 0.2), UnknownNameError, r"known are"),
-        ("training.learning_rate", FloatDistribution(0.0, 0.2), UsageError, r"learning_rate must be above 0, found 0.0"),
+        (
+            "training.learning_rate",
+            FloatDistribution(0.0, 0.2),
+            UsageError,
+            r"learning_rate must be above 0, found 0.0",
+        ),
         ("fusion", CategoricalDistribution(("concat", "stacked")), UnknownNameError, r"'stacked'"),
-        ("training.focal_gamma", FloatDistribution(0, 2), UsageError, r"it changes the validation loss"),
-        ("text.encoder", CategoricalDistribution(("tfidf",)), UsageError, r"features that are stored"),
+        (
+            "training.focal_gamma",
+            FloatDistribution(0, 2),
+            UsageError,
+            r"it changes the validation loss",
+        ),
+        (
+            "text.encoder",
+            CategoricalDistribution(("tfidf",)),
+            UsageError,
+            r"features that are stored",
+        ),
         ("evaluation.folds", IntDistribution(2, 5), UsageError, r"the same for a whole run"),
-        ("model.dropout", (0.0, 0.5), UsageError, r"must be an optuna.distributions.FloatDistribution.*found tuple"),
+        (
+            "model.dropout",
+            (0.0, 0.5),
+            UsageError,
+            r"must be an optuna.distributions.FloatDistribution.*found tuple",
+        ),
     ],
 )
 def test_a_space_that_is_none_is_refused_with_its_cure(name, values, kind, said):
@@ -43,6 +72,19 @@ def test_values_reach_the_fields_that_they_name():
     from mmdiag.config import varied
     from mmdiag.recipes import default
 
-    found = varied(default(), {"training.learning_rate": 0.01, "training.weight_decay": 0.5, "model.width": 64, "fusion": "gated"})
-    assert (found.training.learning_rate, found.training.weight_decay, found.model.width, found.fusion) == (0.01, 0.5, 64, "gated")
+    found = varied(
+        default(),
+        {
+            "training.learning_rate": 0.01,
+            "training.weight_decay": 0.5,
+            "model.width": 64,
+            "fusion": "gated",
+        },
+    )
+    assert (
+        found.training.learning_rate,
+        found.training.weight_decay,
+        found.model.width,
+        found.fusion,
+    ) == (0.01, 0.5, 64, "gated")
     assert found.model.dropout == default().model.dropout and default().fusion == "concat"

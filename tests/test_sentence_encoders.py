@@ -1,4 +1,6 @@
-"""Text encoders by package, folder and hub, on a tiny model in the same layout: loaded offline, recorded, refused where they would run code or change."""
+"""Text encoders by package, folder and hub, on a tiny model in the same layout: loaded offline,
+recorded, refused where they would run code or change.
+"""
 
 import dataclasses
 import json
@@ -36,12 +38,16 @@ def test_a_folder_gives_unit_vectors_that_do_not_depend_on_their_batch_mates(fol
     from mmdiag.encoders.sentence import sentence_encoder
 
     encoder = sentence_encoder(str(folder))
-    together = encoder.embed(["no marked oedema", "mass effect", "midline shift is seen in the left frontal lobe"])
+    together = encoder.embed(
+        ["no marked oedema", "mass effect", "midline shift is seen in the left frontal lobe"]
+    )
     assert together.shape == (3, 16) and np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
     assert np.allclose(encoder.embed(["mass effect"])[0], together[1], atol=1e-5)
 
 
-def test_a_tokenizer_that_states_no_longest_input_is_cut_to_what_the_network_takes_and_the_rest_is_read_too(folder):
+def test_a_tokenizer_that_states_no_longest_input_is_cut_to_what_the_network_takes_and_the_rest_is_read_too(
+    folder,
+):
     from mmdiag.encoders.sentence import sentence_encoder
 
     encoder = sentence_encoder(str(folder))
@@ -58,9 +64,18 @@ def test_source_sha256_and_licence_are_recorded(folder):
     from mmdiag.encoders.sentence import text_weights
 
     expected = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    assert text_weights(str(folder)).record() == {"source": "folder tiny", "revision": "", "sha256": expected, "licence": "mit"}
+    assert text_weights(str(folder)).record() == {
+        "source": "folder tiny",
+        "revision": "",
+        "sha256": expected,
+        "licence": "mit",
+    }
     packaged = text_weights("minilm-l6").record()
-    assert packaged["revision"] == "0.1.0" and packaged["licence"] == "apache-2.0" and len(packaged["sha256"]) == 64
+    assert (
+        packaged["revision"] == "0.1.0"
+        and packaged["licence"] == "apache-2.0"
+        and len(packaged["sha256"]) == 64
+    )
 
 
 def test_a_hub_name_with_a_revision_is_loaded_from_what_was_fetched(cache, tmp_path):
@@ -69,14 +84,28 @@ def test_a_hub_name_with_a_revision_is_loaded_from_what_was_fetched(cache, tmp_p
     name = as_hub(cache, write_tiny_text_model(tmp_path / "tiny", seed=1), "somebody/tiny-bert")
     assert sentence_encoder(name).width == 16
     record = text_weights(name).record()
-    assert record["source"] == "hub somebody/tiny-bert" and record["revision"] == REVISION and record["licence"] == "mit"
+    assert (
+        record["source"] == "hub somebody/tiny-bert"
+        and record["revision"] == REVISION
+        and record["licence"] == "mit"
+    )
 
 
-@pytest.mark.parametrize("name", ["somebody/tiny-bert", "somebody/tiny-bert@main", "somebody/tiny-bert@" + "0" * 39, "../x/y@" + "0" * 40])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "somebody/tiny-bert",
+        "somebody/tiny-bert@main",
+        "somebody/tiny-bert@" + "0" * 39,
+        "../x/y@" + "0" * 40,
+    ],
+)
 def test_a_hub_name_without_a_fixed_revision_is_refused(cache, name):
     from mmdiag.encoders.sentence import text_weights
 
-    with pytest.raises(UsageError, match="a name without a fixed revision could change between two runs"):
+    with pytest.raises(
+        UsageError, match="a name without a fixed revision could change between two runs"
+    ):
         text_weights(name)
 
 
@@ -84,7 +113,10 @@ def test_a_hub_name_without_a_fixed_revision_is_refused(cache, name):
 def test_what_is_not_there_fails_at_the_start_with_the_four_remedies(cache, name):
     from mmdiag.prepare import require_encoders
 
-    said = r"a package carries \(minilm-l6\); a folder with model.safetensors; a hub's owner/name@revision .*pretrained on your own cases"
+    said = (
+        r"a package carries \(minilm-l6\); a folder with model.safetensors; a hub's "
+        r"owner/name@revision .*pretrained on your own cases"
+    )
     with pytest.raises(UsageError, match=said):
         require_encoders(make_config(encoder=name), ["image", "text"])
     require_encoders(make_config(encoder=name), ["image", "table"])
@@ -95,7 +127,9 @@ def test_weights_that_are_a_pickle_are_refused(tmp_path):
 
     folder = write_tiny_text_model(tmp_path / "tiny")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(UsageError, match=r"must be stored as model\.safetensors, found none in tiny"):
+    with pytest.raises(
+        UsageError, match=r"must be stored as model\.safetensors, found none in tiny"
+    ):
         sentence_encoder(str(folder))
 
 
@@ -104,7 +138,10 @@ def test_code_that_comes_with_a_model_never_runs(tmp_path):
 
     folder = write_tiny_text_model(tmp_path / "tiny")
     described = json.loads((folder / "config.json").read_text())
-    described |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config", "AutoModel": "evil.Model"}}
+    described |= {
+        "model_type": "evil",
+        "auto_map": {"AutoConfig": "evil.Config", "AutoModel": "evil.Model"},
+    }
     (folder / "config.json").write_text(json.dumps(described))
     (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     with pytest.raises(UsageError, match="runs no code of its own, tiny is not"):
@@ -129,8 +166,12 @@ def test_a_fine_tuned_text_encoder_moves_its_transformer_and_its_bundle_needs_no
     from mmdiag.prepare import extractor, fit_preparation, restore_preparation
     from mmdiag.prepare.batches import batch_of
 
-    config = make_config(encoder=str(write_tiny_text_model(tmp_path / "tiny")), training="fine_tuned")
-    raws = extractor("text", config)(["No marked oedema. Mass effect is seen.", "Clear. Midline shift. No shift."])
+    config = make_config(
+        encoder=str(write_tiny_text_model(tmp_path / "tiny")), training="fine_tuned"
+    )
+    raws = extractor("text", config)(
+        ["No marked oedema. Mass effect is seen.", "Clear. Midline shift. No shift."]
+    )
     assert [len(raw) for raw in raws] == [2, 3] and raws[0][:, 0].tolist() == [-1, 1]
     prepared = fit_preparation("text", raws, config)
     assert prepared.source["licence"] == "mit" and prepared.reads_originals
@@ -138,7 +179,12 @@ def test_a_fine_tuned_text_encoder_moves_its_transformer_and_its_bundle_needs_no
     model = DiagnosisModel(config, {"report": prepared}, task)
     batch = batch_of({"report": prepared}, [{"report": prepared.apply(raw)} for raw in raws])
     model(batch).logits.sum().backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.encoders["report_"].network.encoder.layer[0].attention.self.value.parameters())
+    assert all(
+        p.grad is not None and p.grad.abs().sum() > 0
+        for p in model.encoders["report_"]
+        .network.encoder.layer[0]
+        .attention.self.value.parameters()
+    )
     again = restore_preparation(json.loads(json.dumps(prepared.config())), prepared.state())
     assert again.start is None
     shutil.rmtree(tmp_path / "tiny")

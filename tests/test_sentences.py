@@ -15,7 +15,15 @@ def pieces(text):
 
 def test_headings_and_sentences_of_a_report_are_apart():
     note = "HISTORY:\nSeizure.\n\nFINDINGS:\nMarked oedema. No mass effect.\n\nIMPRESSION:\nGlioma."
-    assert pieces(note) == ["HISTORY:", "Seizure.", "FINDINGS:", "Marked oedema.", "No mass effect.", "IMPRESSION:", "Glioma."]
+    assert pieces(note) == [
+        "HISTORY:",
+        "Seizure.",
+        "FINDINGS:",
+        "Marked oedema.",
+        "No mass effect.",
+        "IMPRESSION:",
+        "Glioma.",
+    ]
 
 
 def test_abbreviations_and_decimals_end_no_sentence():
@@ -27,20 +35,33 @@ def test_abbreviations_and_decimals_end_no_sentence():
 
 def test_a_unit_or_an_answer_before_the_full_stop_ends_a_sentence():
     """Or else "No oedema." would turn the measured lesion before it into an absent one."""
-    assert pieces("The lesion measures 3 cm. No oedema. Large.") == ["The lesion measures 3 cm.", "No oedema.", "Large."]
+    assert pieces("The lesion measures 3 cm. No oedema. Large.") == [
+        "The lesion measures 3 cm.",
+        "No oedema.",
+        "Large.",
+    ]
     assert pieces("measures 12 mm. no oedema.") == ["measures 12 mm.", "no oedema."]
-    assert pieces("Haemorrhage: no. Infarct is present.") == ["Haemorrhage: no.", "Infarct is present."]
+    assert pieces("Haemorrhage: no. Infarct is present.") == [
+        "Haemorrhage: no.",
+        "Infarct is present.",
+    ]
     assert pieces("See series no. 3 of today.") == ["See series no. 3 of today."]
 
 
 def test_items_of_a_list_and_labelled_lines_are_apart():
-    assert pieces("FINDINGS:\n- No haemorrhage\n- Large mass") == ["FINDINGS:", "- No haemorrhage", "- Large mass"]
+    assert pieces("FINDINGS:\n- No haemorrhage\n- Large mass") == [
+        "FINDINGS:",
+        "- No haemorrhage",
+        "- Large mass",
+    ]
     assert pieces("1. No acute infarct\n2. Glioma") == ["1. No acute infarct", "2. Glioma"]
     assert pieces("Necrosis: absent\nMitoses: present") == ["Necrosis: absent", "Mitoses: present"]
 
 
 def test_a_line_that_was_only_wrapped_is_not_cut():
-    assert pieces("The patient was seen\nin clinic and was well.") == ["The patient was seen\nin clinic and was well."]
+    assert pieces("The patient was seen\nin clinic and was well.") == [
+        "The patient was seen\nin clinic and was well."
+    ]
 
 
 def test_a_text_without_full_stops_is_cut():
@@ -71,6 +92,14 @@ def test_what_is_not_there_is_negated(sentence):
     assert is_negated(sentence)
 
 
-@pytest.mark.parametrize("sentence", ["Marked oedema.", "Oedema, not only frontal.", "Normal ventricles.", "Nodular enhancement is seen."])
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Marked oedema.",
+        "Oedema, not only frontal.",
+        "Normal ventricles.",
+        "Nodular enhancement is seen.",
+    ],
+)
 def test_what_is_there_is_not(sentence):
     assert not is_negated(sentence)

@@ -10,7 +10,10 @@ from mmdiag.inference.shapley import shapley
 
 def game(function, present):
     return shapley(
-        lambda rows, coalition: np.asarray([function(row, c) for row, c in zip(rows, coalition, strict=True)]), np.asarray(present)
+        lambda rows, coalition: np.asarray(
+            [function(row, c) for row, c in zip(rows, coalition, strict=True)]
+        ),
+        np.asarray(present),
     )
 
 
@@ -68,12 +71,20 @@ def test_cases_are_asked_once_for_each_coalition_of_what_they_have():
 
 
 def test_cases_of_different_patterns_keep_their_own_answers():
-    present = np.asarray([[True, False, True], [True, True, True], [True, False, True], [False, False, False]])
-    found, base = game(lambda row, c: (row + 1) * float(c @ np.asarray([1.0, 10.0, 100.0])) + row, present)
-    assert np.allclose(found, present * np.asarray([1.0, 10, 100]) * np.arange(1, 5)[:, None]) and base.tolist() == [0, 1, 2, 3]
+    present = np.asarray(
+        [[True, False, True], [True, True, True], [True, False, True], [False, False, False]]
+    )
+    found, base = game(
+        lambda row, c: (row + 1) * float(c @ np.asarray([1.0, 10.0, 100.0])) + row, present
+    )
+    assert np.allclose(
+        found, present * np.asarray([1.0, 10, 100]) * np.arange(1, 5)[:, None]
+    ) and base.tolist() == [0, 1, 2, 3]
 
 
 def test_eight_modalities_are_still_exact():
     worth = np.arange(1.0, 9)
     found, base = game(lambda _, c: float(c @ worth) + 6 * c[0] * c[3] * c[7], [[True] * 8])
-    assert np.allclose(found[0], worth + 2 * np.isin(np.arange(8), [0, 3, 7])) and base.tolist() == [0]
+    assert np.allclose(
+        found[0], worth + 2 * np.isin(np.arange(8), [0, 3, 7])
+    ) and base.tolist() == [0]

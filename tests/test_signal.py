@@ -1,4 +1,6 @@
-"""The product against a known truth: it finds a signal where there is one, names where it lies, and reports none where there is none."""
+"""The product against a known truth: it finds a signal where there is one, names where it lies, and
+reports none where there is none.
+"""
 
 import json
 
@@ -12,31 +14,43 @@ from mmdiag.explain.run import explanation_path
 
 @pytest.fixture(scope="module")
 def additive(tmp_path_factory):
-    return run_phantom(tmp_path_factory.mktemp("additive"), cases=300, seed=7, signal="additive", explained=16)
+    return run_phantom(
+        tmp_path_factory.mktemp("additive"), cases=300, seed=7, signal="additive", explained=16
+    )
 
 
 def test_fusion_reaches_nineteen_twentieths_of_the_best_possible_auroc(additive):
     assert additive.metric("fused")["value"] >= 0.95 * additive.truth["best_auroc"]
-    assert additive.metric("fused-minus-best")["low"] > 0, "and is better than the best single modality beyond doubt"
+    assert additive.metric("fused-minus-best")["low"] > 0, (
+        "and is better than the best single modality beyond doubt"
+    )
 
 
 def test_the_contributions_of_modalities_follow_the_true_ones(additive):
     truth = pd.read_parquet(additive.cohort / "truth" / "cases.parquet").set_index("case_id")
     found = additive.predictions.set_index("case_id")
     for name in additive.answer["modalities"]:
-        correlation = np.corrcoef(found[f"contribution_{name}"], truth.loc[found.index, f"contribution_{name}"])[0, 1]
+        correlation = np.corrcoef(
+            found[f"contribution_{name}"], truth.loc[found.index, f"contribution_{name}"]
+        )[0, 1]
         assert correlation > 0.85, (name, correlation)
 
 
 def test_contributions_add_up_to_the_answer(additive):
     found = additive.predictions.set_index("case_id")
-    base = pd.read_parquet(additive.folder / "explanations" / "modality.parquet").set_index("case_id")["base"]
+    base = pd.read_parquet(additive.folder / "explanations" / "modality.parquet").set_index(
+        "case_id"
+    )["base"]
     total = found.filter(like="contribution_").sum(axis=1) + base[found.index]
     assert np.allclose(1 / (1 + np.exp(-total)), found["probability"], atol=1e-5)
 
 
 def explained(run):
-    cases = [case for case in run.predictions["case_id"] if explanation_path(run.folder, case).with_suffix(".json").is_file()]
+    cases = [
+        case
+        for case in run.predictions["case_id"]
+        if explanation_path(run.folder, case).with_suffix(".json").is_file()
+    ]
     for case in cases:
         base = explanation_path(run.folder, case)
         with np.load(base.with_suffix(".npz")) as arrays:
@@ -61,11 +75,15 @@ def test_heat_maps_point_at_the_lesion(additive):
 def test_the_genes_that_are_named_are_those_that_matter(additive):
     informative = {f"{name}_rna" for name in additive.truth["informative_genes"]}
     shares = [
-        np.mean([gene["name"] in informative for gene in found["table"]["expression"]["genes"][:10]]) for _, _, found in explained(additive)
+        np.mean(
+            [gene["name"] in informative for gene in found["table"]["expression"]["genes"][:10]]
+        )
+        for _, _, found in explained(additive)
     ]
     assert np.mean(shares) >= 0.6, np.mean(shares)  # 40 of 200 genes matter: chance is 0.2
     pathways = [
-        found["table"]["expression"]["groups"][0]["name"] in additive.truth["informative_pathways"] for _, _, found in explained(additive)
+        found["table"]["expression"]["groups"][0]["name"] in additive.truth["informative_pathways"]
+        for _, _, found in explained(additive)
     ]
     assert np.mean(pathways) >= 0.5, np.mean(pathways)  # 2 of 10: chance is 0.2
 
@@ -76,7 +94,12 @@ def test_the_words_that_are_shaded_are_findings(additive):
     for case, _, found in explained(additive):
         text = (additive.cohort / "notes" / f"{case}.txt").read_text()
         spans = sorted(found["text"]["report"]["spans"], key=lambda span: -abs(span[2]))[:5]
-        sentences = [text[max(text.rfind(".", 0, a), text.rfind("\n", 0, a)) + 1 : b + text[b:].find(".") + 1].lower() for a, b, _ in spans]
+        sentences = [
+            text[
+                max(text.rfind(".", 0, a), text.rfind("\n", 0, a)) + 1 : b + text[b:].find(".") + 1
+            ].lower()
+            for a, b, _ in spans
+        ]
         shares.append(np.mean([any(word in sentence for word in words) for sentence in sentences]))
     assert np.mean(shares) >= 0.7, np.mean(shares)
 
@@ -90,5 +113,10 @@ def test_where_there_is_no_signal_none_is_reported(tmp_path):
 
 def test_where_one_modality_holds_the_signal_it_is_named(tmp_path):
     run = run_phantom(tmp_path, cases=150, seed=9, signal="one-modality", missing=0.1)
-    moved = {name: run.predictions[f"contribution_{name}"].abs().mean() for name in run.answer["modalities"]}
-    assert max(moved, key=moved.get) == "flair" and moved["flair"] > 2 * max(moved["report"], moved["expression"]), moved
+    moved = {
+        name: run.predictions[f"contribution_{name}"].abs().mean()
+        for name in run.answer["modalities"]
+    }
+    assert max(moved, key=moved.get) == "flair" and moved["flair"] > 2 * max(
+        moved["report"], moved["expression"]
+    ), moved

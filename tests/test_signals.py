@@ -1,4 +1,6 @@
-"""Signals: read from WAV and tables, refused where they lie, and a fourth modality all the way from the file to the dashboard."""
+"""Signals: read from WAV and tables, refused where they lie, and a fourth modality all the way from
+the file to the dashboard.
+"""
 
 import dataclasses
 import gzip
@@ -41,7 +43,11 @@ def test_a_wav_is_brought_to_the_stored_rate_and_length_and_keeps_its_frequency(
     found = read(write_wav(tmp_path / "a.wav", tone(FAST_HZ, np.random.default_rng(0))))
     assert found.rate_hz == RATE_HZ and found.seconds == SECONDS
     kept = stored(found)
-    assert kept.samples.shape == (300, 1) and kept.samples.dtype == np.int16 and kept.share_clipped == 0
+    assert (
+        kept.samples.shape == (300, 1)
+        and kept.samples.dtype == np.int16
+        and kept.share_clipped == 0
+    )
     assert abs(frequency(kept.samples, 100) - FAST_HZ) < 0.4
 
 
@@ -58,9 +64,11 @@ def test_every_width_of_a_wav_gives_the_same_values(tmp_path, bits):
 
     samples = tone(FAST_HZ, np.random.default_rng(1), channels=2)
     scaled = {
-        8: np.rint(samples * 128 + 128).clip(0, 255).astype(np.uint8), 16: np.rint(samples * 2**15).astype(np.int16),
-        32: np.rint(samples * 2**31).clip(-(2**31), 2**31 - 1).astype(np.int32), "float": samples.astype(np.float32),
-    }[bits]  # fmt: skip
+        8: np.rint(samples * 128 + 128).clip(0, 255).astype(np.uint8),
+        16: np.rint(samples * 2**15).astype(np.int16),
+        32: np.rint(samples * 2**31).clip(-(2**31), 2**31 - 1).astype(np.int32),
+        "float": samples.astype(np.float32),
+    }[bits]
     wavfile.write(tmp_path / "a.wav", RATE_HZ, scaled)
     found = read(tmp_path / "a.wav", ("left", "right"), seconds=float(SECONDS))
     assert np.allclose(found.samples, samples, atol=0.01 if bits == 8 else 1e-4)
@@ -76,11 +84,19 @@ def test_the_columns_of_a_table_are_its_channels_in_the_order_described(tmp_path
         path = tmp_path / "a.csv.gz"
     found = read(path, ("V1", "I"), rate_hz=50.0)
     assert found.rate_hz == 50 and np.allclose(found.samples, samples[:, [2, 0]], atol=1e-6)
-    assert stored(found, rate_hz=50.0, full_scale=10.0).samples[0].tolist() == [round(0.02 * 32767), 0]
+    assert stored(found, rate_hz=50.0, full_scale=10.0).samples[0].tolist() == [
+        round(0.02 * 32767),
+        0,
+    ]
 
 
 def test_a_column_of_times_says_the_rate(tmp_path):
-    path = write_table(tmp_path / "a.csv", np.sin(np.arange(400))[:, None], ["ecg"], time=np.round(3 + np.arange(400) / 250, 4))
+    path = write_table(
+        tmp_path / "a.csv",
+        np.sin(np.arange(400))[:, None],
+        ["ecg"],
+        time=np.round(3 + np.arange(400) / 250, 4),
+    )
     assert read(path).rate_hz == pytest.approx(250, rel=1e-3)
 
 
@@ -93,7 +109,9 @@ def test_a_short_signal_stays_short_and_is_not_stretched():
 def test_values_beyond_the_full_scale_are_counted():
     from mmdiag.readers.waveforms import Signal
 
-    kept = stored(Signal(np.array([[0.5], [3.0], [-3.0], [0.0]], np.float32), 100.0, 0.04), full_scale=2.0)
+    kept = stored(
+        Signal(np.array([[0.5], [3.0], [-3.0], [0.0]], np.float32), 100.0, 0.04), full_scale=2.0
+    )
     assert kept.samples[:, 0].tolist() == [8192, 32767, -32767, 0] and kept.share_clipped == 0.5
 
 
@@ -115,25 +133,41 @@ def damage(path, kind):
     if kind == "no rate":
         return write_table(path / "b.csv", table["table"], table["names"]), {}
     if kind == "uneven":
-        return write_table(path / "b.csv", table["table"], table["names"], time=[0, 1, 2, 3, 5, 6, 7, 8, 9]), {}
+        return write_table(
+            path / "b.csv", table["table"], table["names"], time=[0, 1, 2, 3, 5, 6, 7, 8, 9]
+        ), {}
     if kind == "gap":
         return write_table(path / "b.csv", [[1.0], [np.nan], [2.0]], ["ecg"]), {"rate_hz": 100.0}
     if kind == "word":
-        return write_table(path / "b.csv", [["1.0"], ["high"], ["2.0"]], ["ecg"]), {"rate_hz": 100.0}
+        return write_table(path / "b.csv", [["1.0"], ["high"], ["2.0"]], ["ecg"]), {
+            "rate_hz": 100.0
+        }
     if kind == "no such column":
-        return write_table(path / "b.csv", table["table"], ["ecg"]), {"channels": ("II",), "rate_hz": 100.0}
+        return write_table(path / "b.csv", table["table"], ["ecg"]), {
+            "channels": ("II",),
+            "rate_hz": 100.0,
+        }
     return write_table(path / "b.csv", np.zeros((9, 2)), ["I", "II"]), {"rate_hz": 100.0}
 
 
 @pytest.mark.parametrize(
     ("kind", "code"),
     [
-        ("truncated", "truncated"), ("not_a_signal", "not_a_signal"), ("two channels", "signal_channels"), ("one sample", "signal_gap"),
-        ("no rate", "signal_rate"), ("uneven", "signal_rate"), ("gap", "signal_gap"), ("word", "table_value"), ("no such column", "signal_channels"),
+        ("truncated", "truncated"),
+        ("not_a_signal", "not_a_signal"),
+        ("two channels", "signal_channels"),
+        ("one sample", "signal_gap"),
+        ("no rate", "signal_rate"),
+        ("uneven", "signal_rate"),
+        ("gap", "signal_gap"),
+        ("word", "table_value"),
+        ("no such column", "signal_channels"),
         ("several columns, none named", "signal_channels"),
     ],
-)  # fmt: skip
-def test_a_file_that_is_not_what_it_should_be_is_refused_with_its_code_and_no_value(tmp_path, kind, code):
+)
+def test_a_file_that_is_not_what_it_should_be_is_refused_with_its_code_and_no_value(
+    tmp_path, kind, code
+):
     from mmdiag.reasons import REASONS
 
     path, asked = damage(tmp_path, kind)
@@ -148,7 +182,8 @@ def describe(tmp_path, *lines):
     (tmp_path / "cases.csv").write_text("case_id,label\na,1\n")
     path = tmp_path / "cohort.toml"
     path.write_text(
-        '[cohort]\nname = "c"\n[cases]\ntable = "cases.csv"\ncase_id = "case_id"\n[task]\nlabel = "label"\npositive = "1"\n'
+        '[cohort]\nname = "c"\n[cases]\ntable = "cases.csv"\ncase_id = "case_id"\n[task]\nlabel '
+        '= "label"\npositive = "1"\n'
         + '[modalities.ecg]\nkind = "signal"\npath = "ecg/{case_id}.csv"\n'
         + "\n".join(lines)
     )
@@ -157,11 +192,22 @@ def describe(tmp_path, *lines):
 
 def test_a_signal_is_described_by_its_channels_rates_and_length(tmp_path):
     found = describe(tmp_path, 'channels = ["I", "II"]', "rate_hz = 500", "full_scale = 5")
-    assert (found.channels, found.rate_hz, found.store_hz, found.seconds, found.full_scale) == (("I", "II"), 500.0, 250.0, 10.0, 5.0)
+    assert (found.channels, found.rate_hz, found.store_hz, found.seconds, found.full_scale) == (
+        ("I", "II"),
+        500.0,
+        250.0,
+        10.0,
+        5.0,
+    )
 
 
 @pytest.mark.parametrize(
-    ("line", "said"), [("seconds = 0", "seconds under .* above 0 and at most 600"), ('rate_hz = "fast"', "rate_hz under"), ("size = 3", "known are")]
+    ("line", "said"),
+    [
+        ("seconds = 0", "seconds under .* above 0 and at most 600"),
+        ('rate_hz = "fast"', "rate_hz under"),
+        ("size = 3", "known are"),
+    ],
 )
 def test_a_wrong_description_of_a_signal_is_refused(tmp_path, line, said):
     with pytest.raises(DescriptionError, match=said):
@@ -171,22 +217,38 @@ def test_a_wrong_description_of_a_signal_is_refused(tmp_path, line, said):
 @pytest.mark.parametrize(
     ("column", "value", "severity"),
     [
-        ("n_samples", 3, "quarantine"), ("low", 1.0, "quarantine"), ("share_clipped", 0.2, "quarantine"), ("share_clipped", 0.005, "warn"),
-        ("share_of_scale", 0.001, "warn"), ("n_flat", 1, "warn"), ("seconds", 0.2, "warn"),
+        ("n_samples", 3, "quarantine"),
+        ("low", 1.0, "quarantine"),
+        ("share_clipped", 0.2, "quarantine"),
+        ("share_clipped", 0.005, "warn"),
+        ("share_of_scale", 0.001, "warn"),
+        ("n_flat", 1, "warn"),
+        ("seconds", 0.2, "warn"),
     ],
-)  # fmt: skip
+)
 def test_every_rule_of_the_contract_has_an_example_that_breaks_it(column, value, severity):
     from mmdiag.contracts.contract import hold, packaged_contract
 
     sound = {
-        "case_id": ["a", "b"], "modality": "heart", "n_samples": 300, "n_channels": 1, "rate_hz": 500.0, "seconds": 4.0, "low": -0.5, "high": 0.6,
-        "share_of_scale": 0.6, "share_clipped": 0.0, "n_flat": 0,
-    }  # fmt: skip
+        "case_id": ["a", "b"],
+        "modality": "heart",
+        "n_samples": 300,
+        "n_channels": 1,
+        "rate_hz": 500.0,
+        "seconds": 4.0,
+        "low": -0.5,
+        "high": 0.6,
+        "share_of_scale": 0.6,
+        "share_clipped": 0.0,
+        "n_flat": 0,
+    }
     assert all(result.passed for result in hold(pd.DataFrame(sound), packaged_contract("signals")))
     broken = pd.DataFrame(sound)
     broken.loc[0, column] = value
     failed = [result for result in hold(broken, packaged_contract("signals")) if not result.passed]
-    assert severity in {result.severity for result in failed} and all(result.failed_rows == (0,) for result in failed)
+    assert severity in {result.severity for result in failed} and all(
+        result.failed_rows == (0,) for result in failed
+    )
 
 
 def test_the_windows_that_an_answer_hangs_on_are_found_with_their_sign():
@@ -195,8 +257,18 @@ def test_the_windows_that_an_answer_hangs_on_are_found_with_their_sign():
     signal = np.zeros((100, 1), np.int16)
     signal[40:50] = 500
     signal[70:75] = -300
-    weights = window_weights(signal, lambda signals: np.array([one[40:50].sum() / 1000 - np.abs(one[70:75]).sum() / 1000 for one in signals]), windows=10)
-    assert weights.argmax() == 4 and weights.argmin() == 7 and np.abs(np.delete(weights, [4, 7])).max() == 0
+    weights = window_weights(
+        signal,
+        lambda signals: np.array(
+            [one[40:50].sum() / 1000 - np.abs(one[70:75]).sum() / 1000 for one in signals]
+        ),
+        windows=10,
+    )
+    assert (
+        weights.argmax() == 4
+        and weights.argmin() == 7
+        and np.abs(np.delete(weights, [4, 7])).max() == 0
+    )
     assert window_weights(signal[:3], lambda signals: np.zeros(len(signals))).shape == (3,)
 
 
@@ -219,7 +291,11 @@ def run(tmp_path_factory):
     found = api.ingest(description, workspace, ledger)
     config = recipes.default()
     training = dataclasses.replace(config.training, max_epochs=25, patience=8, learning_rate=3e-3)
-    config = dataclasses.replace(config, training=training, evaluation=EvaluationConfig(holdout_from=20, test_share=0.3, resamples=200))
+    config = dataclasses.replace(
+        config,
+        training=training,
+        evaluation=EvaluationConfig(holdout_from=20, test_share=0.3, resamples=200),
+    )
     place = comparison.start(description, workspace, config)
     for name in comparison.fits(place):
         comparison.fit(place, name)
@@ -230,12 +306,21 @@ def run(tmp_path_factory):
 
 def test_four_modalities_train_end_to_end_and_the_one_that_says_the_label_is_named(run):
     _, answer, _ = run
-    assert {name: (facts["kind"], facts["present"]) for name, facts in answer["modalities"].items()}["heart"] == ("signal", 52)
+    assert {
+        name: (facts["kind"], facts["present"]) for name, facts in answer["modalities"].items()
+    }["heart"] == ("signal", 52)
     metric = {row["model"]: row["value"] for row in answer["metrics"] if row["metric"] == "auroc"}
-    assert metric["heart"] > 0.95 and metric["fused"] > 0.85 and max(metric["flair"], metric["report"], metric["expression"]) < 0.85, metric
+    assert (
+        metric["heart"] > 0.95
+        and metric["fused"] > 0.85
+        and max(metric["flair"], metric["report"], metric["expression"]) < 0.85
+    ), metric
     table = pd.read_parquet(answer["predictions"])
     moved = table.filter(like="contribution_").abs().mean()
-    assert moved.idxmax() == "contribution_heart" and moved["contribution_heart"] > 2 * moved.drop("contribution_heart").max()
+    assert (
+        moved.idxmax() == "contribution_heart"
+        and moved["contribution_heart"] > 2 * moved.drop("contribution_heart").max()
+    )
     absent = ~table["modalities"].map(lambda names: "heart" in names)
     assert absent.sum() == 8 and (table.loc[absent, "contribution_heart"] == 0).all()
 
@@ -254,7 +339,11 @@ def test_a_bundle_with_a_signal_comes_back_as_it_was(run):
     alone = [diagnose(bundle, [sample])["log_odds"].iloc[0] for sample in samples]
     assert np.allclose(whole, alone, atol=1e-5)
     known = pd.read_parquet(answer["predictions"]).set_index("case_id")["probability"]
-    assert np.allclose(1 / (1 + np.exp(-np.sign(whole) * np.abs(whole))), known[data.cases["case_id"].iloc[rows]].to_numpy(), atol=1e-5)
+    assert np.allclose(
+        1 / (1 + np.exp(-np.sign(whole) * np.abs(whole))),
+        known[data.cases["case_id"].iloc[rows]].to_numpy(),
+        atol=1e-5,
+    )
 
 
 def test_windows_of_a_signal_are_explained(run):
@@ -262,13 +351,19 @@ def test_windows_of_a_signal_are_explained(run):
 
     place, answer, _ = run
     table = pd.read_parquet(answer["predictions"])
-    done = [case for case in table["case_id"] if explanation_path(place, case).with_suffix(".npz").is_file()]
+    done = [
+        case
+        for case in table["case_id"]
+        if explanation_path(place, case).with_suffix(".npz").is_file()
+    ]
     assert len(done) == 3 and done[0] not in [case for part in chunks(place) for case in part]
     for case in done:
         with np.load(explanation_path(place, case).with_suffix(".npz")) as arrays:
             has = "heart" in table.set_index("case_id").loc[case, "modalities"]
             assert ("heat_heart" in arrays.files) == has
-            assert not has or (arrays["heat_heart"].shape == (20,) and np.isfinite(arrays["heat_heart"]).all())
+            assert not has or (
+                arrays["heat_heart"].shape == (20,) and np.isfinite(arrays["heat_heart"]).all()
+            )
 
 
 def test_the_dashboard_shows_what_the_signal_contributed(run, monkeypatch):
@@ -279,7 +374,9 @@ def test_the_dashboard_shows_what_the_signal_contributed(run, monkeypatch):
     _, _, workspace = run
     monkeypatch.setenv("MMDIAG_WORKSPACE", str(workspace.path))
     monkeypatch.delenv("MMDIAG_LEDGER", raising=False)
-    test = AppTest.from_file(str(Path(__file__).parents[1] / "dashboards" / "main.py"), default_timeout=120).run()
+    test = AppTest.from_file(
+        str(Path(__file__).parents[1] / "dashboards" / "main.py"), default_timeout=120
+    ).run()
     for page in ("views/cohort.py", "views/case.py"):
         test = test.switch_page(page).run()
         assert not test.exception, page

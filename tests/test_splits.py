@@ -12,8 +12,14 @@ from mmdiag.errors import UsageError
 
 
 def make_cases(subjects: int, *, cases_each: int = 1, unlabelled: int = 0):
-    rows = [{"subject_id": f"s{i}", "stratum": float(i % 4 == 0)} for i in range(subjects) for _ in range(cases_each)]
-    return pd.DataFrame(rows + [{"subject_id": f"u{i}", "stratum": np.nan} for i in range(unlabelled)])
+    rows = [
+        {"subject_id": f"s{i}", "stratum": float(i % 4 == 0)}
+        for i in range(subjects)
+        for _ in range(cases_each)
+    ]
+    return pd.DataFrame(
+        rows + [{"subject_id": f"u{i}", "stratum": np.nan} for i in range(unlabelled)]
+    )
 
 
 def test_few_subjects_are_cross_validated_with_every_fold_stratified(tmp_path):
@@ -21,9 +27,15 @@ def test_few_subjects_are_cross_validated_with_every_fold_stratified(tmp_path):
     split = read_or_make_split(tmp_path / "split.json", cases, EvaluationConfig())
     assert split.summary() == {"folds": 5}
     table = pd.DataFrame(
-        {"part": split.of(cases["subject_id"]), "stratum": cases["stratum"], "subject": cases["subject_id"]}
+        {
+            "part": split.of(cases["subject_id"]),
+            "stratum": cases["stratum"],
+            "subject": cases["subject_id"],
+        }
     ).drop_duplicates("subject")
-    assert table.groupby("part")["stratum"].agg(["size", "sum"]).to_numpy().tolist() == [[16, 4]] * 5
+    assert (
+        table.groupby("part")["stratum"].agg(["size", "sum"]).to_numpy().tolist() == [[16, 4]] * 5
+    )
 
 
 def test_many_subjects_are_held_out_in_the_shares_that_were_asked_for(tmp_path):

@@ -1,4 +1,6 @@
-"""Tables: what is wrong with a file is found before a cell is read, keys tell cases apart, and a cell is a number, missing, or wrong."""
+"""Tables: what is wrong with a file is found before a cell is read, keys tell cases apart, and a
+cell is a number, missing, or wrong.
+"""
 
 import csv
 import gzip
@@ -10,7 +12,15 @@ import pyarrow as pa
 import pytest
 
 from mmdiag.errors import DescriptionError, ReadError
-from mmdiag.readers.tables.cohort_tables import KEY, check_table, read_numbers, read_text_table, row_hashes, table_header, table_keys
+from mmdiag.readers.tables.cohort_tables import (
+    KEY,
+    check_table,
+    read_numbers,
+    read_text_table,
+    row_hashes,
+    table_header,
+    table_keys,
+)
 from mmdiag.readers.tables.keys import guessed_key, skeleton
 from mmdiag.readers.tables.numbers import strict_numbers
 from mmdiag.reasons import REASONS
@@ -30,7 +40,10 @@ WRONG: dict[str, tuple[str, str | bytes]] = {
     "nothing": ("no_rows", ""),
     "a header only": ("no_rows", "case_id,age\n"),
     "UTF-16 without its mark": ("encoding", PLAIN.encode("utf-16-le")),
-    "UTF-8 and Windows-1252 mixed": ("encoding", "case_id,site\n1,Zürich\n".encode() + "2,Zürich\n".encode("cp1252")),
+    "UTF-8 and Windows-1252 mixed": (
+        "encoding",
+        "case_id,site\n1,Zürich\n".encode() + "2,Zürich\n".encode("cp1252"),
+    ),
     "bytes of no encoding": ("encoding", b"case_id,site\n1,\x81\x8d\n"),
     "a tail of NUL bytes": ("nul_bytes", PLAIN.encode() + b"\0" * 40),
     "a control character": ("control_characters", PLAIN.replace(",F,", ",F\x07,", 1)),
@@ -72,7 +85,9 @@ def test_what_is_wrong_with_a_table_has_a_code_of_its_own_and_names_no_cell(tmp_
     with pytest.raises(ReadError, match=r"table\.csv") as refusal:
         check_table(write(tmp_path / "table.csv", content))
     assert refusal.value.code == code and code in REASONS
-    assert not [cell for cell in ("C0001", "0.03", "passwd", "Zürich") if cell in str(refusal.value)]
+    assert not [
+        cell for cell in ("C0001", "0.03", "passwd", "Zürich") if cell in str(refusal.value)
+    ]
 
 
 ODD = {
@@ -93,8 +108,15 @@ ODD = {
 @pytest.mark.parametrize("name", ODD)
 def test_a_table_that_is_odd_and_whole_is_accepted_and_its_keys_stay_text(tmp_path, name):
     table = check_table(write(tmp_path / "table.csv", ODD[name]))
-    first = {"columns in another order": "C1", "keys that differ by zeros": "007", "a byte order mark before numbers": "007", "a formula": "=1+1"}.get(name, "C0000")
-    assert table["case_id"].iloc[0] == first and all(isinstance(key, str) for key in table["case_id"])
+    first = {
+        "columns in another order": "C1",
+        "keys that differ by zeros": "007",
+        "a byte order mark before numbers": "007",
+        "a formula": "=1+1",
+    }.get(name, "C0000")
+    assert table["case_id"].iloc[0] == first and all(
+        isinstance(key, str) for key in table["case_id"]
+    )
 
 
 def test_a_torn_gzip_stream_and_junk_behind_it_are_refused(tmp_path):
@@ -108,16 +130,23 @@ def test_a_torn_gzip_stream_and_junk_behind_it_are_refused(tmp_path):
 
 
 def test_the_key_is_the_one_that_is_named_or_the_finest_that_looks_like_one(tmp_path):
-    assert guessed_key(["patient_id", "sample_id", "x"]) == "sample_id" and guessed_key(["x", "y"]) is None
+    assert (
+        guessed_key(["patient_id", "sample_id", "x"]) == "sample_id"
+        and guessed_key(["x", "y"]) is None
+    )
     file = write(tmp_path / "t.csv", "case_id,visit\n1,a\n1,b\n")
     with pytest.raises(ReadError, match="duplicate_key"):
         check_table(file)
-    assert len(check_table(file, "visit")) == 2 and len(check_table(file, ["case_id", "visit"])) == 2
+    assert (
+        len(check_table(file, "visit")) == 2 and len(check_table(file, ["case_id", "visit"])) == 2
+    )
 
 
 def test_the_skeleton_of_a_key_is_what_the_eye_sees():
     assert skeleton("C1 ") == skeleton("с1") == skeleton("Ｃ\u200b1") == "c1"  # noqa: RUF001
-    assert skeleton("C1") != skeleton("Cl") and skeleton("C0") != skeleton("CO"), "digits and letters of one alphabet are ordinary keys"
+    assert skeleton("C1") != skeleton("Cl") and skeleton("C0") != skeleton("CO"), (
+        "digits and letters of one alphabet are ordinary keys"
+    )
 
 
 def test_a_note_with_nul_bytes_leaves_the_other_notes_of_its_table_readable(tmp_path):
@@ -130,15 +159,23 @@ def test_a_note_with_nul_bytes_leaves_the_other_notes_of_its_table_readable(tmp_
 
 def test_keys_that_look_alike_stop_a_cohorts_table_with_rule_fact_and_cure(tmp_path):
     file = write(tmp_path / "t.csv", "id,A\nc1,1\nC1,2\n")
-    with pytest.raises(DescriptionError, match=r"Keys differ by more than case.*, t\.csv has 1 keys that print like another one: correct the keys"):
+    with pytest.raises(
+        DescriptionError,
+        match=r"Keys differ by more than case.*, t\.csv has 1 keys that print like another one: "
+        r"correct the keys",
+    ):
         read_text_table([file], "id")
 
 
-@pytest.mark.parametrize("cell", ["5_0", "1 000", "0x10", "1e400", "true", "2020-01-01", "1,5", "--1"])
+@pytest.mark.parametrize(
+    "cell", ["5_0", "1 000", "0x10", "1e400", "true", "2020-01-01", "1,5", "--1"]
+)
 def test_a_cell_that_only_looks_like_a_number_is_wrong(tmp_path, cell):
     file = write(tmp_path / "t.csv", f'id,A,B\n1,"{cell}",2\n2,3,4\n')
     table = read_numbers([file], "id", ["A", "B"], [], "refuse")
-    assert table.refused == {"1": ("table_value", "1 cells of 2 are not finite numbers")} and np.isnan(table.values.loc["1", "A"])
+    assert table.refused == {
+        "1": ("table_value", "1 cells of 2 are not finite numbers")
+    } and np.isnan(table.values.loc["1", "A"])
     assert list(read_numbers([file], "id", [], [], "refuse").values.columns) == ["B"]
 
 
@@ -146,31 +183,53 @@ def test_a_cell_that_only_looks_like_a_number_is_wrong(tmp_path, cell):
 def test_a_number_is_read_in_every_decimal_form(tmp_path, cell):
     file = write(tmp_path / "t.csv", f"id,A\n1,{cell}\n2,NaN\n3,n/a\n")
     values = read_numbers([file], "id", ["A"], [], "refuse").values
-    assert values.loc["1", "A"] == 5 and values["A"].isna().sum() == 2 and values["A"].dtype == np.float32
+    assert (
+        values.loc["1", "A"] == 5
+        and values["A"].isna().sum() == 2
+        and values["A"].dtype == np.float32
+    )
 
 
 def test_a_number_that_overflows_is_wrong_in_a_contract_too():
     values, wrong = strict_numbers(pa.chunked_array([pa.array(["1e999", "16777217", "n/a"])]))
-    assert wrong.tolist() == [True, False, False] and values[1] == 16_777_217 and np.isnan(values[[0, 2]]).all()
+    assert (
+        wrong.tolist() == [True, False, False]
+        and values[1] == 16_777_217
+        and np.isnan(values[[0, 2]]).all()
+    )
 
 
 def test_a_column_of_text_in_one_table_is_none_of_the_numbers_of_another(tmp_path):
-    files = [write(tmp_path / "a.csv", "id,A,B\n1,1,2\n"), write(tmp_path / "b.csv", "id,A,B\n2,1,low\n")]
+    files = [
+        write(tmp_path / "a.csv", "id,A,B\n1,1,2\n"),
+        write(tmp_path / "b.csv", "id,A,B\n2,1,low\n"),
+    ]
     assert list(read_numbers(files, "id", [], [], "refuse").values.columns) == ["A"]
 
 
 def test_the_same_table_gives_the_same_numbers_as_csv_tsv_and_parquet(tmp_path):
-    values = pd.DataFrame(np.random.default_rng(0).normal(size=(9, 5)).round(4), columns=list("ABCDE"))
+    values = pd.DataFrame(
+        np.random.default_rng(0).normal(size=(9, 5)).round(4), columns=list("ABCDE")
+    )
     values.insert(0, "id", [f"{number:03d}" for number in range(9)])
     values.to_csv(tmp_path / "t.csv", index=False)
     values.to_csv(tmp_path / "t.tsv.gz", index=False, sep="\t")
     values.to_parquet(tmp_path / "t.parquet")
     values.set_index("id").to_parquet(tmp_path / "indexed.parquet")
     values.set_index("id").rename_axis(None).to_parquet(tmp_path / "nameless.parquet")
-    assert "index" in table_header(tmp_path / "nameless.parquet") and table_keys(tmp_path / "nameless.parquet", "index")[2] == "002"
-    read = [read_numbers([tmp_path / name], "id", [], [], "refuse").values for name in ("t.csv", "t.tsv.gz", "t.parquet", "indexed.parquet")]
+    assert (
+        "index" in table_header(tmp_path / "nameless.parquet")
+        and table_keys(tmp_path / "nameless.parquet", "index")[2] == "002"
+    )
+    read = [
+        read_numbers([tmp_path / name], "id", [], [], "refuse").values
+        for name in ("t.csv", "t.tsv.gz", "t.parquet", "indexed.parquet")
+    ]
     assert all(table.equals(read[0]) for table in read) and read[0].shape == (9, 5)
-    assert "id" in table_header(tmp_path / "indexed.parquet") and table_keys(tmp_path / "indexed.parquet", "id")[2] == "002"
+    assert (
+        "id" in table_header(tmp_path / "indexed.parquet")
+        and table_keys(tmp_path / "indexed.parquet", "id")[2] == "002"
+    )
 
 
 def test_a_row_that_changes_changes_its_hash_alone_and_a_column_changes_all(tmp_path):
@@ -178,7 +237,9 @@ def test_a_row_that_changes_changes_its_hash_alone_and_a_column_changes_all(tmp_
     first = row_hashes([file], "id")
     second = row_hashes([write(tmp_path / "t.csv", "id,A,B\n1,1,2\n2,3,9\n3,5,6\n")], "id")
     third = row_hashes([write(tmp_path / "t.csv", "id,A,C\n1,1,2\n2,3,4\n3,5,6\n")], "id")
-    assert [first[key] == second[key] for key in "123"] == [True, False, True] and not set(first.values()) & set(third.values())
+    assert [first[key] == second[key] for key in "123"] == [True, False, True] and not set(
+        first.values()
+    ) & set(third.values())
 
 
 def test_the_torture_tables_get_the_verdict_of_their_manifest():
@@ -194,7 +255,10 @@ def test_the_torture_tables_get_the_verdict_of_their_manifest():
             accepted = True
         except ReadError:
             accepted = False
-        if accepted != row["expect"].startswith("accept") and Path(row["file"]).name[:3] not in needs_a_contract:
+        if (
+            accepted != row["expect"].startswith("accept")
+            and Path(row["file"]).name[:3] not in needs_a_contract
+        ):
             wrong.append(row["file"])
     assert len(rows) == 35 and not wrong
 
@@ -204,7 +268,9 @@ def test_the_real_tables_are_read_and_what_a_cohort_must_not_miss_is_named(tmp_p
     if not data.is_dir():
         pytest.skip("the shared data is not here")
     assert check_table(data / "genomics" / "cognoma" / "samples.tsv").shape == (44, 38)
-    values = read_numbers([data / "genomics" / "cognoma" / "expression.tsv.gz"], "sample_id", [], [], "refuse").values
+    values = read_numbers(
+        [data / "genomics" / "cognoma" / "expression.tsv.gz"], "sample_id", [], [], "refuse"
+    ).values
     assert values.shape == (44, 16_261) and abs(float(values.iloc[0, 0]) - 5.23) < 1e-6
     with pytest.raises(ReadError, match="duplicate_key"):
         check_table(data / "pancancer" / "tcga_paad_all_clean.csv.gz")

@@ -1,4 +1,6 @@
-"""Another fusion on the same cohort fits the single modalities no second time; another seed does."""
+"""Another fusion on the same cohort fits the single modalities no second time; another seed
+does.
+"""
 
 import dataclasses
 import json
@@ -15,7 +17,9 @@ def own_run(small_run, tmp_path) -> PhantomRun:
     from mmdiag.workspace import Workspace
 
     workspace = Workspace(shutil.copytree(small_run.workspace.path, tmp_path / "w"))
-    return dataclasses.replace(small_run, workspace=workspace, folder=workspace.runs / small_run.folder.name)
+    return dataclasses.replace(
+        small_run, workspace=workspace, folder=workspace.runs / small_run.folder.name
+    )
 
 
 def start(found: PhantomRun, **changes: object):
@@ -36,10 +40,17 @@ def test_another_fusion_takes_over_what_single_modalities_gave(own_run):
     comparison.fit(folder, "fold-0.report")
     run, first = Run.open(folder), Run.open(own_run.folder)
     facts = run.fitted("fold-0.report")
-    assert facts["taken_from"] == first.asked["run_id"] and facts["bundle_id"] == first.fitted("fold-0.report")["bundle_id"]
-    pd.testing.assert_frame_equal(run.predictions("fold-0.report"), first.predictions("fold-0.report"))
+    assert (
+        facts["taken_from"] == first.asked["run_id"]
+        and facts["bundle_id"] == first.fitted("fold-0.report")["bundle_id"]
+    )
+    pd.testing.assert_frame_equal(
+        run.predictions("fold-0.report"), first.predictions("fold-0.report")
+    )
     bundle = own_run.workspace.path / facts["bundle"]
-    assert bundle.is_relative_to(folder) and Bundle.load(bundle).kinds == {"report": "text"}, "its bundle lies with it: the other run may be deleted"
+    assert bundle.is_relative_to(folder) and Bundle.load(bundle).kinds == {"report": "text"}, (
+        "its bundle lies with it: the other run may be deleted"
+    )
 
 
 def test_what_depends_on_the_fusion_the_seed_or_the_recipe_is_fitted(own_run):
@@ -55,6 +66,11 @@ def test_what_depends_on_the_fusion_the_seed_or_the_recipe_is_fitted(own_run):
     try:
         assert not take_over(unfinished, "fold-1.report"), "a fit that was not finished is none"
     finally:
-        (own_run.folder / "kept.json").rename(own_run.folder / "fits" / "fold-1.report" / "fit.json")
+        (own_run.folder / "kept.json").rename(
+            own_run.folder / "fits" / "fold-1.report" / "fit.json"
+        )
     assert take_over(unfinished, "fold-1.report") and not list(unfinished.folder.glob("fits/.*"))
-    assert json.loads((unfinished.fit_folder("fold-1.report") / "fit.json").read_text())["taken_from"] == own_run.folder.name
+    assert (
+        json.loads((unfinished.fit_folder("fold-1.report") / "fit.json").read_text())["taken_from"]
+        == own_run.folder.name
+    )

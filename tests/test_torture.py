@@ -1,4 +1,6 @@
-"""Every file of the torture collections gets the verdict that it should, within time and memory. The collections are not part of this repository."""
+"""Every file of the torture collections gets the verdict that it should, within time and memory.
+The collections are not part of this repository.
+"""
 
 import csv
 from pathlib import Path
@@ -12,20 +14,73 @@ TORTURE = Path(__file__).resolve().parents[2] / "shared" / "data" / "torture"
 SECONDS, MEGABYTES = 10, 1024
 NOT_JUDGED = {".tsv", ".csv", ".md", ".txt"}  # lists beside the files of the DICOM collections
 
-# What a hostile file must get. Files whose pixels and geometry are sound are CT images without rescale tags: a guess would shift every density.
+# What a hostile file must get. Files whose pixels and geometry are sound are CT images without
+# rescale tags: a guess would shift every density.
 HOSTILE = {
     "not_dicom": ("s002", "s004", "s006", "s008", "s010", "s02x_trunc_00100", "s02x_trunc_00131"),
-    "truncated": ("s02x_trunc_00132", "s02x_trunc_00133", "s02x_trunc_00140", "s02x_trunc_00200", "s02x_trunc_00300", "s02x_trunc_01000",
-                  "s02x_trunc_05000", "s02x_trunc_20000", "s02x_trunc_39000", "s032", "s040", "s106"),
+    "truncated": (
+        "s02x_trunc_00132",
+        "s02x_trunc_00133",
+        "s02x_trunc_00140",
+        "s02x_trunc_00200",
+        "s02x_trunc_00300",
+        "s02x_trunc_01000",
+        "s02x_trunc_05000",
+        "s02x_trunc_20000",
+        "s02x_trunc_39000",
+        "s032",
+        "s040",
+        "s106",
+    ),
     "too_large": ("s030", "s034", "s038", "s042"),
-    "too_deep": ("s06x_nest_def_00300", "s06x_nest_def_01000", "s06x_nest_def_03000", "s070", "s074_excblow_30"),
+    "too_deep": (
+        "s06x_nest_def_00300",
+        "s06x_nest_def_01000",
+        "s06x_nest_def_03000",
+        "s070",
+        "s074_excblow_30",
+    ),
     "unreadable": ("s036", "s072", "s116", "s118", "s122"),
     "unknown_photometric": ("s120",),
-    "no_pixel_data": ("s02x_trunc_00400", "s048", "s074_excblow_10", "s074_excblow_14", "s074_excblow_20", "s100", "s102", "s104", "s132"),
-    "missing_rescale": ("s046", "s080", "s082", "s084", "s086", "s088", "s090", "s092", "s094", "s096", "s098", "s098b", "s108", "s110", "s112", "s114",
-                        "s124", "s126"),
-    "": ("s012", "s014", "s016", "s130", "s130b"),  # sound images: a preamble or bytes behind the pixels are never read
-}  # fmt: skip
+    "no_pixel_data": (
+        "s02x_trunc_00400",
+        "s048",
+        "s074_excblow_10",
+        "s074_excblow_14",
+        "s074_excblow_20",
+        "s100",
+        "s102",
+        "s104",
+        "s132",
+    ),
+    "missing_rescale": (
+        "s046",
+        "s080",
+        "s082",
+        "s084",
+        "s086",
+        "s088",
+        "s090",
+        "s092",
+        "s094",
+        "s096",
+        "s098",
+        "s098b",
+        "s108",
+        "s110",
+        "s112",
+        "s114",
+        "s124",
+        "s126",
+    ),
+    "": (
+        "s012",
+        "s014",
+        "s016",
+        "s130",
+        "s130b",
+    ),  # sound images: a preamble or bytes behind the pixels are never read
+}
 
 # Readable images that are refused all the same, each with its reason.
 WRONGLY_REFUSED = {
@@ -33,14 +88,22 @@ WRONGLY_REFUSED = {
     "a2c8c020_54-implicit-file-meta-info.dcm": "no preamble and no prefix: PS3.10 asks for both",
     "fd2ff64f_BRTUMMM1": "256 frames at one position: a time series, no volume",
     "6232fd7a_partial_overlaps.dcm": "a segmentation whose segments share positions, no image",
-    "9694e717_seg_image_ct_binary_overlap.dcm": "a segmentation whose segments share positions, no image",
+    "9694e717_seg_image_ct_binary_overlap.dcm": "a segmentation whose segments share positions, "
+    "no image",
 }
 
-pytestmark = pytest.mark.skipif(not TORTURE.is_dir(), reason="the torture collections are not here: they are no part of this repository")
+pytestmark = pytest.mark.skipif(
+    not TORTURE.is_dir(),
+    reason="the torture collections are not here: they are no part of this repository",
+)
 
 
 def verdicts(folder):
-    found = {str(Path(v["path"]).relative_to(folder)): v for v in inspect([folder]) if Path(v["path"]).suffix not in NOT_JUDGED or folder.name == "tables_notes_vcf"}
+    found = {
+        str(Path(v["path"]).relative_to(folder)): v
+        for v in inspect([folder])
+        if Path(v["path"]).suffix not in NOT_JUDGED or folder.name == "tables_notes_vcf"
+    }
     slow = {name: v["seconds"] for name, v in found.items() if v["seconds"] > SECONDS}
     large = {name: v["peak_mb"] for name, v in found.items() if v["peak_mb"] > MEGABYTES}
     assert not slow and not large, (slow, large)
@@ -53,34 +116,57 @@ def test_every_hostile_dicom_file_gets_its_code():
     expected = {}
     for code, starts in HOSTILE.items():
         for start in starts:
-            expected |= {name: code for name in found if name.startswith((f"{start}_", f"{start}."))}
+            expected |= {
+                name: code for name in found if name.startswith((f"{start}_", f"{start}."))
+            }
     assert {name: found[name]["code"] for name in found} == expected and len(found) == 66
 
 
 def test_ordinary_dicom_is_read_and_what_does_not_decode_is_refused():
     folder = TORTURE / "dicom"
     found = verdicts(folder)
-    known = {row["path"].removeprefix("dev/dicom/"): row for row in csv.DictReader((folder / "INDEX.csv").read_text().splitlines())}
+    known = {
+        row["path"].removeprefix("dev/dicom/"): row
+        for row in csv.DictReader((folder / "INDEX.csv").read_text().splitlines())
+    }
     readable = [name for name in found if known.get(name, {}).get("decode") == "ok"]
     refused = {Path(name).name for name in readable if found[name]["code"]}
     assert refused <= set(WRONGLY_REFUSED), refused - set(WRONGLY_REFUSED)
     assert len(refused) <= 0.02 * len(readable), (len(refused), len(readable))
-    accepted = [name for name in found if known.get(name, {}).get("decode", "").startswith("fail") and not found[name]["code"]]
+    accepted = [
+        name
+        for name in found
+        if known.get(name, {}).get("decode", "").startswith("fail") and not found[name]["code"]
+    ]
     assert not accepted, "a blank image is no image"
 
 
 @pytest.mark.parametrize("kind", ["csv", "notes", "vcf", "archive", "model"])
 def test_tables_notes_variants_archives_and_models_get_the_verdict_of_their_manifest(kind):
     folder = TORTURE / "tables_notes_vcf"
-    rows = [row for row in csv.DictReader((folder / "manifest.tsv").read_text().splitlines(), delimiter="\t") if row["class"] == kind]
-    needs_contract = ("quarantine:schema", "quarantine:domain", "quarantine:type") if kind == "csv" else ()
-    detected = {"notes/004_cp1252.txt", "notes/028_rtf.txt", "notes/030_pdf.txt"}  # readers that know these formats read them
+    rows = [
+        row
+        for row in csv.DictReader(
+            (folder / "manifest.tsv").read_text().splitlines(), delimiter="\t"
+        )
+        if row["class"] == kind
+    ]
+    needs_contract = (
+        ("quarantine:schema", "quarantine:domain", "quarantine:type") if kind == "csv" else ()
+    )
+    detected = {
+        "notes/004_cp1252.txt",
+        "notes/028_rtf.txt",
+        "notes/030_pdf.txt",
+    }  # readers that know these formats read them
     found = {str(Path(v["path"]).relative_to(folder)): v for v in inspect([folder / kind])}
     wrong = {
-        row["file"]: (row["expect"], found[row["file"]]["code"]) for row in rows
-        if row["expect"] not in needs_contract and row["file"] not in detected
+        row["file"]: (row["expect"], found[row["file"]]["code"])
+        for row in rows
+        if row["expect"] not in needs_contract
+        and row["file"] not in detected
         and row["expect"].startswith("accept") != (found[row["file"]]["verdict"] == "accepted")
-    }  # fmt: skip
+    }
     assert not wrong
 
 
@@ -88,4 +174,6 @@ def test_variant_files_follow_their_specification():
     found = verdicts(TORTURE / "vcf")
     passed = [v for name, v in found.items() if "passed" in Path(name).parts]
     failed = [v for name, v in found.items() if "failed" in Path(name).parts]
-    assert sum(bool(v["code"]) for v in passed) <= 0.05 * len(passed) and sum(not v["code"] for v in failed) <= 0.05 * len(failed)
+    assert sum(bool(v["code"]) for v in passed) <= 0.05 * len(passed) and sum(
+        not v["code"] for v in failed
+    ) <= 0.05 * len(failed)

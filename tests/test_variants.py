@@ -1,4 +1,6 @@
-"""Variants: a VCF is held against the specification line by line, and becomes counts by gene or by kind."""
+"""Variants: a VCF is held against the specification line by line, and becomes counts by gene or by
+kind.
+"""
 
 import csv
 import gzip
@@ -16,7 +18,8 @@ from mmdiag.reasons import REASONS
 TORTURE = Path(__file__).resolve().parents[2] / "shared" / "data" / "torture"
 META = (
     '##fileformat=VCFv4.3\n##contig=<ID=chr17,length=83257441>\n##INFO=<ID=AF,Number=A,Type=Float,Description="share">\n'
-    '##INFO=<ID=DB,Number=0,Type=Flag,Description="in dbSNP, \\"known\\"">\n##FORMAT=<ID=GT,Number=1,Type=String,Description="g">\n'
+    '##INFO=<ID=DB,Number=0,Type=Flag,Description="in dbSNP, '
+    '\\"known\\"">\n##FORMAT=<ID=GT,Number=1,Type=String,Description="g">\n'
     '##FORMAT=<ID=GL,Number=G,Type=Float,Description="likelihoods">\n'
 )
 COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\n"
@@ -25,13 +28,18 @@ LATER = RECORD.replace("\t100\trs1", "\t200\trs2")
 VCF = META + COLUMNS + RECORD + LATER
 # What of the public corpus is decided otherwise than there, and why
 ACCEPTED_ALTHOUGH_FAILED = {
-    "4.1/failed/failed_body_format_003.vcf": "FORMAT keys with '_' (MIN_DP) are what callers write under 4.1 and 4.2",
+    "4.1/failed/failed_body_format_003.vcf": "FORMAT keys with '_' (MIN_DP) are what callers "
+    "write under 4.1 and 4.2",
     "4.2/failed/failed_body_format_003.vcf": "the same",
-    "4.1/failed/failed_meta_sample_000.vcf": "##SAMPLE without Genomes: the specification gives it as an example, and cancer callers leave it out",
+    "4.1/failed/failed_meta_sample_000.vcf": "##SAMPLE without Genomes: the specification gives "
+    "it as an example, and cancer callers leave it out",
     "4.2/failed/failed_meta_sample_000.vcf": "the same",
-    "4.3/failed/failed_body_chrom_004.vcf": "'*' within a contig's name is in the names of HLA alleles, and in the specification's own pattern",
+    "4.3/failed/failed_body_chrom_004.vcf": "'*' within a contig's name is in the names of HLA "
+    "alleles, and in the specification's own pattern",
 }
-REFUSED_ALTHOUGH_PASSED = {"4.5/passed/zero_length_LAA.vcf": "unsorted, and without the end of its last line"}
+REFUSED_ALTHOUGH_PASSED = {
+    "4.5/passed/zero_length_LAA.vcf": "unsorted, and without the end of its last line"
+}
 
 
 def write(path: Path, text: str) -> Path:
@@ -42,9 +50,18 @@ def write(path: Path, text: str) -> Path:
 def test_records_are_columns_whether_plain_or_gzip(tmp_path):
     for name in ("v.vcf", "v.vcf.gz"):
         variants = read_vcf(write(tmp_path / name, VCF))
-        assert variants.records["pos"].tolist() == [100, 200] and variants.records["qual"].tolist() == [99.5, 99.5]
-        assert variants.records["chrom"].unique().tolist() == ["chr17"] and variants.samples["S1"].iloc[0] == "0/1:-1,-2,-3"
-        assert variants.header.minor == 3 and variants.header.contigs == {"chr17": 83257441} and variants.header.samples == ("S1",)
+        assert variants.records["pos"].tolist() == [100, 200] and variants.records[
+            "qual"
+        ].tolist() == [99.5, 99.5]
+        assert (
+            variants.records["chrom"].unique().tolist() == ["chr17"]
+            and variants.samples["S1"].iloc[0] == "0/1:-1,-2,-3"
+        )
+        assert (
+            variants.header.minor == 3
+            and variants.header.contigs == {"chr17": 83257441}
+            and variants.header.samples == ("S1",)
+        )
 
 
 WRONG = {
@@ -102,7 +119,10 @@ ODD = {
     "no alternative": ("\tC\tT\t99.5", "\tC\t.\t99.5"),
     "a structural one": ("\tC\tT\t99.5", "\tC\t<DEL>\t99.5"),
     "a breakend": ("\tC\tT\t99.5", "\tC\tC[chr2:321682[\t99.5"),
-    "an allele that is overlapped": ("\tC\tT\t99.5\tPASS\tAF=0.5", "\tC\tT,*\t99.5\tPASS\tAF=0.5,0.1"),
+    "an allele that is overlapped": (
+        "\tC\tT\t99.5\tPASS\tAF=0.5",
+        "\tC\tT,*\t99.5\tPASS\tAF=0.5,0.1",
+    ),
     "one copy": ("0/1:-1,-2,-3", "1:-1,-2"),
     "no genotype": ("0/1:-1,-2,-3", "./."),
     "a flag that says 1": (";DB", ";DB=1"),
@@ -120,13 +140,22 @@ def test_a_vcf_that_is_odd_and_valid_is_accepted(tmp_path, name):
     everywhere = name in ("Windows' line ends", "a contig of HLA")
     text = VCF.replace(old, new) if everywhere else VCF.replace(old, new, 1)
     if "GL" in text and name in ("a breakend", "an allele that is overlapped"):
-        text = text.replace("-1,-2,-3", "-1,-2,-3,-4,-5,-6", 1) if name == "an allele that is overlapped" else text
+        text = (
+            text.replace("-1,-2,-3", "-1,-2,-3,-4,-5,-6", 1)
+            if name == "an allele that is overlapped"
+            else text
+        )
     assert text != VCF and len(read_vcf(write(tmp_path / "v.vcf", text)).records) == 2
 
 
 def test_a_chromosome_that_comes_back_is_refused(tmp_path):
     with pytest.raises(ReadError, match=r"vcf_order.*returns"):
-        read_vcf(write(tmp_path / "v.vcf", META + COLUMNS + RECORD + RECORD.replace("chr17", "chr18") + LATER))
+        read_vcf(
+            write(
+                tmp_path / "v.vcf",
+                META + COLUMNS + RECORD + RECORD.replace("chr17", "chr18") + LATER,
+            )
+        )
 
 
 def test_junk_behind_a_gzip_member_is_refused(tmp_path):
@@ -136,19 +165,37 @@ def test_junk_behind_a_gzip_member_is_refused(tmp_path):
 
 
 def annotated(key: str, description: str, *infos: str) -> str:
-    records = [RECORD.replace("\t100\trs1", f"\t{100 + place}\t.").replace("AF=0.5;DB", info) for place, info in enumerate(infos)]
-    return META + f'##INFO=<ID={key},Number=.,Type=String,Description="{description}">\n' + COLUMNS + "".join(records)
+    records = [
+        RECORD.replace("\t100\trs1", f"\t{100 + place}\t.").replace("AF=0.5;DB", info)
+        for place, info in enumerate(infos)
+    ]
+    return (
+        META
+        + f'##INFO=<ID={key},Number=.,Type=String,Description="{description}">\n'
+        + COLUMNS
+        + "".join(records)
+    )
 
 
 ANNOTATED = {
     "VEP": annotated(
-        "CSQ", "Consequence. Format: Allele|Consequence|IMPACT|SYMBOL", "CSQ=T|missense_variant|MODERATE|TP53,T|intron_variant|MODIFIER|WRAP53",
-        "CSQ=T|stop_gained|HIGH|TP53", "CSQ=T|synonymous_variant|LOW|IDH1",
+        "CSQ",
+        "Consequence. Format: Allele|Consequence|IMPACT|SYMBOL",
+        "CSQ=T|missense_variant|MODERATE|TP53,T|intron_variant|MODIFIER|WRAP53",
+        "CSQ=T|stop_gained|HIGH|TP53",
+        "CSQ=T|synonymous_variant|LOW|IDH1",
     ),
-    "snpEff": annotated("ANN", "Functional annotations", "ANN=T|missense_variant|MODERATE|TP53|x", "ANN=T|stop_gained|HIGH|TP53|x,T|y|HIGH|TP53|x"),
+    "snpEff": annotated(
+        "ANN",
+        "Functional annotations",
+        "ANN=T|missense_variant|MODERATE|TP53|x",
+        "ANN=T|stop_gained|HIGH|TP53|x,T|y|HIGH|TP53|x",
+    ),
     "dbSNP": annotated("GENEINFO", "genes", "GENEINFO=TP53:7157", "GENEINFO=TP53:7157", "."),
-    "ANNOVAR": annotated("Gene.refGene", "gene", "Gene.refGene=TP53", "Gene.refGene=TP53", "Gene.refGene=NONE\\x3b."),
-}  # fmt: skip
+    "ANNOVAR": annotated(
+        "Gene.refGene", "gene", "Gene.refGene=TP53", "Gene.refGene=TP53", "Gene.refGene=NONE\\x3b."
+    ),
+}
 
 
 @pytest.mark.parametrize("name", ANNOTATED)
@@ -157,17 +204,37 @@ def test_variants_are_counted_by_gene_where_an_annotation_names_it(tmp_path, nam
 
 
 def test_variants_without_genes_are_counted_by_kind_and_chromosome(tmp_path):
-    rows = ["chr1\t5\t.\tC\tT", "chr1\t9\t.\tC\tA", "chr1\t20\t.\tC\tCAA", "chr1\t30\t.\tCAA\tC", "chr1\t40\t.\tCA\tTG", "chrM\t7\t.\tC\t<DEL>", "chrUn\t7\t.\tA\tG"]
+    rows = [
+        "chr1\t5\t.\tC\tT",
+        "chr1\t9\t.\tC\tA",
+        "chr1\t20\t.\tC\tCAA",
+        "chr1\t30\t.\tCAA\tC",
+        "chr1\t40\t.\tCA\tTG",
+        "chrM\t7\t.\tC\t<DEL>",
+        "chrUn\t7\t.\tA\tG",
+    ]
     text = META + COLUMNS + "".join(f"{row}\t.\t.\t.\tGT\t0/1\n" for row in rows)
     counts = count_variants(write(tmp_path / "v.vcf", text))
     assert {name: count for name, count in counts.items() if count} == {
-        "snv": 3, "transition": 2, "transversion": 1, "insertion": 1, "deletion": 1, "mnv": 1, "structural": 1,
-        "chromosome_1": 5, "chromosome_MT": 1, "chromosome_other": 1,
-    }  # fmt: skip
+        "snv": 3,
+        "transition": 2,
+        "transversion": 1,
+        "insertion": 1,
+        "deletion": 1,
+        "mnv": 1,
+        "structural": 1,
+        "chromosome_1": 5,
+        "chromosome_MT": 1,
+        "chromosome_other": 1,
+    }
 
 
 def test_what_did_not_pass_and_what_the_sample_does_not_carry_is_not_counted(tmp_path):
-    text = VCF.replace("PASS", "q10", 1).replace("0/1:", "0/0:").replace("q10\tAF=0.5;DB\tGT:GL\t0/0", "q10\tAF=0.5;DB\tGT:GL\t0/1")
+    text = (
+        VCF.replace("PASS", "q10", 1)
+        .replace("0/1:", "0/0:")
+        .replace("q10\tAF=0.5;DB\tGT:GL\t0/0", "q10\tAF=0.5;DB\tGT:GL\t0/1")
+    )
     assert not any(count_variants(write(tmp_path / "v.vcf", text)).values())
 
 
@@ -176,19 +243,39 @@ def table(**changes) -> ModalityDescription:
 
 
 def test_one_vcf_a_case_gives_a_column_a_gene_and_zero_where_a_case_has_none(tmp_path):
-    files = {"1": write(tmp_path / "1.vcf", ANNOTATED["VEP"]), "2": write(tmp_path / "2.vcf", ANNOTATED["VEP"].replace("TP53", "EGFR"))}
+    files = {
+        "1": write(tmp_path / "1.vcf", ANNOTATED["VEP"]),
+        "2": write(tmp_path / "2.vcf", ANNOTATED["VEP"].replace("TP53", "EGFR")),
+    }
     values = read_case_tables(files, table(), tmp_path).values
-    assert values.to_dict("index") == {"1": {"TP53": 2, "EGFR": 0}, "2": {"TP53": 0, "EGFR": 2}} and values.dtypes.eq(np.float32).all()
+    assert (
+        values.to_dict("index") == {"1": {"TP53": 2, "EGFR": 0}, "2": {"TP53": 0, "EGFR": 2}}
+        and values.dtypes.eq(np.float32).all()
+    )
     panel = read_case_table(files["1"], table(columns=("TP53", "IDH1")))
-    assert panel.to_dict() == {"TP53": 2, "IDH1": 0}, "a panel's genes are the columns, whatever a file names"
+    assert panel.to_dict() == {"TP53": 2, "IDH1": 0}, (
+        "a panel's genes are the columns, whatever a file names"
+    )
 
 
 def test_a_file_that_is_annotated_in_another_way_or_broken_is_refused_alone(tmp_path):
     files = {str(place): write(tmp_path / f"{place}.vcf", ANNOTATED["VEP"]) for place in range(3)}
-    files |= {"3": write(tmp_path / "3.vcf", VCF), "4": write(tmp_path / "4.vcf", VCF.replace("PASS", "", 1))}
+    files |= {
+        "3": write(tmp_path / "3.vcf", VCF),
+        "4": write(tmp_path / "4.vcf", VCF.replace("PASS", "", 1)),
+    }
     found = read_case_tables(files, table(), tmp_path)
-    assert {case: code for case, (code, _) in found.refused.items()} == {"3": "vcf_annotation", "4": "vcf_record"}
-    assert list(found.values.columns) == ["TP53"] and found.values["TP53"].isna().tolist() == [False, False, False, True, True]
+    assert {case: code for case, (code, _) in found.refused.items()} == {
+        "3": "vcf_annotation",
+        "4": "vcf_record",
+    }
+    assert list(found.values.columns) == ["TP53"] and found.values["TP53"].isna().tolist() == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
     with pytest.raises(DescriptionError, match=r"none of the 1 of \[modalities\.genes\] can"):
         read_case_tables({"4": files["4"]}, table(), tmp_path)
 
@@ -200,8 +287,12 @@ def test_one_table_a_case_has_one_row_unless_a_rule_is_stated(tmp_path):
     assert read_case_table(tmp_path / "1.csv", table(rows="first")).to_dict() == {"A": 1, "B": 2}
     (tmp_path / "2.csv").write_text("A,C\n5,7\n")
     (tmp_path / "1.csv").write_text("sample,A,B\nx,1,2\n")
-    values = read_case_tables({"1": tmp_path / "1.csv", "2": tmp_path / "2.csv"}, table(), tmp_path).values
-    assert values.loc["2", "A"] == 5 and np.isnan(values.loc["2", "B"]), "what a table lacks is missing"
+    values = read_case_tables(
+        {"1": tmp_path / "1.csv", "2": tmp_path / "2.csv"}, table(), tmp_path
+    ).values
+    assert values.loc["2", "A"] == 5 and np.isnan(values.loc["2", "B"]), (
+        "what a table lacks is missing"
+    )
     (tmp_path / "1.csv").write_text("A\nlow\n")
     with pytest.raises(ReadError, match="table_value"):
         read_case_table(tmp_path / "1.csv", table(columns=("A",)))
@@ -218,7 +309,10 @@ def verdict(file: Path) -> bool:
 def test_the_public_corpus_is_decided_as_its_makers_did_but_for_a_few():
     if not TORTURE.is_dir():
         pytest.skip("the torture files are not here")
-    files = {str(file.relative_to(TORTURE / "vcf")): file for file in sorted((TORTURE / "vcf").rglob("*.vcf*"))}
+    files = {
+        str(file.relative_to(TORTURE / "vcf")): file
+        for file in sorted((TORTURE / "vcf").rglob("*.vcf*"))
+    }
     accepted = {name: verdict(file) for name, file in files.items()}
     passed = [name for name in files if "/passed/" in name]
     failed = [name for name in files if "/failed/" in name]
@@ -234,4 +328,8 @@ def test_the_torture_variants_get_the_verdict_of_their_manifest():
     with (folder / "manifest.tsv").open() as manifest:
         rows = [row for row in csv.DictReader(manifest, delimiter="\t") if row["class"] == "vcf"]
     assert len(rows) == 15
-    assert not [row["file"] for row in rows if verdict(folder / row["file"]) != row["expect"].startswith("accept")]
+    assert not [
+        row["file"]
+        for row in rows
+        if verdict(folder / row["file"]) != row["expect"].startswith("accept")
+    ]

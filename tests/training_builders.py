@@ -1,4 +1,6 @@
-"""Small trainings for tests; called as a program, one training whose weights' SHA-256 goes to stdout: `training_builders.py EPOCHS FOLDER`."""
+"""Small trainings for tests; called as a program, one training whose weights' SHA-256 goes to
+stdout: `training_builders.py EPOCHS FOLDER`.
+"""
 
 import dataclasses
 import hashlib
@@ -20,8 +22,21 @@ def make_config(fusion="concat", *, plain=False, **training):
     return dataclasses.replace(config, training=dataclasses.replace(config.training, **training))
 
 
-def fit(config, folder, *, cases=120, progress=None, attach=None, task=BINARY, label=None, score=None, change=None):
-    """Train on the first 80 of some cases; `change(raws)` may spoil them before anything is fitted."""
+def fit(
+    config,
+    folder,
+    *,
+    cases=120,
+    progress=None,
+    attach=None,
+    task=BINARY,
+    label=None,
+    score=None,
+    change=None,
+):
+    """Train on the first 80 of some cases; `change(raws)` may spoil them before anything is
+    fitted.
+    """
     from mmdiag.training.loop import train
     from mmdiag.training.validation import score_of
 
@@ -34,9 +49,16 @@ def fit(config, folder, *, cases=120, progress=None, attach=None, task=BINARY, l
     folder.mkdir(parents=True, exist_ok=True)
     size = config.training.batch_size if config.training.batch_size != 32 else 16
     return train(
-        make_batches(raws, label, prepared, rows, shuffle=True, seed=config.seed, batch_size=size), make_batches(raws, label, prepared, held),
-        prepared, task, config, score=score or score_of(task["kind"], config.training.early_stopping), folder=folder, progress=progress, attach=attach,
-    )  # fmt: skip
+        make_batches(raws, label, prepared, rows, shuffle=True, seed=config.seed, batch_size=size),
+        make_batches(raws, label, prepared, held),
+        prepared,
+        task,
+        config,
+        score=score or score_of(task["kind"], config.training.early_stopping),
+        folder=folder,
+        progress=progress,
+        attach=attach,
+    )
 
 
 class Told(list):
@@ -52,8 +74,12 @@ def weights(trained):
 
 
 def digest(trained):
-    return hashlib.sha256(b"".join(value.tobytes() for value in weights(trained).values())).hexdigest()
+    return hashlib.sha256(
+        b"".join(value.tobytes() for value in weights(trained).values())
+    ).hexdigest()
 
 
 if __name__ == "__main__":
-    sys.stdout.write(digest(fit(make_config(max_epochs=int(sys.argv[1])), Path(sys.argv[2]))) + "\n")
+    sys.stdout.write(
+        digest(fit(make_config(max_epochs=int(sys.argv[1])), Path(sys.argv[2]))) + "\n"
+    )

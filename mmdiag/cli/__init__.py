@@ -1,4 +1,6 @@
-"""The command line: one file a command group, and nothing heavy imported before a command needs it."""
+"""The command line: one file a command group, and nothing heavy imported before a command needs
+it.
+"""
 
 import os
 import sys
@@ -35,17 +37,44 @@ class InOrderOfUse(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=InOrderOfUse, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(
+    cls=InOrderOfUse,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
 @click.version_option(package_name="mmdiag", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Multimodal diagnosis: fuse images, notes and genomics, see whether the fusion was worth it, and explain each case."""
+    """Multimodal diagnosis: fuse images, notes and genomics, see whether the fusion was worth it,
+    and explain each case.
+    """
 
 
-for _command in (phantom, init, fetch, send, run, ingest, pretrain, train, search, evaluate, explain, score, inspect, deidentify, contracts, quarantine, status, dashboard):
+for _command in (
+    phantom,
+    init,
+    fetch,
+    send,
+    run,
+    ingest,
+    pretrain,
+    train,
+    search,
+    evaluate,
+    explain,
+    score,
+    inspect,
+    deidentify,
+    contracts,
+    quarantine,
+    status,
+    dashboard,
+):
     cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read as torch loads: threads that wait must not spin on cores that others need
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # read as torch loads: threads that wait must not spin on cores that others need
     sys.exit(boundary.run(cli, arguments))

@@ -1,4 +1,6 @@
-"""Where the program ends: every outcome becomes an exit code, and every failure one short paragraph on stderr."""
+"""Where the program ends: every outcome becomes an exit code, and every failure one short paragraph
+on stderr.
+"""
 
 import os
 import sys
@@ -16,9 +18,15 @@ DONE, FAILED, WRONG_USE, IN_QUARANTINE, INTERRUPTED = 0, 1, 2, 3, 130
 def run(group: click.Group, arguments: Sequence[str] | None = None) -> int:
     """Run the command line and answer with its exit code."""
     try:
-        code = group.main(None if arguments is None else list(arguments), prog_name="mmdiag", standalone_mode=False)
+        code = group.main(
+            None if arguments is None else list(arguments),
+            prog_name="mmdiag",
+            standalone_mode=False,
+        )
     except (KeyboardInterrupt, click.Abort):
-        return _say("Interrupted. Run the same command again: it picks up where it stopped.", INTERRUPTED)
+        return _say(
+            "Interrupted. Run the same command again: it picks up where it stopped.", INTERRUPTED
+        )
     except click.UsageError as error:
         return _say(f"{error.format_message()}{_where_to_read(error)}", WRONG_USE)
     except click.ClickException as error:
@@ -34,7 +42,8 @@ def run(group: click.Group, arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def failures_without_values(logs: Path) -> Iterator[None]:
-    """Let through only failures whose text may be shown; with `MMDIAG_DEBUG=1` let everything through as it is.
+    """Let through only failures whose text may be shown; with `MMDIAG_DEBUG=1` let everything
+    through as it is.
 
     Args:
         logs: Where the places of an unforeseen failure are written.
@@ -43,7 +52,9 @@ def failures_without_values(logs: Path) -> Iterator[None]:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
         raise
-    except Exception as error:  # the process boundary: what is not foreseen is shown without its text
+    except (
+        Exception
+    ) as error:  # the process boundary: what is not foreseen is shown without its text
         if debugging():
             raise
         from mmdiag.failures import sayable

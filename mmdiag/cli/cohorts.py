@@ -19,9 +19,27 @@ SIGNALS = ("additive", "interaction", "redundant", "one-modality", "none")
     metavar="DIR",
     help="Folder to write; made if it is not there.",
 )
-@click.option("--cases", type=click.IntRange(min=10), default=80, show_default=True, help="Number of cases, one a subject.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same options give the same bytes.")
-@click.option("--signal", type=click.Choice(SIGNALS), default="additive", show_default=True, help="Where the label's signal lies.")
+@click.option(
+    "--cases",
+    type=click.IntRange(min=10),
+    default=80,
+    show_default=True,
+    help="Number of cases, one a subject.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="The same options give the same bytes.",
+)
+@click.option(
+    "--signal",
+    type=click.Choice(SIGNALS),
+    default="additive",
+    show_default=True,
+    help="Where the label's signal lies.",
+)
 @click.option(
     "--missing",
     type=click.FloatRange(0, 1),
@@ -38,10 +56,24 @@ SIGNALS = ("additive", "interaction", "redundant", "one-modality", "none")
     metavar="N",
     help="Cases with a planted fault, which must end in quarantine.",
 )
-@click.option("--identifiers", is_flag=True, help="Plant names, ids, dates of birth, telephone numbers and addresses in headers and notes.")
+@click.option(
+    "--identifiers",
+    is_flag=True,
+    help="Plant names, ids, dates of birth, telephone numbers and addresses in headers and notes.",
+)
 @placed
-def phantom(place: Place, out: Path, cases: int, seed: int, signal: str, missing: float, broken: int, identifiers: bool) -> int:
-    """Write a synthetic cohort whose truth is known: DICOM series, notes, gene expression, cohort.toml and truth/.
+def phantom(
+    place: Place,
+    out: Path,
+    cases: int,
+    seed: int,
+    signal: str,
+    missing: float,
+    broken: int,
+    identifiers: bool,
+) -> int:
+    """Write a synthetic cohort whose truth is known: DICOM series, notes, gene expression,
+    cohort.toml and truth/.
 
     \b
     Examples:
@@ -54,14 +86,28 @@ def phantom(place: Place, out: Path, cases: int, seed: int, signal: str, missing
     from mmdiag.errors import UsageError
 
     if broken > cases:
-        raise UsageError(f"No more cases can be broken than there are, found --broken {broken} with --cases {cases}: ask for fewer.")
+        raise UsageError(
+            f"No more cases can be broken than there are, found --broken {broken} with --cases "
+            f"{cases}: ask for fewer."
+        )
     if out.exists() and any(out.iterdir()) and not (out / "truth" / "truth.json").is_file():
-        raise UsageError(f"A phantom goes into an empty folder or over an older phantom, {out} holds other files: name another folder.")
+        raise UsageError(
+            f"A phantom goes into an empty folder or over an older phantom, {out} holds other "
+            "files: name another folder."
+        )
     from mmdiag.phantom import write_phantom
 
     with stages() as progress:
         progress("phantom", 0, 1)
-        write_phantom(out, cases=cases, seed=seed, signal=signal, missing=missing, broken=broken, identifiers=identifiers)
+        write_phantom(
+            out,
+            cases=cases,
+            seed=seed,
+            signal=signal,
+            missing=missing,
+            broken=broken,
+            identifiers=identifiers,
+        )
         progress("phantom", 1, 1)
     answer = {
         "command": "phantom",
@@ -76,7 +122,9 @@ def phantom(place: Place, out: Path, cases: int, seed: int, signal: str, missing
 
 
 @click.command(short_help="Write a commented cohort.toml for a folder.")
-@click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument(
+    "folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -101,9 +149,12 @@ def init(place: Place, folder: Path, out: Path | None, force: bool) -> int:
     target = out or folder / "cohort.toml"
     if target.exists() and not force:
         raise UsageError(
-            f"A description is not overwritten unasked, {target} is there: edit it, name another file by --out, or add --force."
+            f"A description is not overwritten unasked, {target} is there: edit it, name another "
+            "file by --out, or add --force."
         )
-    write_text(target, describe_folder(folder, os.path.relpath(folder.resolve(), target.resolve().parent)))
+    write_text(
+        target, describe_folder(folder, os.path.relpath(folder.resolve(), target.resolve().parent))
+    )
     place.give({"command": "init", "status": "done", "cohort": str(target)}, show_init)
     return 0
 
@@ -112,7 +163,8 @@ def init(place: Place, folder: Path, out: Path | None, force: bool) -> int:
 @cohort_option
 @placed
 def ingest(place: Place, cohort: Path) -> int:
-    """Read what is new in a cohort: check it against the data contracts, store it, or put it in quarantine with a reason.
+    """Read what is new in a cohort: check it against the data contracts, store it, or put it in
+    quarantine with a reason.
 
     \b
     Examples:
@@ -132,7 +184,13 @@ def ingest(place: Place, cohort: Path) -> int:
 
 
 @click.command(short_help="Give a verdict on each file.")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument(
+    "paths",
+    metavar="PATH...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+)
 @click.option(
     "--contract",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -56,7 +56,13 @@ class Place:
 
     def answer(self, command: str, **keys: Any) -> Answer:
         """What a command knows, in the form of every JSON result."""
-        return {"command": command, "status": "done", "workspace": str(self.workspace.path), "seconds": self.seconds(), **keys}
+        return {
+            "command": command,
+            "status": "done",
+            "workspace": str(self.workspace.path),
+            "seconds": self.seconds(),
+            **keys,
+        }
 
     def give(self, answer: Any, show: Callable[[Any], None]) -> None:
         """Put the answer on stdout: JSON for machines, else what `show` draws."""
@@ -67,7 +73,9 @@ class Place:
 
 
 def placed(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--workspace`, `--ledger` and `--json` as its first argument, a `Place`, and bound its failures."""
+    """Give a command `--workspace`, `--ledger` and `--json` as its first argument, a `Place`, and
+    bound its failures.
+    """
 
     @click.option(
         "--workspace",
@@ -83,25 +91,38 @@ def placed(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="URL",
         help="Database of the record. Default: SQLite in the workspace. [env: MMDIAG_LEDGER]",
     )
-    @click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document on stdout.")
+    @click.option(
+        "--json", "as_json", is_flag=True, help="Answer with one JSON document on stdout."
+    )
     @functools.wraps(command)
-    def wrapper(*args: Any, workspace: Path, ledger: str | None, as_json: bool, **options: Any) -> Any:
+    def wrapper(
+        *args: Any, workspace: Path, ledger: str | None, as_json: bool, **options: Any
+    ) -> Any:
         where = Workspace(workspace.expanduser().resolve())
         with failures_without_values(where.logs):
-            return command(Place(where, ledger or f"sqlite:///{where.path / 'ledger.db'}", as_json), *args, **options)
+            return command(
+                Place(where, ledger or f"sqlite:///{where.path / 'ledger.db'}", as_json),
+                *args,
+                **options,
+            )
 
     return wrapper
 
 
 def cohort_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--cohort`, the path of a cohort.toml."""
-    return click.option("--cohort", required=True, type=click.Path(path_type=Path), metavar="C.toml", help="Description of the cohort.")(
-        command
-    )
+    return click.option(
+        "--cohort",
+        required=True,
+        type=click.Path(path_type=Path),
+        metavar="C.toml",
+        help="Description of the cohort.",
+    )(command)
 
 
 def read_and_check(cohort: Path) -> "Description":
-    """Read a cohort.toml and its case table, so that whatever is wrong with them is said before anything is written.
+    """Read a cohort.toml and its case table, so that whatever is wrong with them is said before
+    anything is written.
 
     Raises:
         DescriptionError: What is wrong, and how to mend it.
@@ -116,7 +137,9 @@ def read_and_check(cohort: Path) -> "Description":
 
 def exit_code(answer: Mapping[str, Any]) -> int:
     """0, or 3 where some input is in quarantine."""
-    refused = answer.get("cases", {}).get("quarantined", 0) + sum(m.get("quarantined", 0) for m in answer.get("modalities", {}).values())
+    refused = answer.get("cases", {}).get("quarantined", 0) + sum(
+        m.get("quarantined", 0) for m in answer.get("modalities", {}).values()
+    )
     return IN_QUARANTINE if refused else DONE
 
 

@@ -59,11 +59,13 @@ def _require(place: Place, cohort: str | None, out: Path | None, names: list[str
 
     if (cohort is not None or out is not None) and not names:
         raise UsageError(
-            f"A cohort must be ingested before its contracts are shown, none is in {place.workspace.path}: `mmdiag ingest --cohort C.toml`."
+            "A cohort must be ingested before its contracts are shown, none is in "
+            f"{place.workspace.path}: `mmdiag ingest --cohort C.toml`."
         )
     if cohort is not None and cohort not in names:
         raise UnknownNameError("The name of a cohort", cohort, names, f" in {place.workspace.path}")
     if cohort is None and out is not None and len(names) > 1:
         raise UsageError(
-            f"A page is of one cohort, {len(names)} are in {place.workspace.path}: name one by --cohort ({', '.join(sorted(names))})."
+            f"A page is of one cohort, {len(names)} are in {place.workspace.path}: name one by "
+            f"--cohort ({', '.join(sorted(names))})."
         )

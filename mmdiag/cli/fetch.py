@@ -1,4 +1,6 @@
-"""Commands that bring data in from other systems, and send to them: fetch fhir, fetch dicomweb, fetch listen, send dicomweb."""
+"""Commands that bring data in from other systems, and send to them: fetch fhir, fetch dicomweb,
+fetch listen, send dicomweb.
+"""
 
 import os
 import signal
@@ -27,23 +29,30 @@ out_option = click.option(
     metavar="DIR",
     help="Folder to write; made if it is not there.",
 )
-user_option = click.option("--user", metavar="NAME", help=f"Name to log in with; the password is in {PASSWORD}. Default: ~/.netrc.")
+user_option = click.option(
+    "--user",
+    metavar="NAME",
+    help=f"Name to log in with; the password is in {PASSWORD}. Default: ~/.netrc.",
+)
 studies_option = click.option(
     "--studies",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="CSV with study_uid, and where known series_uid and case_id, such as the imaging.csv of `fetch fhir`.",
+    help="CSV with study_uid, and where known series_uid and case_id, such as the imaging.csv of "
+    "`fetch fhir`.",
 )
 
 
 @click.group(short_help="Fetch a cohort from FHIR, or images from a PACS.")
 def fetch() -> None:
-    """Fetch a cohort from a FHIR export, or images from a PACS by DICOMweb or by listening for C-STORE.
+    """Fetch a cohort from a FHIR export, or images from a PACS by DICOMweb or by listening for
+    C-STORE.
 
     \b
     Examples:
       mmdiag fetch fhir export/ --out cohort
-      mmdiag fetch dicomweb https://pacs.example.org/dicom-web --studies cohort/imaging.csv --out cohort/dicom
+      mmdiag fetch dicomweb https://pacs.example.org/dicom-web --studies cohort/imaging.csv --out
+      cohort/dicom
       mmdiag fetch listen --out incoming --port 11112
     """
 
@@ -61,12 +70,19 @@ def send() -> None:
 @fetch.command("fhir")
 @click.argument("export", metavar="EXPORT", type=click.Path(exists=True, path_type=Path))
 @out_option
-@click.option("--case", type=click.Choice(("report", "study", "patient")), default="report", show_default=True, help="What one case is.")
+@click.option(
+    "--case",
+    type=click.Choice(("report", "study", "patient")),
+    default="report",
+    show_default=True,
+    help="What one case is.",
+)
 @placed
 def fetch_fhir(place: Place, export: Path, out: Path, case: str) -> int:
     """Turn a FHIR R4 export into a cohort folder: a bundle (.json) or a folder of .ndjson files.
 
-    Reads Patient, DiagnosticReport, ImagingStudy, DocumentReference and Observation; writes cases.csv, notes/, observations.csv, imaging.csv and
+    Reads Patient, DiagnosticReport, ImagingStudy, DocumentReference and Observation; writes
+    cases.csv, notes/, observations.csv, imaging.csv and
     cohort.toml. What is dated after a case is left out, and every resource is accounted for.
 
     \b
@@ -79,7 +95,16 @@ def fetch_fhir(place: Place, export: Path, out: Path, case: str) -> int:
     from mmdiag.privacy.pseudonyms import pseudonym, read_key
 
     found = fetch_export(export, out, partial(pseudonym, read_key(outside=(out,))), case=case)
-    place.give({"command": "fetch fhir", "status": "done", "seconds": place.seconds(), "out": str(out), **found}, _show_fhir)
+    place.give(
+        {
+            "command": "fetch fhir",
+            "status": "done",
+            "seconds": place.seconds(),
+            "out": str(out),
+            **found,
+        },
+        _show_fhir,
+    )
     return IN_QUARANTINE if refused(found["resources"]) else DONE
 
 
@@ -87,9 +112,19 @@ def fetch_fhir(place: Place, export: Path, out: Path, case: str) -> int:
 @click.argument("url", metavar="URL")
 @out_option
 @studies_option
-@click.option("--study-uid", "study_uids", multiple=True, metavar="UID", help="A study; may be given several times.")
+@click.option(
+    "--study-uid",
+    "study_uids",
+    multiple=True,
+    metavar="UID",
+    help="A study; may be given several times.",
+)
 @click.option("--patient-id", metavar="ID", help="All studies of one patient.")
-@click.option("--modality", metavar="CODE", help="Only series of this kind, such as MR; alone: all of the archive.")
+@click.option(
+    "--modality",
+    metavar="CODE",
+    help="Only series of this kind, such as MR; alone: all of the archive.",
+)
 @user_option
 @placed
 def fetch_dicomweb(
@@ -102,12 +137,15 @@ def fetch_dicomweb(
     modality: str | None,
     user: str | None,
 ) -> int:
-    """Fetch images from a PACS by DICOMweb, as the archive stores them. What is there is not fetched again.
+    """Fetch images from a PACS by DICOMweb, as the archive stores them. What is there is not
+    fetched again.
 
     \b
     Examples:
-      mmdiag fetch dicomweb https://pacs.example.org/dicom-web --studies cohort/imaging.csv --out cohort/dicom
-      mmdiag fetch dicomweb http://127.0.0.1:8042/dicom-web --study-uid 1.2.3 --modality MR --user reader --out dicom
+      mmdiag fetch dicomweb https://pacs.example.org/dicom-web --studies cohort/imaging.csv --out
+      cohort/dicom
+      mmdiag fetch dicomweb http://127.0.0.1:8042/dicom-web --study-uid 1.2.3 --modality MR --user
+      reader --out dicom
     """
     from mmdiag.cli.progress import stages
     from mmdiag.exchange.pacs.dicomweb import Query
@@ -120,33 +158,71 @@ def fetch_dicomweb(
         query = Query(wanted, patient_id=patient_id, modality=modality)
         found = fetch_images(archive, query, Arrivals(out, cases_of(wanted)), progress=progress)
     answer = {
-        "command": "fetch dicomweb", "status": "done", "seconds": place.seconds(), "out": str(out), "studies": found.studies, "series": found.series,
-        "instances": dict(found.instances), "bytes": found.size_bytes, "refused": dict(found.refused),
-    }  # fmt: skip
+        "command": "fetch dicomweb",
+        "status": "done",
+        "seconds": place.seconds(),
+        "out": str(out),
+        "studies": found.studies,
+        "series": found.series,
+        "instances": dict(found.instances),
+        "bytes": found.size_bytes,
+        "refused": dict(found.refused),
+    }
     place.give(answer, _show_images)
     return IN_QUARANTINE if found.refused else DONE
 
 
 @fetch.command("listen")
 @out_option
-@click.option("--port", type=click.IntRange(0, 65535), default=11112, show_default=True, help="Port to listen on; 0 takes a free one.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; the default admits only this computer.")
-@click.option("--ae-title", default="MMDIAG", show_default=True, help="Senders must call this AE title.")
 @click.option(
-    "--from", "senders", multiple=True, metavar="AET", help="An AE title that may send; may be given several times. Default: any."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=11112,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; the default admits only this computer.",
+)
+@click.option(
+    "--ae-title", default="MMDIAG", show_default=True, help="Senders must call this AE title."
+)
+@click.option(
+    "--from",
+    "senders",
+    multiple=True,
+    metavar="AET",
+    help="An AE title that may send; may be given several times. Default: any.",
 )
 @studies_option
-@click.option("--until-idle", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Stop when nothing was heard for so long.")
+@click.option(
+    "--until-idle",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="Stop when nothing was heard for so long.",
+)
 @placed
 def listen(
-    place: Place, out: Path, port: int, host: str, ae_title: str, senders: tuple[str, ...], studies: Path | None, until_idle: float | None
+    place: Place,
+    out: Path,
+    port: int,
+    host: str,
+    ae_title: str,
+    senders: tuple[str, ...],
+    studies: Path | None,
+    until_idle: float | None,
 ) -> int:
-    """Listen for images that a PACS or a scanner sends by C-STORE, until Ctrl-C or for as long as something comes.
+    """Listen for images that a PACS or a scanner sends by C-STORE, until Ctrl-C or for as long as
+    something comes.
 
     \b
     Examples:
       mmdiag fetch listen --out incoming
-      mmdiag fetch listen --out cohort/dicom --studies cohort/imaging.csv --from PACS --until-idle 60
+      mmdiag fetch listen --out cohort/dicom --studies cohort/imaging.csv --from PACS --until-idle
+      60
     """
     from mmdiag.exchange.pacs.inbox import Arrivals, cases_of, wanted_of
     from mmdiag.exchange.pacs.store_scp import Listening, Receiver
@@ -155,26 +231,39 @@ def listen(
     receiver = Receiver(Arrivals(out, cases_of(wanted_of(studies))), listening)
     if not listening.is_local():
         click.echo(
-            "DICOM has neither passwords nor encryption, and this port is open to other computers: keep it behind a firewall, and name the senders by --from.",
+            "DICOM has neither passwords nor encryption, and this port is open to other "
+            "computers: keep it behind a firewall, and name the senders by --from.",
             err=True,
         )
     with _stop_signals() as stopped:
-        click.echo(f"Listening as {ae_title} on {host} port {receiver.start()}. Ctrl-C stops.", err=True)
+        click.echo(
+            f"Listening as {ae_title} on {host} port {receiver.start()}. Ctrl-C stops.", err=True
+        )
         try:
             _wait(receiver, stopped, until_idle)
         finally:
             receiver.stop()
     answer = {
-        "command": "fetch listen", "status": "done", "seconds": place.seconds(), "out": str(out), "instances": dict(receiver.counts),
+        "command": "fetch listen",
+        "status": "done",
+        "seconds": place.seconds(),
+        "out": str(out),
+        "instances": dict(receiver.counts),
         "refused": dict(receiver.refused),
-    }  # fmt: skip
+    }
     place.give(answer, _show_images)
     return IN_QUARANTINE if receiver.refused else DONE
 
 
 @send.command("dicomweb")
 @click.argument("url", metavar="URL")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument(
+    "paths",
+    metavar="PATH...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+)
 @user_option
 @placed
 def send_dicomweb(place: Place, url: str, paths: tuple[Path, ...], user: str | None) -> int:
@@ -187,10 +276,25 @@ def send_dicomweb(place: Place, url: str, paths: tuple[Path, ...], user: str | N
     """
     from mmdiag.exchange.pacs.dicomweb import send_dicomweb as send_files
 
-    files = [file for path in paths for file in (sorted(path.rglob("*.dcm")) if path.is_dir() else [path])]
+    files = [
+        file
+        for path in paths
+        for file in (sorted(path.rglob("*.dcm")) if path.is_dir() else [path])
+    ]
     counts = send_files(_archive(url, user), files)
-    answer = {"command": "send dicomweb", "status": "done", "seconds": place.seconds(), "files": len(files), **counts}
-    place.give(answer, lambda found: click.echo(f"{found['sent']} of {found['files']} files sent, {_counts(counts, 'sent')}."))
+    answer = {
+        "command": "send dicomweb",
+        "status": "done",
+        "seconds": place.seconds(),
+        "files": len(files),
+        **counts,
+    }
+    place.give(
+        answer,
+        lambda found: click.echo(
+            f"{found['sent']} of {found['files']} files sent, {_counts(counts, 'sent')}."
+        ),
+    )
     return IN_QUARANTINE if counts["sent"] < len(files) else DONE
 
 
@@ -200,10 +304,17 @@ def _archive(url: str, user: str | None) -> "Archive":
 
     password = os.environ.get(PASSWORD)
     if user is not None and password is None:
-        raise UsageError(f"A name to log in with has a password, {PASSWORD} is not set: set it, or leave --user out and use ~/.netrc.")
+        raise UsageError(
+            f"A name to log in with has a password, {PASSWORD} is not set: set it, or leave "
+            "--user out and use ~/.netrc."
+        )
     archive = open_archive(url, user, password)
     if is_in_the_clear(url):
-        click.echo("Images and password travel unencrypted to another computer: use an https URL where the archive has one.", err=True)
+        click.echo(
+            "Images and password travel unencrypted to another computer: use an https URL where "
+            "the archive has one.",
+            err=True,
+        )
     return archive
 
 
@@ -211,7 +322,10 @@ def _archive(url: str, user: str | None) -> "Archive":
 def _stop_signals() -> Iterator[threading.Event]:
     """An event that Ctrl-C and SIGTERM set: stopping is how a receiver ends, not how it fails."""
     stopped = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, lambda *_: stopped.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield stopped
     finally:
@@ -233,16 +347,21 @@ def _wait(receiver: "Receiver", stopped: threading.Event, until_idle: float | No
 def _show_fhir(answer: Mapping[str, Any]) -> None:
     imaging = answer["imaging"]
     click.echo(
-        f"{answer['cases']} cases of {answer['subjects']} subjects, {answer['notes']} notes, {answer['documents']} other documents, "
+        f"{answer['cases']} cases of {answer['subjects']} subjects, {answer['notes']} notes, "
+        f"{answer['documents']} other documents, "
         f"{answer['columns']} measurements, {imaging['studies']} imaging studies in {answer['out']}"
     )
     for kind, row in answer["resources"].items():
         reasons = _counts(row["left_out"])
-        click.echo(f"  {kind}: {row['used']} of {row['in']} used{', left out: ' + reasons if row['left_out'] else ''}")
+        click.echo(
+            f"  {kind}: {row['used']} of {row['in']} "
+            f"used{', left out: ' + reasons if row['left_out'] else ''}"
+        )
     step = f"mmdiag ingest --cohort {Path(answer['out']) / 'cohort.toml'}"
     if imaging["studies"]:
         step = (
-            f"mmdiag fetch dicomweb URL --studies {Path(answer['out']) / 'imaging.csv'} --out {Path(answer['out']) / 'dicom'}, then {step}"
+            f"mmdiag fetch dicomweb URL --studies {Path(answer['out']) / 'imaging.csv'} --out "
+            f"{Path(answer['out']) / 'dicom'}, then {step}"
         )
     click.echo(f"Next: {step}")
 
@@ -254,4 +373,11 @@ def _show_images(answer: Mapping[str, Any]) -> None:
 
 
 def _counts(counts: Mapping[str, int], *but: str) -> str:
-    return ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items() if name not in but) or "none"
+    return (
+        ", ".join(
+            f"{number} {name.replace('_', ' ')}"
+            for name, number in counts.items()
+            if name not in but
+        )
+        or "none"
+    )

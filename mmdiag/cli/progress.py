@@ -5,7 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 Report = Callable[..., None]
 
@@ -46,6 +53,9 @@ def _lines(console: Console) -> Report:
         began.setdefault(stage, time.monotonic())
         if done >= total:
             seconds = time.monotonic() - began[stage]
-            console.print(f"{stage}: {done} of {total}, {seconds:.0f} s{', ' + detail if detail else ''}", highlight=False)
+            console.print(
+                f"{stage}: {done} of {total}, {seconds:.0f} s{', ' + detail if detail else ''}",
+                highlight=False,
+            )
 
     return report

@@ -64,7 +64,8 @@ def show_case(place: Place, case_id: str) -> int:
     found = [] if table is None else table[table["case_id"] == case_id].to_dict("records")
     if not found:
         raise UsageError(
-            f"A case to show must be in quarantine, {case_id!r} is not in {place.workspace.path}: `mmdiag quarantine list` shows which are."
+            f"A case to show must be in quarantine, {case_id!r} is not in "
+            f"{place.workspace.path}: `mmdiag quarantine list` shows which are."
         )
     place.give(found, show_refusals)
     return 0
@@ -76,7 +77,8 @@ def show_case(place: Place, case_id: str) -> int:
 @click.option("--cohort", metavar="NAME", help="Only this cohort, by its name.")
 @placed
 def retry(place: Place, case_ids: tuple[str, ...], everything: bool, cohort: str | None) -> int:
-    """Have the files of refused cases read again at the next ingestion, even if they did not change: after a drive or a program was mended.
+    """Have the files of refused cases read again at the next ingestion, even if they did not
+    change: after a drive or a program was mended.
 
     A file that changed is read again without being asked for.
 
@@ -94,18 +96,29 @@ def retry(place: Place, case_ids: tuple[str, ...], everything: bool, cohort: str
     for name, rows in chosen.groupby("cohort"):
         ask_again(place.workspace.cohort(str(name)), sorted(set(rows["case_id"])))
     cases = sorted(set(chosen["case_id"]))
-    place.give(place.answer("quarantine retry", cases=cases, next="mmdiag ingest --cohort C.toml"), show_decided)
+    place.give(
+        place.answer("quarantine retry", cases=cases, next="mmdiag ingest --cohort C.toml"),
+        show_decided,
+    )
     return 0
 
 
 @quarantine.command("accept")
 @click.argument("case_id")
-@click.option("--reason", required=True, metavar="TEXT", help="Why it may be used all the same; kept in the record.")
+@click.option(
+    "--reason",
+    required=True,
+    metavar="TEXT",
+    help="Why it may be used all the same; kept in the record.",
+)
 @click.option("--modality", metavar="NAME", help="Only this modality of the case.")
 @click.option("--cohort", metavar="NAME", help="Only this cohort, by its name.")
 @placed
-def accept(place: Place, case_id: str, reason: str, modality: str | None, cohort: str | None) -> int:
-    """Accept what a rule refuses, with a reason; from the next ingestion on it is used. What could not be read cannot be accepted.
+def accept(
+    place: Place, case_id: str, reason: str, modality: str | None, cohort: str | None
+) -> int:
+    """Accept what a rule refuses, with a reason; from the next ingestion on it is used. What could
+    not be read cannot be accepted.
 
     \b
     Examples:
@@ -118,14 +131,29 @@ def accept(place: Place, case_id: str, reason: str, modality: str | None, cohort
     from mmdiag.ingest.overrides import accept as accept_refusal
 
     refused = _refused(place, cohort)
-    chosen = refused[(refused["case_id"] == case_id) & (refused["modality"] == modality if modality else refused["modality"] != "")]
+    chosen = refused[
+        (refused["case_id"] == case_id)
+        & (refused["modality"] == modality if modality else refused["modality"] != "")
+    ]
     _require_all(place, (case_id,), set(chosen["case_id"]))
     who = getpass.getuser()
     for row in chosen.to_dict("records"):
-        accept_refusal(place.workspace.cohort(row["cohort"]), case_id, row["modality"], row["code"], reason=reason, who=who)
+        accept_refusal(
+            place.workspace.cohort(row["cohort"]),
+            case_id,
+            row["modality"],
+            row["code"],
+            reason=reason,
+            who=who,
+        )
     ledger = place.ledger()
-    ledger.record_acceptances(chosen[["cohort", "case_id", "modality", "code"]].assign(reason=reason.strip(), who=who))
-    place.give(place.answer("quarantine accept", cases=[case_id], next="mmdiag ingest --cohort C.toml"), show_decided)
+    ledger.record_acceptances(
+        chosen[["cohort", "case_id", "modality", "code"]].assign(reason=reason.strip(), who=who)
+    )
+    place.give(
+        place.answer("quarantine accept", cases=[case_id], next="mmdiag ingest --cohort C.toml"),
+        show_decided,
+    )
     return 0
 
 
@@ -133,13 +161,22 @@ def _refused(place: Place, cohort: str | None) -> "pd.DataFrame":
     import pandas as pd
 
     ledger = place.existing_ledger()
-    return ledger.quarantine(cohort) if ledger else pd.DataFrame(columns=["cohort", "case_id", "modality", "code"])
+    return (
+        ledger.quarantine(cohort)
+        if ledger
+        else pd.DataFrame(columns=["cohort", "case_id", "modality", "code"])
+    )
 
 
-def _require_all(place: Place, asked: Sequence[str], found: set[str], *, named: bool = False) -> None:
+def _require_all(
+    place: Place, asked: Sequence[str], found: set[str], *, named: bool = False
+) -> None:
     from mmdiag.errors import UsageError
 
     lacking = [case_id for case_id in asked if case_id not in found]
     if lacking or not (asked or named):
         fact = f"{lacking[:5]} are not in {place.workspace.path}" if lacking else "none was named"
-        raise UsageError(f"A decision is about cases that are in quarantine, {fact}: `mmdiag quarantine list` shows which are.")
+        raise UsageError(
+            f"A decision is about cases that are in quarantine, {fact}: `mmdiag quarantine list` "
+            "shows which are."
+        )

@@ -1,4 +1,6 @@
-"""Draw answers for people: a number with its interval and its n, names and counts, never a patient's value that was not asked for."""
+"""Draw answers for people: a number with its interval and its n, names and counts, never a
+patient's value that was not asked for.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,7 +12,17 @@ from mmdiag.cli.context import Answer
 
 RESEARCH = "For research use only: not a medical device."
 DIFFERENCE = "fused-minus-best"
-METRICS = ("auroc", "auprc", "brier", "ece", "calibration_error", "c_index", "concordance", "accuracy", "macro_auroc")
+METRICS = (
+    "auroc",
+    "auprc",
+    "brier",
+    "ece",
+    "calibration_error",
+    "c_index",
+    "concordance",
+    "accuracy",
+    "macro_auroc",
+)
 
 
 def show_run(answer: Answer) -> None:
@@ -20,7 +32,10 @@ def show_run(answer: Answer) -> None:
     _counts(answer)
     _line(f"Bundle {answer['bundle']['id']} in {answer['bundle']['path']}")
     _line(f"Predictions in {answer['predictions']}")
-    _line(f"Done in {answer['seconds']:.0f} s. Open the dashboard: mmdiag dashboard --workspace {answer['workspace']}")
+    _line(
+        f"Done in {answer['seconds']:.0f} s. Open the dashboard: mmdiag dashboard --workspace "
+        f"{answer['workspace']}"
+    )
     _line(RESEARCH)
 
 
@@ -28,12 +43,26 @@ def show_search(answer: Answer) -> None:
     """What was chosen for each model, then all that a run shows."""
     found = answer["search"]
     rows = [
-        {"model": name, **{field: f"{value:.3g}" if isinstance(value, float) else value for field, value in chosen["values"].items()}, "loss": f"{chosen['loss']:.3f}"}
+        {
+            "model": name,
+            **{
+                field: f"{value:.3g}" if isinstance(value, float) else value
+                for field, value in chosen["values"].items()
+            },
+            "loss": f"{chosen['loss']:.3f}",
+        }
         for name, chosen in found["fits"].items()
         if chosen["trials"]
     ]
-    fields = list(dict.fromkeys(field for row in rows for field in row if field not in ("model", "loss")))
-    _table(("model", *fields, "loss"), rows, title=f"Chosen for each model from {found['trials']} trials on its training subjects, by validation loss")
+    fields = list(
+        dict.fromkeys(field for row in rows for field in row if field not in ("model", "loss"))
+    )
+    _table(
+        ("model", *fields, "loss"),
+        rows,
+        title=f"Chosen for each model from {found['trials']} trials on its training subjects, by "
+        "validation loss",
+    )
     show_run(answer)
 
 
@@ -54,32 +83,51 @@ def show_score(answer: Answer) -> None:
     """What was scored, and where the predictions are."""
     _counts(answer)
     _line(
-        f"{answer['scored']} cases scored by {answer['bundle']['id']}, {answer['already_scored']} were scored before. Predictions in {answer['predictions']}"
+        f"{answer['scored']} cases scored by {answer['bundle']['id']}, "
+        f"{answer['already_scored']} were scored before. Predictions in {answer['predictions']}"
     )
     _line(RESEARCH)
 
 
 def show_explanation(answer: Answer) -> None:
     """One case: its probability, what moved it, and its leading words and genes."""
-    _line(f"Case {answer['case_id']}: {_answer_of_case(answer)} ({answer['role']}, model {answer['bundle_id']})")
-    table = Table("modality", "contribution (log-odds)", "weight", title="What moved it", title_justify="left")
+    _line(
+        f"Case {answer['case_id']}: {_answer_of_case(answer)} ({answer['role']}, model "
+        f"{answer['bundle_id']})"
+    )
+    table = Table(
+        "modality", "contribution (log-odds)", "weight", title="What moved it", title_justify="left"
+    )
     for key in (key for key in answer if key.startswith("contribution_")):
         name = key.removeprefix("contribution_")
         present = name in (answer.get("modalities") or ())
-        table.add_row(name, f"{answer[key]:+.2f}" if present else "not acquired", _number(answer.get(f"weight_{name}")) if present else "")
+        table.add_row(
+            name,
+            f"{answer[key]:+.2f}" if present else "not acquired",
+            _number(answer.get(f"weight_{name}")) if present else "",
+        )
     _console().print(table)
-    _line(f"Image maps, words and genes: mmdiag dashboard --workspace {answer['workspace']}, or --json.")
+    _line(
+        f"Image maps, words and genes: mmdiag dashboard --workspace {answer['workspace']}, or "
+        "--json."
+    )
     _line(RESEARCH)
 
 
 def show_phantom(answer: Answer) -> None:
     """Where the phantom is, and the command that runs it."""
-    _line(f"{answer['cases']} cases in {answer['out']}, their truth in truth/. Next: mmdiag run --cohort {answer['cohort']}")
+    _line(
+        f"{answer['cases']} cases in {answer['out']}, their truth in truth/. Next: mmdiag run "
+        f"--cohort {answer['cohort']}"
+    )
 
 
 def show_init(answer: Answer) -> None:
     """Where the description is, and what to do with it."""
-    _line(f"Wrote {answer['cohort']}: read and edit it, then mmdiag ingest --cohort {answer['cohort']}")
+    _line(
+        f"Wrote {answer['cohort']}: read and edit it, then mmdiag ingest --cohort "
+        f"{answer['cohort']}"
+    )
 
 
 def show_verdict(verdict: Mapping[str, Any]) -> None:
@@ -98,14 +146,18 @@ def show_quarantine(rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         _line("Nothing is in quarantine.")
         return
-    _table(("case_id", "modality", "code", "last_seen", "cure"), [{**row, "modality": row["modality"] or "whole case"} for row in rows])
+    _table(
+        ("case_id", "modality", "code", "last_seen", "cure"),
+        [{**row, "modality": row["modality"] or "whole case"} for row in rows],
+    )
 
 
 def show_refusals(rows: Sequence[Mapping[str, Any]]) -> None:
     """Everything that was refused of one case."""
     for row in rows:
         _line(
-            f"{row['case_id']} · {row['modality'] or 'whole case'} · {row['code']} · first seen {row['first_seen']}, last {row['last_seen']}"
+            f"{row['case_id']} · {row['modality'] or 'whole case'} · {row['code']} · first seen "
+            f"{row['first_seen']}, last {row['last_seen']}"
         )
         _line(f"  rule: {row['rule']}")
         _line(f"  fact: {row.get('detail') or 'see the code'}")
@@ -114,7 +166,10 @@ def show_refusals(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def show_decided(answer: Answer) -> None:
     """Which cases a decision is about, and what brings it into force."""
-    _line(f"{len(answer['cases'])} cases: {', '.join(answer['cases'][:10])}. It holds from the next ingestion on: {answer['next']}")
+    _line(
+        f"{len(answer['cases'])} cases: {', '.join(answer['cases'][:10])}. It holds from the "
+        f"next ingestion on: {answer['next']}"
+    )
 
 
 def show_contracts(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -122,28 +177,51 @@ def show_contracts(rows: Sequence[Mapping[str, Any]]) -> None:
     broken = [row for row in rows if row["failed"]]
     if broken:
         _table(("contract", "column", "rule", "severity", "failed", "checked", "why"), broken)
-    _line(f"{len(rows)} rules were checked, {len(broken)} are broken by some row. Which cases: mmdiag quarantine list")
+    _line(
+        f"{len(rows)} rules were checked, {len(broken)} are broken by some row. Which cases: "
+        "mmdiag quarantine list"
+    )
 
 
 def show_status(answer: Answer) -> None:
     """What a workspace holds."""
     if not answer["cohorts"]:
         _line(
-            f"{answer['workspace']} holds nothing yet. Start with mmdiag run --cohort C.toml, or mmdiag phantom --help for a synthetic cohort."
+            f"{answer['workspace']} holds nothing yet. Start with mmdiag run --cohort C.toml, or "
+            "mmdiag phantom --help for a synthetic cohort."
         )
         return
     for title in ("cohorts", "bundles", "runs"):
         rows = answer[title]
         _table(
-            [name for name in (rows[0] if rows else {}) if not isinstance(rows[0][name], (dict, list))][:6], rows, title=title.capitalize()
+            [
+                name
+                for name in (rows[0] if rows else {})
+                if not isinstance(rows[0][name], (dict, list))
+            ][:6],
+            rows,
+            title=title.capitalize(),
         )
-    _line(f"{answer['predictions']} predictions, {answer['quarantined']} rows in quarantine (mmdiag quarantine list).")
+    _line(
+        f"{answer['predictions']} predictions, {answer['quarantined']} rows in quarantine "
+        "(mmdiag quarantine list)."
+    )
 
 
 def _metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
     rows = [metric for metric in metrics if metric["model"] != DIFFERENCE]
-    named = {metric["model"]: f"fused ({metric['fusion']})" if metric["model"] == "fused" else metric["model"] for metric in rows}
-    _metric_table("model", named, rows, f"Metrics with 95 % intervals ({rows[0]['split']})" if rows else "No metrics")
+    named = {
+        metric["model"]: f"fused ({metric['fusion']})"
+        if metric["model"] == "fused"
+        else metric["model"]
+        for metric in rows
+    }
+    _metric_table(
+        "model",
+        named,
+        rows,
+        f"Metrics with 95 % intervals ({rows[0]['split']})" if rows else "No metrics",
+    )
     for metric in metrics:
         if metric["model"] == DIFFERENCE:
             _line(_verdict(metric))
@@ -151,26 +229,49 @@ def _metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
 
 def _availability(metrics: Sequence[Mapping[str, Any]]) -> None:
     """The fused model by the modalities at hand, where cases differ in that."""
-    named = {metric["availability"]: ", ".join(metric["modalities"]) or "none" for metric in metrics}
+    named = {
+        metric["availability"]: ", ".join(metric["modalities"]) or "none" for metric in metrics
+    }
     if len(named) > 1:
-        _metric_table("availability", named, metrics, f"The fused model by the modalities at hand ({metrics[0]['split']})")
+        _metric_table(
+            "availability",
+            named,
+            metrics,
+            f"The fused model by the modalities at hand ({metrics[0]['split']})",
+        )
 
 
-def _metric_table(key: str, named: Mapping[str, str], metrics: Sequence[Mapping[str, Any]], title: str) -> None:
+def _metric_table(
+    key: str, named: Mapping[str, str], metrics: Sequence[Mapping[str, Any]], title: str
+) -> None:
     """A row for each value of `key`, under its name, and a column for each metric."""
-    names = sorted({metric["metric"] for metric in metrics}, key=lambda name: METRICS.index(name) if name in METRICS else len(METRICS))
+    names = sorted(
+        {metric["metric"] for metric in metrics},
+        key=lambda name: METRICS.index(name) if name in METRICS else len(METRICS),
+    )
     by_cell = {(metric[key], metric["metric"]): metric for metric in metrics}
-    table = Table("modalities" if key == "availability" else key, *names, "n", title=title, title_justify="left")
+    table = Table(
+        "modalities" if key == "availability" else key,
+        *names,
+        "n",
+        title=title,
+        title_justify="left",
+    )
     for value, name in named.items():
         first = next(metric for metric in metrics if metric[key] == value)
-        table.add_row(name, *(_interval(by_cell.get((value, metric))) for metric in names), str(first["n"]))
+        table.add_row(
+            name, *(_interval(by_cell.get((value, metric))) for metric in names), str(first["n"])
+        )
     _console().print(table)
 
 
 def _verdict(difference: Mapping[str, Any]) -> str:
     best = ", ".join(difference["modalities"])
     metric = {"c_index": "C-index"}.get(difference["metric"], difference["metric"].upper())
-    size = f"{difference['value']:+.2f} {metric} ({difference['low']:+.2f} to {difference['high']:+.2f}), n = {difference['n']}"
+    size = (
+        f"{difference['value']:+.2f} {metric} ({difference['low']:+.2f} to "
+        f"{difference['high']:+.2f}), n = {difference['n']}"
+    )
     if difference["low"] > 0:
         return f"Fusion helps on this cohort: {size} against the best single modality, {best}."
     if difference["high"] < 0:
@@ -182,12 +283,16 @@ def _counts(answer: Answer) -> None:
     cases = answer["cases"]
     unread = f", {cases['new']} read now" if "new" in cases else ""
     _line(
-        f"{answer['cohort']['name']}: {cases['in']} cases in = {cases['accepted']} accepted + {cases['quarantined']} in quarantine; {cases['labelled']} labelled{unread}."
+        f"{answer['cohort']['name']}: {cases['in']} cases in = {cases['accepted']} accepted + "
+        f"{cases['quarantined']} in quarantine; {cases['labelled']} labelled{unread}."
     )
     rows = [{"modality": name, **counts} for name, counts in answer["modalities"].items()]
     _table(("modality", "kind", "present", "absent", "quarantined"), rows)
     for row in (row for row in rows if row.get("masked")):
-        _line(f"{row['masked']} identifiers were masked in {row['modality']}: no masking is complete, read a sample.")
+        _line(
+            f"{row['masked']} identifiers were masked in {row['modality']}: no masking is "
+            "complete, read a sample."
+        )
     if cases["quarantined"] or any(row["quarantined"] for row in rows):
         _line(f"What was refused and why: mmdiag quarantine list --workspace {answer['workspace']}")
 
@@ -195,7 +300,11 @@ def _counts(answer: Answer) -> None:
 def _answer_of_case(answer: Answer) -> str:
     if "probability" in answer:
         return f"{100 * answer['probability']:.0f} % for the positive class"
-    classes = {key.removeprefix("probability_"): answer[key] for key in answer if key.startswith("probability_")}
+    classes = {
+        key.removeprefix("probability_"): answer[key]
+        for key in answer
+        if key.startswith("probability_")
+    }
     return ", ".join(f"{name} {100 * value:.0f} %" for name, value in classes.items())
 
 
@@ -213,7 +322,9 @@ def _number(value: Any) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def _table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], title: str | None = None) -> None:
+def _table(
+    columns: Sequence[str], rows: Iterable[Mapping[str, Any]], title: str | None = None
+) -> None:
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
         table.add_row(*(_printable(row.get(name, "")) for name in columns))

@@ -23,17 +23,30 @@ def status(place: Place) -> int:
 
     ledger = place.existing_ledger()
     if ledger is None:
-        answer = place.answer("status", cohorts=[], bundles=[], runs=[], predictions=0, quarantined=0)
+        answer = place.answer(
+            "status", cohorts=[], bundles=[], runs=[], predictions=0, quarantined=0
+        )
     else:
         tables = {"cohorts": ledger.cohorts(), "bundles": ledger.bundles(), "runs": ledger.runs()}
-        counts = {"predictions": ledger.count_predictions(), "quarantined": len(ledger.quarantine())}
-        answer = place.answer("status", **{name: table.to_dict("records") for name, table in tables.items()}, **counts)
+        counts = {
+            "predictions": ledger.count_predictions(),
+            "quarantined": len(ledger.quarantine()),
+        }
+        answer = place.answer(
+            "status", **{name: table.to_dict("records") for name, table in tables.items()}, **counts
+        )
     place.give(answer, show_status)
     return 0
 
 
 @click.command(short_help="Serve the dashboard on 127.0.0.1.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8601, show_default=True, help="Port on 127.0.0.1.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=8601,
+    show_default=True,
+    help="Port on 127.0.0.1.",
+)
 @placed
 def dashboard(place: Place, port: int) -> None:
     """Serve the dashboard on 127.0.0.1 until it is interrupted. Research use only.
@@ -52,10 +65,26 @@ def dashboard(place: Place, port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise UsageError(
-                f"The dashboard needs a free port on 127.0.0.1, {port} is not ({error.strerror}): name another by --port."
+                f"The dashboard needs a free port on 127.0.0.1, {port} is not "
+                f"({error.strerror}): name another by --port."
             ) from None
     root = application_root()
-    click.echo(f"Dashboard of {place.workspace.path} on http://127.0.0.1:{port} (Ctrl-C ends it)", err=True)
-    environment = {**os.environ, "MMDIAG_LEDGER": place.ledger_url, "MMDIAG_WORKSPACE": str(place.workspace.path)}
-    arguments = [sys.executable, str(root / "dashboards" / "app.py"), "--workspace", str(place.workspace.path), "--port", str(port)]
-    os.execve(sys.executable, arguments, environment)  # one process, so that signals reach the server
+    click.echo(
+        f"Dashboard of {place.workspace.path} on http://127.0.0.1:{port} (Ctrl-C ends it)", err=True
+    )
+    environment = {
+        **os.environ,
+        "MMDIAG_LEDGER": place.ledger_url,
+        "MMDIAG_WORKSPACE": str(place.workspace.path),
+    }
+    arguments = [
+        sys.executable,
+        str(root / "dashboards" / "app.py"),
+        "--workspace",
+        str(place.workspace.path),
+        "--port",
+        str(port),
+    ]
+    os.execve(
+        sys.executable, arguments, environment
+    )  # one process, so that signals reach the server

@@ -1,1 +1,3 @@
-"""The cohort: its case table, its cases and labels, and which subjects train and which are held out."""
+"""The cohort: its case table, its cases and labels, and which subjects train and which are held
+out.
+"""

@@ -1,4 +1,6 @@
-"""The case table of a cohort: one row a case, ids as text, labels as numbers; wrong tables are refused before anything is written."""
+"""The case table of a cohort: one row a case, ids as text, labels as numbers; wrong tables are
+refused before anything is written.
+"""
 
 import difflib
 import re
@@ -12,7 +14,13 @@ from mmdiag.errors import DescriptionError
 from mmdiag.readers.tables.delimited import as_description_error, read_frame
 from mmdiag.readers.tables.keys import check_keys, is_plain_key, key_values, template_columns
 
-NO_LABEL = {"", "na", "n/a", "nan", "null"}  # in a label, time or event: unknown; "none" may be a class
+NO_LABEL = {
+    "",
+    "na",
+    "n/a",
+    "nan",
+    "null",
+}  # in a label, time or event: unknown; "none" may be a class
 SHOWN = 5  # case keys named in one message
 
 
@@ -20,22 +28,29 @@ def read_cases(description: Description) -> pd.DataFrame:
     """Read and check the case table.
 
     Returns:
-        One row a case, in the table's order: case_id, subject_id, as_of (datetime64, NaT = unknown), site, label (binary 0/1, multiclass class number,
-        multilabel whether any label is there, NaN = unlabelled), time, event (survival), label_<name> (multilabel 0/1, NaN = unknown), group_<name> ...,
+        One row a case, in the table's order: case_id, subject_id, as_of (datetime64, NaT =
+        unknown), site, label (binary 0/1, multiclass class number,
+        multilabel whether any label is there, NaN = unlabelled), time, event (survival),
+        label_<name> (multilabel 0/1, NaN = unknown), group_<name> ...,
         and every original column as text under column_<name>.
 
     Raises:
-        DescriptionError: A column is missing, a case is there twice, an id could be a path, a label has one class ...
+        DescriptionError: A column is missing, a case is there twice, an id could be a path, a label
+            has one class ...
     """
     table = _read_text_table(description)
     _require_columns(description, table)
     cases = pd.DataFrame(
-        {"case_id": _ids(description, table, description.case_id), "subject_id": _ids(description, table, description.subject_id)}
+        {
+            "case_id": _ids(description, table, description.case_id),
+            "subject_id": _ids(description, table, description.subject_id),
+        }
     )
     repeated = cases.loc[cases["case_id"].duplicated(), "case_id"].unique().tolist()
     if repeated:
         raise DescriptionError(
-            f"case_id must be unique within a cohort, {description.table.name} repeats {repeated[:SHOWN]}: give every case a row and a key of its own."
+            f"case_id must be unique within a cohort, {description.table.name} repeats "
+            f"{repeated[:SHOWN]}: give every case a row and a key of its own."
         )
     cases["as_of"] = _as_of(description, table)
     cases["site"] = table[description.site] if description.site else pd.NA
@@ -47,13 +62,17 @@ def read_cases(description: Description) -> pd.DataFrame:
     several = _several_labels(description, table)
     if len(several.columns):
         cases["label"] = several.max(axis=1)
-    extra = {f"label_{name}": several[name] for name in several} | {f"group_{name}": table[name] for name in description.group}
+    extra = {f"label_{name}": several[name] for name in several} | {
+        f"group_{name}": table[name] for name in description.group
+    }
     extra |= {f"column_{name}": table[name] for name in table.columns}
     return pd.concat([cases, pd.DataFrame(extra)], axis=1)
 
 
 def class_names(description: Description, cases: pd.DataFrame) -> tuple[str, ...]:
-    """Names of the classes in the order of their numbers; empty for survival and for unlabelled cohorts."""
+    """Names of the classes in the order of their numbers; empty for survival and for unlabelled
+    cohorts.
+    """
     task = description.task
     if task.kind == "binary" and task.label:
         return f"not {task.positive}", str(task.positive)
@@ -75,19 +94,37 @@ def _require_columns(description: Description, table: pd.DataFrame) -> None:
         for name in ("case_id", "subject_id")
         for column in template_columns(getattr(description, name)) or [getattr(description, name)]
     ]
-    named = [*keys, ("site", description.site), ("label", task.label), *(("labels", name) for name in task.labels)]
-    named += [("time", task.time), ("event", task.event), *(("group", name) for name in description.group)]
-    named += [("identifiers", name) for name in description.identifiers if not name.endswith(".csv")]
+    named = [
+        *keys,
+        ("site", description.site),
+        ("label", task.label),
+        *(("labels", name) for name in task.labels),
+    ]
+    named += [
+        ("time", task.time),
+        ("event", task.event),
+        *(("group", name) for name in description.group),
+    ]
+    named += [
+        ("identifiers", name) for name in description.identifiers if not name.endswith(".csv")
+    ]
     if description.as_of and not _is_date(description.as_of):
         named.append(("as_of", description.as_of))
     for modality in description.modalities.values():
-        named += [(f"path of {modality.name}", column) for column in template_columns(modality.path)]
+        named += [
+            (f"path of {modality.name}", column) for column in template_columns(modality.path)
+        ]
     for key, column in named:
         if column is not None and column not in table.columns:
             nearest = difflib.get_close_matches(column, [str(c) for c in table.columns], n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"its columns are {', '.join(map(str, table.columns[:12]))}."
+            hint = (
+                f"did you mean {nearest[0]!r}?"
+                if nearest
+                else f"its columns are {', '.join(map(str, table.columns[:12]))}."
+            )
             raise DescriptionError(
-                f"{key} in {description.file.name} must be a column of {description.table.name}, {column!r} is not: {hint}"
+                f"{key} in {description.file.name} must be a column of {description.table.name}, "
+                f"{column!r} is not: {hint}"
             )
 
 
@@ -96,12 +133,14 @@ def _ids(description: Description, table: pd.DataFrame, column: str) -> pd.Serie
     if values.isna().any():
         rows = [int(i) + 2 for i in np.flatnonzero(values.isna())[:SHOWN]]
         raise DescriptionError(
-            f"Every case needs its {column}, {description.table.name} has none in line {', '.join(map(str, rows))}: fill it in or remove the row."
+            f"Every case needs its {column}, {description.table.name} has none in line "
+            f"{', '.join(map(str, rows))}: fill it in or remove the row."
         )
     unsafe = [number + 2 for number, value in enumerate(values) if not is_plain_key(value)]
     if unsafe:
         raise DescriptionError(
-            f"{column} must be a plain key without separators, templates or control characters, {description.table.name} breaks this in line "
+            f"{column} must be a plain key without separators, templates or control characters, "
+            f"{description.table.name} breaks this in line "
             f"{', '.join(map(str, unsafe[:SHOWN]))}: choose another key column."
         )
     with as_description_error():
@@ -119,7 +158,9 @@ def _as_of(description: Description, table: pd.DataFrame) -> pd.Series:
     one = _is_date(description.as_of)
     text = pd.Series(description.as_of, index=table.index) if one else table[description.as_of]
     dates = pd.to_datetime(text, errors="coerce", format="ISO8601")
-    tomorrow = pd.Timestamp.now() + pd.Timedelta(days=1)  # the date line runs between hospital and computer
+    tomorrow = pd.Timestamp.now() + pd.Timedelta(
+        days=1
+    )  # the date line runs between hospital and computer
     rules = (
         (dates.isna() & text.notna(), "must be ISO dates (2025-03-02)"),
         (dates > tomorrow, "must not lie in the future"),
@@ -127,13 +168,18 @@ def _as_of(description: Description, table: pd.DataFrame) -> pd.Series:
     )
     for wrong, rule in rules:
         if wrong.any() and one:
-            raise DescriptionError(f"as_of {rule}, {description.as_of!r} in {description.file.name} breaks this: correct it.")
+            raise DescriptionError(
+                f"as_of {rule}, {description.as_of!r} in {description.file.name} breaks this: "
+                "correct it."
+            )
         _lines(description, wrong, f"as_of {rule}")
     return dates.astype("datetime64[ns]")
 
 
 def _known(text: pd.Series, positive: str | None = None) -> pd.Series:
-    """Cells without surrounding blanks; what only says that nothing is known is missing, unless it is the positive class."""
+    """Cells without surrounding blanks; what only says that nothing is known is missing, unless it
+    is the positive class.
+    """
     stripped = text.str.strip()
     return stripped.where(~stripped.str.lower().isin(NO_LABEL) | (stripped == positive), None)
 
@@ -144,23 +190,28 @@ def _labels(description: Description, table: pd.DataFrame) -> pd.Series:
     found = text.dropna()
     if found.empty:
         raise DescriptionError(
-            f"The label {task.label!r} must be there for some cases, {description.table.name} has none: name another column, or leave label out to score."
+            f"The label {task.label!r} must be there for some cases, {description.table.name} "
+            "has none: name another column, or leave label out to score."
         )
     if task.kind == "multiclass":
         classes = _classes(text)
         if len(classes) < 2:
             raise DescriptionError(
-                f"A label needs two classes, {task.label!r} in {description.table.name} has one: nothing can be learned from it."
+                f"A label needs two classes, {task.label!r} in {description.table.name} has one: "
+                "nothing can be learned from it."
             )
         return text.map({name: float(number) for number, name in enumerate(classes)})
     positive = found.map(lambda value: _same(value, str(task.positive)))
     if not positive.any():
         raise DescriptionError(
-            f"positive must be a value of the label {task.label!r}, no case of {description.table.name} has {task.positive!r}: correct positive in {description.file.name}."
+            f"positive must be a value of the label {task.label!r}, no case of "
+            f"{description.table.name} has {task.positive!r}: correct positive in "
+            f"{description.file.name}."
         )
     if positive.all():
         raise DescriptionError(
-            f"A label needs two classes, every case of {description.table.name} is {task.positive!r}: nothing can be learned from it."
+            f"A label needs two classes, every case of {description.table.name} is "
+            f"{task.positive!r}: nothing can be learned from it."
         )
     return positive.astype(float).reindex(text.index)
 
@@ -171,10 +222,15 @@ def _several_labels(description: Description, table: pd.DataFrame) -> pd.DataFra
     for name in description.task.labels:
         text = _known(table[name])
         numbers = pd.to_numeric(text, errors="coerce").astype(float)
-        _lines(description, text.notna() & ~numbers.isin([0, 1]), f"The label {name!r} must be 0, 1 or empty")
+        _lines(
+            description,
+            text.notna() & ~numbers.isin([0, 1]),
+            f"The label {name!r} must be 0, 1 or empty",
+        )
         if numbers.nunique() < 2:
             raise DescriptionError(
-                f"A label needs cases with 1 and cases with 0, {name!r} in {description.table.name} has one of the two at most: "
+                f"A label needs cases with 1 and cases with 0, {name!r} in "
+                f"{description.table.name} has one of the two at most: "
                 f"take it out of labels in {description.file.name}."
             )
         found[name] = numbers
@@ -200,13 +256,22 @@ def _survival(description: Description, table: pd.DataFrame, cases: pd.DataFrame
     for key, column in (("time", task.time), ("event", task.event)):
         text = _known(table[column])
         numbers = pd.to_numeric(text, errors="coerce").astype(float)
-        _lines(description, (numbers.isna() & text.notna()) | np.isinf(numbers), f"{key} must be a number")
+        _lines(
+            description,
+            (numbers.isna() & text.notna()) | np.isinf(numbers),
+            f"{key} must be a number",
+        )
         cases[key] = numbers
-    _lines(description, cases["event"].notna() & ~cases["event"].isin([0, 1]), "event must be 0 (censored) or 1 (seen)")
+    _lines(
+        description,
+        cases["event"].notna() & ~cases["event"].isin([0, 1]),
+        "event must be 0 (censored) or 1 (seen)",
+    )
     known = cases["time"].notna() & cases["event"].notna()
     if not (cases.loc[known, "event"] == 1).any():
         raise DescriptionError(
-            f"A survival task needs events, {description.table.name} has none in {task.event!r}: nothing can be learned from it."
+            f"A survival task needs events, {description.table.name} has none in {task.event!r}: "
+            "nothing can be learned from it."
         )
 
 
@@ -214,5 +279,6 @@ def _lines(description: Description, wrong: "pd.Series[bool]", rule: str) -> Non
     lines: Sequence[int] = (np.flatnonzero(wrong.to_numpy()) + 2).tolist()
     if lines:
         raise DescriptionError(
-            f"{rule}, {description.table.name} breaks this in line {', '.join(map(str, lines[:SHOWN]))}: correct the table."
+            f"{rule}, {description.table.name} breaks this in line "
+            f"{', '.join(map(str, lines[:SHOWN]))}: correct the table."
         )

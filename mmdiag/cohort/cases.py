@@ -54,14 +54,22 @@ def find_cases(description: Description, table: pd.DataFrame) -> list[Case]:
     """Resolve every path template of a cohort; `table` is what `read_cases` gave.
 
     Raises:
-        DescriptionError: A folder or a table that no case can do without is not there, or a path leads out of the root.
+        DescriptionError: A folder or a table that no case can do without is not there, or a path
+            leads out of the root.
     """
     found, matches = [], Matches(description.root)
     for modality in description.modalities.values():
         _require_place(matches, modality, description.file.name)
     for row in table.to_dict("records"):
-        columns = {str(key).removeprefix("column_"): value for key, value in row.items() if str(key).startswith("column_")}
-        sources = {name: _source(matches, modality, columns, str(row["case_id"])) for name, modality in description.modalities.items()}
+        columns = {
+            str(key).removeprefix("column_"): value
+            for key, value in row.items()
+            if str(key).startswith("column_")
+        }
+        sources = {
+            name: _source(matches, modality, columns, str(row["case_id"]))
+            for name, modality in description.modalities.items()
+        }
         found.append(
             Case(
                 case_id=row["case_id"],
@@ -75,11 +83,15 @@ def find_cases(description: Description, table: pd.DataFrame) -> list[Case]:
 
 
 def people_of(description: Description, table: pd.DataFrame) -> dict[str, list[str]]:
-    """What identifies the person of each case, from the columns or the file that the description names; to be masked in notes, never to be written."""
+    """What identifies the person of each case, from the columns or the file that the description
+    names; to be masked in notes, never to be written.
+    """
     people: dict[str, list[str]] = {str(case_id): [] for case_id in table["case_id"]}
     for name in description.identifiers:
         if name.endswith(".csv"):
-            cells = _identifiers_file(description.root / name, (description.root / name).stat().st_mtime_ns)
+            cells = _identifiers_file(
+                description.root / name, (description.root / name).stat().st_mtime_ns
+            )
             for case_id in people:
                 people[case_id] += cells.get(case_id, ())
             continue
@@ -102,11 +114,22 @@ def _identifiers_file(file: Path, modified_ns: int) -> dict[str, list[str]]:
 def _require_place(matches: "Matches", modality: ModalityDescription, where: str) -> None:
     """A misspelt folder, table or key would read as 'not acquired' for every case."""
     heading, parts = f"[modalities.{modality.name}] of {where}", Path(modality.path).parts
-    fixed = Path(*(parts[: next((i for i, part in enumerate(parts) if re.search(r"[{*?\[]", part)), len(parts))]))
-    files = matches.of(modality.path) if modality.key and not template_columns(modality.path) else None
+    fixed = Path(
+        *(
+            parts[
+                : next(
+                    (i for i, part in enumerate(parts) if re.search(r"[{*?\[]", part)), len(parts)
+                )
+            ]
+        )
+    )
+    files = (
+        matches.of(modality.path) if modality.key and not template_columns(modality.path) else None
+    )
     if not (matches.root / fixed).exists() or files == ():
         raise DescriptionError(
-            f"The path of {heading} must be there, {modality.path!r} is not: correct it, or take the section out if nobody has this modality."
+            f"The path of {heading} must be there, {modality.path!r} is not: correct it, or take "
+            "the section out if nobody has this modality."
         )
     if files is None:
         return
@@ -116,24 +139,50 @@ def _require_place(matches: "Matches", modality: ModalityDescription, where: str
         columns = [name for header in headers for name in header]
         lacking = next((column for column in wanted if column not in columns), wanted[0])
         nearest = difflib.get_close_matches(lacking, columns, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"its columns are {', '.join(columns[:12])}."
-        raise DescriptionError(f"The key of {heading} must be a column of its table, {lacking!r} is none of {modality.path}: {hint}")
+        hint = (
+            f"did you mean {nearest[0]!r}?"
+            if nearest
+            else f"its columns are {', '.join(columns[:12])}."
+        )
+        raise DescriptionError(
+            f"The key of {heading} must be a column of its table, {lacking!r} is none of "
+            f"{modality.path}: {hint}"
+        )
 
 
-def _source(matches: "Matches", modality: ModalityDescription, columns: Mapping[str, Any], case_id: str) -> Source | None:
+def _source(
+    matches: "Matches", modality: ModalityDescription, columns: Mapping[str, Any], case_id: str
+) -> Source | None:
     path = modality.path
     for column in template_columns(path):
         if columns[column] is None or pd.isna(columns[column]):
             return None
         path = path.replace(f"{{{column}}}", glob.escape(str(columns[column])))
-    if Path(path).is_absolute() or ".." in Path(path).parts or not Path(path).parts or not path.isprintable():
+    if (
+        Path(path).is_absolute()
+        or ".." in Path(path).parts
+        or not Path(path).parts
+        or not path.isprintable()
+    ):
         raise DescriptionError(
-            f"A path must lie below the root, that of {modality.name} of case {case_id!r} does not: correct the columns that it is made of."
+            f"A path must lie below the root, that of {modality.name} of case {case_id!r} does "
+            "not: correct the columns that it is made of."
         )
     files = matches.of(path)
-    if modality.key and not any(case_id in keys_of(file, modality.key, file.stat().st_mtime_ns) for file in files):
+    if modality.key and not any(
+        case_id in keys_of(file, modality.key, file.stat().st_mtime_ns) for file in files
+    ):
         return None
-    return Source(modality=modality.name, kind=modality.kind, files=files, key=case_id if modality.key else None) if files else None
+    return (
+        Source(
+            modality=modality.name,
+            kind=modality.kind,
+            files=files,
+            key=case_id if modality.key else None,
+        )
+        if files
+        else None
+    )
 
 
 class Matches:
@@ -153,16 +202,23 @@ class Matches:
             for path in sorted(self.root.glob(pattern)):
                 if not path.resolve().is_relative_to(self.root):
                     raise DescriptionError(
-                        f"Files must lie below the root, {path.relative_to(self.root)} is a link that leads out of it: move root up or copy what it names."
+                        f"Files must lie below the root, {path.relative_to(self.root)} is a link "
+                        "that leads out of it: move root up or copy what it names."
                     )
-                found += sorted(child for child in path.rglob("*") if child.is_file()) if path.is_dir() else [path]
+                found += (
+                    sorted(child for child in path.rglob("*") if child.is_file())
+                    if path.is_dir()
+                    else [path]
+                )
             self.known[pattern] = tuple(found)
         return self.known[pattern]
 
 
 @lru_cache(maxsize=64)
 def keys_of(file: Path, key: str, modified_ns: int) -> frozenset[str]:
-    """The case keys that a table has a row for; empty where it has no such column. `modified_ns` makes a changed file be read again."""
+    """The case keys that a table has a row for; empty where it has no such column. `modified_ns`
+    makes a changed file be read again.
+    """
     del modified_ns
     return frozenset(table_keys(file, key))
 

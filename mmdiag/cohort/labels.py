@@ -1,4 +1,6 @@
-"""Labels of a cohort's cases: which cases have one, their values, and what parts of a split have alike shares of."""
+"""Labels of a cohort's cases: which cases have one, their values, and what parts of a split have
+alike shares of.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,17 +17,23 @@ def labelled(cases: pd.DataFrame, kind: str) -> np.ndarray:
 
 
 def label_values(cases: pd.DataFrame, task: Mapping[str, Any]) -> np.ndarray:
-    """The label of each case, (case,); of a task with several labels (case, label). NaN = unknown."""
+    """The label of each case, (case,); of a task with several labels (case, label). NaN =
+    unknown.
+    """
     if task["kind"] == "multilabel":
         return cases[[f"label_{name}" for name in task["labels"]]].to_numpy(float)
     return cases["label"].to_numpy(float)
 
 
 def stratum_of(cases: pd.DataFrame, task: Mapping[str, Any]) -> pd.Series:
-    """What parts of a split have alike shares of: the label, the event, or of several labels the one that divides the cases most evenly."""
+    """What parts of a split have alike shares of: the label, the event, or of several labels the
+    one that divides the cases most evenly.
+    """
     if task["kind"] != "multilabel":
         return cases["event" if task["kind"] == "survival" else "label"]
     values = label_values(cases, task)
     shares = np.nanmean(values, axis=0)
     even = values[:, int(np.argmin(np.abs(shares - 0.5)))]
-    return pd.Series(np.where(np.isnan(even), 0.0, even), index=cases.index).where(cases["label"].notna())
+    return pd.Series(np.where(np.isnan(even), 0.0, even), index=cases.index).where(
+        cases["label"].notna()
+    )

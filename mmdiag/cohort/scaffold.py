@@ -45,7 +45,14 @@ def describe_folder(folder: Path, root: str = ".") -> str:
         *_named_after_cases(folder, keys, slot, ".wav", "signal"),
         *_tables(tables, case_path, keys),
     ]
-    return "\n".join([*_head(folder, root, case_path, cases, key), *_task(cases, key), *_named_once(modalities), ""])
+    return "\n".join(
+        [
+            *_head(folder, root, case_path, cases, key),
+            *_task(cases, key),
+            *_named_once(modalities),
+            "",
+        ]
+    )
 
 
 def _read_tables(folder: Path) -> dict[Path, pd.DataFrame]:
@@ -73,30 +80,49 @@ def _named_once(lines: list[str]) -> list[str]:
 
 
 def _case_table(folder: Path, tables: dict[Path, pd.DataFrame]) -> tuple[Path, str]:
-    """The table and column whose values name most files or folders; else the first table with a unique column."""
-    names = {path.name for path in folder.rglob("*")} | {path.stem for path in folder.rglob("*") if path.is_file()}
+    """The table and column whose values name most files or folders; else the first table with a
+    unique column.
+    """
+    names = {path.name for path in folder.rglob("*")} | {
+        path.stem for path in folder.rglob("*") if path.is_file()
+    }
     best: tuple[int, int, Path, str] | None = None
-    plain = {path: table for path, table in tables.items() if path.suffix != ".gz"}  # a compressed table is data, not a list of cases
+    plain = {
+        path: table for path, table in tables.items() if path.suffix != ".gz"
+    }  # a compressed table is data, not a list of cases
     for path, table in (plain or tables).items():
         for column in _keys(table) if len(table) > 1 else []:
-            offer = (sum(value in names for value in key_values(table, column)), -table.shape[1], path, column)
+            offer = (
+                sum(value in names for value in key_values(table, column)),
+                -table.shape[1],
+                path,
+                column,
+            )
             best = offer if best is None or offer[:2] > best[:2] else best
     if best is None:
         raise DescriptionError(
-            f"A cohort has a table with a row a case and a unique key, {folder} has none among its CSV, TSV and Parquet files: make one."
+            f"A cohort has a table with a row a case and a unique key, {folder} has none among "
+            "its CSV, TSV and Parquet files: make one."
         )
     return best[2], best[3]
 
 
 def _keys(table: pd.DataFrame) -> list[str]:
-    """Columns that could be the key; where no single one is unique, the pairs that are, as templates."""
+    """Columns that could be the key; where no single one is unique, the pairs that are, as
+    templates.
+    """
     single = [str(c) for c in table.columns if table[c].is_unique and _plain(table, str(c))]
     if single:
         return single
     order = (r"subject|patient", r"id|name|key")
-    likely = sorted(map(str, table.columns), key=lambda c: [not re.search(words, c, re.IGNORECASE) for words in order])
+    likely = sorted(
+        map(str, table.columns),
+        key=lambda c: [not re.search(words, c, re.IGNORECASE) for words in order],
+    )
     parts = [c for c in likely[: 2 * PAIRED] if _plain(table, c)][:PAIRED]
-    return [f"{{{a}}}-{{{b}}}" for a, b in combinations(parts, 2) if not table.duplicated([a, b]).any()]
+    return [
+        f"{{{a}}}-{{{b}}}" for a, b in combinations(parts, 2) if not table.duplicated([a, b]).any()
+    ]
 
 
 def _plain(table: pd.DataFrame, column: str) -> bool:
@@ -104,35 +130,74 @@ def _plain(table: pd.DataFrame, column: str) -> bool:
 
 
 def _files_named(folder: Path, cases: pd.DataFrame, keys: set[str]) -> list[str]:
-    """Columns of the case table that hold paths of images or notes, unless the files are named after the cases."""
+    """Columns of the case table that hold paths of images or notes, unless the files are named
+    after the cases.
+    """
     lines: list[str] = []
     for column in map(str, cases.columns):
         cells = cases.loc[cases[column] != "", column].head(LOOKED_AT)
-        paths = [Path(cell) for cell in cells if len(cell) < LONG and cell.lower().endswith((*NOTES, *IMAGES))]
-        there = [path for path in paths if not path.is_absolute() and ".." not in path.parts and (folder / path).is_file()]
-        if len(there) < max(2, len(cells) / 2) or any({path.stem, path.parent.name} & keys for path in there):
+        paths = [
+            Path(cell)
+            for cell in cells
+            if len(cell) < LONG and cell.lower().endswith((*NOTES, *IMAGES))
+        ]
+        there = [
+            path
+            for path in paths
+            if not path.is_absolute() and ".." not in path.parts and (folder / path).is_file()
+        ]
+        if len(there) < max(2, len(cells) / 2) or any(
+            {path.stem, path.parent.name} & keys for path in there
+        ):
             continue
         kind = "text" if there[0].name.lower().endswith(NOTES) else "image"
-        lines += [f"[modalities.{_identifier(column)}]", f'kind = "{kind}"', f"path = {_quoted(f'{{{column}}}')}", ""]
+        lines += [
+            f"[modalities.{_identifier(column)}]",
+            f'kind = "{kind}"',
+            f"path = {_quoted(f'{{{column}}}')}",
+            "",
+        ]
     return lines
 
 
 def _head(folder: Path, root: str, path: Path, cases: pd.DataFrame, key: str) -> list[str]:
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.name).strip("-.") or "cohort"
     subject = next(
-        (c for c in cases.columns if c != key and re.search(r"subject|patient", c, re.IGNORECASE) and (cases[c] != "").all()), key
+        (
+            c
+            for c in cases.columns
+            if c != key
+            and re.search(r"subject|patient", c, re.IGNORECASE)
+            and (cases[c] != "").all()
+        ),
+        key,
     )
     date = next(
-        (c for c in cases.columns if re.search(r"date", c, re.IGNORECASE) and cases[c].str.match(r"\d{4}-\d{2}-\d{2}$").all()), None
+        (
+            c
+            for c in cases.columns
+            if re.search(r"date", c, re.IGNORECASE)
+            and cases[c].str.match(r"\d{4}-\d{2}-\d{2}$").all()
+        ),
+        None,
     )
-    site = next((c for c in cases.columns if re.fullmatch(r"site|hospital|centre|center", c, re.IGNORECASE)), None)
+    site = next(
+        (
+            c
+            for c in cases.columns
+            if re.fullmatch(r"site|hospital|centre|center", c, re.IGNORECASE)
+        ),
+        None,
+    )
     lines = [
-        "# Written by `mmdiag init`: read it, correct it, then run `mmdiag ingest --cohort` with it.",
+        "# Written by `mmdiag init`: read it, correct it, then run `mmdiag ingest --cohort` with "
+        "it.",
         "[cohort]",
         f"name = {_quoted(name)}",
     ]
     lines += [
-        f"root = {_quoted(root)}                           # all paths below are relative to this folder",
+        f"root = {_quoted(root)}                           # all paths below are relative to "
+        "this folder",
         "",
         "[cases]                              # one row a case",
     ]
@@ -155,19 +220,47 @@ def _head(folder: Path, root: str, path: Path, cases: pd.DataFrame, key: str) ->
 
 
 def _task(cases: pd.DataFrame, key: str) -> list[str]:
-    offers = [c for c in cases.columns if c != key and 2 <= cases.loc[cases[c] != "", c].nunique() <= FEW_CLASSES]
-    offers.sort(key=lambda c: (not re.search(r"label|outcome|target|diagnos", c, re.IGNORECASE), list(cases.columns).index(c)))
-    lines = ["[task]", "# columns with few values: " + ", ".join(offers[:NOT_A_LABEL])] if offers else ["[task]"]
-    lines.append('kind = "binary"                      # binary | multiclass | multilabel (labels = [...]) | survival (time = and event =)')
+    offers = [
+        c
+        for c in cases.columns
+        if c != key and 2 <= cases.loc[cases[c] != "", c].nunique() <= FEW_CLASSES
+    ]
+    offers.sort(
+        key=lambda c: (
+            not re.search(r"label|outcome|target|diagnos", c, re.IGNORECASE),
+            list(cases.columns).index(c),
+        )
+    )
+    lines = (
+        ["[task]", "# columns with few values: " + ", ".join(offers[:NOT_A_LABEL])]
+        if offers
+        else ["[task]"]
+    )
+    lines.append(
+        'kind = "binary"                      # binary | multiclass | multilabel (labels = '
+        "[...]) | survival (time = and event =)"
+    )
     if not offers:
-        return [*lines, '# label = "..."                      # without a label the cohort is scored, never trained on', ""]
+        return [
+            *lines,
+            '# label = "..."                      # without a label the cohort is scored, never '
+            "trained on",
+            "",
+        ]
     values = cases.loc[cases[offers[0]] != "", offers[0]].value_counts()
-    return [*lines, f"label = {_quoted(offers[0])}", f"positive = {_quoted(str(sorted(values.index)[-1]))}", ""]
+    return [
+        *lines,
+        f"label = {_quoted(offers[0])}",
+        f"positive = {_quoted(str(sorted(values.index)[-1]))}",
+        "",
+    ]
 
 
 def _images(folder: Path, keys: set[str], slot: str) -> list[str]:
     lines: list[str] = []
-    for parent in sorted({path.parent.parent for path in folder.rglob("*.dcm") if path.parent.name in keys}):
+    for parent in sorted(
+        {path.parent.parent for path in folder.rglob("*.dcm") if path.parent.name in keys}
+    ):
         place = parent.relative_to(folder)
         series: set[str] = set()
         for child in sorted(parent.iterdir())[:3]:
@@ -177,11 +270,27 @@ def _images(folder: Path, keys: set[str], slot: str) -> list[str]:
                 continue
         for description in sorted(series) or [""]:
             name = _identifier(description or place.name)
-            lines += [f"[modalities.{name}]", 'kind = "image"', f"path = {_quoted(f'{place}/{slot}')}"]
-            lines += [f"select = {{ SeriesDescription = {_quoted(description)} }}"] if description else []
+            lines += [
+                f"[modalities.{name}]",
+                'kind = "image"',
+                f"path = {_quoted(f'{place}/{slot}')}",
+            ]
+            lines += (
+                [f"select = {{ SeriesDescription = {_quoted(description)} }}"]
+                if description
+                else []
+            )
             lines.append("")
-    for parent in sorted({path.parent for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.stem in keys}):
-        suffix = next(path.suffix for path in sorted(parent.iterdir()) if path.suffix.lower() in PICTURES)
+    for parent in sorted(
+        {
+            path.parent
+            for path in folder.rglob("*")
+            if path.suffix.lower() in PICTURES and path.stem in keys
+        }
+    ):
+        suffix = next(
+            path.suffix for path in sorted(parent.iterdir()) if path.suffix.lower() in PICTURES
+        )
         lines += [
             f"[modalities.{_identifier(parent.name)}]",
             'kind = "image"',
@@ -191,7 +300,9 @@ def _images(folder: Path, keys: set[str], slot: str) -> list[str]:
     return lines
 
 
-def _named_after_cases(folder: Path, keys: set[str], slot: str, suffix: str, kind: str) -> list[str]:
+def _named_after_cases(
+    folder: Path, keys: set[str], slot: str, suffix: str, kind: str
+) -> list[str]:
     """Folders with a file a case: notes, or signals."""
     lines: list[str] = []
     for parent in sorted({path.parent for path in folder.rglob(f"*{suffix}") if path.stem in keys}):
@@ -212,16 +323,23 @@ def _tables(tables: dict[Path, pd.DataFrame], case_path: Path, keys: set[str]) -
         if shared.get(key, 0) < 2:
             continue
         notes = [str(c) for c in table.columns if table[c].str.len().median() > LONG]
-        lines += [f"[modalities.{_identifier(path.name.split('.')[0])}]", f'kind = "{"text" if notes else "table"}"']
+        lines += [
+            f"[modalities.{_identifier(path.name.split('.')[0])}]",
+            f'kind = "{"text" if notes else "table"}"',
+        ]
         lines += [f"path = {_quoted(path.name)}", f"key = {_quoted(key)}"]
         if table.loc[table[key] != "", key].duplicated().any():
-            lines.append('rows = "first"                       # a case has several rows here: refuse | first | mean')
+            lines.append(
+                'rows = "first"                       # a case has several rows here: refuse | '
+                "first | mean"
+            )
         if notes:
             lines += [f"column = {_quoted(notes[0])}", ""]
             continue
         lines += [
-            "# exclude = []                       # leave out what gives the label away: outcomes, follow-up, treatment",
-            '# columns = "*_rna"                  # a glob or a list; default: every numeric column',
+            "# exclude = []                       # leave out what gives the label away: "
+            "outcomes, follow-up, treatment",
+            '# columns = "*_rna"                 # a glob or a list; default: every numeric column',
             '# gene_sets = "pathways.gmt"',
             "",
         ]

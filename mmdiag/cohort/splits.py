@@ -17,7 +17,8 @@ from mmdiag.workspace import write_text
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Part of each labelled subject: `fold-0` ... in a cross-validation, else `train`, `valid` or `test`.
+    """Part of each labelled subject: `fold-0` ... in a cross-validation, else `train`, `valid` or
+    `test`.
 
     Args:
         folds: Number of folds; 0 = held-out test.
@@ -35,11 +36,15 @@ class Split:
         """`{"folds": 5}`, or the number of subjects of each part."""
         if self.folds:
             return {"folds": self.folds}
-        return {name: sum(part == name for part in self.part.values()) for name in ("train", "valid", "test")}
+        return {
+            name: sum(part == name for part in self.part.values())
+            for name in ("train", "valid", "test")
+        }
 
 
 def read_or_make_split(path: Path, cases: pd.DataFrame, settings: EvaluationConfig) -> Split:
-    """The cohort's split; made at the first call, and afterwards only extended by new subjects. It is held against its contract each time.
+    """The cohort's split; made at the first call, and afterwards only extended by new subjects. It
+    is held against its contract each time.
 
     Args:
         path: split.json of the cohort.
@@ -59,7 +64,10 @@ def read_or_make_split(path: Path, cases: pd.DataFrame, settings: EvaluationConf
         split, new = _make(strata, settings), strata
     hold_split(split.part, cases[cases["stratum"].notna()])
     if len(new):
-        write_text(path, json.dumps({"folds": split.folds, "part": dict(sorted(split.part.items()))}, indent=1))
+        write_text(
+            path,
+            json.dumps({"folds": split.folds, "part": dict(sorted(split.part.items()))}, indent=1),
+        )
     return split
 
 
@@ -73,7 +81,8 @@ def _make(strata: pd.Series, settings: EvaluationConfig) -> Split:
     counts = strata.value_counts()
     if len(counts) < 2 or counts.min() < 2:
         raise UsageError(
-            f"A model is judged on at least 2 labelled subjects of each class, found {dict(counts.astype(int))}: add labelled cases to the cohort."
+            "A model is judged on at least 2 labelled subjects of each class, found "
+            f"{dict(counts.astype(int))}: add labelled cases to the cohort."
         )
     names: list[str]
     if len(strata) < settings.holdout_from:
@@ -81,7 +90,11 @@ def _make(strata: pd.Series, settings: EvaluationConfig) -> Split:
         shares = {f"fold-{i}": 1 / folds for i in range(folds)}
     else:
         folds = 0
-        shares = {"test": settings.test_share, "valid": settings.valid_share, "train": 1 - settings.test_share - settings.valid_share}
+        shares = {
+            "test": settings.test_share,
+            "valid": settings.valid_share,
+            "train": 1 - settings.test_share - settings.valid_share,
+        }
     part: dict[str, str] = {}
     for _, members in strata.groupby(strata):
         subjects = sorted(members.index, key=_shuffled)
@@ -91,12 +104,18 @@ def _make(strata: pd.Series, settings: EvaluationConfig) -> Split:
 
 
 def _quota(number: int, shares: Mapping[str, float], *, offset: int) -> list[str]:
-    """Part names in proportion to their shares; the offset rotates which part gets the remainder, so that strata do not all favour the first."""
+    """Part names in proportion to their shares; the offset rotates which part gets the remainder,
+    so that strata do not all favour the first.
+    """
     names = list(shares)
     exact = np.asarray([number * shares[name] for name in names])
     counts = np.floor(exact).astype(int)
     order = np.argsort(-(exact - counts), kind="stable")
-    order = np.roll(order, -(offset % len(names))) if np.allclose(exact - counts, (exact - counts)[0]) else order
+    order = (
+        np.roll(order, -(offset % len(names)))
+        if np.allclose(exact - counts, (exact - counts)[0])
+        else order
+    )
     for i in order[: number - counts.sum()]:
         counts[i] += 1
     return [name for name, count in zip(names, counts, strict=True) for _ in range(count)]
@@ -105,10 +124,17 @@ def _quota(number: int, shares: Mapping[str, float], *, offset: int) -> list[str
 def _extend(split: Split, new: pd.Series) -> dict[str, str]:
     """New subjects go where their key falls; nobody who was placed is moved."""
     names = sorted(set(split.part.values()))
-    sizes = np.asarray([sum(part == name for part in split.part.values()) for name in names], dtype=float)
+    sizes = np.asarray(
+        [sum(part == name for part in split.part.values()) for name in names], dtype=float
+    )
     edges = np.cumsum(sizes / sizes.sum())
     return {
-        subject: names[min(int(np.searchsorted(edges, int(_shuffled(subject)[:8], 16) / 16**8)), len(names) - 1)] for subject in new.index
+        subject: names[
+            min(
+                int(np.searchsorted(edges, int(_shuffled(subject)[:8], 16) / 16**8)), len(names) - 1
+            )
+        ]
+        for subject in new.index
     }
 
 
@@ -117,7 +143,9 @@ def _shuffled(subject: str) -> str:
 
 
 def validation_subjects(subjects: pd.Series, strata: pd.Series, share: float) -> set[str]:
-    """Subjects of a training part that are held back for early stopping: a stratified share of them, fixed by their keys."""
+    """Subjects of a training part that are held back for early stopping: a stratified share of
+    them, fixed by their keys.
+    """
     table = pd.DataFrame({"subject": subjects, "stratum": strata}).drop_duplicates("subject")
     held: set[str] = set()
     for _, members in table.groupby("stratum"):
@@ -127,7 +155,8 @@ def validation_subjects(subjects: pd.Series, strata: pd.Series, share: float) ->
 
 
 def inner_folds(subjects: pd.Series, strata: pd.Series, folds: int) -> pd.Series:
-    """Fold of each case inside a training part, from 0: stratified by subject, fixed by the subjects' keys.
+    """Fold of each case inside a training part, from 0: stratified by subject, fixed by the
+    subjects' keys.
 
     Args:
         subjects: Of the cases of the training part.
@@ -135,6 +164,8 @@ def inner_folds(subjects: pd.Series, strata: pd.Series, folds: int) -> pd.Series
     table = pd.DataFrame({"subject": subjects, "stratum": strata}).drop_duplicates("subject")
     fold: dict[str, int] = {}
     for _, members in table.groupby("stratum"):
-        for subject in sorted(members["subject"], key=lambda subject: _shuffled(f"inner\x1f{subject}")):
+        for subject in sorted(
+            members["subject"], key=lambda subject: _shuffled(f"inner\x1f{subject}")
+        ):
             fold[subject] = len(fold) % folds
     return subjects.map(fold)

@@ -1,22 +1,40 @@
-"""Expectations that Great Expectations lacks: once this module is imported, any contract names them like its own.
+"""Expectations that Great Expectations lacks: once this module is imported, any contract names them
+like its own.
 
-Each is two small classes: a metric (what is looked at, row by row or once a column), and the expectation that is found by its name.
+Each is two small classes: a metric (what is looked at, row by row or once a column), and the
+expectation that is found by its name.
 """
 
 from typing import Any, ClassVar
 
 import pandas as pd
 from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
-from great_expectations.expectations.expectation import ColumnAggregateExpectation, ColumnMapExpectation, ColumnPairMapExpectation
-from great_expectations.expectations.metrics.column_aggregate_metric_provider import ColumnAggregateMetricProvider, column_aggregate_value
-from great_expectations.expectations.metrics.map_metric_provider.column_condition_partial import column_condition_partial
-from great_expectations.expectations.metrics.map_metric_provider.column_map_metric_provider import ColumnMapMetricProvider
-from great_expectations.expectations.metrics.map_metric_provider.column_pair_condition_partial import column_pair_condition_partial
-from great_expectations.expectations.metrics.map_metric_provider.column_pair_map_metric_provider import ColumnPairMapMetricProvider
+from great_expectations.expectations.expectation import (
+    ColumnAggregateExpectation,
+    ColumnMapExpectation,
+    ColumnPairMapExpectation,
+)
+from great_expectations.expectations.metrics.column_aggregate_metric_provider import (
+    ColumnAggregateMetricProvider,
+    column_aggregate_value,
+)
+from great_expectations.expectations.metrics.map_metric_provider.column_condition_partial import (
+    column_condition_partial,
+)
+from great_expectations.expectations.metrics.map_metric_provider.column_map_metric_provider import (
+    ColumnMapMetricProvider,
+)
+from great_expectations.expectations.metrics.map_metric_provider.column_pair_condition_partial import (  # noqa: E501
+    column_pair_condition_partial,
+)
+from great_expectations.expectations.metrics.map_metric_provider.column_pair_map_metric_provider import (  # noqa: E501
+    ColumnPairMapMetricProvider,
+)
 
 from mmdiag.readers.tables.keys import is_plain_key
 
-BOTH_MISSING = "both_values_are_missing"  # rows of a pair that are not looked at; the base class has no default for it
+# rows of a pair that are not looked at; the base class has no default for it
+BOTH_MISSING = "both_values_are_missing"
 
 
 class PlainKeys(ColumnMapMetricProvider):
@@ -30,7 +48,9 @@ class PlainKeys(ColumnMapMetricProvider):
 
 
 class ExpectColumnValuesToBePlainKeys(ColumnMapExpectation):
-    """A key could be no path and no template, has 1 to 128 characters, and all of them show. Arguments: column."""
+    """A key could be no path and no template, has 1 to 128 characters, and all of them show.
+    Arguments: column.
+    """
 
     map_metric = "column_values.plain_keys"
     success_keys = ("mostly",)
@@ -47,7 +67,9 @@ class OneValueAGroup(ColumnPairMapMetricProvider):
 
 
 class ExpectGroupsToHaveOneValue(ColumnPairMapExpectation):
-    """All rows with the same column_A have the same column_B, as every case of a subject lies in one part of a split."""
+    """All rows with the same column_A have the same column_B, as every case of a subject lies in
+    one part of a split.
+    """
 
     ignore_row_if: str = BOTH_MISSING
     map_metric = "column_pair_values.one_value_a_group"
@@ -55,13 +77,18 @@ class ExpectGroupsToHaveOneValue(ColumnPairMapExpectation):
 
 
 class NotAfter(ColumnPairMapMetricProvider):
-    """Which rows have a date (column_A) on or before another (column_B); what is no date, or missing, is not judged."""
+    """Which rows have a date (column_A) on or before another (column_B); what is no date, or
+    missing, is not judged.
+    """
 
     condition_metric_name = "column_pair_values.not_after"
 
     @column_pair_condition_partial(engine=PandasExecutionEngine)
     def _pandas(cls, column_A: pd.Series, column_B: pd.Series, **_: Any) -> pd.Series:  # noqa: N805
-        first, second = (pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601") for column in (column_A, column_B))
+        first, second = (
+            pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
+            for column in (column_A, column_B)
+        )
         return ~(first > second)
 
 
@@ -103,7 +130,9 @@ class RarestShare(ColumnAggregateMetricProvider):
 
 
 class ExpectColumnRarestValueToHaveShare(ColumnAggregateExpectation):
-    """The rarest value of a column makes up at least min_value (a share, 0 to 1) of those that are known. Arguments: column, min_value."""
+    """The rarest value of a column makes up at least min_value (a share, 0 to 1) of those that are
+    known. Arguments: column, min_value.
+    """
 
     min_value: float
     max_value: float | None = None
@@ -112,5 +141,12 @@ class ExpectColumnRarestValueToHaveShare(ColumnAggregateExpectation):
     metric_dependencies: ClassVar[tuple[str, ...]] = ("column.rarest_share",)
     success_keys: ClassVar[tuple[str, ...]] = ("min_value",)
 
-    def _validate(self, metrics: dict[Any, Any], runtime_configuration: dict[Any, Any] | None = None, execution_engine: Any = None) -> Any:
-        return self._validate_metric_value_between("column.rarest_share", metrics, runtime_configuration, execution_engine)
+    def _validate(
+        self,
+        metrics: dict[Any, Any],
+        runtime_configuration: dict[Any, Any] | None = None,
+        execution_engine: Any = None,
+    ) -> Any:
+        return self._validate_metric_value_between(
+            "column.rarest_share", metrics, runtime_configuration, execution_engine
+        )

@@ -1,4 +1,6 @@
-"""Tables that mmdiag makes itself, brought to the form of their contract and held: the case table with its labels, splits, predictions."""
+"""Tables that mmdiag makes itself, brought to the form of their contract and held: the case table
+with its labels, splits, predictions.
+"""
 
 from collections.abc import Mapping
 
@@ -19,22 +21,31 @@ def hold_case_table(cases: pd.DataFrame) -> tuple[list[RuleResult], dict[str, st
         cases: What `read_cases` gives; a column of which nothing is known is not judged.
 
     Returns:
-        How every rule fared, and for each case that breaks a rule of severity quarantine: that rule.
+        How every rule fared, and for each case that breaks a rule of severity quarantine: that
+            rule.
 
     Raises:
         ContractError: A rule of severity block is broken.
     """
     table = cases.reset_index(drop=True)
-    known = {name for name in (*KEYS, *LABELS) if name in table and table[name].notna().any()} | {"case_id", "subject_id"}
+    known = {name for name in (*KEYS, *LABELS) if name in table and table[name].notna().any()} | {
+        "case_id",
+        "subject_id",
+    }
     results = []
     for name, columns in (("cases", KEYS), ("labels", ["case_id", *LABELS])):
-        results += hold(table[[column for column in columns if column in known]], packaged_contract(name))
+        results += hold(
+            table[[column for column in columns if column in known]], packaged_contract(name)
+        )
     refuse_blocked(results, "Correct the case table.")
     refused: dict[str, str] = {}
     for result in results:
         if result.severity == "quarantine":
             for row in result.failed_rows:
-                refused.setdefault(str(table["case_id"].iloc[row]), f"{result.contract}: {result.column} {result.rule}")
+                refused.setdefault(
+                    str(table["case_id"].iloc[row]),
+                    f"{result.contract}: {result.column} {result.rule}",
+                )
     return results, refused
 
 
@@ -48,8 +59,12 @@ def hold_split(part: Mapping[str, str], cases: pd.DataFrame) -> list[RuleResult]
     Raises:
         ContractError: A subject lies in two parts, or a labelled case in none or in an unknown one.
     """
-    table = cases[[name for name in ("case_id", "subject_id") if name in cases]].reset_index(drop=True)
-    results = hold(table.assign(part=table["subject_id"].map(dict(part))), packaged_contract("splits"))
+    table = cases[[name for name in ("case_id", "subject_id") if name in cases]].reset_index(
+        drop=True
+    )
+    results = hold(
+        table.assign(part=table["subject_id"].map(dict(part))), packaged_contract("splits")
+    )
     refuse_blocked(results, "Remove split.json of the cohort, so that it is made anew.")
     return results
 
@@ -59,25 +74,40 @@ def hold_predictions(table: pd.DataFrame, *, exclusive: bool = True) -> list[Rul
 
     Args:
         table: The columns of predictions.parquet, one row a case.
-        exclusive: Whether one class rules out the others, so that their probabilities add up to 1; False for a task with several labels.
+        exclusive: Whether one class rules out the others, so that their probabilities add up to 1;
+            False for a task with several labels.
 
     Raises:
         ContractError: A rule of severity block is broken: nothing of this table may be published.
     """
     results = hold(_prediction_facts(table, exclusive), packaged_contract("predictions"))
     refuse_blocked(
-        results, "Nothing was published: this is a fault of the program or of its bundle; score again, and report it if it stays."
+        results,
+        "Nothing was published: this is a fault of the program or of its bundle; score again, "
+        "and report it if it stays.",
     )
     return results
 
 
 def _prediction_facts(table: pd.DataFrame, exclusive: bool) -> pd.DataFrame:
-    """What the contract counts of each prediction; the probabilities of one that abstains may be missing."""
-    facts = table[[name for name in PREDICTION_FACTS if name in table and table[name].notna().any()]].copy()
-    answers = table[[name for name in table if name == "probability" or str(name).startswith("probability_")]].astype(float)
-    abstained = table["abstained"].to_numpy(bool) if "abstained" in table else np.zeros(len(table), dtype=bool)
+    """What the contract counts of each prediction; the probabilities of one that abstains may be
+    missing.
+    """
+    facts = table[
+        [name for name in PREDICTION_FACTS if name in table and table[name].notna().any()]
+    ].copy()
+    answers = table[
+        [name for name in table if name == "probability" or str(name).startswith("probability_")]
+    ].astype(float)
+    abstained = (
+        table["abstained"].to_numpy(bool)
+        if "abstained" in table
+        else np.zeros(len(table), dtype=bool)
+    )
     unanswered = ~np.isfinite(answers.to_numpy())
-    facts["n_unanswered"] = np.where(abstained, 0, unanswered.sum(axis=1) + int(answers.shape[1] == 0))
+    facts["n_unanswered"] = np.where(
+        abstained, 0, unanswered.sum(axis=1) + int(answers.shape[1] == 0)
+    )
     facts["lowest"], facts["highest"] = answers.min(axis=1), answers.max(axis=1)
     if answers.shape[1] > 1 and exclusive:
         facts["total"] = answers.sum(axis=1).where(~unanswered.any(axis=1))
@@ -85,7 +115,9 @@ def _prediction_facts(table: pd.DataFrame, exclusive: bool) -> pd.DataFrame:
     facts["n_modalities"] = [len(names) for names in present]
     strays = []
     for column in (str(name) for name in table if str(name).startswith("contribution_")):
-        absent = np.asarray([column.removeprefix("contribution_") not in names for names in present], dtype=bool)
+        absent = np.asarray(
+            [column.removeprefix("contribution_") not in names for names in present], dtype=bool
+        )
         strays.append(np.where(absent, np.abs(table[column].fillna(np.inf).to_numpy(float)), 0.0))
     if strays:
         facts["contribution_of_absent"] = np.max(np.stack(strays), axis=0)

@@ -1,4 +1,5 @@
-"""De-identifies a DICOM image: builds a new file of what an allow-list names, under pseudonymous UIDs, and drops all else.
+"""De-identifies a DICOM image: builds a new file of what an allow-list names, under pseudonymous
+UIDs, and drops all else.
 
 Reference:
     DICOM PS3.15 Annex E, Basic Application Level Confidentiality Profile.
@@ -38,7 +39,9 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _DAY = re.compile(r"(\d{4})\.?(\d\d)\.?(\d\d)")
 _CLOCK = re.compile(r"\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?")
 _TOKEN = re.compile(r"[^\W_]+(?:\.\d+)?")
-_MEASURE = re.compile(r"(?:b|p|te|tr|ti|kv|s|x|t|f|z)?\d{1,3}(?:\.\d{1,2})?(?:mm|cm|ms|s|d|deg|x\d{1,3})?|b\d{4}")
+_MEASURE = re.compile(
+    r"(?:b|p|te|tr|ti|kv|s|x|t|f|z)?\d{1,3}(?:\.\d{1,2})?(?:mm|cm|ms|s|d|deg|x\d{1,3})?|b\d{4}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,9 @@ class Report:
 
     @property
     def path(self) -> Path:
-        """Where the new file belongs below an output folder: subject / series / instance, all of them pseudonyms."""
+        """Where the new file belongs below an output folder: subject / series / instance, all of
+        them pseudonyms.
+        """
         return Path(self.subject, self.series, f"{self.instance}.dcm")
 
 
@@ -78,7 +83,8 @@ def deidentify_file(source: Path, target: Path, key: bytes, *, blank_top: float 
         source: A DICOM image.
         target: Where the new file is written, whole or not at all.
         key: As `secret_key.read_key` gives it.
-        blank_top: Share (0 to 1) of the image's height that is blacked out from its top; 0 = pixels stay, and images that may show text are refused.
+        blank_top: Share (0 to 1) of the image's height that is blacked out from its top; 0 = pixels
+            stay, and images that may show text are refused.
 
     Raises:
         ReadError: `burned_in`, `not_an_image`, or whatever is wrong with the file.
@@ -124,7 +130,9 @@ def request_identifiers(file: str) -> tuple[dict[str, Any], dict[str, np.ndarray
     return {"patient": patient_of(header), "identifiers": list(header_identifiers(header))}, {}
 
 
-def rebuild(content: bytes, name: str, key: bytes, *, blank_top: float = 0.0) -> tuple[bytes, Report]:
+def rebuild(
+    content: bytes, name: str, key: bytes, *, blank_top: float = 0.0
+) -> tuple[bytes, Report]:
     """The bytes of the new file, and what became of the old one.
 
     Args:
@@ -139,7 +147,14 @@ def rebuild(content: bytes, name: str, key: bytes, *, blank_top: float = 0.0) ->
     old = _read(
         content,
         name,
-        [*allow.ALLOWED, *allow.IDENTIFYING, allow.PIXELS, "ConversionType", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"],
+        [
+            *allow.ALLOWED,
+            *allow.IDENTIFYING,
+            allow.PIXELS,
+            "ConversionType",
+            "ExtendedOffsetTable",
+            "ExtendedOffsetTableLengths",
+        ],
     )
     _require_image(old, name)
     if not blank_top:
@@ -148,7 +163,9 @@ def rebuild(content: bytes, name: str, key: bytes, *, blank_top: float = 0.0) ->
     new = builder.build(old)
     missing = [keyword for keyword in allow.ESSENTIAL if keyword not in new]
     if missing:
-        raise ReadError("unreadable", f"{name} lacks {', '.join(missing)}, or they hold what they must not")
+        raise ReadError(
+            "unreadable", f"{name} lacks {', '.join(missing)}, or they hold what they must not"
+        )
     syntax = UID(scanned.syntax)
     try:
         with warnings.catch_warnings():
@@ -163,10 +180,19 @@ def rebuild(content: bytes, name: str, key: bytes, *, blank_top: float = 0.0) ->
     except BROKEN as error:
         raise ReadError("undecodable_pixels", f"{name} ({type(error).__name__})") from None
     report = Report(
-        subject=builder.subject, study=str(new.StudyInstanceUID), series=str(new.SeriesInstanceUID), instance=str(new.SOPInstanceUID), kept=len(new),
-        dropped=max(0, len(scanned.elements) - sum(keyword in old for keyword in allow.ALLOWED) - 1), uids=builder.uids, dates=builder.dates,
-        words=builder.words, blanked=blank_top,
-    )  # fmt: skip
+        subject=builder.subject,
+        study=str(new.StudyInstanceUID),
+        series=str(new.SeriesInstanceUID),
+        instance=str(new.SOPInstanceUID),
+        kept=len(new),
+        dropped=max(
+            0, len(scanned.elements) - sum(keyword in old for keyword in allow.ALLOWED) - 1
+        ),
+        uids=builder.uids,
+        dates=builder.dates,
+        words=builder.words,
+        blanked=blank_top,
+    )
     return written, report
 
 
@@ -185,7 +211,9 @@ def header_identifiers(header: Dataset) -> tuple[str, ...]:
 def patient_of(header: Dataset) -> str:
     """Who the patient is: PatientID, else name and date of birth, else the study."""
     stated = str(header.get("PatientID") or "").strip(" \0")
-    named = "^".join(str(header.get(keyword) or "") for keyword in ("PatientName", "PatientBirthDate")).strip("^")
+    named = "^".join(
+        str(header.get(keyword) or "") for keyword in ("PatientName", "PatientBirthDate")
+    ).strip("^")
     return stated or named or str(header.get("StudyInstanceUID", ""))
 
 
@@ -193,7 +221,9 @@ def _read(content: bytes, name: str, keywords: list[str]) -> Dataset:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return dcmread(io.BytesIO(content), specific_tags=[*map(Tag, keywords), *OVERLAY_BIT_POSITIONS])
+            return dcmread(
+                io.BytesIO(content), specific_tags=[*map(Tag, keywords), *OVERLAY_BIT_POSITIONS]
+            )
         except BROKEN as error:
             raise ReadError("unreadable", f"{name} ({type(error).__name__})") from None
 
@@ -202,20 +232,25 @@ def _require_image(old: Dataset, name: str) -> None:
     kind = str(old.get("SOPClassUID", ""))
     if kind not in allow.CLEAN and kind not in allow.RISKY:
         raise ReadError(
-            "not_an_image", f"{name} is of SOP class {UID(kind).name if UID(kind).is_valid and UID(kind).name != kind else 'unknown'}"
+            "not_an_image",
+            f"{name} is of SOP class "
+            f"{UID(kind).name if UID(kind).is_valid and UID(kind).name != kind else 'unknown'}",
         )
     if allow.PIXELS not in old:
         raise ReadError("no_pixel_data", name)
 
 
 def _require_no_text_in_pixels(old: Dataset, name: str) -> None:
-    """Refuse what commonly carries text in its pixels, whatever its BurnedInAnnotation says; of other images, what says so itself."""
+    """Refuse what commonly carries text in its pixels, whatever its BurnedInAnnotation says; of
+    other images, what says so itself.
+    """
     modality = str(old.get("Modality", "")).strip().upper()
     image_type = {str(part).strip().upper() for part in (old.get("ImageType") or ())}
     reasons = {
         "its SOP class": str(old.SOPClassUID) in allow.RISKY,
         "its modality": modality in allow.RISKY_MODALITIES,
-        "BurnedInAnnotation (0028,0301)": str(old.get("BurnedInAnnotation") or "NO").strip().upper() != "NO",
+        "BurnedInAnnotation (0028,0301)": str(old.get("BurnedInAnnotation") or "NO").strip().upper()
+        != "NO",
         "ConversionType (0008,0064)": bool(old.get("ConversionType")),
         "ImageType (0008,0008)": bool(image_type & allow.RISKY_IMAGE_TYPES),
     }
@@ -276,7 +311,15 @@ class _Builder:
                 for part in ("Descriptor", "Data"):
                     new.pop(f"{colour}PaletteColorLookupTable{part}", None)
         new.PatientName = new.PatientID = self.subject
-        for keyword in ("PatientBirthDate", "AccessionNumber", "StudyID", "ReferringPhysicianName", "StudyTime", "StudyDate", "PatientSex"):
+        for keyword in (
+            "PatientBirthDate",
+            "AccessionNumber",
+            "StudyID",
+            "ReferringPhysicianName",
+            "StudyTime",
+            "StudyDate",
+            "PatientSex",
+        ):
             if keyword not in new:  # type 2: there, and empty
                 setattr(new, keyword, "")
         return new
@@ -292,9 +335,11 @@ class _Builder:
                     warnings.simplefilter("ignore")
                     element = old[keyword]
                     value = getattr(self, f"_{rule}")(element)
-            except BROKEN:  # a value that is not what its attribute holds is dropped like one that is not listed
+            except BROKEN:  # no value of its kind: dropped like an attribute that is not listed
                 continue
-            if value is not None and element.VR in dictionary_VR(element.tag).split(" or "):  # text may pass for a number under another VR
+            if value is not None and element.VR in dictionary_VR(element.tag).split(
+                " or "
+            ):  # text may pass for a number under another VR
                 new[element.tag] = DataElement(element.tag, element.VR, value)
         return new
 
@@ -337,17 +382,29 @@ class _Builder:
         if not texts or not all(_NUMBER.fullmatch(text) for text in texts):
             return None
         if element.VR == "IS":
-            return [int(float(text)) for text in texts] if all(abs(float(text)) < 2**31 for text in texts) else None
+            return (
+                [int(float(text)) for text in texts]
+                if all(abs(float(text)) < 2**31 for text in texts)
+                else None
+            )
         return [text if len(text) <= 16 else format_number_as_ds(float(text)) for text in texts]
 
     def _words(self, element: DataElement) -> Any:
-        values = [str(value) for value in element.value] if hasattr(element.value, "append") else [str(element.value or "")]
-        own: frozenset[str] = frozenset() if element.VR == "CS" else self.own  # a code means what it says, a patient called CT or not
+        values = (
+            [str(value) for value in element.value]
+            if hasattr(element.value, "append")
+            else [str(element.value or "")]
+        )
+        own: frozenset[str] = (
+            frozenset() if element.VR == "CS" else self.own
+        )  # a code means what it says, a patient called CT or not
         kept = [self._vocabulary(value, own) for value in values]
         return (kept if len(kept) > 1 else kept[0]) if any(kept) else None
 
     def _vocabulary(self, value: str, own: frozenset[str]) -> str:
-        """The words of a value that are words of radiology and none of the subject's, and measures."""
+        """The words of a value that are words of radiology and none of the subject's, and
+        measures.
+        """
         if value.strip().lower() in allow.VOCABULARY and value.strip().lower() not in own:
             return value.strip()
 
@@ -360,13 +417,19 @@ class _Builder:
 
         kept = _TOKEN.sub(keep, value)
         kept = re.sub(r"[^A-Za-z0-9_ .+*-]", " ", kept) if kept.isascii() else ""
-        return " ".join(part for part in kept.split() if any(map(str.isalnum, part))).strip("_-+.* ")
+        return " ".join(part for part in kept.split() if any(map(str.isalnum, part))).strip(
+            "_-+.* "
+        )
 
     def _age(self, element: DataElement) -> str | None:
         found = re.fullmatch(r"(\d{3})([DWMY])", str(element.value).strip())
         if found is None:
             return None
-        return f"{OLDEST_AGE:03d}Y" if found[2] == "Y" and int(found[1]) >= OLDEST_AGE else found.group()
+        return (
+            f"{OLDEST_AGE:03d}Y"
+            if found[2] == "Y" and int(found[1]) >= OLDEST_AGE
+            else found.group()
+        )
 
     def _sex(self, element: DataElement) -> str | None:
         return str(element.value).strip() if str(element.value).strip() in ("M", "F", "O") else None

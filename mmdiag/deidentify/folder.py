@@ -1,4 +1,6 @@
-"""De-identifies a folder: its DICOM images are rebuilt, its notes masked with what the images' headers say of their subjects, the rest is listed."""
+"""De-identifies a folder: its DICOM images are rebuilt, its notes masked with what the images'
+headers say of their subjects, the rest is listed.
+"""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -17,24 +19,30 @@ from mmdiag.sandbox.pool import Outcome, shared_sandbox
 NOTES: Final = (".txt", ".text", ".md")
 DICOM: Final = (".dcm", ".dicom", ".ima")
 PREAMBLE: Final = 128  # bytes before the DICM prefix (PS3.10 7.1)
-SMALL: Final = 50  # subjects of a folder whose notes are masked with the identifiers of all of them, where nothing tells whose they are
+# subjects of a folder whose notes are masked with the identifiers of all of them, where nothing
+# tells whose they are
+SMALL: Final = 50
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(slots=True)
 class FolderReport:
-    """What became of the files of a folder; no value of theirs is in it, but the names of those that were refused.
+    """What became of the files of a folder; no value of theirs is in it, but the names of those
+    that were refused.
 
     Args:
         dicom, notes: How many were written.
         copies: Images that are the same as one before them; they are not written again.
         blank: Notes without text, which are left out.
         subjects: Pseudonymous subjects of the images.
-        attributes_kept, attributes_dropped, uids, dates, words: Sums over the images (`deidentify.Report`).
+        attributes_kept, attributes_dropped, uids, dates, words: Sums over the images
+            (`deidentify.Report`).
         masked: Kind -> identifiers masked in notes (`identifiers.PLACEHOLDERS`).
-        note_words, note_words_masked: Words of all notes, and how many of them became part of a placeholder.
+        note_words, note_words_masked: Words of all notes, and how many of them became part of a
+            placeholder.
         notes_with_own: Notes that were masked with identifiers of their own subject.
-        refused: `path` (below the folder), `code`, `rule`, `fact` and `cure` of each file that was not written.
+        refused: `path` (below the folder), `code`, `rule`, `fact` and `cure` of each file that was
+            not written.
     """
 
     dicom: int = 0
@@ -54,10 +62,18 @@ class FolderReport:
     refused: list[dict[str, str]] = field(default_factory=list)
 
 
-def deidentify_folder(source: Path, target: Path, key: bytes, *, blank_top: float = 0.0, progress: Progress | None = None) -> FolderReport:
+def deidentify_folder(
+    source: Path,
+    target: Path,
+    key: bytes,
+    *,
+    blank_top: float = 0.0,
+    progress: Progress | None = None,
+) -> FolderReport:
     """De-identify every file of a folder into another; files are parsed in the sandbox.
 
-    An image becomes `subject/series/instance.dcm`, a note `subject/note.txt`, all of them pseudonyms. A second run with the same key gives the same files.
+    An image becomes `subject/series/instance.dcm`, a note `subject/note.txt`, all of them
+    pseudonyms. A second run with the same key gives the same files.
 
     Args:
         source: A folder, or one file.
@@ -71,10 +87,19 @@ def deidentify_folder(source: Path, target: Path, key: bytes, *, blank_top: floa
     """
     source, target = source.resolve(), target.resolve()
     if source == target or target.is_relative_to(source) or source.is_relative_to(target):
-        raise UsageError("the new files must lie outside of the old ones, found one folder within the other: name another OUT.")
-    files = sorted(file for file in source.rglob("*") if file.is_file()) if source.is_dir() else [source]
+        raise UsageError(
+            "the new files must lie outside of the old ones, found one folder within the other: "
+            "name another OUT."
+        )
+    files = (
+        sorted(file for file in source.rglob("*") if file.is_file())
+        if source.is_dir()
+        else [source]
+    )
     if not files or not files[0].is_file():
-        raise UsageError(f"there must be a file to de-identify, found none in {source}: is the path right?")
+        raise UsageError(
+            f"there must be a file to de-identify, found none in {source}: is the path right?"
+        )
     root = source if source.is_dir() else source.parent
     run = _Run(root, target, key, blank_top, progress or (lambda *_: None))
     run.go(files)
@@ -84,11 +109,23 @@ def deidentify_folder(source: Path, target: Path, key: bytes, *, blank_top: floa
 class _Run:
     """One pass over a folder: images first, because their headers say what to mask in the notes."""
 
-    def __init__(self, root: Path, target: Path, key: bytes, blank_top: float, progress: Progress) -> None:
-        self.root, self.target, self.key, self.blank_top, self.progress = root, target, key, blank_top, progress
+    def __init__(
+        self, root: Path, target: Path, key: bytes, blank_top: float, progress: Progress
+    ) -> None:
+        self.root, self.target, self.key, self.blank_top, self.progress = (
+            root,
+            target,
+            key,
+            blank_top,
+            progress,
+        )
         self.report = FolderReport()
-        self.identifiers: dict[str, dict[str, None]] = defaultdict(dict)  # patient -> what headers say of them
-        self.patients_in: dict[Path, set[str]] = defaultdict(set)  # folder -> patients of the images in it or below
+        self.identifiers: dict[str, dict[str, None]] = defaultdict(
+            dict
+        )  # patient -> what headers say of them
+        self.patients_in: dict[Path, set[str]] = defaultdict(
+            set
+        )  # folder -> patients of the images in it or below
         self.written: dict[Path, bytes] = {}
 
     def go(self, files: Sequence[Path]) -> None:
@@ -108,12 +145,21 @@ class _Run:
             self.progress("notes", done, len(notes))
 
     def _rebuilt(self, images: Sequence[Path]) -> Iterator[tuple[Path, Outcome]]:
-        requests = ({"file": str(file), "key": self.key.hex(), "blank_top": self.blank_top} for file in images)
-        yield from zip(images, shared_sandbox().map("mmdiag.deidentify.dicom:request", requests), strict=True)
+        requests = (
+            {"file": str(file), "key": self.key.hex(), "blank_top": self.blank_top}
+            for file in images
+        )
+        yield from zip(
+            images, shared_sandbox().map("mmdiag.deidentify.dicom:request", requests), strict=True
+        )
 
     def _learn(self, images: Sequence[Path]) -> None:
-        """What the headers say of their subjects; a header that cannot be read says nothing, and its file is refused later."""
-        found = shared_sandbox().map("mmdiag.deidentify.dicom:request_identifiers", ({"file": str(file)} for file in images))
+        """What the headers say of their subjects; a header that cannot be read says nothing, and
+        its file is refused later.
+        """
+        found = shared_sandbox().map(
+            "mmdiag.deidentify.dicom:request_identifiers", ({"file": str(file)} for file in images)
+        )
         for done, (file, outcome) in enumerate(zip(images, found, strict=True), start=1):
             self.progress("headers", done, len(images))
             if outcome.code:
@@ -135,7 +181,11 @@ class _Run:
         digest = hashlib.sha256(content).digest()
         if place in self.written:
             if self.written[place] != digest:
-                raise ReadError("duplicate_instance", f"{file.name} holds other pixels or other words under the UID of a file before it")
+                raise ReadError(
+                    "duplicate_instance",
+                    f"{file.name} holds other pixels or other words under the UID of a file "
+                    "before it",
+                )
             self.report.copies += 1
             return
         self.written[place] = digest
@@ -154,12 +204,20 @@ class _Run:
     def _masked(self, notes: Sequence[Path]) -> Iterator[tuple[Path, list[str], Outcome]]:
         patients = [self._patients_of(file) for file in notes]
         requests = (
-            {"file": str(file), "own": self._own(file, whose), "seconds": SECONDS} for file, whose in zip(notes, patients, strict=True)
+            {"file": str(file), "own": self._own(file, whose), "seconds": SECONDS}
+            for file, whose in zip(notes, patients, strict=True)
         )
-        yield from zip(notes, patients, shared_sandbox().map("mmdiag.sandbox.masked_note:request", requests), strict=True)
+        yield from zip(
+            notes,
+            patients,
+            shared_sandbox().map("mmdiag.sandbox.masked_note:request", requests),
+            strict=True,
+        )
 
     def _own(self, file: Path, patients: Sequence[str]) -> list[str]:
-        """What to mask in a note besides what has the form of an identifier; its file's name too, where that looks like a number."""
+        """What to mask in a note besides what has the form of an identifier; its file's name too,
+        where that looks like a number.
+        """
         named = [file.stem] if sum(map(str.isdigit, file.stem)) > 3 else []
         return [*(value for patient in patients for value in self.identifiers[patient]), *named]
 
@@ -174,7 +232,10 @@ class _Run:
             return
         subject = patients[0] if len(patients) == 1 else file.stem
         name = pseudonym(self.key, "note", str(file.relative_to(self.root)))
-        write_whole(self.target / pseudonym(self.key, "patient", subject) / f"{name}.txt", found["text"].encode())
+        write_whole(
+            self.target / pseudonym(self.key, "patient", subject) / f"{name}.txt",
+            found["text"].encode(),
+        )
         self.report.notes += 1
         self.report.notes_with_own += any(self.identifiers[patient] for patient in patients)
         self.report.masked.update(found["counts"])
@@ -182,7 +243,9 @@ class _Run:
         self.report.note_words_masked += found["words_masked"]
 
     def _patients_of(self, file: Path) -> list[str]:
-        """Whose note it is: of the images in the nearest folder around it, else of the patient or the folder that it is named after, else of any."""
+        """Whose note it is: of the images in the nearest folder around it, else of the patient or
+        the folder that it is named after, else of any.
+        """
         for folder in file.parents:
             if folder == self.root or not folder.is_relative_to(self.root):
                 break
@@ -201,7 +264,15 @@ class _Run:
     def _refuse(self, file: Path, refusal: ReadError) -> None:
         reason = REASONS[refusal.code]
         path = str(file.relative_to(self.root))
-        self.report.refused.append({"path": path, "code": refusal.code, "rule": reason.rule, "fact": refusal.detail, "cure": reason.cure})
+        self.report.refused.append(
+            {
+                "path": path,
+                "code": refusal.code,
+                "rule": reason.rule,
+                "fact": refusal.detail,
+                "cure": reason.cure,
+            }
+        )
 
 
 def _kind(file: Path) -> str:

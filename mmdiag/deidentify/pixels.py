@@ -1,4 +1,6 @@
-"""Pixels of a DICOM file without what is hidden beside them: comments in codestreams, bytes behind the last frame, overlays in unused bits, text at the top."""
+"""Pixels of a DICOM file without what is hidden beside them: comments in codestreams, bytes behind
+the last frame, overlays in unused bits, text at the top.
+"""
 
 import struct
 from typing import Final
@@ -13,17 +15,33 @@ from mmdiag.errors import ReadError
 
 PIXELS: Final = 0x7FE0_0010
 BROKEN: Final = (
-    ValueError, KeyError, IndexError, AttributeError, TypeError, NotImplementedError, RuntimeError, OSError, struct.error, EOFError, MemoryError,
-    OverflowError, ArithmeticError,
-)  # fmt: skip
-_JPEG_KEPT = {0xE0: b"JFIF\0", 0xE8: b"mrfx", 0xEE: b"Adobe"}  # application segments that say how colours are coded
+    ValueError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    TypeError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    struct.error,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    ArithmeticError,
+)
+_JPEG_KEPT = {
+    0xE0: b"JFIF\0",
+    0xE8: b"mrfx",
+    0xEE: b"Adobe",
+}  # application segments that say how colours are coded
 
 
 def copy_pixels(old: Dataset, new: Dataset, syntax: UID, *, clear_unused_bits: bool) -> None:
     """Put the pixels of one data set into another as they are coded; decoded, both are equal.
 
     Args:
-        clear_unused_bits: Set the bits above BitsStored as the pixels' sign demands: they held an overlay.
+        clear_unused_bits: Set the bits above BitsStored as the pixels' sign demands: they held an
+            overlay.
 
     Raises:
         ReadError: `truncated`, `unsupported_transfer_syntax` or `undecodable_pixels`.
@@ -34,12 +52,20 @@ def copy_pixels(old: Dataset, new: Dataset, syntax: UID, *, clear_unused_bits: b
         raise ReadError("unsupported_transfer_syntax", "its transfer syntax is not one of images")
     if syntax.is_encapsulated:
         offsets = (
-            (old["ExtendedOffsetTable"].value, old["ExtendedOffsetTableLengths"].value) if "ExtendedOffsetTableLengths" in old else None
+            (old["ExtendedOffsetTable"].value, old["ExtendedOffsetTableLengths"].value)
+            if "ExtendedOffsetTableLengths" in old
+            else None
         )
         coded = list(generate_frames(content, number_of_frames=frames, extended_offsets=offsets))
         if len(coded) != frames:
             raise ReadError("truncated", f"{len(coded)} of {frames} frames")
-        element = DataElement(PIXELS, "OB", encapsulate([frame if syntax == RLELossless else without_comments(frame) for frame in coded]))
+        element = DataElement(
+            PIXELS,
+            "OB",
+            encapsulate(
+                [frame if syntax == RLELossless else without_comments(frame) for frame in coded]
+            ),
+        )
         element.is_undefined_length = True
         new[PIXELS] = element
         return
@@ -64,7 +90,10 @@ def blank_top_rows(old: Dataset, new: Dataset, share: float) -> None:
     """
     photometric = str(new.PhotometricInterpretation)
     if photometric == "PALETTE COLOR":
-        raise ReadError("unknown_photometric", "an image with a palette cannot be blanked: which of its colours is black is not known")
+        raise ReadError(
+            "unknown_photometric",
+            "an image with a palette cannot be blanked: which of its colours is black is not known",
+        )
     pixels = np.array(old.pixel_array)
     axis = 1 if int(new.get("NumberOfFrames") or 1) > 1 else 0
     rows = min(pixels.shape[axis], int(np.ceil(share * pixels.shape[axis])))
@@ -74,11 +103,14 @@ def blank_top_rows(old: Dataset, new: Dataset, share: float) -> None:
     new.file_meta = FileMetaDataset()
     new.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     colour = pixels.ndim - axis == 3
-    new.set_pixel_data(pixels, "RGB" if colour else photometric, int(new.BitsStored), generate_instance_uid=False)
+    new.set_pixel_data(
+        pixels, "RGB" if colour else photometric, int(new.BitsStored), generate_instance_uid=False
+    )
 
 
 def without_comments(stream: bytes) -> bytes:
-    """A JPEG, JPEG-LS or JPEG 2000 codestream without comments, application data and bytes behind its end.
+    """A JPEG, JPEG-LS or JPEG 2000 codestream without comments, application data and bytes behind
+    its end.
 
     Raises:
         ReadError: `undecodable_pixels` where it is none of these.
@@ -111,7 +143,9 @@ def _jpeg(stream: bytes) -> bytes:
         if not (marker == 0xFE or 0xE0 <= marker <= 0xEF):
             kept.append(segment)
         elif segment[4:].startswith(_JPEG_KEPT.get(marker, b"\0none")):
-            kept.append(segment if marker != 0xE0 else b"\xff\xe0\x00\x10" + segment[4:16] + b"\0\0")  # without its thumbnail
+            kept.append(
+                segment if marker != 0xE0 else b"\xff\xe0\x00\x10" + segment[4:16] + b"\0\0"
+            )  # without its thumbnail
         place = end
     raise ReadError("undecodable_pixels", "a JPEG codestream has no scan")
 
@@ -139,8 +173,15 @@ def _frame_bits(new: Dataset) -> int:
 def _cleared(content: bytes, new: Dataset, *, little: bool) -> bytes:
     """The stored bits alone, with their sign (PS3.5 8.1.1)."""
     allocated, stored = int(new.BitsAllocated), int(new.BitsStored)
-    if allocated not in (8, 16, 32) or stored == allocated or int(new.get("HighBit", stored - 1)) != stored - 1:
+    if (
+        allocated not in (8, 16, 32)
+        or stored == allocated
+        or int(new.get("HighBit", stored - 1)) != stored - 1
+    ):
         return content
-    values = np.frombuffer(content, f"{'<' if little else '>'}{'i' if new.PixelRepresentation else 'u'}{allocated // 8}")
+    values = np.frombuffer(
+        content,
+        f"{'<' if little else '>'}{'i' if new.PixelRepresentation else 'u'}{allocated // 8}",
+    )
     shift = allocated - stored
     return ((values << shift) >> shift).astype(values.dtype).tobytes()

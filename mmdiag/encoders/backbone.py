@@ -1,4 +1,6 @@
-"""MONAI's image networks without their heads: built by name, begun from weights, and brought to one feature vector an image."""
+"""MONAI's image networks without their heads: built by name, begun from weights, and brought to one
+feature vector an image.
+"""
 
 import warnings
 from collections.abc import Callable
@@ -14,14 +16,37 @@ from torch import Tensor, nn
 
 from mmdiag.errors import UsageError
 
-FEATURES = {"resnet10": 512, "resnet18": 512, "densenet121": 1024, "vit": 192, "swin": 384, "resnet10_3d": 512, "densenet121_3d": 1024}
-SMALLEST_SIDE = 64  # pixels; a smaller slice is enlarged, so that a network that halves it five times still sees a plane
+FEATURES = {
+    "resnet10": 512,
+    "resnet18": 512,
+    "densenet121": 1024,
+    "vit": 192,
+    "swin": 384,
+    "resnet10_3d": 512,
+    "densenet121_3d": 1024,
+}
+# pixels; a smaller slice is enlarged, so that a network that halves it five times still sees a
+# plane
+SMALLEST_SIDE = 64
 VIT_SIDE = 128  # pixels: position embeddings belong to one size
 VIT: dict[str, Any] = {
-    "in_channels": 1, "img_size": (VIT_SIDE, VIT_SIDE), "patch_size": (16, 16), "hidden_size": 192, "mlp_dim": 768, "num_layers": 6, "num_heads": 3
-}  # fmt: skip
+    "in_channels": 1,
+    "img_size": (VIT_SIDE, VIT_SIDE),
+    "patch_size": (16, 16),
+    "hidden_size": 192,
+    "mlp_dim": 768,
+    "num_layers": 6,
+    "num_heads": 3,
+}
 VOLUME = (32, 64, 64)  # slices, rows, columns of the stack that a 3D network is given
-PREFIXES = ("module.", "state_dict.", "network.", "backbone.", "encoder.", "model.")  # that training scripts put before a network's own names
+PREFIXES = (
+    "module.",
+    "state_dict.",
+    "network.",
+    "backbone.",
+    "encoder.",
+    "model.",
+)  # that training scripts put before a network's own names
 
 
 def make_network(name: str) -> nn.Module:
@@ -30,7 +55,9 @@ def make_network(name: str) -> nn.Module:
     return network
 
 
-def features_of(name: str, network: nn.Module, images: Float[Tensor, "image 1 *space"]) -> Float[Tensor, "image feature"]:
+def features_of(
+    name: str, network: nn.Module, images: Float[Tensor, "image 1 *space"]
+) -> Float[Tensor, "image feature"]:
     """One vector an image.
 
     Args:
@@ -40,7 +67,8 @@ def features_of(name: str, network: nn.Module, images: Float[Tensor, "image 1 *s
     if name.startswith("resnet"):
         found: Tensor = network(sized)
     elif name.startswith("densenet"):
-        found = reduce(torch.relu(network.features(sized)), "image feature ... -> image feature", "mean")  # type: ignore[operator]
+        maps: Tensor = torch.relu(network.features(sized))  # type: ignore[operator]
+        found = reduce(maps, "image feature ... -> image feature", "mean")
     elif name == "vit":
         found = network(sized)[0].mean(dim=1)
     else:
@@ -52,23 +80,40 @@ def as_seen(name: str, images: Float[Tensor, "image 1 *space"]) -> Float[Tensor,
     """Images in the size that a network takes; volumes have theirs already."""
     if name.endswith("_3d"):
         return images
-    rows, columns = (VIT_SIDE, VIT_SIDE) if name == "vit" else (max(side, SMALLEST_SIDE) for side in images.shape[-2:])
+    rows, columns = (
+        (VIT_SIDE, VIT_SIDE)
+        if name == "vit"
+        else (max(side, SMALLEST_SIDE) for side in images.shape[-2:])
+    )
     same = (rows, columns) == tuple(images.shape[-2:])
-    return images if same else nn.functional.interpolate(images, (rows, columns), mode="bilinear", align_corners=False)
+    return (
+        images
+        if same
+        else nn.functional.interpolate(
+            images, (rows, columns), mode="bilinear", align_corners=False
+        )
+    )
 
 
 def make_masked_autoencoder() -> Any:
     """MONAI's masked autoencoder whose encoder is the network `vit`; its weights are random.
 
     Reference:
-        He 2022, Masked autoencoders are scalable vision learners: a small decoder, three quarters of the patches hidden.
+        He 2022, Masked autoencoders are scalable vision learners: a small decoder, three quarters
+            of the patches hidden.
     """
     from monai.networks.nets import MaskedAutoEncoderViT
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # MONAI's call of torch.meshgrid
         return MaskedAutoEncoderViT(
-            **VIT, masking_ratio=0.75, decoder_hidden_size=96, decoder_mlp_dim=384, decoder_num_layers=2, decoder_num_heads=3, spatial_dims=2
+            **VIT,
+            masking_ratio=0.75,
+            decoder_hidden_size=96,
+            decoder_mlp_dim=384,
+            decoder_num_layers=2,
+            decoder_num_heads=3,
+            spatial_dims=2,
         )
 
 
@@ -76,12 +121,16 @@ def vit_weights(autoencoder: nn.Module) -> dict[str, Tensor]:
     """The encoder's part of a masked autoencoder, under the names of the network `vit`."""
     last = f"blocks.{VIT['num_layers']}."
     wanted = make_network("vit").state_dict()
-    named = {name.replace(last, "norm."): value.detach().cpu() for name, value in autoencoder.state_dict().items()}
+    named = {
+        name.replace(last, "norm."): value.detach().cpu()
+        for name, value in autoencoder.state_dict().items()
+    }
     return {name: named[name] for name in wanted}
 
 
 def begin_with(network: nn.Module, file: Path) -> None:
-    """Load pretrained weights into a network; weights of three colour channels are added up for grey.
+    """Load pretrained weights into a network; weights of three colour channels are added up for
+    grey.
 
     Raises:
         UsageError: The file is no safetensors file, or holds another network.
@@ -89,25 +138,41 @@ def begin_with(network: nn.Module, file: Path) -> None:
     try:
         stored = {_own_name(name): value for name, value in load_file(file).items()}
     except (SafetensorError, OSError) as error:
-        raise UsageError(f"Weights must be a whole safetensors file, {file.name} is not ({type(error).__name__}): save or fetch it again.") from None
+        raise UsageError(
+            f"Weights must be a whole safetensors file, {file.name} is not "
+            f"({type(error).__name__}): save or fetch it again."
+        ) from None
     wanted = network.state_dict()
     taken = {name: _as_grey(stored[name], wanted[name]) for name in wanted if name in stored}
-    lacking = [name for name in wanted if not name.endswith("num_batches_tracked") and (name not in taken or taken[name].shape != wanted[name].shape)]
+    lacking = [
+        name
+        for name in wanted
+        if not name.endswith("num_batches_tracked")
+        and (name not in taken or taken[name].shape != wanted[name].shape)
+    ]
     if lacking:
         raise UsageError(
-            f"Weights must be those of the network that the configuration names, {len(lacking)} of its {len(wanted)} tensors are missing in {file.name} or have "
+            f"Weights must be those of the network that the configuration names, {len(lacking)} "
+            f"of its {len(wanted)} tensors are missing in {file.name} or have "
             f"another shape, such as {lacking[0]}: name the network that they belong to."
         )
     network.load_state_dict(taken, strict=False)
 
 
 def _own_name(name: str) -> str:
-    shorter = next((name.removeprefix(prefix) for prefix in PREFIXES if name.startswith(prefix)), name)
+    shorter = next(
+        (name.removeprefix(prefix) for prefix in PREFIXES if name.startswith(prefix)), name
+    )
     return shorter if shorter == name else _own_name(shorter)
 
 
 def _as_grey(stored: Tensor, wanted: Tensor) -> Tensor:
-    colours = stored.ndim == wanted.ndim > 2 and wanted.shape[1] == 1 and stored.shape[1] == 3 and stored.shape[2:] == wanted.shape[2:]
+    colours = (
+        stored.ndim == wanted.ndim > 2
+        and wanted.shape[1] == 1
+        and stored.shape[1] == 3
+        and stored.shape[2:] == wanted.shape[2:]
+    )
     return stored.sum(dim=1, keepdim=True) if colours else stored
 
 
@@ -141,8 +206,20 @@ def _swin(dimensions: int) -> Any:
     from monai.networks.nets.swin_unetr import SwinTransformer
 
     return SwinTransformer(
-        in_chans=1, embed_dim=24, window_size=(7, 7), patch_size=(2, 2), depths=(2, 2, 2, 2), num_heads=(3, 6, 12, 24), spatial_dims=dimensions
+        in_chans=1,
+        embed_dim=24,
+        window_size=(7, 7),
+        patch_size=(2, 2),
+        depths=(2, 2, 2, 2),
+        num_heads=(3, 6, 12, 24),
+        spatial_dims=dimensions,
     )
 
 
-BUILDERS: dict[str, Callable[[int], Any]] = {"resnet10": _resnet10, "resnet18": _resnet18, "densenet121": _densenet121, "vit": _vit, "swin": _swin}
+BUILDERS: dict[str, Callable[[int], Any]] = {
+    "resnet10": _resnet10,
+    "resnet18": _resnet18,
+    "densenet121": _densenet121,
+    "vit": _vit,
+    "swin": _swin,
+}

@@ -35,7 +35,13 @@ class FrozenImageNetwork:
         device = next(self.network.parameters()).device
         parts = []
         for start in range(0, len(images), BATCH):
-            grey = torch.from_numpy(np.array(images[start : start + BATCH])).to(device).float().div(127.5).sub(1.0)[:, None]
+            grey = (
+                torch.from_numpy(np.array(images[start : start + BATCH]))
+                .to(device)
+                .float()
+                .div(127.5)
+                .sub(1.0)[:, None]
+            )
             parts.append(features_of(self.name, self.network, grey).cpu().numpy())
         found: ndarray = np.concatenate(parts)
         return found

@@ -1,4 +1,6 @@
-"""A MONAI network over the slices of a stack, with attention pooling, or over the stack as a volume: for training with the fusion."""
+"""A MONAI network over the slices of a stack, with attention pooling, or over the stack as a
+volume: for training with the fusion.
+"""
 
 from pathlib import Path
 
@@ -17,11 +19,14 @@ class ImageNetwork(nn.Module):
     Args:
         width: Common width.
         name: A name of `backbone.FEATURES`.
-        start: Pretrained weights that it begins with; its batch normalisation then stays as it was pretrained.
+        start: Pretrained weights that it begins with; its batch normalisation then stays as it was
+            pretrained.
         pretrained: Whether the weights are pretrained, also where a bundle brings them.
     """
 
-    def __init__(self, width: int, *, name: str, start: Path | None, pretrained: bool, dropout: float) -> None:
+    def __init__(
+        self, width: int, *, name: str, start: Path | None, pretrained: bool, dropout: float
+    ) -> None:
         super().__init__()
         self.name, self.pretrained = name, pretrained
         self.network = make_network(name)
@@ -31,7 +36,9 @@ class ImageNetwork(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def train(self, mode: bool = True) -> "ImageNetwork":
-        """Switch to training; pretrained batch normalisation, and a network that is held still, stay in evaluation."""
+        """Switch to training; pretrained batch normalisation, and a network that is held still,
+        stay in evaluation.
+        """
         super().train(mode)
         if self.pretrained:
             keep_pretrained_state(self.network)
@@ -39,7 +46,9 @@ class ImageNetwork(nn.Module):
 
     def _project(self, images: Tensor) -> Tensor:
         """Vectors of the common width from images of 0 to 255."""
-        projected: Tensor = self.project(features_of(self.name, self.network, images.float().div(127.5).sub(1.0)[:, None]))
+        projected: Tensor = self.project(
+            features_of(self.name, self.network, images.float().div(127.5).sub(1.0)[:, None])
+        )
         return projected
 
 
@@ -50,12 +59,22 @@ class SliceNetwork(ImageNetwork):
         He 2016; Ilse 2018, Attention-based deep multiple instance learning (the pooling).
     """
 
-    def __init__(self, width: int, *, name: str = "resnet10", start: Path | None = None, pretrained: bool = False, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        width: int,
+        *,
+        name: str = "resnet10",
+        start: Path | None = None,
+        pretrained: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__(width, name=name, start=start, pretrained=pretrained, dropout=dropout)
         self.score = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
 
     def forward(self, arrays: dict[str, Tensor], present: Bool[Tensor, "batch"]) -> Tokens:
-        """Encode slices given as uint8 (batch, slice, row, column); only slices that are there are computed."""
+        """Encode slices given as uint8 (batch, slice, row, column); only slices that are there are
+        computed.
+        """
         mask = arrays["image_mask"] & present[:, None]
         image = arrays["image"]
         values = torch.zeros((*mask.shape, self.project.out_features), device=image.device)
@@ -64,18 +83,33 @@ class SliceNetwork(ImageNetwork):
         attention = self.score(values).squeeze(-1).masked_fill(~mask, float("-inf"))
         attention = torch.where(mask.any(1, keepdim=True), attention, 0.0).softmax(dim=1)
         summary = (attention[..., None] * values).sum(1)
-        return Tokens(self.dropout(torch.cat([summary[:, None], values], dim=1)), torch.cat([present[:, None], mask], dim=1))
+        return Tokens(
+            self.dropout(torch.cat([summary[:, None], values], dim=1)),
+            torch.cat([present[:, None], mask], dim=1),
+        )
 
 
 class VolumeNetwork(ImageNetwork):
     """A network on the resampled stack as a whole: one token."""
 
-    def __init__(self, width: int, *, name: str, start: Path | None = None, pretrained: bool = False, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        width: int,
+        *,
+        name: str,
+        start: Path | None = None,
+        pretrained: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__(width, name=name, start=start, pretrained=pretrained, dropout=dropout)
 
     def forward(self, arrays: dict[str, Tensor], present: Bool[Tensor, "batch"]) -> Tokens:
-        """Encode volumes given as (batch, slice, row, column) from 0 to 255; only those that are there are computed."""
+        """Encode volumes given as (batch, slice, row, column) from 0 to 255; only those that are
+        there are computed.
+        """
         values = torch.zeros((len(present), self.project.out_features), device=present.device)
         if present.any():
-            values = values.masked_scatter(present[:, None], self._project(arrays["volume"][present]))
+            values = values.masked_scatter(
+                present[:, None], self._project(arrays["volume"][present])
+            )
         return Tokens(self.dropout(values)[:, None], present[:, None])

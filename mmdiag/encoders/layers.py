@@ -1,4 +1,6 @@
-"""The layers of an encoder that begins pretrained, from its output down: held still in a linear probe, then learning the slower the deeper they lie."""
+"""The layers of an encoder that begins pretrained, from its output down: held still in a linear
+probe, then learning the slower the deeper they lie.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
@@ -18,26 +20,36 @@ class HoldsNetwork(Protocol):
 
 
 def pretrained_layers(encoder: nn.Module, *, whole: bool = False) -> list[list[nn.Parameter]]:
-    """The layers of an encoder that begin pretrained, the topmost first; none where it begins at random.
+    """The layers of an encoder that begin pretrained, the topmost first; none where it begins at
+    random.
 
     Args:
         whole: Whether all of it was pretrained, and not only the network that it may hold.
     """
     holds = isinstance(encoder, HoldsNetwork) and (whole or encoder.pretrained)
-    below = layers_from_the_top(encoder.network) if holds and isinstance(encoder, HoldsNetwork) else []
+    below = (
+        layers_from_the_top(encoder.network) if holds and isinstance(encoder, HoldsNetwork) else []
+    )
     inside = {id(parameter) for layer in below for parameter in layer}
-    outside = [parameter for parameter in encoder.parameters() if id(parameter) not in inside] if whole else []
+    outside = (
+        [parameter for parameter in encoder.parameters() if id(parameter) not in inside]
+        if whole
+        else []
+    )
     return [outside, *below] if outside else below
 
 
 def layers_from_the_top(network: nn.Module) -> list[list[nn.Parameter]]:
     """The parameters of a network in its layers, the topmost first.
 
-    A layer is an element of a list of blocks, else a direct part of the network. What has no matrix of its own (a norm), and a pooler, belong to the layer
+    A layer is an element of a list of blocks, else a direct part of the network. What has no matrix
+    of its own (a norm), and a pooler, belong to the layer
     before them. Networks name their parts in the order in which they are passed.
     """
     named = list(network.named_parameters())
-    while len({name.split(".", 1)[0] for name, _ in named}) == 1 and all("." in name for name, _ in named):
+    while len({name.split(".", 1)[0] for name, _ in named}) == 1 and all(
+        "." in name for name, _ in named
+    ):
         named = [(name.split(".", 1)[1], parameter) for name, parameter in named]
     by_name: dict[str, list[nn.Parameter]] = {}
     for name, parameter in named:
@@ -60,9 +72,11 @@ def hold(layers: Layers, still: bool) -> None:
 
 
 def keep_pretrained_state(network: nn.Module) -> None:
-    """Put a pretrained network that was switched to training back where a few cases would only spoil it.
+    """Put a pretrained network that was switched to training back where a few cases would only
+    spoil it.
 
-    A network that is held still stays in evaluation as a whole; else every batch normalisation keeps its pretrained means and deviations.
+    A network that is held still stays in evaluation as a whole; else every batch normalisation
+    keeps its pretrained means and deviations.
     """
     if not any(parameter.requires_grad for parameter in network.parameters()):
         network.eval()
@@ -72,8 +86,15 @@ def keep_pretrained_state(network: nn.Module) -> None:
 
 
 def depths(stacks: Iterable[Layers]) -> dict[int, int]:
-    """How far below the top each pretrained parameter lies, by its `id`; those of several encoders side by side."""
-    return {id(parameter): depth for layers in stacks for depth, layer in enumerate(layers) for parameter in layer}
+    """How far below the top each pretrained parameter lies, by its `id`; those of several encoders
+    side by side.
+    """
+    return {
+        id(parameter): depth
+        for layers in stacks
+        for depth, layer in enumerate(layers)
+        for parameter in layer
+    }
 
 
 def _layer_of(name: str) -> str:

@@ -1,4 +1,6 @@
-"""A frozen pretrained transformer for sentences: safetensors only, never code that comes with a model."""
+"""A frozen pretrained transformer for sentences: safetensors only, never code that comes with a
+model.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +37,9 @@ class SentenceEncoder:
     most: int = MAX_TOKENS
 
     def embed(self, sentences: Sequence[str]) -> Float32[ndarray, "sentence width"]:
-        """Unit vectors, in the order given; a vector does not depend on its batch mates beyond rounding."""
+        """Unit vectors, in the order given; a vector does not depend on its batch mates beyond
+        rounding.
+        """
         ids, owner = pieces(self.tokenizer, sentences, self.most)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         out = np.zeros((len(ids), self.width), dtype=np.float32)
@@ -58,23 +62,42 @@ class SentenceEncoder:
             tokens[row, : len(values)] = torch.tensor(values)
             mask[row, : len(values)] = 1
         device = next(self.network.parameters()).device
-        hidden = self.network(input_ids=tokens.to(device), attention_mask=mask.to(device)).last_hidden_state.float().cpu()
+        hidden = (
+            self.network(input_ids=tokens.to(device), attention_mask=mask.to(device))
+            .last_hidden_state.float()
+            .cpu()
+        )
         pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         vectors: np.ndarray = torch.nn.functional.normalize(pooled, dim=-1).numpy()
         return vectors
 
 
-def pieces(tokenizer: Any, sentences: Sequence[str], most: int) -> tuple[list[list[int]], list[int]]:
-    """Token ids of each sentence, a long one in pieces of `most` tokens, and which sentence a piece belongs to."""
-    found = tokenizer(list(sentences), truncation=True, max_length=most, return_overflowing_tokens=bool(tokenizer.is_fast))
+def pieces(
+    tokenizer: Any, sentences: Sequence[str], most: int
+) -> tuple[list[list[int]], list[int]]:
+    """Token ids of each sentence, a long one in pieces of `most` tokens, and which sentence a piece
+    belongs to.
+    """
+    found = tokenizer(
+        list(sentences),
+        truncation=True,
+        max_length=most,
+        return_overflowing_tokens=bool(tokenizer.is_fast),
+    )
     ids: list[list[int]] = found["input_ids"]
     return ids, list(found.get("overflow_to_sample_mapping", range(len(ids))))
 
 
-def _averaged(vectors: np.ndarray, ids: Sequence[Sequence[int]], owner: Sequence[int], sentences: int) -> np.ndarray:
+def _averaged(
+    vectors: np.ndarray, ids: Sequence[Sequence[int]], owner: Sequence[int], sentences: int
+) -> np.ndarray:
     """One unit vector a sentence: its pieces, weighted by their length."""
     total = np.zeros((sentences, vectors.shape[1]), dtype=np.float32)
-    np.add.at(total, np.asarray(owner), vectors * np.asarray([[len(row)] for row in ids], dtype=np.float32))
+    np.add.at(
+        total,
+        np.asarray(owner),
+        vectors * np.asarray([[len(row)] for row in ids], dtype=np.float32),
+    )
     averaged: np.ndarray = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
     return averaged
 
@@ -87,13 +110,20 @@ def sentence_encoder(name: str) -> SentenceEncoder:
         name: `minilm-l6`, a folder, or `owner/name@<40 hex digits>` of a hub.
 
     Raises:
-        UsageError: The encoder is not there, is not stored as safetensors, or a hub name has no fixed revision.
+        UsageError: The encoder is not there, is not stored as safetensors, or a hub name has no
+            fixed revision.
     """
     weights = text_weights(name)
     tokenizer, network = load_transformer(weights)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     identity = f"{name}:{weights.sha256}"
-    return SentenceEncoder(identity, int(network.config.hidden_size), tokenizer, network.eval().to(device), longest_input(tokenizer, network.config))
+    return SentenceEncoder(
+        identity,
+        int(network.config.hidden_size),
+        tokenizer,
+        network.eval().to(device),
+        longest_input(tokenizer, network.config),
+    )
 
 
 def text_weights(name: str) -> Weights:
@@ -113,7 +143,9 @@ def load_transformer(weights: Weights) -> tuple[Any, Any]:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     tokenizer = load_tokenizer(weights)
     try:
-        return tokenizer, AutoModel.from_pretrained(weights.folder, local_files_only=True, trust_remote_code=False, use_safetensors=True)
+        return tokenizer, AutoModel.from_pretrained(
+            weights.folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
+        )
     except (OSError, ValueError, KeyError) as error:
         raise _no_model(weights, error) from None
 
@@ -127,20 +159,29 @@ def load_tokenizer(weights: Weights) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(weights.folder, local_files_only=True, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(
+            weights.folder, local_files_only=True, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError) as error:
         raise _no_model(weights, error) from None
 
 
 def _no_model(weights: Weights, error: Exception) -> UsageError:
     return UsageError(
-        f"A text encoder is a transformers model with its tokenizer that runs no code of its own, {weights.folder.name} is not ({type(error).__name__}): "
+        "A text encoder is a transformers model with its tokenizer that runs no code of its "
+        f"own, {weights.folder.name} is not ({type(error).__name__}): "
         "save it again with save_pretrained."
     )
 
 
 def longest_input(tokenizer: Any, config: Any) -> int:
-    """Tokens of one input: what tokenizer and network both take, and at most `MAX_TOKENS`. A tokenizer that states none says a huge number."""
+    """Tokens of one input: what tokenizer and network both take, and at most `MAX_TOKENS`. A
+    tokenizer that states none says a huge number.
+    """
     positions = int(getattr(config, "max_position_embeddings", MAX_TOKENS) or MAX_TOKENS)
-    offset = 2 if str(getattr(config, "model_type", "")) in ("roberta", "xlm-roberta", "camembert") else 0  # their positions begin after padding
+    offset = (
+        2
+        if str(getattr(config, "model_type", "")) in ("roberta", "xlm-roberta", "camembert")
+        else 0
+    )  # their positions begin after padding
     return max(min(MAX_TOKENS, int(tokenizer.model_max_length), positions - offset), 8)

@@ -1,4 +1,6 @@
-"""A pretrained transformer that is fine-tuned with the fusion: token ids of sentences -> `Tokens`."""
+"""A pretrained transformer that is fine-tuned with the fusion: token ids of sentences ->
+`Tokens`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -21,7 +23,8 @@ COLUMNS = 1 + MAX_TOKENS  # the sign of negation, then token ids
 
 
 class SentenceNetwork(nn.Module):
-    """A transformer with mean pooling on each sentence, one token a sentence, and a summary by gated attention.
+    """A transformer with mean pooling on each sentence, one token a sentence, and a summary by
+    gated attention.
 
     Args:
         architecture: The transformer's configuration, as its config.json says it.
@@ -31,7 +34,14 @@ class SentenceNetwork(nn.Module):
         Reimers 2019, Sentence-BERT (mean pooling); Ilse 2018 (the attention).
     """
 
-    def __init__(self, width: int, architecture: Mapping[str, Any], *, start: Path | None, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        width: int,
+        architecture: Mapping[str, Any],
+        *,
+        start: Path | None,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.pretrained = True
         self.network = _begun(start) if start is not None else _built(architecture)
@@ -46,25 +56,39 @@ class SentenceNetwork(nn.Module):
         return self
 
     def forward(self, arrays: dict[str, Tensor], present: Bool[Tensor, "batch"]) -> Tokens:
-        """Encode rows of a sign and token ids (batch, sentence, COLUMNS); only sentences that are there are computed."""
+        """Encode rows of a sign and token ids (batch, sentence, COLUMNS); only sentences that are
+        there are computed.
+        """
         mask = arrays["sentences_mask"] & present[:, None]
         values = torch.zeros((*mask.shape, self.project.out_features), device=mask.device)
         if mask.any():
-            values = values.masked_scatter(mask[..., None], self._sentences(arrays["sentences"][mask]))
+            values = values.masked_scatter(
+                mask[..., None], self._sentences(arrays["sentences"][mask])
+            )
         attention = self.score(values).squeeze(-1).masked_fill(~mask, float("-inf"))
         attention = torch.where(mask.any(1, keepdim=True), attention, 0.0).softmax(dim=1)
         summary = (attention[..., None] * values).sum(1)
-        return Tokens(self.dropout(torch.cat([summary[:, None], values], dim=1)), torch.cat([present[:, None], mask], dim=1))
+        return Tokens(
+            self.dropout(torch.cat([summary[:, None], values], dim=1)),
+            torch.cat([present[:, None], mask], dim=1),
+        )
 
     def _sentences(self, rows: Tensor) -> Tensor:
         """Vectors of the common width; where nothing is learned, some rows at a time."""
-        return torch.cat([self._some(part) for part in ((rows,) if torch.is_grad_enabled() else torch.split(rows, ROWS))])
+        return torch.cat(
+            [
+                self._some(part)
+                for part in ((rows,) if torch.is_grad_enabled() else torch.split(rows, ROWS))
+            ]
+        )
 
     def _some(self, rows: Tensor) -> Tensor:
         sign, ids = rows[:, :1].float(), rows[:, 1:].long()
         ids = ids[:, : int((ids != NOTHING).sum(1).max())]
         there = ids != NOTHING
-        hidden = self.network(input_ids=ids.clamp(min=0), attention_mask=there.long()).last_hidden_state.float()
+        hidden = self.network(
+            input_ids=ids.clamp(min=0), attention_mask=there.long()
+        ).last_hidden_state.float()
         pooled = torch.where(there[..., None], hidden, 0.0).sum(1) / there.sum(1, keepdim=True)
         pooled = nn.functional.normalize(pooled, dim=-1)
         projected: Tensor = self.project(torch.cat([pooled, pooled * sign], dim=1))
@@ -72,7 +96,8 @@ class SentenceNetwork(nn.Module):
 
 
 def token_rows(name: str) -> Callable[[Sequence[Sequence[str]]], list[np.ndarray]]:
-    """How notes that are cut into sentences become rows: the sign of negation, then token ids; a long sentence gives several rows.
+    """How notes that are cut into sentences become rows: the sign of negation, then token ids; a
+    long sentence gives several rows.
 
     Args:
         name: As `sentence_encoder`.
@@ -89,7 +114,9 @@ def architecture_of(name: str) -> dict[str, Any]:
     """The configuration of a transformer, as a bundle keeps it."""
     from transformers import AutoConfig
 
-    found: dict[str, Any] = AutoConfig.from_pretrained(text_weights(name).folder, local_files_only=True, trust_remote_code=False).to_dict()
+    found: dict[str, Any] = AutoConfig.from_pretrained(
+        text_weights(name).folder, local_files_only=True, trust_remote_code=False
+    ).to_dict()
     return found
 
 
@@ -110,13 +137,22 @@ def _tokenizer(name: str) -> tuple[Any, int]:
 
     weights = text_weights(name)
     tokenizer = load_tokenizer(weights)
-    return tokenizer, longest_input(tokenizer, AutoConfig.from_pretrained(weights.folder, local_files_only=True, trust_remote_code=False))
+    return tokenizer, longest_input(
+        tokenizer,
+        AutoConfig.from_pretrained(weights.folder, local_files_only=True, trust_remote_code=False),
+    )
 
 
 def _begun(folder: Path) -> Any:
     from transformers import AutoModel
 
-    return AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32)
+    return AutoModel.from_pretrained(
+        folder,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        dtype=torch.float32,
+    )
 
 
 def _built(architecture: Mapping[str, Any]) -> Any:

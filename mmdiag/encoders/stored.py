@@ -14,10 +14,13 @@ class StoredFeatureEncoder(nn.Module):
         summary: Number of summary features.
         detail: Number of features of a part.
         width: Common width.
-        identities: Number of parts where each part has a meaning of its own (pathways); 0 where parts are a bag (slices, sentences).
+        identities: Number of parts where each part has a meaning of its own (pathways); 0 where
+            parts are a bag (slices, sentences).
     """
 
-    def __init__(self, summary: int, detail: int, width: int, *, identities: int = 0, dropout: float = 0.0) -> None:
+    def __init__(
+        self, summary: int, detail: int, width: int, *, identities: int = 0, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.summary = nn.Linear(summary, width)
         self.detail = nn.Linear(detail, width)
@@ -26,7 +29,9 @@ class StoredFeatureEncoder(nn.Module):
 
     def forward(self, arrays: dict[str, Tensor], present: Bool[Tensor, "batch"]) -> Tokens:
         """Encode a batch; rows of absent cases are masked."""
-        return Tokens(*self._encode(arrays["summary"], arrays["detail"], arrays.get("detail_mask"), present))
+        return Tokens(
+            *self._encode(arrays["summary"], arrays["detail"], arrays.get("detail_mask"), present)
+        )
 
     def _encode(
         self,
@@ -36,7 +41,11 @@ class StoredFeatureEncoder(nn.Module):
         present: Bool[Tensor, "batch"],
     ) -> tuple[Tensor, Tensor]:
         summary = torch.where(present[:, None], summary, 0.0)
-        mask = present[:, None].expand(detail.shape[:2]) if detail_mask is None else detail_mask & present[:, None]
+        mask = (
+            present[:, None].expand(detail.shape[:2])
+            if detail_mask is None
+            else detail_mask & present[:, None]
+        )
         detail = torch.where(mask[..., None], detail, 0.0)
         parts = self.detail(detail)
         if self.identity is not None:

@@ -9,7 +9,8 @@ from mmdiag.tokens import Tokens
 
 
 class DilatedLayer(nn.Module):
-    """One gated layer: it sees this sample and one further back, adds to what passes through, and hands a part to the output.
+    """One gated layer: it sees this sample and one further back, adds to what passes through, and
+    hands a part to the output.
 
     Reference:
         van den Oord 2016, WaveNet: a generative model for raw audio, equation 2.
@@ -30,7 +31,8 @@ class DilatedLayer(nn.Module):
 
 
 class WaveNetwork(nn.Module):
-    """Dilations of 1, 2, 4, ... samples; each window's token is the mean and the strength of the output in it, the summary is gated attention over windows.
+    """Dilations of 1, 2, 4, ... samples; each window's token is the mean and the strength of the
+    output in it, the summary is gated attention over windows.
 
     Because no sample sees a later one, what pads a short signal never reaches it.
 
@@ -42,7 +44,16 @@ class WaveNetwork(nn.Module):
         van den Oord 2016 (the layers); Ilse 2018 (the pooling).
     """
 
-    def __init__(self, inputs: int, width: int, *, channels: int, layers: int, window: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        width: int,
+        *,
+        channels: int,
+        layers: int,
+        window: int,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.window = window
         self.enter = nn.Conv1d(inputs, channels, kernel_size=1)
@@ -59,7 +70,10 @@ class WaveNetwork(nn.Module):
         attention = self.score(values).squeeze(-1).masked_fill(~mask, float("-inf"))
         attention = torch.where(mask.any(1, keepdim=True), attention, 0.0).softmax(dim=1)
         summary = (attention[..., None] * values).sum(1)
-        return Tokens(self.dropout(torch.cat([summary[:, None], values], dim=1)), torch.cat([present[:, None], mask], dim=1))
+        return Tokens(
+            self.dropout(torch.cat([summary[:, None], values], dim=1)),
+            torch.cat([present[:, None], mask], dim=1),
+        )
 
     def _filtered(self, x_BCT: Tensor) -> Tensor:
         passing = self.enter(x_BCT)
@@ -72,8 +86,12 @@ class WaveNetwork(nn.Module):
     def _windows(self, x_BCT: Tensor, there_BT: Tensor) -> tuple[Tensor, Tensor]:
         """A token a window from the samples in it that are there, and which windows have any."""
         short = -x_BCT.shape[2] % self.window
-        x_BNCW = rearrange(nn.functional.pad(x_BCT, (0, short)), "b c (n w) -> b n c w", w=self.window)
-        there = rearrange(nn.functional.pad(there_BT, (0, short)), "b (n w) -> b n 1 w", w=self.window)
+        x_BNCW = rearrange(
+            nn.functional.pad(x_BCT, (0, short)), "b c (n w) -> b n c w", w=self.window
+        )
+        there = rearrange(
+            nn.functional.pad(there_BT, (0, short)), "b (n w) -> b n 1 w", w=self.window
+        )
         x_BNCW = torch.where(there, x_BNCW, 0.0)
         count = there.sum(3).clamp(min=1)
         mean = x_BNCW.sum(3) / count

@@ -1,4 +1,6 @@
-"""Where pretrained weights come from: a package, a folder or a hub at a fixed revision; safetensors only, and a record of which they were."""
+"""Where pretrained weights come from: a package, a folder or a hub at a fixed revision; safetensors
+only, and a record of which they were.
+"""
 
 import hashlib
 import re
@@ -41,11 +43,17 @@ class Weights:
 
     def record(self) -> dict[str, str]:
         """The part that goes into a bundle."""
-        return {"source": self.source, "revision": self.revision, "sha256": self.sha256, "licence": self.licence}
+        return {
+            "source": self.source,
+            "revision": self.revision,
+            "sha256": self.sha256,
+            "licence": self.licence,
+        }
 
 
 def find_weights(name: str, what: str, *, packaged: Mapping[str, str] | None = None) -> Weights:
-    """Find the weights that a configuration names; a hub is asked only for what is not on the disk yet.
+    """Find the weights that a configuration names; a hub is asked only for what is not on the disk
+    yet.
 
     Args:
         name: A packaged name, a folder, or `owner/name@<40 hexadecimal digits>`.
@@ -53,11 +61,16 @@ def find_weights(name: str, what: str, *, packaged: Mapping[str, str] | None = N
         packaged: Names that a package carries, and the package.
 
     Raises:
-        UsageError: They are not there or not stored as safetensors, or a hub name has no fixed revision; it names what can be done.
+        UsageError: They are not there or not stored as safetensors, or a hub name has no fixed
+            revision; it names what can be done.
     """
     carried = packaged or {}
     if name in carried:
-        folder, source, revision = _from_package(name, carried[name], what), f"package {carried[name]}", _version(carried[name])
+        folder, source, revision = (
+            _from_package(name, carried[name], what),
+            f"package {carried[name]}",
+            _version(carried[name]),
+        )
     elif Path(name).is_dir():
         folder, source, revision = Path(name), f"folder {Path(name).name}", ""
     else:
@@ -65,18 +78,30 @@ def find_weights(name: str, what: str, *, packaged: Mapping[str, str] | None = N
         folder, source = _from_hub(repository, revision, what, tuple(carried)), f"hub {repository}"
     if not (folder / FILE).is_file():
         raise UsageError(
-            f"The weights of the {what} must be stored as {FILE}, found none in {folder.name}: save them with safetensors "
+            f"The weights of the {what} must be stored as {FILE}, found none in {folder.name}: "
+            "save them with safetensors "
             f"(transformers: save_pretrained). {remedies(tuple(carried))}"
         )
     stat = (folder / FILE).stat()
-    return Weights(folder, source, revision, _sha256(folder / FILE, stat.st_size, stat.st_mtime_ns), _licence(folder))
+    return Weights(
+        folder,
+        source,
+        revision,
+        _sha256(folder / FILE, stat.st_size, stat.st_mtime_ns),
+        _licence(folder),
+    )
 
 
 def remedies(packaged: tuple[str, ...] = ()) -> str:
     """What a user can do about an encoder that is not there."""
-    carried = f"the one that a package carries ({', '.join(packaged)})" if packaged else "one that was not pretrained, such as the default"
+    carried = (
+        f"the one that a package carries ({', '.join(packaged)})"
+        if packaged
+        else "one that was not pretrained, such as the default"
+    )
     return (
-        f"Four things can be named: {carried}; a folder with {FILE}; a hub's owner/name@revision with 40 hexadecimal digits, where there is a network; "
+        f"Four things can be named: {carried}; a folder with {FILE}; a hub's owner/name@revision "
+        "with 40 hexadecimal digits, where there is a network; "
         "a folder with weights that were pretrained on your own cases."
     )
 
@@ -85,7 +110,8 @@ def _hub_name(name: str, what: str, packaged: tuple[str, ...]) -> tuple[str, str
     found = HUB_NAME.fullmatch(name)
     if found is None:
         raise UsageError(
-            f"The {what} must be a known name, a folder that is there or owner/name@revision with 40 hexadecimal digits, found {name!r}: "
+            f"The {what} must be a known name, a folder that is there or owner/name@revision "
+            f"with 40 hexadecimal digits, found {name!r}: "
             f"a name without a fixed revision could change between two runs. {remedies(packaged)}"
         )
     return found[1], found[2]
@@ -94,7 +120,10 @@ def _hub_name(name: str, what: str, packaged: tuple[str, ...]) -> tuple[str, str
 def _from_package(name: str, package: str, what: str) -> Path:
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise UsageError(f"The {what} {name!r} comes with the package {package}, which is not installed: pip install mmdiag again. {remedies()}")
+        raise UsageError(
+            f"The {what} {name!r} comes with the package {package}, which is not installed: pip "
+            f"install mmdiag again. {remedies()}"
+        )
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
@@ -105,14 +134,19 @@ def _from_hub(repository: str, revision: str, what: str, packaged: tuple[str, ..
         return Path(snapshot_download(repository, revision=revision, allow_patterns=FETCHED))
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"The {what} {repository}@{revision[:8]} must be on this machine or within reach, it could not be fetched ({type(error).__name__}): "
+            f"The {what} {repository}@{revision[:8]} must be on this machine or within reach, it "
+            f"could not be fetched ({type(error).__name__}): "
             f"check the name and the network. {remedies(packaged)}"
         ) from None
 
 
 def _licence(folder: Path) -> str:
     card = folder / "README.md"
-    found = LICENCE.search(card.read_text(encoding="utf-8", errors="replace").split("\n---", 1)[0]) if card.is_file() else None
+    found = (
+        LICENCE.search(card.read_text(encoding="utf-8", errors="replace").split("\n---", 1)[0])
+        if card.is_file()
+        else None
+    )
     return found[1] if found else "not stated"
 
 

@@ -1,8 +1,12 @@
-"""Runs mirrored to a team's MLflow, an option (`mmdiag[mlflow]`): switched on by MMDIAG_MLFLOW, to the server that MLFLOW_TRACKING_URI names.
+"""Runs mirrored to a team's MLflow, an option (`mmdiag[mlflow]`): switched on by MMDIAG_MLFLOW, to
+the server that MLFLOW_TRACKING_URI names.
 
-One MLflow run a run of mmdiag, in an experiment of the cohort's name: the configuration as parameters, curves and final metrics with their intervals as
-metrics, hashes and ids as tags; no case key and no patient's value. MONAI's handler begins it and keeps it across trainings; epochs are sent together, some
-seconds apart. A server that does not answer costs seconds once: then nothing more is mirrored by this process, and training goes on.
+One MLflow run a run of mmdiag, in an experiment of the cohort's name: the configuration as
+parameters, curves and final metrics with their intervals as
+metrics, hashes and ids as tags; no case key and no patient's value. MONAI's handler begins it and
+keeps it across trainings; epochs are sent together, some
+seconds apart. A server that does not answer costs seconds once: then nothing more is mirrored by
+this process, and training goes on.
 """
 
 import importlib.util
@@ -24,7 +28,10 @@ from mmdiag.experiment.run import Run
 from mmdiag.training.collectives import place
 
 SWITCH, ADDRESS = "MMDIAG_MLFLOW", "MLFLOW_TRACKING_URI"
-PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "3", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}  # seconds, and tries; MLflow's own make minutes
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+}  # seconds, and tries; MLflow's own make minutes
 APART = 10  # seconds between two sendings of a training
 MOST = 1000  # metrics in a request
 STORES = ("http", "https", "sqlite", "postgresql", "mysql")
@@ -44,11 +51,17 @@ def require() -> None:
     if not wanted():
         return
     if importlib.util.find_spec("mlflow") is None:
-        raise UsageError("Mirroring needs MLflow, which is not installed: pip install 'mmdiag[mlflow]', or leave --mlflow and MMDIAG_MLFLOW out.")
+        raise UsageError(
+            "Mirroring needs MLflow, which is not installed: pip install 'mmdiag[mlflow]', or "
+            "leave --mlflow and MMDIAG_MLFLOW out."
+        )
     scheme = urlsplit(os.environ.get(ADDRESS, "")).scheme.split("+")[0]
     if scheme not in STORES:
         found = f"a {scheme or 'file'} address" if os.environ.get(ADDRESS) else "none"
-        raise UsageError(f"Mirroring needs {ADDRESS}, the address of a tracking server or database, found {found}: set it to https://... or sqlite:///...")
+        raise UsageError(
+            f"Mirroring needs {ADDRESS}, the address of a tracking server or database, found "
+            f"{found}: set it to https://... or sqlite:///..."
+        )
 
 
 def attach(run: Run, name: str) -> Callable[[Any], None] | None:
@@ -63,7 +76,8 @@ def attach(run: Run, name: str) -> Callable[[Any], None] | None:
 
 
 def publish(run: Run, bundle_id: str, metrics: Sequence[Mapping[str, Any]]) -> None:
-    """Send the metrics of a finished run, and end it there; does nothing where that was done before.
+    """Send the metrics of a finished run, and end it there; does nothing where that was done
+    before.
 
     Args:
         metrics: Rows with `model`, `metric`, `value`, `low`, `high` and `n`.
@@ -82,7 +96,12 @@ class Mirror:
     """The mirror of one run in this process."""
 
     def __init__(self, run: Run) -> None:
-        self.run, self.off, self.pending, self.sent = run, False, list[tuple[str, float, int]](), time.monotonic()
+        self.run, self.off, self.pending, self.sent = (
+            run,
+            False,
+            list[tuple[str, float, int]](),
+            time.monotonic(),
+        )
         self.handler: Any = None
         self._guarded(self._open)
 
@@ -92,7 +111,9 @@ class Mirror:
         def to(trainer: Any) -> None:
             from ignite.engine import Events
 
-            trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: self._epoch(name, engine.state))
+            trainer.add_event_handler(
+                Events.EPOCH_COMPLETED, lambda engine: self._epoch(name, engine.state)
+            )
             trainer.add_event_handler(Events.COMPLETED, lambda _: self._guarded(self._send))
 
         return to
@@ -103,7 +124,11 @@ class Mirror:
         self._guarded(lambda: self._finish(bundle_id))
 
     def _epoch(self, name: str, state: Any) -> None:
-        self.pending += [(f"{name}/{key}", float(value), state.epoch) for key, value in state.metrics.items() if math.isfinite(value)]
+        self.pending += [
+            (f"{name}/{key}", float(value), state.epoch)
+            for key, value in state.metrics.items()
+            if math.isfinite(value)
+        ]
         if time.monotonic() - self.sent > APART:
             self._guarded(self._send)
 
@@ -117,14 +142,22 @@ class Mirror:
             asked = self.run.asked
             parameters = _flat(json.loads(json.dumps(asked["config"])))
             self.handler = MLFlowHandler(
-                iteration_log=False, epoch_log=False, experiment_name=str(asked["cohort"]), run_name=str(asked["run_id"]), experiment_param=parameters
+                iteration_log=False,
+                epoch_log=False,
+                experiment_name=str(asked["cohort"]),
+                run_name=str(asked["run_id"]),
+                experiment_param=parameters,
             )
         self.handler.default_tracking_params = []  # they differ from fit to fit
 
     def _begin(self) -> None:
         if self.handler.cur_run is None:
             self.handler.start(None)
-            self._tag(run_id=self.run.asked["run_id"], cohort=self.run.asked["cohort"], cohort_hash=self.run.asked["cohort_hash"])
+            self._tag(
+                run_id=self.run.asked["run_id"],
+                cohort=self.run.asked["cohort"],
+                cohort_hash=self.run.asked["cohort_hash"],
+            )
 
     def _tag(self, **tags: Any) -> None:
         from mlflow.entities import RunTag
@@ -136,16 +169,29 @@ class Mirror:
         from mlflow.entities import Metric
 
         self._begin()
-        now, rows, self.pending, self.sent = int(time.time() * 1000), self.pending, [], time.monotonic()
+        now, rows, self.pending, self.sent = (
+            int(time.time() * 1000),
+            self.pending,
+            [],
+            time.monotonic(),
+        )
         for first in range(0, len(rows), MOST):
-            found = [Metric(_name(key), value, now, step) for key, value, step in rows[first : first + MOST]]
+            found = [
+                Metric(_name(key), value, now, step)
+                for key, value, step in rows[first : first + MOST]
+            ]
             self.handler.client.log_batch(self.handler.cur_run.info.run_id, metrics=found)
 
     def _finish(self, bundle_id: str) -> None:
         client, asked = self.handler.client, self.run.asked
         experiment = client.get_experiment_by_name(str(asked["cohort"]))
-        mirrored = f"tags.`mmdiag.bundle_id` = '{bundle_id}' and tags.`mmdiag.run_id` = '{asked['run_id']}'"
-        if experiment is None or not client.search_runs([experiment.experiment_id], mirrored, max_results=1):
+        mirrored = (
+            f"tags.`mmdiag.bundle_id` = '{bundle_id}' and tags.`mmdiag.run_id` = "
+            f"'{asked['run_id']}'"
+        )
+        if experiment is None or not client.search_runs(
+            [experiment.experiment_id], mirrored, max_results=1
+        ):
             self._send()
             self._tag(bundle_id=bundle_id, fusion=self.run.fusion)
         self.handler.close()
@@ -162,22 +208,32 @@ class Mirror:
             self.off = True
             where = urlsplit(os.environ.get(ADDRESS, "")).hostname or "this database"
             logging.getLogger("mmdiag.experiment.mlflow_tracking").warning(
-                "A tracking server must answer within %s s, the one at %s did not (%s): training goes on, and this run is mirrored no further.",
-                os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"], where, type(error).__name__,
-            )  # fmt: skip
+                "A tracking server must answer within %s s, the one at %s did not (%s): training "
+                "goes on, and this run is mirrored no further.",
+                os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"],
+                where,
+                type(error).__name__,
+            )
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        found |= (
+            _flat(value, f"{prefix}{key}.")
+            if isinstance(value, Mapping)
+            else {f"{prefix}{key}": value}
+        )
     return found
 
 
 def _final(metrics: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, float, int]]:
     for row in metrics:
         name = f"{row['model']}/{row['metric']}"
-        for key, value in ((name, row["value"]), *((f"{name}/{part}", row.get(part)) for part in ("low", "high", "n"))):
+        for key, value in (
+            (name, row["value"]),
+            *((f"{name}/{part}", row.get(part)) for part in ("low", "high", "n")),
+        ):
             if value is not None and math.isfinite(value):
                 yield key, float(value), 0
 

@@ -1,4 +1,6 @@
-"""A single modality's model does not depend on how the others are fused: what another run has fitted of it is taken over, not fitted again."""
+"""A single modality's model does not depend on how the others are fused: what another run has
+fitted of it is taken over, not fitted again.
+"""
 
 import json
 import shutil
@@ -10,7 +12,8 @@ from mmdiag.workspace import write_text
 
 
 def take_over(run: Run, name: str) -> bool:
-    """Take a complete fit of one modality from another run of the same cohort, split and configuration but for its fusion.
+    """Take a complete fit of one modality from another run of the same cohort, split and
+    configuration but for its fusion.
 
     Args:
         name: Of the fit, `<part that is judged>.<modality>`.
@@ -20,7 +23,12 @@ def take_over(run: Run, name: str) -> bool:
     """
     for file in sorted(run.workspace.runs.glob("*/run.json")):
         other = Run.open(file.parent)
-        if other.folder != run.folder and _alike(run.asked, other.asked) and name in other.asked["fits"] and other.done(name):
+        if (
+            other.folder != run.folder
+            and _alike(run.asked, other.asked)
+            and name in other.asked["fits"]
+            and other.done(name)
+        ):
             _copy(run, other, name)
             return True
     return False
@@ -42,6 +50,9 @@ def _copy(run: Run, other: Run, name: str) -> None:
     shutil.copytree(source, temporary)
     facts = other.fitted(name)
     bundle = Path(facts["bundle"]).relative_to(source.relative_to(run.workspace.path))
-    facts |= {"bundle": str(target.relative_to(run.workspace.path) / bundle), "taken_from": other.asked["run_id"]}
+    facts |= {
+        "bundle": str(target.relative_to(run.workspace.path) / bundle),
+        "taken_from": other.asked["run_id"],
+    }
     write_text(temporary / "fit.json", json.dumps(facts, indent=1))
     temporary.rename(target)

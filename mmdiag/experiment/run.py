@@ -1,4 +1,6 @@
-"""A run on disk: what it was asked (run.json), its fits, and what came out. The same question about the same cohort is the same folder."""
+"""A run on disk: what it was asked (run.json), its fits, and what came out. The same question about
+the same cohort is the same folder.
+"""
 
 import dataclasses
 import json
@@ -41,7 +43,8 @@ class Run:
         return from_json(json.dumps(self.asked["config"]))
 
     def config_of(self, fit: str) -> RunConfig:
-        """The configuration of a model: what was asked for, with what a search chose for it, and the pretrained weights of its part.
+        """The configuration of a model: what was asked for, with what a search chose for it, and
+        the pretrained weights of its part.
 
         Args:
             fit: Its name, `<part that is judged>.<model>`.
@@ -53,12 +56,25 @@ class Run:
         if "search" not in self.asked:
             return configured(config, self.workspace, part)
         if not self.chosen_file(fit).is_file():
-            raise UsageError(f"A searched model is fitted once its values are chosen, those of {fit} are not: run `mmdiag search` again, it picks up.")
-        return configured(varied(config, json.loads(self.chosen_file(fit).read_text())["values"]), self.workspace, part)
+            raise UsageError(
+                f"A searched model is fitted once its values are chosen, those of {fit} are not: "
+                "run `mmdiag search` again, it picks up."
+            )
+        return configured(
+            varied(config, json.loads(self.chosen_file(fit).read_text())["values"]),
+            self.workspace,
+            part,
+        )
 
     def asked_of(self, fit: str) -> RunConfig:
-        """The configuration that was asked for of a model, before any search: where it has one modality, there is nothing to fuse."""
-        return self.config if fit.endswith(f".{FUSED}") else dataclasses.replace(self.config, fusion="concat")
+        """The configuration that was asked for of a model, before any search: where it has one
+        modality, there is nothing to fuse.
+        """
+        return (
+            self.config
+            if fit.endswith(f".{FUSED}")
+            else dataclasses.replace(self.config, fusion="concat")
+        )
 
     def chosen_file(self, fit: str) -> Path:
         """Where a search writes what it chose for a model."""
@@ -66,8 +82,14 @@ class Run:
 
     @property
     def fusion(self) -> str:
-        """How the fused models fuse; `searched` where a search chose different families for different parts."""
-        found = {self.config_of(name).fusion for name in map(str, self.asked["fits"]) if name.endswith(f".{FUSED}")}
+        """How the fused models fuse; `searched` where a search chose different families for
+        different parts.
+        """
+        found = {
+            self.config_of(name).fusion
+            for name in map(str, self.asked["fits"])
+            if name.endswith(f".{FUSED}")
+        }
         return found.pop() if len(found) == 1 else "searched"
 
     @property
@@ -128,7 +150,8 @@ def open_data(folder: Path, part: str = "") -> RunData:
     """Load a run's cohort once a process; features that are not stored yet are made and stored.
 
     Args:
-        part: Whose features: where frozen weights were pretrained, each part of the split has its own. Default: those of the run's bundle.
+        part: Whose features: where frozen weights were pretrained, each part of the split has its
+            own. Default: those of the run's bundle.
     """
     run, data = Run.open(folder), _open_data(folder)
     if not run.config.pretrained or part in ("", run.final):
@@ -139,9 +162,18 @@ def open_data(folder: Path, part: str = "") -> RunData:
 @lru_cache(maxsize=1)
 def _open_data(folder: Path) -> RunData:
     run = Run.open(folder)
-    config, store = configured(run.config, run.workspace, run.final), Store.open(run.workspace, run.asked["cohort"])
-    raws = {name: raw_features(store, name, extractor(kind, config)) for name, kind in store.modalities.items()}
-    gene_sets = {path.stem.removeprefix("gene_sets_"): json.loads(path.read_text()) for path in folder.glob("gene_sets_*.json")}
+    config, store = (
+        configured(run.config, run.workspace, run.final),
+        Store.open(run.workspace, run.asked["cohort"]),
+    )
+    raws = {
+        name: raw_features(store, name, extractor(kind, config))
+        for name, kind in store.modalities.items()
+    }
+    gene_sets = {
+        path.stem.removeprefix("gene_sets_"): json.loads(path.read_text())
+        for path in folder.glob("gene_sets_*.json")
+    }
     return RunData(store, store.cases, raws, gene_sets)
 
 
@@ -151,4 +183,8 @@ def _features_of(folder: Path, part: str) -> dict[str, Sequence[np.ndarray | Non
     run, store = Run.open(folder), _open_data(folder).store
     config, final = (configured(run.config, run.workspace, name) for name in (part, run.final))
     kinds = [kind for kind in ("image", "text") if getattr(config, kind) != getattr(final, kind)]
-    return {name: raw_features(store, name, extractor(kind, config)) for name, kind in store.modalities.items() if kind in kinds}
+    return {
+        name: raw_features(store, name, extractor(kind, config))
+        for name, kind in store.modalities.items()
+        if kind in kinds
+    }

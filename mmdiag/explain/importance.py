@@ -1,4 +1,6 @@
-"""Which modality a model leans on over many cases: the mean size of what each contributed. One case's contributions: `mmdiag.inference.shapley`."""
+"""Which modality a model leans on over many cases: the mean size of what each contributed. One
+case's contributions: `mmdiag.inference.shapley`.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,14 +21,16 @@ def leaning(
     seed: int = 0,
     resamples: int = 1000,
 ) -> list[dict[str, Any]]:
-    """Mean absolute contribution of each modality, over the cases that have it: absence would pull it towards 0 and say nothing of the model.
+    """Mean absolute contribution of each modality, over the cases that have it: absence would pull
+    it towards 0 and say nothing of the model.
 
     Args:
         contributions: Shapley values on the scale of log-odds.
         subject: Whose case each row is; the 95 % percentile interval draws subjects.
 
     Returns:
-        `modality, value, low, high, n` in the order of the names; one that no case has is not in it.
+        `modality, value, low, high, n` in the order of the names; one that no case has is not in
+        it.
     """
     size = np.abs(contributions)
     subjects = subject if subject is not None else np.arange(len(size))
@@ -41,5 +45,13 @@ def leaning(
     for k in (k for k in range(len(names)) if present[:, k].any()):
         value = float(size[present[:, k], k].mean())
         low, high = interval(drawn[:, k], value)
-        found.append({"modality": names[k], "value": value, "low": low, "high": high, "n": int(present[:, k].sum())})
+        found.append(
+            {
+                "modality": names[k],
+                "value": value,
+                "low": low,
+                "high": high,
+                "n": int(present[:, k].sum()),
+            }
+        )
     return found

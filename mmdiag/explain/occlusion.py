@@ -1,7 +1,9 @@
-"""Occlusion: what the answer would be without a region or a word. It asks the model and knows nothing of how it is built.
+"""Occlusion: what the answer would be without a region or a word. It asks the model and knows
+nothing of how it is built.
 
 Reference:
-    Zeiler 2014, Visualizing and understanding convolutional networks (occlusion); Li 2016, Understanding neural networks through representation erasure.
+    Zeiler 2014, Visualizing and understanding convolutional networks (occlusion); Li 2016,
+    Understanding neural networks through representation erasure.
 """
 
 import re
@@ -16,11 +18,15 @@ from numpy import ndarray
 GRID = 8
 REACH = 2.0  # patches that one replacement covers
 SLICES = 4
-SLIGHT = 0.2  # of the change that the slice (the sentence) that matters most makes: one that makes less is not looked into
+# of the change that the slice (the sentence) that matters most makes: one that makes less is not
+# looked into
+SLIGHT = 0.2
 BATCH = 64
 SENTENCES = 3
 WORDS = 24
-ALONE = 0.1  # of a sentence's effect: what its words must reach one by one for it to be shown by words
+ALONE = (
+    0.1  # of a sentence's effect: what its words must reach one by one for it to be shown by words
+)
 
 Stacks = Callable[[ndarray], Float[ndarray, "n"]]
 Notes = Callable[[Sequence[Sequence[str]]], Float[ndarray, "n"]]
@@ -34,10 +40,13 @@ def heat_map(
     grid: int = GRID,
     slices: int = SLICES,
 ) -> Float32[ndarray, "slice grid grid"]:
-    """Change of the log-odds that each patch of each slice makes: positive = the patch speaks for the class.
+    """Change of the log-odds that each patch of each slice makes: positive = the patch speaks for
+    the class.
 
-    A patch is replaced by the same place in other patients' images, with soft edges, and the changes are averaged. What replaces it is an image that could
-    be: black, grey or blurred patches make edges that no image has, and a model answers to those edges. Patches are asked on the slices that matter most
+    A patch is replaced by the same place in other patients' images, with soft edges, and the
+    changes are averaged. What replaces it is an image that could
+    be: black, grey or blurred patches make edges that no image has, and a model answers to those
+    edges. Patches are asked on the slices that matter most
     as a whole, and change the answer by a fifth of what the first of them does; the others are 0.
 
     Args:
@@ -46,20 +55,31 @@ def heat_map(
         slices: Slices that are looked into.
 
     Reference:
-        Agarwal 2020, Explaining image classifiers by removing input features using generative models (why the replacement must be plausible).
+        Agarwal 2020, Explaining image classifiers by removing input features using generative
+        models (why the replacement must be plausible).
     """
     whole = float(logit(stack[None])[0])
     heat = np.zeros((len(stack), grid, grid), dtype=np.float32)
     others = [_aligned(reference, len(stack)) for reference in references]
     if not others:
         return heat
-    by_slice = np.mean([whole - _ask(logit, [_replaced(stack, i, other[i]) for i in range(len(stack))]) for other in others], axis=0)
+    by_slice = np.mean(
+        [
+            whole - _ask(logit, [_replaced(stack, i, other[i]) for i in range(len(stack))])
+            for other in others
+        ],
+        axis=0,
+    )
     masks = _soft_patches(stack.shape[1], stack.shape[2], grid)
     most = np.argsort(-np.abs(by_slice), kind="stable")[:slices]
     for i in most[np.abs(by_slice[most]) >= SLIGHT * np.abs(by_slice[most[0]])]:
         for other in others:
-            planes = np.rint(stack[i] + masks * (other[i].astype(np.float32) - stack[i])).astype(np.uint8)
-            heat[i] += (whole - _ask(logit, [_replaced(stack, int(i), plane) for plane in planes])).reshape(grid, grid) / len(others)
+            planes = np.rint(stack[i] + masks * (other[i].astype(np.float32) - stack[i])).astype(
+                np.uint8
+            )
+            heat[i] += (
+                whole - _ask(logit, [_replaced(stack, int(i), plane) for plane in planes])
+            ).reshape(grid, grid) / len(others)
     return heat
 
 
@@ -71,13 +91,21 @@ def _aligned(reference: ndarray, slices: int) -> ndarray:
 
 @lru_cache(maxsize=8)
 def _soft_patches(height: int, width: int, grid: int) -> Float32[ndarray, "patch row column"]:
-    """A mask a patch, twice as wide as the patch, with soft edges: a structure is taken away whole, not in halves."""
+    """A mask a patch, twice as wide as the patch, with soft edges: a structure is taken away whole,
+    not in halves.
+    """
     masks = []
     for r in range(grid):
         for c in range(grid):
             mask = np.zeros((height, width), dtype=np.float32)
-            rows = [int(np.clip((r + 0.5 + side * REACH / 2) * height / grid, 0, height)) for side in (-1, 1)]
-            columns = [int(np.clip((c + 0.5 + side * REACH / 2) * width / grid, 0, width)) for side in (-1, 1)]
+            rows = [
+                int(np.clip((r + 0.5 + side * REACH / 2) * height / grid, 0, height))
+                for side in (-1, 1)
+            ]
+            columns = [
+                int(np.clip((c + 0.5 + side * REACH / 2) * width / grid, 0, width))
+                for side in (-1, 1)
+            ]
             mask[rows[0] : rows[1], columns[0] : columns[1]] = 1
             masks.append(cv2.GaussianBlur(mask, (0, 0), max(height, width) / grid / 4))
     return np.stack(masks)
@@ -90,42 +118,67 @@ def _replaced(stack: ndarray, number: int, plane: ndarray) -> ndarray:
 
 
 def _ask(logit: Stacks, variants: Sequence[ndarray]) -> Float[ndarray, "n"]:
-    return np.concatenate([logit(np.stack(variants[start : start + BATCH])) for start in range(0, len(variants), BATCH)])
+    return np.concatenate(
+        [
+            logit(np.stack(variants[start : start + BATCH]))
+            for start in range(0, len(variants), BATCH)
+        ]
+    )
 
 
 def word_weights(
-    text: str, sentences: Sequence[tuple[int, int]], logit: Notes, *, most_sentences: int = SENTENCES, most_words: int = WORDS
+    text: str,
+    sentences: Sequence[tuple[int, int]],
+    logit: Notes,
+    *,
+    most_sentences: int = SENTENCES,
+    most_words: int = WORDS,
 ) -> list[tuple[int, int, float]]:
-    """Change of the log-odds that each sentence makes, and each word of the sentences that make most.
+    """Change of the log-odds that each sentence makes, and each word of the sentences that make
+    most.
 
     Args:
         sentences: Start and end of each in the text.
         logit: Notes as lists of sentences -> log-odds of each; a note without any counts as absent.
 
     Returns:
-        (start, end, weight) in the text. A sentence that is looked into is given by its words, scaled so that they add up to what the whole sentence
-        changes where they agree with it; any other sentence is one span. So is one whose words change next to nothing alone: two words that say the same
+        (start, end, weight) in the text. A sentence that is looked into is given by its words,
+        scaled so that they add up to what the whole sentence
+        changes where they agree with it; any other sentence is one span. So is one whose words
+        change next to nothing alone: two words that say the same
         stand in for each other, and by words the sentence would look as if it did not matter.
     """
     if not sentences:
         return []
     parts = [text[a:b] for a, b in sentences]
     whole = float(logit([parts])[0])
-    by_sentence = whole - logit([[p for j, p in enumerate(parts) if j != i] for i in range(len(parts))])
+    by_sentence = whole - logit(
+        [[p for j, p in enumerate(parts) if j != i] for i in range(len(parts))]
+    )
     most = np.argsort(-np.abs(by_sentence), kind="stable")[:most_sentences]
     inside = set(most[np.abs(by_sentence[most]) >= SLIGHT * np.abs(by_sentence[most[0]])].tolist())
     spans: list[tuple[int, int, float]] = []
     for i, (start, end) in enumerate(sentences):
-        words = [(start + m.start(), start + m.end()) for m in re.finditer(r"\w[\w'-]*", text[start:end])][:most_words]
+        words = [
+            (start + m.start(), start + m.end()) for m in re.finditer(r"\w[\w'-]*", text[start:end])
+        ][:most_words]
         if i not in inside or len(words) < 2:
             spans.append((start, end, float(by_sentence[i])))
             continue
-        without = [[*parts[:i], (text[start:a] + text[b:end]).strip(), *parts[i + 1 :]] for a, b in words]
+        without = [
+            [*parts[:i], (text[start:a] + text[b:end]).strip(), *parts[i + 1 :]] for a, b in words
+        ]
         change = whole - logit(without)
         if np.abs(change).sum() < ALONE * abs(by_sentence[i]):
             spans.append((start, end, float(by_sentence[i])))
             continue
         total = float(change.sum())
-        scale = abs(by_sentence[i]) / max(np.abs(change).sum(), 1e-9) if total * by_sentence[i] <= 0 else abs(by_sentence[i] / total)
-        spans += [(a, b, float(w * min(scale, 1.0))) for (a, b), w in zip(words, change, strict=True)]
+        scale = (
+            abs(by_sentence[i]) / max(np.abs(change).sum(), 1e-9)
+            if total * by_sentence[i] <= 0
+            else abs(by_sentence[i] / total)
+        )
+        spans += [
+            (a, b, float(w * min(scale, 1.0))) for (a, b), w in zip(words, change, strict=True)
+        ]
     return spans

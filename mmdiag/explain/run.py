@@ -1,4 +1,6 @@
-"""Explain the judged cases of a run, each once: a file of maps and a file of words and genes a case."""
+"""Explain the judged cases of a run, each once: a file of maps and a file of words and genes a
+case.
+"""
 
 import hashlib
 import json
@@ -24,29 +26,44 @@ Progress = Callable[[int, int, str], None]  # done, total, what
 
 
 def chunks(folder: Path) -> list[list[str]]:
-    """The judged cases (test, or out of fold) that are not explained yet, in parts that a task can take."""
+    """The judged cases (test, or out of fold) that are not explained yet, in parts that a task can
+    take.
+    """
     table = predictions(folder)
     judged = sorted(table.loc[table["role"].isin(["test", "out-of-fold"]), "case_id"])
-    todo = [case for case in judged if not explanation_path(folder, case).with_suffix(".json").is_file()]
+    todo = [
+        case for case in judged if not explanation_path(folder, case).with_suffix(".json").is_file()
+    ]
     return [todo[start : start + CHUNK] for start in range(0, len(todo), CHUNK)]
 
 
 def explain(folder: Path, case_ids: Sequence[str], progress: Progress | None = None) -> None:
-    """Explain some cases with the model that judged them; cases that are explained already are left alone."""
+    """Explain some cases with the model that judged them; cases that are explained already are left
+    alone.
+    """
     run = Run.open(folder)
     answers = predictions(folder).set_index("case_id")
     place = {case: row for row, case in enumerate(open_data(folder).cases["case_id"])}
-    fused = {run.fitted(name)["bundle_id"]: name for name in fits(folder) if name.endswith(".fused")}
+    fused = {
+        run.fitted(name)["bundle_id"]: name for name in fits(folder) if name.endswith(".fused")
+    }
     for number, case in enumerate(case_ids, start=1):
         target = explanation_path(folder, case)
         if not target.with_suffix(".json").is_file():
             name = fused[answers.loc[case, "bundle_id"]]
-            bundle, data = _load(run.workspace.path / run.fitted(name)["bundle"]), open_data(folder, name.split(".", 1)[0])
+            bundle, data = (
+                _load(run.workspace.path / run.fitted(name)["bundle"]),
+                open_data(folder, name.split(".", 1)[0]),
+            )
             sample = prepare_samples(bundle.preparations, data.raws, [place[case]])[0]
             found = explain_within(bundle, data.store, place[case], sample)
             with atomic_path(target.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
-                np.savez_compressed(file, **{f"heat_{name}": heat for name, heat in found.heat.items()})  # type: ignore[arg-type]
-            write_text(target.with_suffix(".json"), json.dumps({"case_id": case, "text": found.text, "table": found.table}))
+                maps: dict[str, Any] = {f"heat_{name}": heat for name, heat in found.heat.items()}
+                np.savez_compressed(file, **maps)
+            write_text(
+                target.with_suffix(".json"),
+                json.dumps({"case_id": case, "text": found.text, "table": found.table}),
+            )
         if progress:
             progress(number, len(case_ids), "explained")
 
@@ -66,10 +83,13 @@ def explain_case(workspace: Workspace, folder: Path, case_id: str) -> dict[str, 
     row = table[table["case_id"] == case_id]
     if row.empty:
         raise UsageError(
-            f"A case to explain must be one of the run's cases, {case_id} is not: `mmdiag status` shows the cohort, predictions.parquet its cases."
+            f"A case to explain must be one of the run's cases, {case_id} is not: `mmdiag "
+            "status` shows the cohort, predictions.parquet its cases."
         )
     explain(folder, [case_id])
-    facts = json.loads(row.drop(columns=["version"]).to_json(orient="records", date_format="iso"))[0]
+    facts = json.loads(row.drop(columns=["version"]).to_json(orient="records", date_format="iso"))[
+        0
+    ]
     facts["attention"] = json.loads(facts["attention"]) if facts.get("attention") else None
     within = json.loads(explanation_path(folder, case_id).with_suffix(".json").read_text())
     maps = str(explanation_path(folder, case_id).with_suffix(".npz").relative_to(workspace.path))

@@ -11,15 +11,19 @@ from mmdiag.tokens import Fused, Tokens
 
 
 class Additive(Fusion):
-    """`y = y_0 + sum_k t_k`, `t_k = n a_k f_k(z_k) + B_k` over the n modalities present: a gate a_k says how far modality k is heard.
+    """`y = y_0 + sum_k t_k`, `t_k = n a_k f_k(z_k) + B_k` over the n modalities present: a gate a_k
+    says how far modality k is heard.
 
-    The task head is linear, so that `head(t_k)` without its bias is exactly what modality k added to the logit.
+    The task head is linear, so that `head(t_k)` without its bias is exactly what modality k added
+    to the logit.
 
     Reference:
         Vanguri 2022, Multimodal integration of radiology, pathology and genomics (DyAM).
     """
 
-    def __init__(self, modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0) -> None:
+    def __init__(
+        self, modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0
+    ) -> None:
         super().__init__(modalities, width)
         del heads
         count = len(self.modalities)
@@ -36,7 +40,9 @@ class Additive(Fusion):
         terms_BMD, weights_BM = self.terms(tokens)
         return Fused(self.nothing + terms_BMD.sum(1), weights_BM)
 
-    def terms(self, tokens: Mapping[str, Tokens]) -> tuple[Float[Tensor, "batch modality width"], Float[Tensor, "batch modality"]]:
+    def terms(
+        self, tokens: Mapping[str, Tokens]
+    ) -> tuple[Float[Tensor, "batch modality width"], Float[Tensor, "batch modality"]]:
         """What each modality adds, 0 where it is absent, and the gates."""
         z_BMD, present_BM = self.frame(tokens)
         scores_BM = torch.cat([gate(z_BMD[:, k]) for k, gate in enumerate(self.gate)], dim=1)

@@ -1,6 +1,7 @@
 """The interface of every fusion, and the frame that all share.
 
-Frame: encoder k gives h_k; z_k = LayerNorm(W_k h_k + b_k) + e_k; a learned null vector stands in for an absent modality; the mask itself is handed on.
+Frame: encoder k gives h_k; z_k = LayerNorm(W_k h_k + b_k) + e_k; a learned null vector stands in
+for an absent modality; the mask itself is handed on.
 """
 
 from abc import ABC, abstractmethod
@@ -17,14 +18,17 @@ from mmdiag.tokens import Fused, Tokens
 class Fusion(nn.Module, ABC):
     """Brings K encoded modalities to one vector.
 
-    A family that exchanges tokens between modalities does so in `exchange`, which a chain hands to the next family; one that only pools leaves it as it is.
+    A family that exchanges tokens between modalities does so in `exchange`, which a chain hands to
+    the next family; one that only pools leaves it as it is.
 
     Args:
         modalities: Their names; the order of `Fused.weights`.
         width: Width of the tokens, and of the result.
     """
 
-    stacks = False  # whether branches learn from their own answers alone and are blended after training, on validation cases
+    # whether branches learn from their own answers alone and are blended after training, on
+    # validation cases
+    stacks = False
 
     def __init__(self, modalities: Sequence[str], width: int) -> None:
         super().__init__()
@@ -40,9 +44,11 @@ class Fusion(nn.Module, ABC):
 
 
 class Frame(nn.Module):
-    """z_k = LayerNorm(W_k h_k + b_k) + e_k of the summary tokens, with a learned null vector where a modality is absent.
+    """z_k = LayerNorm(W_k h_k + b_k) + e_k of the summary tokens, with a learned null vector where
+    a modality is absent.
 
-    The offset b_k begins as large as a standardised signal: the norm of a bare linear map would keep the direction of h_k and lose how far it goes.
+    The offset b_k begins as large as a standardised signal: the norm of a bare linear map would
+    keep the direction of h_k and lose how far it goes.
     """
 
     def __init__(self, modalities: Sequence[str], width: int) -> None:
@@ -54,10 +60,18 @@ class Frame(nn.Module):
         self.identity = nn.Parameter(0.02 * torch.randn(len(modalities), width))
         self.null = nn.Parameter(0.02 * torch.randn(len(modalities), width))
 
-    def forward(self, tokens: Mapping[str, Tokens]) -> tuple[Float[Tensor, "batch modality width"], Bool[Tensor, "batch modality"]]:
+    def forward(
+        self, tokens: Mapping[str, Tokens]
+    ) -> tuple[Float[Tensor, "batch modality width"], Bool[Tensor, "batch modality"]]:
         """The summary of each modality, and which are present."""
         h_BMD, present_BM = summaries(tokens, self.modalities, self.width)
-        z_BMD = torch.stack([self.norms[k](self.maps[k](h_BMD[:, k]) + self.offset[k]) for k in range(len(self.modalities))], dim=1)
+        z_BMD = torch.stack(
+            [
+                self.norms[k](self.maps[k](h_BMD[:, k]) + self.offset[k])
+                for k in range(len(self.modalities))
+            ],
+            dim=1,
+        )
         return torch.where(present_BM[..., None], z_BMD + self.identity, self.null), present_BM
 
 
@@ -73,7 +87,9 @@ def summaries(
     for name in modalities:
         check_width(name, tokens[name], width)
         rows.append(torch.where(tokens[name].present()[:, None], tokens[name].values[:, 0], 0.0))
-    return torch.stack(rows, dim=1), torch.stack([tokens[name].present() for name in modalities], dim=1)
+    return torch.stack(rows, dim=1), torch.stack(
+        [tokens[name].present() for name in modalities], dim=1
+    )
 
 
 def check_width(name: str, tokens: Tokens, width: int) -> None:
@@ -84,18 +100,23 @@ def check_width(name: str, tokens: Tokens, width: int) -> None:
     """
     if tokens.values.shape[-1] != width:
         raise UsageError(
-            f"Every encoder must give tokens of the fusion's width {width}, {name} gives {tokens.values.shape[-1]}: set both from ModelConfig.width."
+            f"Every encoder must give tokens of the fusion's width {width}, {name} gives "
+            f"{tokens.values.shape[-1]}: set both from ModelConfig.width."
         )
 
 
 def shares(amounts_BM: Tensor, present_BM: Tensor) -> Tensor:
-    """Amounts (>= 0) as a distribution over what is present; even where all are 0, and 0 everywhere where nothing is present."""
+    """Amounts (>= 0) as a distribution over what is present; even where all are 0, and 0 everywhere
+    where nothing is present.
+    """
     kept = torch.where(present_BM, amounts_BM + 1e-9, 0.0)
     return kept / kept.sum(dim=1, keepdim=True).clamp_min(1e-12)
 
 
 def softmax_over(scores: Tensor, there: Tensor) -> Tensor:
-    """Softmax over the last axis of what is there; 0 elsewhere, and everywhere where nothing is there."""
+    """Softmax over the last axis of what is there; 0 elsewhere, and everywhere where nothing is
+    there.
+    """
     return torch.where(there, scores.masked_fill(~there, -1e9).softmax(dim=-1), 0.0)
 
 
@@ -106,11 +127,22 @@ class Branches(nn.Module):
         super().__init__()
         self.linear = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(count))
         self.deep = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width)) for _ in range(count)
+            nn.Sequential(
+                nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width)
+            )
+            for _ in range(count)
         )
         for deep in self.deep:
             nn.init.zeros_(deep[-1].weight)  # type: ignore[index]
 
-    def forward(self, x_BMD: Float[Tensor, "batch modality width"]) -> Float[Tensor, "batch modality width"]:
+    def forward(
+        self, x_BMD: Float[Tensor, "batch modality width"]
+    ) -> Float[Tensor, "batch modality width"]:
         """The branches' vectors."""
-        return torch.stack([self.linear[k](x_BMD[:, k]) + self.deep[k](x_BMD[:, k]) for k in range(x_BMD.shape[1])], dim=1)
+        return torch.stack(
+            [
+                self.linear[k](x_BMD[:, k]) + self.deep[k](x_BMD[:, k])
+                for k in range(x_BMD.shape[1])
+            ],
+            dim=1,
+        )

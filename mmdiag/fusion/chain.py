@@ -1,4 +1,6 @@
-"""Families by the names that users type, and chains of them: exchange tokens, pool them, blend the answers."""
+"""Families by the names that users type, and chains of them: exchange tokens, pool them, blend the
+answers.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -32,7 +34,8 @@ def chain(*names: str) -> Callable[..., Fusion]:
     """What builds a chain of families, called like a family; a chain of one is the family itself.
 
     Args:
-        names: First families that exchange tokens, then at most one that pools them, then `late`, which blends the fused answer with each modality's own.
+        names: First families that exchange tokens, then at most one that pools them, then `late`,
+            which blends the fused answer with each modality's own.
 
     Raises:
         UnknownNameError: No family has this name.
@@ -42,12 +45,17 @@ def chain(*names: str) -> Callable[..., Fusion]:
     if len(names) == 1:
         return FUSIONS[names[0]]
 
-    def build(modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0) -> Fusion:
+    def build(
+        modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0
+    ) -> Fusion:
         *first, last = names
         if last == "late":
             inner = chain(*first)(modalities, width, heads=heads, dropout=dropout)
             return Late(modalities, width, heads=heads, dropout=dropout, inner=inner)
-        exchanging = [FUSIONS[name](modalities, width, heads=heads, dropout=dropout, pools=False) for name in first]
+        exchanging = [
+            FUSIONS[name](modalities, width, heads=heads, dropout=dropout, pools=False)
+            for name in first
+        ]
         return Chain(exchanging, FUSIONS[last](modalities, width, heads=heads, dropout=dropout))
 
     return build

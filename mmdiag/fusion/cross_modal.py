@@ -1,4 +1,6 @@
-"""Cross-modal encoder: the tokens of each modality attend to the tokens of all others, in both directions."""
+"""Cross-modal encoder: the tokens of each modality attend to the tokens of all others, in both
+directions.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,22 +13,35 @@ from mmdiag.tokens import Fused, Tokens
 
 
 class CrossModal(Fusion):
-    """Layers of bidirectional cross-attention over slices, sentences and pathways, then attention pooling over the modalities.
+    """Layers of bidirectional cross-attention over slices, sentences and pathways, then attention
+    pooling over the modalities.
 
-    What a modality shows the others is its summary and a few latents that it condenses its parts to, so that the cost grows linearly with the number
-    of parts. A learned null key is always there, so that a modality may look nowhere: it is what a case with one modality attends to. In the K x K
-    matrix, row k is where the summary of modality k looked in the last layer; the null key counts as looking at itself.
+    What a modality shows the others is its summary and a few latents that it condenses its parts
+    to, so that the cost grows linearly with the number
+    of parts. A learned null key is always there, so that a modality may look nowhere: it is what a
+    case with one modality attends to. In the K x K
+    matrix, row k is where the summary of modality k looked in the last layer; the null key counts
+    as looking at itself.
 
     Args:
         pools: False in a chain that hands the tokens to another family.
 
     Reference:
-        Chen 2021, Multimodal co-attention transformer (MCAT); Nagrani 2021, Attention bottlenecks; Jaegle 2021, Perceiver.
+        Chen 2021, Multimodal co-attention transformer (MCAT); Nagrani 2021, Attention bottlenecks;
+        Jaegle 2021, Perceiver.
     """
 
     LAYERS = 2
 
-    def __init__(self, modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0, pools: bool = True) -> None:
+    def __init__(
+        self,
+        modalities: Sequence[str],
+        width: int,
+        *,
+        heads: int = 4,
+        dropout: float = 0.0,
+        pools: bool = True,
+    ) -> None:
         super().__init__(modalities, width)
         self.frame = Frame(modalities, width)
         self.identity = nn.Parameter(0.02 * torch.randn(len(self.modalities), width))
@@ -46,18 +61,25 @@ class CrossModal(Fusion):
         streams, masks = self._streams(tokens)
         for layer in self.layers[:-1]:
             streams, _ = layer(streams, streams, masks)
-        summaries, looks = self.layers[-1]([stream[:, :1] for stream in streams], streams, masks, looked=True)
+        summaries, looks = self.layers[-1](
+            [stream[:, :1] for stream in streams], streams, masks, looked=True
+        )
         present_BM = torch.stack([mask[:, 0] for mask in masks], dim=1)
         values_BD, weights_BM = self.pool(torch.cat(summaries, dim=1), present_BM)
         both_BMM = present_BM[:, :, None] & present_BM[:, None, :]
         return Fused(values_BD, weights_BM, torch.where(both_BMM, torch.stack(looks, dim=1), 0.0))
 
     def _streams(self, tokens: Mapping[str, Tokens]) -> tuple[list[Tensor], list[Tensor]]:
-        """For each modality its framed summary and its parts (B T D), and which of them are there."""
+        """For each modality its framed summary and its parts (B T D), and which of them are
+        there.
+        """
         z_BMD, present_BM = self.frame(tokens)
         streams, masks = [], []
         for k, name in enumerate(self.modalities):
-            parts = torch.where(tokens[name].mask[:, 1:, None], tokens[name].values[:, 1:], 0.0) + self.identity[k]
+            parts = (
+                torch.where(tokens[name].mask[:, 1:, None], tokens[name].values[:, 1:], 0.0)
+                + self.identity[k]
+            )
             streams.append(torch.cat([z_BMD[:, k : k + 1], parts], dim=1))
             masks.append(tokens[name].mask & present_BM[:, k : k + 1])
         return streams, masks
@@ -75,15 +97,28 @@ class CrossLayer(nn.Module):
         self.condense = nn.MultiheadAttention(width, heads, dropout=dropout, batch_first=True)
         self.read = nn.MultiheadAttention(width, heads, dropout=dropout, batch_first=True)
         self.null = nn.Parameter(0.02 * torch.randn(width))
-        self.gate = nn.Parameter(torch.zeros(2))  # an exchange starts as nothing and is learned (Alayrac 2022, Flamingo)
+        self.gate = nn.Parameter(
+            torch.zeros(2)
+        )  # an exchange starts as nothing and is learned (Alayrac 2022, Flamingo)
         self.feed = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
+            nn.LayerNorm(width),
+            nn.Linear(width, 2 * width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(2 * width, width),
         )
 
     def forward(
-        self, readers: list[Tensor], streams: list[Tensor], masks: list[Tensor], *, looked: bool = False
+        self,
+        readers: list[Tensor],
+        streams: list[Tensor],
+        masks: list[Tensor],
+        *,
+        looked: bool = False,
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """What those tokens of each modality become that are to read (B R D), and if asked where its summary looked (B M)."""
+        """What those tokens of each modality become that are to read (B R D), and if asked where
+        its summary looked (B M).
+        """
         normed = [self.before(stream) for stream in streams]
         shown = [self._shown(stream, mask) for stream, mask in zip(normed, masks, strict=True)]
         null = self.null.expand(streams[0].shape[0], 1, -1)
@@ -92,31 +127,57 @@ class CrossLayer(nn.Module):
             others = [i for i in range(len(streams)) if i != k]
             keys = torch.cat([null, *[shown[i] for i in others]], dim=1)
             hidden = torch.cat(
-                [torch.zeros_like(masks[k][:, :1]), *[~masks[i][:, :1].expand(-1, shown[i].shape[1]) for i in others]], dim=1
+                [
+                    torch.zeros_like(masks[k][:, :1]),
+                    *[~masks[i][:, :1].expand(-1, shown[i].shape[1]) for i in others],
+                ],
+                dim=1,
             )
-            read, weights = self.read(normed[k][:, : reader.shape[1]], keys, keys, key_padding_mask=hidden, need_weights=looked)
+            read, weights = self.read(
+                normed[k][:, : reader.shape[1]],
+                keys,
+                keys,
+                key_padding_mask=hidden,
+                need_weights=looked,
+            )
             reader = reader + self.gate[0] * read
             fresh.append(reader + self.gate[1] * self.feed(reader))
             if weights is not None:
                 looks.append(self._by_modality(weights[:, 0], k, others))
         return fresh, looks
 
-    def _shown(self, stream: Float[Tensor, "batch token width"], mask: Bool[Tensor, "batch token"]) -> Float[Tensor, "batch latent width"]:
-        """The summary, and the latents that read all tokens; of an absent modality they read the null key alone."""
+    def _shown(
+        self, stream: Float[Tensor, "batch token width"], mask: Bool[Tensor, "batch token"]
+    ) -> Float[Tensor, "batch latent width"]:
+        """The summary, and the latents that read all tokens; of an absent modality they read the
+        null key alone.
+        """
         keys = torch.cat([self.null.expand(len(stream), 1, -1), stream], dim=1)
         hidden = torch.cat([torch.zeros_like(mask[:, :1]), ~mask], dim=1)
         queries = self.latents.expand(len(stream), -1, -1)
-        condensed, _ = self.condense(queries, keys, keys, key_padding_mask=hidden, need_weights=False)
+        condensed, _ = self.condense(
+            queries, keys, keys, key_padding_mask=hidden, need_weights=False
+        )
         return torch.cat([stream[:, :1], condensed], dim=1)
 
-    def _by_modality(self, weights: Float[Tensor, "batch key"], k: int, others: list[int]) -> Float[Tensor, "batch modality"]:
+    def _by_modality(
+        self, weights: Float[Tensor, "batch key"], k: int, others: list[int]
+    ) -> Float[Tensor, "batch modality"]:
         lengths = [1, *[1 + self.LATENTS for _ in others]]
-        parts = dict(zip([k, *others], [part.sum(1) for part in torch.split(weights, lengths, dim=1)], strict=True))
+        parts = dict(
+            zip(
+                [k, *others],
+                [part.sum(1) for part in torch.split(weights, lengths, dim=1)],
+                strict=True,
+            )
+        )
         return torch.stack([parts[i] for i in sorted(parts)], dim=1)
 
 
 class Pool(nn.Module):
-    """Attention pooling of the summaries: `y = n sum_k a_k f_k(s_k) + B m` over the n modalities present."""
+    """Attention pooling of the summaries: `y = n sum_k a_k f_k(s_k) + B m` over the n modalities
+    present.
+    """
 
     def __init__(self, count: int, width: int, dropout: float) -> None:
         super().__init__()
@@ -125,9 +186,16 @@ class Pool(nn.Module):
         self.mask = nn.Linear(count, width)
 
     def forward(
-        self, summary_BMD: Float[Tensor, "batch modality width"], present_BM: Bool[Tensor, "batch modality"]
+        self,
+        summary_BMD: Float[Tensor, "batch modality width"],
+        present_BM: Bool[Tensor, "batch modality"],
     ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch modality"]]:
         """The fused vector, and the weights."""
-        weights_BM = softmax_over(torch.cat([score(summary_BMD[:, k]) for k, score in enumerate(self.score)], dim=1), present_BM)
+        weights_BM = softmax_over(
+            torch.cat([score(summary_BMD[:, k]) for k, score in enumerate(self.score)], dim=1),
+            present_BM,
+        )
         heard_BM = weights_BM * present_BM.sum(1, keepdim=True)
-        return (heard_BM[..., None] * self.branches(summary_BMD)).sum(1) + self.mask(present_BM.to(summary_BMD.dtype)), weights_BM
+        return (heard_BM[..., None] * self.branches(summary_BMD)).sum(1) + self.mask(
+            present_BM.to(summary_BMD.dtype)
+        ), weights_BM

@@ -1,4 +1,6 @@
-"""Deep fusion: branches of their own that exchange at several depths, each scaled and shifted by what the others say."""
+"""Deep fusion: branches of their own that exchange at several depths, each scaled and shifted by
+what the others say.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,26 +13,41 @@ from mmdiag.tokens import Fused, Tokens
 
 
 class Deep(Fusion):
-    """K branches with an exchange at each of 2 depths; the task's own loss also asks each branch alone (`Fused.branches`).
+    """K branches with an exchange at each of 2 depths; the task's own loss also asks each branch
+    alone (`Fused.branches`).
 
-    Its weights are the shares of the norms of what the branches add. In a chain the summaries exchange; the parts of a modality stay as they are.
+    Its weights are the shares of the norms of what the branches add. In a chain the summaries
+    exchange; the parts of a modality stay as they are.
 
     Args:
         pools: False in a chain that hands the tokens to another family.
 
     Reference:
-        Perez 2018, FiLM; Joze 2020, MMTM; Alayrac 2022, Flamingo, for adapters that start as nothing.
+        Perez 2018, FiLM; Joze 2020, MMTM; Alayrac 2022, Flamingo, for adapters that start as
+        nothing.
     """
 
     DEPTHS = 2
 
-    def __init__(self, modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0, pools: bool = True) -> None:
+    def __init__(
+        self,
+        modalities: Sequence[str],
+        width: int,
+        *,
+        heads: int = 4,
+        dropout: float = 0.0,
+        pools: bool = True,
+    ) -> None:
         super().__init__(modalities, width)
         del heads
         count = len(self.modalities)
         self.frame = Frame(modalities, width)
         self.depths = nn.ModuleList(Depth(count, width, dropout) for _ in range(self.DEPTHS))
-        self.out = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in modalities) if pools else None
+        self.out = (
+            nn.ModuleList(nn.Linear(width, width, bias=False) for _ in modalities)
+            if pools
+            else None
+        )
         self.mask = nn.Linear(count, width) if pools else None
 
     def exchange(self, tokens: Mapping[str, Tokens]) -> Mapping[str, Tokens]:
@@ -39,19 +56,25 @@ class Deep(Fusion):
         exchanged = {}
         for k, name in enumerate(self.modalities):
             mask = tokens[name].mask & present_BM[:, k : k + 1]
-            exchanged[name] = Tokens(torch.cat([state_BMD[:, k : k + 1], tokens[name].values[:, 1:]], dim=1), mask)
+            exchanged[name] = Tokens(
+                torch.cat([state_BMD[:, k : k + 1], tokens[name].values[:, 1:]], dim=1), mask
+            )
         return exchanged
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Fused:
         """Fuse a batch."""
-        assert self.out is not None and self.mask is not None  # a chain builds it without them only to exchange
+        assert (
+            self.out is not None and self.mask is not None
+        )  # a chain builds it without them only to exchange
         state_BMD, present_BM = self._depths(tokens)
         terms_BMD = torch.stack([layer(state_BMD[:, k]) for k, layer in enumerate(self.out)], dim=1)
         terms_BMD = torch.where(present_BM[..., None], terms_BMD, 0.0)
         values_BD = terms_BMD.sum(1) + self.mask(present_BM.to(terms_BMD.dtype))
         return Fused(values_BD, shares(terms_BMD.norm(dim=-1), present_BM), branches=state_BMD)
 
-    def _depths(self, tokens: Mapping[str, Tokens]) -> tuple[Float[Tensor, "batch modality width"], Bool[Tensor, "batch modality"]]:
+    def _depths(
+        self, tokens: Mapping[str, Tokens]
+    ) -> tuple[Float[Tensor, "batch modality width"], Bool[Tensor, "batch modality"]]:
         state_BMD, present_BM = self.frame(tokens)
         for depth in self.depths:
             state_BMD = depth(state_BMD, present_BM)
@@ -59,14 +82,22 @@ class Deep(Fusion):
 
 
 class Depth(nn.Module):
-    """`s_k <- s_k + g_k * s_k + b_k`, where (g_k, b_k) is a linear map of what the other modalities say; then a step of each branch alone."""
+    """`s_k <- s_k + g_k * s_k + b_k`, where (g_k, b_k) is a linear map of what the other modalities
+    say; then a step of each branch alone.
+    """
 
     def __init__(self, count: int, width: int, dropout: float) -> None:
         super().__init__()
         self.say = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(count))
         self.hear = nn.ModuleList(nn.Linear(width, 2 * width, bias=False) for _ in range(count))
         self.step = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width))
+            nn.Sequential(
+                nn.LayerNorm(width),
+                nn.Linear(width, width),
+                nn.GELU(),
+                nn.Dropout(dropout),
+                nn.Linear(width, width),
+            )
             for _ in range(count)
         )
         for k in range(count):  # exchange and step start as nothing
@@ -75,7 +106,9 @@ class Depth(nn.Module):
             nn.init.zeros_(self.step[k][-1].bias)  # type: ignore[index]
 
     def forward(
-        self, state_BMD: Float[Tensor, "batch modality width"], present_BM: Bool[Tensor, "batch modality"]
+        self,
+        state_BMD: Float[Tensor, "batch modality width"],
+        present_BM: Bool[Tensor, "batch modality"],
     ) -> Float[Tensor, "batch modality width"]:
         """The branches' next state."""
         said_BMD = torch.stack([say(state_BMD[:, k]) for k, say in enumerate(self.say)], dim=1)

@@ -1,4 +1,6 @@
-"""Gated fusion: what all modalities say together opens or closes each of them, feature by feature."""
+"""Gated fusion: what all modalities say together opens or closes each of them, feature by
+feature.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +20,9 @@ class Gated(Fusion):
         Arevalo 2017, Gated multimodal units for information fusion.
     """
 
-    def __init__(self, modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0) -> None:
+    def __init__(
+        self, modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0
+    ) -> None:
         super().__init__(modalities, width)
         del heads
         count = len(self.modalities)
@@ -36,4 +40,6 @@ class Gated(Fusion):
         seen: Tensor = torch.cat([z_BMD.flatten(1), mask_BM], dim=1)
         gates_BMD = 2 * self.gate(seen).sigmoid().view_as(z_BMD)
         terms_BMD = torch.where(present_BM[..., None], gates_BMD * self.branches(z_BMD), 0.0)
-        return Fused(terms_BMD.sum(1) + self.mask(mask_BM), shares(terms_BMD.norm(dim=-1), present_BM))
+        return Fused(
+            terms_BMD.sum(1) + self.mask(mask_BM), shares(terms_BMD.norm(dim=-1), present_BM)
+        )

@@ -1,4 +1,6 @@
-"""Late fusion: a model of each modality alone, whose calibrated answers are blended by a weight for each set of modalities at hand."""
+"""Late fusion: a model of each modality alone, whose calibrated answers are blended by a weight for
+each set of modalities at hand.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,14 +13,18 @@ from mmdiag.fusion.concat import Concat
 from mmdiag.fusion.stacking import fit_stacking
 from mmdiag.tokens import Fused, Tokens
 
-SETS = 64  # the commonest ones on validation cases get weights of their own; others take the shared ones
+# the commonest ones on validation cases get weights of their own; others take the shared ones
+SETS = 64
 
 
 class Late(Fusion):
-    """`y = sum_e s_e(S) (v_e + d_e) + c(S)` over branches e: each modality's own model, and in a chain the fused vector of the families before.
+    """`y = sum_e s_e(S) (v_e + d_e) + c(S)` over branches e: each modality's own model, and in a
+    chain the fused vector of the families before.
 
-    Every branch learns from its own answer alone, so that none ever sees another modality. The scales s of each availability set S and the
-    offsets d, c are fitted afterwards, on the logits of validation cases (`settle`). Through the linear task head, `y` blends the branches' log-odds over the prior.
+    Every branch learns from its own answer alone, so that none ever sees another modality. The
+    scales s of each availability set S and the
+    offsets d, c are fitted afterwards, on the logits of validation cases (`settle`). Through the
+    linear task head, `y` blends the branches' log-odds over the prior.
 
     Args:
         inner: The families before `late` in a chain.
@@ -29,12 +35,23 @@ class Late(Fusion):
 
     stacks = True
 
-    def __init__(self, modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0, inner: Fusion | None = None) -> None:
+    def __init__(
+        self,
+        modalities: Sequence[str],
+        width: int,
+        *,
+        heads: int = 4,
+        dropout: float = 0.0,
+        inner: Fusion | None = None,
+    ) -> None:
         super().__init__(modalities, width)
         count = len(self.modalities)
-        self.alone = nn.ModuleList(Concat([name], width, heads=heads, dropout=dropout) for name in modalities)
+        self.alone = nn.ModuleList(
+            Concat([name], width, heads=heads, dropout=dropout) for name in modalities
+        )
         self.inner = inner
-        # until `settle`: evidence of independent modalities adds up, and what is fused already stands for itself
+        # until `settle`: evidence of independent modalities adds up, and what is fused already
+        # stands for itself
         self.start = torch.ones(count) if inner is None else torch.eye(count + 1)[-1]
         self.scale: Tensor
         self.shift: Tensor
@@ -47,7 +64,10 @@ class Late(Fusion):
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Fused:
         """Fuse a batch."""
-        branches = [model({name: tokens[name]}).values for name, model in zip(self.modalities, self.alone, strict=True)]
+        branches = [
+            model({name: tokens[name]}).values
+            for name, model in zip(self.modalities, self.alone, strict=True)
+        ]
         present_BM = torch.stack([tokens[name].present() for name in self.modalities], dim=1)
         there_BE, inner = present_BM, None
         if self.inner is not None:
@@ -61,7 +81,12 @@ class Late(Fusion):
         amounts_BM = scale_BE[:, : present_BM.shape[1]]
         if inner is not None:
             amounts_BM = amounts_BM + scale_BE[:, -1:] * inner.weights
-        return Fused(values_BD, shares(amounts_BM, present_BM), inner.attention if inner else None, vectors_BED)
+        return Fused(
+            values_BD,
+            shares(amounts_BM, present_BM),
+            inner.attention if inner else None,
+            vectors_BED,
+        )
 
     def settle(
         self,
@@ -78,10 +103,21 @@ class Late(Fusion):
             head: The task head's linear map.
             loss: (logits, target) -> mean loss of the task.
         """
-        there = torch.cat([present, present.any(1, keepdim=True)], dim=1) if self.inner is not None else present
+        there = (
+            torch.cat([present, present.any(1, keepdim=True)], dim=1)
+            if self.inner is not None
+            else present
+        )
         weight, prior = head.weight.detach().cpu().double(), head.bias.detach().cpu().double()
         found = fit_stacking(
-            branches.double() @ weight.T, there, present, target.double(), prior, loss, start=self.start.cpu().double(), most=SETS
+            branches.double() @ weight.T,
+            there,
+            present,
+            target.double(),
+            prior,
+            loss,
+            start=self.start.cpu().double(),
+            most=SETS,
         )
         back = torch.linalg.pinv(weight).T  # logits -> the vector that the head maps to them
         rows = torch.zeros(SETS + 1, dtype=torch.long)

@@ -10,13 +10,18 @@ from mmdiag.tokens import Fused, Tokens
 
 
 class ModalityAttention(Fusion):
-    """`a[k, k'] = softmax_k'(V_k . Q_k' / sqrt(D) + b_k')` over the modalities present, `y = sum_k a[k, k] f_k(z_k)`.
+    """`a[k, k'] = softmax_k'(V_k . Q_k' / sqrt(D) + b_k')` over the modalities present, `y = sum_k
+    a[k, k] f_k(z_k)`.
 
-    V_k and Q_k are linear maps of z_k, f_k a small network of modality k. The bias belongs to the modality looked at: one of the modality that looks
-    would cancel in the softmax. Row k of the matrix says where modality k looks; its diagonal weighs the modality itself.
+    V_k and Q_k are linear maps of z_k, f_k a small network of modality k. The bias belongs to the
+    modality looked at: one of the modality that looks
+    would cancel in the softmax. Row k of the matrix says where modality k looks; its diagonal
+    weighs the modality itself.
     """
 
-    def __init__(self, modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0) -> None:
+    def __init__(
+        self, modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0
+    ) -> None:
         super().__init__(modalities, width)
         del heads
         count = len(self.modalities)
@@ -35,5 +40,7 @@ class ModalityAttention(Fusion):
         scores_BMM = v_BMD @ q_BMD.transpose(1, 2) / self.width**0.5 + self.bias
         attention_BMM = softmax_over(scores_BMM, present_BM[:, :, None] & present_BM[:, None, :])
         own_BM = attention_BMM.diagonal(dim1=1, dim2=2)
-        fused_BD = (own_BM[..., None] * self.branches(z_BMD)).sum(1) * len(self.modalities) ** 0.5 + self.mask(present_BM.to(z_BMD.dtype))
+        fused_BD = (own_BM[..., None] * self.branches(z_BMD)).sum(1) * len(
+            self.modalities
+        ) ** 0.5 + self.mask(present_BM.to(z_BMD.dtype))
         return Fused(fused_BD, shares(own_BM, present_BM), attention_BMM)

@@ -1,4 +1,6 @@
-"""How calibrated answers are blended: scales and offsets for each availability set, drawn towards those that all sets share."""
+"""How calibrated answers are blended: scales and offsets for each availability set, drawn towards
+those that all sets share.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +10,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-LN_SCALE = 0.35  # prior deviation of the logarithm of the scale of all branches: together they say more than each knows alone, or less where they know the same,
+# prior deviation of the logarithm of the scale of all branches: together they say more than each
+# knows alone, or less where they know the same,
+LN_SCALE = 0.35
 LN_SCALE_OF_BRANCH = 0.1  # half-width of a branch's own, by itself and beside the others,
 LN_SCALE_OF_SET = 0.1  # prior deviation of a set's from the shared one,
 OFFSET = 0.2  # and of an offset on the logit
@@ -44,9 +48,11 @@ def fit_stacking(
     start: Float[Tensor, "branch"],
     most: int,
 ) -> Stacking:
-    """First Platt scaling of each branch alone, then the weights of all of them together; both are the most probable under their priors.
+    """First Platt scaling of each branch alone, then the weights of all of them together; both are
+    the most probable under their priors.
 
-    A prior of a branch's own scale has heavy tails (Gelman 2008, A weakly informative default prior): luck of some validation cases moves it little, noise
+    A prior of a branch's own scale has heavy tails (Gelman 2008, A weakly informative default
+    prior): luck of some validation cases moves it little, noise
     is silenced.
 
     Args:
@@ -68,18 +74,27 @@ def fit_stacking(
 
 
 def _calibrate(
-    evidence: Tensor, there: Tensor, target: Tensor, prior: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
+    evidence: Tensor,
+    there: Tensor,
+    target: Tensor,
+    prior: Tensor,
+    loss: Callable[[Tensor, Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
     """Slope (branch) and shift (branch, logit) of each branch on the cases that have it."""
     branches, logits = evidence.shape[1:]
-    log_slope, shift = torch.zeros(branches, dtype=torch.float64), torch.zeros(branches, logits, dtype=torch.float64)
+    log_slope, shift = (
+        torch.zeros(branches, dtype=torch.float64),
+        torch.zeros(branches, logits, dtype=torch.float64),
+    )
 
     def energy() -> Tensor:
         total = _apart(log_slope) + shift.square().sum() / (2 * OFFSET**2)
         for e in range(branches):
             rows = there[:, e]
             if rows.any():
-                total = total + rows.sum() * loss(prior + log_slope[e].exp() * (evidence[rows, e] + shift[e]), target[rows])
+                total = total + rows.sum() * loss(
+                    prior + log_slope[e].exp() * (evidence[rows, e] + shift[e]), target[rows]
+                )
         return total
 
     _minimise(energy, [log_slope, shift])
@@ -87,7 +102,13 @@ def _calibrate(
 
 
 def _weigh(
-    calibrated: Tensor, row: Tensor, sets: int, target: Tensor, prior: Tensor, loss: Callable[[Tensor, Tensor], Tensor], centre: Tensor
+    calibrated: Tensor,
+    row: Tensor,
+    sets: int,
+    target: Tensor,
+    prior: Tensor,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    centre: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Weights (row, branch) and offsets (row, logit)."""
     common = torch.zeros(1, dtype=torch.float64)
@@ -97,12 +118,18 @@ def _weigh(
 
     def tables() -> tuple[Tensor, Tensor]:
         log_weight = centre.log() + common + shared + torch.cat([torch.zeros_like(own[:1]), own])
-        return log_weight.exp(), torch.cat([torch.zeros(1, calibrated.shape[2], dtype=torch.float64), offset])
+        return log_weight.exp(), torch.cat(
+            [torch.zeros(1, calibrated.shape[2], dtype=torch.float64), offset]
+        )
 
     def energy() -> Tensor:
         weight, added = tables()
         logits = prior + (weight[row][..., None] * calibrated).sum(1) + added[row]
-        penalty = common.square().sum() / LN_SCALE**2 + own.square().sum() / LN_SCALE_OF_SET**2 + offset.square().sum() / OFFSET**2
+        penalty = (
+            common.square().sum() / LN_SCALE**2
+            + own.square().sum() / LN_SCALE_OF_SET**2
+            + offset.square().sum() / OFFSET**2
+        )
         return len(row) * loss(logits, target) + penalty / 2 + _apart(shared)
 
     _minimise(energy, [common, shared, own, offset])
@@ -111,27 +138,42 @@ def _weigh(
 
 
 def _apart(own: Tensor) -> Tensor:
-    """-log of a Cauchy prior: branches are alike unless validation cases, which are few, say so clearly; then one may be far off, for all it costs."""
+    """-log of a Cauchy prior: branches are alike unless validation cases, which are few, say so
+    clearly; then one may be far off, for all it costs.
+    """
     return torch.log1p(own.square() / LN_SCALE_OF_BRANCH**2).sum()
 
 
 def _minimise(energy: Callable[[], Tensor], parameters: list[Tensor]) -> None:
-    """Bring the parameters to the least energy; none leaves -BOUND..BOUND, so that evidence of next to no size does not run away."""
+    """Bring the parameters to the least energy; none leaves -BOUND..BOUND, so that evidence of next
+    to no size does not run away.
+    """
     from scipy.optimize import minimize
 
     sizes = [parameter.numel() for parameter in parameters]
 
     def put(values: np.ndarray) -> None:
         with torch.no_grad():
-            for parameter, part in zip(parameters, torch.from_numpy(values).split(sizes), strict=True):  # type: ignore[no-untyped-call]
+            parts = torch.split(torch.from_numpy(values), sizes)
+            for parameter, part in zip(parameters, parts, strict=True):
                 parameter.copy_(part.view_as(parameter))
 
     def asked(values: np.ndarray) -> tuple[float, np.ndarray]:
         put(values)
         found = energy()
-        return float(found.detach()), torch.cat([gradient.flatten() for gradient in torch.autograd.grad(found, parameters)]).numpy()
+        return float(found.detach()), torch.cat(
+            [gradient.flatten() for gradient in torch.autograd.grad(found, parameters)]
+        ).numpy()
 
     with torch.enable_grad():
         for parameter in parameters:
             parameter.requires_grad_()
-        put(minimize(asked, np.zeros(sum(sizes)), jac=True, method="L-BFGS-B", bounds=[(-BOUND, BOUND)] * sum(sizes)).x)
+        put(
+            minimize(
+                asked,
+                np.zeros(sum(sizes)),
+                jac=True,
+                method="L-BFGS-B",
+                bounds=[(-BOUND, BOUND)] * sum(sizes),
+            ).x
+        )

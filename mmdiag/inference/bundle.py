@@ -1,4 +1,6 @@
-"""A bundle: one folder with all that scoring needs. Weights and fitted state are safetensors, the rest JSON; there is no pickle anywhere."""
+"""A bundle: one folder with all that scoring needs. Weights and fitted state are safetensors, the
+rest JSON; there is no pickle anywhere.
+"""
 
 import hashlib
 import importlib.metadata
@@ -22,7 +24,13 @@ from mmdiag.prepare import Preparation, read_preparations, write_preparations
 from mmdiag.privacy.subject_keys import SubjectKeys, subject_key
 from mmdiag.workspace import write_text
 
-FILES = ("model.safetensors", "config.json", "preparation.json", "preparation.safetensors", "card.md")
+FILES = (
+    "model.safetensors",
+    "config.json",
+    "preparation.json",
+    "preparation.safetensors",
+    "card.md",
+)
 PACKAGES = ("mmdiag", "torch", "monai", "transformers", "numpy", "scikit-learn")
 
 
@@ -31,13 +39,17 @@ class Bundle:
     """A fitted model, ready to score.
 
     Args:
-        id: `b-` and twelve hexadecimal digits of the SHA-256 over its files; empty before it is saved.
+        id: `b-` and twelve hexadecimal digits of the SHA-256 over its files; empty before it is
+            saved.
         task: `kind`, `classes` or `cuts`, and the label's name.
         kinds: Kind of each modality, in the model's order.
         cohort: Name and hash of the cohort it was fitted on.
-        patterns: Which modalities were at hand together in cases that it was trained or calibrated on; empty = not recorded.
-        trained_on: SHA-256 of the subjects it learned from, salted with the cohort's hash: whether a case is new can be asked, who was in it cannot be read.
-        pretrained_on: The subjects whose inputs, though not their labels, its pretrained weights learned from, where these were pretrained by `mmdiag pretrain`.
+        patterns: Which modalities were at hand together in cases that it was trained or calibrated
+            on; empty = not recorded.
+        trained_on: SHA-256 of the subjects it learned from, salted with the cohort's hash: whether
+            a case is new can be asked, who was in it cannot be read.
+        pretrained_on: The subjects whose inputs, though not their labels, its pretrained weights
+            learned from, where these were pretrained by `mmdiag pretrain`.
     """
 
     config: RunConfig
@@ -53,15 +65,22 @@ class Bundle:
     id: str = ""
 
     def learned_from(self, subject_id: str) -> bool:
-        """Whether this subject was among those that the model was fitted on, or that its weights were pretrained on."""
-        return subject_key(subject_id, self.cohort["hash"]) in self.trained_on or any(subject_id in keys for keys in self.pretrained_on)
+        """Whether this subject was among those that the model was fitted on, or that its weights
+        were pretrained on.
+        """
+        return subject_key(subject_id, self.cohort["hash"]) in self.trained_on or any(
+            subject_id in keys for keys in self.pretrained_on
+        )
 
     def met(self, modalities: Iterable[str]) -> bool:
-        """Whether cases with exactly these modalities were among those that the model was trained or calibrated on."""
+        """Whether cases with exactly these modalities were among those that the model was trained
+        or calibrated on.
+        """
         return not self.patterns or frozenset(modalities) in self.patterns
 
     def save(self, parent: Path) -> tuple[str, Path]:
-        """Write the bundle below `parent`, in a folder named by its id; the folder appears whole or not at all.
+        """Write the bundle below `parent`, in a folder named by its id; the folder appears whole or
+        not at all.
 
         Returns:
             The id and the folder.
@@ -70,7 +89,9 @@ class Bundle:
         temporary = Path(tempfile.mkdtemp(prefix=".bundle-", dir=parent))
         self._write(temporary)
         hashes = {name: _sha256(temporary / name) for name in FILES}
-        identity = "b-" + hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:12]
+        identity = (
+            "b-" + hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:12]
+        )
         manifest = {
             "id": identity,
             "files": hashes,
@@ -88,7 +109,10 @@ class Bundle:
         return identity, folder
 
     def _write(self, folder: Path) -> None:
-        save_tensors({name: value.contiguous() for name, value in self.model.state_dict().items()}, folder / "model.safetensors")
+        save_tensors(
+            {name: value.contiguous() for name, value in self.model.state_dict().items()},
+            folder / "model.safetensors",
+        )
         described = {
             "run": json.loads(to_json(self.config)),
             "task": dict(self.task),
@@ -120,7 +144,8 @@ class Bundle:
             model.load_state_dict(load_tensors(folder / "model.safetensors"))
         except (SafetensorError, RuntimeError) as error:
             raise BundleError(
-                f"The weights of a bundle must fit its configuration, those of {folder.name} do not ({type(error).__name__}): train again."
+                f"The weights of a bundle must fit its configuration, those of {folder.name} do "
+                f"not ({type(error).__name__}): train again."
             ) from None
         return Bundle(
             config=config,
@@ -131,7 +156,9 @@ class Bundle:
             cohort=described["cohort"],
             trained_on=frozenset(described["trained_on"]),
             patterns=frozenset(frozenset(pattern) for pattern in described.get("patterns", ())),
-            pretrained_on=tuple(SubjectKeys.from_json(found) for found in described.get("pretrained_on", ())),
+            pretrained_on=tuple(
+                SubjectKeys.from_json(found) for found in described.get("pretrained_on", ())
+            ),
             card=(folder / "card.md").read_text(),
             id=manifest["id"],
         )
@@ -145,13 +172,19 @@ def verify(folder: Path) -> dict[str, Any]:
     """
     if not (folder / "manifest.json").is_file():
         raise BundleError(
-            f"A bundle is a folder with manifest.json, found none in {folder}: name a folder below workspace/bundles/ (`mmdiag status` lists them)."
+            f"A bundle is a folder with manifest.json, found none in {folder}: name a folder "
+            "below workspace/bundles/ (`mmdiag status` lists them)."
         )
     manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
-    wrong = [name for name, expected in manifest["files"].items() if not (folder / name).is_file() or _sha256(folder / name) != expected]
+    wrong = [
+        name
+        for name, expected in manifest["files"].items()
+        if not (folder / name).is_file() or _sha256(folder / name) != expected
+    ]
     if wrong or set(manifest["files"]) != set(FILES):
         raise BundleError(
-            f"The files of a bundle must be those that were saved, changed or missing in {folder.name}: {', '.join(wrong)}. Take it from its source again."
+            "The files of a bundle must be those that were saved, changed or missing in "
+            f"{folder.name}: {', '.join(wrong)}. Take it from its source again."
         )
     return manifest
 

@@ -1,4 +1,6 @@
-"""From a bundle and prepared cases to diagnoses: probability, modality weights and exact Shapley values in one pass."""
+"""From a bundle and prepared cases to diagnoses: probability, modality weights and exact Shapley
+values in one pass.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,14 +25,22 @@ NOTHING = "none of the labels"
 
 
 @torch.inference_mode()
-def diagnose(bundle: Bundle, samples: Sequence[Sample], *, contributions: bool = True) -> pd.DataFrame:
+def diagnose(
+    bundle: Bundle, samples: Sequence[Sample], *, contributions: bool = True
+) -> pd.DataFrame:
     """One row a sample, in order.
 
     Returns:
-        `predicted`, `probability` (or `probability_<class or label>`), `log_odds`, and with contributions: `contribution_<m>`, `base`, `weight_<m>`, `attention` (JSON).
+        `predicted`, `probability` (or `probability_<class or label>`), `log_odds`, and with
+        contributions: `contribution_<m>`, `base`, `weight_<m>`, `attention` (JSON).
     """
-    with one_thread(when=not any(preparation.reads_originals for preparation in bundle.preparations.values())):
-        parts = [_diagnose_batch(bundle, samples[start : start + BATCH], contributions) for start in range(0, len(samples), BATCH)]
+    with one_thread(
+        when=not any(preparation.reads_originals for preparation in bundle.preparations.values())
+    ):
+        parts = [
+            _diagnose_batch(bundle, samples[start : start + BATCH], contributions)
+            for start in range(0, len(samples), BATCH)
+        ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
@@ -48,41 +58,69 @@ def _diagnose_batch(bundle: Bundle, samples: Sequence[Sample], contributions: bo
     return table
 
 
-def _answers(task: Mapping[str, Any], probability: Float[np.ndarray, "case probability"]) -> pd.DataFrame:
+def _answers(
+    task: Mapping[str, Any], probability: Float[np.ndarray, "case probability"]
+) -> pd.DataFrame:
     if task["kind"] == "multiclass":
         table = pd.DataFrame(probability.astype(np.float64), columns=class_columns(task["classes"]))
         table.insert(0, "predicted", [task["classes"][i] for i in probability.argmax(1)])
         return table
     if task["kind"] == "multilabel":
         table = pd.DataFrame(probability.astype(np.float64), columns=class_columns(task["labels"]))
-        table.insert(0, "predicted", [", ".join(name for name, p in zip(task["labels"], row, strict=True) if p >= 0.5) or NOTHING for row in probability])
+        table.insert(
+            0,
+            "predicted",
+            [
+                ", ".join(name for name, p in zip(task["labels"], row, strict=True) if p >= 0.5)
+                or NOTHING
+                for row in probability
+            ],
+        )
         return table
     share = probability[:, 0].astype(np.float64)
-    names = np.asarray(task["classes"] if task["kind"] == "binary" else ("lower risk", "higher risk"))
+    names = np.asarray(
+        task["classes"] if task["kind"] == "binary" else ("lower risk", "higher risk")
+    )
     return pd.DataFrame({"predicted": names[(share >= 0.5).astype(int)], "probability": share})
 
 
-def _explanations(model: DiagnosisModel, tokens: Mapping[str, Tokens], output: Output, chosen: torch.Tensor) -> pd.DataFrame:
+def _explanations(
+    model: DiagnosisModel, tokens: Mapping[str, Tokens], output: Output, chosen: torch.Tensor
+) -> pd.DataFrame:
     present = np.stack([tokens[name].present().numpy() for name in model.modalities], axis=1)
 
-    def value(rows: np.ndarray, coalition: Bool[np.ndarray, "n modality"]) -> Float[np.ndarray, "n"]:
+    def value(
+        rows: np.ndarray, coalition: Bool[np.ndarray, "n modality"]
+    ) -> Float[np.ndarray, "n"]:
         return coalition_log_odds(model, tokens, chosen, rows, coalition)
 
     contribution, base = shapley(value, present)
-    table = pd.DataFrame({f"contribution_{name}": contribution[:, k] for k, name in enumerate(model.modalities)})
+    table = pd.DataFrame(
+        {f"contribution_{name}": contribution[:, k] for k, name in enumerate(model.modalities)}
+    )
     table["base"] = base
     for k, name in enumerate(model.modalities):
         table[f"weight_{name}"] = output.fused.weights[:, k].numpy().astype(np.float64)
     matrix = output.fused.attention
-    table["attention"] = [json.dumps(np.round(row.numpy().astype(float), 4).tolist()) for row in matrix] if matrix is not None else None
+    table["attention"] = (
+        [json.dumps(np.round(row.numpy().astype(float), 4).tolist()) for row in matrix]
+        if matrix is not None
+        else None
+    )
     return table
 
 
 @torch.inference_mode()
 def coalition_log_odds(
-    model: DiagnosisModel, tokens: Mapping[str, Tokens], chosen: torch.Tensor, rows: np.ndarray, coalition: Bool[np.ndarray, "n modality"]
+    model: DiagnosisModel,
+    tokens: Mapping[str, Tokens],
+    chosen: torch.Tensor,
+    rows: np.ndarray,
+    coalition: Bool[np.ndarray, "n modality"],
 ) -> Float[np.ndarray, "n"]:
-    """Log-odds of some cases when only the modalities of a coalition are known; nothing is encoded again."""
+    """Log-odds of some cases when only the modalities of a coalition are known; nothing is encoded
+    again.
+    """
     out = np.empty(len(rows), dtype=np.float64)
     for start in range(0, len(rows), 512):
         index = torch.from_numpy(np.asarray(rows[start : start + 512], dtype=np.int64))

@@ -25,7 +25,12 @@ Progress = Callable[[int, int, str], None]  # done, total, what
 
 
 def score(
-    bundle_folder: Path, description: Description, workspace: Workspace, ledger: Ledger, out: Path, progress: Progress | None = None
+    bundle_folder: Path,
+    description: Description,
+    workspace: Workspace,
+    ledger: Ledger,
+    out: Path,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Score the accepted cases of an ingested cohort that this bundle has not scored yet.
 
@@ -37,7 +42,8 @@ def score(
 
     Raises:
         BundleError: The bundle was changed.
-        UsageError: The cohort's modalities are not the bundle's, or the weights that make features here are not those that it was fitted with.
+        UsageError: The cohort's modalities are not the bundle's, or the weights that make features
+            here are not those that it was fitted with.
     """
     bundle = Bundle.load(bundle_folder)
     store = Store.open(workspace, description.name)
@@ -47,7 +53,10 @@ def score(
     done = ledger.scored(bundle.id, description.name)
     todo = [row for row, pair in enumerate(versions) if pair not in done]
     raws = (
-        {name: raw_features(store, name, extractor(kind, bundle.config), progress=progress) for name, kind in bundle.kinds.items()}
+        {
+            name: raw_features(store, name, extractor(kind, bundle.config), progress=progress)
+            for name, kind in bundle.kinds.items()
+        }
         if todo
         else {}
     )
@@ -71,22 +80,28 @@ def _check_modalities(bundle: Bundle, store: Store) -> None:
     unknown = [name for name, kind in bundle.kinds.items() if store.modalities.get(name) != kind]
     if unknown:
         raise UsageError(
-            f"A cohort to score describes the modalities that the bundle was trained on, {', '.join(unknown)} differ or are missing: name them alike in cohort.toml."
+            "A cohort to score describes the modalities that the bundle was trained on, "
+            f"{', '.join(unknown)} differ or are missing: name them alike in cohort.toml."
         )
     for name, preparation in bundle.preparations.items():
         if preparation.columns and list(preparation.columns) != store.columns(name):
             raise UsageError(
-                f"The table {name} must have the columns that the bundle was trained on ({len(preparation.columns)}), in that order: it has others."
+                f"The table {name} must have the columns that the bundle was trained on "
+                f"({len(preparation.columns)}), in that order: it has others."
             )
 
 
-def _score_rows(bundle: Bundle, store: Store, raws: dict[str, Any], rows: list[int]) -> pd.DataFrame:
+def _score_rows(
+    bundle: Bundle, store: Store, raws: dict[str, Any], rows: list[int]
+) -> pd.DataFrame:
     table = diagnose(bundle, prepare_samples(bundle.preparations, raws, rows))
     cases = store.cases.iloc[rows]
     for name in ("case_id", "subject_id", "as_of", "version"):
         table[name] = cases[name].to_numpy()
     table["bundle_id"] = bundle.id
-    table["role"] = ["train" if bundle.learned_from(subject) else "new" for subject in cases["subject_id"]]
+    table["role"] = [
+        "train" if bundle.learned_from(subject) else "new" for subject in cases["subject_id"]
+    ]
     present = {name: store.present(name)[rows] for name in bundle.kinds}
     table["modalities"] = [[name for name in present if present[name][i]] for i in range(len(rows))]
     table["abstained"] = [not bundle.met(modalities) for modalities in table["modalities"]]
@@ -94,7 +109,9 @@ def _score_rows(bundle: Bundle, store: Store, raws: dict[str, Any], rows: list[i
     return table[[*prediction_columns(table), "version"]]
 
 
-def _write_all(ledger: Ledger, bundle: Bundle, cohort: str, versions: list[tuple[str, str]], out: Path) -> None:
+def _write_all(
+    ledger: Ledger, bundle: Bundle, cohort: str, versions: list[tuple[str, str]], out: Path
+) -> None:
     table = ledger.predictions(bundle_id=bundle.id, cohort=cohort)
     current = pd.DataFrame(versions, columns=["case_id", "version"])
     table = current.merge(table, on=["case_id", "version"], how="inner")

@@ -14,24 +14,39 @@ from numpy import ndarray
 Value = Callable[[Integer[ndarray, "n"], Bool[ndarray, "n modality"]], Float[ndarray, "n"]]
 
 
-def shapley(value: Value, present: Bool[ndarray, "case modality"]) -> tuple[Float[ndarray, "case modality"], Float[ndarray, "case"]]:
+def shapley(
+    value: Value, present: Bool[ndarray, "case modality"]
+) -> tuple[Float[ndarray, "case modality"], Float[ndarray, "case"]]:
     """Contribution of each modality, and the value of knowing nothing.
 
     Args:
-        value: (rows, coalition) -> the log-odds of case rows[i] when only coalition[i] is known. Called once.
-        present: Which case has which modality; absent ones are in no coalition and contribute exactly 0.
+        value: (rows, coalition) -> the log-odds of case rows[i] when only coalition[i] is known.
+            Called once.
+        present: Which case has which modality; absent ones are in no coalition and contribute
+            exactly 0.
 
     Returns:
-        Contributions, which add up to value(all that is present) - value(nothing); and value(nothing).
+        Contributions, which add up to value(all that is present) - value(nothing); and
+        value(nothing).
     """
     patterns, pattern_of = np.unique(present, axis=0, return_inverse=True)
-    asked = [(np.flatnonzero(pattern_of.ravel() == k), _coalitions(pattern)) for k, pattern in enumerate(patterns)]
+    asked = [
+        (np.flatnonzero(pattern_of.ravel() == k), _coalitions(pattern))
+        for k, pattern in enumerate(patterns)
+    ]
     rows = np.concatenate([np.repeat(cases, len(coalitions)) for cases, coalitions in asked])
-    answers = np.asarray(value(rows, np.concatenate([np.tile(c, (len(cases), 1)) for cases, c in asked])), dtype=np.float64)
+    answers = np.asarray(
+        value(rows, np.concatenate([np.tile(c, (len(cases), 1)) for cases, c in asked])),
+        dtype=np.float64,
+    )
     contributions, base, start = np.zeros(present.shape), np.zeros(len(present)), 0
     for (cases, coalitions), pattern in zip(asked, patterns, strict=True):
-        of_case = answers[start : (start := start + len(cases) * len(coalitions))].reshape(len(cases), len(coalitions))
-        contributions[np.ix_(cases, np.flatnonzero(pattern))] = of_case @ _weights(coalitions[:, pattern])
+        of_case = answers[start : (start := start + len(cases) * len(coalitions))].reshape(
+            len(cases), len(coalitions)
+        )
+        contributions[np.ix_(cases, np.flatnonzero(pattern))] = of_case @ _weights(
+            coalitions[:, pattern]
+        )
         base[cases] = of_case[:, 0]
     return contributions, base
 
@@ -45,9 +60,13 @@ def _coalitions(pattern: Bool[ndarray, "modality"]) -> Bool[ndarray, "coalition 
 
 
 def _weights(coalitions: Bool[ndarray, "coalition member"]) -> Float[ndarray, "coalition member"]:
-    """What each coalition's value counts for each member: for it where the member is in, against it where it is not."""
+    """What each coalition's value counts for each member: for it where the member is in, against it
+    where it is not.
+    """
     total = coalitions.shape[1]
     size = coalitions.sum(axis=1, keepdims=True) - coalitions  # of the coalition without the member
-    share = np.asarray([factorial(s) * factorial(total - s - 1) / factorial(total) for s in range(total)])
+    share = np.asarray(
+        [factorial(s) * factorial(total - s - 1) / factorial(total) for s in range(total)]
+    )
     weights: ndarray = np.where(coalitions, 1.0, -1.0) * share[size]
     return weights

@@ -1,6 +1,8 @@
-"""What a case consists of now, as one hash: the content of its files, its rows of shared tables, and how its modalities are described.
+"""What a case consists of now, as one hash: the content of its files, its rows of shared tables,
+and how its modalities are described.
 
-A file is read for its hash only where its size or its time of change differs from what was seen before; a shared table only where its file changed.
+A file is read for its hash only where its size or its time of change differs from what was seen
+before; a shared table only where its file changed.
 """
 
 import hashlib
@@ -19,7 +21,8 @@ from mmdiag.description import Description
 from mmdiag.readers.tables.cohort_tables import row_hashes
 from mmdiag.workspace import atomic_path, write_text
 
-SETTLED_NS = 2_000_000_000  # a file that changed less than this ago may change again without its time showing it
+# a file that changed less than this ago may change again without its time showing it
+SETTLED_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +38,40 @@ class Versions:
     digests: Mapping[str, Mapping[str, str]]
 
 
-def case_versions(folder: Path, description: Description, cases: Sequence[Case], notes: Mapping[str, str]) -> Versions:
+def case_versions(
+    folder: Path, description: Description, cases: Sequence[Case], notes: Mapping[str, str]
+) -> Versions:
     """The version of each case.
 
     Args:
         folder: The cohort's folder in the workspace, which keeps what was seen.
-        notes: Case -> further text that its version depends on, such as a rule that its row breaks, or a retry.
+        notes: Case -> further text that its version depends on, such as a rule that its row breaks,
+            or a retry.
     """
     files = FileHashes(folder / "files.parquet", description.root)
     own = {file for case in cases for source in case.sources.values() for file in source.files}
     hashes = files.of(sorted(own))
-    rows = {name: _row_hashes(folder, description, cases, name, hashes) for name, m in description.modalities.items() if m.key}
+    rows = {
+        name: _row_hashes(folder, description, cases, name, hashes)
+        for name, m in description.modalities.items()
+        if m.key
+    }
     described, versions, digests = description.hash(), {}, {}
     for case in cases:
         parts = {
-            name: rows[name].get(str(source.key), "") if source.key is not None else _digest(f"{file.name}:{hashes[file]}" for file in source.files)
+            name: rows[name].get(str(source.key), "")
+            if source.key is not None
+            else _digest(f"{file.name}:{hashes[file]}" for file in source.files)
             for name, source in sorted(case.sources.items())
         }
-        facts = [described, case.case_id, case.subject_id, str(case.as_of or ""), notes.get(case.case_id, ""), *(f"{k}={v}" for k, v in parts.items())]
+        facts = [
+            described,
+            case.case_id,
+            case.subject_id,
+            str(case.as_of or ""),
+            notes.get(case.case_id, ""),
+            *(f"{k}={v}" for k, v in parts.items()),
+        ]
         versions[case.case_id], digests[case.case_id] = _digest(facts)[:32], parts
     return Versions(versions, digests)
 
@@ -102,8 +121,9 @@ class FileHashes:
         now = time.time_ns()
         rows = [
             (str(file.relative_to(self.root)), stat.st_size, stat.st_mtime_ns, found[file])
-            for file, stat in stats.items() if now - stat.st_mtime_ns > SETTLED_NS
-        ]  # fmt: skip
+            for file, stat in stats.items()
+            if now - stat.st_mtime_ns > SETTLED_NS
+        ]
         with atomic_path(self.memory) as temporary:
             pd.DataFrame(rows, columns=list(self.COLUMNS)).to_parquet(temporary, index=False)
 
@@ -113,9 +133,19 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _row_hashes(folder: Path, description: Description, cases: Sequence[Case], name: str, hashes: Mapping[Path, str]) -> dict[str, str]:
-    """Case key -> hash of its rows in a shared table; computed where one of the table's files changed."""
-    files = sorted({file for case in cases if name in case.sources for file in case.sources[name].files})
+def _row_hashes(
+    folder: Path,
+    description: Description,
+    cases: Sequence[Case],
+    name: str,
+    hashes: Mapping[Path, str],
+) -> dict[str, str]:
+    """Case key -> hash of its rows in a shared table; computed where one of the table's files
+    changed.
+    """
+    files = sorted(
+        {file for case in cases if name in case.sources for file in case.sources[name].files}
+    )
     if not files:
         return {}
     key = str(description.modalities[name].key)

@@ -1,4 +1,6 @@
-"""Commit: the shards' manifests become the cohort, what leaks is refused, and the ledger learns every verdict. Doing it again changes nothing."""
+"""Commit: the shards' manifests become the cohort, what leaks is refused, and the ledger learns
+every verdict. Doing it again changes nothing.
+"""
 
 import hashlib
 import json
@@ -29,7 +31,9 @@ CONTRACT_COLUMNS = ["contract", "rule", "column", "severity", "why", "checked", 
 
 @dataclass(frozen=True, slots=True)
 class IngestSummary:
-    """What a cohort holds after ingestion, in the form of interface.md 3; `new` counts case versions that the ledger had not seen."""
+    """What a cohort holds after ingestion, in the form of interface.md 3; `new` counts case
+    versions that the ledger had not seen.
+    """
 
     cohort: dict[str, str]
     cases: dict[str, int]
@@ -45,7 +49,8 @@ class _Held:
         manifest: One row a case: verdict, and where its modalities lie.
         quarantine: One row a refusal.
         contracts: One row a rule.
-        fingerprints: One row a source that was read: hashes, and how many identifiers were masked in a note.
+        fingerprints: One row a source that was read: hashes, and how many identifiers were masked
+            in a note.
     """
 
     table: pd.DataFrame
@@ -56,7 +61,8 @@ class _Held:
 
 
 def commit(description: Description, workspace: Workspace, ledger: Ledger) -> IngestSummary:
-    """Make the shards the cohort: cases.parquet, description.json, the quarantine's folder, and the ledger's record of every verdict.
+    """Make the shards the cohort: cases.parquet, description.json, the quarantine's folder, and the
+    ledger's record of every verdict.
 
     Raises:
         ContractError: The cohort leaks its label, or breaks another rule of severity block.
@@ -66,11 +72,18 @@ def commit(description: Description, workspace: Workspace, ledger: Ledger) -> In
     _refuse_leaks(folder, description, held)
     _refuse_incomplete(description, held)
     facts = held.table[[c for c in held.table.columns if not c.startswith("column_")]]
-    cases = facts.merge(held.manifest[held.manifest["verdict"] == "accepted"].drop(columns="verdict"), on="case_id", how="inner")
+    cases = facts.merge(
+        held.manifest[held.manifest["verdict"] == "accepted"].drop(columns="verdict"),
+        on="case_id",
+        how="inner",
+    )
     cohort_hash = _write_cohort(folder, description, held.table, cases)
     seen = ledger.verdicts(description.name)
     before = set(zip(seen["case_id"], seen["version"], strict=True))
-    new = sum(pair not in before for pair in zip(held.manifest["case_id"], held.manifest["version"], strict=True))
+    new = sum(
+        pair not in before
+        for pair in zip(held.manifest["case_id"], held.manifest["version"], strict=True)
+    )
     summary = _summary(description, cohort_hash, held, cases, new)
     _record(ledger, description, summary, held)
     show_quarantine(folder / "quarantine", held.quarantine)
@@ -83,8 +96,17 @@ def _gather(folder: Path, description: Description) -> _Held:
     manifest = _current(_union(folder, "manifest.parquet", []), versions)
     missing = len(table) - len(manifest)
     if missing:
-        raise MmdiagError(f"Every case has a verdict before a cohort is committed, {missing} of {len(table)} have none: run the same command again.")
-    contracts = pd.concat([as_table(hold_case_table(table)[0]), _union(folder, "contracts.parquet", CONTRACT_COLUMNS)], ignore_index=True)
+        raise MmdiagError(
+            f"Every case has a verdict before a cohort is committed, {missing} of {len(table)} "
+            "have none: run the same command again."
+        )
+    contracts = pd.concat(
+        [
+            as_table(hold_case_table(table)[0]),
+            _union(folder, "contracts.parquet", CONTRACT_COLUMNS),
+        ],
+        ignore_index=True,
+    )
     quarantine = _current(_union(folder, "quarantine.parquet", QUARANTINE_COLUMNS), versions)
     prints = _current(_union(folder, "fingerprints.parquet", FINGERPRINT_COLUMNS), versions)
     return _Held(table, manifest, quarantine, contracts, prints)
@@ -99,11 +121,21 @@ def _union(folder: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
 def _current(table: pd.DataFrame, versions: pd.DataFrame) -> pd.DataFrame:
     """Rows of the versions that the cohort now has, each once."""
     kept = table.merge(versions, on=["case_id", "version"], how="inner")
-    return kept.drop_duplicates(["case_id"] + (["modality", "code"] if "modality" in kept and "code" in kept else ["modality"] if "modality" in kept else []))
+    return kept.drop_duplicates(
+        ["case_id"]
+        + (
+            ["modality", "code"]
+            if "modality" in kept and "code" in kept
+            else ["modality"]
+            if "modality" in kept
+            else []
+        )
+    )
 
 
 def _refuse_leaks(folder: Path, description: Description, held: _Held) -> None:
-    """Hold the cohort as a whole against the rules on leakage; a modality that leaks is taken from its case, unless a person accepted it.
+    """Hold the cohort as a whole against the rules on leakage; a modality that leaks is taken from
+    its case, unless a person accepted it.
 
     Raises:
         ContractError: A rule of severity block is broken.
@@ -117,9 +149,15 @@ def _refuse_leaks(folder: Path, description: Description, held: _Held) -> None:
         elif modality.kind == "table" and (folder / f"columns_{name}.json").is_file():
             keys, rows = read_rows(folder, cases, name)
             columns = json.loads((folder / f"columns_{name}.json").read_text())
-            tables[name] = pd.DataFrame(np.asarray(rows, dtype=np.float32).reshape(len(keys), len(columns)), index=keys, columns=columns)
+            tables[name] = pd.DataFrame(
+                np.asarray(rows, dtype=np.float32).reshape(len(keys), len(columns)),
+                index=keys,
+                columns=columns,
+            )
     task = asdict(description.task) | {"classes": list(class_names(description, held.table))}
-    found = judge_leakage(cases, held.fingerprints, notes, tables, task, description.task.label_patterns)
+    found = judge_leakage(
+        cases, held.fingerprints, notes, tables, task, description.task.label_patterns
+    )
     found.refuse_blocked()
     decisions = read_decisions(folder)
     refused = [one for one in found.refused if (one[1], one[2]) not in decisions.waived(one[0])]
@@ -128,39 +166,91 @@ def _refuse_leaks(folder: Path, description: Description, held: _Held) -> None:
 
 
 def _take_away(held: _Held, refused: Sequence[tuple[str, str, str, str]]) -> None:
-    """Take modalities from cases: (case, modality, code, detail); a case that has none left is refused as a whole."""
+    """Take modalities from cases: (case, modality, code, detail); a case that has none left is
+    refused as a whole.
+    """
     if not refused:
         return
-    place = {case_id: row for row, case_id in zip(held.manifest.index, held.manifest["case_id"], strict=True)}
+    place = {
+        case_id: row
+        for row, case_id in zip(held.manifest.index, held.manifest["case_id"], strict=True)
+    }
     version = dict(zip(held.manifest["case_id"], held.manifest["version"], strict=True))
     rows = []
     for case_id, modality, code, detail in refused:
         held.manifest.loc[place[case_id], f"has_{modality}"] = False
-        rows.append((case_id, version[case_id], modality, code, rule_of(code, detail), detail, "", REASONS[code].cure))
+        rows.append(
+            (
+                case_id,
+                version[case_id],
+                modality,
+                code,
+                rule_of(code, detail),
+                detail,
+                "",
+                REASONS[code].cure,
+            )
+        )
     has = held.manifest[[c for c in held.manifest.columns if c.startswith("has_")]].any(axis=1)
     for case_id in held.manifest.loc[~has & (held.manifest["verdict"] == "accepted"), "case_id"]:
-        rows.append((case_id, version[case_id], "", "no_modality", REASONS["no_modality"].rule, "all that it had was refused", "", REASONS["no_modality"].cure))
+        rows.append(
+            (
+                case_id,
+                version[case_id],
+                "",
+                "no_modality",
+                REASONS["no_modality"].rule,
+                "all that it had was refused",
+                "",
+                REASONS["no_modality"].cure,
+            )
+        )
     held.manifest["verdict"] = np.where(has, held.manifest["verdict"], "refused")
-    held.quarantine = pd.concat([held.quarantine, pd.DataFrame(rows, columns=QUARANTINE_COLUMNS)], ignore_index=True)
+    held.quarantine = pd.concat(
+        [held.quarantine, pd.DataFrame(rows, columns=QUARANTINE_COLUMNS)], ignore_index=True
+    )
 
 
 def _refuse_incomplete(description: Description, held: _Held) -> None:
-    """Where the description asks for it, a case of which one modality is refused is refused as a whole."""
+    """Where the description asks for it, a case of which one modality is refused is refused as a
+    whole.
+    """
     if description.incomplete == "keep":
         return
-    partly = sorted(set(held.quarantine.loc[held.quarantine["modality"] != "", "case_id"]) & set(held.manifest.loc[held.manifest["verdict"] == "accepted", "case_id"]))
+    partly = sorted(
+        set(held.quarantine.loc[held.quarantine["modality"] != "", "case_id"])
+        & set(held.manifest.loc[held.manifest["verdict"] == "accepted", "case_id"])
+    )
     version = dict(zip(held.manifest["case_id"], held.manifest["version"], strict=True))
     reason = REASONS["incomplete"]
-    rows = [(case_id, version[case_id], "", "incomplete", reason.rule, "one of its modalities is refused", "", reason.cure) for case_id in partly]
+    rows = [
+        (
+            case_id,
+            version[case_id],
+            "",
+            "incomplete",
+            reason.rule,
+            "one of its modalities is refused",
+            "",
+            reason.cure,
+        )
+        for case_id in partly
+    ]
     held.manifest.loc[held.manifest["case_id"].isin(partly), "verdict"] = "refused"
-    held.quarantine = pd.concat([held.quarantine, pd.DataFrame(rows, columns=QUARANTINE_COLUMNS)], ignore_index=True)
+    held.quarantine = pd.concat(
+        [held.quarantine, pd.DataFrame(rows, columns=QUARANTINE_COLUMNS)], ignore_index=True
+    )
 
 
-def _write_cohort(folder: Path, description: Description, table: pd.DataFrame, cases: pd.DataFrame) -> str:
+def _write_cohort(
+    folder: Path, description: Description, table: pd.DataFrame, cases: pd.DataFrame
+) -> str:
     task = asdict(description.task) | {"classes": list(class_names(description, table))}
     has = [f"has_{name}" for name in description.modalities]
     several = [f"label_{name}" for name in description.task.labels]
-    labels = cases[["case_id", "subject_id", "version", "label", "time", "event", *several, *has]].sort_values("case_id")
+    labels = cases[
+        ["case_id", "subject_id", "version", "label", "time", "event", *several, *has]
+    ].sort_values("case_id")
     digest = hashlib.sha256((description.hash() + labels.to_csv(index=False)).encode()).hexdigest()
     with atomic_path(folder / "cases.parquet") as temporary:
         cases.to_parquet(temporary, index=False)
@@ -176,7 +266,9 @@ def _write_cohort(folder: Path, description: Description, table: pd.DataFrame, c
     return f"sha256:{digest}"
 
 
-def _summary(description: Description, cohort_hash: str, held: _Held, cases: pd.DataFrame, new: int) -> IngestSummary:
+def _summary(
+    description: Description, cohort_hash: str, held: _Held, cases: pd.DataFrame, new: int
+) -> IngestSummary:
     labelled = (cases["label"].notna() | (cases["time"].notna() & cases["event"].notna())).sum()
     counts = {
         "in": len(held.table),
@@ -189,7 +281,12 @@ def _summary(description: Description, cohort_hash: str, held: _Held, cases: pd.
     for name, modality in description.modalities.items():
         bad = held.quarantine.loc[held.quarantine["modality"] == name, "case_id"].drop_duplicates()
         present, lost = int(cases[f"has_{name}"].sum()), int(cases["case_id"].isin(bad).sum())
-        modalities[name] = {"kind": modality.kind, "present": present, "absent": len(cases) - present - lost, "quarantined": len(bad)}
+        modalities[name] = {
+            "kind": modality.kind,
+            "present": present,
+            "absent": len(cases) - present - lost,
+            "quarantined": len(bad),
+        }
         if modality.kind == "text":
             masked = held.fingerprints.loc[held.fingerprints["modality"] == name, "n_masked"]
             modalities[name]["masked"] = int(pd.to_numeric(masked).fillna(0).sum())
@@ -198,24 +295,55 @@ def _summary(description: Description, cohort_hash: str, held: _Held, cases: pd.
 
 def _record(ledger: Ledger, description: Description, summary: IngestSummary, held: _Held) -> None:
     names = list(description.modalities)
-    verdicts = held.manifest[["case_id", "version", "verdict"]].merge(held.table[["case_id", "subject_id"]], on="case_id")
-    has = held.manifest.set_index("case_id").loc[verdicts["case_id"], [f"has_{name}" for name in names]].to_numpy()
-    verdicts["modalities"] = [json.dumps([name for name, there in zip(names, row, strict=True) if there]) for row in has]
-    ledger.record_cohort(description.name, summary.cohort["hash"], asdict(description.task), dict(summary.modalities), dict(summary.cases))
+    verdicts = held.manifest[["case_id", "version", "verdict"]].merge(
+        held.table[["case_id", "subject_id"]], on="case_id"
+    )
+    has = (
+        held.manifest.set_index("case_id")
+        .loc[verdicts["case_id"], [f"has_{name}" for name in names]]
+        .to_numpy()
+    )
+    verdicts["modalities"] = [
+        json.dumps([name for name, there in zip(names, row, strict=True) if there]) for row in has
+    ]
+    ledger.record_cohort(
+        description.name,
+        summary.cohort["hash"],
+        asdict(description.task),
+        dict(summary.modalities),
+        dict(summary.cases),
+    )
     ledger.record_verdicts(description.name, verdicts)
     ledger.record_quarantine(description.name, held.quarantine.drop(columns="version"))
     if len(held.contracts):
-        grouped = held.contracts.groupby(["contract", "rule", "column", "severity", "why"], sort=False, as_index=False)[["checked", "failed"]].sum()
-        ledger.record_contracts(description.name, grouped.astype({"checked": np.int64, "failed": np.int64}))
+        grouped = held.contracts.groupby(
+            ["contract", "rule", "column", "severity", "why"], sort=False, as_index=False
+        )[["checked", "failed"]].sum()
+        ledger.record_contracts(
+            description.name, grouped.astype({"checked": np.int64, "failed": np.int64})
+        )
 
 
 def show_quarantine(folder: Path, quarantine: pd.DataFrame) -> None:
-    """A folder view of what is refused: `<code>/<case>[.<modality>].txt` with rule, fact and cure; what is no longer refused goes."""
+    """A folder view of what is refused: `<code>/<case>[.<modality>].txt` with rule, fact and cure;
+    what is no longer refused goes.
+    """
     wanted: dict[Path, str] = {}
     for row in quarantine.to_dict("records"):
-        name = f"{row['case_id']}.{row['modality']}.txt" if row["modality"] else f"{row['case_id']}.txt"
-        lines = (f"case: {row['case_id']}", f"modality: {row['modality'] or 'the whole case'}", f"code: {row['code']}", f"rule: {row['rule']}")
-        wanted[folder / str(row["code"]) / name] = "\n".join((*lines, f"fact: {row['detail'] or 'see the code'}", f"cure: {row['cure']}", ""))
+        name = (
+            f"{row['case_id']}.{row['modality']}.txt"
+            if row["modality"]
+            else f"{row['case_id']}.txt"
+        )
+        lines = (
+            f"case: {row['case_id']}",
+            f"modality: {row['modality'] or 'the whole case'}",
+            f"code: {row['code']}",
+            f"rule: {row['rule']}",
+        )
+        wanted[folder / str(row["code"]) / name] = "\n".join(
+            (*lines, f"fact: {row['detail'] or 'see the code'}", f"cure: {row['cure']}", "")
+        )
     for old in folder.glob("*/*.txt"):
         if old not in wanted:
             old.unlink()
@@ -225,5 +353,3 @@ def show_quarantine(folder: Path, quarantine: pd.DataFrame) -> None:
     for code in folder.glob("*"):
         if code.is_dir() and not any(code.iterdir()):
             shutil.rmtree(code)
-
-

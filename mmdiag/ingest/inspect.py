@@ -1,4 +1,6 @@
-"""A verdict on each file: would it be read, and if not, why. Every file is read in the sandbox; nothing is written."""
+"""A verdict on each file: would it be read, and if not, why. Every file is read in the sandbox;
+nothing is written.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,20 +27,34 @@ KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-def inspect(paths: Sequence[Path], contract: Path | None = None, *, sandbox: Sandbox | None = None) -> Iterator[dict[str, Any]]:
+def inspect(
+    paths: Sequence[Path], contract: Path | None = None, *, sandbox: Sandbox | None = None
+) -> Iterator[dict[str, Any]]:
     """Give a verdict on every file below some paths.
 
     Args:
         contract: A data contract that tables are held against too.
 
     Yields:
-        `path, kind, verdict (accepted or quarantined), code, detail, seconds, peak_mb`: code is a key of `mmdiag.reasons.REASONS`, empty where accepted.
+        `path, kind, verdict (accepted or quarantined), code, detail, seconds, peak_mb`: code is a
+        key of `mmdiag.reasons.REASONS`, empty where accepted.
     """
     held = read_contract(contract) if contract else None
     pool = sandbox or shared_sandbox()
-    files = [file for path in paths for file in (sorted(child for child in path.rglob("*") if child.is_file()) if path.is_dir() else [path])]
+    files = [
+        file
+        for path in paths
+        for file in (
+            sorted(child for child in path.rglob("*") if child.is_file())
+            if path.is_dir()
+            else [path]
+        )
+    ]
     kinds = [kind_of(file) for file in files]
-    asked: list[dict[str, Any]] = [{"function": f"mmdiag.sandbox.requests:{kind}_verdict", "file": str(file)} for file, kind in zip(files, kinds, strict=True)]
+    asked: list[dict[str, Any]] = [
+        {"function": f"mmdiag.sandbox.requests:{kind}_verdict", "file": str(file)}
+        for file, kind in zip(files, kinds, strict=True)
+    ]
     keys = [name for name, column in held.columns.items() if column.key] if held else []
     for request, kind in zip(asked, kinds, strict=True):
         if kind == "table" and keys:
@@ -57,13 +73,20 @@ def _verdict(file: Path, kind: str, outcome: Outcome, contract: Contract | None)
         except DescriptionError:
             code, detail = "unreadable", file.name
     return {
-        "path": str(file), "kind": kind, "verdict": "quarantined" if code else "accepted", "code": code, "detail": detail,
-        "seconds": round(outcome.seconds, 4), "peak_mb": outcome.peak_mb,
-    }  # fmt: skip
+        "path": str(file),
+        "kind": kind,
+        "verdict": "quarantined" if code else "accepted",
+        "code": code,
+        "detail": detail,
+        "seconds": round(outcome.seconds, 4),
+        "peak_mb": outcome.peak_mb,
+    }
 
 
 def kind_of(file: Path) -> str:
-    """`dicom`, `picture`, `nifti`, `signal`, `variants`, `mutations`, `matrix`, `table` or `note`: by content where it says, else by suffix; else DICOM."""
+    """`dicom`, `picture`, `nifti`, `signal`, `variants`, `mutations`, `matrix`, `table` or `note`:
+    by content where it says, else by suffix; else DICOM.
+    """
     name = file.name.lower()
     with file.open("rb") as content:
         head = content.read(PREAMBLE + 4)
@@ -73,16 +96,24 @@ def kind_of(file: Path) -> str:
 
 
 def _hold(file: Path, contract: Contract) -> None:
-    """Hold a table that was checked as a file against its contract: numbers are strictly decimal, everything else is text."""
+    """Hold a table that was checked as a file against its contract: numbers are strictly decimal,
+    everything else is text.
+    """
     keys = [name for name, column in contract.columns.items() if column.key]
     table = check_table(file, keys or None)
     typed, wrong = table.astype(object).where(table != "", None), 0
     for name, column in contract.columns.items():
         if column.type in ("number", "integer") and name in table:
-            typed[name], odd = strict_numbers(pa.chunked_array([pa.array(table[name], pa.string())]))
+            typed[name], odd = strict_numbers(
+                pa.chunked_array([pa.array(table[name], pa.string())])
+            )
             wrong += int(odd.sum())
     if wrong:
         raise ReadError("table_value", f"{file.name} has {wrong} cells that are not")
-    broken = [result for result in hold(typed, contract) if not result.passed and result.severity != "warn"]
+    broken = [
+        result
+        for result in hold(typed, contract)
+        if not result.passed and result.severity != "warn"
+    ]
     if broken:
         raise ReadError("contract", f"{file.name}: {broken[0].column} {broken[0].rule}")

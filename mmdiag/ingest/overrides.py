@@ -1,4 +1,6 @@
-"""What people decided about refused input: to read it again, or to accept it with a reason. Kept with the cohort, and part of a case's version."""
+"""What people decided about refused input: to read it again, or to accept it with a reason. Kept
+with the cohort, and part of a case's version.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +12,8 @@ from typing import Any
 from mmdiag.errors import UsageError
 from mmdiag.workspace import write_text
 
-# What a person may accept: it was read, and a rule speaks against it. What was not read cannot be accepted.
+# What a person may accept: it was read, and a rule speaks against it. What was not read cannot be
+# accepted.
 ACCEPTABLE = ("contract", "burned_in", "after_as_of", "same_image", "same_note", "label_in_note")
 
 
@@ -29,7 +32,9 @@ class Decisions:
     def text_of(self, case_id: str) -> str:
         """What makes a new version of the case; empty where nothing was decided."""
         retried = f"retry {self.retries[case_id]}" if case_id in self.retries else ""
-        return retried + "".join(f" accepted {modality} {code}" for modality, code in self.waived(case_id))
+        return retried + "".join(
+            f" accepted {modality} {code}" for modality, code in self.waived(case_id)
+        )
 
     def waived(self, case_id: str) -> list[tuple[str, str]]:
         """(modality, reason code) pairs that were accepted."""
@@ -46,7 +51,16 @@ def read_decisions(folder: Path) -> Decisions:
 def ask_again(folder: Path, case_ids: Sequence[str]) -> None:
     """Have the files of some cases read again at the next ingestion."""
     decisions = read_decisions(folder)
-    _write(folder, Decisions({**decisions.retries, **{case: decisions.retries.get(case, 0) + 1 for case in case_ids}}, decisions.accepted))
+    _write(
+        folder,
+        Decisions(
+            {
+                **decisions.retries,
+                **{case: decisions.retries.get(case, 0) + 1 for case in case_ids},
+            },
+            decisions.accepted,
+        ),
+    )
 
 
 def accept(folder: Path, case_id: str, modality: str, code: str, *, reason: str, who: str) -> None:
@@ -57,14 +71,34 @@ def accept(folder: Path, case_id: str, modality: str, code: str, *, reason: str,
     """
     if code not in ACCEPTABLE:
         raise UsageError(
-            f"Only what was read can be accepted ({', '.join(ACCEPTABLE)}), {code} cannot: mend the source, then `mmdiag quarantine retry {case_id}`."
+            f"Only what was read can be accepted ({', '.join(ACCEPTABLE)}), {code} cannot: mend "
+            f"the source, then `mmdiag quarantine retry {case_id}`."
         )
     if not reason.strip():
-        raise UsageError('Who accepts what a rule refuses says why, no reason was given: add --reason "...".')
+        raise UsageError(
+            'Who accepts what a rule refuses says why, no reason was given: add --reason "...".'
+        )
     decisions = read_decisions(folder)
-    facts = {"modality": modality, "code": code, "reason": reason.strip(), "who": who, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-    _write(folder, Decisions(decisions.retries, {**decisions.accepted, case_id: [*decisions.accepted.get(case_id, ()), facts]}))
+    facts = {
+        "modality": modality,
+        "code": code,
+        "reason": reason.strip(),
+        "who": who,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    _write(
+        folder,
+        Decisions(
+            decisions.retries,
+            {**decisions.accepted, case_id: [*decisions.accepted.get(case_id, ()), facts]},
+        ),
+    )
 
 
 def _write(folder: Path, decisions: Decisions) -> None:
-    write_text(folder / "decisions.json", json.dumps({"retries": dict(decisions.retries), "accepted": dict(decisions.accepted)}, indent=1))
+    write_text(
+        folder / "decisions.json",
+        json.dumps(
+            {"retries": dict(decisions.retries), "accepted": dict(decisions.accepted)}, indent=1
+        ),
+    )

@@ -1,8 +1,12 @@
-"""Ingestion: plan what is new, read it shard by shard, commit. Each step may be killed and run again: no case is lost, none is there twice.
+"""Ingestion: plan what is new, read it shard by shard, commit. Each step may be killed and run
+again: no case is lost, none is there twice.
 
-plan          which cases are new or changed; a case's version is the hash of its files and rows and of how its modalities are described
-ingest_shard  one part of a plan: read, hold against the contracts, write a folder that appears whole or not at all
-commit        the shards' manifests become cases.parquet, and the ledger learns what was accepted and what was refused
+plan          which cases are new or changed; a case's version is the hash of its files and rows and
+of how its modalities are described
+ingest_shard  one part of a plan: read, hold against the contracts, write a folder that appears
+whole or not at all
+commit        the shards' manifests become cases.parquet, and the ledger learns what was accepted
+and what was refused
 """
 
 import hashlib
@@ -30,7 +34,9 @@ from mmdiag.workspace import Workspace, atomic_path, write_text
 SHARD_CASES = 256
 
 
-def plan(description: Description, workspace: Workspace, *, shard_cases: int = SHARD_CASES) -> list[Path]:
+def plan(
+    description: Description, workspace: Workspace, *, shard_cases: int = SHARD_CASES
+) -> list[Path]:
     """Write a plan for each shard of cases that are new or changed.
 
     Returns:
@@ -47,12 +53,19 @@ def plan(description: Description, workspace: Workspace, *, shard_cases: int = S
     folder.mkdir(parents=True, exist_ok=True)
     _fix_columns(folder, description, cases)
     decisions = read_decisions(folder)
-    notes = {case.case_id: broken.get(case.case_id, "") + decisions.text_of(case.case_id) for case in cases}
+    notes = {
+        case.case_id: broken.get(case.case_id, "") + decisions.text_of(case.case_id)
+        for case in cases
+    }
     versions = case_versions(folder, description, cases, notes)
     with atomic_path(folder / "versions.parquet") as temporary:
-        pd.DataFrame({"case_id": list(versions.of), "version": list(versions.of.values())}).to_parquet(temporary, index=False)
+        pd.DataFrame(
+            {"case_id": list(versions.of), "version": list(versions.of.values())}
+        ).to_parquet(temporary, index=False)
     known = _known(folder)
-    fresh = [case.case_id for case in cases if (case.case_id, versions.of[case.case_id]) not in known]
+    fresh = [
+        case.case_id for case in cases if (case.case_id, versions.of[case.case_id]) not in known
+    ]
     parts = [fresh[start : start + shard_cases] for start in range(0, len(fresh), shard_cases)]
     return [_write_plan(folder, description, part, versions, broken, decisions) for part in parts]
 
@@ -65,12 +78,28 @@ def ingest_shard(plan_file: Path) -> None:
         return
     description = read_description(Path(planned["description"]))
     cohort = _cohort_now(description, description.table.stat().st_mtime_ns)
-    asked = ShardPlan(versions=planned["versions"], digests=planned["digests"], broken=planned["refused"], waived=planned["waived"])
+    asked = ShardPlan(
+        versions=planned["versions"],
+        digests=planned["digests"],
+        broken=planned["refused"],
+        waived=planned["waived"],
+    )
     gone = sorted(set(asked.versions) - set(cohort.rows))
     if gone:
-        raise DescriptionError(f"The case table must stay as it is while it is ingested, {description.table.name} has lost {gone[:5]}: run again.")
+        raise DescriptionError(
+            f"The case table must stay as it is while it is ingested, {description.table.name} "
+            f"has lost {gone[:5]}: run again."
+        )
     rows = cohort.table.iloc[[cohort.rows[case_id] for case_id in asked.versions]]
-    write_shard(target, description, find_cases(description, rows), asked, cohort.subjects, people_of(description, rows), _columns(target.parent.parent))
+    write_shard(
+        target,
+        description,
+        find_cases(description, rows),
+        asked,
+        cohort.subjects,
+        people_of(description, rows),
+        _columns(target.parent.parent),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +117,17 @@ def _cohort_now(description: Description, changed_ns: int) -> _Cohort:
 
 @lru_cache(maxsize=2)
 def _read_cohort(file: Path, table_file: Path, changed_ns: int, described: str) -> _Cohort:
-    del table_file, changed_ns, described  # only there so that a changed table or description is read again
+    del (
+        table_file,
+        changed_ns,
+        described,
+    )  # only there so that a changed table or description is read again
     table = read_cases(read_description(file))
-    return _Cohort(table, {case_id: row for row, case_id in enumerate(table["case_id"])}, frozenset(table["subject_id"]))
+    return _Cohort(
+        table,
+        {case_id: row for row, case_id in enumerate(table["case_id"])},
+        frozenset(table["subject_id"]),
+    )
 
 
 def _require_keywords(description: Description) -> None:
@@ -99,28 +136,40 @@ def _require_keywords(description: Description) -> None:
         for keyword in modality.select:
             if not known_keyword(keyword):
                 raise DescriptionError(
-                    f"A key of select under [modalities.{modality.name}] of {description.file.name} must be a DICOM keyword, {keyword!r} is none: "
+                    f"A key of select under [modalities.{modality.name}] of "
+                    f"{description.file.name} must be a DICOM keyword, {keyword!r} is none: "
                     "correct it, for example SeriesDescription."
                 )
 
 
 def _fix_columns(folder: Path, description: Description, cases: Sequence[Case]) -> None:
-    """The columns of a table modality are those of the first ingestion: arrays of later shards must line up."""
+    """The columns of a table modality are those of the first ingestion: arrays of later shards must
+    line up.
+    """
     for name, modality in description.modalities.items():
         own = {case.case_id: case.sources[name] for case in cases if name in case.sources}
         files = sorted({file for source in own.values() for file in source.files})
         if modality.kind != "table" or not files:
             continue
         path, state = folder / f"columns_{name}.json", folder / f"columns_{name}.state"
-        seen = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files] if modality.key else []
+        seen = (
+            [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+            if modality.key
+            else []
+        )
         now = hashlib.sha256(repr([seen, modality]).encode()).hexdigest()
         if path.is_file() and state.is_file() and state.read_text() == now:
             continue
-        table = numbers_of(files, modality, description.root) if modality.key else case_numbers({k: s.files[0] for k, s in own.items()}, modality, description.root)
+        table = (
+            numbers_of(files, modality, description.root)
+            if modality.key
+            else case_numbers({k: s.files[0] for k, s in own.items()}, modality, description.root)
+        )
         columns = [str(column) for column in table.values.columns]
         if path.is_file() and json.loads(path.read_text()) != columns:
             raise DescriptionError(
-                f"The columns of {name} are those of its first ingestion, the table now has others: give the cohort another name in {description.file.name}."
+                f"The columns of {name} are those of its first ingestion, the table now has "
+                f"others: give the cohort another name in {description.file.name}."
             )
         if table.genes is not None:
             write_text(folder / f"genes_{name}.json", json.dumps(table.genes, indent=1))
@@ -130,28 +179,39 @@ def _fix_columns(folder: Path, description: Description, cases: Sequence[Case]) 
 
 def _columns(folder: Path) -> dict[str, list[str]]:
     """Table modality -> its columns."""
-    return {path.stem.removeprefix("columns_"): json.loads(path.read_text()) for path in folder.glob("columns_*.json")}
+    return {
+        path.stem.removeprefix("columns_"): json.loads(path.read_text())
+        for path in folder.glob("columns_*.json")
+    }
 
 
 def _known(folder: Path) -> set[tuple[str, str]]:
     """(case, version) of what shards hold."""
-    parts = [pd.read_parquet(path, columns=["case_id", "version"]) for path in sorted((folder / "shards").glob("[!.]*/manifest.parquet"))]
+    parts = [
+        pd.read_parquet(path, columns=["case_id", "version"])
+        for path in sorted((folder / "shards").glob("[!.]*/manifest.parquet"))
+    ]
     return {pair for part in parts for pair in zip(part["case_id"], part["version"], strict=True)}
 
 
 def _write_plan(
-    folder: Path, description: Description, part: Sequence[str], versions: Versions, refused: Mapping[str, str], decisions: Decisions
+    folder: Path,
+    description: Description,
+    part: Sequence[str],
+    versions: Versions,
+    refused: Mapping[str, str],
+    decisions: Decisions,
 ) -> Path:
     planned: dict[str, Any] = {
         "description": str(description.file),
         "versions": {case_id: versions.of[case_id] for case_id in part},
         "digests": {case_id: dict(versions.digests[case_id]) for case_id in part},
         "refused": {case_id: refused[case_id] for case_id in part if case_id in refused},
-        "waived": {case_id: decisions.waived(case_id) for case_id in part if decisions.waived(case_id)},
+        "waived": {
+            case_id: decisions.waived(case_id) for case_id in part if decisions.waived(case_id)
+        },
     }
     content = json.dumps(planned, indent=1)
     path = folder / "plans" / f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
     write_text(path, content)
     return path
-
-

@@ -1,11 +1,13 @@
-"""Read the sources of some cases, each file in the sandbox: what cannot be read is refused by itself, and its case keeps the rest."""
+"""Read the sources of some cases, each file in the sandbox: what cannot be read is refused by
+itself, and its case keeps the rest.
+"""
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,10 @@ from mmdiag.readers.tables.modality import read_case_tables, read_modality
 from mmdiag.readers.tables.numbers import NumericTable
 from mmdiag.sandbox.pool import Outcome, Sandbox, shared_sandbox
 
-IMAGE, NOTE, NOTE_TEXT, CASE_TABLE, SIGNAL = (f"mmdiag.sandbox.requests:{name}" for name in ("image", "note", "note_text", "case_table", "signal"))
+IMAGE, NOTE, NOTE_TEXT, CASE_TABLE, SIGNAL = (
+    f"mmdiag.sandbox.requests:{name}"
+    for name in ("image", "note", "note_text", "case_table", "signal")
+)
 SECONDS_A_NOTE = 60.0  # to read it and to mask it, which takes a second for 100 000 characters
 SECONDS_A_FILE = 0.5  # added to a request's time for every file after the first
 Waives = Callable[[str, str, str], bool]  # (case, modality, code) -> whether a person accepted it
@@ -29,7 +34,9 @@ Waives = Callable[[str, str, str], bool]  # (case, modality, code) -> whether a 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One source that was read: its content, the facts that its contract judges, and what else is stored beside it."""
+    """One source that was read: its content, the facts that its contract judges, and what else is
+    stored beside it.
+    """
 
     content: Any
     facts: dict[str, Any]
@@ -38,7 +45,9 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a source was refused: a key of `mmdiag.reasons.REASONS`, and what was found, without any patient's value."""
+    """Why a source was refused: a key of `mmdiag.reasons.REASONS`, and what was found, without any
+    patient's value.
+    """
 
     code: str
     detail: str = ""
@@ -55,39 +64,65 @@ class _Reading:
     found: dict[tuple[str, str], Found] = field(default_factory=dict)
     refused: dict[tuple[str, str], Refusal] = field(default_factory=dict)
     people: dict[str, list[str]] = field(default_factory=dict)
-    patients: dict[str, dict[str, str]] = field(default_factory=dict)  # case -> modality -> patient id, which is never written
+    patients: dict[str, dict[str, str]] = field(
+        default_factory=dict
+    )  # case -> modality -> patient id, which is never written
 
 
 def read_sources(
-    description: Description, cases: Sequence[Case], subjects: frozenset[str], people: Mapping[str, Sequence[str]], waives: Waives,
-    columns: Mapping[str, Sequence[str]], sandbox: Sandbox | None = None,
-) -> tuple[dict[tuple[str, str], Found], dict[tuple[str, str], Refusal]]:  # fmt: skip
-    """Read every source of some cases: images first, because their headers say what to mask in the notes of the same case.
+    description: Description,
+    cases: Sequence[Case],
+    subjects: frozenset[str],
+    people: Mapping[str, Sequence[str]],
+    waives: Waives,
+    columns: Mapping[str, Sequence[str]],
+    sandbox: Sandbox | None = None,
+) -> tuple[dict[tuple[str, str], Found], dict[tuple[str, str], Refusal]]:
+    """Read every source of some cases: images first, because their headers say what to mask in the
+    notes of the same case.
 
     Args:
-        subjects: Subjects of the whole cohort: a file that names another one of them lies in the wrong place.
+        subjects: Subjects of the whole cohort: a file that names another one of them lies in the
+            wrong place.
         people: Case -> what identifies its person, from the case table.
         waives: Whether a person accepted what a code refuses.
         columns: Table modality -> the columns of its first ingestion.
 
     Returns:
-        What was found and what was refused, by case and modality; a source that is blank is in neither.
+        What was found and what was refused, by case and modality; a source that is blank is in
+        neither.
     """
     pool = sandbox or shared_sandbox()
-    reading = _Reading(description, subjects, waives, columns, people={case.case_id: list(people.get(case.case_id, ())) for case in cases})
-    for kind, ask, take in (("image", _ask_image, _take_image), ("text", _ask_note, _take_note), ("signal", _ask_signal, _take_signal)):
+    reading = _Reading(
+        description,
+        subjects,
+        waives,
+        columns,
+        people={case.case_id: list(people.get(case.case_id, ())) for case in cases},
+    )
+    for kind, ask, take in (
+        ("image", _ask_image, _take_image),
+        ("text", _ask_note, _take_note),
+        ("signal", _ask_signal, _take_signal),
+    ):
         asked = [
             (case, name, ask(reading, pool, case, name, source))
-            for case in cases for name, source in case.sources.items() if source.kind == kind
-        ]  # fmt: skip
+            for case in cases
+            for name, source in case.sources.items()
+            if source.kind == kind
+        ]
         for case, name, answer in asked:
-            _settle(reading, case, name, lambda case=case, name=name, answer=answer, take=take: take(reading, case, name, answer))  # type: ignore[misc]
-    for name in (name for name, modality in description.modalities.items() if modality.kind == "table"):
+            _settle(reading, case, name, partial(take, reading, case, name, answer))
+    for name in (
+        name for name, modality in description.modalities.items() if modality.kind == "table"
+    ):
         having = {case.case_id: case.sources[name] for case in cases if name in case.sources}
-        table = _table_of(reading, pool, name, having) if having else None
+        if not having:
+            continue
+        table = _table_of(reading, pool, name, having)
         for case in (case for case in cases if case.case_id in having):
             key = having[case.case_id].key or case.case_id
-            _settle(reading, case, name, lambda table=table, case=case, name=name, key=key: _row(table, case, name, key))  # type: ignore[misc]
+            _settle(reading, case, name, partial(_row, table, case, name, key))
     return reading.found, reading.refused
 
 
@@ -101,16 +136,26 @@ def _settle(reading: _Reading, case: Case, name: str, take: Callable[[], Found |
             reading.found[case.case_id, name] = found
 
 
-def _ask_image(reading: _Reading, pool: Sandbox, case: Case, name: str, source: Source) -> "Future[Outcome]":
+def _ask_image(
+    reading: _Reading, pool: Sandbox, case: Case, name: str, source: Source
+) -> "Future[Outcome]":
     modality = reading.description.modalities[name]
     waived = reading.waives(case.case_id, name, "burned_in")
     return pool.submit(
-        IMAGE, seconds=pool.seconds + SECONDS_A_FILE * (len(source.files) - 1), files=[str(file) for file in source.files], select=dict(modality.select),
-        size=modality.size, slices=modality.slices, window=modality.window, burned_in="accept" if waived else modality.burned_in,
-    )  # fmt: skip
+        IMAGE,
+        seconds=pool.seconds + SECONDS_A_FILE * (len(source.files) - 1),
+        files=[str(file) for file in source.files],
+        select=dict(modality.select),
+        size=modality.size,
+        slices=modality.slices,
+        window=modality.window,
+        burned_in="accept" if waived else modality.burned_in,
+    )
 
 
-def _take_image(reading: _Reading, case: Case, name: str, answer: "Future[Outcome]") -> Found | None:
+def _take_image(
+    reading: _Reading, case: Case, name: str, answer: "Future[Outcome]"
+) -> Found | None:
     reply, arrays = answer.result().value()
     if reply is None:
         return None
@@ -120,16 +165,23 @@ def _take_image(reading: _Reading, case: Case, name: str, answer: "Future[Outcom
     return Found(arrays["stack"], {"case_id": case.case_id, "modality": name, **reply["facts"]})
 
 
-def _ask_signal(reading: _Reading, pool: Sandbox, _: Case, name: str, source: Source) -> "Future[Outcome]":
+def _ask_signal(
+    reading: _Reading, pool: Sandbox, _: Case, name: str, source: Source
+) -> "Future[Outcome]":
     modality = reading.description.modalities[name]
     if len(source.files) > 1:
         refused: Future[Outcome] = Future()
         refused.set_result(Outcome(code="signal_channels", detail=f"{len(source.files)} files"))
         return refused
     return pool.submit(
-        SIGNAL, file=str(source.files[0]), channels=list(modality.channels), rate_hz=modality.rate_hz, store_hz=modality.store_hz, longest_s=modality.seconds,
+        SIGNAL,
+        file=str(source.files[0]),
+        channels=list(modality.channels),
+        rate_hz=modality.rate_hz,
+        store_hz=modality.store_hz,
+        longest_s=modality.seconds,
         full_scale=modality.full_scale,
-    )  # fmt: skip
+    )
 
 
 def _take_signal(_: _Reading, case: Case, name: str, answer: "Future[Outcome]") -> Found:
@@ -138,36 +190,51 @@ def _take_signal(_: _Reading, case: Case, name: str, answer: "Future[Outcome]") 
 
 
 def _require_patient(reading: _Reading, case: Case, name: str, patient: str) -> None:
-    """Files name the case's own subject or nobody of the cohort, and all of a case the same person."""
+    """Files name the case's own subject or nobody of the cohort, and all of a case the same
+    person.
+    """
     if not patient:
         return
     if patient in reading.subjects - {case.subject_id, case.case_id}:
         raise ReadError("patient_mismatch", "its files name another subject of the cohort")
     others = reading.patients.setdefault(case.case_id, {})
     if any(other != patient for other in others.values()):
-        raise ReadError("patient_mismatch", f"its files name another patient than those of {next(iter(others))}")
+        raise ReadError(
+            "patient_mismatch", f"its files name another patient than those of {next(iter(others))}"
+        )
     others[name] = patient
 
 
 def _require_recorded(reading: _Reading, case: Case, name: str, recorded: str) -> None:
     """Nothing recorded after `as_of` may be read; both are compared as days."""
     digits = recorded.replace("-", "")[:8]
-    later = case.as_of is not None and len(digits) == 8 and digits.isdigit() and digits > f"{case.as_of:%Y%m%d}"
+    later = (
+        case.as_of is not None
+        and len(digits) == 8
+        and digits.isdigit()
+        and digits > f"{case.as_of:%Y%m%d}"
+    )
     if later and not reading.waives(case.case_id, name, "after_as_of"):
         raise ReadError("after_as_of", "it is dated after the case's as_of")
 
 
-def _ask_note(reading: _Reading, pool: Sandbox, case: Case, name: str, source: Source) -> "Future[Outcome]":
+def _ask_note(
+    reading: _Reading, pool: Sandbox, case: Case, name: str, source: Source
+) -> "Future[Outcome]":
     own = list(dict.fromkeys(reading.people[case.case_id]))
     if source.key is None:
         return pool.submit(NOTE, seconds=SECONDS_A_NOTE, file=str(source.files[0]), own=own)
     modality = reading.description.modalities[name]
-    notes = _notes_table(source.files, _stamp(source.files), str(modality.key), str(modality.column))[str(source.key)]
+    notes = _notes_table(
+        source.files, _stamp(source.files), str(modality.key), str(modality.column)
+    )[str(source.key)]
     if len(notes) > 1 and modality.rows == "refuse":
         refused: Future[Outcome] = Future()
         refused.set_result(Outcome(code="duplicate_row", detail=f"{len(notes)} notes"))
         return refused
-    return pool.submit(NOTE_TEXT, seconds=SECONDS_A_NOTE, text=notes[0], name=source.files[0].name, own=own)
+    return pool.submit(
+        NOTE_TEXT, seconds=SECONDS_A_NOTE, text=notes[0], name=source.files[0].name, own=own
+    )
 
 
 def _take_note(reading: _Reading, case: Case, name: str, answer: "Future[Outcome]") -> Found | None:
@@ -178,20 +245,35 @@ def _take_note(reading: _Reading, case: Case, name: str, answer: "Future[Outcome
     text = str(reply["text"])
     plain = " ".join(text.lower().split())
     facts = {
-        "case_id": case.case_id, "modality": name, "n_characters": len(text), "n_words": len(text.split()),
+        "case_id": case.case_id,
+        "modality": name,
+        "n_characters": len(text),
+        "n_words": len(text.split()),
         "share_printable": sum(c.isprintable() or c in "\n\t" for c in text) / len(text),
-        "n_sections": len(reply["sections"]), "encoding": reply["encoding"], "format": reply["format"], "n_masked": len(reply["spans"]),
+        "n_sections": len(reply["sections"]),
+        "encoding": reply["encoding"],
+        "format": reply["format"],
+        "n_masked": len(reply["spans"]),
         "text_sha256": hashlib.sha256(plain.encode()).hexdigest(),
-    }  # fmt: skip
+    }
     return Found(text, facts, {"sections": reply["sections"], "spans": reply["spans"]})
 
 
-def _table_of(reading: _Reading, pool: Sandbox, name: str, sources: Mapping[str, Source]) -> NumericTable:
-    """The numbers of some cases: rows of the table that all share, or one file a case; columns are those of the cohort."""
+def _table_of(
+    reading: _Reading, pool: Sandbox, name: str, sources: Mapping[str, Source]
+) -> NumericTable:
+    """The numbers of some cases: rows of the table that all share, or one file a case; columns are
+    those of the cohort.
+    """
     modality = reading.description.modalities[name]
     if modality.key:
         return numbers_of(next(iter(sources.values())).files, modality, reading.description.root)
-    table = case_numbers({case_id: source.files[0] for case_id, source in sources.items()}, modality, reading.description.root, pool)
+    table = case_numbers(
+        {case_id: source.files[0] for case_id, source in sources.items()},
+        modality,
+        reading.description.root,
+        pool,
+    )
     columns = list(reading.columns[name])
     filled = table.values.reindex(columns=columns)
     unseen = [column for column in columns if column not in table.values]
@@ -208,17 +290,32 @@ def _row(table: NumericTable, case: Case, name: str, key: str) -> Found | None:
     if missing == len(row):
         return None  # a row without a value: not measured
     facts = {
-        "case_id": case.case_id, "modality": name, "n_values": len(row), "n_missing": missing, "share_missing": missing / len(row),
-        "low": float(np.nanmin(row)), "high": float(np.nanmax(row)),
-    }  # fmt: skip
+        "case_id": case.case_id,
+        "modality": name,
+        "n_values": len(row),
+        "n_missing": missing,
+        "share_missing": missing / len(row),
+        "low": float(np.nanmin(row)),
+        "high": float(np.nanmax(row)),
+    }
     return Found(row, facts)
 
 
-def case_numbers(files: Mapping[str, Path], modality: ModalityDescription, root: Path, pool: Sandbox | None = None) -> NumericTable:
-    """A table modality's numbers where each case has a file of its own, each read in the sandbox."""
+def case_numbers(
+    files: Mapping[str, Path],
+    modality: ModalityDescription,
+    root: Path,
+    pool: Sandbox | None = None,
+) -> NumericTable:
+    """A table modality's numbers where each case has a file of its own, each read in the
+    sandbox.
+    """
     sandbox = pool or shared_sandbox()
     described = {**asdict(modality), "select": dict(modality.select)}
-    answers = {file: sandbox.submit(CASE_TABLE, file=str(file), modality=described) for file in files.values()}
+    answers = {
+        file: sandbox.submit(CASE_TABLE, file=str(file), modality=described)
+        for file in files.values()
+    }
 
     def read(file: Path, _: ModalityDescription) -> pd.Series:
         facts, arrays = answers[file].result().value()
@@ -234,14 +331,21 @@ def numbers_of(files: Sequence[Path], modality: ModalityDescription, root: Path)
 
 
 @lru_cache(maxsize=8)
-def _numbers(files: tuple[Path, ...], stamp: tuple[int, ...], described: str, root: Path) -> NumericTable:
+def _numbers(
+    files: tuple[Path, ...], stamp: tuple[int, ...], described: str, root: Path
+) -> NumericTable:
     del stamp  # only there so that a changed file is read again
-    facts: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(described).items()}
+    facts: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in json.loads(described).items()
+    }
     return read_modality(files, ModalityDescription(**facts), root)
 
 
 @lru_cache(maxsize=8)
-def _notes_table(files: tuple[Path, ...], stamp: tuple[int, ...], key: str, column: str) -> Mapping[str, tuple[str, ...]]:
+def _notes_table(
+    files: tuple[Path, ...], stamp: tuple[int, ...], key: str, column: str
+) -> Mapping[str, tuple[str, ...]]:
     del stamp
     table = read_text_table(files, key)
     return {str(case): tuple(map(str, rows)) for case, rows in table.groupby(KEY)[column]}

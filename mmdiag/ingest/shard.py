@@ -1,4 +1,6 @@
-"""One shard: read the sources of some cases, hold what was found against the contracts, and write a folder that appears whole or not at all."""
+"""One shard: read the sources of some cases, hold what was found against the contracts, and write a
+folder that appears whole or not at all.
+"""
 
 import json
 import os
@@ -19,9 +21,29 @@ from mmdiag.ingest.read import Found, Refusal, read_sources
 from mmdiag.reasons import REASONS
 
 CONTRACT_OF = {"image": "images", "text": "notes", "table": "tables", "signal": "signals"}
-SEVERAL_ROWS = ("image", "signal")  # kinds of which a case is several rows of the array: slices, samples
-QUARANTINE_COLUMNS = ["case_id", "version", "modality", "code", "rule", "detail", "file_sha256", "cure"]
-FINGERPRINT_COLUMNS = ["case_id", "version", "modality", "pixel_sha256", "perceptual", "text_sha256", "n_masked"]
+SEVERAL_ROWS = (
+    "image",
+    "signal",
+)  # kinds of which a case is several rows of the array: slices, samples
+QUARANTINE_COLUMNS = [
+    "case_id",
+    "version",
+    "modality",
+    "code",
+    "rule",
+    "detail",
+    "file_sha256",
+    "cure",
+]
+FINGERPRINT_COLUMNS = [
+    "case_id",
+    "version",
+    "modality",
+    "pixel_sha256",
+    "perceptual",
+    "text_sha256",
+    "n_masked",
+]
 NOT_JUDGED = ("pixel_sha256", "perceptual", "text_sha256")
 
 
@@ -47,17 +69,24 @@ class ShardPlan:
 
 
 def write_shard(
-    folder: Path, description: Description, cases: Sequence[Case], planned: ShardPlan, subjects: frozenset[str], people: Mapping[str, Sequence[str]],
+    folder: Path,
+    description: Description,
+    cases: Sequence[Case],
+    planned: ShardPlan,
+    subjects: frozenset[str],
+    people: Mapping[str, Sequence[str]],
     columns: Mapping[str, Sequence[str]],
-) -> None:  # fmt: skip
+) -> None:
     """Read, judge and write one shard; does nothing where the folder is there.
 
     Args:
-        subjects: Subjects of the whole cohort: a file that names another one of them lies in the wrong place.
+        subjects: Subjects of the whole cohort: a file that names another one of them lies in the
+            wrong place.
         people: Case -> what identifies its person, to be masked in its notes.
         columns: Table modality -> the columns of its first ingestion.
 
-    Writes `<modality>.npy` (images one after the other, table rows) or `<modality>.parquet` (notes), manifest.parquet (verdict and places of every
+    Writes `<modality>.npy` (images one after the other, table rows) or `<modality>.parquet`
+    (notes), manifest.parquet (verdict and places of every
     case), quarantine.parquet, fingerprints.parquet and contracts.parquet.
     """
     if folder.is_dir():
@@ -89,12 +118,21 @@ def _sync(folder: Path) -> None:
 
 
 def judge(
-    description: Description, found: dict[tuple[str, str], Found], refused: dict[tuple[str, str], Refusal], planned: ShardPlan
+    description: Description,
+    found: dict[tuple[str, str], Found],
+    refused: dict[tuple[str, str], Refusal],
+    planned: ShardPlan,
 ) -> list[RuleResult]:
-    """Hold what was read against the contracts; a source that breaks a rule of severity quarantine or block is refused, unless a person accepted it."""
+    """Hold what was read against the contracts; a source that breaks a rule of severity quarantine
+    or block is refused, unless a person accepted it.
+    """
     results: list[RuleResult] = []
     for kind, name in CONTRACT_OF.items():
-        facts = [one.facts for (_, modality), one in found.items() if description.modalities[modality].kind == kind]
+        facts = [
+            one.facts
+            for (_, modality), one in found.items()
+            if description.modalities[modality].kind == kind
+        ]
         if not facts:
             continue
         table = pd.DataFrame(facts).drop(columns=list(NOT_JUDGED), errors="ignore")
@@ -106,33 +144,70 @@ def judge(
                 key = (str(table["case_id"].iloc[row]), str(table["modality"].iloc[row]))
                 if not planned.waives(*key, "contract"):
                     found.pop(key, None)
-                    refused.setdefault(key, Refusal("contract", f"{result.contract}: {result.column} {result.rule}"))
+                    refused.setdefault(
+                        key,
+                        Refusal("contract", f"{result.contract}: {result.column} {result.rule}"),
+                    )
     return results
 
 
 def _write_tables(
-    folder: Path, name: str, description: Description, cases: Sequence[Case], planned: ShardPlan, found: Mapping[tuple[str, str], Found],
-    refused: Mapping[tuple[str, str], Refusal], results: Sequence[RuleResult],
-) -> None:  # fmt: skip
-    _write_arrays(folder, name, description, cases, planned, found).to_parquet(folder / "manifest.parquet", index=False)
-    _quarantine(cases, planned, found, refused).to_parquet(folder / "quarantine.parquet", index=False)
+    folder: Path,
+    name: str,
+    description: Description,
+    cases: Sequence[Case],
+    planned: ShardPlan,
+    found: Mapping[tuple[str, str], Found],
+    refused: Mapping[tuple[str, str], Refusal],
+    results: Sequence[RuleResult],
+) -> None:
+    _write_arrays(folder, name, description, cases, planned, found).to_parquet(
+        folder / "manifest.parquet", index=False
+    )
+    _quarantine(cases, planned, found, refused).to_parquet(
+        folder / "quarantine.parquet", index=False
+    )
     prints = [{"version": planned.versions[case], **one.facts} for (case, _), one in found.items()]
-    pd.DataFrame(prints).reindex(columns=FINGERPRINT_COLUMNS).astype("string").to_parquet(folder / "fingerprints.parquet", index=False)
+    pd.DataFrame(prints).reindex(columns=FINGERPRINT_COLUMNS).astype("string").to_parquet(
+        folder / "fingerprints.parquet", index=False
+    )
     as_table(results).to_parquet(folder / "contracts.parquet", index=False)
 
 
 def _write_arrays(
-    folder: Path, name: str, description: Description, cases: Sequence[Case], planned: ShardPlan, found: Mapping[tuple[str, str], Found]
+    folder: Path,
+    name: str,
+    description: Description,
+    cases: Sequence[Case],
+    planned: ShardPlan,
+    found: Mapping[tuple[str, str], Found],
 ) -> pd.DataFrame:
-    rows: dict[str, dict[str, Any]] = {case.case_id: {"case_id": case.case_id, "version": planned.versions[case.case_id]} for case in cases}
+    rows: dict[str, dict[str, Any]] = {
+        case.case_id: {"case_id": case.case_id, "version": planned.versions[case.case_id]}
+        for case in cases
+    }
     for modality, described in description.modalities.items():
-        contents = [(case.case_id, found[case.case_id, modality]) for case in cases if (case.case_id, modality) in found]
+        contents = [
+            (case.case_id, found[case.case_id, modality])
+            for case in cases
+            if (case.case_id, modality) in found
+        ]
         start = 0
         for case in cases:
-            rows[case.case_id] |= {f"has_{modality}": False, f"shard_{modality}": "", f"start_{modality}": 0, f"count_{modality}": 0}
+            rows[case.case_id] |= {
+                f"has_{modality}": False,
+                f"shard_{modality}": "",
+                f"start_{modality}": 0,
+                f"count_{modality}": 0,
+            }
         for case_id, one in contents:
             count = len(one.content) if described.kind in SEVERAL_ROWS else 1
-            rows[case_id] |= {f"has_{modality}": True, f"shard_{modality}": name, f"start_{modality}": start, f"count_{modality}": count}
+            rows[case_id] |= {
+                f"has_{modality}": True,
+                f"shard_{modality}": name,
+                f"start_{modality}": start,
+                f"count_{modality}": count,
+            }
             start += count
         _write_content(folder, modality, described.kind, contents)
     table = pd.DataFrame(list(rows.values()))
@@ -141,17 +216,35 @@ def _write_arrays(
     return table
 
 
-def _write_content(folder: Path, modality: str, kind: str, contents: Sequence[tuple[str, Found]]) -> None:
+def _write_content(
+    folder: Path, modality: str, kind: str, contents: Sequence[tuple[str, Found]]
+) -> None:
     if kind == "text":
-        rows = [(case_id, one.content, json.dumps(one.extra.get("sections", [])), json.dumps(one.extra.get("spans", []))) for case_id, one in contents]
-        pd.DataFrame(rows, columns=["case_id", "text", "sections", "spans"]).to_parquet(folder / f"{modality}.parquet", index=False)
+        rows = [
+            (
+                case_id,
+                one.content,
+                json.dumps(one.extra.get("sections", [])),
+                json.dumps(one.extra.get("spans", [])),
+            )
+            for case_id, one in contents
+        ]
+        pd.DataFrame(rows, columns=["case_id", "text", "sections", "spans"]).to_parquet(
+            folder / f"{modality}.parquet", index=False
+        )
     elif contents:
         arrays = [one.content for _, one in contents]
-        np.save(folder / f"{modality}.npy", np.concatenate(arrays) if kind in SEVERAL_ROWS else np.stack(arrays))
+        np.save(
+            folder / f"{modality}.npy",
+            np.concatenate(arrays) if kind in SEVERAL_ROWS else np.stack(arrays),
+        )
 
 
 def _quarantine(
-    cases: Sequence[Case], planned: ShardPlan, found: Mapping[tuple[str, str], Found], refused: Mapping[tuple[str, str], Refusal]
+    cases: Sequence[Case],
+    planned: ShardPlan,
+    found: Mapping[tuple[str, str], Found],
+    refused: Mapping[tuple[str, str], Refusal],
 ) -> pd.DataFrame:
     everything = dict(refused)
     kept = {case_id for case_id, _ in found}
@@ -159,13 +252,25 @@ def _quarantine(
         if case.case_id in planned.broken:
             everything[case.case_id, ""] = Refusal("contract", planned.broken[case.case_id])
         elif case.case_id not in kept:
-            fact = f"{len(case.sources)} of its modalities were refused or blank" if case.sources else "none was found"
+            fact = (
+                f"{len(case.sources)} of its modalities were refused or blank"
+                if case.sources
+                else "none was found"
+            )
             everything[case.case_id, ""] = Refusal("no_modality", fact)
     rows = [
-        (case_id, planned.versions[case_id], modality, one.code, rule_of(one.code, one.detail), one.detail,
-         planned.digests.get(case_id, {}).get(modality, ""), REASONS[one.code].cure)
+        (
+            case_id,
+            planned.versions[case_id],
+            modality,
+            one.code,
+            rule_of(one.code, one.detail),
+            one.detail,
+            planned.digests.get(case_id, {}).get(modality, ""),
+            REASONS[one.code].cure,
+        )
         for (case_id, modality), one in sorted(everything.items(), key=lambda pair: pair[0])
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows, columns=QUARANTINE_COLUMNS)
 
 

@@ -1,1 +1,3 @@
-"""What a cohort gives away as a whole: labels in inputs, duplicates over subjects, absence that tells."""
+"""What a cohort gives away as a whole: labels in inputs, duplicates over subjects, absence that
+tells.
+"""

@@ -1,4 +1,6 @@
-"""What a cohort as a whole gives away: the same picture or note under two subjects, a label that lies in an input, absence that tells the label."""
+"""What a cohort as a whole gives away: the same picture or note under two subjects, a label that
+lies in an input, absence that tells the label.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,25 +17,44 @@ from mmdiag.leakage.label_text import class_pattern, compiled, stating
 from mmdiag.leakage.near_duplicates import near_pictures
 from mmdiag.reasons import REASONS
 
-LONG_NOTE = 200  # characters: two people may well share a shorter one, such as "See previous report."
+LONG_NOTE = (
+    200  # characters: two people may well share a shorter one, such as "See previous report."
+)
 RARE = 5  # cases: sites or patterns of absence with fewer are counted together
-SMALLEST_P, SMALLEST_V = 0.001, 0.2  # of an association between absence and label that is worth a warning
+SMALLEST_P, SMALLEST_V = (
+    0.001,
+    0.2,
+)  # of an association between absence and label that is worth a warning
 SHOWN = 5  # case keys or columns named in one sentence
 SEVERITY = {
-    "same_image": "quarantine", "near_same_image": "warn", "same_note": "quarantine", "template_note": "warn", "label_in_note": "quarantine",
-    "class_in_note": "warn", "label_in_input": "block", "label_by_input": "warn", "label_by_absence": "warn", "label_by_site": "warn",
-}  # fmt: skip
+    "same_image": "quarantine",
+    "near_same_image": "warn",
+    "same_note": "quarantine",
+    "template_note": "warn",
+    "label_in_note": "quarantine",
+    "class_in_note": "warn",
+    "label_in_input": "block",
+    "label_by_input": "warn",
+    "label_by_absence": "warn",
+    "label_by_site": "warn",
+}
 WHY = {
-    "same_image": "It would be learned from as one person's and judged as another's, or count twice for one person.",
-    "near_same_image": "Nearly the same picture under another key may be the same person's; a template or a phantom looks alike, too.",
+    "same_image": "It would be learned from as one person's and judged as another's, or count "
+    "twice for one person.",
+    "near_same_image": "Nearly the same picture under another key may be the same person's; a "
+    "template or a phantom looks alike, too.",
     "same_note": "It would be learned from as one person's and judged as another's.",
     "template_note": "The same short text for several people says nothing of any of them.",
     "label_in_note": "The model would read the answer instead of finding it.",
-    "class_in_note": "A note that names its class may give the answer away; state what does so under label_patterns.",
+    "class_in_note": "A note that names its class may give the answer away; state what does so "
+    "under label_patterns.",
     "label_in_input": "The model would read the answer instead of finding it.",
-    "label_by_input": "Hardly any finding is without fault; this column may have been made from the label.",
-    "label_by_absence": "A model may learn who was examined instead of what was found; compare it with the baseline of availability.",
-    "label_by_site": "A model may learn a site's scanner or wording instead of the disease; report results by site.",
+    "label_by_input": "Hardly any finding is without fault; this column may have been made from "
+    "the label.",
+    "label_by_absence": "A model may learn who was examined instead of what was found; compare "
+    "it with the baseline of availability.",
+    "label_by_site": "A model may learn a site's scanner or wording instead of the disease; "
+    "report results by site.",
 }
 
 
@@ -43,7 +64,8 @@ class Leakage:
 
     Args:
         results: One a rule and what it is about; `failed_rows` are case keys.
-        refused: (case_id, modality, code, detail) of each modality that is to be refused, each once.
+        refused: (case_id, modality, code, detail) of each modality that is to be refused, each
+            once.
     """
 
     results: list[RuleResult]
@@ -57,7 +79,10 @@ class Leakage:
         """
         for result in self.results:
             if result.severity == "block" and not result.passed:
-                raise ContractError(f"{result.rule} {result.column} breaks this. {result.why} {REASONS['label_in_input'].cure}")
+                raise ContractError(
+                    f"{result.rule} {result.column} breaks this. {result.why} "
+                    f"{REASONS['label_in_input'].cure}"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +91,8 @@ class _Judged:
 
     Args:
         failed: Case -> what was found, without a value.
-        fact: What was found as a whole; a rule without failed cases is broken where it is not empty.
+        fact: What was found as a whole; a rule without failed cases is broken where it is not
+            empty.
     """
 
     code: str
@@ -88,11 +114,13 @@ def judge_leakage(
 
     Args:
         cases: One row a case: case_id, subject_id, site, label, time, event, has_<modality>.
-        fingerprints: case_id, modality, pixel_sha256, perceptual (64 hexadecimal digits); missing where a modality has none.
+        fingerprints: case_id, modality, pixel_sha256, perceptual (64 hexadecimal digits); missing
+            where a modality has none.
         notes: Text modality -> case -> text as a model would read it.
         tables: Table modality -> numbers, indexed by case.
         task: kind (binary, multiclass or survival), and classes in the order of their numbers.
-        label_patterns: Regular expressions that state the label; without any, names of classes are looked for.
+        label_patterns: Regular expressions that state the label; without any, names of classes are
+            looked for.
 
     Raises:
         UsageError: A pattern is none, or takes too long.
@@ -100,41 +128,81 @@ def judge_leakage(
     patterns = compiled(label_patterns)
     subjects = pd.Series(pd.factorize(cases["subject_id"])[0], index=cases["case_id"])
     label = cases.set_index("case_id")["event" if task["kind"] == "survival" else "label"]
-    judged = [*_images(fingerprints, subjects), *_same_notes(notes, subjects), *_stated(notes, label, task, patterns)]
+    judged = [
+        *_images(fingerprints, subjects),
+        *_same_notes(notes, subjects),
+        *_stated(notes, label, task, patterns),
+    ]
     judged += [*_columns(tables, cases, label, task), *_absence(cases, label)]
     refused: dict[tuple[str, str], tuple[str, str]] = {}
     for one in judged:
         if SEVERITY[one.code] == "quarantine":
             for case_id, detail in one.failed.items():
                 refused.setdefault((case_id, one.column), (one.code, detail))
-    return Leakage([_result(one) for one in judged], [(*place, *reason) for place, reason in refused.items()])
+    return Leakage(
+        [_result(one) for one in judged], [(*place, *reason) for place, reason in refused.items()]
+    )
 
 
 def _result(one: _Judged) -> RuleResult:
     return RuleResult(
-        contract="leakage", rule=REASONS[one.code].rule, column=one.column, severity=SEVERITY[one.code], why=f"{WHY[one.code]} {one.fact}".strip(),
-        passed=not one.failed and not one.fact, failed_rows=tuple(one.failed), checked=one.checked,
-    )  # fmt: skip
+        contract="leakage",
+        rule=REASONS[one.code].rule,
+        column=one.column,
+        severity=SEVERITY[one.code],
+        why=f"{WHY[one.code]} {one.fact}".strip(),
+        passed=not one.failed and not one.fact,
+        failed_rows=tuple(one.failed),
+        checked=one.checked,
+    )
 
 
 def _images(fingerprints: pd.DataFrame, subjects: pd.Series) -> Iterator[_Judged]:
-    """The same picture, of any modality, under two subjects, or of one modality under two cases of one; and of one modality nearly the same."""
-    known = fingerprints[fingerprints["pixel_sha256"].notna() & fingerprints["case_id"].isin(subjects.index)].reset_index(drop=True)
-    known = known.assign(subject=known["case_id"].map(subjects), case=pd.factorize(known["case_id"])[0])
+    """The same picture, of any modality, under two subjects, or of one modality under two cases of
+    one; and of one modality nearly the same.
+    """
+    known = fingerprints[
+        fingerprints["pixel_sha256"].notna() & fingerprints["case_id"].isin(subjects.index)
+    ].reset_index(drop=True)
+    known = known.assign(
+        subject=known["case_id"].map(subjects), case=pd.factorize(known["case_id"])[0]
+    )
     copied = _under_two(known["pixel_sha256"], known["subject"])
-    partner = _partners(known["pixel_sha256"][copied], known["subject"][copied], known["case_id"][copied])
+    partner = _partners(
+        known["pixel_sha256"][copied], known["subject"][copied], known["case_id"][copied]
+    )
     repeated = _under_two(known["modality"] + known["pixel_sha256"], known["case"]) & ~copied
-    partner = pd.concat([partner, _partners(known["pixel_sha256"][repeated], known["case"][repeated], known["case_id"][repeated])])
+    partner = pd.concat(
+        [
+            partner,
+            _partners(
+                known["pixel_sha256"][repeated], known["case"][repeated], known["case_id"][repeated]
+            ),
+        ]
+    )
     copied |= repeated
     for modality, rows in known.groupby("modality", sort=True):
-        failed = {str(rows["case_id"][row]): f"the same content as case {partner[row]}" for row in rows.index[copied[rows.index]]}
+        failed = {
+            str(rows["case_id"][row]): f"the same content as case {partner[row]}"
+            for row in rows.index[copied[rows.index]]
+        }
         yield _Judged("same_image", str(modality), len(rows), failed)
         hashed = rows[~copied[rows.index] & rows["perceptual"].notna()]
         pairs = near_pictures(hashed["perceptual"].tolist(), hashed["subject"].to_numpy())
         names = hashed["case_id"].to_numpy()[pairs]
-        alike = {str(case): f"nearly the same picture as case {other}" for pair in names for case, other in (pair, pair[::-1])}
+        alike = {
+            str(case): f"nearly the same picture as case {other}"
+            for pair in names
+            for case, other in (pair, pair[::-1])
+        }
         shown = ", ".join(" and ".join(pair) for pair in names[:SHOWN])
-        yield _Judged("near_same_image", str(modality), len(hashed), alike, f"Pairs: {len(names)}, such as {shown}." if alike else "")
+        yield _Judged(
+            "near_same_image",
+            str(modality),
+            len(hashed),
+            alike,
+            f"Pairs: {len(names)}, such as {shown}." if alike else "",
+        )
 
 
 def _under_two(key: pd.Series, subject: pd.Series) -> "pd.Series[bool]":
@@ -144,9 +212,15 @@ def _under_two(key: pd.Series, subject: pd.Series) -> "pd.Series[bool]":
 
 
 def _partners(key: pd.Series, subject: pd.Series, case: pd.Series) -> "pd.Series[str]":
-    """For each row a case of another subject with the same key; every key stands under at least two."""
-    frame = pd.DataFrame({"key": key, "subject": subject, "case": case}).sort_values("subject", kind="stable")
-    first, last = (frame.drop_duplicates("key", keep=keep).set_index("key") for keep in ("first", "last"))
+    """For each row a case of another subject with the same key; every key stands under at least
+    two.
+    """
+    frame = pd.DataFrame({"key": key, "subject": subject, "case": case}).sort_values(
+        "subject", kind="stable"
+    )
+    first, last = (
+        frame.drop_duplicates("key", keep=keep).set_index("key") for keep in ("first", "last")
+    )
     own = frame["subject"].to_numpy() == frame["key"].map(first["subject"]).to_numpy()
     other = np.where(own, frame["key"].map(last["case"]), frame["key"].map(first["case"]))
     return pd.Series(other, index=frame.index, dtype=object)
@@ -156,7 +230,13 @@ def _same_notes(notes: Mapping[str, Mapping[str, str]], subjects: pd.Series) -> 
     for modality, texts in notes.items():
         cases = [case_id for case_id in texts if case_id in subjects.index]
         plain = [" ".join(texts[case_id].lower().split()) for case_id in cases]
-        frame = pd.DataFrame({"case_id": cases, "key": pd.util.hash_array(np.asarray(plain, dtype=object)), "length": [*map(len, plain)]})
+        frame = pd.DataFrame(
+            {
+                "case_id": cases,
+                "key": pd.util.hash_array(np.asarray(plain, dtype=object)),
+                "length": [*map(len, plain)],
+            }
+        )
         frame["subject"] = frame["case_id"].map(subjects)
         copied = frame[_under_two(frame["key"], frame["subject"])] if len(frame) else frame
         partner = _partners(copied["key"], copied["subject"], copied["case_id"])
@@ -166,11 +246,19 @@ def _same_notes(notes: Mapping[str, Mapping[str, str]], subjects: pd.Series) -> 
             ("same_note", copied[long[copied.index]], long.sum()),
             ("template_note", copied[~long[copied.index]], (~long).sum()),
         ):
-            yield _Judged(code, modality, int(number), {str(rows["case_id"][row]): detail[row] for row in rows.index})
+            yield _Judged(
+                code,
+                modality,
+                int(number),
+                {str(rows["case_id"][row]): detail[row] for row in rows.index},
+            )
 
 
 def _stated(
-    notes: Mapping[str, Mapping[str, str]], label: pd.Series, task: Mapping[str, Any], patterns: Sequence[Any]
+    notes: Mapping[str, Mapping[str, str]],
+    label: pd.Series,
+    task: Mapping[str, Any],
+    patterns: Sequence[Any],
 ) -> Iterator[_Judged]:
     """Labels that stand in notes: by the task's patterns, else by the names of its classes."""
     for modality, texts in notes.items():
@@ -185,25 +273,46 @@ def _stated(
             yield _named(modality, texts, label.dropna(), list(task.get("classes") or ()))
 
 
-def _named(modality: str, texts: Mapping[str, str], label: pd.Series, classes: Sequence[str]) -> _Judged:
-    """Notes that name their own class, where that class's notes name it more often than those of the others."""
+def _named(
+    modality: str, texts: Mapping[str, str], label: pd.Series, classes: Sequence[str]
+) -> _Judged:
+    """Notes that name their own class, where that class's notes name it more often than those of
+    the others.
+    """
     own = label[label.index.isin(list(texts))]
     failed: dict[str, str] = {}
     facts = []
     for number, name in enumerate(classes):
-        pattern = None if number == 0 and len(classes) == 2 and name == f"not {classes[1]}" else class_pattern(name)
+        pattern = (
+            None
+            if number == 0 and len(classes) == 2 and name == f"not {classes[1]}"
+            else class_pattern(name)
+        )
         if pattern is None:
             continue
         naming = stating({case: texts[case] for case in own.index}, [pattern])
         of_class = own == number
-        inside, outside = sum(of_class[case] for case in naming), sum(not of_class[case] for case in naming)
+        inside, outside = (
+            sum(of_class[case] for case in naming),
+            sum(not of_class[case] for case in naming),
+        )
         if inside * max(int((~of_class).sum()), 1) > outside * int(of_class.sum()):
             failed |= {case: "its note names its class" for case in naming if of_class[case]}
-            facts.append(f"{name} stands in {inside} of {of_class.sum()} notes of its class and in {outside} of {(~of_class).sum()} others")
-    return _Judged("class_in_note", modality, len(own), failed, f"{'; '.join(facts)}." if facts else "")
+            facts.append(
+                f"{name} stands in {inside} of {of_class.sum()} notes of its class and in "
+                f"{outside} of {(~of_class).sum()} others"
+            )
+    return _Judged(
+        "class_in_note", modality, len(own), failed, f"{'; '.join(facts)}." if facts else ""
+    )
 
 
-def _columns(tables: Mapping[str, pd.DataFrame], cases: pd.DataFrame, label: pd.Series, task: Mapping[str, Any]) -> Iterator[_Judged]:
+def _columns(
+    tables: Mapping[str, pd.DataFrame],
+    cases: pd.DataFrame,
+    label: pd.Series,
+    task: Mapping[str, Any],
+) -> Iterator[_Judged]:
     time = cases.set_index("case_id")["time"]
     for modality, table in tables.items():
         found = [columns_that_hold(table, label)]
@@ -213,22 +322,39 @@ def _columns(tables: Mapping[str, pd.DataFrame], cases: pd.DataFrame, label: pd.
             ("label_in_input", [n for one in found for n in one.same]),
             ("label_by_input", [n for one in found for n in one.ordered]),
         ):
-            shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-            yield _Judged(code, modality, found[0].cases, fact=f"Columns: {shown}." if names else "")
+            shown = ", ".join(names[:SHOWN]) + (
+                f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            )
+            yield _Judged(
+                code, modality, found[0].cases, fact=f"Columns: {shown}." if names else ""
+            )
 
 
 def _absence(cases: pd.DataFrame, label: pd.Series) -> Iterator[_Judged]:
-    """Which modalities are there, and which site a case is from, against the label; cases that have nothing are not learned from."""
+    """Which modalities are there, and which site a case is from, against the label; cases that have
+    nothing are not learned from.
+    """
     columns = [name for name in cases if str(name).startswith("has_")]
     has = cases[columns].to_numpy(dtype=bool)
     kept = has.any(axis=1) & label.notna().to_numpy()
-    pattern = pd.Series(has @ (1 << np.arange(len(columns), dtype=np.int64)), index=cases.index)  # a number for each set of modalities
+    pattern = pd.Series(
+        has @ (1 << np.arange(len(columns), dtype=np.int64)), index=cases.index
+    )  # a number for each set of modalities
     judged = [("label_by_absence", "", pattern)]
     judged += [("label_by_site", "site", cases["site"])] if cases["site"].notna().any() else []
     for code, column, groups in judged:
-        p, strength, n = _association(groups[kept].reset_index(drop=True), label[kept].reset_index(drop=True))
+        p, strength, n = _association(
+            groups[kept].reset_index(drop=True), label[kept].reset_index(drop=True)
+        )
         strong = p < SMALLEST_P and strength >= SMALLEST_V
-        yield _Judged(code, column, n, fact=f"Cramer's V {strength:.2f} over {n} cases (chi-square, p {p:.1g})." if strong else "")
+        yield _Judged(
+            code,
+            column,
+            n,
+            fact=f"Cramer's V {strength:.2f} over {n} cases (chi-square, p {p:.1g})."
+            if strong
+            else "",
+        )
 
 
 def _association(groups: pd.Series, label: pd.Series) -> tuple[float, float, int]:
@@ -244,4 +370,8 @@ def _association(groups: pd.Series, label: pd.Series) -> tuple[float, float, int
     if min(counts.shape, default=0) < 2:
         return 1.0, 0.0, len(groups)
     test = chi2_contingency(counts, correction=False)
-    return float(test.pvalue), float(np.sqrt(test.statistic / counts.sum() / (min(counts.shape) - 1))), len(groups)
+    return (
+        float(test.pvalue),
+        float(np.sqrt(test.statistic / counts.sum() / (min(counts.shape) - 1))),
+        len(groups),
+    )

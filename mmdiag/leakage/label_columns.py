@@ -38,10 +38,12 @@ def columns_that_hold(table: pd.DataFrame, label: pd.Series) -> Holding:
     """Which columns hold a label of classes.
 
     Args:
-        table: Numbers, indexed by case; NaN = not measured, which is a value like another: it may tell the label, too.
+        table: Numbers, indexed by case; NaN = not measured, which is a value like another: it may
+            tell the label, too.
         label: Class of each case, indexed by case; NaN = unlabelled.
 
-    A column is named only where hardly any would do so by chance (0.01 expected among all columns of the table): few cases, or a rare class, prove nothing.
+    A column is named only where hardly any would do so by chance (0.01 expected among all columns
+    of the table): few cases, or a rare class, prove nothing.
     """
     values, known = _together(table, label)
     classes, place = np.unique(known, return_inverse=True)
@@ -65,7 +67,11 @@ def columns_that_hold_times(table: pd.DataFrame, time: pd.Series) -> Holding:
     values, known = _together(table, time)
     measured = np.isfinite(values)
     equal = (np.isclose(values, known[:, None], rtol=1e-5, atol=0) | ~measured).all(axis=0)
-    different = np.asarray([len(np.unique(known[rows])) for rows in measured.T]) if values.shape[1] else np.zeros(0)
+    different = (
+        np.asarray([len(np.unique(known[rows])) for rows in measured.T])
+        if values.shape[1]
+        else np.zeros(0)
+    )
     same = equal & (different >= FEWEST_TIMES)
     ordered = np.zeros_like(same)
     candidates = np.flatnonzero(~same & (different >= FEWEST))
@@ -76,7 +82,9 @@ def columns_that_hold_times(table: pd.DataFrame, time: pd.Series) -> Holding:
     return Holding(_names(table, same), _names(table, ordered), values.shape[1], len(known))
 
 
-def _together(table: pd.DataFrame, known: pd.Series) -> tuple[Float[ndarray, "case column"], Float[ndarray, "case"]]:
+def _together(
+    table: pd.DataFrame, known: pd.Series
+) -> tuple[Float[ndarray, "case column"], Float[ndarray, "case"]]:
     target = known.dropna()
     cases = table.index.intersection(target.index)
     return table.loc[cases].to_numpy(np.float64), target.loc[cases].to_numpy(np.float64)
@@ -87,7 +95,9 @@ def _names(table: pd.DataFrame, chosen: Bool[ndarray, "column"]) -> tuple[str, .
 
 
 def _by_chance(counts: Integer[ndarray, "row class"], columns: int) -> Float[ndarray, "row"]:
-    """Expected number of columns without any tie to the label that would hold it: over the ways to deal the classes out to the cases."""
+    """Expected number of columns without any tie to the label that would hold it: over the ways to
+    deal the classes out to the cases.
+    """
     ways = gammaln(counts.sum(axis=1) + 1) - gammaln(counts + 1).sum(axis=1)
     chance: ndarray = columns * 2 * np.exp(-ways)
     return chance
@@ -103,9 +113,16 @@ def _is_renamed(column: ndarray, place: ndarray, classes: int) -> bool:
     return len(np.unique(value.ravel() * classes + place)) == len(found)
 
 
-def _is_ordered(values: Float[ndarray, "case column"], members: Bool[ndarray, "case class"]) -> Bool[ndarray, "column"]:
-    """Whether the column's order separates one of the classes from all others, among the cases in which it was measured."""
-    parts = [_separates(values[:, start : start + BLOCK], members) for start in range(0, values.shape[1], BLOCK)]
+def _is_ordered(
+    values: Float[ndarray, "case column"], members: Bool[ndarray, "case class"]
+) -> Bool[ndarray, "column"]:
+    """Whether the column's order separates one of the classes from all others, among the cases in
+    which it was measured.
+    """
+    parts = [
+        _separates(values[:, start : start + BLOCK], members)
+        for start in range(0, values.shape[1], BLOCK)
+    ]
     return np.concatenate(parts) & (_chance_where_measured(values, members) < CHANCE)
 
 

@@ -1,4 +1,6 @@
-"""Whether a note states the label that it shall predict: by the task's own regular expressions, within bounds of length and time."""
+"""Whether a note states the label that it shall predict: by the task's own regular expressions,
+within bounds of length and time.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,11 +36,14 @@ def compiled(patterns: Sequence[str]) -> list["regex.Pattern[str]"]:
     """Compile the patterns of a task; case does not matter.
 
     Raises:
-        UsageError: A pattern is too long, no regular expression, or matches an empty text, and so every note.
+        UsageError: A pattern is too long, no regular expression, or matches an empty text, and so
+            every note.
     """
     found = []
     for number, pattern in enumerate(patterns, start=1):
-        wrong = f"is longer than {LONGEST_PATTERN} characters" if len(pattern) > LONGEST_PATTERN else ""
+        wrong = (
+            f"is longer than {LONGEST_PATTERN} characters" if len(pattern) > LONGEST_PATTERN else ""
+        )
         if not wrong:
             try:
                 found.append(regex.compile(pattern, regex.IGNORECASE))
@@ -48,13 +53,15 @@ def compiled(patterns: Sequence[str]) -> list["regex.Pattern[str]"]:
                 wrong = "matches an empty text, and so every note" if found[-1].search("") else ""
         if wrong:
             raise UsageError(
-                f"label_patterns are regular expressions that match some notes, number {number} {wrong}: correct it in cohort.toml."
+                f"label_patterns are regular expressions that match some notes, number {number} "
+                f"{wrong}: correct it in cohort.toml."
             )
     return found
 
 
 def stating(texts: Mapping[str, str], patterns: Sequence["regex.Pattern[str]"]) -> dict[str, int]:
-    """Case -> number of the first pattern (from 1) that its note matches; cases whose notes match none are not in it.
+    """Case -> number of the first pattern (from 1) that its note matches; cases whose notes match
+    none are not in it.
 
     Raises:
         UsageError: A pattern takes too long.
@@ -66,7 +73,8 @@ def stating(texts: Mapping[str, str], patterns: Sequence["regex.Pattern[str]"]) 
                 matches = pattern.search(text, endpos=LONGEST_TEXT, timeout=SECONDS) is not None
             except TimeoutError:
                 raise UsageError(
-                    f"A pattern of label_patterns takes less than {SECONDS:.0f} s on a note, number {number} does not on that of {case_id}: "
+                    f"A pattern of label_patterns takes less than {SECONDS:.0f} s on a note, "
+                    f"number {number} does not on that of {case_id}: "
                     "write it without repetitions inside repetitions."
                 ) from None
             if matches:
@@ -76,8 +84,12 @@ def stating(texts: Mapping[str, str], patterns: Sequence["regex.Pattern[str]"]) 
 
 
 def class_pattern(name: str) -> "regex.Pattern[str] | None":
-    """A pattern for the name of a class, between words; None where the name is no word that would say so, such as `yes`, `3` or `II`."""
+    """A pattern for the name of a class, between words; None where the name is no word that would
+    say so, such as `yes`, `3` or `II`.
+    """
     words = " ".join(name.replace("_", " ").split())
     if words.casefold() in ANSWERS or not regex.search(rf"\p{{L}}{{{FEWEST_LETTERS}}}", words):
         return None
-    return regex.compile(r"\b" + r"[\s_-]+".join(map(regex.escape, words.split())) + r"\b", regex.IGNORECASE)
+    return regex.compile(
+        r"\b" + r"[\s_-]+".join(map(regex.escape, words.split())) + r"\b", regex.IGNORECASE
+    )

@@ -1,6 +1,8 @@
-"""Which pictures of different subjects are nearly the same, among very many: pairs of perceptual hashes that differ in a few of 256 bits.
+"""Which pictures of different subjects are nearly the same, among very many: pairs of perceptual
+hashes that differ in a few of 256 bits.
 
-Bits are dealt out to 8 bands of 32. Two hashes that differ in at most 6 bits agree in at least two whole bands, so only those that share a pair of bands
+Bits are dealt out to 8 bands of 32. Two hashes that differ in at most 6 bits agree in at least two
+whole bands, so only those that share a pair of bands
 are compared: 28 sorts instead of every picture against every other.
 """
 
@@ -15,11 +17,15 @@ BITS = 256
 BANDS = 8
 MOST_DIFFERENT = BANDS - 2  # bits; with more, two hashes need not share two bands
 FEWEST_SET = 24  # bits that must be set, and unset: a hash with fewer is of a blank picture
-WINDOW = 64  # where more hashes share two bands, each is compared with so many that follow it in order
+WINDOW = (
+    64  # where more hashes share two bands, each is compared with so many that follow it in order
+)
 MOST_PARTNERS = 8  # of one hash: of a crowd that is all alike not every pair is named
 
 
-def near_pictures(hashes: Sequence[str], subjects: Integer[ndarray, "picture"]) -> Integer[ndarray, "pair 2"]:
+def near_pictures(
+    hashes: Sequence[str], subjects: Integer[ndarray, "picture"]
+) -> Integer[ndarray, "pair 2"]:
     """Pairs of pictures of different subjects whose hashes differ in at most 6 of 256 bits.
 
     Args:
@@ -27,7 +33,8 @@ def near_pictures(hashes: Sequence[str], subjects: Integer[ndarray, "picture"]) 
         subjects: A number for each picture's subject.
 
     Returns:
-        Rows of two pictures, the lower first. Where many pictures have the very same hash, each is paired with one of another subject, not with all.
+        Rows of two pictures, the lower first. Where many pictures have the very same hash, each is
+        paired with one of another subject, not with all.
 
     Reference:
         Manku 2007, Detecting near-duplicates for web crawling: blocks of bits that must agree.
@@ -40,7 +47,11 @@ def near_pictures(hashes: Sequence[str], subjects: Integer[ndarray, "picture"]) 
     same, first, other = _same_hash(rows, place.ravel(), subjects)
     near = _near(distinct, subjects[first], subjects[other])
     pairs = [same]
-    for mine, yours in ((first, first), (first, other), (other, first)):  # a hash may stand for two subjects
+    for mine, yours in (
+        (first, first),
+        (first, other),
+        (other, first),
+    ):  # a hash may stand for two subjects
         both = np.stack([mine[near[:, 0]], yours[near[:, 1]]], axis=1)
         pairs.append(both[subjects[both[:, 0]] != subjects[both[:, 1]]])
     found: ndarray = np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
@@ -53,8 +64,12 @@ def _shows_something(packed: UInt8[ndarray, "picture byte"]) -> Bool[ndarray, "p
     return shows
 
 
-def _same_hash(rows: ndarray, place: ndarray, subjects: ndarray) -> tuple[ndarray, ndarray, ndarray]:
-    """Pairs with one hash; and for each hash one picture, and one of another subject (the same picture where there is none)."""
+def _same_hash(
+    rows: ndarray, place: ndarray, subjects: ndarray
+) -> tuple[ndarray, ndarray, ndarray]:
+    """Pairs with one hash; and for each hash one picture, and one of another subject (the same
+    picture where there is none).
+    """
     order = np.argsort(place, kind="stable")
     _, start = np.unique(place[order], return_index=True)
     first = rows[order][start]
@@ -65,9 +80,15 @@ def _same_hash(rows: ndarray, place: ndarray, subjects: ndarray) -> tuple[ndarra
     return pairs[subjects[pairs[:, 0]] != subjects[pairs[:, 1]]], first, other
 
 
-def _near(distinct: UInt8[ndarray, "hash byte"], subject: ndarray, second: ndarray) -> Integer[ndarray, "pair 2"]:
-    """Pairs of different hashes that are near each other and not of one subject alone; `second` is another subject of a hash, or the same."""
-    dealt = np.random.default_rng(0).permutation(BITS)  # neighbouring bits look alike in most pictures: each band gets bits from everywhere
+def _near(
+    distinct: UInt8[ndarray, "hash byte"], subject: ndarray, second: ndarray
+) -> Integer[ndarray, "pair 2"]:
+    """Pairs of different hashes that are near each other and not of one subject alone; `second` is
+    another subject of a hash, or the same.
+    """
+    dealt = np.random.default_rng(0).permutation(
+        BITS
+    )  # neighbouring bits look alike in most pictures: each band gets bits from everywhere
     mixed = np.ascontiguousarray(np.packbits(np.unpackbits(distinct, axis=1)[:, dealt], axis=1))
     bands = mixed.view(np.uint32).astype(np.uint64)
     words = np.ascontiguousarray(distinct).view(np.uint64)
@@ -83,7 +104,9 @@ def _near(distinct: UInt8[ndarray, "hash byte"], subject: ndarray, second: ndarr
             if not len(at):
                 break
             a, b = order[at], order[at + step]
-            foreign = (subject[a] != subject[b]) | (subject[a] != second[a]) | (subject[b] != second[b])
+            foreign = (
+                (subject[a] != subject[b]) | (subject[a] != second[a]) | (subject[b] != second[b])
+            )
             wanted = foreign & ((partners[a] < MOST_PARTNERS) | (partners[b] < MOST_PARTNERS))
             a, b = a[wanted], b[wanted]
             near = np.bitwise_count(words[a] ^ words[b]).sum(axis=1) <= MOST_DIFFERENT

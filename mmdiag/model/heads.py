@@ -1,4 +1,6 @@
-"""Task heads: what the fused vector is asked, the loss it is trained on, and the probability that is reported."""
+"""Task heads: what the fused vector is asked, the loss it is trained on, and the probability that
+is reported.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -33,26 +35,43 @@ class Head(nn.Module, ABC):
         logits: Tensor = self.map(values)
         return logits
 
-    def loss(self, logits: Float[Tensor, "batch logit"], target: Float[Tensor, "batch target"]) -> Float[Tensor, ""]:
-        """Mean loss of a batch by the head's objective; what is unknown (NaN) does not count, and where nothing is known it is 0."""
-        return self.objective.mean(*self.losses(logits if logits.dtype == torch.float64 else logits.float(), target))
+    def loss(
+        self, logits: Float[Tensor, "batch logit"], target: Float[Tensor, "batch target"]
+    ) -> Float[Tensor, ""]:
+        """Mean loss of a batch by the head's objective; what is unknown (NaN) does not count, and
+        where nothing is known it is 0.
+        """
+        return self.objective.mean(
+            *self.losses(logits if logits.dtype == torch.float64 else logits.float(), target)
+        )
 
     @abstractmethod
-    def losses(self, logits: Float[Tensor, "batch logit"], target: Float[Tensor, "batch target"]) -> tuple[Tensor, Tensor]:
+    def losses(
+        self, logits: Float[Tensor, "batch logit"], target: Float[Tensor, "batch target"]
+    ) -> tuple[Tensor, Tensor]:
         """Loss and weight of every label, of one shape; the weight of an unknown one is 0."""
 
     @abstractmethod
-    def probability(self, logits: Float[Tensor, "batch logit"]) -> Float[Tensor, "batch probability"]:
-        """What is reported: binary (B, 1) of the positive class, multiclass (B, C), multilabel (B, L), survival (B, 1) the risk in 0..1."""
+    def probability(
+        self, logits: Float[Tensor, "batch logit"]
+    ) -> Float[Tensor, "batch probability"]:
+        """What is reported: binary (B, 1) of the positive class, multiclass (B, C), multilabel (B,
+        L), survival (B, 1) the risk in 0..1.
+        """
 
-    def log_odds(self, logits: Float[Tensor, "batch logit"], chosen: Tensor) -> Float[Tensor, "batch"]:
-        """The scalar that explanations decompose: the log-odds of the reported probability (of number `chosen`, where there are several)."""
+    def log_odds(
+        self, logits: Float[Tensor, "batch logit"], chosen: Tensor
+    ) -> Float[Tensor, "batch"]:
+        """The scalar that explanations decompose: the log-odds of the reported probability (of
+        number `chosen`, where there are several).
+        """
         p = self.probability(logits).gather(1, chosen[:, None]).squeeze(1).clamp(1e-6, 1 - 1e-6)
         return torch.log(p) - torch.log1p(-p)
 
     @abstractmethod
     def start(self, target: Float[Tensor, "case target"]) -> None:
-        """Begin at what the training cases say on their own, so that an answer is what it adds to that: `late` sums answers.
+        """Begin at what the training cases say on their own, so that an answer is what it adds to
+        that: `late` sums answers.
 
         Args:
             target: Of the training cases; what is unknown is NaN.
@@ -78,12 +97,16 @@ class BinaryHead(Head):
     def start(self, target: Tensor) -> None:
         """The bias begins at the prevalence, as the objective weighs it, instead of one half."""
         weights = self.objective.binary(torch.zeros_like(target), target)[1].double()
-        share = (weights * torch.nan_to_num(target).double()).sum(0) / weights.sum(0).clamp(min=1e-12)
+        share = (weights * torch.nan_to_num(target).double()).sum(0) / weights.sum(0).clamp(
+            min=1e-12
+        )
         self.map.bias.copy_(share.clamp(0.02, 0.98).logit())
 
 
 class MultilabelHead(BinaryHead):
-    """One logit a label; each label may be there or not whatever the others are, and may be unknown in a case."""
+    """One logit a label; each label may be there or not whatever the others are, and may be unknown
+    in a case.
+    """
 
 
 class MulticlassHead(Head):
@@ -100,30 +123,39 @@ class MulticlassHead(Head):
     @torch.no_grad()
     def start(self, target: Tensor) -> None:
         """The biases begin at the frequencies of the classes, as the objective weighs them."""
-        weights = self.objective.classes(self.map.bias.new_zeros(len(target), self.outputs), target[:, 0])[1].double()
+        weights = self.objective.classes(
+            self.map.bias.new_zeros(len(target), self.outputs), target[:, 0]
+        )[1].double()
         number = torch.nan_to_num(target[:, 0]).long()
-        share = torch.zeros(self.outputs, dtype=torch.float64, device=target.device).index_add_(0, number, weights)
+        share = torch.zeros(self.outputs, dtype=torch.float64, device=target.device).index_add_(
+            0, number, weights
+        )
         self.map.bias.copy_((share / weights.sum().clamp(min=1e-12)).clamp(min=0.02).log())
 
 
 class SurvivalHead(Head):
     """Discrete-time hazards in intervals that hold equal numbers of training events.
 
-    The reported risk is one minus the mean survival over the intervals, so that 0 = survives all of them, 1 = dies in the first.
+    The reported risk is one minus the mean survival over the intervals, so that 0 = survives all of
+    them, 1 = dies in the first.
 
     Reference:
         Gensheimer 2019, A scalable discrete-time survival model for neural networks.
     """
 
     def losses(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Negative log-likelihood; `target` holds the interval's number and whether the event was seen in it."""
+        """Negative log-likelihood; `target` holds the interval's number and whether the event was
+        seen in it.
+        """
         known = ~torch.isnan(target).any(1)
         target = torch.where(known[:, None], target, 0.0)
         interval, event = target[:, 0].long(), target[:, 1]
         survived = torch.arange(self.outputs, device=logits.device) < interval[:, None]
         at_risk = functional.logsigmoid(-logits)
         last = logits.gather(1, interval[:, None]).squeeze(1)
-        likelihood = (at_risk * survived).sum(1) + torch.where(event > 0, functional.logsigmoid(last), functional.logsigmoid(-last))
+        likelihood = (at_risk * survived).sum(1) + torch.where(
+            event > 0, functional.logsigmoid(last), functional.logsigmoid(-last)
+        )
         return -likelihood, known.to(likelihood.dtype)
 
     def probability(self, logits: Tensor) -> Tensor:
@@ -132,24 +164,39 @@ class SurvivalHead(Head):
 
     @torch.no_grad()
     def start(self, target: Tensor) -> None:
-        """The biases begin at the hazards of all cases together: events in an interval over those at risk in it (Kaplan & Meier 1958)."""
+        """The biases begin at the hazards of all cases together: events in an interval over those
+        at risk in it (Kaplan & Meier 1958).
+        """
         known = target[~torch.isnan(target).any(1)].double()
         interval, event = known[:, 0].long(), known[:, 1]
-        events = torch.zeros(self.outputs, dtype=torch.float64, device=target.device).index_add_(0, interval, event)
+        events = torch.zeros(self.outputs, dtype=torch.float64, device=target.device).index_add_(
+            0, interval, event
+        )
         at_risk = (interval[:, None] >= torch.arange(self.outputs, device=target.device)).sum(0)
         self.map.bias.copy_((events / at_risk.clamp(min=1)).clamp(0.002, 0.98).logit())
 
 
-HEADS: dict[str, type[Head]] = {"binary": BinaryHead, "multiclass": MulticlassHead, "multilabel": MultilabelHead, "survival": SurvivalHead}
+HEADS: dict[str, type[Head]] = {
+    "binary": BinaryHead,
+    "multiclass": MulticlassHead,
+    "multilabel": MultilabelHead,
+    "survival": SurvivalHead,
+}
 INTERVALS = 8
 
 
 def make_head(task: Mapping[str, Any], width: int) -> Head:
-    """The head of a task, as a run's `task` describes it (`kind`, and `classes`, `labels` or `cuts`)."""
+    """The head of a task, as a run's `task` describes it (`kind`, and `classes`, `labels` or
+    `cuts`).
+    """
     kind = task["kind"]
     if kind not in HEADS:
         raise UnknownNameError("The kind of a task with a head", kind, HEADS)
-    outputs = {"multiclass": len(task.get("classes", ())), "multilabel": len(task.get("labels", ())), "survival": len(task.get("cuts", ())) + 1}
+    outputs = {
+        "multiclass": len(task.get("classes", ())),
+        "multilabel": len(task.get("labels", ())),
+        "survival": len(task.get("cuts", ())) + 1,
+    }
     return HEADS[kind](width, outputs.get(kind, 1))
 
 
@@ -157,11 +204,19 @@ def survival_cuts(time: np.ndarray, event: np.ndarray) -> list[float]:
     """Ends of the intervals but the last: quantiles of the training events' times."""
     seen = time[event > 0]
     number = max(2, min(INTERVALS, len(seen) // 4))
-    return sorted({float(q) for q in np.quantile(seen, np.arange(1, number) / number)}) if len(seen) else [float(np.median(time))]
+    return (
+        sorted({float(q) for q in np.quantile(seen, np.arange(1, number) / number)})
+        if len(seen)
+        else [float(np.median(time))]
+    )
 
 
-def targets(task: Mapping[str, Any], label: np.ndarray, time: np.ndarray, event: np.ndarray) -> Float[np.ndarray, "case target"]:
-    """What the loss is given: the label (a column each, where there are several), or interval and event."""
+def targets(
+    task: Mapping[str, Any], label: np.ndarray, time: np.ndarray, event: np.ndarray
+) -> Float[np.ndarray, "case target"]:
+    """What the loss is given: the label (a column each, where there are several), or interval and
+    event.
+    """
     if task["kind"] != "survival":
         return (label if label.ndim == 2 else label[:, None]).astype(np.float32)
     interval = np.searchsorted(np.asarray(task["cuts"]), time, side="left")

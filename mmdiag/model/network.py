@@ -24,7 +24,8 @@ class Output:
     Args:
         logits: Of the task head on the fused vector.
         fused: The fused vector, with weights and matrix.
-        own: For each modality the logits of its own branch, and which cases had it; where a chain ends in `late`, also of what it fused before.
+        own: For each modality the logits of its own branch, and which cases had it; where a chain
+            ends in `late`, also of what it fused before.
         stacked: Whether the branches alone learn, and are blended afterwards.
     """
 
@@ -39,31 +40,47 @@ class DiagnosisModel(nn.Module):
 
     Args:
         config: Sizes and names of the parts.
-        preparations: What is fitted of each modality: it fixes the encoders' input sizes and the modalities' order.
+        preparations: What is fitted of each modality: it fixes the encoders' input sizes and the
+            modalities' order.
         task: `kind`, and `classes` or `cuts`.
     """
 
-    def __init__(self, config: RunConfig, preparations: Mapping[str, Preparation], task: Mapping[str, Any]) -> None:
+    def __init__(
+        self, config: RunConfig, preparations: Mapping[str, Preparation], task: Mapping[str, Any]
+    ) -> None:
         super().__init__()
         self.modalities = tuple(preparations)
         self.modality_dropout = config.training.modality_dropout
         width = config.model.width
-        self.encoders = nn.ModuleDict({f"{name}_": make_encoder(p, config) for name, p in preparations.items()})
-        self.fusion = chain(*config.fusion.split("+"))(self.modalities, width, heads=config.model.heads, dropout=config.model.dropout)
+        self.encoders = nn.ModuleDict(
+            {f"{name}_": make_encoder(p, config) for name, p in preparations.items()}
+        )
+        self.fusion = chain(*config.fusion.split("+"))(
+            self.modalities, width, heads=config.model.heads, dropout=config.model.dropout
+        )
         self.head: Head = make_head(task, width)
-        with_own = () if self.fusion.stacks else self.modalities  # what is stacked speaks through the task head, so that logits blend
+        with_own = (
+            () if self.fusion.stacks else self.modalities
+        )  # what is stacked speaks through the task head, so that logits blend
         self.own_heads = nn.ModuleDict({f"{name}_": make_head(task, width) for name in with_own})
 
     def forward(self, batch: Batch) -> Output:
         """Diagnose a batch; in training, present modalities are hidden at random."""
-        return self.diagnose(self.encode(batch, self._hide(batch.present) if self.training else batch.present))
+        return self.diagnose(
+            self.encode(batch, self._hide(batch.present) if self.training else batch.present)
+        )
 
     def encode(self, batch: Batch, present: Mapping[str, Tensor]) -> dict[str, Tokens]:
         """Tokens of each modality, masked where it is absent."""
-        return {name: self.encoders[f"{name}_"](batch.values[name], present[name]) for name in self.modalities}
+        return {
+            name: self.encoders[f"{name}_"](batch.values[name], present[name])
+            for name in self.modalities
+        }
 
     def diagnose(self, tokens: Mapping[str, Tokens]) -> Output:
-        """From tokens to the answer: what explanations call again for each subset of modalities, without encoding again."""
+        """From tokens to the answer: what explanations call again for each subset of modalities,
+        without encoding again.
+        """
         fused = self.fusion(tokens)
         return Output(self.head(fused.values), fused, self._own(tokens, fused), self.fusion.stacks)
 
@@ -71,14 +88,22 @@ class DiagnosisModel(nn.Module):
         own = {}
         for k, name in enumerate(self.modalities):
             vector = _summary(tokens[name]) if fused.branches is None else fused.branches[:, k]
-            own[name] = ((self.head if self.fusion.stacks else self.own_heads[f"{name}_"])(vector), tokens[name].present())
+            own[name] = (
+                (self.head if self.fusion.stacks else self.own_heads[f"{name}_"])(vector),
+                tokens[name].present(),
+            )
         if fused.branches is not None and fused.branches.shape[1] > len(own):
-            own["+"] = (self.head(fused.branches[:, -1]), torch.stack([there for _, there in own.values()]).any(0))
+            own["+"] = (
+                self.head(fused.branches[:, -1]),
+                torch.stack([there for _, there in own.values()]).any(0),
+            )
         return own
 
     @torch.no_grad()
     def settle(self, batches: Iterable[Batch]) -> None:
-        """Fit on validation cases what is fitted after training: the blend of `late`; nothing for other families. In eval mode."""
+        """Fit on validation cases what is fitted after training: the blend of `late`; nothing for
+        other families. In eval mode.
+        """
         if not isinstance(self.fusion, Late):
             return
         device = self.head.map.weight.device
@@ -87,9 +112,17 @@ class DiagnosisModel(nn.Module):
             moved = batch.to(device)
             fused = self.fusion(self.encode(moved, moved.present))
             branches.append(fused.branches.cpu())
-            present.append(torch.stack([moved.present[name] for name in self.modalities], dim=1).cpu())
+            present.append(
+                torch.stack([moved.present[name] for name in self.modalities], dim=1).cpu()
+            )
             target.append(moved.target.cpu())
-        self.fusion.settle(torch.cat(branches), torch.cat(present), torch.cat(target), self.head.map, self.head.loss)
+        self.fusion.settle(
+            torch.cat(branches),
+            torch.cat(present),
+            torch.cat(target),
+            self.head.map,
+            self.head.loss,
+        )
 
     def _hide(self, present: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Which modalities a case in training is shown: never none of those that it has."""
@@ -99,7 +132,9 @@ class DiagnosisModel(nn.Module):
         if self.modality_dropout == OBSERVED:  # another case of the batch lends its pattern
             shown = there & there[torch.randint(len(there), (len(there),), device=there.device)]
         else:
-            shown = there & (torch.rand(there.shape, device=there.device) >= float(self.modality_dropout))
+            shown = there & (
+                torch.rand(there.shape, device=there.device) >= float(self.modality_dropout)
+            )
         shown = torch.where(shown.any(1, keepdim=True), shown, there)
         return {name: shown[:, k] for k, name in enumerate(self.modalities)}
 
@@ -109,13 +144,19 @@ def _summary(tokens: Tokens) -> Tensor:
 
 
 def loss_of(head: Head, output: Output, target: Tensor, own_weight: float) -> Float[Tensor, ""]:
-    """The task's loss, plus `own_weight` times the mean loss of the branches on the cases that have them; of what is stacked, the branches' alone.
+    """The task's loss, plus `own_weight` times the mean loss of the branches on the cases that have
+    them; of what is stacked, the branches' alone.
 
     Nothing here depends on which cases a batch holds, so that several processes always do the same.
     """
     if not output.own or (not output.stacked and not own_weight):
         return head.loss(output.logits, target)
-    own = torch.stack([head.loss(logits, target.masked_fill(~there[:, None], torch.nan)) for logits, there in output.own.values()])
+    own = torch.stack(
+        [
+            head.loss(logits, target.masked_fill(~there[:, None], torch.nan))
+            for logits, there in output.own.values()
+        ]
+    )
     if output.stacked:
         return own.sum()
     anyone = torch.stack([there for _, there in output.own.values()]).any(1).to(own.dtype)

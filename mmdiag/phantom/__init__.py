@@ -1,4 +1,6 @@
-"""A synthetic cohort with a known, switchable signal: real DICOM files, notes and genomics, and the truth beside them."""
+"""A synthetic cohort with a known, switchable signal: real DICOM files, notes and genomics, and the
+truth beside them.
+"""
 
 import json
 import shutil
@@ -40,9 +42,11 @@ def write_phantom(
 
     Args:
         out: Folder; an older phantom in it is replaced.
-        signal: Where the label's signal lies: `additive`, `interaction`, `redundant`, `one-modality` (the image) or `none`.
+        signal: Where the label's signal lies: `additive`, `interaction`, `redundant`,
+            `one-modality` (the image) or `none`.
         missing: Share of modalities that were not acquired.
-        pattern: `random`: each modality of each case by itself; `by-site`: sites lack modalities to different degrees.
+        pattern: `random`: each modality of each case by itself; `by-site`: sites lack modalities to
+            different degrees.
         broken: Cases with one planted fault each.
         identifiers: Plant names, ids, dates of birth, telephone numbers and addresses.
 
@@ -54,7 +58,8 @@ def write_phantom(
     """
     if signal not in latent.SIGNALS or pattern not in PATTERNS:
         raise UsageError(
-            f"A phantom's signal is one of {', '.join(latent.SIGNALS)} and its pattern of {', '.join(PATTERNS)}, found {signal!r}, {pattern!r}: choose one."
+            f"A phantom's signal is one of {', '.join(latent.SIGNALS)} and its pattern of "
+            f"{', '.join(PATTERNS)}, found {signal!r}, {pattern!r}: choose one."
         )
     for name in ("dicom", "notes", "truth"):
         shutil.rmtree(out / name, ignore_errors=True)
@@ -67,7 +72,9 @@ def write_phantom(
     people = [make_person(i, generator) for i in range(cases)] if identifiers else []
     lesions = _write_images(out, table, drawn.u[:, 0], present[:, 0], people, seed, progress)
     _write_notes(out, table, drawn.findings, present[:, 1], people, generator)
-    expression = genomics.expression_table(table["case_id"].tolist(), genomics.expression(drawn.u[:, 2], generator))[present[:, 2]]
+    expression = genomics.expression_table(
+        table["case_id"].tolist(), genomics.expression(drawn.u[:, 2], generator)
+    )[present[:, 2]]
     planted = faults.choose(broken, present, generator)
     for case, code in planted:
         expression = faults.plant(out, table["case_id"].iloc[case], code, expression, generator)
@@ -82,7 +89,9 @@ def write_phantom(
     return truth
 
 
-def _name(cases: int, seed: int, signal: str, missing: float, pattern: str, broken: int, identifiers: bool) -> str:
+def _name(
+    cases: int, seed: int, signal: str, missing: float, pattern: str, broken: int, identifiers: bool
+) -> str:
     parts = [f"phantom-{signal}-{cases}-{seed}"]
     parts += [f"m{round(100 * missing)}"] if missing else []
     parts += [pattern] if pattern != "random" else []
@@ -93,19 +102,29 @@ def _name(cases: int, seed: int, signal: str, missing: float, pattern: str, brok
 def _case_table(cases: int, seed: int, generator: np.random.Generator) -> pd.DataFrame:
     case_ids = [f"P{cases}S{seed}-{i:04d}" for i in range(cases)]
     second = generator.random(cases) < SECOND_CASES
-    subjects = [f"S{cases}S{seed}-{i - 1 if second[i] and i and not second[i - 1] else i:04d}" for i in range(cases)]
+    subjects = [
+        f"S{cases}S{seed}-{i - 1 if second[i] and i and not second[i - 1] else i:04d}"
+        for i in range(cases)
+    ]
     first = date(2024, 1, 1)
-    return pd.DataFrame({
-        "case_id": case_ids,
-        "subject_id": subjects,
-        "study_date": [(first + timedelta(days=int(d))).isoformat() for d in generator.integers(0, 365, size=cases)],
-        "site": generator.choice(list(SITES), size=cases),
-        "sex": generator.choice(["F", "M"], size=cases),
-        "age_band": generator.choice(["18-39", "40-64", "65+"], size=cases),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "case_id": case_ids,
+            "subject_id": subjects,
+            "study_date": [
+                (first + timedelta(days=int(d))).isoformat()
+                for d in generator.integers(0, 365, size=cases)
+            ],
+            "site": generator.choice(list(SITES), size=cases),
+            "sex": generator.choice(["F", "M"], size=cases),
+            "age_band": generator.choice(["18-39", "40-64", "65+"], size=cases),
+        }
+    )
 
 
-def _present(cases: int, missing: float, pattern: str, sites: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def _present(
+    cases: int, missing: float, pattern: str, sites: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
     rate = np.full((cases, 3), missing)
     if pattern == "by-site":
         rate *= np.stack([np.where(sites == site, 2.0, 0.5) for site in SITES], axis=1)
@@ -128,13 +147,30 @@ def _write_images(
     for i, row in enumerate(table.astype(str).to_dict("records")):
         if present[i]:
             case_id, site = row["case_id"], row["site"]
-            study = Study(case_id, row["subject_id"], date.fromisoformat(row["study_date"]), site, SITES[site], site == "C")
+            study = Study(
+                case_id,
+                row["subject_id"],
+                date.fromisoformat(row["study_date"]),
+                site,
+                SITES[site],
+                site == "C",
+            )
             header = header_of(people[i]) if people else None
-            lesion = write_study(out / "dicom" / case_id, study, float(u[i]), np.random.default_rng([seed, len(table), i]), header)
+            lesion = write_study(
+                out / "dicom" / case_id,
+                study,
+                float(u[i]),
+                np.random.default_rng([seed, len(table), i]),
+                header,
+            )
             lesions.append(
                 {
                     "case_id": case_id,
-                    **{f"{axis}_{end}": reach[n] for axis, reach in asdict(lesion).items() for n, end in enumerate(("from", "to"))},
+                    **{
+                        f"{axis}_{end}": reach[n]
+                        for axis, reach in asdict(lesion).items()
+                        for n, end in enumerate(("from", "to"))
+                    },
                 }
             )
         if progress:
@@ -143,19 +179,31 @@ def _write_images(
 
 
 def _write_notes(
-    out: Path, table: pd.DataFrame, findings: np.ndarray, present: np.ndarray, people: list[dict[str, str]], generator: np.random.Generator
+    out: Path,
+    table: pd.DataFrame,
+    findings: np.ndarray,
+    present: np.ndarray,
+    people: list[dict[str, str]],
+    generator: np.random.Generator,
 ) -> None:
     for i, case_id in enumerate(table["case_id"]):
         note = write_note(findings[i], generator)
         blank = generator.random() < BLANK_NOTES
         if present[i]:
-            (out / "notes" / f"{case_id}.txt").write_text((sentence_of(people[i]) if people else "") + note, encoding="utf-8")
+            (out / "notes" / f"{case_id}.txt").write_text(
+                (sentence_of(people[i]) if people else "") + note, encoding="utf-8"
+            )
         elif blank:
             (out / "notes" / f"{case_id}.txt").write_text(" \n\n", encoding="utf-8")
 
 
 def _write_case_truth(
-    out: Path, table: pd.DataFrame, u: np.ndarray, signal: str, planted: list[tuple[int, str]], lesions: list[dict[str, Any]]
+    out: Path,
+    table: pd.DataFrame,
+    u: np.ndarray,
+    signal: str,
+    planted: list[tuple[int, str]],
+    lesions: list[dict[str, Any]],
 ) -> None:
     added = latent.contributions(u, signal)
     truth = table[["case_id"]].copy()
@@ -171,10 +219,22 @@ def _write_case_truth(
     pd.DataFrame(lesions).to_parquet(out / "truth" / "lesions.parquet", index=False)
 
 
-def _truth(seed: int, signal: str, present: np.ndarray, people: list[dict[str, str]], generator: np.random.Generator) -> dict[str, Any]:
-    best, by_pattern = latent.best_auroc(signal, present, generator) if signal != "none" else (0.5, {})
+def _truth(
+    seed: int,
+    signal: str,
+    present: np.ndarray,
+    people: list[dict[str, str]],
+    generator: np.random.Generator,
+) -> dict[str, Any]:
+    best, by_pattern = (
+        latent.best_auroc(signal, present, generator) if signal != "none" else (0.5, {})
+    )
     names = genomics.gene_names()
-    informative = [name for p in genomics.INFORMATIVE for name in names[p * genomics.GENES : (p + 1) * genomics.GENES]]
+    informative = [
+        name
+        for p in genomics.INFORMATIVE
+        for name in names[p * genomics.GENES : (p + 1) * genomics.GENES]
+    ]
     return {
         "signal": signal,
         "seed": seed,

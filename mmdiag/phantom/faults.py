@@ -1,4 +1,6 @@
-"""Faults that are planted in a phantom, one a case: each must end in quarantine under its own reason code."""
+"""Faults that are planted in a phantom, one a case: each must end in quarantine under its own
+reason code.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,20 +21,28 @@ FAULTS: tuple[tuple[str, str], ...] = (  # code, and the modality that is damage
 )
 
 
-def choose(number: int, present: np.ndarray, generator: np.random.Generator) -> list[tuple[int, str]]:
-    """Which case gets which fault: the damaged modality is one that the case has, and never its only one."""
+def choose(
+    number: int, present: np.ndarray, generator: np.random.Generator
+) -> list[tuple[int, str]]:
+    """Which case gets which fault: the damaged modality is one that the case has, and never its
+    only one.
+    """
     free = [int(i) for i in generator.permutation(len(present))]
     chosen = []
     for planted in range(number):
         code, modality = FAULTS[planted % len(FAULTS)]
         column = ("flair", "report", "expression").index(modality) if modality else None
-        case = next(i for i in free if column is None or (present[i, column] and present[i].sum() > 1))
+        case = next(
+            i for i in free if column is None or (present[i, column] and present[i].sum() > 1)
+        )
         free.remove(case)
         chosen.append((case, code))
     return chosen
 
 
-def plant(out: Path, case_id: str, code: str, table: pd.DataFrame, generator: np.random.Generator) -> pd.DataFrame:
+def plant(
+    out: Path, case_id: str, code: str, table: pd.DataFrame, generator: np.random.Generator
+) -> pd.DataFrame:
     """Damage one case; gives the expression table as it is to be written."""
     note = out / "notes" / f"{case_id}.txt"
     if code == "no_modality":
@@ -54,7 +64,11 @@ def _files(out: Path, case_id: str) -> list[Path]:
 
 
 def _flair(out: Path, case_id: str) -> Path:
-    return next(file for file in _files(out, case_id) if pydicom.dcmread(file, stop_before_pixels=True).SeriesDescription == "FLAIR")
+    return next(
+        file
+        for file in _files(out, case_id)
+        if pydicom.dcmread(file, stop_before_pixels=True).SeriesDescription == "FLAIR"
+    )
 
 
 def _truncate(file: Path, generator: np.random.Generator) -> None:
@@ -83,7 +97,9 @@ def _copy_slice(file: Path, generator: np.random.Generator) -> None:
     """The same position twice under another instance UID."""
     del generator
     dataset = pydicom.dcmread(file)
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.UID(f"{dataset.SOPInstanceUID[:60]}.1")
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.UID(
+        f"{dataset.SOPInstanceUID[:60]}.1"
+    )
     dataset.save_as(file.with_name("IM9000.dcm"))
 
 

@@ -1,4 +1,6 @@
-"""Identifiers that are planted to be found again: names, ids, dates of birth, telephone numbers and addresses."""
+"""Identifiers that are planted to be found again: names, ids, dates of birth, telephone numbers and
+addresses.
+"""
 
 from datetime import date, timedelta
 
@@ -6,8 +8,26 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-GIVEN = ("Zebulon", "Quintessa", "Hortensia", "Barnabas", "Xanthippe", "Ignatius", "Wilhelmina", "Thelonius")
-FAMILY = ("Quagmirelli", "Vandersnoot", "Oxenthwaite", "Pumpernickle", "Featherstonehaugh", "Brzeczyszcz", "Zwingenberger", "Mackelworthy")
+GIVEN = (
+    "Zebulon",
+    "Quintessa",
+    "Hortensia",
+    "Barnabas",
+    "Xanthippe",
+    "Ignatius",
+    "Wilhelmina",
+    "Thelonius",
+)
+FAMILY = (
+    "Quagmirelli",
+    "Vandersnoot",
+    "Oxenthwaite",
+    "Pumpernickle",
+    "Featherstonehaugh",
+    "Brzeczyszcz",
+    "Zwingenberger",
+    "Mackelworthy",
+)
 STREETS = ("Gossamer Lane", "Wuthering Row", "Peppercorn Alley", "Thistledown Court")
 
 
@@ -46,6 +66,7 @@ def header_of(person: dict[str, str]) -> Dataset:
 def sentence_of(person: dict[str, str]) -> str:
     """The person in a note."""
     return (
-        f"Patient: {person['given']} {person['family']}, born {person['born_text']}, MRN {person['record']}. "
+        f"Patient: {person['given']} {person['family']}, born {person['born_text']}, MRN "
+        f"{person['record']}. "
         f"Address: {person['address']}. Tel. {person['telephone']}.\n\n"
     )

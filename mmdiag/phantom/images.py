@@ -1,4 +1,6 @@
-"""DICOM MR studies of a phantom: a head with a lesion whose brightness is the image's latent, beside series that must not be selected."""
+"""DICOM MR studies of a phantom: a head with a lesion whose brightness is the image's latent,
+beside series that must not be selected.
+"""
 
 from dataclasses import dataclass
 from datetime import date
@@ -17,7 +19,9 @@ GAP_MM = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Lesion:
-    """Where the lesion lies in the FLAIR series sorted by position: half-open ranges of slices, rows and columns, in stored pixels."""
+    """Where the lesion lies in the FLAIR series sorted by position: half-open ranges of slices,
+    rows and columns, in stored pixels.
+    """
 
     slices: tuple[int, int]
     rows: tuple[int, int]
@@ -45,13 +49,18 @@ class Study:
 def head(
     u: float, generator: np.random.Generator
 ) -> tuple[UInt16[ndarray, "slice row column"], UInt16[ndarray, "t1_slice row column"], Lesion]:
-    """FLAIR and T1 volumes of one head, before the scanner's gain, and where the lesion lies in FLAIR."""
+    """FLAIR and T1 volumes of one head, before the scanner's gain, and where the lesion lies in
+    FLAIR.
+    """
     slices = int(generator.integers(6, 9))
     row, column = np.mgrid[:SIZE, :SIZE].astype(float)
     height, width = 27 + generator.normal(scale=0.8), 23 + generator.normal(scale=0.8)
     radius = np.hypot((row - 31.5) / height, (column - 31.5) / width)
     texture = np.kron(generator.normal(size=(slices, 8, 8)), np.ones((1, 8, 8)))
-    plain = np.where(radius < 0.92, TISSUE, np.where(radius < 1, SKULL, AIR))[None] + np.where(radius < 0.92, 45.0, 0.0) * texture
+    plain = (
+        np.where(radius < 0.92, TISSUE, np.where(radius < 1, SKULL, AIR))[None]
+        + np.where(radius < 0.92, 45.0, 0.0) * texture
+    )
     angle, distance = generator.uniform(0, 2 * np.pi), generator.uniform(0, 11)
     centre = np.asarray([31.5 + distance * np.sin(angle), 31.5 + distance * np.cos(angle)])
     middle = int(generator.integers(1, slices - 1))
@@ -66,14 +75,22 @@ def head(
     return _noisy(flair, generator), _noisy(t1, generator), lesion
 
 
-def _noisy(volume: Float[ndarray, "slice row column"], generator: np.random.Generator) -> UInt16[ndarray, "slice row column"]:
+def _noisy(
+    volume: Float[ndarray, "slice row column"], generator: np.random.Generator
+) -> UInt16[ndarray, "slice row column"]:
     """Rician noise, as in magnitude images."""
     noise = generator.normal(scale=25.0, size=(2, *volume.shape))
     noisy: np.ndarray = np.clip(np.hypot(volume + noise[0], noise[1]), 0, 4095).astype(np.uint16)
     return noisy
 
 
-def write_study(folder: Path, study: Study, u: float, generator: np.random.Generator, identifiers: Dataset | None = None) -> Lesion:
+def write_study(
+    folder: Path,
+    study: Study,
+    u: float,
+    generator: np.random.Generator,
+    identifiers: Dataset | None = None,
+) -> Lesion:
     """Write FLAIR, T1 and a localizer into one folder, in no order."""
     flair, t1, lesion = head(u, generator)
     axial, sagittal = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 0.0, 0.0, -1.0]
@@ -88,12 +105,20 @@ def write_study(folder: Path, study: Study, u: float, generator: np.random.Gener
         if identifiers is not None:
             dataset.update(identifiers)
         if study.compressed:
-            dataset.compress(JPEG2000Lossless, encoding_plugin="pylibjpeg", generate_instance_uid=False)
+            dataset.compress(
+                JPEG2000Lossless, encoding_plugin="pylibjpeg", generate_instance_uid=False
+            )
         dataset.save_as(folder / f"IM{name:04d}.dcm", enforce_file_format=True)
     return lesion
 
 
-def _slice(study: Study, description: str, number: int, plane: UInt16[ndarray, "row column"], orientation: list[float]) -> Dataset:
+def _slice(
+    study: Study,
+    description: str,
+    number: int,
+    plane: UInt16[ndarray, "row column"],
+    orientation: list[float],
+) -> Dataset:
     """One MR image.
 
     Reference:
@@ -131,7 +156,12 @@ def _slice(study: Study, description: str, number: int, plane: UInt16[ndarray, "
     dataset.PhotometricInterpretation = "MONOCHROME2"
     dataset.Rows, dataset.Columns = plane.shape
     dataset.PixelSpacing = [3.5, 3.5]
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = (
+        16,
+        12,
+        11,
+        0,
+    )
     dataset.PixelData = np.ascontiguousarray(plane).tobytes()
     dataset["PixelData"].VR = "OW"
     return dataset

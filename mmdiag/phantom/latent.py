@@ -1,6 +1,8 @@
-"""The latent model behind a phantom: what each modality knows, what follows for the label, and how well any model could do.
+"""The latent model behind a phantom: what each modality knows, what follows for the label, and how
+well any model could do.
 
-Three latents u_image, u_text, u_genes with mean 0 and deviation 1. The text's latent is the realised one (what the note says, counted), so
+Three latents u_image, u_text, u_genes with mean 0 and deviation 1. The text's latent is the
+realised one (what the note says, counted), so
 that nothing is lost between the latent and the words. label ~ Bernoulli(sigmoid(logit)).
 """
 
@@ -44,10 +46,14 @@ def draw(cases: int, signal: str, generator: np.random.Generator) -> Latents:
     return Latents(np.column_stack([wish[:, 0], text, wish[:, 2]]), findings)
 
 
-TEXT_DEVIATION = 8.46  # of the count of findings, affirmed less negated, over a population (checked by a test)
+TEXT_DEVIATION = (
+    8.46  # of the count of findings, affirmed less negated, over a population (checked by a test)
+)
 
 
-def contributions(u: Float[ndarray, "case modality"], signal: str) -> Float[ndarray, "case modality"]:
+def contributions(
+    u: Float[ndarray, "case modality"], signal: str
+) -> Float[ndarray, "case modality"]:
     """What each modality adds to the logit; of an interaction, its half of each product."""
     shares = {
         "additive": np.full(3, 1 / np.sqrt(3)),
@@ -55,7 +61,11 @@ def contributions(u: Float[ndarray, "case modality"], signal: str) -> Float[ndar
         "one-modality": np.asarray([1.0, 0.0, 0.0]),
         "none": np.zeros(3),
     }
-    added: np.ndarray = u * (u.sum(axis=1, keepdims=True) - u) * 0.75 / np.sqrt(3) if signal == "interaction" else u * shares[signal]
+    added: np.ndarray = (
+        u * (u.sum(axis=1, keepdims=True) - u) * 0.75 / np.sqrt(3)
+        if signal == "interaction"
+        else u * shares[signal]
+    )
     return STRENGTH[signal] * added
 
 
@@ -65,8 +75,11 @@ def probability(u: Float[ndarray, "case modality"], signal: str) -> Float[ndarra
     return chance
 
 
-def best_auroc(signal: str, present: Bool[ndarray, "case modality"], generator: np.random.Generator) -> tuple[float, dict[str, float]]:
-    """The AUROC of the Bayes-optimal answer on a large population with the cohort's mix of missing patterns.
+def best_auroc(
+    signal: str, present: Bool[ndarray, "case modality"], generator: np.random.Generator
+) -> tuple[float, dict[str, float]]:
+    """The AUROC of the Bayes-optimal answer on a large population with the cohort's mix of missing
+    patterns.
 
     Args:
         present: Which case of the cohort has which modality; its rows are drawn with replacement.
@@ -87,8 +100,12 @@ def best_auroc(signal: str, present: Bool[ndarray, "case modality"], generator: 
     return auroc(label, score), by_pattern
 
 
-def _knowing(u: np.ndarray, pattern: np.ndarray, signal: str, generator: np.random.Generator) -> np.ndarray:
-    """P(label | latents of the modalities present): the absent ones are drawn from what they could be."""
+def _knowing(
+    u: np.ndarray, pattern: np.ndarray, signal: str, generator: np.random.Generator
+) -> np.ndarray:
+    """P(label | latents of the modalities present): the absent ones are drawn from what they could
+    be.
+    """
     if pattern.all():
         return probability(u, signal)
     draws = draw(200, signal, generator).u
@@ -98,7 +115,11 @@ def _knowing(u: np.ndarray, pattern: np.ndarray, signal: str, generator: np.rand
         filled = u.copy()
         filled[:, absent] = other[absent]
         if signal == "redundant":  # what is absent follows what is present, but for its own share
-            mean = u[:, pattern].mean(axis=1, keepdims=True) * SHARED / (SHARED + (1 - SHARED) / pattern.sum())
+            mean = (
+                u[:, pattern].mean(axis=1, keepdims=True)
+                * SHARED
+                / (SHARED + (1 - SHARED) / pattern.sum())
+            )
             filled[:, absent] = mean + other[absent] * np.sqrt(1 - SHARED)
         total += probability(filled, signal)
     return total / len(draws)
@@ -110,4 +131,6 @@ def auroc(label: Bool[ndarray, "case"], score: Float[ndarray, "case"]) -> float:
 
     rank = rankdata(score)
     positive = int(label.sum())
-    return float((rank[label].sum() - positive * (positive + 1) / 2) / (positive * (len(label) - positive)))
+    return float(
+        (rank[label].sum() - positive * (positive + 1) / 2) / (positive * (len(label) - positive))
+    )

@@ -1,4 +1,6 @@
-"""Notes of a phantom: findings affirmed, negated or left out, in the language of reports, with abbreviations, typing errors and chatter."""
+"""Notes of a phantom: findings affirmed, negated or left out, in the language of reports, with
+abbreviations, typing errors and chatter.
+"""
 
 import numpy as np
 from jaxtyping import Int
@@ -18,25 +20,56 @@ FINDINGS: tuple[tuple[str, str], ...] = (
     ("elevated perfusion", "perfusion"),
     ("contralateral extension", "contralateral"),
 )
-AFFIRMED = ("Marked {0}.", "There is {0}.", "{0} is seen.", "Pronounced {0} on all sequences.", "{0} is present, w/ progression.")
-NEGATED = ("No {0}.", "There is no evidence of {0}.", "Without {0}.", "Negative for {0}.", "{0} is not seen.")
+AFFIRMED = (
+    "Marked {0}.",
+    "There is {0}.",
+    "{0} is seen.",
+    "Pronounced {0} on all sequences.",
+    "{0} is present, w/ progression.",
+)
+NEGATED = (
+    "No {0}.",
+    "There is no evidence of {0}.",
+    "Without {0}.",
+    "Negative for {0}.",
+    "{0} is not seen.",
+)
 CHATTER = (
-    "Comparison with the prior study of the same site.", "The paranasal sinuses are clear.", "Motion artefacts limit the assessment.",
-    "The pituitary gland is of normal size.", "Postoperative changes of the skull.", "Contrast was tolerated well.", "Orbits unremarkable.",
-    "Slices of 5 mm, FLAIR and T1 w/ Gd.", "The mastoid air cells are aerated.", "Flow voids are preserved.",
-)  # fmt: skip
-HISTORY = ("Seizure.", "Headache for weeks.", "Follow-up.", "Pt. with known lesion.", "Routine control.", "Dizziness, otherwise well.")
+    "Comparison with the prior study of the same site.",
+    "The paranasal sinuses are clear.",
+    "Motion artefacts limit the assessment.",
+    "The pituitary gland is of normal size.",
+    "Postoperative changes of the skull.",
+    "Contrast was tolerated well.",
+    "Orbits unremarkable.",
+    "Slices of 5 mm, FLAIR and T1 w/ Gd.",
+    "The mastoid air cells are aerated.",
+    "Flow voids are preserved.",
+)
+HISTORY = (
+    "Seizure.",
+    "Headache for weeks.",
+    "Follow-up.",
+    "Pt. with known lesion.",
+    "Routine control.",
+    "Dizziness, otherwise well.",
+)
 ABBREVIATED = {"evidence": "evid.", "oedema": "edema", "There is ": "", "sequences": "seq."}
 
 
 def write_note(findings: Int[ndarray, "finding"], generator: np.random.Generator) -> str:
     """The note of one case; every finding that is mentioned is one sentence."""
-    sentences = [_finding(FINDINGS[i][0], int(state), generator) for i, state in enumerate(findings) if state]
-    sentences += [str(s) for s in generator.choice(CHATTER, size=int(generator.integers(2, 6)), replace=False)]
+    sentences = [
+        _finding(FINDINGS[i][0], int(state), generator) for i, state in enumerate(findings) if state
+    ]
+    sentences += [
+        str(s) for s in generator.choice(CHATTER, size=int(generator.integers(2, 6)), replace=False)
+    ]
     sentences = [sentences[i] for i in generator.permutation(len(sentences))]
     cut = max(1, len(sentences) - 3)
     history = str(generator.choice(HISTORY))
-    return f"HISTORY:\n{history}\n\nFINDINGS:\n{' '.join(sentences[:cut])}\n\nIMPRESSION:\n{' '.join(sentences[cut:])}\n"
+    found, impression = " ".join(sentences[:cut]), " ".join(sentences[cut:])
+    return f"HISTORY:\n{history}\n\nFINDINGS:\n{found}\n\nIMPRESSION:\n{impression}\n"
 
 
 def _finding(term: str, state: int, generator: np.random.Generator) -> str:
@@ -53,4 +86,6 @@ def _typing_error(sentence: str, generator: np.random.Generator) -> str:
     """Two neighbouring letters of the longest word change places."""
     word = max(sentence.rstrip(".").split(), key=len)
     place = int(generator.integers(1, len(word) - 2))
-    return sentence.replace(word, word[:place] + word[place + 1] + word[place] + word[place + 2 :], 1)
+    return sentence.replace(
+        word, word[:place] + word[place + 1] + word[place] + word[place + 2 :], 1
+    )

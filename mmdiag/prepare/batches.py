@@ -9,17 +9,30 @@ from mmdiag.samples import Batch, Sample, collate
 
 
 def prepare_samples(
-    preparations: Mapping[str, Preparation], raws: Mapping[str, Sequence[np.ndarray | None]], rows: Sequence[int]
+    preparations: Mapping[str, Preparation],
+    raws: Mapping[str, Sequence[np.ndarray | None]],
+    rows: Sequence[int],
 ) -> list[Sample]:
     """Apply the fitted state to some cases; a modality that a case lacks has no key."""
     samples: list[Sample] = []
     for row in rows:
         arrays = {name: raws[name][row] for name in preparations}
-        samples.append({name: preparations[name].apply(raw) for name, raw in arrays.items() if raw is not None})
+        samples.append(
+            {name: preparations[name].apply(raw) for name, raw in arrays.items() if raw is not None}
+        )
     return samples
 
 
-def batch_of(preparations: Mapping[str, Preparation], samples: Sequence[Sample], target: np.ndarray | None = None) -> Batch:
+def batch_of(
+    preparations: Mapping[str, Preparation],
+    samples: Sequence[Sample],
+    target: np.ndarray | None = None,
+) -> Batch:
     """Samples as a batch; without targets they are NaN."""
     shapes = {name: preparation.shapes() for name, preparation in preparations.items()}
-    return collate(samples, tuple(preparations), np.full((len(samples), 1), np.nan) if target is None else target, shapes)
+    return collate(
+        samples,
+        tuple(preparations),
+        np.full((len(samples), 1), np.nan) if target is None else target,
+        shapes,
+    )

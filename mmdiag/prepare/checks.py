@@ -1,4 +1,6 @@
-"""At the start of a run: is every encoder there that its configuration names? Before anything is fitted, not in the middle."""
+"""At the start of a run: is every encoder there that its configuration names? Before anything is
+fitted, not in the middle.
+"""
 
 from collections.abc import Iterable, Mapping
 
@@ -23,9 +25,11 @@ def require_encoders(config: RunConfig, kinds: Iterable[str]) -> None:
 
 
 def require_same_features(config: RunConfig, preparations: Mapping[str, Preparation]) -> None:
-    """Check that features would be made here as those were that a model was fitted on: by the same version of our code, and by the same weights.
+    """Check that features would be made here as those were that a model was fitted on: by the same
+    version of our code, and by the same weights.
 
-    An image network that was trained lies in the bundle itself; of a transformer that was trained, the tokenizer still comes from where it began.
+    An image network that was trained lies in the bundle itself; of a transformer that was trained,
+    the tokenizer still comes from where it began.
 
     Args:
         preparations: Fitted state of each modality; its `source` says which weights they were.
@@ -37,8 +41,10 @@ def require_same_features(config: RunConfig, preparations: Mapping[str, Preparat
         here = made(preparation.kind, config)
         if preparation.made != here:
             raise UsageError(
-                f"Features must be made as those that a model was fitted on, those of {name} were made by {preparation.made or 'an earlier mmdiag'!r}, here they "
-                f"are by {here!r}: train again, or score with the mmdiag that its manifest.json names."
+                f"Features must be made as those that a model was fitted on, those of {name} "
+                f"were made by {preparation.made or 'an earlier mmdiag'!r}, here they "
+                f"are by {here!r}: train again, or score with the mmdiag that its manifest.json "
+                "names."
             )
         recorded = preparation.source.get("sha256")
         if not recorded or (preparation.kind == "image" and preparation.reads_originals):
@@ -46,8 +52,10 @@ def require_same_features(config: RunConfig, preparations: Mapping[str, Preparat
         found = _weights(config, preparation.kind)
         if found is not None and found.sha256 != recorded:
             raise UsageError(
-                f"Features must be made by the weights that a model was fitted with, those of {name} were {preparation.source['source']} with the SHA-256 "
-                f"{recorded[:12]}, and {found.source} now holds {found.sha256[:12]}: put the recorded ones back, or train again with these."
+                "Features must be made by the weights that a model was fitted with, those of "
+                f"{name} were {preparation.source['source']} with the SHA-256 "
+                f"{recorded[:12]}, and {found.source} now holds {found.sha256[:12]}: put the "
+                "recorded ones back, or train again with these."
             )
 
 

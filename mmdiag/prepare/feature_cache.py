@@ -1,7 +1,10 @@
-"""Raw features of a cohort, made once: what a frozen encoder or a fixed statistic says of a case is stored beside the cohort.
+"""Raw features of a cohort, made once: what a frozen encoder or a fixed statistic says of a case is
+stored beside the cohort.
 
-`cohorts/<name>/features/<modality>-<extractor>.npy` holds the rows of all cases one after the other, the Parquet of the same name which rows are whose.
-A case is looked up by key and version, so that a changed file is extracted again and nothing else is.
+`cohorts/<name>/features/<modality>-<extractor>.npy` holds the rows of all cases one after the
+other, the Parquet of the same name which rows are whose.
+A case is looked up by key and version, so that a changed file is extracted again and nothing else
+is.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +22,9 @@ CHUNK = 64  # cases extracted between two reports of progress
 
 
 def original(store: Store, modality: str, row: int) -> Any:
-    """What the store holds of one case: a uint8 stack, a note, the int16 samples of a signal, or a row of numbers."""
+    """What the store holds of one case: a uint8 stack, a note, the int16 samples of a signal, or a
+    row of numbers.
+    """
     kind = store.modalities[modality]
     if kind == "image":
         return store.images(modality, row)
@@ -29,13 +34,21 @@ def original(store: Store, modality: str, row: int) -> Any:
 
 
 def raw_features(
-    store: Store, modality: str, extractor: Extractor, *, progress: Callable[[int, int, str], None] | None = None
+    store: Store,
+    modality: str,
+    extractor: Extractor,
+    *,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> list[np.ndarray | None]:
-    """Raw features of every case of a cohort, in the order of `store.cases`; None where the modality is absent."""
+    """Raw features of every case of a cohort, in the order of `store.cases`; None where the
+    modality is absent.
+    """
     rows = np.flatnonzero(store.present(modality)).tolist()
     if not extractor.key:
         lazy: list[np.ndarray | None] = [None] * len(store.cases)
-        for row, array in zip(rows, extractor([original(store, modality, row) for row in rows]), strict=True):
+        for row, array in zip(
+            rows, extractor([original(store, modality, row) for row in rows]), strict=True
+        ):
             lazy[row] = array
         return lazy
     stored = _read(store, modality, extractor.key)
@@ -43,13 +56,20 @@ def raw_features(
     missing = [row for row in rows if keys[row] not in stored]
     for start in range(0, len(missing), CHUNK):
         part = missing[start : start + CHUNK]
-        for row, array in zip(part, extractor([original(store, modality, row) for row in part]), strict=True):
+        for row, array in zip(
+            part, extractor([original(store, modality, row) for row in part]), strict=True
+        ):
             stored[keys[row]] = array
         if progress:
             progress(min(start + CHUNK, len(missing)), len(missing), f"features of {modality}")
     if missing:
         wanted = {keys[row] for row in rows}
-        _write(store, modality, extractor.key, {key: array for key, array in stored.items() if key in wanted})
+        _write(
+            store,
+            modality,
+            extractor.key,
+            {key: array for key, array in stored.items() if key in wanted},
+        )
     present = set(rows)
     return [stored[keys[row]] if row in present else None for row in range(len(keys))]
 
@@ -59,15 +79,25 @@ def _read(store: Store, modality: str, key: str) -> dict[tuple[str, str], np.nda
     if not index.is_file():
         return {}
     table = pd.read_parquet(index)
-    values = np.load(store.folder / "features" / str(table["values"].iloc[0]), mmap_mode="r") if len(table) else np.zeros((0, 1))
+    values = (
+        np.load(store.folder / "features" / str(table["values"].iloc[0]), mmap_mode="r")
+        if len(table)
+        else np.zeros((0, 1))
+    )
     return {
         (case, version): values[start : start + count]
-        for case, version, start, count in zip(table["case_id"], table["version"], table["start"], table["count"], strict=True)
+        for case, version, start, count in zip(
+            table["case_id"], table["version"], table["start"], table["count"], strict=True
+        )
     }
 
 
-def _write(store: Store, modality: str, key: str, stored: dict[tuple[str, str], np.ndarray]) -> None:
-    """The values under a new name first, then the index that names them: a kill between the two leaves the old pair."""
+def _write(
+    store: Store, modality: str, key: str, stored: dict[tuple[str, str], np.ndarray]
+) -> None:
+    """The values under a new name first, then the index that names them: a kill between the two
+    leaves the old pair.
+    """
     arrays: Sequence[np.ndarray] = [np.asarray(array) for array in stored.values()]
     counts = np.asarray([len(array) for array in arrays])
     index = store.folder / "features" / f"{modality}-{key}.parquet"
@@ -75,7 +105,9 @@ def _write(store: Store, modality: str, key: str, stored: dict[tuple[str, str], 
     name = f"{modality}-{key}-{digest(*('/'.join(pair) for pair in stored))[:12]}.npy"
     with atomic_path(index.with_name(name)) as temporary, temporary.open("wb") as file:
         np.save(file, np.concatenate(arrays))
-    table = pd.DataFrame(list(stored), columns=["case_id", "version"]).assign(start=np.cumsum(counts) - counts, count=counts, values=name)
+    table = pd.DataFrame(list(stored), columns=["case_id", "version"]).assign(
+        start=np.cumsum(counts) - counts, count=counts, values=name
+    )
     with atomic_path(index) as temporary:
         table.to_parquet(temporary, index=False)
     for old in before - {name}:

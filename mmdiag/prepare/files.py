@@ -1,4 +1,6 @@
-"""Fitted state on the disk: preparation.json says what each modality's is, preparation.safetensors holds its arrays."""
+"""Fitted state on the disk: preparation.json says what each modality's is, preparation.safetensors
+holds its arrays.
+"""
 
 import json
 from collections.abc import Mapping
@@ -13,8 +15,15 @@ from mmdiag.workspace import write_text
 
 def write_preparations(folder: Path, preparations: Mapping[str, Preparation]) -> None:
     """Write the fitted state of each modality into a folder."""
-    write_text(folder / "preparation.json", json.dumps({name: p.config() for name, p in preparations.items()}, indent=1))
-    arrays = {f"{name}/{key}": value for name, p in preparations.items() for key, value in p.state().items()}
+    write_text(
+        folder / "preparation.json",
+        json.dumps({name: p.config() for name, p in preparations.items()}, indent=1),
+    )
+    arrays = {
+        f"{name}/{key}": value
+        for name, p in preparations.items()
+        for key, value in p.state().items()
+    }
     save_file(arrays or {"empty": np.zeros(0, np.float32)}, folder / "preparation.safetensors")
 
 
@@ -22,6 +31,13 @@ def read_preparations(folder: Path) -> dict[str, Preparation]:
     """What `write_preparations` wrote, in its order."""
     arrays = load_file(folder / "preparation.safetensors")
     return {
-        name: restore_preparation(settings, {key.removeprefix(f"{name}/"): value for key, value in arrays.items() if key.startswith(f"{name}/")})
+        name: restore_preparation(
+            settings,
+            {
+                key.removeprefix(f"{name}/"): value
+                for key, value in arrays.items()
+                if key.startswith(f"{name}/")
+            },
+        )
         for name, settings in json.loads((folder / "preparation.json").read_text()).items()
     }

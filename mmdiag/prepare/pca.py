@@ -1,4 +1,6 @@
-"""Standardise, then project on principal components: fitted on training rows, applied everywhere."""
+"""Standardise, then project on principal components: fitted on training rows, applied
+everywhere.
+"""
 
 from dataclasses import dataclass
 
@@ -11,8 +13,10 @@ from numpy import ndarray
 class Projection:
     """A linear map from raw columns to a few scores: `(clip((x - center) / scale)) @ components`.
 
-    Columns that do not vary on the training rows have scale infinity, so that they contribute 0. The leading score has deviation 1, and each other one
-    its share of the leading variance: small components are learned slowly and decay first, which on a few hundred cases is worth more than choosing
+    Columns that do not vary on the training rows have scale infinity, so that they contribute 0.
+    The leading score has deviation 1, and each other one
+    its share of the leading variance: small components are learned slowly and decay first, which on
+    a few hundred cases is worth more than choosing
     how many to keep.
     """
 
@@ -35,19 +39,31 @@ class Projection:
 
 
 def fit_projection(rows: Float32[ndarray, "row column"], components: int) -> Projection:
-    """Fit on training rows; at most one component for every four rows, so that small cohorts stay estimable."""
+    """Fit on training rows; at most one component for every four rows, so that small cohorts stay
+    estimable.
+    """
     with np.errstate(all="ignore"):
         measured = np.isfinite(rows)
         counts = np.maximum(measured.sum(axis=0), 1)
-        center = (np.where(measured, rows, 0).sum(axis=0, dtype=np.float64) / counts).astype(np.float32)
-        deviation = np.sqrt(np.where(measured, (rows - center) ** 2, 0).sum(axis=0, dtype=np.float64) / counts)
-    scale = np.where(deviation > 1e-6 * np.maximum(np.abs(center), 1e-3), deviation, np.inf).astype(np.float32)
+        center = (np.where(measured, rows, 0).sum(axis=0, dtype=np.float64) / counts).astype(
+            np.float32
+        )
+        deviation = np.sqrt(
+            np.where(measured, (rows - center) ** 2, 0).sum(axis=0, dtype=np.float64) / counts
+        )
+    scale = np.where(deviation > 1e-6 * np.maximum(np.abs(center), 1e-3), deviation, np.inf).astype(
+        np.float32
+    )
     plain = Projection(center, scale, np.zeros((rows.shape[1], 0), np.float32))
     standardised = plain.standardise(rows).astype(np.float64)
     kept = max(1, min(components, rows.shape[1], max(len(rows) // 4, 2)))
     directions = _principal(standardised, kept)
     spread = (standardised @ directions).std(axis=0)
-    return Projection(center, scale, (directions * spread / max(float(spread.max(initial=0)) ** 2, 1e-6)).astype(np.float32))
+    return Projection(
+        center,
+        scale,
+        (directions * spread / max(float(spread.max(initial=0)) ** 2, 1e-6)).astype(np.float32),
+    )
 
 
 def _principal(rows: np.ndarray, kept: int) -> np.ndarray:

@@ -31,7 +31,8 @@ class Channels:
         """
         if signal.shape[1] != len(self.center):
             raise UsageError(
-                f"A signal must have the {len(self.center)} channels that the model was fitted on, found {signal.shape[1]}: describe the cohort with the same channels."
+                f"A signal must have the {len(self.center)} channels that the model was fitted "
+                f"on, found {signal.shape[1]}: describe the cohort with the same channels."
             )
         deviations: ndarray = np.clip((signal - self.center) / self.scale, -self.CLIP, self.CLIP)
         return deviations
@@ -42,4 +43,7 @@ def fit_channels(signals: Sequence[Int16[ndarray, "_ channel"]]) -> Channels:
     samples = sum(len(signal) for signal in signals)
     center = sum(signal.sum(axis=0, dtype=np.float64) for signal in signals) / samples
     spread = np.sqrt(sum(((signal - center) ** 2).sum(axis=0) for signal in signals) / samples)
-    return Channels(np.asarray(center, dtype=np.float32), np.where(spread > 0, spread, np.inf).astype(np.float32))
+    return Channels(
+        np.asarray(center, dtype=np.float32),
+        np.where(spread > 0, spread, np.inf).astype(np.float32),
+    )

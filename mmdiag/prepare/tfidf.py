@@ -1,4 +1,6 @@
-"""Weighted words on principal directions (TF-IDF and truncated SVD), fitted on training notes. Words are hashed: no word of a note lies in the fitted state."""
+"""Weighted words on principal directions (TF-IDF and truncated SVD), fitted on training notes.
+Words are hashed: no word of a note lies in the fitted state.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +26,8 @@ class Terms:
         directions: Principal directions of the training notes.
 
     Reference:
-        Deerwester 1990, Indexing by latent semantic analysis; Weinberger 2009, Feature hashing for large scale multitask learning.
+        Deerwester 1990, Indexing by latent semantic analysis; Weinberger 2009, Feature hashing for
+        large scale multitask learning.
     """
 
     idf: Float32[ndarray, "bucket"]
@@ -32,7 +35,9 @@ class Terms:
 
     def __call__(self, sentences: Sequence[str]) -> Float32[ndarray, "sentence score"]:
         """Scores of each sentence."""
-        scores: ndarray = np.asarray(_weighted(counts(sentences), self.idf) @ self.directions, dtype=np.float32)
+        scores: ndarray = np.asarray(
+            _weighted(counts(sentences), self.idf) @ self.directions, dtype=np.float32
+        )
         return scores
 
 
@@ -50,7 +55,9 @@ def fit_terms(notes: Sequence[Sequence[str]], components: int) -> Terms:
 
 
 def counts(sentences: Sequence[str]) -> Any:
-    """(sentence, bucket), sparse: words and pairs of words; those of a negated sentence are other words than the plain ones."""
+    """(sentence, bucket), sparse: words and pairs of words; those of a negated sentence are other
+    words than the plain ones.
+    """
     from sklearn.feature_extraction.text import HashingVectorizer
 
     words = HashingVectorizer(n_features=BUCKETS, alternate_sign=False, norm=None, analyzer=_terms)

@@ -11,7 +11,9 @@ from mmdiag.encoders.backbone import VOLUME
 def to_volume(stack: UInt8[ndarray, "slice row column"]) -> UInt8[ndarray, "depth height width"]:
     """Resample a stack: areas within a slice, and linearly between slices."""
     depth, height, width = VOLUME
-    planes = np.stack([cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA) for plane in stack]).astype(np.float32)
+    planes = np.stack(
+        [cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA) for plane in stack]
+    ).astype(np.float32)
     place = np.linspace(0, len(planes) - 1, depth)
     below = np.floor(place).astype(int)
     above = np.minimum(below + 1, len(planes) - 1)

@@ -1,1 +1,3 @@
-"""Pretraining without labels, on subjects that are not held out: masked images, masked language, and modalities aligned by contrast."""
+"""Pretraining without labels, on subjects that are not held out: masked images, masked language,
+and modalities aligned by contrast.
+"""

@@ -1,4 +1,6 @@
-"""Modalities brought together by contrast: the summary tokens of one case are to be more alike than those of two cases."""
+"""Modalities brought together by contrast: the summary tokens of one case are to be more alike than
+those of two cases.
+"""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -30,7 +32,8 @@ class Alignment(nn.Module):
         encoders: By the names of `DiagnosisModel.encoders`.
 
     Reference:
-        van den Oord 2018, Representation learning with contrastive predictive coding; Radford 2021 (symmetric, with a learned scale).
+        van den Oord 2018, Representation learning with contrastive predictive coding; Radford 2021
+        (symmetric, with a learned scale).
     """
 
     def __init__(self, encoders: Mapping[str, nn.Module]) -> None:
@@ -40,15 +43,22 @@ class Alignment(nn.Module):
 
     def forward(self, batch: Batch, subjects: Int[Tensor, "batch"]) -> Float[Tensor, ""]:
         """The mean loss over pairs of modalities."""
-        tokens = {name: self.encoders[f"{name}_"](batch.values[name], there) for name, there in batch.present.items()}
+        tokens = {
+            name: self.encoders[f"{name}_"](batch.values[name], there)
+            for name, there in batch.present.items()
+        }
         return contrast(tokens, subjects, self.log_scale.exp().clamp(max=LARGEST_SCALE))
 
 
-def contrast(tokens: Mapping[str, Tokens], subjects: Int[Tensor, "batch"], scale: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    """Symmetric InfoNCE between the summary tokens of each pair of modalities; only cases that have both take part.
+def contrast(
+    tokens: Mapping[str, Tokens], subjects: Int[Tensor, "batch"], scale: Float[Tensor, ""]
+) -> Float[Tensor, ""]:
+    """Symmetric InfoNCE between the summary tokens of each pair of modalities; only cases that have
+    both take part.
 
     Args:
-        subjects: A number of each case's subject: another case of the same one is no counter-example.
+        subjects: A number of each case's subject: another case of the same one is no
+            counter-example.
         scale: Of the cosines.
 
     Returns:
@@ -59,52 +69,108 @@ def contrast(tokens: Mapping[str, Tokens], subjects: Int[Tensor, "batch"], scale
         both = first.present() & second.present()
         if int(both.sum()) < 2:
             continue
-        cosines = nn.functional.normalize(first.values[both, 0].float(), dim=1) @ nn.functional.normalize(second.values[both, 0].float(), dim=1).T
-        same = (subjects[both][:, None] == subjects[both]) & ~torch.eye(len(cosines), dtype=torch.bool, device=cosines.device)
-        logits, own = (scale * cosines).masked_fill(same, float("-inf")), torch.arange(len(cosines), device=cosines.device)
-        losses.append((nn.functional.cross_entropy(logits, own) + nn.functional.cross_entropy(logits.T, own)) / 2)
+        cosines = (
+            nn.functional.normalize(first.values[both, 0].float(), dim=1)
+            @ nn.functional.normalize(second.values[both, 0].float(), dim=1).T
+        )
+        same = (subjects[both][:, None] == subjects[both]) & ~torch.eye(
+            len(cosines), dtype=torch.bool, device=cosines.device
+        )
+        logits, own = (
+            (scale * cosines).masked_fill(same, float("-inf")),
+            torch.arange(len(cosines), device=cosines.device),
+        )
+        losses.append(
+            (nn.functional.cross_entropy(logits, own) + nn.functional.cross_entropy(logits.T, own))
+            / 2
+        )
     return torch.stack(losses).sum() / max(len(losses) - 1, 1)
 
 
 def alignment(
-    store: Store, config: RunConfig, raws: Mapping[str, Sequence[np.ndarray | None]], gene_sets: Mapping[str, Mapping[str, Sequence[int]]],
-    train_rows: np.ndarray, held_rows: np.ndarray, *, epochs: int | None,
-) -> Objective:  # fmt: skip
+    store: Store,
+    config: RunConfig,
+    raws: Mapping[str, Sequence[np.ndarray | None]],
+    gene_sets: Mapping[str, Mapping[str, Sequence[int]]],
+    train_rows: np.ndarray,
+    held_rows: np.ndarray,
+    *,
+    epochs: int | None,
+) -> Objective:
     """The objective over every case that has two modalities.
 
     Args:
         raws: Raw features of all cases.
-        train_rows, held_rows: Rows of `store.cases`; what is fitted of a modality is fitted on the first.
+        train_rows, held_rows: Rows of `store.cases`; what is fitted of a modality is fitted on the
+            first.
     """
-    preparations = {name: _fitted(store, config, name, raws[name], gene_sets, train_rows) for name in store.modalities}
+    preparations = {
+        name: _fitted(store, config, name, raws[name], gene_sets, train_rows)
+        for name in store.modalities
+    }
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        network = Alignment({f"{name}_": make_encoder(preparation, config) for name, preparation in preparations.items()})
+        network = Alignment(
+            {
+                f"{name}_": make_encoder(preparation, config)
+                for name, preparation in preparations.items()
+            }
+        )
     several = np.sum([store.present(name) for name in store.modalities], axis=0) >= 2
-    subjects = torch.from_numpy(np.unique(store.cases["subject_id"].to_numpy(dtype=str), return_inverse=True)[1])
+    subjects = torch.from_numpy(
+        np.unique(store.cases["subject_id"].to_numpy(dtype=str), return_inverse=True)[1]
+    )
     lazy = any(preparation.reads_originals for preparation in preparations.values())
     rows = np.sort(np.concatenate([train_rows, held_rows]))
-    whole = None if lazy else batch_of(preparations, prepare_samples(preparations, raws, rows.tolist()))
+    whole = (
+        None if lazy else batch_of(preparations, prepare_samples(preparations, raws, rows.tolist()))
+    )
 
     def loss(items: np.ndarray) -> Tensor:
         device = network.log_scale.device
-        batch = whole.rows(np.searchsorted(rows, items)) if whole else batch_of(preparations, prepare_samples(preparations, raws, items.tolist()))
+        batch = (
+            whole.rows(np.searchsorted(rows, items))
+            if whole
+            else batch_of(preparations, prepare_samples(preparations, raws, items.tolist()))
+        )
         found: Tensor = network(batch.to(device), subjects[items].to(device))
         return found
 
     def save(folder: Path) -> None:
-        save_file({name: value.contiguous() for name, value in network.encoders.state_dict().items()}, folder / FILE)
+        save_file(
+            {name: value.contiguous() for name, value in network.encoders.state_dict().items()},
+            folder / FILE,
+        )
         write_preparations(folder, preparations)
 
     return Objective(
-        network=network, loss=loss, save=save, epochs=epochs or EPOCHS, batch_size=BATCH, learning_rate=RATE, weight_decay=config.training.weight_decay,
-        train=train_rows[several[train_rows]], held=held_rows[several[held_rows]], small=not lazy,
-    )  # fmt: skip
+        network=network,
+        loss=loss,
+        save=save,
+        epochs=epochs or EPOCHS,
+        batch_size=BATCH,
+        learning_rate=RATE,
+        weight_decay=config.training.weight_decay,
+        train=train_rows[several[train_rows]],
+        held=held_rows[several[held_rows]],
+        small=not lazy,
+    )
 
 
 def _fitted(
-    store: Store, config: RunConfig, name: str, raws: Sequence[np.ndarray | None], gene_sets: Mapping[str, Mapping[str, Sequence[int]]], rows: np.ndarray
+    store: Store,
+    config: RunConfig,
+    name: str,
+    raws: Sequence[np.ndarray | None],
+    gene_sets: Mapping[str, Mapping[str, Sequence[int]]],
+    rows: np.ndarray,
 ) -> Preparation:
     kind = store.modalities[name]
     found = [raw for raw in (raws[row] for row in rows) if raw is not None]
-    return fit_preparation(kind, found, config, columns=store.columns(name) if kind == "table" else (), gene_sets=gene_sets.get(name))
+    return fit_preparation(
+        kind,
+        found,
+        config,
+        columns=store.columns(name) if kind == "table" else (),
+        gene_sets=gene_sets.get(name),
+    )

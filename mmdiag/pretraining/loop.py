@@ -1,4 +1,6 @@
-"""The epochs of a pretraining: seeded by their numbers, each kept in a checkpoint, the best by the loss of the cases that are held back."""
+"""The epochs of a pretraining: seeded by their numbers, each kept in a checkpoint, the best by the
+loss of the cases that are held back.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -27,11 +29,13 @@ class Objective:
     """What a network is to learn without a label.
 
     Args:
-        loss: Numbers of some items -> their mean loss; what it draws at random comes from torch's generator.
+        loss: Numbers of some items -> their mean loss; what it draws at random comes from torch's
+            generator.
         train: Numbers of the items to learn from.
         held: Numbers of those by whose loss the best epoch is chosen, of other subjects.
         save: Writes what training begins with afterwards into a folder.
-        new: Parts of the network that begin at random beside others that do not, and their learning rate.
+        new: Parts of the network that begin at random beside others that do not, and their learning
+            rate.
         small: Whether a step is so small that other threads only cost.
     """
 
@@ -48,11 +52,14 @@ class Objective:
     small: bool = False
 
 
-def learn(objective: Objective, *, seed: int, folder: Path, owner: str, progress: Progress | None = None) -> tuple[list[Epoch], int]:
+def learn(
+    objective: Objective, *, seed: int, folder: Path, owner: str, progress: Progress | None = None
+) -> tuple[list[Epoch], int]:
     """Learn, and leave the network with the weights of the best epoch.
 
     Args:
-        folder: Where checkpoints lie; what was killed goes on from the last one, and ends as if it had not been.
+        folder: Where checkpoints lie; what was killed goes on from the last one, and ends as if it
+            had not been.
         owner: What a checkpoint has to be of.
 
     Returns:
@@ -60,20 +67,42 @@ def learn(objective: Objective, *, seed: int, folder: Path, owner: str, progress
     """
     device = training_device()
     network = objective.network.to(device)
-    optimizer = torch.optim.AdamW(_groups(objective), lr=objective.learning_rate, weight_decay=objective.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: _rate(epoch, objective.epochs))
+    optimizer = torch.optim.AdamW(
+        _groups(objective), lr=objective.learning_rate, weight_decay=objective.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda epoch: _rate(epoch, objective.epochs)
+    )
     best = Best(network, LOSS, objective.epochs)
-    with torch.random.fork_rng(), one_thread(when=objective.small and device.type == "cpu"), Checkpoints(folder, owner) as kept:
+    with (
+        torch.random.fork_rng(),
+        one_thread(when=objective.small and device.type == "cpu"),
+        Checkpoints(folder, owner) as kept,
+    ):
         done = _resume(kept, network, best, optimizer, schedule)
         for epoch in range(done + 1, objective.epochs + 1):
             rate = float(optimizer.param_groups[0]["lr"])
-            row = Epoch(epoch, _learn_epoch(objective, optimizer, seed, epoch, device), _held_back(objective, seed, device), math.nan, rate)
+            row = Epoch(
+                epoch,
+                _learn_epoch(objective, optimizer, seed, epoch, device),
+                _held_back(objective, seed, device),
+                math.nan,
+                rate,
+            )
             best.offer(network, row)
             schedule.step()
-            facts = {"best": best.facts(), "groups": optimizer.state_dict()["param_groups"], "schedule": schedule.state_dict()}
+            facts = {
+                "best": best.facts(),
+                "groups": optimizer.state_dict()["param_groups"],
+                "schedule": schedule.state_dict(),
+            }
             kept.save(epoch, _tensors(network, best, optimizer), facts)
             if progress is not None:
-                progress(epoch, objective.epochs, f"loss {row.train_loss:.4f}, held back {row.valid_loss:.4f}")
+                progress(
+                    epoch,
+                    objective.epochs,
+                    f"loss {row.train_loss:.4f}, held back {row.valid_loss:.4f}",
+                )
     network.load_state_dict(best.weights)
     network.cpu().eval()
     return best.curve, best.epoch
@@ -82,15 +111,26 @@ def learn(objective: Objective, *, seed: int, folder: Path, owner: str, progress
 def _groups(objective: Objective) -> list[dict[str, Any]]:
     modules, rate = objective.new
     new = {id(parameter) for module in modules for parameter in module.parameters()}
-    old = {id(parameter) for module in objective.network.children() if module not in modules for parameter in module.parameters()}
+    old = {
+        id(parameter)
+        for module in objective.network.children()
+        if module not in modules
+        for parameter in module.parameters()
+    }
     named = list(objective.network.parameters())
-    fresh = [parameter for parameter in named if id(parameter) in new - old]  # what is shared with the rest learns with the rest
+    fresh = [
+        parameter for parameter in named if id(parameter) in new - old
+    ]  # what is shared with the rest learns with the rest
     rest = [parameter for parameter in named if id(parameter) not in new - old]
     return [{"params": rest}, *([{"params": fresh, "lr": rate}] if fresh else [])]
 
 
 def _resume(
-    kept: Checkpoints, network: nn.Module, best: Best, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LambdaLR
+    kept: Checkpoints,
+    network: nn.Module,
+    best: Best,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LambdaLR,
 ) -> int:
     found = kept.last(_tensors(network, best, optimizer))
     if found is None:
@@ -103,11 +143,23 @@ def _resume(
     return int(facts["epoch"])
 
 
-def _tensors(network: nn.Module, best: Best, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
-    return {"network": dict(network.state_dict()), "best": best.weights, "optimizer": moments_of(optimizer)}
+def _tensors(
+    network: nn.Module, best: Best, optimizer: torch.optim.Optimizer
+) -> dict[str, dict[str, Tensor]]:
+    return {
+        "network": dict(network.state_dict()),
+        "best": best.weights,
+        "optimizer": moments_of(optimizer),
+    }
 
 
-def _learn_epoch(objective: Objective, optimizer: torch.optim.Optimizer, seed: int, epoch: int, device: torch.device) -> float:
+def _learn_epoch(
+    objective: Objective,
+    optimizer: torch.optim.Optimizer,
+    seed: int,
+    epoch: int,
+    device: torch.device,
+) -> float:
     """One pass, whose order and randomness come from its number alone; the mean loss."""
     torch.manual_seed(seed * 100_003 + epoch)
     order = np.random.default_rng((seed, epoch)).permutation(objective.train)
@@ -130,7 +182,9 @@ def _held_back(objective: Objective, seed: int, device: torch.device) -> float:
     objective.network.eval()
     parts = list(_batches(objective.held, objective.batch_size))
     losses = torch.stack([_loss(objective, items, device).cpu() for items in parts])
-    return float((losses * torch.tensor([len(items) for items in parts])).sum() / len(objective.held))
+    return float(
+        (losses * torch.tensor([len(items) for items in parts])).sum() / len(objective.held)
+    )
 
 
 def _loss(objective: Objective, items: np.ndarray, device: torch.device) -> Tensor:

@@ -1,4 +1,6 @@
-"""Masked notes: a transformer that is there goes on learning the language of a cohort's notes, by words that are hidden from it."""
+"""Masked notes: a transformer that is there goes on learning the language of a cohort's notes, by
+words that are hidden from it.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +22,15 @@ HIDDEN = 0.15  # share of the tokens
 UNASKED = -100  # label of a token that was not hidden
 
 
-def masked_notes(store: Store, train_rows: np.ndarray, held_rows: np.ndarray, encoder: str, *, epochs: int | None, seed: int) -> Objective:
+def masked_notes(
+    store: Store,
+    train_rows: np.ndarray,
+    held_rows: np.ndarray,
+    encoder: str,
+    *,
+    epochs: int | None,
+    seed: int,
+) -> Objective:
     """The objective over every note of every text modality, a long one in pieces.
 
     Args:
@@ -38,9 +48,17 @@ def masked_notes(store: Store, train_rows: np.ndarray, held_rows: np.ndarray, en
     weights = text_weights(encoder)
     tokenizer = load_tokenizer(weights)
     if tokenizer.mask_token is None:
-        raise UsageError(f"A text encoder that is pretrained on notes needs a mask token, the tokenizer of {weights.source} has none: name another encoder.")
+        raise UsageError(
+            "A text encoder that is pretrained on notes needs a mask token, the tokenizer of "
+            f"{weights.source} has none: name another encoder."
+        )
     network = _network(weights.folder, seed)
-    ids, owner = _pieces(store, np.concatenate([train_rows, held_rows]), tokenizer, longest_input(tokenizer, network.config))
+    ids, owner = _pieces(
+        store,
+        np.concatenate([train_rows, held_rows]),
+        tokenizer,
+        longest_input(tokenizer, network.config),
+    )
     hide = DataCollatorForLanguageModeling(tokenizer, mlm_probability=HIDDEN)
     heads = [part for part in network.children() if part is not network.base_model]
 
@@ -48,7 +66,11 @@ def masked_notes(store: Store, train_rows: np.ndarray, held_rows: np.ndarray, en
         batch = hide([{"input_ids": ids[item]} for item in items.tolist()]).to(network.device)
         labels = batch.pop("labels")
         hidden = labels != UNASKED
-        words = heads[0](network.base_model(**batch).last_hidden_state[hidden]) if len(heads) == 1 else network(**batch).logits[hidden]
+        words = (
+            heads[0](network.base_model(**batch).last_hidden_state[hidden])
+            if len(heads) == 1
+            else network(**batch).logits[hidden]
+        )
         summed = torch.nn.functional.cross_entropy(words.float(), labels[hidden], reduction="sum")
         mean: Tensor = summed / hidden.sum().clamp(min=1)
         return mean
@@ -58,23 +80,37 @@ def masked_notes(store: Store, train_rows: np.ndarray, held_rows: np.ndarray, en
         tokenizer.save_pretrained(folder)
 
     return Objective(
-        network=network, loss=loss, save=save, epochs=epochs or EPOCHS, batch_size=BATCH, learning_rate=RATE, weight_decay=0.01, new=(heads, HEAD_RATE),
-        train=np.flatnonzero(np.isin(owner, train_rows)), held=np.flatnonzero(np.isin(owner, held_rows)),
-    )  # fmt: skip
+        network=network,
+        loss=loss,
+        save=save,
+        epochs=epochs or EPOCHS,
+        batch_size=BATCH,
+        learning_rate=RATE,
+        weight_decay=0.01,
+        new=(heads, HEAD_RATE),
+        train=np.flatnonzero(np.isin(owner, train_rows)),
+        held=np.flatnonzero(np.isin(owner, held_rows)),
+    )
 
 
 def licence_of(encoder: str) -> str:
-    """The licence of the weights that a pretraining on notes goes on from: it holds for what comes out, too."""
+    """The licence of the weights that a pretraining on notes goes on from: it holds for what comes
+    out, too.
+    """
     return text_weights(encoder).licence
 
 
-def _pieces(store: Store, rows: np.ndarray, tokenizer: Any, most: int) -> tuple[list[list[int]], np.ndarray]:
+def _pieces(
+    store: Store, rows: np.ndarray, tokenizer: Any, most: int
+) -> tuple[list[list[int]], np.ndarray]:
     """Token ids of the pieces of all notes, and the row of the case that each belongs to."""
     ids: list[list[int]] = []
     owner: list[int] = []
     for name in (name for name, kind in store.modalities.items() if kind == "text"):
         there = [int(row) for row in rows if store.present(name)[row]]
-        found, note = pieces(tokenizer, [store.text(name, row) for row in there], most) if there else ([], [])
+        found, note = (
+            pieces(tokenizer, [store.text(name, row) for row in there], most) if there else ([], [])
+        )
         ids += found
         owner += [there[number] for number in note]
     return ids, np.asarray(owner, dtype=int)
@@ -84,14 +120,21 @@ def _network(folder: Path, seed: int) -> Any:
     from transformers import AutoModelForMaskedLM
 
     with torch.random.fork_rng(), _quiet():
-        torch.manual_seed(seed)  # the map from vectors to words is new where the folder holds an encoder alone
+        torch.manual_seed(
+            seed
+        )  # the map from vectors to words is new where the folder holds an encoder alone
         try:
             return AutoModelForMaskedLM.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+                folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=torch.float32,
             )
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(
-                f"A {WHAT} that is pretrained on notes must be one that fills in hidden words, {folder.name} is not ({type(error).__name__}): name another."
+                f"A {WHAT} that is pretrained on notes must be one that fills in hidden words, "
+                f"{folder.name} is not ({type(error).__name__}): name another."
             ) from None
 
 

@@ -1,6 +1,8 @@
-"""A pretraining on disk: laid out, learned one part of the split after another, each of which may be killed and run again, and finished with a manifest.
+"""A pretraining on disk: laid out, learned one part of the split after another, each of which may
+be killed and run again, and finished with a manifest.
 
-Every part of a split that judges has weights of its own, which saw none of its subjects; those of the final model saw everybody who is not judged.
+Every part of a split that judges has weights of its own, which saw none of its subjects; those of
+the final model saw everybody who is not judged.
 """
 
 import json
@@ -23,7 +25,18 @@ from mmdiag.errors import UnknownNameError, UsageError
 from mmdiag.prepare import extractor, require_encoders
 from mmdiag.prepare.feature_cache import raw_features
 from mmdiag.pretraining.loop import Objective, learn
-from mmdiag.pretraining.weights import CONTRASTIVE, FINAL, IMAGE, MANIFEST, RECORD, TEXT, WHAT, Pretraining, naming, sha256
+from mmdiag.pretraining.weights import (
+    CONTRASTIVE,
+    FINAL,
+    IMAGE,
+    MANIFEST,
+    RECORD,
+    TEXT,
+    WHAT,
+    Pretraining,
+    naming,
+    sha256,
+)
 from mmdiag.privacy.subject_keys import SubjectKeys
 from mmdiag.readers.genomics.gene_sets import gene_set_columns
 from mmdiag.storage.store import Store
@@ -31,12 +44,23 @@ from mmdiag.workspace import Workspace, write_text
 
 ASKED = "asked.json"
 HELD_BACK = 0.1  # share of the subjects
-LEAST = {IMAGE: 200, TEXT: 200, CONTRASTIVE: 100}  # cases that a part needs: below, weights learn the cases by heart
+LEAST = {
+    IMAGE: 200,
+    TEXT: 200,
+    CONTRASTIVE: 100,
+}  # cases that a part needs: below, weights learn the cases by heart
 PAIR = {IMAGE: "an image", TEXT: "a note", CONTRASTIVE: "two modalities"}
 Progress = Callable[[int, int, str], None]  # done, total, what
 
 
-def start(description: Description, workspace: Workspace, config: RunConfig, what: Sequence[str], *, epochs: int | None = None) -> Path:
+def start(
+    description: Description,
+    workspace: Workspace,
+    config: RunConfig,
+    what: Sequence[str],
+    *,
+    epochs: int | None = None,
+) -> Path:
     """Lay out a pretraining: the same question about the same cohort is the same folder.
 
     Args:
@@ -44,28 +68,52 @@ def start(description: Description, workspace: Workspace, config: RunConfig, wha
         epochs: Of each; None = what is usual for it.
 
     Raises:
-        UsageError: The cohort has too few cases for it, not the modalities, or too few labelled subjects to know who is judged.
+        UsageError: The cohort has too few cases for it, not the modalities, or too few labelled
+            subjects to know who is judged.
     """
     store = Store.open(workspace, description.name)
     asked_for = _ordered(what)
     if config.pretrained:
-        raise UsageError(f"A pretraining begins from a recipe alone, found one that names {config.pretrained!r}: leave `pretrained` out.")
+        raise UsageError(
+            "A pretraining begins from a recipe alone, found one that names "
+            f"{config.pretrained!r}: leave `pretrained` out."
+        )
     require_encoders(config, store.modalities.values())
     if TEXT in asked_for and config.text.encoder == TFIDF:
-        raise UsageError(f"Pretraining by {TEXT} goes on from a transformer, the recipe {config.recipe!r} has {TFIDF}: choose another recipe, or --what.")
+        raise UsageError(
+            f"Pretraining by {TEXT} goes on from a transformer, the recipe {config.recipe!r} has "
+            f"{TFIDF}: choose another recipe, or --what."
+        )
     parts, judged = _parts(store, config)
     for name in asked_for:
         _require_enough(store, name, parts, judged)
     settings = {"what": asked_for, "epochs": epochs, "parts": parts}
-    identity = "p-" + digest(store.hash, to_json(config), json.dumps(settings), json.dumps(dict(sorted(judged.items()))))[:12]
+    identity = (
+        "p-"
+        + digest(
+            store.hash,
+            to_json(config),
+            json.dumps(settings),
+            json.dumps(dict(sorted(judged.items()))),
+        )[:12]
+    )
     folder = workspace.pretrained / identity
     if not (folder / ASKED).is_file():
         folder.mkdir(parents=True, exist_ok=True)
         for name, modality in description.modalities.items():
             if modality.kind == "table" and modality.gene_sets:
-                write_text(folder / f"gene_sets_{name}.json", json.dumps(gene_set_columns(description.root, modality, store.columns(name))))
+                write_text(
+                    folder / f"gene_sets_{name}.json",
+                    json.dumps(gene_set_columns(description.root, modality, store.columns(name))),
+                )
         cohort = {"name": description.name, "hash": store.hash}
-        asked = {"id": identity, "cohort": cohort, "config": json.loads(to_json(config)), **settings, "judged": judged}
+        asked = {
+            "id": identity,
+            "cohort": cohort,
+            "config": json.loads(to_json(config)),
+            **settings,
+            "judged": judged,
+        }
         write_text(folder / ASKED, json.dumps(asked, indent=1))
     return folder
 
@@ -86,18 +134,42 @@ def pretrain(folder: Path, unit: str, progress: Progress | None = None) -> None:
     asked, workspace = _asked(folder), Workspace(folder.parent.parent)
     store = Store.open(workspace, asked["cohort"]["name"])
     if store.hash != asked["cohort"]["hash"]:
-        raise UsageError(f"A pretraining goes on with the cohort that it began with, {asked['cohort']['name']} was ingested anew since: begin another.")
+        raise UsageError(
+            "A pretraining goes on with the cohort that it began with, "
+            f"{asked['cohort']['name']} was ingested anew since: begin another."
+        )
     train_rows, held_rows = _rows(store, asked["judged"], part, what)
     objective = _objective(folder, asked, store, part, what, train_rows, held_rows)
     working = folder / part / f".{what}"  # checkpoints
     working.mkdir(parents=True, exist_ok=True)
-    curve, best = learn(objective, seed=_config(asked).seed, folder=working, owner=digest(asked["id"], unit), progress=progress)
+    curve, best = learn(
+        objective,
+        seed=_config(asked).seed,
+        folder=working,
+        owner=digest(asked["id"], unit),
+        progress=progress,
+    )
     subjects = store.cases["subject_id"].iloc[np.concatenate([train_rows, held_rows])]
     facts = {
-        "part": part, "what": what, "cohort": asked["cohort"], "cases": len(train_rows), "held_back": len(held_rows), "subjects_seen": int(subjects.nunique()),
-        "best_epoch": best, "curve": [{"epoch": row.epoch, "loss": row.train_loss, "held_back": row.valid_loss} for row in curve],
-    }  # fmt: skip
-    _write(folder / part / what, objective, facts, SubjectKeys.of(subjects, store.hash), _licence(_config(asked), what))
+        "part": part,
+        "what": what,
+        "cohort": asked["cohort"],
+        "cases": len(train_rows),
+        "held_back": len(held_rows),
+        "subjects_seen": int(subjects.nunique()),
+        "best_epoch": best,
+        "curve": [
+            {"epoch": row.epoch, "loss": row.train_loss, "held_back": row.valid_loss}
+            for row in curve
+        ],
+    }
+    _write(
+        folder / part / what,
+        objective,
+        facts,
+        SubjectKeys.of(subjects, store.hash),
+        _licence(_config(asked), what),
+    )
     shutil.rmtree(working)
 
 
@@ -105,7 +177,8 @@ def finish(folder: Path) -> dict[str, Any]:
     """Write the manifest, once everything is learned; the answer of `mmdiag pretrain --json`.
 
     Returns:
-        `pretrained` (id and path), `what`, and `weights`: a row each with `part`, `what`, `cases`, `held_back`, `epochs`, `best_epoch`, and the loss of the cases
+        `pretrained` (id and path), `what`, and `weights`: a row each with `part`, `what`, `cases`,
+        `held_back`, `epochs`, `best_epoch`, and the loss of the cases
         held back after the first and after the best epoch.
     """
     asked = _asked(folder)
@@ -114,8 +187,22 @@ def finish(folder: Path) -> dict[str, Any]:
         shutil.rmtree(working)
     if not (folder / MANIFEST).is_file():
         kept = {key: asked[key] for key in ("id", "cohort", "config", "what", "epochs", "parts")}
-        write_text(folder / MANIFEST, json.dumps({**kept, "weights": weights, "finished": datetime.now(UTC).isoformat(timespec="seconds")}, indent=1))
-    return {"pretrained": {"id": asked["id"], "path": str(folder)}, "what": asked["what"], "weights": weights}
+        write_text(
+            folder / MANIFEST,
+            json.dumps(
+                {
+                    **kept,
+                    "weights": weights,
+                    "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+                },
+                indent=1,
+            ),
+        )
+    return {
+        "pretrained": {"id": asked["id"], "path": str(folder)},
+        "what": asked["what"],
+        "weights": weights,
+    }
 
 
 def _ordered(what: Sequence[str]) -> list[str]:
@@ -126,7 +213,9 @@ def _ordered(what: Sequence[str]) -> list[str]:
 
 
 def _parts(store: Store, config: RunConfig) -> tuple[list[str], dict[str, str]]:
-    """The parts that need weights of their own, the final model's last, and which part judges each subject; nobody is judged in a cohort without labels."""
+    """The parts that need weights of their own, the final model's last, and which part judges each
+    subject; nobody is judged in a cohort without labels.
+    """
     known = labelled(store.cases, str(store.task["kind"]))
     if not known.any():
         return [FINAL], {}
@@ -137,31 +226,56 @@ def _parts(store: Store, config: RunConfig) -> tuple[list[str], dict[str, str]]:
     return [*(f"fold-{i}" for i in range(split.folds)), FINAL], dict(split.part)
 
 
-def _require_enough(store: Store, what: str, parts: Sequence[str], judged: Mapping[str, str]) -> None:
+def _require_enough(
+    store: Store, what: str, parts: Sequence[str], judged: Mapping[str, str]
+) -> None:
     kinds = list(store.modalities.values())
     if (what == CONTRASTIVE and len(kinds) < 2) or (what != CONTRASTIVE and what not in kinds):
-        raise UsageError(f"Pretraining by {what} needs cases with {PAIR[what]}, this cohort describes none: name another --what.")
+        raise UsageError(
+            f"Pretraining by {what} needs cases with {PAIR[what]}, this cohort describes none: "
+            "name another --what."
+        )
     numbers = {part: len(np.concatenate(_rows(store, judged, part, what))) for part in parts}
     fewest = min(numbers, key=lambda part: numbers[part])
     if numbers[fewest] < LEAST[what]:
         raise UsageError(
-            f"Pretraining by {what} needs at least {LEAST[what]} cases with {PAIR[what]} that are not judged by its weights, labelled or not, found "
-            f"{numbers[fewest]} for {fewest}: add cases to the cohort (they need no label), or train without."
+            f"Pretraining by {what} needs at least {LEAST[what]} cases with {PAIR[what]} that "
+            "are not judged by its weights, labelled or not, found "
+            f"{numbers[fewest]} for {fewest}: add cases to the cohort (they need no label), or "
+            "train without."
         )
 
 
-def _rows(store: Store, judged: Mapping[str, str], part: str, what: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to learn from, and rows by which the best epoch is chosen: never of a subject whom this part judges."""
+def _rows(
+    store: Store, judged: Mapping[str, str], part: str, what: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from, and rows by which the best epoch is chosen: never of a subject whom this
+    part judges.
+    """
     names = [name for name, kind in store.modalities.items() if what in (CONTRASTIVE, kind)]
-    there = np.sum([store.present(name) for name in names], axis=0) >= (2 if what == CONTRASTIVE else 1)
+    there = np.sum([store.present(name) for name in names], axis=0) >= (
+        2 if what == CONTRASTIVE else 1
+    )
     subjects = store.cases["subject_id"]
     allowed = there & (subjects.map(dict(judged)) != part).to_numpy()
     alike = pd.Series(0, index=subjects.index)
-    held = subjects.isin(validation_subjects(subjects[allowed], alike[allowed], HELD_BACK)).to_numpy() if allowed.any() else allowed
+    held = (
+        subjects.isin(validation_subjects(subjects[allowed], alike[allowed], HELD_BACK)).to_numpy()
+        if allowed.any()
+        else allowed
+    )
     return np.flatnonzero(allowed & ~held), np.flatnonzero(allowed & held)
 
 
-def _objective(folder: Path, asked: Mapping[str, Any], store: Store, part: str, what: str, train_rows: np.ndarray, held_rows: np.ndarray) -> Objective:
+def _objective(
+    folder: Path,
+    asked: Mapping[str, Any],
+    store: Store,
+    part: str,
+    what: str,
+    train_rows: np.ndarray,
+    held_rows: np.ndarray,
+) -> Objective:
     config, epochs = _config(asked), asked["epochs"]
     if what == IMAGE:
         from mmdiag.pretraining.masked_images import masked_images
@@ -170,24 +284,46 @@ def _objective(folder: Path, asked: Mapping[str, Any], store: Store, part: str, 
     if what == TEXT:
         from mmdiag.pretraining.masked_language import masked_notes
 
-        return masked_notes(store, train_rows, held_rows, config.text.encoder, epochs=epochs, seed=config.seed)
+        return masked_notes(
+            store, train_rows, held_rows, config.text.encoder, epochs=epochs, seed=config.seed
+        )
     from mmdiag.pretraining.contrastive import alignment
 
-    before = [name for name in asked["what"] if name != CONTRASTIVE]  # the weights that the features come from
+    before = [
+        name for name in asked["what"] if name != CONTRASTIVE
+    ]  # the weights that the features come from
     named = naming(config, Pretraining(folder, {**asked, "what": before}), part)
-    raws = {name: raw_features(store, name, extractor(kind, named)) for name, kind in store.modalities.items()}
-    gene_sets = {path.stem.removeprefix("gene_sets_"): json.loads(path.read_text()) for path in folder.glob("gene_sets_*.json")}
+    raws = {
+        name: raw_features(store, name, extractor(kind, named))
+        for name, kind in store.modalities.items()
+    }
+    gene_sets = {
+        path.stem.removeprefix("gene_sets_"): json.loads(path.read_text())
+        for path in folder.glob("gene_sets_*.json")
+    }
     return alignment(store, named, raws, gene_sets, train_rows, held_rows, epochs=epochs)
 
 
-def _write(target: Path, objective: Objective, facts: Mapping[str, Any], subjects: SubjectKeys, licence: str) -> None:
+def _write(
+    target: Path,
+    objective: Objective,
+    facts: Mapping[str, Any],
+    subjects: SubjectKeys,
+    licence: str,
+) -> None:
     """The weights, whom they saw and how it went, in a folder that appears whole or not at all."""
     temporary = Path(tempfile.mkdtemp(prefix=".weights-", dir=target.parent))
     objective.save(temporary)
     record = {**facts, "sha256": sha256(temporary / FILE), "subjects": subjects.to_json()}
     write_text(temporary / RECORD, json.dumps(record, indent=1))
-    card = f"Pretrained without labels by mmdiag on {facts['subjects_seen']} subjects of {facts['cohort']['name']}. Research use only; not a medical device."
-    write_text(temporary / "README.md", f"---\nlicense: {licence}\n---\n# {facts['what']}, for {facts['part']}\n{card}\n")
+    card = (
+        f"Pretrained without labels by mmdiag on {facts['subjects_seen']} subjects of "
+        f"{facts['cohort']['name']}. Research use only; not a medical device."
+    )
+    write_text(
+        temporary / "README.md",
+        f"---\nlicense: {licence}\n---\n# {facts['what']}, for {facts['part']}\n{card}\n",
+    )
     temporary.chmod(0o755)
     temporary.replace(target)
 
@@ -204,8 +340,16 @@ def _summary(folder: Path) -> dict[str, Any]:
     record = json.loads((folder / RECORD).read_text())
     curve: list[dict[str, Any]] = record["curve"]
     best = next(row for row in curve if row["epoch"] == record["best_epoch"])
-    facts = {name: record[name] for name in ("part", "what", "cases", "held_back", "sha256", "best_epoch")}
-    return {**facts, "epochs": len(curve), "loss_first": curve[0]["held_back"], "loss_best": best["held_back"]}
+    facts = {
+        name: record[name]
+        for name in ("part", "what", "cases", "held_back", "sha256", "best_epoch")
+    }
+    return {
+        **facts,
+        "epochs": len(curve),
+        "loss_first": curve[0]["held_back"],
+        "loss_best": best["held_back"],
+    }
 
 
 def _asked(folder: Path) -> dict[str, Any]:

@@ -1,7 +1,10 @@
-"""Weights that `mmdiag pretrain` left: which of them a fit begins with, and the proof that they saw nobody whom the fit is judged on.
+"""Weights that `mmdiag pretrain` left: which of them a fit begins with, and the proof that they saw
+nobody whom the fit is judged on.
 
-`pretrained/<id>/<part>/<what>/` holds weights that saw no subject of that part of the split; `all` is for the final model, which nobody judges. Beside
-weights lies `pretraining.json`: whom they saw, under keys, and the SHA-256 of the weights that this is true of.
+`pretrained/<id>/<part>/<what>/` holds weights that saw no subject of that part of the split; `all`
+is for the final model, which nobody judges. Beside
+weights lies `pretraining.json`: whom they saw, under keys, and the SHA-256 of the weights that this
+is true of.
 """
 
 import dataclasses
@@ -58,9 +61,11 @@ class Pretraining:
         folder = workspace.pretrained / identity
         if Path(identity).name != identity or not (folder / MANIFEST).is_file():
             known = sorted(path.parent.name for path in workspace.pretrained.glob(f"*/{MANIFEST}"))
+            names = f"known are {', '.join(known)}"
+            cure = names if known else "none is finished: start `mmdiag pretrain --cohort C.toml`"
             raise UsageError(
-                f"Pretrained weights are named by the id of a finished pretraining, found {identity!r}: "
-                f"{'known are ' + ', '.join(known) if known else 'none is finished here; start `mmdiag pretrain --cohort C.toml`'}."
+                "Pretrained weights are named by the id of a finished pretraining, found "
+                f"{identity!r}: {cure}."
             )
         return Pretraining(folder, json.loads((folder / MANIFEST).read_text()))
 
@@ -70,13 +75,16 @@ class Pretraining:
         return tuple(self.facts["what"])
 
     def weights(self, part: str, what: str) -> Path:
-        """Folder of the weights for a part of the split; those of the final model where a part has none of its own, as of another cohort."""
+        """Folder of the weights for a part of the split; those of the final model where a part has
+        none of its own, as of another cohort.
+        """
         own = self.folder / part / what
         return own if own.is_dir() else self.folder / str(self.facts["parts"][-1]) / what
 
 
 def configured(config: RunConfig, workspace: Workspace, part: str) -> RunConfig:
-    """A configuration with the folders of the pretrained weights that a fit of this part begins with.
+    """A configuration with the folders of the pretrained weights that a fit of this part begins
+    with.
 
     Raises:
         UsageError: The pretraining is not there.
@@ -87,19 +95,32 @@ def configured(config: RunConfig, workspace: Workspace, part: str) -> RunConfig:
 
 
 def naming(config: RunConfig, pretraining: Pretraining, part: str) -> RunConfig:
-    """A configuration that names the image and text weights of a pretraining; what is frozen stays frozen, all else is fine-tuned."""
+    """A configuration that names the image and text weights of a pretraining; what is frozen stays
+    frozen, all else is fine-tuned.
+    """
     if IMAGE in pretraining.what:
         image = config.image
         training = FROZEN if image.training == FROZEN else FINE_TUNED
         folder = str(pretraining.weights(part, IMAGE))
-        config = dataclasses.replace(config, image=ImageConfig(encoder=VIT, training=training, weights=folder, components=image.components))
+        config = dataclasses.replace(
+            config,
+            image=ImageConfig(
+                encoder=VIT, training=training, weights=folder, components=image.components
+            ),
+        )
     if TEXT in pretraining.what:
-        config = dataclasses.replace(config, text=dataclasses.replace(config.text, encoder=str(pretraining.weights(part, TEXT))))
+        config = dataclasses.replace(
+            config,
+            text=dataclasses.replace(config.text, encoder=str(pretraining.weights(part, TEXT))),
+        )
     return config
 
 
-def begun(config: RunConfig, workspace: Workspace, part: str, modalities: Iterable[str]) -> Begun | None:
-    """What the encoders of some modalities begin with; None where nothing was pretrained by contrast.
+def begun(
+    config: RunConfig, workspace: Workspace, part: str, modalities: Iterable[str]
+) -> Begun | None:
+    """What the encoders of some modalities begin with; None where nothing was pretrained by
+    contrast.
 
     Raises:
         UsageError: It was pretrained for other encoders, or without one of the modalities.
@@ -115,7 +136,8 @@ def begun(config: RunConfig, workspace: Workspace, part: str, modalities: Iterab
     lacking = [name for name in wanted if name not in found]
     if lacking:
         raise UsageError(
-            f"Encoders that begin pretrained must have been in the pretraining, {', '.join(lacking)} was not in {pretraining.folder.name}: pretrain again."
+            "Encoders that begin pretrained must have been in the pretraining, "
+            f"{', '.join(lacking)} was not in {pretraining.folder.name}: pretrain again."
         )
     return Begun({name: found[name] for name in wanted}, load_tensors(folder / FILE))
 
@@ -130,16 +152,23 @@ def check_encoders(config: RunConfig, pretrained: Mapping[str, Any]) -> None:
         UsageError: A part of it differs.
     """
     asked = dataclasses.asdict(config)
-    differing = [name for name in ("image", "text", "table", "signal", "model") if asked[name] != pretrained[name]]
+    differing = [
+        name
+        for name in ("image", "text", "table", "signal", "model")
+        if asked[name] != pretrained[name]
+    ]
     if differing:
         raise UsageError(
-            f"Encoders that were pretrained by contrast are used as they were configured, {' and '.join(differing)} of the recipe {config.recipe!r} differ from "
-            f"those of {config.pretrained}: train with the recipe that it was pretrained with, or pretrain again."
+            "Encoders that were pretrained by contrast are used as they were configured, "
+            f"{' and '.join(differing)} of the recipe {config.recipe!r} differ from "
+            f"those of {config.pretrained}: train with the recipe that it was pretrained with, "
+            "or pretrain again."
         )
 
 
 def records(config: RunConfig, workspace: Workspace, part: str) -> list[SubjectKeys]:
-    """Whom the weights saw that a fit of this part begins with; nobody of whom something is known, where they come from elsewhere.
+    """Whom the weights saw that a fit of this part begins with; nobody of whom something is known,
+    where they come from elsewhere.
 
     Args:
         config: As it was asked for, or as `configured` gave it.
@@ -148,8 +177,13 @@ def records(config: RunConfig, workspace: Workspace, part: str) -> list[SubjectK
         UsageError: Weights were changed since it was recorded whom they saw.
     """
     named = configured(config, workspace, part)
-    folders = [Path(name) for name in (named.image.weights, named.text.encoder) if name not in ("", RANDOM)]
-    if config.pretrained and CONTRASTIVE in (pretraining := Pretraining.open(workspace, config.pretrained)).what:
+    folders = [
+        Path(name) for name in (named.image.weights, named.text.encoder) if name not in ("", RANDOM)
+    ]
+    if (
+        config.pretrained
+        and CONTRASTIVE in (pretraining := Pretraining.open(workspace, config.pretrained)).what
+    ):
         folders.append(pretraining.weights(part, CONTRASTIVE))
     return [read_record(folder) for folder in folders if (folder / RECORD).is_file()]
 
@@ -163,12 +197,15 @@ def read_record(folder: Path) -> SubjectKeys:
     record = json.loads((folder / RECORD).read_text())
     if sha256(folder / FILE) != record["sha256"]:
         raise UsageError(
-            f"Pretrained weights must be those that their record says whom they saw, {FILE} below {folder.parent.name}/{folder.name} was changed: pretrain again."
+            f"Pretrained weights must be those that their record says whom they saw, {FILE} "
+            f"below {folder.parent.name}/{folder.name} was changed: pretrain again."
         )
     return SubjectKeys.from_json(record["subjects"])
 
 
-def require_unseen(config: RunConfig, workspace: Workspace, parts: Mapping[str, str], judging: Iterable[str]) -> None:
+def require_unseen(
+    config: RunConfig, workspace: Workspace, parts: Mapping[str, str], judging: Iterable[str]
+) -> None:
     """Refuse pretrained weights that saw a subject whom they are to be judged on.
 
     Args:
@@ -184,8 +221,10 @@ def require_unseen(config: RunConfig, workspace: Workspace, parts: Mapping[str, 
             seen = sum(subject in keys for subject in judged)
             if seen:
                 raise UsageError(
-                    f"Nobody may be judged by weights that learned from them, {seen} of {len(judged)} subjects of {part} were in the pretraining of its "
-                    "weights: run `mmdiag pretrain` on this cohort as it is now, and train with the id that it answers."
+                    f"Nobody may be judged by weights that learned from them, {seen} of "
+                    f"{len(judged)} subjects of {part} were in the pretraining of its "
+                    "weights: run `mmdiag pretrain` on this cohort as it is now, and train with "
+                    "the id that it answers."
                 )
 
 

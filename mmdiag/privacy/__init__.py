@@ -1,1 +1,3 @@
-"""What identifies a patient, and how it is masked or replaced: in notes, in DICOM attributes, and in what models keep."""
+"""What identifies a patient, and how it is masked or replaced: in notes, in DICOM attributes, and
+in what models keep.
+"""

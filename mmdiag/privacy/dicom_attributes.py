@@ -1,7 +1,9 @@
-"""What is kept of a DICOM file when it is de-identified: attributes, image classes and words; all else is dropped.
+"""What is kept of a DICOM file when it is de-identified: attributes, image classes and words; all
+else is dropped.
 
 Reference:
-    DICOM PS3.15 Annex E (Basic Application Level Confidentiality Profile; here with the options Clean Descriptors, Retain Longitudinal Temporal Information
+    DICOM PS3.15 Annex E (Basic Application Level Confidentiality Profile; here with the options
+    Clean Descriptors, Retain Longitudinal Temporal Information
     with Modified Dates and Retain Patient Characteristics); PS3.6 for the keywords.
 """
 
@@ -10,75 +12,245 @@ from typing import Final
 
 from pydicom import uid
 
-# How each attribute is kept: uid = keyed pseudonym, date and datetime = shifted, time = kept where the dose's decay needs it, number = checked to be one,
-# words = only those of VOCABULARY, age = at most 90 years, sex, group = a sequence whose items are kept by the same list, data = as it is, tag = as it is
+# How each attribute is kept: uid = keyed pseudonym, date and datetime = shifted, time = kept where
+# the dose's decay needs it, number = checked to be one,
+# words = only those of VOCABULARY, age = at most 90 years, sex, group = a sequence whose items are
+# kept by the same list, data = as it is, tag = as it is
 ALLOWED: Final[dict[str, str]] = {
-    "ImageType": "words", "SOPClassUID": "class", "SOPInstanceUID": "uid", "StudyInstanceUID": "uid", "SeriesInstanceUID": "uid", "FrameOfReferenceUID": "uid",
-    "StudyDate": "date", "SeriesDate": "date", "AcquisitionDate": "date", "ContentDate": "date", "AcquisitionDateTime": "datetime",
-    "StudyTime": "time", "SeriesTime": "time", "AcquisitionTime": "time",
-    "Modality": "words", "Manufacturer": "words", "ManufacturerModelName": "words", "PresentationIntentType": "words",
-    "StudyDescription": "words", "SeriesDescription": "words", "ProtocolName": "words", "SequenceName": "words", "BodyPartExamined": "words",
-    "PatientSex": "sex", "PatientAge": "age", "PatientSize": "number", "PatientWeight": "number",
-    "ScanningSequence": "words", "SequenceVariant": "words", "ScanOptions": "words", "MRAcquisitionType": "words", "ConvolutionKernel": "words",
-    "SliceThickness": "number", "SpacingBetweenSlices": "number", "KVP": "number", "XRayTubeCurrent": "number", "Exposure": "number", "ExposureTime": "number",
-    "RepetitionTime": "number", "EchoTime": "number", "InversionTime": "number", "EchoTrainLength": "number", "FlipAngle": "number",
-    "MagneticFieldStrength": "number", "ImagingFrequency": "number", "GantryDetectorTilt": "number", "ReconstructionDiameter": "number",
-    "ImagerPixelSpacing": "number", "PatientPosition": "words", "ViewPosition": "words", "DiffusionBValue": "number",
-    "SeriesNumber": "number", "AcquisitionNumber": "number", "InstanceNumber": "number", "ImagePositionPatient": "number", "ImageOrientationPatient": "number",
-    "SliceLocation": "number", "Laterality": "words", "ImageLaterality": "words", "TemporalPositionIndex": "number", "NumberOfTemporalPositions": "number",
-    "SamplesPerPixel": "number", "PhotometricInterpretation": "words", "PlanarConfiguration": "number", "NumberOfFrames": "number", "Rows": "number",
-    "Columns": "number", "PixelSpacing": "number", "PixelAspectRatio": "number", "BitsAllocated": "number", "BitsStored": "number", "HighBit": "number",
-    "PixelRepresentation": "number", "SmallestImagePixelValue": "number", "LargestImagePixelValue": "number", "PixelPaddingValue": "number",
-    "PixelPaddingRangeLimit": "number", "WindowCenter": "number", "WindowWidth": "number", "VOILUTFunction": "words", "PixelIntensityRelationship": "words",
-    "PixelIntensityRelationshipSign": "number", "RescaleIntercept": "number", "RescaleSlope": "number", "RescaleType": "words", "LossyImageCompression": "words",
-    "PresentationLUTShape": "words", "BurnedInAnnotation": "words", "Units": "words", "CorrectedImage": "words", "DecayCorrection": "words", "SUVType": "words",
-    "FrameReferenceTime": "number", "DecayFactor": "number", "ActualFrameDuration": "number", "CountsSource": "words", "SeriesType": "words",
-    "RadionuclideTotalDose": "number", "RadionuclideHalfLife": "number", "RadionuclidePositronFraction": "number", "RadiopharmaceuticalStartTime": "time",
-    "RadiopharmaceuticalStartDateTime": "datetime", "RadiopharmaceuticalInformationSequence": "group",
-    "RedPaletteColorLookupTableDescriptor": "number", "GreenPaletteColorLookupTableDescriptor": "number", "BluePaletteColorLookupTableDescriptor": "number",
-    "RedPaletteColorLookupTableData": "data", "GreenPaletteColorLookupTableData": "data", "BluePaletteColorLookupTableData": "data",
-    "ModalityLUTSequence": "group", "VOILUTSequence": "group", "LUTDescriptor": "number", "ModalityLUTType": "words", "LUTData": "data",
+    "ImageType": "words",
+    "SOPClassUID": "class",
+    "SOPInstanceUID": "uid",
+    "StudyInstanceUID": "uid",
+    "SeriesInstanceUID": "uid",
+    "FrameOfReferenceUID": "uid",
+    "StudyDate": "date",
+    "SeriesDate": "date",
+    "AcquisitionDate": "date",
+    "ContentDate": "date",
+    "AcquisitionDateTime": "datetime",
+    "StudyTime": "time",
+    "SeriesTime": "time",
+    "AcquisitionTime": "time",
+    "Modality": "words",
+    "Manufacturer": "words",
+    "ManufacturerModelName": "words",
+    "PresentationIntentType": "words",
+    "StudyDescription": "words",
+    "SeriesDescription": "words",
+    "ProtocolName": "words",
+    "SequenceName": "words",
+    "BodyPartExamined": "words",
+    "PatientSex": "sex",
+    "PatientAge": "age",
+    "PatientSize": "number",
+    "PatientWeight": "number",
+    "ScanningSequence": "words",
+    "SequenceVariant": "words",
+    "ScanOptions": "words",
+    "MRAcquisitionType": "words",
+    "ConvolutionKernel": "words",
+    "SliceThickness": "number",
+    "SpacingBetweenSlices": "number",
+    "KVP": "number",
+    "XRayTubeCurrent": "number",
+    "Exposure": "number",
+    "ExposureTime": "number",
+    "RepetitionTime": "number",
+    "EchoTime": "number",
+    "InversionTime": "number",
+    "EchoTrainLength": "number",
+    "FlipAngle": "number",
+    "MagneticFieldStrength": "number",
+    "ImagingFrequency": "number",
+    "GantryDetectorTilt": "number",
+    "ReconstructionDiameter": "number",
+    "ImagerPixelSpacing": "number",
+    "PatientPosition": "words",
+    "ViewPosition": "words",
+    "DiffusionBValue": "number",
+    "SeriesNumber": "number",
+    "AcquisitionNumber": "number",
+    "InstanceNumber": "number",
+    "ImagePositionPatient": "number",
+    "ImageOrientationPatient": "number",
+    "SliceLocation": "number",
+    "Laterality": "words",
+    "ImageLaterality": "words",
+    "TemporalPositionIndex": "number",
+    "NumberOfTemporalPositions": "number",
+    "SamplesPerPixel": "number",
+    "PhotometricInterpretation": "words",
+    "PlanarConfiguration": "number",
+    "NumberOfFrames": "number",
+    "Rows": "number",
+    "Columns": "number",
+    "PixelSpacing": "number",
+    "PixelAspectRatio": "number",
+    "BitsAllocated": "number",
+    "BitsStored": "number",
+    "HighBit": "number",
+    "PixelRepresentation": "number",
+    "SmallestImagePixelValue": "number",
+    "LargestImagePixelValue": "number",
+    "PixelPaddingValue": "number",
+    "PixelPaddingRangeLimit": "number",
+    "WindowCenter": "number",
+    "WindowWidth": "number",
+    "VOILUTFunction": "words",
+    "PixelIntensityRelationship": "words",
+    "PixelIntensityRelationshipSign": "number",
+    "RescaleIntercept": "number",
+    "RescaleSlope": "number",
+    "RescaleType": "words",
+    "LossyImageCompression": "words",
+    "PresentationLUTShape": "words",
+    "BurnedInAnnotation": "words",
+    "Units": "words",
+    "CorrectedImage": "words",
+    "DecayCorrection": "words",
+    "SUVType": "words",
+    "FrameReferenceTime": "number",
+    "DecayFactor": "number",
+    "ActualFrameDuration": "number",
+    "CountsSource": "words",
+    "SeriesType": "words",
+    "RadionuclideTotalDose": "number",
+    "RadionuclideHalfLife": "number",
+    "RadionuclidePositronFraction": "number",
+    "RadiopharmaceuticalStartTime": "time",
+    "RadiopharmaceuticalStartDateTime": "datetime",
+    "RadiopharmaceuticalInformationSequence": "group",
+    "RedPaletteColorLookupTableDescriptor": "number",
+    "GreenPaletteColorLookupTableDescriptor": "number",
+    "BluePaletteColorLookupTableDescriptor": "number",
+    "RedPaletteColorLookupTableData": "data",
+    "GreenPaletteColorLookupTableData": "data",
+    "BluePaletteColorLookupTableData": "data",
+    "ModalityLUTSequence": "group",
+    "VOILUTSequence": "group",
+    "LUTDescriptor": "number",
+    "ModalityLUTType": "words",
+    "LUTData": "data",
     # enhanced images (PS3.3 C.7.6.16)
-    "SharedFunctionalGroupsSequence": "group", "PerFrameFunctionalGroupsSequence": "group", "PixelMeasuresSequence": "group", "PlanePositionSequence": "group",
-    "PlaneOrientationSequence": "group", "PixelValueTransformationSequence": "group", "FrameVOILUTSequence": "group", "FrameContentSequence": "group",
-    "MRImageFrameTypeSequence": "group", "CTImageFrameTypeSequence": "group", "PETFrameTypeSequence": "group", "MRDiffusionSequence": "group",
-    "FrameType": "words", "DimensionIndexValues": "number", "StackID": "words", "InStackPositionNumber": "number", "FrameAcquisitionNumber": "number",
-    "DimensionOrganizationSequence": "group", "DimensionOrganizationUID": "uid", "DimensionIndexSequence": "group", "DimensionIndexPointer": "tag",
-    "FunctionalGroupPointer": "tag", "PixelPresentation": "words", "VolumetricProperties": "words", "VolumeBasedCalculationTechnique": "words",
-}  # fmt: skip
+    "SharedFunctionalGroupsSequence": "group",
+    "PerFrameFunctionalGroupsSequence": "group",
+    "PixelMeasuresSequence": "group",
+    "PlanePositionSequence": "group",
+    "PlaneOrientationSequence": "group",
+    "PixelValueTransformationSequence": "group",
+    "FrameVOILUTSequence": "group",
+    "FrameContentSequence": "group",
+    "MRImageFrameTypeSequence": "group",
+    "CTImageFrameTypeSequence": "group",
+    "PETFrameTypeSequence": "group",
+    "MRDiffusionSequence": "group",
+    "FrameType": "words",
+    "DimensionIndexValues": "number",
+    "StackID": "words",
+    "InStackPositionNumber": "number",
+    "FrameAcquisitionNumber": "number",
+    "DimensionOrganizationSequence": "group",
+    "DimensionOrganizationUID": "uid",
+    "DimensionIndexSequence": "group",
+    "DimensionIndexPointer": "tag",
+    "FunctionalGroupPointer": "tag",
+    "PixelPresentation": "words",
+    "VolumetricProperties": "words",
+    "VolumeBasedCalculationTechnique": "words",
+}
 PIXELS: Final = "PixelData"
 TIMED: Final = ("PT", "NM")  # whose decay correction needs the times of the day
-ESSENTIAL: Final = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation",
-                    "PhotometricInterpretation", "SamplesPerPixel", "Modality")  # fmt: skip
+ESSENTIAL: Final = (
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
+    "PhotometricInterpretation",
+    "SamplesPerPixel",
+    "Modality",
+)
 # Of a person or a place, read to be masked elsewhere, never written
 IDENTIFYING: Final = (
-    "PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "PatientBirthDate", "PatientAddress",
-    "PatientTelephoneNumbers", "AccessionNumber", "AdmissionID", "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName", "RequestingPhysician",
-    "NameOfPhysiciansReadingStudy", "ResponsiblePerson", "InstitutionName", "InstitutionAddress", "StudyID", "DeviceSerialNumber", "StationName",
+    "PatientName",
+    "PatientID",
+    "OtherPatientIDs",
+    "OtherPatientNames",
+    "PatientBirthName",
+    "PatientMotherBirthName",
+    "PatientBirthDate",
+    "PatientAddress",
+    "PatientTelephoneNumbers",
+    "AccessionNumber",
+    "AdmissionID",
+    "ReferringPhysicianName",
+    "PerformingPhysicianName",
+    "OperatorsName",
+    "RequestingPhysician",
+    "NameOfPhysiciansReadingStudy",
+    "ResponsiblePerson",
+    "InstitutionName",
+    "InstitutionAddress",
+    "StudyID",
+    "DeviceSerialNumber",
+    "StationName",
     "OtherPatientIDsSequence",
-)  # fmt: skip
+)
 
 CLEAN: Final = frozenset(
     (
-        uid.CTImageStorage, uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageStorage, uid.MRImageStorage, uid.EnhancedMRImageStorage,
-        uid.LegacyConvertedEnhancedMRImageStorage, uid.PositronEmissionTomographyImageStorage, uid.EnhancedPETImageStorage,
-        uid.LegacyConvertedEnhancedPETImageStorage, uid.NuclearMedicineImageStorage, uid.ComputedRadiographyImageStorage,
-        uid.DigitalXRayImageStorageForPresentation, uid.DigitalXRayImageStorageForProcessing, uid.DigitalMammographyXRayImageStorageForPresentation,
-        uid.DigitalMammographyXRayImageStorageForProcessing, uid.BreastTomosynthesisImageStorage,
+        uid.CTImageStorage,
+        uid.EnhancedCTImageStorage,
+        uid.LegacyConvertedEnhancedCTImageStorage,
+        uid.MRImageStorage,
+        uid.EnhancedMRImageStorage,
+        uid.LegacyConvertedEnhancedMRImageStorage,
+        uid.PositronEmissionTomographyImageStorage,
+        uid.EnhancedPETImageStorage,
+        uid.LegacyConvertedEnhancedPETImageStorage,
+        uid.NuclearMedicineImageStorage,
+        uid.ComputedRadiographyImageStorage,
+        uid.DigitalXRayImageStorageForPresentation,
+        uid.DigitalXRayImageStorageForProcessing,
+        uid.DigitalMammographyXRayImageStorageForPresentation,
+        uid.DigitalMammographyXRayImageStorageForProcessing,
+        uid.BreastTomosynthesisImageStorage,
     )
-)  # fmt: skip
+)
 RISKY: Final = frozenset(
     (
-        uid.SecondaryCaptureImageStorage, uid.MultiFrameSingleBitSecondaryCaptureImageStorage, uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-        uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage, uid.MultiFrameTrueColorSecondaryCaptureImageStorage, uid.UltrasoundImageStorage,
-        uid.UltrasoundMultiFrameImageStorage, "1.2.840.10008.5.1.4.1.1.6", "1.2.840.10008.5.1.4.1.1.3", uid.XRayAngiographicImageStorage,
-        uid.XRayRadiofluoroscopicImageStorage, uid.EnhancedXAImageStorage, uid.EnhancedXRFImageStorage, uid.VLEndoscopicImageStorage,
-        uid.VLMicroscopicImageStorage, uid.VLPhotographicImageStorage, uid.OphthalmicPhotography8BitImageStorage, uid.OphthalmicPhotography16BitImageStorage,
-        uid.DigitalIntraOralXRayImageStorageForPresentation, uid.DigitalIntraOralXRayImageStorageForProcessing, uid.VLSlideCoordinatesMicroscopicImageStorage,
+        uid.SecondaryCaptureImageStorage,
+        uid.MultiFrameSingleBitSecondaryCaptureImageStorage,
+        uid.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+        uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+        uid.MultiFrameTrueColorSecondaryCaptureImageStorage,
+        uid.UltrasoundImageStorage,
+        uid.UltrasoundMultiFrameImageStorage,
+        "1.2.840.10008.5.1.4.1.1.6",
+        "1.2.840.10008.5.1.4.1.1.3",
+        uid.XRayAngiographicImageStorage,
+        uid.XRayRadiofluoroscopicImageStorage,
+        uid.EnhancedXAImageStorage,
+        uid.EnhancedXRFImageStorage,
+        uid.VLEndoscopicImageStorage,
+        uid.VLMicroscopicImageStorage,
+        uid.VLPhotographicImageStorage,
+        uid.OphthalmicPhotography8BitImageStorage,
+        uid.OphthalmicPhotography16BitImageStorage,
+        uid.DigitalIntraOralXRayImageStorageForPresentation,
+        uid.DigitalIntraOralXRayImageStorageForProcessing,
+        uid.VLSlideCoordinatesMicroscopicImageStorage,
     )
-)  # fmt: skip
-RISKY_MODALITIES: Final = frozenset(("SC", "US", "ES", "XA", "RF", "XC", "OT", "DOC", "SM", "GM", "IVUS", "OP", "DG", "HC", "IO"))
-RISKY_IMAGE_TYPES: Final = frozenset(("SCREEN SAVE", "SCREENSAVE", "SCREEN", "REPORT", "DOSE", "SUMMARY", "DOSE_INFO"))
+)
+RISKY_MODALITIES: Final = frozenset(
+    ("SC", "US", "ES", "XA", "RF", "XC", "OT", "DOC", "SM", "GM", "IVUS", "OP", "DG", "HC", "IO")
+)
+RISKY_IMAGE_TYPES: Final = frozenset(
+    ("SCREEN SAVE", "SCREENSAVE", "SCREEN", "REPORT", "DOSE", "SUMMARY", "DOSE_INFO")
+)
 
 METHOD_CODES: Final = {  # CID 7050
     "profile": ("113100", "Basic Application Confidentiality Profile"),
@@ -88,35 +260,51 @@ METHOD_CODES: Final = {  # CID 7050
     "patient": ("113108", "Retain Patient Characteristics Option"),
 }
 
-# Words that a description may keep. None is looked up by likeness: what is not here is dropped, and nobody's name is here that is no word of radiology.
+# Words that a description may keep. None is looked up by likeness: what is not here is dropped, and
+# nobody's name is here that is no word of radiology.
 VOCABULARY: Final = frozenset(
     re.findall(
         r"\S+",
-        """original primary secondary derived axial localizer localiser scout topogram other mip mpr average projection reformatted resampled none
-    mosaic norm dis2d dis3d fm nd adc trace tracew fa colfa perfusion cbf cbv mtt ttp tmax diffusion dwi dti swi swan flair stir tirm space cube
-    vista vibe lava thrive dixon water fat inphase outphase opposed phase magnitude real imaginary m p r i se gr ir ep rm sk mtc ss trss sp mp
-    osp t1 t2 pd t1w t2w pdw t2star flash fl2d fl3d tse fse ssfse haste ffe tfe tof mra mrv cine fiesta bffe trufi ciss epi ep2d mprage bravo
-    spgr fspgr fgre gre me spin echo gradient fast turbo inversion recovery saturation sat fs fatsat supp suppressed weighted map ax sag
-    sagittal cor coronal tra transverse obl oblique trans ap pa lat lateral ll rl cc mlo ml lm xccl decub decubitus upright supine prone erect
-    left right bilateral both l b u head neck brain skull sinus sinuses orbit orbits pituitary iac temporal bone face facial mandible c t spine
-    cspine tspine lspine cervical thoracic lumbar sacrum sacral chest thorax lung lungs hires hrct heart cardiac coronary aorta breast abdomen
-    abd pelvis pelvic liver kidney kidneys renal pancreas spleen prostate uterus bladder bowel rectum adrenal shoulder elbow wrist hand finger
-    hip knee ankle foot femur tibia arm leg forearm humerus extremity extremities whole body wholebody artery arterial venous vein portal
-    delayed late early excretory nephrographic angio angiography cta ctpa pe runoff pre post with without w wo wwo and of the for plus contrast
-    gd gad gadolinium enhanced unenhanced nonenhanced native dynamic dce dsc ct mr mri pet pt nm cr dx mg us xa rf sc es gm sm xc io op ot ivus doc petct spect fdg psma
-    dotatate f18 ga68 ac nac attenuation corrected uncorrected ctac routine standard std soft tissue detail edge sharp smooth kernel recon
-    reconstruction thin thick slab slice slices volume vol helical spiral sequential mode scan series study exam image images protocol survey
-    screening follow up followup baseline 2d 3d 4d mm cm sec ms tr te ti kv kvp ma mas b0 bvalue bw bqml gml hu od cnts suv decy attn scat dtim
-    radl ran rand start admin dcal sltd fltn normal dead time scatter randoms static gated hfs hfp ffs ffp hfdr hfdl ffdr ffdl monochrome1
-    monochrome2 rgb ybr full ict rct palette color colour 422 420 ybr_full ybr_full_422 ybr_partial_420 ybr_ict ybr_rct presentation processing
-    linear linear_exact sigmoid lin log identity inverse yes no 00 01 disp emission transmission true distorted sampled mixed max min mean
-    median ge medical systems siemens healthineers healthcare philips toshiba canon hitachi fujifilm fuji agfa carestream kodak hologic konica
-    minolta shimadzu united imaging samsung lodox planmed lorad aera avanto skyra prisma signa hdxt hdx discovery optima ingenia achieva intera
-    panorama symphony trio verio espree vida sola lumina magnetom somatom definition sensation emotion force drive biograph mct vision
-    lightspeed vct revolution brilliance iqon ingenuity gemini aquilion one prime prodigy lunar senographe essential selenia dimensions mammomat
-    inspiration dummy phantom test volunteer tumor tumour lesion stroke trauma seizure epilepsy metastases staging dose low high resolution res
-    isotropic iso asset arc grappa sense compressed cs propeller blade radial fid pel fov reg registered subtraction sub color_map kopf hals
-    becken wirbelsaeule hws bws lws schaedel knie huefte schulter nativ mit ohne km kontrastmittel cabeza cerebro torax columna rodilla
-    contraste sin con crane bassin genou injection""",
+        """
+    original primary secondary derived axial localizer localiser scout topogram other mip mpr
+    average projection reformatted resampled none mosaic norm dis2d dis3d fm nd adc trace tracew
+    fa colfa perfusion cbf cbv mtt ttp tmax diffusion dwi dti swi swan flair stir tirm space cube
+    vista vibe lava thrive dixon water fat inphase outphase opposed phase magnitude real imaginary
+    m p r i se gr ir ep rm sk mtc ss trss sp mp osp t1 t2 pd t1w t2w pdw t2star flash fl2d fl3d
+    tse fse ssfse haste ffe tfe tof mra mrv cine fiesta bffe trufi ciss epi ep2d mprage bravo spgr
+    fspgr fgre gre me spin echo gradient fast turbo inversion recovery saturation sat fs fatsat
+    supp suppressed weighted map ax sag sagittal cor coronal tra transverse obl oblique trans ap
+    pa lat lateral ll rl cc mlo ml lm xccl decub decubitus upright supine prone erect left right
+    bilateral both l b u head neck brain skull sinus sinuses orbit orbits pituitary iac temporal
+    bone face facial mandible c t spine cspine tspine lspine cervical thoracic lumbar sacrum
+    sacral chest thorax lung lungs hires hrct heart cardiac coronary aorta breast abdomen abd
+    pelvis pelvic liver kidney kidneys renal pancreas spleen prostate uterus bladder bowel rectum
+    adrenal shoulder elbow wrist hand finger hip knee ankle foot femur tibia arm leg forearm
+    humerus extremity extremities whole body wholebody artery arterial venous vein portal delayed
+    late early excretory nephrographic angio angiography cta ctpa pe runoff pre post with without
+    w wo wwo and of the for plus contrast gd gad gadolinium enhanced unenhanced nonenhanced native
+    dynamic dce dsc ct mr mri pet pt nm cr dx mg us xa rf sc es gm sm xc io op ot ivus doc petct
+    spect fdg psma dotatate f18 ga68 ac nac attenuation corrected uncorrected ctac routine
+    standard std soft tissue detail edge sharp smooth kernel recon reconstruction thin thick slab
+    slice slices volume vol helical spiral sequential mode scan series study exam image images
+    protocol survey screening follow up followup baseline 2d 3d 4d mm cm sec ms tr te ti kv kvp ma
+    mas b0 bvalue bw bqml gml hu od cnts suv decy attn scat dtim radl ran rand start admin dcal
+    sltd fltn normal dead time scatter randoms static gated hfs hfp ffs ffp hfdr hfdl ffdr ffdl
+    monochrome1 monochrome2 rgb ybr full ict rct palette color colour 422 420 ybr_full
+    ybr_full_422 ybr_partial_420 ybr_ict ybr_rct presentation processing linear linear_exact
+    sigmoid lin log identity inverse yes no 00 01 disp emission transmission true distorted
+    sampled mixed max min mean median ge medical systems siemens healthineers healthcare philips
+    toshiba canon hitachi fujifilm fuji agfa carestream kodak hologic konica minolta shimadzu
+    united imaging samsung lodox planmed lorad aera avanto skyra prisma signa hdxt hdx discovery
+    optima ingenia achieva intera panorama symphony trio verio espree vida sola lumina magnetom
+    somatom definition sensation emotion force drive biograph mct vision lightspeed vct revolution
+    brilliance iqon ingenuity gemini aquilion one prime prodigy lunar senographe essential selenia
+    dimensions mammomat inspiration dummy phantom test volunteer tumor tumour lesion stroke trauma
+    seizure epilepsy metastases staging dose low high resolution res isotropic iso asset arc
+    grappa sense compressed cs propeller blade radial fid pel fov reg registered subtraction sub
+    color_map kopf hals becken wirbelsaeule hws bws lws schaedel knie huefte schulter nativ mit
+    ohne km kontrastmittel cabeza cerebro torax columna rodilla contraste sin con crane bassin
+    genou injection
+    """,
     )
-)  # fmt: skip
+)

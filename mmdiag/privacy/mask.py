@@ -1,4 +1,6 @@
-"""Masks the identifiers in a note: the subject's own first, then what has the form of one, then the people of name lists."""
+"""Masks the identifiers in a note: the subject's own first, then what has the form of one, then the
+people of name lists.
+"""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -13,15 +15,27 @@ from mmdiag.privacy.patterns import find_identifiers
 from mmdiag.privacy.subject_identifiers import own_patterns
 
 PLACEHOLDERS: Final = {
-    "name": "[NAME]", "date": "[DATE]", "birth": "[DATE]", "age": "[AGE]", "id": "[ID]", "phone": "[PHONE]", "fax": "[PHONE]", "email": "[EMAIL]",
-    "url": "[URL]", "ip": "[IP]", "address": "[ADDRESS]", "institution": "[INSTITUTION]",
-}  # fmt: skip
+    "name": "[NAME]",
+    "date": "[DATE]",
+    "birth": "[DATE]",
+    "age": "[AGE]",
+    "id": "[ID]",
+    "phone": "[PHONE]",
+    "fax": "[PHONE]",
+    "email": "[EMAIL]",
+    "url": "[URL]",
+    "ip": "[IP]",
+    "address": "[ADDRESS]",
+    "institution": "[INSTITUTION]",
+}
 _PLACEHOLDER = re.compile(r"\[(?:NAME|DATE|AGE|ID|PHONE|EMAIL|URL|IP|ADDRESS|INSTITUTION)\]")
 _OWN, _FORM, _LISTED = range(3)
 
 
 class MaskedSpan(NamedTuple):
-    """One placeholder: where it stands in the masked text, what it stands for in the original (offsets), and of which kind it is."""
+    """One placeholder: where it stands in the masked text, what it stands for in the original
+    (offsets), and of which kind it is.
+    """
 
     start: int
     end: int
@@ -48,16 +62,21 @@ class Masked:
 def mask_note(text: str, own: Sequence[str], *, names: bool = True) -> Masked:
     """Replace identifiers by placeholders.
 
-    A date finer than a year is masked as a whole; a year that stands alone stays, and so does an age up to 89 (HIPAA Safe Harbor, 45 CFR 164.514(b)(2)).
+    A date finer than a year is masked as a whole; a year that stands alone stays, and so does an
+    age up to 89 (HIPAA Safe Harbor, 45 CFR 164.514(b)(2)).
 
     Args:
         text: The note as it is read.
-        own: The subject's own identifiers as they are in a DICOM header, a table or a FHIR resource (`own_identifiers.own_patterns`): they are found
+        own: The subject's own identifiers as they are in a DICOM header, a table or a FHIR resource
+            (`own_identifiers.own_patterns`): they are found
             whatever their case, spelling, grouping or format.
         names: Whether the people of name lists are masked as well.
     """
     folded = fold(text)
-    hits = [(*folded.original(start, end), kind, rank) for start, end, kind, rank in _hits(folded.text, own, names)]
+    hits = [
+        (*folded.original(start, end), kind, rank)
+        for start, end, kind, rank in _hits(folded.text, own, names)
+    ]
     pieces: list[str] = []
     spans: list[MaskedSpan] = []
     place = length = 0
@@ -67,7 +86,9 @@ def mask_note(text: str, own: Sequence[str], *, names: bool = True) -> Masked:
         spans.append(MaskedSpan(length, length + len(PLACEHOLDERS[kind]), start, end, kind))
         length += len(PLACEHOLDERS[kind])
         place = end
-    return Masked("".join([*pieces, text[place:]]), tuple(spans), dict(Counter(span.kind for span in spans)))
+    return Masked(
+        "".join([*pieces, text[place:]]), tuple(spans), dict(Counter(span.kind for span in spans))
+    )
 
 
 def to_original(offset: int, spans: Sequence[MaskedSpan]) -> int:
@@ -85,25 +106,37 @@ def to_original(offset: int, spans: Sequence[MaskedSpan]) -> int:
 
 
 def _hits(text: str, own: Sequence[str], names: bool) -> Iterator[tuple[int, int, str, int]]:
-    """Start, end, kind and rank of all that is found in folded text; a placeholder of an earlier masking is left alone."""
+    """Start, end, kind and rank of all that is found in folded text; a placeholder of an earlier
+    masking is left alone.
+    """
     kept = [found.span() for found in _PLACEHOLDER.finditer(text)]
     for kind, pattern in own_patterns(own):
         group = "hit" if "hit" in pattern.groupindex else 0
-        yield from ((*found.span(group), kind, _OWN) for found in pattern.finditer(text) if found.end() > found.start())
+        yield from (
+            (*found.span(group), kind, _OWN)
+            for found in pattern.finditer(text)
+            if found.end() > found.start()
+        )
     listed = ((start, end, "name", _LISTED) for start, end in find_names(text)) if names else ()
     for start, end, kind, rank in [*((*hit, _FORM) for hit in find_identifiers(text)), *listed]:
-        before = bisect_left(kept, (end, 0)) - 1  # the last placeholder that begins before this ends
+        before = (
+            bisect_left(kept, (end, 0)) - 1
+        )  # the last placeholder that begins before this ends
         if before < 0 or kept[before][1] <= start:
             yield start, end, kind, rank
 
 
 def _merged(text: str, hits: Sequence[tuple[int, int, str, int]]) -> Iterator[tuple[int, int, str]]:
-    """Overlapping stretches as one, of the kind of the first of the best rank; names that only a blank parts become one too."""
+    """Overlapping stretches as one, of the kind of the first of the best rank; names that only a
+    blank parts become one too.
+    """
     current: tuple[int, int, str, int] | None = None
     for start, end, kind, rank in sorted(hits, key=lambda hit: (hit[0], hit[3], -hit[1])):
         if current is None:
             current = (start, end, kind, rank)
-        elif start < current[1] or (kind == current[2] == "name" and not text[current[1] : start].strip(" .,")):
+        elif start < current[1] or (
+            kind == current[2] == "name" and not text[current[1] : start].strip(" .,")
+        ):
             better = (kind, rank) if rank < current[3] else (current[2], current[3])
             current = (current[0], max(current[1], end), *better)
         else:

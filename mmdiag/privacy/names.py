@@ -1,4 +1,6 @@
-"""Lists of given and family names, and which of them are words of their own: a listed word is a name by its company."""
+"""Lists of given and family names, and which of them are words of their own: a listed word is a
+name by its company.
+"""
 
 import importlib
 import pkgutil
@@ -13,11 +15,15 @@ from mmdiag.privacy.name_exceptions import EPONYMS, NAMES_FIRST, NO_NAMES
 from mmdiag.privacy.normalise import fold
 from mmdiag.readers.text.dates import MONTHS
 
-COMMON_SHARE = 75.0  # per cent of the people of the United States' census of 1990 whose family names may stand alone
+# per cent of the people of the United States' census of 1990 whose family names may stand alone
+COMMON_SHARE = 75.0
 SHORTEST = 3  # letters of a name that may stand alone
-_MIXED = re.compile(r"(?<!\bMc)(?<!\bMac)(?<![\s'-])(?<!\b[DLO]e)(?<!\bL[ae])(?<!\bDi)(?<!^)[A-Z]")  # PaO, ANAs
+_MIXED = re.compile(
+    r"(?<!\bMc)(?<!\bMac)(?<![\s'-])(?<!\b[DLO]e)(?<!\bL[ae])(?<!\bDi)(?<!^)[A-Z]"
+)  # PaO, ANAs
 WORD: Final = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 _GAP = re.compile(r"[ \t]{1,3}|\.[ \t]{0,2}")
+# fmt: off
 _AFTER = re.compile(
     r"(?:'?s)?[ -](?:disease|syndrome|sign|scor|scal|stag|grad|lymphom|sarcom|tumou?r|cell|cathet|procedure|classif|criteri|index|test|method|stain|"
     r"type|bod(?:y|ies)|duct|gland|node|operation|fracture|hernia|reaction|virus|nodul|ring|loop|position|line|palsy|paralysis|ulcer|contracture|anemia|"
@@ -26,6 +32,7 @@ _AFTER = re.compile(
     r"encephalopathy|thyroiditis|arteritis|purpura|granul|carcinoma|epitheli|adenoma|polyp|kidney|cancer|hospital|clinic|university)",
     re.IGNORECASE,
 )
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,9 @@ class NameLists:
     words: frozenset[str]
 
     def is_word(self, name: str) -> bool:
-        """Whether a name is an ordinary or a clinical word as well: then it takes company to be masked."""
+        """Whether a name is an ordinary or a clinical word as well: then it takes company to be
+        masked.
+        """
         if name in NAMES_FIRST:
             return False
         if name in EPONYMS or name in NO_NAMES or name in MONTHS:
@@ -54,7 +63,10 @@ class NameLists:
 
     def is_listed(self, name: str) -> bool:
         """Whether a word is in one of the lists."""
-        return all(part in self.given or part in self.family or part in self.rare_family for part in name.split("-"))
+        return all(
+            part in self.given or part in self.family or part in self.rare_family
+            for part in name.split("-")
+        )
 
     def stands_alone(self, name: str) -> bool:
         """Whether a word is a name by itself."""
@@ -69,13 +81,18 @@ class NameLists:
 def find_names(text: str) -> Iterator[tuple[int, int]]:
     """Where the people of the lists stand in folded text.
 
-    A capitalised listed name that is no word counts by itself, unless a disease, sign or device is called after it; one that is a word as well
-    (Brown, Bell, Young, Graves) counts beside another: a given name before a family name, or next to a name that counts by itself.
+    A capitalised listed name that is no word counts by itself, unless a disease, sign or device is
+    called after it; one that is a word as well
+    (Brown, Bell, Young, Graves) counts beside another: a given name before a family name, or next
+    to a name that counts by itself.
     """
     lists = name_lists()
     tokens = list(WORD.finditer(text))
     in_small_letters = {token.group() for token in tokens if token.group().islower()}
-    marked = [_stands_alone(lists, text, token) and token.group().lower() not in in_small_letters for token in tokens]
+    marked = [
+        _stands_alone(lists, text, token) and token.group().lower() not in in_small_letters
+        for token in tokens
+    ]
     extended = list(marked)
     for i, token in enumerate(tokens[:-1]):
         following = tokens[i + 1]
@@ -86,7 +103,11 @@ def find_names(text: str) -> Iterator[tuple[int, int]]:
             extended[i + 1] |= _may_follow(lists, following.group())
         if marked[i + 1] and not marked[i]:
             extended[i] |= _may_precede(lists, token.group())
-        if not marked[i] and not marked[i + 1] and _is_pair(lists, token.group(), following.group()):
+        if (
+            not marked[i]
+            and not marked[i + 1]
+            and _is_pair(lists, token.group(), following.group())
+        ):
             extended[i] = extended[i + 1] = True
     for token, found in zip(tokens, extended, strict=True):
         if found:
@@ -98,13 +119,22 @@ def name_lists() -> NameLists:
     """The lists, read once a process."""
     census = [line.split() for line in (files("names") / "dist.all.last").read_text().splitlines()]
     given = {
-        line.split()[0].lower() for sex in ("male", "female") for line in (files("names") / f"dist.{sex}.first").read_text().splitlines()
+        line.split()[0].lower()
+        for sex in ("male", "female")
+        for line in (files("names") / f"dist.{sex}.first").read_text().splitlines()
     }
     first, last = _international()
-    english = (files("spylls") / "hunspell/data/en/en_US.dic").read_text(encoding="utf-8").splitlines()
+    english = (
+        (files("spylls") / "hunspell/data/en/en_US.dic").read_text(encoding="utf-8").splitlines()
+    )
     words = frozenset(entry.partition("/")[0] for entry in english[1:] if entry[:1].islower())
     common = {row[0].lower() for row in census if float(row[2]) <= COMMON_SHARE}
-    return NameLists(frozenset(given | first), frozenset(common | last), frozenset(row[0].lower() for row in census), words)
+    return NameLists(
+        frozenset(given | first),
+        frozenset(common | last),
+        frozenset(row[0].lower() for row in census),
+        words,
+    )
 
 
 def _international() -> tuple[set[str], set[str]]:
@@ -115,7 +145,9 @@ def _international() -> tuple[set[str], set[str]]:
     for module in pkgutil.iter_modules(people.__path__):
         provider = importlib.import_module(f"faker.providers.person.{module.name}").Provider
         for attribute in dir(provider):
-            names = first if attribute.startswith("first_") else last if "last_" in attribute else None
+            names = (
+                first if attribute.startswith("first_") else last if "last_" in attribute else None
+            )
             values = getattr(provider, attribute) if names is not None else None
             if names is not None and isinstance(values, Collection):
                 names.update(map(str, values))
@@ -125,7 +157,11 @@ def _international() -> tuple[set[str], set[str]]:
 def _parts(names: set[str]) -> set[str]:
     """The words of some names, folded; those in other letters than Latin are left out."""
     words = re.split(r"[\s-]+", fold("\n".join(names)).text.lower())
-    return {word for word in words if len(word) >= SHORTEST and word.isascii() and word.replace("'", "").isalpha()}
+    return {
+        word
+        for word in words
+        if len(word) >= SHORTEST and word.isascii() and word.replace("'", "").isalpha()
+    }
 
 
 def _stems(word: str) -> Iterator[str]:
@@ -140,7 +176,9 @@ def _stems(word: str) -> Iterator[str]:
 
 def _stands_alone(lists: NameLists, text: str, token: re.Match[str]) -> bool:
     word = token.group()
-    if not word[0].isupper() or word.isupper() or _MIXED.search(word):  # in capitals an abbreviation looks the same: CEA, ELISA
+    if (
+        not word[0].isupper() or word.isupper() or _MIXED.search(word)
+    ):  # in capitals an abbreviation looks the same: CEA, ELISA
         return False
     name = word.lower().removesuffix("'s")
     return lists.stands_alone(name) and not _AFTER.match(text, token.end())
@@ -158,7 +196,11 @@ def _may_follow(lists: NameLists, word: str) -> bool:
     name = word.lower()
     if len(word) == 1:
         return word.isupper()
-    return word[0].isupper() and not word.isupper() and (lists.is_listed(name) or not lists.is_word(name))
+    return (
+        word[0].isupper()
+        and not word.isupper()
+        and (lists.is_listed(name) or not lists.is_word(name))
+    )
 
 
 def _may_precede(lists: NameLists, word: str) -> bool:
@@ -166,7 +208,11 @@ def _may_precede(lists: NameLists, word: str) -> bool:
     name = word.lower()
     if len(word) == 1:
         return word.isupper() and word not in "AI"
-    return word[0].isupper() and not word.isupper() and (name in lists.given or (lists.is_listed(name) and not lists.is_word(name)))
+    return (
+        word[0].isupper()
+        and not word.isupper()
+        and (name in lists.given or (lists.is_listed(name) and not lists.is_word(name)))
+    )
 
 
 def _is_pair(lists: NameLists, word: str, following: str) -> bool:

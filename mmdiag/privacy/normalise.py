@@ -1,11 +1,15 @@
-"""Text without accents, look-alike letters and hidden characters, with the way back to where each letter stood."""
+"""Text without accents, look-alike letters and hidden characters, with the way back to where each
+letter stood.
+"""
 
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-_CYRILLIC = dict(zip("АВЕКМНОРСТУХЅІЈԌԚԜҮаеорсухѕіјԛԝүһԁ", "ABEKMHOPCTYXSIJGQWYaeopcyxsijqwyhd", strict=True))
+_CYRILLIC = dict(
+    zip("АВЕКМНОРСТУХЅІЈԌԚԜҮаеорсухѕіјԛԝүһԁ", "ABEKMHOPCTYXSIJGQWYaeopcyxsijqwyhd", strict=True)
+)
 _GREEK = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧϹϳονιυρκχϲ", "ABEZHIKMNOPTYXCjoviupkxc", strict=True))
 _LATIN = {
     "ß": "ss",
@@ -24,7 +28,9 @@ _LATIN = {
     "Ð": "D",
 }
 _MORE = {"\u0131": "i", "\u00fe": "th", "\u00de": "Th", "\u0251": "a", "\u0261": "g", "\u04cf": "l"}
-_MARKS = dict.fromkeys("\u2018\u2019\u02bc`", "'") | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
+_MARKS = dict.fromkeys("\u2018\u2019\u02bc`", "'") | dict.fromkeys(
+    "\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"
+)
 LOOK_ALIKES: Final = {**_CYRILLIC, **_GREEK, **_LATIN, **_MORE, **_MARKS}
 
 
@@ -34,14 +40,17 @@ class Folded:
 
     Args:
         text: Of the same case as the original.
-        places: Of each character of `text` where it stood in the original, and the original's length at the end; None where both are the same.
+        places: Of each character of `text` where it stood in the original, and the original's
+            length at the end; None where both are the same.
     """
 
     text: str
     places: Sequence[int] | None
 
     def original(self, start: int, end: int) -> tuple[int, int]:
-        """The stretch of the original that a stretch of `text` stands for; accents and hidden characters behind its last letter are in it."""
+        """The stretch of the original that a stretch of `text` stands for; accents and hidden
+        characters behind its last letter are in it.
+        """
         return (start, end) if self.places is None else (self.places[start], self.places[end])
 
 
@@ -49,7 +58,8 @@ def fold(text: str) -> Folded:
     """Fold text.
 
     Reference:
-        UAX 15 (NFKD); UTS 39 4, confusable detection: the letters of Cyrillic and Greek that look Latin.
+        UAX 15 (NFKD); UTS 39 4, confusable detection: the letters of Cyrillic and Greek that look
+        Latin.
     """
     if text.isascii():
         return Folded(text, None)
@@ -66,6 +76,8 @@ def _fold_letter(letter: str) -> str:
     if letter in LOOK_ALIKES:
         return LOOK_ALIKES[letter]
     parts = (
-        part for part in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(part) and unicodedata.category(part) != "Cf"
+        part
+        for part in unicodedata.normalize("NFKD", letter)
+        if not unicodedata.combining(part) and unicodedata.category(part) != "Cf"
     )
     return "".join(LOOK_ALIKES.get(part, part) for part in parts)

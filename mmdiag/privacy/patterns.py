@@ -13,6 +13,7 @@ from mmdiag.privacy.names import name_lists
 from mmdiag.privacy.normalise import fold
 from mmdiag.readers.text.dates import MONTHS
 
+# fmt: off
 NUMBER_WORDS = r"(?:\s*(?:number|no\.?|nr\.?|num\.?|n[uo]mero|#|is|id|es|:|\.|=|-))*\s*"
 _CAP = r"(?:[A-Z]\.|(?:[OD]'|Ma?c)?[A-Z][\w'-]{0,30}\w|[A-Z])"
 _LINK = r"(?:(?:de|la|las|los|del|van|von|der|den|da|dos|di|el|al|bin|y|und|zu)[ \t]+){0,3}"
@@ -45,6 +46,7 @@ _NAME_LABEL = (
     r"(?:(?:patient'?s?[ \t]+|pt[ \t]+|first[ \t]+|last[ \t]+|family[ \t]+|given[ \t]+|full[ \t]+)?name|name of patient|surname|"
     r"nombre(?:[ \t]+y[ \t]+apellidos)?|apellidos|nachname|vorname|patientenname|nom|prenom)"
 )
+# fmt: on
 
 
 class IdentifierPattern(NamedTuple):
@@ -99,14 +101,33 @@ def _labelled(chain: str) -> tuple[int, int] | None:
     """Behind `Name:` a word that is no name is left, such as Unknown."""
     first = re.match(r"[\w'-]{1,30}", chain)
     lists = name_lists()
-    if first is None or (lists.is_word(first.group().lower()) and not lists.is_listed(first.group().lower())):
+    if first is None or (
+        lists.is_word(first.group().lower()) and not lists.is_listed(first.group().lower())
+    ):
         return None
     return _titled(chain)
 
 
 def _no_name(word: str, is_word: Callable[[str], bool], is_listed: Callable[[str], bool]) -> bool:
     name = word.strip(".").lower()
-    if name in ("md", "phd", "rn", "np", "pa", "do", "dob", "mrn", "id", "ssn", "age", "sex", "ct", "mri", "pet", "and"):
+    if name in (
+        "md",
+        "phd",
+        "rn",
+        "np",
+        "pa",
+        "do",
+        "dob",
+        "mrn",
+        "id",
+        "ssn",
+        "age",
+        "sex",
+        "ct",
+        "mri",
+        "pet",
+        "and",
+    ):
         return True
     return len(name) > 1 and is_word(name) and not is_listed(name.removesuffix("'s"))
 
@@ -146,16 +167,23 @@ def _is_iban(hit: str) -> tuple[int, int] | None:
 def _is_nhs(hit: str) -> tuple[int, int] | None:
     """NHS number, the check digit mod 11."""
     digits = [int(letter) for letter in hit if letter.isdigit()]
-    check = 11 - sum(digit * weight for digit, weight in zip(digits, range(10, 1, -1), strict=False)) % 11
+    check = (
+        11
+        - sum(digit * weight for digit, weight in zip(digits, range(10, 1, -1), strict=False)) % 11
+    )
     return (0, len(hit)) if check % 11 == digits[9] else None
 
 
 def _pattern(
-    kind: str, expression: str, accept: Callable[[str], tuple[int, int] | None] | None = None, flags: int = 0
+    kind: str,
+    expression: str,
+    accept: Callable[[str], tuple[int, int] | None] | None = None,
+    flags: int = 0,
 ) -> IdentifierPattern:
     return IdentifierPattern(kind, re.compile(expression, flags), accept)
 
 
+# fmt: off
 I = re.IGNORECASE  # noqa: E741 - as in re
 PATTERNS: Final[tuple[IdentifierPattern, ...]] = (
     _pattern("email", r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}\b"),
@@ -319,4 +347,5 @@ PATTERNS: Final[tuple[IdentifierPattern, ...]] = (
     ),
     _pattern("name", r"\b(?P<hit>[A-Z]{3,}(?:-[A-Z]{3,})?,[ \t]*[A-Z]{3,}(?:[ \t]+[A-Z]\b\.?)?)(?=[ \t]*(?:\(|MRN|DOB|\d))"),
     _pattern("name", r"\b(?P<hit>[A-Z][\w'-]{1,30}\^[A-Z][\w'-]{1,30}(?:\^[A-Za-z][\w'-]{0,30})*)"),
-)  # fmt: skip
+)
+# fmt: on

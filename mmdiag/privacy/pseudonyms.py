@@ -25,27 +25,36 @@ def read_key(file: Path | None = None, *, outside: Sequence[Path] = ()) -> bytes
 
     Args:
         file: Default: `MMDIAG_KEY_FILE`, else `~/.config/mmdiag/key`.
-        outside: Folders in which the key must not lie: what is handed on with them would undo the pseudonyms.
+        outside: Folders in which the key must not lie: what is handed on with them would undo the
+            pseudonyms.
 
     Raises:
         UsageError: The key lies in one of these folders, others may read it, or it is not a key.
     """
-    place = (file or Path(os.environ.get(ENVIRONMENT) or "~/.config/mmdiag/key")).expanduser().resolve()
+    place = (
+        (file or Path(os.environ.get(ENVIRONMENT) or "~/.config/mmdiag/key")).expanduser().resolve()
+    )
     for folder in outside:
         if place.is_relative_to(folder.expanduser().resolve()):
-            raise UsageError(f"the key must lie outside of what it protects, found {place}: set {ENVIRONMENT} to a file elsewhere.")
+            raise UsageError(
+                f"the key must lie outside of what it protects, found {place}: set {ENVIRONMENT} "
+                "to a file elsewhere."
+            )
     with suppress(FileExistsError):
         _make(place)
     return _checked(place)
 
 
 def pseudonym(key: bytes, kind: str, value: str) -> str:
-    """The pseudonym of an identifier: sixteen letters and digits, the same for the same key, kind and value.
+    """The pseudonym of an identifier: sixteen letters and digits, the same for the same key, kind
+    and value.
 
     Args:
         key: As `read_key` gives it.
-        kind: What is named, such as `patient`; the same value of another kind has another pseudonym.
-        value: The identifier; blanks and NULs at its ends do not count, so that a header, a table and a FHIR resource agree.
+        kind: What is named, such as `patient`; the same value of another kind has another
+            pseudonym.
+        value: The identifier; blanks and NULs at its ends do not count, so that a header, a table
+            and a FHIR resource agree.
     """
     return base64.b32encode(_digest(key, kind, value)[:10]).decode("ascii").lower()
 
@@ -61,12 +70,18 @@ def shift_date(key: bytes, subject: str, day: date) -> date:
     Raises:
         OverflowError: The year would be before 1.
     """
-    days = SHORTEST_SHIFT + int.from_bytes(_digest(key, "days", subject)[:8], "big") % (LONGEST_SHIFT - SHORTEST_SHIFT + 1)
+    days = SHORTEST_SHIFT + int.from_bytes(_digest(key, "days", subject)[:8], "big") % (
+        LONGEST_SHIFT - SHORTEST_SHIFT + 1
+    )
     return day - timedelta(days=days)
 
 
 def _digest(key: bytes, kind: str, value: str) -> bytes:
-    return hmac.new(key, "\0".join(("mmdiag 1", kind, value.strip(" \0"))).encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
+    return hmac.new(
+        key,
+        "\0".join(("mmdiag 1", kind, value.strip(" \0"))).encode("utf-8", "surrogatepass"),
+        hashlib.sha256,
+    ).digest()
 
 
 def _make(place: Path) -> None:
@@ -87,14 +102,19 @@ def _checked(place: Path) -> bytes:
     with place.open("rb") as opened:
         state = os.fstat(opened.fileno())
         if stat.S_IMODE(state.st_mode) & 0o077:
-            raise UsageError(f"the key must be readable by its owner alone, found mode {stat.S_IMODE(state.st_mode):o}: chmod 600 {place}.")
+            raise UsageError(
+                "the key must be readable by its owner alone, found mode "
+                f"{stat.S_IMODE(state.st_mode):o}: chmod 600 {place}."
+            )
         if state.st_uid != os.geteuid():
             raise UsageError(
-                f"the key must belong to who uses it, found another owner of {place}: set {ENVIRONMENT} to a file of your own."
+                f"the key must belong to who uses it, found another owner of {place}: set "
+                f"{ENVIRONMENT} to a file of your own."
             )
         key = opened.read(LONGEST_KEY)
     if len(key) < KEY_BYTES:
         raise UsageError(
-            f"the key must have at least {KEY_BYTES} bytes, found {len(key)} in {place}: restore it, or remove it to have a new one made."
+            f"the key must have at least {KEY_BYTES} bytes, found {len(key)} in {place}: restore "
+            "it, or remove it to have a new one made."
         )
     return key

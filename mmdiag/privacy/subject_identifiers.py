@@ -14,17 +14,25 @@ SHORTEST_CODE = 4  # letters and digits of an id that is masked without a label
 SHORTEST_CORE = 5  # digits within an id or a number that are masked by themselves
 _BETWEEN = r"[\s\-./,'^_()]{0,3}"  # what may stand between the parts of a name, an id or an address
 _PARTICLES: Final = frozenset(
-    re.findall(r"\w+", "van von der den de del della di da dos du la las le los el al bin ben ibn abu ter ten zu zum zur mac san st")
+    re.findall(
+        r"\w+",
+        "van von der den de del della di da dos du la las le los el al bin ben ibn abu ter ten "
+        "zu zum zur mac san st",
+    )
 )
 _INSTITUTION: Final = frozenset(
     re.findall(
         r"\w+",
-        "hospital hospitals clinic clinics center centre medical university health healthcare institute department street road avenue lane the and of "
-        "for general radiology imaging klinikum klinik universitat hopital clinica universitario centro north south east west city state county national "
+        "hospital hospitals clinic clinics center centre medical university health healthcare "
+        "institute department street road avenue lane the and of "
+        "for general radiology imaging klinikum klinik universitat hopital clinica universitario "
+        "centro north south east west city state county national "
         "regional",
     )
 )
-_NOT_OWN: Final = re.compile(r"\d{3}[DWMY]|text|unknown|none|anonymous|anonymized|n/?a|male|female|other", re.IGNORECASE)
+_NOT_OWN: Final = re.compile(
+    r"\d{3}[DWMY]|text|unknown|none|anonymous|anonymized|n/?a|male|female|other", re.IGNORECASE
+)
 
 
 class OwnPattern(NamedTuple):
@@ -38,8 +46,10 @@ def own_patterns(own: Sequence[str]) -> list[OwnPattern]:
     """Patterns for folded text, made of raw identifiers.
 
     Args:
-        own: Values of a DICOM header, a table or a FHIR resource as they are: `Family^Given`, ids, dates as YYYYMMDD, telephone numbers, addresses.
-            What each one is, is told by its form; a name that is an ordinary word as well is sought with a capital only.
+        own: Values of a DICOM header, a table or a FHIR resource as they are: `Family^Given`, ids,
+            dates as YYYYMMDD, telephone numbers, addresses.
+            What each one is, is told by its form; a name that is an ordinary word as well is sought
+            with a capital only.
     """
     words: dict[str, None] = {}
     sought: dict[tuple[str, str], None] = {}
@@ -52,26 +62,41 @@ def own_patterns(own: Sequence[str]) -> list[OwnPattern]:
         if folded != value:  # Müller is Mueller elsewhere
             for kind, expression in _expressions(_umlauts(value), words):
                 sought[kind, expression] = None
-    patterns = [OwnPattern(kind, re.compile(expression, re.IGNORECASE)) for kind, expression in sought]
+    patterns = [
+        OwnPattern(kind, re.compile(expression, re.IGNORECASE)) for kind, expression in sought
+    ]
     names = _names(words)
     return [*patterns, OwnPattern("name", re.compile(names, re.IGNORECASE))] if names else patterns
 
 
 def name_parts(own: Sequence[str]) -> frozenset[str]:
-    """The words and numbers within some identifiers, in small letters and folded, those of one letter left out."""
-    return frozenset(part for value in own for part in re.findall(r"[^\W_]{2,}", fold(value).text.lower()) if part not in _INSTITUTION)
+    """The words and numbers within some identifiers, in small letters and folded, those of one
+    letter left out.
+    """
+    return frozenset(
+        part
+        for value in own
+        for part in re.findall(r"[^\W_]{2,}", fold(value).text.lower())
+        if part not in _INSTITUTION
+    )
 
 
 def _expressions(value: str, words: dict[str, None]) -> Iterator[tuple[str, str]]:
     """Kind and expression of all forms of one value; parts of names are added to `words`."""
-    stated = parse_date(value) if re.fullmatch(r"\d{8}|\d{4}-\d\d-\d\d.*|\d{1,2}[./-]\d{1,2}[./-]\d{4}", value) else None
+    stated = (
+        parse_date(value)
+        if re.fullmatch(r"\d{8}|\d{4}-\d\d-\d\d.*|\d{1,2}[./-]\d{1,2}[./-]\d{4}", value)
+        else None
+    )
     if stated is not None:
         yield "date", _date(stated)
     elif "@" in value:
         yield "email", re.escape(value)
     elif re.fullmatch(r"[\d.]+", value) and value.count(".") > 3:
         yield "id", rf"(?<![\d.]){re.escape(value)}(?![\d.])"
-    elif "^" in value or not any(map(str.isdigit, value)):  # a name may have digits, as in a test or in research
+    elif "^" in value or not any(
+        map(str.isdigit, value)
+    ):  # a name may have digits, as in a test or in research
         yield from _words(value, words)
     elif re.fullmatch(r"[+\d\s()./-]+", value):
         yield from _number(value)
@@ -100,21 +125,36 @@ def _words(value: str, words: dict[str, None]) -> Iterator[tuple[str, str]]:
 
 
 def _names(words: Iterable[str]) -> str:
-    """One expression for all parts of the subject's names, with the initials and particles beside them."""
+    """One expression for all parts of the subject's names, with the initials and particles beside
+    them.
+    """
     is_word = name_lists().is_word
-    alone = [_spelt(word, is_word(word.replace("'", ""))) for word in words if len(word) >= SHORTEST_NAME and word not in _PARTICLES]
+    alone = [
+        _spelt(word, is_word(word.replace("'", "")))
+        for word in words
+        if len(word) >= SHORTEST_NAME and word not in _PARTICLES
+    ]
     if not alone:
         return ""
     beside = "|".join(
-        [*(re.escape(word) for word in words if len(word) < SHORTEST_NAME or word in _PARTICLES), *_PARTICLES, r"(?-i:[A-Z])\.?"]
+        [
+            *(re.escape(word) for word in words if len(word) < SHORTEST_NAME or word in _PARTICLES),
+            *_PARTICLES,
+            r"(?-i:[A-Z])\.?",
+        ]
     )
     name = "|".join(sorted(alone, key=len, reverse=True))
-    before, initial = rf"(?:(?:{beside})[\s,.^]{{1,2}})?", r"(?:[\s,^]{1,2}(?-i:[A-Z])(?=[\s,.;:)]))?"
+    before, initial = (
+        rf"(?:(?:{beside})[\s,.^]{{1,2}})?",
+        r"(?:[\s,^]{1,2}(?-i:[A-Z])(?=[\s,.;:)]))?",
+    )
     return _bounded(rf"{before}(?:{name})(?:[\s,.^-]{{1,3}}{before}(?:{name}))*{initial}")
 
 
 def _spelt(word: str, is_word: bool) -> str:
-    """A name's letters, which a line's end may part; with a capital where the name is a word as well."""
+    """A name's letters, which a line's end may part; with a capital where the name is a word as
+    well.
+    """
     letters = [re.escape(letter) for letter in word.replace("'", "")]
     if is_word:
         letters[0] = f"(?-i:{letters[0].upper()})"
@@ -125,8 +165,17 @@ def _spelt(word: str, is_word: bool) -> str:
 
 def _date(day: date) -> str:
     """A date in every usual form, with two or four digits of its year."""
-    year, month, number, gap = rf"(?:{day.year}|'?{day.year % 100:02d})", f"0?{day.month}", f"0?{day.day}", r"\s?[./\-\s]\s?"
-    names = "|".join(sorted((fold(name).text for name, n in MONTHS.items() if n == day.month), key=len, reverse=True))
+    year, month, number, gap = (
+        rf"(?:{day.year}|'?{day.year % 100:02d})",
+        f"0?{day.month}",
+        f"0?{day.day}",
+        r"\s?[./\-\s]\s?",
+    )
+    names = "|".join(
+        sorted(
+            (fold(name).text for name, n in MONTHS.items() if n == day.month), key=len, reverse=True
+        )
+    )
     forms = [
         f"{number}{gap}{month}{gap}{year}",
         f"{month}{gap}{number}{gap}{year}",
@@ -134,14 +183,17 @@ def _date(day: date) -> str:
         day.strftime("%Y%m%d"),
         day.strftime("%d%m%Y"),
         day.strftime("%m%d%Y"),
-        rf"{number}(?:st|nd|rd|th|\.|er)?(?:\s?(?:of|de|del)\s|[\s-]{{0,2}})(?:{names})\.?,?(?:\s?(?:de|del)\s|[\s-]{{0,2}}){year}",
+        rf"{number}(?:st|nd|rd|th|\.|er)?(?:\s?(?:of|de|del)\s|[\s-]{{0,2}})(?:{names})\.?,?"
+        rf"(?:\s?(?:de|del)\s|[\s-]{{0,2}}){year}",
         rf"(?:{names})\.?[\s-]{{0,2}}{number}(?:st|nd|rd|th)?,?\s{{0,2}}{year}",
     ]
     return rf"(?<!\d)(?:{'|'.join(forms)})(?!\d)"
 
 
 def _number(value: str) -> Iterator[tuple[str, str]]:
-    """A telephone number, or an id of digits, in any grouping, with or without the prefix of its country."""
+    """A telephone number, or an id of digits, in any grouping, with or without the prefix of its
+    country.
+    """
     digits = re.sub(r"\D", "", value)
     if len(digits) < SHORTEST_CODE:
         yield from _labelled(digits)
@@ -154,12 +206,18 @@ def _number(value: str) -> Iterator[tuple[str, str]]:
     elif len(digits.lstrip("0")) >= SHORTEST_CORE:
         cores = [digits.lstrip("0")]
     joined = "|".join(r"[\s\-./()_]{0,3}".join(core) for core in cores)
-    prefix = r"(?:(?:\+|00)\d{1,3}[\s\-./]{0,2})?(?:\(?0\)?[\s\-./]{0,2})?\(?" if kind == "phone" else r"0*"
+    prefix = (
+        r"(?:(?:\+|00)\d{1,3}[\s\-./]{0,2})?(?:\(?0\)?[\s\-./]{0,2})?\(?"
+        if kind == "phone"
+        else r"0*"
+    )
     yield kind, rf"(?<!\d){prefix}(?:{joined})(?!\d)"
 
 
 def _code(value: str) -> Iterator[tuple[str, str]]:
-    """An id of letters and digits, with other blanks and dashes in it; its run of digits by itself too."""
+    """An id of letters and digits, with other blanks and dashes in it; its run of digits by itself
+    too.
+    """
     letters = re.findall(r"[^\W_]", value)
     if len(letters) < SHORTEST_CODE:
         yield from _labelled(re.escape(value))
@@ -179,7 +237,11 @@ def _cores(value: str) -> Iterator[tuple[str, str]]:
 
 def _labelled(expression: str) -> Iterator[tuple[str, str]]:
     """A short id only behind the word that says what it is."""
-    yield "id", rf"(?<=\W)(?:MRN|ID|patient|pat|nr|no|number|case|#)[\s:.#]{{1,3}}(?P<hit>0*{expression})(?![\w])"
+    yield (
+        "id",
+        r"(?<=\W)(?:MRN|ID|patient|pat|nr|no|number|case|#)[\s:.#]{1,3}"
+        rf"(?P<hit>0*{expression})(?![\w])",
+    )
 
 
 def _address(value: str, words: dict[str, None]) -> Iterator[tuple[str, str]]:
@@ -191,7 +253,12 @@ def _address(value: str, words: dict[str, None]) -> Iterator[tuple[str, str]]:
             yield "address", _bounded(_BETWEEN.join(map(re.escape, parts)))
         if len(letters) > 1 and len("".join(letters)) >= 8:
             yield "address", _bounded(_BETWEEN.join(map(re.escape, letters)))
-        elif len(parts) == 1 and len(letters) == 1 and letters[0].isalpha() and len(letters[0]) >= SHORTEST_CODE:
+        elif (
+            len(parts) == 1
+            and len(letters) == 1
+            and letters[0].isalpha()
+            and len(letters[0]) >= SHORTEST_CODE
+        ):
             words[letters[0].lower()] = None
     yield from _cores(value)
 

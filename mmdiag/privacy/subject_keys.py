@@ -1,4 +1,6 @@
-"""Subjects that something was learned from, under keys: whether somebody was among them can be asked, who was cannot be read."""
+"""Subjects that something was learned from, under keys: whether somebody was among them can be
+asked, who was cannot be read.
+"""
 
 import hashlib
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,8 @@
-"""The other side of the sandbox: a process that forks workers, and the worker that answers one request after the other. Started by `sandbox.py` alone.
+"""The other side of the sandbox: a process that forks workers, and the worker that answers one
+request after the other. Started by `sandbox.py` alone.
 
-Messages are JSON and raw arrays, never a pickle: what comes back from a process that has parsed a hostile file is not believed to be more than data.
+Messages are JSON and raw arrays, never a pickle: what comes back from a process that has parsed a
+hostile file is not believed to be more than data.
 """
 
 import contextlib
@@ -19,15 +21,27 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-PRELOADED = ("mmdiag.sandbox.requests", "mmdiag.readers.imaging.dicom_series", "mmdiag.readers.imaging.raster_nifti", "pydicom.pixels")
-ALLOWED = ("mmdiag.readers.", "mmdiag.sandbox.", "mmdiag.deidentify.")  # the only functions that a request may name
+PRELOADED = (
+    "mmdiag.sandbox.requests",
+    "mmdiag.readers.imaging.dicom_series",
+    "mmdiag.readers.imaging.raster_nifti",
+    "pydicom.pixels",
+)
+ALLOWED = (
+    "mmdiag.readers.",
+    "mmdiag.sandbox.",
+    "mmdiag.deidentify.",
+)  # the only functions that a request may name
 HEADER = struct.Struct("<IQ")  # bytes of JSON, bytes of arrays
 PR_SET_PDEATHSIG = 1
 
 
 def packed(message: Any, arrays: Mapping[str, np.ndarray] = MappingProxyType({})) -> bytes:
     """The beginning of a message: JSON, which says what arrays follow."""
-    facts = {"message": message, "arrays": [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]}
+    facts = {
+        "message": message,
+        "arrays": [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()],
+    }
     head = json.dumps(facts).encode()
     return HEADER.pack(len(head), sum(array.nbytes for array in arrays.values())) + head
 
@@ -69,7 +83,8 @@ def exactly(connection: socket.socket, count: int) -> bytearray:
 
 
 def nursery(descriptor: int, parent: int) -> NoReturn:
-    """Import what workers need once, then fork one for every connection that arrives; ends with its parent.
+    """Import what workers need once, then fork one for every connection that arrives; ends with its
+    parent.
 
     Args:
         descriptor: A socket on which the parent sends the connection of each new worker.
@@ -130,7 +145,9 @@ def _work(connection: socket.socket, megabytes: int) -> NoReturn:
 
 
 def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What the function gave, or why it refused; nothing escapes, not even what is no `Exception` (a Rust panic is none)."""
+    """What the function gave, or why it refused; nothing escapes, not even what is no `Exception`
+    (a Rust panic is none).
+    """
     from mmdiag.errors import MmdiagError, ReadError
 
     try:
@@ -142,11 +159,14 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarr
         return {"error": type(error).__name__, "detail": str(error)}, {}
     except MemoryError:
         return {"code": "too_large", "detail": "it needs more memory than a file is given"}, {}
-    except BaseException as error:  # noqa: BLE001 - the process boundary: its kind and place are said, never its text
+    except BaseException as error:  # noqa: BLE001 - a process boundary; its text is never said
         frames = error.__traceback__
         while frames is not None and frames.tb_next is not None:
             frames = frames.tb_next
-        place = f" at {os.path.basename(frames.tb_frame.f_code.co_filename)}:{frames.tb_lineno}" if frames is not None else ""  # noqa: PTH119
+        place = ""
+        if frames is not None:
+            file = os.path.basename(frames.tb_frame.f_code.co_filename)  # noqa: PTH119
+            place = f" at {file}:{frames.tb_lineno}"
         return {"code": "unreadable", "detail": f"{type(error).__name__}{place}"}, {}
 
 
@@ -161,7 +181,11 @@ def _limit(megabytes: int) -> None:
     """So much memory beyond what an idle worker has, and no file may be written."""
     held = _status("VmSize") * 1024
     limit = held + megabytes * 2**20
-    for kind, most in ((resource.RLIMIT_AS, limit), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
+    for kind, most in (
+        (resource.RLIMIT_AS, limit),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
         resource.setrlimit(kind, (most, most))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 

@@ -12,7 +12,8 @@ SECONDS = 60.0  # a worker reads the name lists with its first note
 
 
 def request(file: str, own: list[str]) -> tuple[dict[str, Any] | None, dict[str, ndarray]]:
-    """`text`, `counts` by kind, `words` and `words_masked` of a masked note; None where it is blank.
+    """`text`, `counts` by kind, `words` and `words_masked` of a masked note; None where it is
+    blank.
 
     Args:
         file: Path of the note.
@@ -25,5 +26,13 @@ def request(file: str, own: list[str]) -> tuple[dict[str, Any] | None, dict[str,
     if note is None:
         return None, {}
     masked = mask_note(note.text, own)
-    touched = sum(len(note.text[span.start_in_original : span.end_in_original].split()) for span in masked.spans)
-    return {"text": masked.text, "counts": masked.counts, "words": len(note.text.split()), "words_masked": touched}, {}
+    touched = sum(
+        len(note.text[span.start_in_original : span.end_in_original].split())
+        for span in masked.spans
+    )
+    return {
+        "text": masked.text,
+        "counts": masked.counts,
+        "words": len(note.text.split()),
+        "words_masked": touched,
+    }, {}

@@ -1,6 +1,8 @@
-"""Every file is parsed in a process of its own kind: limited in memory and time, written off when it dies, and never more than one verdict of loss.
+"""Every file is parsed in a process of its own kind: limited in memory and time, written off when
+it dies, and never more than one verdict of loss.
 
-A small process (the nursery) has imported the readers and forks workers from itself, so that a new worker costs milliseconds. A worker serves many files
+A small process (the nursery) has imported the readers and forks workers from itself, so that a new
+worker costs milliseconds. A worker serves many files
 and is replaced after so many, or when one kills it.
 """
 
@@ -34,7 +36,10 @@ AT_ONCE = 2  # requests of a worker: one that it works on, one that waits in its
 SENT_AHEAD = 2**16  # bytes of a request that may wait there
 FILES_A_WORKER = 500  # after so many it is replaced: a decoder may leak
 STARTUP_SECONDS = 60.0
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**26)}  # glibc: pages of one file serve the next, which saves a third of its time
+KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_TRIM_THRESHOLD_": str(2**26),
+}  # glibc: pages of one file serve the next, which saves a third of its time
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,9 @@ class Sandbox:
         megabytes: Memory that one request may take.
     """
 
-    def __init__(self, workers: int | None = None, *, seconds: float = SECONDS, megabytes: int = MEGABYTES) -> None:
+    def __init__(
+        self, workers: int | None = None, *, seconds: float = SECONDS, megabytes: int = MEGABYTES
+    ) -> None:
         self.workers = workers or len(os.sched_getaffinity(0))
         self.seconds, self.megabytes = seconds, megabytes
         self._nursery: _Nursery | None = None
@@ -84,8 +91,12 @@ class Sandbox:
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(AT_ONCE * self.workers, thread_name_prefix="sandbox")
 
-    def submit(self, function: str, *, seconds: float | None = None, **arguments: Any) -> "Future[Outcome]":
-        """Ask for `function` ("module:name" below mmdiag.readers, arguments and facts as JSON has them)."""
+    def submit(
+        self, function: str, *, seconds: float | None = None, **arguments: Any
+    ) -> "Future[Outcome]":
+        """Ask for `function` ("module:name" below mmdiag.readers, arguments and facts as JSON has
+        them).
+        """
         return self._threads.submit(self._ask, function, arguments, seconds or self.seconds)
 
     def call(self, function: str, *, seconds: float | None = None, **arguments: Any) -> Outcome:
@@ -121,7 +132,9 @@ class Sandbox:
         while True:
             member = self._take()
             try:
-                answer, arrays, taken = member.ask({"function": function, "arguments": arguments}, seconds)
+                answer, arrays, taken = member.ask(
+                    {"function": function, "arguments": arguments}, seconds
+                )
                 break
             except _KilledByAnotherError:
                 continue
@@ -131,8 +144,17 @@ class Sandbox:
                 return self._lost(member, "reader_died", "its reader was killed by it")
         self._give_back(member)
         if "error" in answer:
-            raise (DescriptionError if answer["error"] == "DescriptionError" else MmdiagError)(answer["detail"])
-        return Outcome(answer.get("facts"), arrays, answer.get("code", ""), answer.get("detail", ""), taken, float(answer["peak_mb"]))
+            raise (DescriptionError if answer["error"] == "DescriptionError" else MmdiagError)(
+                answer["detail"]
+            )
+        return Outcome(
+            answer.get("facts"),
+            arrays,
+            answer.get("code", ""),
+            answer.get("detail", ""),
+            taken,
+            float(answer["peak_mb"]),
+        )
 
     def _lost(self, member: "_Worker", code: str, detail: str) -> Outcome:
         with self._lock:
@@ -142,10 +164,16 @@ class Sandbox:
         return Outcome(None, {}, code, detail, taken, float(self.megabytes))
 
     def _take(self) -> "_Worker":
-        """A worker that has nothing to do, else a new one, else one that will soon have nothing: it then finds its next request waiting."""
+        """A worker that has nothing to do, else a new one, else one that will soon have nothing: it
+        then finds its next request waiting.
+        """
         with self._lock:
             self._members = [member for member in self._members if not member.dead]
-            free = min((member for member in self._members if member.served < FILES_A_WORKER), key=lambda member: member.asked, default=None)
+            free = min(
+                (member for member in self._members if member.served < FILES_A_WORKER),
+                key=lambda member: member.asked,
+                default=None,
+            )
             if free is None or (free.asked and len(self._members) < self.workers):
                 if self._nursery is None:
                     self._nursery = _Nursery()
@@ -170,7 +198,9 @@ class _KilledByAnotherError(Exception):
 
 
 class _Worker:
-    """The parent's end of one worker. Requests are answered in the order in which they were sent; the second waits in the connection while the first is worked on."""
+    """The parent's end of one worker. Requests are answered in the order in which they were sent;
+    the second waits in the connection while the first is worked on.
+    """
 
     def __init__(self, connection: socket.socket, process: int) -> None:
         self.connection, self.process = connection, process
@@ -180,18 +210,26 @@ class _Worker:
         self._order: deque[object] = deque()
         self._began = time.perf_counter()
 
-    def ask(self, request: Mapping[str, Any], seconds: float) -> tuple[Any, Mapping[str, np.ndarray], float]:
+    def ask(
+        self, request: Mapping[str, Any], seconds: float
+    ) -> tuple[Any, Mapping[str, np.ndarray], float]:
         """Send a request and wait for its answer, which comes with the seconds it took.
 
         Raises:
-            TimeoutError: It computed for more than `seconds`, or nothing came for three times as long.
+            TimeoutError: It computed for more than `seconds`, or nothing came for three times as
+                long.
             EOFError: The worker died of it.
             _KilledByAnotherError: The worker died of the request before.
         """
         content, ticket = worker.packed(request), object()
         with self._turn:
             self._order.append(ticket)
-            ahead = self._order[0] is not ticket and len(content) < SENT_AHEAD and not self.dead and self._sent_ahead(content)
+            ahead = (
+                self._order[0] is not ticket
+                and len(content) < SENT_AHEAD
+                and not self.dead
+                and self._sent_ahead(content)
+            )
             self._turn.wait_for(lambda: self.dead or self._order[0] is ticket)
             if self.dead:
                 raise _KilledByAnotherError
@@ -215,7 +253,9 @@ class _Worker:
         return *answer, time.perf_counter() - self._began
 
     def _sent_ahead(self, content: bytes) -> bool:
-        """Send before its turn what is so little that the connection takes it at once; a worker that has died is the finding of whose turn it is."""
+        """Send before its turn what is so little that the connection takes it at once; a worker
+        that has died is the finding of whose turn it is.
+        """
         try:
             self.connection.sendall(content)
         except OSError:
@@ -229,7 +269,9 @@ class _Worker:
     def _answer(self, seconds: float) -> tuple[Any, Mapping[str, np.ndarray]]:
         began, tick, spent = time.monotonic(), min(TICK, seconds), -1.0
         while not select.select([self.connection], [], [], tick)[0]:
-            spent = self._computed() - tick if spent < 0 else spent  # most files are read before anybody looks
+            spent = (
+                self._computed() - tick if spent < 0 else spent
+            )  # most files are read before anybody looks
             if time.monotonic() - began > PATIENCE * seconds or self._computed() - spent > seconds:
                 raise TimeoutError
         return worker.receive(self.connection)
@@ -258,13 +300,27 @@ class _Nursery:
 
     def __init__(self) -> None:
         self.orders, theirs = socket.socketpair()
-        command = [sys.executable, "-c", "import sys; from mmdiag.sandbox.fork_server import nursery; nursery(int(sys.argv[1]), int(sys.argv[2]))"]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **KEEP_MEMORY}
+        command = [
+            sys.executable,
+            "-c",
+            "import sys; from mmdiag.sandbox.fork_server import nursery; "
+            "nursery(int(sys.argv[1]), int(sys.argv[2]))",
+        ]
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            **KEEP_MEMORY,
+        }
         with theirs:
             self.process = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(os.getpid())], pass_fds=[theirs.fileno()], env=environment,
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
+                [*command, str(theirs.fileno()), str(os.getpid())],
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
         self.orders.settimeout(STARTUP_SECONDS)
 
     def worker(self, megabytes: int) -> _Worker:
@@ -280,7 +336,10 @@ class _Nursery:
             (process,) = struct.unpack("<i", worker.exactly(self.orders, 4))
         except (OSError, EOFError):
             ours.close()
-            raise MmdiagError("Readers run in processes of their own, and none could be started: check memory and process limits, and run again.") from None
+            raise MmdiagError(
+                "Readers run in processes of their own, and none could be started: check memory "
+                "and process limits, and run again."
+            ) from None
         return _Worker(ours, process)
 
     def end(self) -> None:

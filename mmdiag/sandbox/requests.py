@@ -1,4 +1,6 @@
-"""What a worker of the sandbox is asked: read one source of one case, or say whether one file would be read. Arguments and facts are what JSON has."""
+"""What a worker of the sandbox is asked: read one source of one case, or say whether one file would
+be read. Arguments and facts are what JSON has.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -31,16 +33,25 @@ def warm_up() -> None:
     mask_note("Dr. Jane Doe, 3 March 2024.", ["Doe^Jane", "19510203"])
 
 
-def image(files: Sequence[str], select: Mapping[str, str], size: int, slices: int, window: str | Sequence[float], burned_in: str) -> Reply:
+def image(
+    files: Sequence[str],
+    select: Mapping[str, str],
+    size: int,
+    slices: int,
+    window: str | Sequence[float],
+    burned_in: str,
+) -> Reply:
     """Read one image as the store keeps it.
 
     Args:
         files: A DICOM folder's files, or one PNG, JPEG or NIfTI.
-        window: `auto`, `voi` (what the header asks to be shown), or the two values that become black and white.
+        window: `auto`, `voi` (what the header asks to be shown), or the two values that become
+            black and white.
         burned_in: `refuse` images that may carry text in their pixels, or `accept` them.
 
     Returns:
-        Facts for the data contract and about the person, and the array `stack`; None where no image matches.
+        Facts for the data contract and about the person, and the array `stack`; None where no image
+        matches.
 
     Raises:
         ReadError: As the readers.
@@ -52,8 +63,14 @@ def image(files: Sequence[str], select: Mapping[str, str], size: int, slices: in
         volume = read_picture(paths[0]) if suffix.endswith(PICTURES) else read_nifti(paths[0])
         chosen = None if isinstance(window, str) else (float(window[0]), float(window[1]))
         stored = to_stored(volume, size, slices, window=chosen)
-        facts: dict[str, Any] = {"n_slices": len(volume), "height": volume.shape[1], "width": volume.shape[2]}
-        facts |= dict.fromkeys(("spacing_row_mm", "spacing_column_mm", "slice_gap_mm", "tilt_degrees"), nothing)
+        facts: dict[str, Any] = {
+            "n_slices": len(volume),
+            "height": volume.shape[1],
+            "width": volume.shape[2],
+        }
+        facts |= dict.fromkeys(
+            ("spacing_row_mm", "spacing_column_mm", "slice_gap_mm", "tilt_degrees"), nothing
+        )
         facts |= {"missing_slices": 0, "localizers": 0}
         person: dict[str, Any] = {"patient_id": "", "identifiers": [], "recorded": ""}
     else:
@@ -61,10 +78,22 @@ def image(files: Sequence[str], select: Mapping[str, str], size: int, slices: in
         if series is None:
             return None, {}
         if burned_in == "refuse" and series.burned_in in ("YES", "RISK"):
-            raise ReadError("burned_in", "its pixels may carry text: " + ("the header says so" if series.burned_in == "YES" else f"modality {series.modality}"))
+            raise ReadError(
+                "burned_in",
+                "its pixels may carry text: "
+                + (
+                    "the header says so"
+                    if series.burned_in == "YES"
+                    else f"modality {series.modality}"
+                ),
+            )
         stored = to_stored(series.volume, size, slices, window=_window(series, window))
         facts, person = _facts(series)
-    facts |= {"low": stored.low, "high": stored.high, "share_black": np.count_nonzero(stored.stack < 5) / stored.stack.size}
+    facts |= {
+        "low": stored.low,
+        "high": stored.high,
+        "share_black": np.count_nonzero(stored.stack < 5) / stored.stack.size,
+    }
     facts |= {"pixel_sha256": exact_hash(stored.stack), "perceptual": perceptual_hash(stored.stack)}
     return {"facts": _json(facts), **person}, {"stack": stored.stack}
 
@@ -79,16 +108,29 @@ def _window(series: Series, asked: str | Sequence[float]) -> tuple[float, float]
 
 def _facts(series: Series) -> tuple[dict[str, Any], dict[str, Any]]:
     facts = {
-        "n_slices": series.slices, "height": series.rows, "width": series.columns,
-        "spacing_row_mm": series.spacing_mm[0], "spacing_column_mm": series.spacing_mm[1], "slice_gap_mm": series.gap_mm,
-        "missing_slices": series.missing_slices, "tilt_degrees": series.tilt_degrees, "localizers": series.localizers,
-    }  # fmt: skip
-    return facts, {"patient_id": series.patient_id, "identifiers": list(series.identifiers), "recorded": series.recorded}
+        "n_slices": series.slices,
+        "height": series.rows,
+        "width": series.columns,
+        "spacing_row_mm": series.spacing_mm[0],
+        "spacing_column_mm": series.spacing_mm[1],
+        "slice_gap_mm": series.gap_mm,
+        "missing_slices": series.missing_slices,
+        "tilt_degrees": series.tilt_degrees,
+        "localizers": series.localizers,
+    }
+    return facts, {
+        "patient_id": series.patient_id,
+        "identifiers": list(series.identifiers),
+        "recorded": series.recorded,
+    }
 
 
 def _json(facts: Mapping[str, Any]) -> dict[str, Any]:
     """NaN is no JSON: what is not known is null."""
-    return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in facts.items()}
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in facts.items()
+    }
 
 
 def dicom_verdict(file: str) -> Reply:
@@ -120,7 +162,8 @@ def note(file: str, own: Sequence[str]) -> Reply:
         own: What the case's images and tables say of the person.
 
     Returns:
-        `text`, `sections` (name, start, end), `spans` of what was masked (start, end, start and end in the original, kind), `encoding`, `format` and
+        `text`, `sections` (name, start, end), `spans` of what was masked (start, end, start and end
+        in the original, kind), `encoding`, `format` and
         `written` (ISO date or null); None where the note is blank.
 
     Raises:
@@ -142,10 +185,19 @@ def _masked(found: Note | None, own: Sequence[str]) -> Reply:
     if found is None:
         return None, {}
     masked = mask_note(found.text, own)
-    sections = [[section.name, section.start, section.end] for section in find_sections(masked.text)]
+    sections = [
+        [section.name, section.start, section.end] for section in find_sections(masked.text)
+    ]
     spans = [list(span) for span in masked.spans]
     written = found.written.isoformat() if found.written else None
-    return {"text": masked.text, "sections": sections, "spans": spans, "encoding": found.encoding, "format": found.format, "written": written}, {}
+    return {
+        "text": masked.text,
+        "sections": sections,
+        "spans": spans,
+        "encoding": found.encoding,
+        "format": found.format,
+        "written": written,
+    }, {}
 
 
 def note_verdict(file: str) -> Reply:
@@ -183,7 +235,14 @@ def variants_verdict(file: str) -> Reply:
     return {}, {}
 
 
-def signal(file: str, channels: Sequence[str], rate_hz: float | None, store_hz: float, longest_s: float, full_scale: float) -> Reply:
+def signal(
+    file: str,
+    channels: Sequence[str],
+    rate_hz: float | None,
+    store_hz: float,
+    longest_s: float,
+    full_scale: float,
+) -> Reply:
     """Read one signal as the store keeps it.
 
     Args:
@@ -201,10 +260,17 @@ def signal(file: str, channels: Sequence[str], rate_hz: float | None, store_hz: 
     stored = to_stored_signal(found, rate_hz=store_hz, seconds=longest_s, full_scale=full_scale)
     low, high = float(found.samples.min()), float(found.samples.max())
     facts = {
-        "n_samples": len(stored.samples), "n_channels": stored.samples.shape[1], "rate_hz": found.rate_hz, "seconds": found.seconds, "low": low, "high": high,
-        "share_of_scale": max(abs(low), abs(high)) / full_scale, "share_clipped": stored.share_clipped,
-        "n_flat": int((stored.samples == stored.samples[:1]).all(axis=0).sum()), "pixel_sha256": content_hash(stored.samples),
-    }  # fmt: skip
+        "n_samples": len(stored.samples),
+        "n_channels": stored.samples.shape[1],
+        "rate_hz": found.rate_hz,
+        "seconds": found.seconds,
+        "low": low,
+        "high": high,
+        "share_of_scale": max(abs(low), abs(high)) / full_scale,
+        "share_clipped": stored.share_clipped,
+        "n_flat": int((stored.samples == stored.samples[:1]).all(axis=0).sum()),
+        "pixel_sha256": content_hash(stored.samples),
+    }
     return {"facts": _json(facts)}, {"samples": stored.samples}
 
 
@@ -220,6 +286,10 @@ def case_table(file: str, modality: Mapping[str, Any]) -> Reply:
     Args:
         modality: The fields of a `ModalityDescription`.
     """
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in modality.items()}
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in modality.items()
+    }
     row = read_case_table(Path(file), ModalityDescription(**fields))
-    return {"columns": [str(column) for column in row.index]}, {"values": row.to_numpy(dtype=np.float32)}
+    return {"columns": [str(column) for column in row.index]}, {
+        "values": row.to_numpy(dtype=np.float32)
+    }

@@ -1,6 +1,8 @@
-"""The record, in SQL: cohorts, verdicts, quarantine, contracts, runs, metrics, bundles, predictions. SQLite by default, PostgreSQL by URL.
+"""The record, in SQL: cohorts, verdicts, quarantine, contracts, runs, metrics, bundles,
+predictions. SQLite by default, PostgreSQL by URL.
 
-Every write is an upsert on a natural key in one transaction, so that a step that is repeated after a kill changes nothing.
+Every write is an upsert on a natural key in one transaction, so that a step that is repeated after
+a kill changes nothing.
 """
 
 import json
@@ -14,7 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, inspect, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Table,
+    create_engine,
+    delete,
+    event,
+    func,
+    inspect,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 
@@ -41,7 +53,8 @@ class Ledger:
     """The record of a workspace.
 
     Args:
-        url: SQLAlchemy URL; `sqlite:///path` is made in WAL mode, so that readers never wait for a writer.
+        url: SQLAlchemy URL; `sqlite:///path` is made in WAL mode, so that readers never wait for a
+            writer.
     """
 
     def __init__(self, url: str) -> None:
@@ -60,7 +73,12 @@ class Ledger:
                 METADATA.create_all(connection)
 
     def record_cohort(
-        self, name: str, hash: str, task: Mapping[str, Any], modalities: Mapping[str, Any], counts: Mapping[str, Any]
+        self,
+        name: str,
+        hash: str,
+        task: Mapping[str, Any],
+        modalities: Mapping[str, Any],
+        counts: Mapping[str, Any],
     ) -> None:
         """What a cohort holds now."""
         row = {
@@ -74,11 +92,15 @@ class Ledger:
         self._upsert(COHORTS, [row])
 
     def record_verdicts(self, cohort: str, verdicts: pd.DataFrame) -> None:
-        """case_id, subject_id, version, verdict, modalities: one row a case, its newest version. Cases that are not named are forgotten."""
+        """case_id, subject_id, version, verdict, modalities: one row a case, its newest version.
+        Cases that are not named are forgotten.
+        """
         self._replace(VERDICTS, cohort, ["case_id"], verdicts.assign(cohort=cohort))
 
     def record_quarantine(self, cohort: str, refused: pd.DataFrame) -> None:
-        """case_id, modality ("" = the whole case), code, rule, detail, file_sha256, cure: all that is refused now. `first_seen` of what was known is kept."""
+        """case_id, modality ("" = the whole case), code, rule, detail, file_sha256, cure: all that
+        is refused now. `first_seen` of what was known is kept.
+        """
         stamp = _now()
         self._replace(
             QUARANTINE,
@@ -89,8 +111,16 @@ class Ledger:
         )
 
     def record_acceptances(self, accepted: pd.DataFrame) -> None:
-        """cohort, case_id, modality, code, reason, who: what a person accepted that a rule refuses; nothing is ever taken out."""
-        self._upsert(ACCEPTANCES, [{str(k): _plain(v) for k, v in row.items()} for row in accepted.assign(accepted_at=_now()).to_dict("records")])
+        """cohort, case_id, modality, code, reason, who: what a person accepted that a rule refuses;
+        nothing is ever taken out.
+        """
+        self._upsert(
+            ACCEPTANCES,
+            [
+                {str(k): _plain(v) for k, v in row.items()}
+                for row in accepted.assign(accepted_at=_now()).to_dict("records")
+            ],
+        )
 
     def acceptances(self, cohort: str | None = None) -> pd.DataFrame:
         """What people accepted."""
@@ -98,29 +128,67 @@ class Ledger:
 
     def record_contracts(self, cohort: str, results: pd.DataFrame) -> None:
         """contract, rule, column, severity, why, checked, failed."""
-        self._replace(CONTRACTS, cohort, ["contract", "rule", "column"], results.assign(cohort=cohort, judged_at=_now()))
+        self._replace(
+            CONTRACTS,
+            cohort,
+            ["contract", "rule", "column"],
+            results.assign(cohort=cohort, judged_at=_now()),
+        )
 
     def record_run(
-        self, run_id: str, command: str, cohort: str, status: str, config: Mapping[str, Any], folder: str,
-        bundle_id: str | None = None, started: str | None = None, finished: str | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        run_id: str,
+        command: str,
+        cohort: str,
+        status: str,
+        config: Mapping[str, Any],
+        folder: str,
+        bundle_id: str | None = None,
+        started: str | None = None,
+        finished: str | None = None,
+    ) -> None:
         """A run and where its files are."""
-        row = {"run_id": run_id, "command": command, "cohort": cohort, "status": status, "config": dict(config), "folder": folder}
-        self._upsert(RUNS, [row | {"bundle_id": bundle_id, "started": started, "finished": finished}])
+        row = {
+            "run_id": run_id,
+            "command": command,
+            "cohort": cohort,
+            "status": status,
+            "config": dict(config),
+            "folder": folder,
+        }
+        self._upsert(
+            RUNS, [row | {"bundle_id": bundle_id, "started": started, "finished": finished}]
+        )
 
     def record_metrics(self, run_id: str, metrics: Sequence[Mapping[str, Any]]) -> None:
         """Metrics in the form of interface.md 3."""
         columns = [column.name for column in METRICS.columns if column.name != "run_id"]
-        self._upsert(METRICS, [{"run_id": run_id} | {name: _plain(row.get(name)) for name in columns} for row in metrics])
+        self._upsert(
+            METRICS,
+            [
+                {"run_id": run_id} | {name: _plain(row.get(name)) for name in columns}
+                for row in metrics
+            ],
+        )
 
     def record_curves(self, run_id: str, curves: pd.DataFrame) -> None:
-        """The columns of curves.parquet: one row a fit and epoch; `gradient_norm` and `probe` are JSON by modality."""
+        """The columns of curves.parquet: one row a fit and epoch; `gradient_norm` and `probe` are
+        JSON by modality.
+        """
         json_columns = {"gradient_norm", "probe"}
         names = [column.name for column in CURVES.columns if column.name in curves]
-        rows = [{name: json.loads(row[name]) if name in json_columns else _plain(row[name]) for name in names} for row in curves.to_dict("records")]
+        rows = [
+            {
+                name: json.loads(row[name]) if name in json_columns else _plain(row[name])
+                for name in names
+            }
+            for row in curves.to_dict("records")
+        ]
         self._upsert(CURVES, [{"run_id": run_id} | row for row in rows])
 
-    def record_bundle(self, bundle_id: str, path: str, run_id: str, cohort: str, description: Mapping[str, Any]) -> None:
+    def record_bundle(
+        self, bundle_id: str, path: str, run_id: str, cohort: str, description: Mapping[str, Any]
+    ) -> None:
         """A saved model."""
         self._upsert(
             BUNDLES,
@@ -137,16 +205,36 @@ class Ledger:
         )
 
     def record_predictions(self, cohort: str, predictions: pd.DataFrame) -> None:
-        """The columns of predictions.parquet, and version. A case that this bundle has scored is written over with the same."""
-        answers = [c for c in predictions.columns if c == "probability" or c.startswith("probability_")]
+        """The columns of predictions.parquet, and version. A case that this bundle has scored is
+        written over with the same.
+        """
+        answers = [
+            c for c in predictions.columns if c == "probability" or c.startswith("probability_")
+        ]
         contributions = [c for c in predictions.columns if c.startswith("contribution_")]
         rows = []
         for row in predictions.to_dict("records"):
             plain = {
-                name: _plain(row.get(name)) for name in ("bundle_id", "case_id", "version", "subject_id", "role", "predicted", "scored_at")
+                name: _plain(row.get(name))
+                for name in (
+                    "bundle_id",
+                    "case_id",
+                    "version",
+                    "subject_id",
+                    "role",
+                    "predicted",
+                    "scored_at",
+                )
             }
-            plain |= {"cohort": cohort, "as_of": None if pd.isna(row["as_of"]) else str(row["as_of"]), "abstained": bool(row["abstained"])}
-            plain |= {"answers": {c: _plain(row[c]) for c in answers}, "contributions": {c: _plain(row[c]) for c in contributions}}
+            plain |= {
+                "cohort": cohort,
+                "as_of": None if pd.isna(row["as_of"]) else str(row["as_of"]),
+                "abstained": bool(row["abstained"]),
+            }
+            plain |= {
+                "answers": {c: _plain(row[c]) for c in answers},
+                "contributions": {c: _plain(row[c]) for c in contributions},
+            }
             rows.append(plain | {"modalities": list(row["modalities"])})
         self._upsert(PREDICTIONS, rows)
 
@@ -193,14 +281,25 @@ class Ledger:
     def predictions(self, bundle_id: str | None = None, cohort: str | None = None) -> pd.DataFrame:
         """Predictions in the columns of predictions.parquet, and version."""
         table = self._read(PREDICTIONS, bundle_id=bundle_id, cohort=cohort)
-        wide = [pd.DataFrame(table[name].tolist(), index=table.index) for name in ("answers", "contributions")] if len(table) else []
-        found = pd.concat([table.drop(columns=["answers", "contributions", "cohort"]), *wide], axis=1)
+        wide = (
+            [
+                pd.DataFrame(table[name].tolist(), index=table.index)
+                for name in ("answers", "contributions")
+            ]
+            if len(table)
+            else []
+        )
+        found = pd.concat(
+            [table.drop(columns=["answers", "contributions", "cohort"]), *wide], axis=1
+        )
         return found.assign(as_of=pd.to_datetime(found["as_of"]))
 
     def count_predictions(self) -> int:
         """Number of predictions."""
         with self.engine.connect() as connection:
-            return int(connection.execute(select(func.count()).select_from(PREDICTIONS)).scalar_one())
+            return int(
+                connection.execute(select(func.count()).select_from(PREDICTIONS)).scalar_one()
+            )
 
     def _read(self, table: Table, **where: Any) -> pd.DataFrame:
         query = select(table)
@@ -209,7 +308,9 @@ class Ledger:
                 query = query.where(table.c[name] == value)
         with self.engine.connect() as connection:
             rows = connection.execute(query).mappings().all()
-        return pd.DataFrame([dict(row) for row in rows], columns=[column.name for column in table.columns])
+        return pd.DataFrame(
+            [dict(row) for row in rows], columns=[column.name for column in table.columns]
+        )
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -228,47 +329,86 @@ class Ledger:
         with self._writing() as connection:
             self._write(connection, table, rows)
 
-    def _write(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], kept: Iterable[str] = ()) -> None:
+    def _write(
+        self,
+        connection: Connection,
+        table: Table,
+        rows: Sequence[Mapping[str, Any]],
+        kept: Iterable[str] = (),
+    ) -> None:
         dialect = sqlite if self.engine.dialect.name == "sqlite" else postgresql
         keys = [column.name for column in table.primary_key]
         for start in range(0, len(rows), ROWS):
             statement = dialect.insert(table)
-            changed = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys and c.name not in set(kept)}
+            changed = {
+                c.name: statement.excluded[c.name]
+                for c in table.columns
+                if c.name not in keys and c.name not in set(kept)
+            }
             connection.execute(
-                statement.on_conflict_do_update(index_elements=keys, set_=changed), [dict(row) for row in rows[start : start + ROWS]]
+                statement.on_conflict_do_update(index_elements=keys, set_=changed),
+                [dict(row) for row in rows[start : start + ROWS]],
             )
 
-    def _replace(self, table: Table, cohort: str, keys: Sequence[str], rows: pd.DataFrame, kept: Iterable[str] = ()) -> None:
-        """Upsert the rows of a cohort and drop those that are not among them, in one transaction."""
+    def _replace(
+        self,
+        table: Table,
+        cohort: str,
+        keys: Sequence[str],
+        rows: pd.DataFrame,
+        kept: Iterable[str] = (),
+    ) -> None:
+        """Upsert the rows of a cohort and drop those that are not among them, in one
+        transaction.
+        """
         names = [column.name for column in table.columns]
-        plain = [{str(name): _plain(value) for name, value in row.items()} for row in rows[names].to_dict("records")]
+        plain = [
+            {str(name): _plain(value) for name, value in row.items()}
+            for row in rows[names].to_dict("records")
+        ]
         wanted = {tuple(str(row[key]) for key in keys) for row in plain}
         with self._writing() as connection:
-            known = connection.execute(select(*(table.c[key] for key in keys)).where(table.c.cohort == cohort)).all()
+            known = connection.execute(
+                select(*(table.c[key] for key in keys)).where(table.c.cohort == cohort)
+            ).all()
             for gone in known:
                 if tuple(str(value) for value in gone) not in wanted:
                     connection.execute(
                         delete(table).where(
-                            table.c.cohort == cohort, *(table.c[key] == value for key, value in zip(keys, gone, strict=True))
+                            table.c.cohort == cohort,
+                            *(table.c[key] == value for key, value in zip(keys, gone, strict=True)),
                         )
                     )
             self._write(connection, table, plain, kept)
 
 
 def _unwritable(said: str) -> str:
-    """What a database says when it cannot be written, as fact and cure; nothing of the statement, which holds values."""
+    """What a database says when it cannot be written, as fact and cure; nothing of the statement,
+    which holds values.
+    """
     facts = {
-        "locked": (f"another process has held it for {BUSY_TIMEOUT_MS // 1000} s", "end that process"),
+        "locked": (
+            f"another process has held it for {BUSY_TIMEOUT_MS // 1000} s",
+            "end that process",
+        ),
         "full": ("its disk is full", "free some space"),
         "readonly": ("it is read-only", "make the file and its folder writable"),
         "unable to open": ("it does not open", "make its folder writable"),
     }
-    fact, cure = next((found for word, found in facts.items() if word in said), ("it does not answer", "see that it runs and may be reached"))
-    return f"The ledger must take what is written, {fact}: {cure} and run the same command again, it picks up where it stopped."
+    fact, cure = next(
+        (found for word, found in facts.items() if word in said),
+        ("it does not answer", "see that it runs and may be reached"),
+    )
+    return (
+        f"The ledger must take what is written, {fact}: {cure} and run the same command "
+        "again, it picks up where it stopped."
+    )
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # transactions begin where _begin_sqlite says, not before the first change
+    connection.isolation_level = (
+        None  # transactions begin where _begin_sqlite says, not before the first change
+    )
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     _turn_to_wal(cursor)
@@ -277,7 +417,9 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 
 def _turn_to_wal(cursor: Any) -> None:
-    """Turn a database to WAL mode. Where several turn a new one at once, SQLite refuses all but one without waiting, whatever its timeout is."""
+    """Turn a database to WAL mode. Where several turn a new one at once, SQLite refuses all but one
+    without waiting, whatever its timeout is.
+    """
     last = time.monotonic() + BUSY_TIMEOUT_MS / 1000
     while True:
         try:
@@ -291,8 +433,12 @@ def _turn_to_wal(cursor: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes the lock at once and waits for it: one that reads first and then writes is refused without waiting."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+    """A writer takes the lock at once and waits for it: one that reads first and then writes is
+    refused without waiting.
+    """
+    connection.exec_driver_sql(
+        "BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN"
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -21,7 +21,8 @@ class Store:
     """One ingested cohort.
 
     Args:
-        cases: One row an accepted case: keys, label, version, and for each modality has_, shard_, start_, count_.
+        cases: One row an accepted case: keys, label, version, and for each modality has_, shard_,
+            start_, count_.
         task: kind, classes, label.
         modalities: Name -> kind.
         hash: SHA-256 over case versions and labels: what a model can have learned from.
@@ -42,9 +43,18 @@ class Store:
         """
         folder = workspace.cohort(name)
         if not (folder / "description.json").is_file():
-            raise UsageError(f"A cohort must be ingested first, {name} is not in {workspace.path}: `mmdiag ingest --cohort ...`.")
+            raise UsageError(
+                f"A cohort must be ingested first, {name} is not in {workspace.path}: `mmdiag "
+                "ingest --cohort ...`."
+            )
         described = json.loads((folder / "description.json").read_text())
-        return Store(folder, pd.read_parquet(folder / "cases.parquet"), described["task"], described["modalities"], described["hash"])
+        return Store(
+            folder,
+            pd.read_parquet(folder / "cases.parquet"),
+            described["task"],
+            described["modalities"],
+            described["hash"],
+        )
 
     def present(self, modality: str) -> Bool[ndarray, "case"]:
         """Which cases have a modality."""
@@ -53,13 +63,17 @@ class Store:
     def images(self, modality: str, row: int) -> UInt8[ndarray, "slice row column"]:
         """The slices of one case, in spatial order."""
         place = self._place(modality, row)
-        slices: np.ndarray = _array(place.file.with_suffix(".npy"))[place.start : place.start + place.count]
+        slices: np.ndarray = _array(place.file.with_suffix(".npy"))[
+            place.start : place.start + place.count
+        ]
         return slices
 
     def signal(self, modality: str, row: int) -> Int16[ndarray, "time channel"]:
         """The samples of one case."""
         place = self._place(modality, row)
-        samples: np.ndarray = _array(place.file.with_suffix(".npy"))[place.start : place.start + place.count]
+        samples: np.ndarray = _array(place.file.with_suffix(".npy"))[
+            place.start : place.start + place.count
+        ]
         return samples
 
     def text(self, modality: str, row: int) -> str:
@@ -81,7 +95,9 @@ class Store:
         if not case[f"has_{modality}"]:
             raise KeyError(f"{case['case_id']} has no {modality}")
         return Place(
-            self.folder / "shards" / case[f"shard_{modality}"] / modality, int(case[f"start_{modality}"]), int(case[f"count_{modality}"])
+            self.folder / "shards" / case[f"shard_{modality}"] / modality,
+            int(case[f"start_{modality}"]),
+            int(case[f"count_{modality}"]),
         )
 
 
@@ -106,7 +122,8 @@ def _notes(file: Path) -> list[str]:
 
 
 def read_rows(folder: Path, cases: pd.DataFrame, modality: str) -> tuple[list[str], list[Any]]:
-    """Keys of the cases that have a note or a table row, and its text or its numbers, shard by shard.
+    """Keys of the cases that have a note or a table row, and its text or its numbers, shard by
+    shard.
 
     Args:
         cases: case_id, and has_, shard_ and start_ of the modality.
@@ -115,7 +132,10 @@ def read_rows(folder: Path, cases: pd.DataFrame, modality: str) -> tuple[list[st
     found: list[Any] = []
     known = cases[cases[f"has_{modality}"].astype(bool)]
     for shard, rows in known.groupby(f"shard_{modality}"):
-        file, starts = folder / "shards" / str(shard) / modality, rows[f"start_{modality}"].to_numpy(dtype=int)
+        file, starts = (
+            folder / "shards" / str(shard) / modality,
+            rows[f"start_{modality}"].to_numpy(dtype=int),
+        )
         keys += rows["case_id"].tolist()
         if file.with_suffix(".parquet").is_file():
             texts = _notes(file.with_suffix(".parquet"))
@@ -130,7 +150,7 @@ def _table(store: Store, modality: str) -> np.ndarray:
     values = np.full((len(store.cases), len(store.columns(modality))), np.nan, dtype=np.float32)
     known = store.cases[store.cases[f"has_{modality}"]]
     for shard, rows in known.groupby(f"shard_{modality}"):
-        values[rows.index.to_numpy()] = _array(store.folder / "shards" / str(shard) / f"{modality}.npy")[
-            rows[f"start_{modality}"].to_numpy(dtype=int)
-        ]
+        values[rows.index.to_numpy()] = _array(
+            store.folder / "shards" / str(shard) / f"{modality}.npy"
+        )[rows[f"start_{modality}"].to_numpy(dtype=int)]
     return values

@@ -1,4 +1,6 @@
-"""Checkpoints of a training: one after every epoch, the last two kept, each whole or not there; safetensors with JSON in its header, no pickle."""
+"""Checkpoints of a training: one after every epoch, the last two kept, each whole or not there;
+safetensors with JSON in its header, no pickle.
+"""
 
 import json
 import zlib
@@ -21,11 +23,13 @@ KEPT = 2
 class Checkpoints:
     """The checkpoints in a folder. A thread writes them, so that nothing waits for the disk.
 
-    The writing of an epoch ends before that of the next begins: a training that is killed at any moment repeats at most one complete epoch.
+    The writing of an epoch ends before that of the next begins: a training that is killed at any
+    moment repeats at most one complete epoch.
 
     Args:
         folder: Where they lie.
-        owner: What a checkpoint has to be of; one of another configuration is no beginning for this training.
+        owner: What a checkpoint has to be of; one of another configuration is no beginning for this
+            training.
         writes: Whether this process writes; with several, one does.
     """
 
@@ -37,12 +41,19 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._thread.shutdown(wait=True)
         if self._writing is not None and kind is None:
             self._writing.result()
 
-    def save(self, epoch: int, tensors: Mapping[str, Mapping[str, Tensor]], facts: Mapping[str, Any]) -> None:
+    def save(
+        self, epoch: int, tensors: Mapping[str, Mapping[str, Tensor]], facts: Mapping[str, Any]
+    ) -> None:
         """Keep the state after an epoch.
 
         Args:
@@ -53,10 +64,18 @@ class Checkpoints:
             return
         if self._writing is not None:
             self._writing.result()
-        packed = {f"{group}.{kind}": values for group, named in tensors.items() for kind, values in _pack(named).items()}
-        self._writing = self._thread.submit(self._write, epoch, packed, json.dumps({"owner": self.owner, "epoch": epoch, **facts}))
+        packed = {
+            f"{group}.{kind}": values
+            for group, named in tensors.items()
+            for kind, values in _pack(named).items()
+        }
+        self._writing = self._thread.submit(
+            self._write, epoch, packed, json.dumps({"owner": self.owner, "epoch": epoch, **facts})
+        )
 
-    def last(self, like: Mapping[str, Mapping[str, Tensor]]) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
+    def last(
+        self, like: Mapping[str, Mapping[str, Tensor]]
+    ) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
         """The newest state that is whole and this training's own; None = begin at the beginning.
 
         Args:
@@ -65,15 +84,25 @@ class Checkpoints:
         for path in sorted(self.folder.glob("checkpoint-*.safetensors"), reverse=True):
             try:
                 with safe_open(path, "pt") as file:
-                    packed, said = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()["facts"]  # noqa: SIM118  a file is no dict
+                    packed = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                    said = file.metadata()["facts"]
             except (SafetensorError, OSError, ValueError, KeyError, TypeError):  # torn or empty
                 continue
             if path.stem.rsplit("-", 1)[-1] != _digest(packed, said):
                 continue
             facts = json.loads(said)
             if facts["owner"] == self.owner:
-                groups = {group: {kind.split(".", 1)[1]: v for kind, v in packed.items() if kind.startswith(f"{group}.")} for group in like}
-                return {group: _unpack(groups[group], named) for group, named in like.items()}, facts
+                groups = {
+                    group: {
+                        kind.split(".", 1)[1]: v
+                        for kind, v in packed.items()
+                        if kind.startswith(f"{group}.")
+                    }
+                    for group in like
+                }
+                return {
+                    group: _unpack(groups[group], named) for group, named in like.items()
+                }, facts
         return None
 
     def clear(self) -> None:
@@ -83,23 +112,35 @@ class Checkpoints:
             _remove(self.folder.glob(".checkpoint*.tmp"))
 
     def _write(self, epoch: int, packed: Mapping[str, Tensor], facts: str) -> None:
-        with atomic_path(self.folder / f"checkpoint-{epoch:05d}-{_digest(packed, facts)}.safetensors") as temporary:
+        with atomic_path(
+            self.folder / f"checkpoint-{epoch:05d}-{_digest(packed, facts)}.safetensors"
+        ) as temporary:
             save_file(dict(packed), temporary, {"facts": facts})
         _remove(sorted(self.folder.glob("checkpoint-*.safetensors"))[:-KEPT])
 
 
 def moments_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The moments of AdamW by the number of their parameter: zero, as at their beginning, where no gradient ever came."""
+    """The moments of AdamW by the number of their parameter: zero, as at their beginning, where no
+    gradient ever came.
+    """
     moments: dict[str, Tensor] = {}
-    for number, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
+    for number, parameter in enumerate(
+        p for group in optimizer.param_groups for p in group["params"]
+    ):
         state = optimizer.state.get(parameter) or {
-            "step": torch.zeros(()), "exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)
-        }  # fmt: skip
+            "step": torch.zeros(()),
+            "exp_avg": torch.zeros_like(parameter),
+            "exp_avg_sq": torch.zeros_like(parameter),
+        }
         moments |= {f"{number}.{name}": value for name, value in state.items()}
     return moments
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, moments: Mapping[str, Tensor], groups: Iterable[Mapping[str, Any]]) -> None:
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer,
+    moments: Mapping[str, Tensor],
+    groups: Iterable[Mapping[str, Any]],
+) -> None:
     """Put an optimiser back to where `moments_of`, and the groups of its state, were taken."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in moments.items():
@@ -109,10 +150,14 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, moments: Mapping[str, Te
 
 
 def _pack(named: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """All tensors of a kind end to end: one long tensor is written many times faster than a hundred short ones."""
+    """All tensors of a kind end to end: one long tensor is written many times faster than a hundred
+    short ones.
+    """
     by_kind: dict[str, list[Tensor]] = {}
     for tensor in named.values():
-        by_kind.setdefault(str(tensor.dtype).removeprefix("torch."), []).append(tensor.detach().reshape(-1).cpu())
+        by_kind.setdefault(str(tensor.dtype).removeprefix("torch."), []).append(
+            tensor.detach().reshape(-1).cpu()
+        )
     return {kind: torch.cat(parts) for kind, parts in by_kind.items()}
 
 
@@ -121,7 +166,9 @@ def _unpack(packed: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[st
     found = {}
     for name, tensor in like.items():
         kind = str(tensor.dtype).removeprefix("torch.")
-        found[name] = packed[kind][place[kind] : place[kind] + tensor.numel()].view(tensor.shape).clone()
+        found[name] = (
+            packed[kind][place[kind] : place[kind] + tensor.numel()].view(tensor.shape).clone()
+        )
         place[kind] += tensor.numel()
     return found
 

@@ -1,4 +1,6 @@
-"""Does every modality's branch learn? The length of its gradient, a linear probe of its summary token, and a warning where one collapses."""
+"""Does every modality's branch learn? The length of its gradient, a linear probe of its summary
+token, and a warning where one collapses.
+"""
 
 import math
 import warnings
@@ -15,12 +17,16 @@ from mmdiag.training.early_stopping import Epoch
 
 EVERY = 5  # epochs between two probes
 LEAST_CASES = 8  # of a probe
-ALIKE = 1e-3  # deviation of the summary tokens, over their size, below which they say nothing of a case
+ALIKE = (
+    1e-3  # deviation of the summary tokens, over their size, below which they say nothing of a case
+)
 STARVED = 0.01  # gradient of a branch, over that of the strongest, below which it no longer learns
 
 
 def gradient_norms(model: DiagnosisModel) -> dict[str, Tensor]:
-    """Length of the gradient of each modality's encoder, before it is clipped; none of one that is held still."""
+    """Length of the gradient of each modality's encoder, before it is clipped; none of one that is
+    held still.
+    """
     found = {}
     for name in model.modalities:
         learning = [p for p in model.encoders[f"{name}_"].parameters() if p.requires_grad]
@@ -45,46 +51,66 @@ def probe(
         summary: Summary tokens of the validation cases that have the modality.
 
     Returns:
-        `score`: AUROC (mean over classes or labels) or C-index of a ridge regression on the tokens, every case judged by the fit on the others; NaN where
-        there are too few cases. `rank`: MONAI's effective-rank score, 0 = the tokens fill their space, 1 = they are one point. `spread`: their deviation
+        `score`: AUROC (mean over classes or labels) or C-index of a ridge regression on the tokens,
+        every case judged by the fit on the others; NaN where
+        there are too few cases. `rank`: MONAI's effective-rank score, 0 = the tokens fill their
+        space, 1 = they are one point. `spread`: their deviation
         over their size.
     """
     tokens = summary.detach().float().cpu()
     if len(tokens) < LEAST_CASES:
         return {"score": math.nan, "rank": math.nan, "spread": math.nan}
     deviation = tokens - tokens.mean(0)
-    spread = float(deviation.square().mean().sqrt() / tokens.square().mean().sqrt().clamp(min=1e-12))
-    return {"score": _score(kind, tokens.double().numpy(), target.double().cpu().numpy()), "rank": _effective_rank(tokens), "spread": spread}
+    spread = float(
+        deviation.square().mean().sqrt() / tokens.square().mean().sqrt().clamp(min=1e-12)
+    )
+    return {
+        "score": _score(kind, tokens.double().numpy(), target.double().cpu().numpy()),
+        "rank": _effective_rank(tokens),
+        "spread": spread,
+    }
 
 
 def collapsed(curve: Sequence[Epoch]) -> list[str]:
-    """Sentences on branches that no longer tell cases apart, or no longer learn beside a stronger one."""
+    """Sentences on branches that no longer tell cases apart, or no longer learn beside a stronger
+    one.
+    """
     found = []
     probed = next((row.probe for row in reversed(curve) if row.probe), {})
     for name, facts in probed.items():
         if facts["spread"] < ALIKE:
             found.append(
-                f"Modality collapse: every case should have a summary of its own, those of {name} are alike: "
+                "Modality collapse: every case should have a summary of its own, those of "
+                f"{name} are alike: "
                 "look at its preparation, lower the learning rate, or leave it out."
             )
     recent = [row.gradient_norm for row in curve[-EVERY:] if row.gradient_norm]
-    throughout = [name for name in (recent[0] if recent else ()) if all(name in norms for norms in recent)]
+    throughout = [
+        name for name in (recent[0] if recent else ()) if all(name in norms for norms in recent)
+    ]
     typical = {name: float(np.median([norms[name] for norms in recent])) for name in throughout}
     strongest = max(typical.values(), default=0.0)
     for name, norm in typical.items():
         if len(recent) == EVERY and norm < STARVED * strongest:
             found.append(
-                f"Modality collapse: every branch should learn, the gradient of {name} is below {STARVED:.0%} of the strongest: "
+                f"Modality collapse: every branch should learn, the gradient of {name} is below "
+                f"{STARVED:.0%} of the strongest: "
                 "raise auxiliary_weight or modality_dropout."
             )
     return found
 
 
-def _score(kind: str, tokens: Float[np.ndarray, "case width"], target: Float[np.ndarray, "case target"]) -> float:
+def _score(
+    kind: str, tokens: Float[np.ndarray, "case width"], target: Float[np.ndarray, "case target"]
+) -> float:
     if kind == "survival":
         known = ~np.isnan(target).any(1)
         interval, event = target[known, 0], target[known, 1]
-        return _known(concordance(interval, event, _left_out(tokens[known], event - interval))(np.ones((1, known.sum())))[0])
+        return _known(
+            concordance(interval, event, _left_out(tokens[known], event - interval))(
+                np.ones((1, known.sum()))
+            )[0]
+        )
     columns = target
     if kind == "multiclass":
         columns = np.where(np.isnan(target), np.nan, target == np.unique(target[~np.isnan(target)]))
@@ -92,7 +118,13 @@ def _score(kind: str, tokens: Float[np.ndarray, "case width"], target: Float[np.
     for column in columns.T:
         known = ~np.isnan(column)
         if len(np.unique(column[known])) == 2:
-            scores.append(float(auroc(column[known], _left_out(tokens[known], column[known]))(np.ones((1, known.sum())))[0]))
+            scores.append(
+                float(
+                    auroc(column[known], _left_out(tokens[known], column[known]))(
+                        np.ones((1, known.sum()))
+                    )[0]
+                )
+            )
     return float(np.mean(scores)) if scores else math.nan
 
 
@@ -100,10 +132,13 @@ def _known(value: float) -> float:
     return float(value) if np.isfinite(value) else math.nan
 
 
-def _left_out(tokens: Float[np.ndarray, "case width"], wanted: Float[np.ndarray, "case"]) -> Float[np.ndarray, "case"]:
+def _left_out(
+    tokens: Float[np.ndarray, "case width"], wanted: Float[np.ndarray, "case"]
+) -> Float[np.ndarray, "case"]:
     """Ridge regression with each case predicted by the others, in closed form.
 
-    Means are those of all cases: a mean that leaves the case out would order cases without any signal upside down.
+    Means are those of all cases: a mean that leaves the case out would order cases without any
+    signal upside down.
     """
     x = (tokens - tokens.mean(0)) / np.maximum(tokens.std(0), 1e-9)
     y = wanted - wanted.mean()
@@ -114,8 +149,12 @@ def _left_out(tokens: Float[np.ndarray, "case width"], wanted: Float[np.ndarray,
 
 def _effective_rank(tokens: Float[Tensor, "case width"]) -> float:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # MONAI's first import with torch 2.13: torch.jit
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # MONAI's first import with torch 2.13: torch.jit
         from monai.metrics import EmbeddingCollapseMetric
 
-    found: Mapping[str, Tensor] = EmbeddingCollapseMetric(include_indicators=["effective_rank"])(tokens)
+    found: Mapping[str, Tensor] = EmbeddingCollapseMetric(include_indicators=["effective_rank"])(
+        tokens
+    )
     return float(found["effective_rank_score"])

@@ -1,4 +1,6 @@
-"""The processes of one training: their number, what they add up and what they tell each other. In one process nothing here does anything."""
+"""The processes of one training: their number, what they add up and what they tell each other. In
+one process nothing here does anything.
+"""
 
 import torch
 from jaxtyping import Float
@@ -29,7 +31,9 @@ def joined(model: nn.Module) -> nn.Module:
         return model
     import ignite.distributed as idist
 
-    network: nn.Module = idist.auto_model(model, find_unused_parameters=True)  # a branch that no case of a batch has gets no gradient
+    network: nn.Module = idist.auto_model(
+        model, find_unused_parameters=True
+    )  # a branch that no case of a batch has gets no gradient
     return network
 
 
@@ -61,4 +65,8 @@ def everyone(rows: Float[Tensor, "own column"]) -> Float[Tensor, "all column"]:
 
 
 def _several() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1
+    return (
+        torch.distributed.is_available()
+        and torch.distributed.is_initialized()
+        and torch.distributed.get_world_size() > 1
+    )

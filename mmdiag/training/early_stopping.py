@@ -17,10 +17,13 @@ class Epoch:
     """One row of a training curve.
 
     Args:
-        valid_metric: The metric that is shown beside the loss; NaN where the validation cases do not allow it.
+        valid_metric: The metric that is shown beside the loss; NaN where the validation cases do
+            not allow it.
         learning_rate: Of the epoch's steps.
-        gradient_norm: For each modality the length of its encoder's gradient in the epoch's first step.
-        probe: For each modality what a linear probe reads from its summary token, and how alike the tokens are; empty in most epochs.
+        gradient_norm: For each modality the length of its encoder's gradient in the epoch's first
+            step.
+        probe: For each modality what a linear probe reads from its summary token, and how alike the
+            tokens are; empty in most epochs.
     """
 
     epoch: int
@@ -35,7 +38,12 @@ class Epoch:
 def curve_table(curve: Sequence[Epoch]) -> pd.DataFrame:
     """A curve as a table, one row an epoch; what it says of each modality is JSON."""
     table = pd.DataFrame([asdict(row) for row in curve])
-    return table.assign(**{name: [json.dumps(value) for value in table[name]] for name in ("gradient_norm", "probe")})
+    return table.assign(
+        **{
+            name: [json.dumps(value) for value in table[name]]
+            for name in ("gradient_norm", "probe")
+        }
+    )
 
 
 class Best:
@@ -56,7 +64,9 @@ class Best:
     def offer(self, model: nn.Module, row: Epoch) -> None:
         """Take an epoch, and keep its weights if it is better than all before it."""
         if self.watched != LOSS and not self.curve and math.isnan(row.valid_metric):
-            self.watched = LOSS  # the validation cases do not allow the metric, in this epoch or any other
+            self.watched = (
+                LOSS  # the validation cases do not allow the metric, in this epoch or any other
+            )
         self.curve.append(row)
         value = -row.valid_loss if self.watched == LOSS else row.valid_metric
         if value > self.value:
@@ -69,7 +79,12 @@ class Best:
 
     def facts(self) -> dict[str, Any]:
         """For the checkpoint, beside the weights."""
-        return {"watched": self.watched, "value": self.value, "epoch": self.epoch, "curve": [asdict(row) for row in self.curve]}
+        return {
+            "watched": self.watched,
+            "value": self.value,
+            "epoch": self.epoch,
+            "curve": [asdict(row) for row in self.curve],
+        }
 
     def restore(self, facts: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
         """From the checkpoint."""

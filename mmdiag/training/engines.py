@@ -1,4 +1,6 @@
-"""MONAI's trainer and evaluator on whole batches: what one batch does to the network, and what is seen of it on the validation cases."""
+"""MONAI's trainer and evaluator on whole batches: what one batch does to the network, and what is
+seen of it on the validation cases.
+"""
 
 import logging
 import warnings
@@ -16,7 +18,8 @@ from mmdiag.training.validation import Validation
 
 
 class Steps:
-    """One call a batch: forward, backward, and at the end of a group of batches a step of the optimiser.
+    """One call a batch: forward, backward, and at the end of a group of batches a step of the
+    optimiser.
 
     Args:
         network: The model, or what joins it with other processes.
@@ -24,9 +27,22 @@ class Steps:
     """
 
     def __init__(
-        self, model: DiagnosisModel, network: nn.Module, optimizer: torch.optim.Optimizer, rows: Batches, settings: TrainingConfig, device: torch.device
+        self,
+        model: DiagnosisModel,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        rows: Batches,
+        settings: TrainingConfig,
+        device: torch.device,
     ) -> None:
-        self.model, self.network, self.optimizer, self.rows, self.settings, self.device = model, network, optimizer, rows, settings, device
+        self.model, self.network, self.optimizer, self.rows, self.settings, self.device = (
+            model,
+            network,
+            optimizer,
+            rows,
+            settings,
+            device,
+        )
         self.precision = precision_of(settings, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision is torch.float16)
         self.begin()
@@ -48,7 +64,11 @@ class Steps:
         with mixed(self.precision, self.device):
             output = self.network(moved)
         loss = loss_of(self.model.head, output, moved.target, self.settings.auxiliary_weight)
-        part = loss if len(group) == 1 else loss * (self.rows.size(place) / sum(map(self.rows.size, group)))
+        part = (
+            loss
+            if len(group) == 1
+            else loss * (self.rows.size(place) / sum(map(self.rows.size, group)))
+        )
         scaled: Tensor = self.scaler.scale(part)
         torch.autograd.backward(scaled)
         if place == group[-1]:
@@ -68,9 +88,13 @@ class Steps:
 
 
 def make_engines(steps: Steps, valid_rows: Batches, seen: Validation) -> tuple[Any, Any]:
-    """MONAI's trainer, which calls `steps` with each batch, and its evaluator, which shows the validation cases to `seen`."""
+    """MONAI's trainer, which calls `steps` with each batch, and its evaluator, which shows the
+    validation cases to `seen`.
+    """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # MONAI's first import with torch 2.13: torch.jit
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # MONAI's first import with torch 2.13: torch.jit
         from monai.engines import SupervisedEvaluator, SupervisedTrainer
 
     def look(_: Any, batch: Batch) -> None:
@@ -81,9 +105,13 @@ def make_engines(steps: Steps, valid_rows: Batches, seen: Validation) -> tuple[A
 
     shared: dict[str, Any] = {"device": steps.device, "network": steps.network, "decollate": False}
     trainer = SupervisedTrainer(
-        max_epochs=steps.settings.max_epochs, train_data_loader=steps.rows, optimizer=steps.optimizer, loss_function=loss_of, iteration_update=steps,
+        max_epochs=steps.settings.max_epochs,
+        train_data_loader=steps.rows,
+        optimizer=steps.optimizer,
+        loss_function=loss_of,
+        iteration_update=steps,
         **shared,
-    )  # fmt: skip
+    )
     evaluator = SupervisedEvaluator(val_data_loader=valid_rows, iteration_update=look, **shared)
     for logger in (trainer.logger, evaluator.logger, logging.getLogger("ignite")):
         logger.setLevel(logging.WARNING)
@@ -91,7 +119,9 @@ def make_engines(steps: Steps, valid_rows: Batches, seen: Validation) -> tuple[A
 
 
 def precision_of(settings: TrainingConfig, device: torch.device) -> torch.dtype | None:
-    """What the network computes in: bfloat16 first, where the device has it and the configuration allows it; None = float32."""
+    """What the network computes in: bfloat16 first, where the device has it and the configuration
+    allows it; None = float32.
+    """
     if settings.amp == "bf16":
         return torch.bfloat16
     if not settings.amp or device.type != "cuda":

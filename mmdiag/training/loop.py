@@ -1,4 +1,6 @@
-"""Training by MONAI's engines: weight decay, warm-up and cosine, early stopping, and a killed process that ends as if it had not been."""
+"""Training by MONAI's engines: weight decay, warm-up and cosine, early stopping, and a killed
+process that ends as if it had not been.
+"""
 
 import json
 import time
@@ -60,16 +62,20 @@ def train(
     progress: Progress | None = None,
     attach: Attach | None = None,
 ) -> Trained:
-    """Train until what is watched on the validation cases has not improved for `patience` epochs; keep the weights of the best epoch.
+    """Train until what is watched on the validation cases has not improved for `patience` epochs;
+    keep the weights of the best epoch.
 
-    Where several processes were started (`mmdiag.workers.launch`), each calls this with the same cases, works on its share of every batch, and returns the same.
+    Where several processes were started (`mmdiag.workers.launch`), each calls this with the same
+    cases, works on its share of every batch, and returns the same.
 
     Args:
         train_rows, valid_rows: Labelled cases; the targets as `heads.targets` gives them.
-        score: (target, probability) -> the metric shown beside the loss, and watched where the configuration says so.
+        score: (target, probability) -> the metric shown beside the loss, and watched where the
+            configuration says so.
         start: Weights that the encoders begin with, where these were pretrained as a whole.
         folder: Where checkpoints lie; a training that was killed goes on from the last one.
-        attach: Adds handlers to the trainer; as an epoch is completed, its `state.metrics` hold `train_loss`, `valid_loss` and `valid_metric`.
+        attach: Adds handlers to the trainer; as an epoch is completed, its `state.metrics` hold
+            `train_loss`, `valid_loss` and `valid_metric`.
 
     Raises:
         UsageError: The configuration asks for what the task has not.
@@ -87,9 +93,22 @@ def train(
         best = Best(model, config.training.early_stopping, config.training.patience)
         for rows in (train_rows, valid_rows):
             rows.share(rank, ranks)
-        with Checkpoints(folder, _owner(config, task, model, start is not None), writes=rank == 0) as kept:
+        with Checkpoints(
+            folder, _owner(config, task, model, start is not None), writes=rank == 0
+        ) as kept:
             seen = Validation(model, str(task["kind"]), score)
-            training = _Training(model, best, train_rows, valid_rows, config, device, seen, kept, progress, start is not None)
+            training = _Training(
+                model,
+                best,
+                train_rows,
+                valid_rows,
+                config,
+                device,
+                seen,
+                kept,
+                progress,
+                start is not None,
+            )
             training.run(attach)
         for rows in (train_rows, valid_rows):
             rows.share(0, 1)
@@ -98,21 +117,49 @@ def train(
             head.objective = head.objective.alone()
         model.eval().settle(valid_rows)
     kept.clear()
-    return Trained(model.cpu(), tuple(best.curve), tuple(branch_monitor.collapsed(best.curve)), training.waiting)
+    return Trained(
+        model.cpu(),
+        tuple(best.curve),
+        tuple(branch_monitor.collapsed(best.curve)),
+        training.waiting,
+    )
 
 
 class _Training:
     """The epochs of one training, from the first or from where a killed process stopped."""
 
     def __init__(
-        self, model: DiagnosisModel, best: Best, train_rows: Batches, valid_rows: Batches, config: RunConfig, device: torch.device,
-        seen: Validation, kept: Checkpoints, progress: Progress | None, started: bool,
-    ) -> None:  # fmt: skip
-        self.model, self.best, self.rows, self.config, self.seen, self.kept, self.progress = model, best, train_rows, config, seen, kept, progress
+        self,
+        model: DiagnosisModel,
+        best: Best,
+        train_rows: Batches,
+        valid_rows: Batches,
+        config: RunConfig,
+        device: torch.device,
+        seen: Validation,
+        kept: Checkpoints,
+        progress: Progress | None,
+        started: bool,
+    ) -> None:
+        self.model, self.best, self.rows, self.config, self.seen, self.kept, self.progress = (
+            model,
+            best,
+            train_rows,
+            config,
+            seen,
+            kept,
+            progress,
+        )
         settings = config.training
-        self.pretrained = [pretrained_layers(encoder, whole=started) for encoder in model.encoders.values()]
-        self.optimizer = torch.optim.AdamW(_groups(model, self.pretrained, settings), lr=settings.learning_rate)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda epoch: _rate(epoch, settings.warmup_epochs, settings.max_epochs))
+        self.pretrained = [
+            pretrained_layers(encoder, whole=started) for encoder in model.encoders.values()
+        ]
+        self.optimizer = torch.optim.AdamW(
+            _groups(model, self.pretrained, settings), lr=settings.learning_rate
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda epoch: _rate(epoch, settings.warmup_epochs, settings.max_epochs)
+        )
         self.steps = Steps(model, joined(model), self.optimizer, train_rows, settings, device)
         self.trainer, self.evaluator = make_engines(self.steps, valid_rows, seen)
         self.seconds, self.began = 0.0, 0.0
@@ -138,7 +185,9 @@ class _Training:
         return self.rows.waited / self.seconds if self.seconds else 0.0
 
     def _begin(self, engine: Any) -> None:
-        """Order and randomness of an epoch come from its number alone, wherever a resumed training began."""
+        """Order and randomness of an epoch come from its number alone, wherever a resumed training
+        began.
+        """
         epoch, (rank, ranks) = engine.state.epoch, place()
         self._hold(still=epoch <= self.config.training.probe_epochs)
         self.rows.set_epoch(epoch)
@@ -155,15 +204,24 @@ class _Training:
         epoch = engine.state.epoch
         self.seconds += time.perf_counter() - self.began
         row = self._validated(epoch)
-        engine.state.metrics |= {"train_loss": row.train_loss, "valid_loss": row.valid_loss, "valid_metric": row.valid_metric}
+        engine.state.metrics |= {
+            "train_loss": row.train_loss,
+            "valid_loss": row.valid_loss,
+            "valid_metric": row.valid_metric,
+        }
         self.best.offer(self.model, row)
         self.schedule.step()
         self.kept.save(epoch, self._tensors(), self._facts())
         if self.best.waited_enough:
             engine.terminate()
         if self.progress is not None:
-            collapse = [sentence.split(":")[0] for sentence in branch_monitor.collapsed(self.best.curve)][:1]
-            said = f"loss {row.train_loss:.3f}, validation {row.valid_loss:.3f}, metric {row.valid_metric:.3f}"
+            collapse = [
+                sentence.split(":")[0] for sentence in branch_monitor.collapsed(self.best.curve)
+            ][:1]
+            said = (
+                f"loss {row.train_loss:.3f}, validation {row.valid_loss:.3f}, metric "
+                f"{row.valid_metric:.3f}"
+            )
             self.progress(epoch, self.config.training.max_epochs, ", ".join([said, *collapse]))
 
     def _validated(self, epoch: int) -> Epoch:
@@ -174,7 +232,15 @@ class _Training:
         self.evaluator.run(epoch)
         loss, metric = self.seen.summary()
         train_loss = float(np.mean(losses.cpu().numpy().astype(np.float64)))
-        return Epoch(epoch, train_loss, loss, metric, float(self.optimizer.param_groups[0]["lr"]), norms, self.seen.probes())
+        return Epoch(
+            epoch,
+            train_loss,
+            loss,
+            metric,
+            float(self.optimizer.param_groups[0]["lr"]),
+            norms,
+            self.seen.probes(),
+        )
 
     def _resume(self) -> int:
         """Go on from what a killed process left; the epochs that are done."""
@@ -187,19 +253,42 @@ class _Training:
         restore_optimizer(self.optimizer, tensors["optimizer"], facts["groups"])
         self.schedule.load_state_dict(facts["schedule"])
         self.steps.scaler.load_state_dict(facts["scaler"])
-        self.trainer.load_state_dict({"epoch": facts["epoch"], "max_epochs": self.config.training.max_epochs, "epoch_length": len(self.rows)})
+        self.trainer.load_state_dict(
+            {
+                "epoch": facts["epoch"],
+                "max_epochs": self.config.training.max_epochs,
+                "epoch_length": len(self.rows),
+            }
+        )
         return int(facts["epoch"])
 
     def _tensors(self) -> dict[str, dict[str, Tensor]]:
-        return {"model": dict(self.model.state_dict()), "best": self.best.weights, "optimizer": moments_of(self.optimizer)}
+        return {
+            "model": dict(self.model.state_dict()),
+            "best": self.best.weights,
+            "optimizer": moments_of(self.optimizer),
+        }
 
     def _facts(self) -> dict[str, Any]:
         groups, schedule = self.optimizer.state_dict()["param_groups"], self.schedule.state_dict()
-        return {"best": self.best.facts(), "groups": groups, "schedule": schedule, "scaler": self.steps.scaler.state_dict()}
+        return {
+            "best": self.best.facts(),
+            "groups": groups,
+            "schedule": schedule,
+            "scaler": self.steps.scaler.state_dict(),
+        }
 
 
-def _aim(model: DiagnosisModel, task: Mapping[str, Any], config: RunConfig, rows: Batches, share: Callable[[Tensor], Tensor] | None) -> None:
-    """Give every head the objective, and let it begin at what the training cases say on their own."""
+def _aim(
+    model: DiagnosisModel,
+    task: Mapping[str, Any],
+    config: RunConfig,
+    rows: Batches,
+    share: Callable[[Tensor], Tensor] | None,
+) -> None:
+    """Give every head the objective, and let it begin at what the training cases say on their
+    own.
+    """
     target = rows.targets()
     objective = objective_of(task, config.training, target.numpy())
     for head in _heads(model):
@@ -209,7 +298,8 @@ def _aim(model: DiagnosisModel, task: Mapping[str, Any], config: RunConfig, rows
 
 
 def begin_encoders(model: DiagnosisModel, weights: Mapping[str, Tensor]) -> None:
-    """Give the encoders weights that were pretrained together; those of modalities that the model has not are left aside.
+    """Give the encoders weights that were pretrained together; those of modalities that the model
+    has not are left aside.
 
     Args:
         weights: By the names of `model.encoders`.
@@ -218,10 +308,15 @@ def begin_encoders(model: DiagnosisModel, weights: Mapping[str, Tensor]) -> None
         UsageError: They are of other encoders.
     """
     own = model.encoders.state_dict()
-    wrong = [name for name, value in own.items() if name not in weights or weights[name].shape != value.shape]
+    wrong = [
+        name
+        for name, value in own.items()
+        if name not in weights or weights[name].shape != value.shape
+    ]
     if wrong:
         raise UsageError(
-            f"Weights of encoders must be those of the encoders that the configuration names, {len(wrong)} of {len(own)} tensors are missing or have "
+            "Weights of encoders must be those of the encoders that the configuration names, "
+            f"{len(wrong)} of {len(own)} tensors are missing or have "
             f"another shape, such as {wrong[0]}: pretrain again with this recipe."
         )
     model.encoders.load_state_dict({name: weights[name] for name in own})
@@ -232,24 +327,41 @@ def _heads(model: DiagnosisModel) -> list[Head]:
 
 
 def _owner(config: RunConfig, task: Mapping[str, Any], model: nn.Module, started: bool) -> str:
-    """Whose checkpoints go on: the same configuration, task and shapes, and encoders that began alike."""
+    """Whose checkpoints go on: the same configuration, task and shapes, and encoders that began
+    alike.
+    """
     shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
-    return digest(to_json(config), json.dumps(dict(task), sort_keys=True), json.dumps(shapes), str(started))
+    return digest(
+        to_json(config), json.dumps(dict(task), sort_keys=True), json.dumps(shapes), str(started)
+    )
 
 
-def _groups(model: nn.Module, pretrained: Iterable[Layers], settings: TrainingConfig) -> list[dict[str, Any]]:
-    """What is new first, then the layers of what is pretrained, each further down with a smaller rate.
+def _groups(
+    model: nn.Module, pretrained: Iterable[Layers], settings: TrainingConfig
+) -> list[dict[str, Any]]:
+    """What is new first, then the layers of what is pretrained, each further down with a smaller
+    rate.
 
-    Weight decay is on matrices alone: biases, norms, identities and null vectors are not pulled to zero.
+    Weight decay is on matrices alone: biases, norms, identities and null vectors are not pulled to
+    zero.
     """
     depth = depths(pretrained)
-    named = [(name.split(".")[-1], p, depth.get(id(p), -1)) for name, p in model.named_parameters() if p.requires_grad]
+    named = [
+        (name.split(".")[-1], p, depth.get(id(p), -1))
+        for name, p in model.named_parameters()
+        if p.requires_grad
+    ]
     groups: list[dict[str, Any]] = []
     for layer in range(-1, max(depth.values(), default=-1) + 1):
-        rate = settings.learning_rate * (1.0 if layer < 0 else settings.pretrained_rate * settings.layer_decay**layer)
+        rate = settings.learning_rate * (
+            1.0 if layer < 0 else settings.pretrained_rate * settings.layer_decay**layer
+        )
         decayed = [p for name, p, own in named if own == layer and p.ndim > 1 and name not in KEPT]
         rest = [p for name, p, own in named if own == layer and (p.ndim <= 1 or name in KEPT)]
-        groups += [{"params": decayed, "lr": rate, "weight_decay": settings.weight_decay}, {"params": rest, "lr": rate, "weight_decay": 0.0}]
+        groups += [
+            {"params": decayed, "lr": rate, "weight_decay": settings.weight_decay},
+            {"params": rest, "lr": rate, "weight_decay": 0.0},
+        ]
     return groups
 
 

@@ -1,4 +1,6 @@
-"""Threads of a computation: on stored features a step takes microseconds, and waking other threads costs more than they bring."""
+"""Threads of a computation: on stored features a step takes microseconds, and waking other threads
+costs more than they bring.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

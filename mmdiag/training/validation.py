@@ -1,4 +1,6 @@
-"""`Validation`: loss, metric and what the branches know, over a whole pass of the validation cases; and the metric of each kind of task."""
+"""`Validation`: loss, metric and what the branches know, over a whole pass of the validation cases;
+and the metric of each kind of task.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -43,15 +45,22 @@ class Validation:
         self.target.append(target)
         if output.stacked:
             for name, (logits, there) in output.own.items():
-                self.own.setdefault(name, []).append((logits, target.masked_fill(~there[:, None], torch.nan)))
+                self.own.setdefault(name, []).append(
+                    (logits, target.masked_fill(~there[:, None], torch.nan))
+                )
         if self.probed:
             for name, parts in self.summaries.items():
-                parts.append(torch.where(tokens[name].present()[:, None], tokens[name].values[:, 0], torch.nan))
+                parts.append(
+                    torch.where(
+                        tokens[name].present()[:, None], tokens[name].values[:, 0], torch.nan
+                    )
+                )
 
     def summary(self) -> tuple[float, float]:
         """Loss over all cases, and the metric; alike in every process.
 
-        Of what is stacked, the loss is the sum of the branches', as in training: what they say together is weighed afterwards, and before that it counts
+        Of what is stacked, the loss is the sum of the branches', as in training: what they say
+        together is weighed afterwards, and before that it counts
         twice what two of them know.
         """
         logits, target = everyone(torch.cat(self.logits).float()), everyone(torch.cat(self.target))
@@ -59,12 +68,16 @@ class Validation:
         branches = [self._gathered(parts) for parts in self.own.values()] or [(logits, target)]
         loss = sum(float(head.objective.alone().mean(*head.losses(*branch))) for branch in branches)
         known = ~torch.isnan(target).all(1)
-        return loss, self.score(target[known].cpu().numpy(), head.probability(logits)[known].cpu().numpy())
+        return loss, self.score(
+            target[known].cpu().numpy(), head.probability(logits)[known].cpu().numpy()
+        )
 
     @staticmethod
     def _gathered(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Logits of a branch, and targets, NaN of the cases that have it not."""
-        return everyone(torch.cat([logits for logits, _ in parts]).float()), everyone(torch.cat([target for _, target in parts]))
+        return everyone(torch.cat([logits for logits, _ in parts]).float()), everyone(
+            torch.cat([target for _, target in parts])
+        )
 
     def probes(self) -> dict[str, dict[str, float]]:
         """What each branch knows; empty where the pass was not probed."""
@@ -89,22 +102,38 @@ def score_of(kind: str, watched: str = LOSS) -> Score:
     """
     name = METRICS[kind][0] if watched == LOSS else watched
     if name == "c_index":
-        return lambda target, risk: _whole(concordance(target[:, 0], target[:, 1], risk[:, 0]), len(risk))
+        return lambda target, risk: _whole(
+            concordance(target[:, 0], target[:, 1], risk[:, 0]), len(risk)
+        )
     if name == "accuracy":
         return lambda target, probability: float(np.mean(probability.argmax(1) == target[:, 0]))
     measure = auroc if name == "auroc" else average_precision
 
     def score(target: np.ndarray, probability: np.ndarray) -> float:
-        columns = (target == np.arange(probability.shape[1])).astype(float) if kind == "multiclass" else target
-        found = [_of_label(measure, label, p) for label, p in zip(columns.T, probability.T, strict=True)]
+        columns = (
+            (target == np.arange(probability.shape[1])).astype(float)
+            if kind == "multiclass"
+            else target
+        )
+        found = [
+            _of_label(measure, label, p) for label, p in zip(columns.T, probability.T, strict=True)
+        ]
         return float(np.mean([value for value in found if np.isfinite(value)] or [np.nan]))
 
     return score
 
 
-def _of_label(measure: Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]], label: np.ndarray, probability: np.ndarray) -> float:
+def _of_label(
+    measure: Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]],
+    label: np.ndarray,
+    probability: np.ndarray,
+) -> float:
     known = ~np.isnan(label)
-    return _whole(measure(label[known], probability[known]), int(known.sum())) if len(np.unique(label[known])) == 2 else float("nan")
+    return (
+        _whole(measure(label[known], probability[known]), int(known.sum()))
+        if len(np.unique(label[known])) == 2
+        else float("nan")
+    )
 
 
 def _whole(measure: Callable[[np.ndarray], np.ndarray], cases: int) -> float:

@@ -1,4 +1,6 @@
-"""What a search varies: fields of a configuration, each with the values that it may take, as Optuna's distributions."""
+"""What a search varies: fields of a configuration, each with the values that it may take, as
+Optuna's distributions.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,21 +17,42 @@ from optuna.distributions import (
 from mmdiag.config import FROZEN, RunConfig, varied
 from mmdiag.errors import UsageError
 
-Space = Mapping[str, BaseDistribution]  # dotted field, such as `training.learning_rate` -> what it may be
-FAMILIES = ("concat", "gated", "low_rank", "modality_attention", "cross_modal")  # searched where the user names none
+Space = Mapping[
+    str, BaseDistribution
+]  # dotted field, such as `training.learning_rate` -> what it may be
+FAMILIES = (
+    "concat",
+    "gated",
+    "low_rank",
+    "modality_attention",
+    "cross_modal",
+)  # searched where the user names none
 
 LOSS = "it changes the validation loss, by which trials are judged"
 FEATURES = "it changes the features that are stored for the whole cohort"
 RUN = "it is the same for a whole run"
 NOT_SEARCHED = {
-    **dict.fromkeys(("training.class_weights", "training.focal_gamma", "training.label_smoothing"), LOSS),
-    **dict.fromkeys(("image.encoder", "image.training", "image.weights", "text.encoder", "text.training", "text.max_sentences"), FEATURES),
+    **dict.fromkeys(
+        ("training.class_weights", "training.focal_gamma", "training.label_smoothing"), LOSS
+    ),
+    **dict.fromkeys(
+        (
+            "image.encoder",
+            "image.training",
+            "image.weights",
+            "text.encoder",
+            "text.training",
+            "text.max_sentences",
+        ),
+        FEATURES,
+    ),
     **dict.fromkeys(("recipe", "seed", "pretrained"), RUN),
 }
 
 
 def default_space(config: RunConfig, kinds: Iterable[str], *, fusion: bool = False) -> Space:
-    """The space of a recipe: rates and sizes that matter for every model, and how much is kept of each kind of modality that the cohort has.
+    """The space of a recipe: rates and sizes that matter for every model, and how much is kept of
+    each kind of modality that the cohort has.
 
     Args:
         kinds: Kinds of the cohort's modalities.
@@ -41,9 +64,17 @@ def default_space(config: RunConfig, kinds: Iterable[str], *, fusion: bool = Fal
         "model.width": CategoricalDistribution((16, 32, 64)),
         "model.dropout": FloatDistribution(0.0, 0.5),
     }
-    frozen = {"image": config.image.training == FROZEN, "text": config.text.training == FROZEN, "table": config.table.encoder == "pathways"}
+    frozen = {
+        "image": config.image.training == FROZEN,
+        "text": config.text.training == FROZEN,
+        "table": config.table.encoder == "pathways",
+    }
     most = {"image": 16, "text": 32, "table": 16}
-    space |= {f"{kind}.components": IntDistribution(2, most[kind], log=True) for kind in most if kind in set(kinds) and frozen[kind]}
+    space |= {
+        f"{kind}.components": IntDistribution(2, most[kind], log=True)
+        for kind in most
+        if kind in set(kinds) and frozen[kind]
+    }
     return space | ({"fusion": CategoricalDistribution(FAMILIES)} if fusion else {})
 
 
@@ -55,11 +86,17 @@ def check_space(space: Mapping[str, object], config: RunConfig) -> None:
         UnknownNameError: No configuration has such a field.
     """
     if not space:
-        raise UsageError("A search varies at least one field, the space names none: leave it out for the default one.")
+        raise UsageError(
+            "A search varies at least one field, the space names none: leave it out for the "
+            "default one."
+        )
     for name, distribution in space.items():
         reason = RUN if name.startswith("evaluation.") else NOT_SEARCHED.get(name)
         if reason:
-            raise UsageError(f"A search varies what may differ between trials, {name} may not because {reason}: set it in the recipe.")
+            raise UsageError(
+                f"A search varies what may differ between trials, {name} may not because "
+                f"{reason}: set it in the recipe."
+            )
         for value in edges(name, distribution):
             varied(config, {name: value})
 
@@ -75,25 +112,37 @@ def edges(name: str, distribution: object) -> tuple[Any, ...]:
     if isinstance(distribution, FloatDistribution | IntDistribution):
         return distribution.low, distribution.high
     raise UsageError(
-        f"The values of {name} must be an optuna.distributions.FloatDistribution, IntDistribution or CategoricalDistribution, "
+        f"The values of {name} must be an optuna.distributions.FloatDistribution, "
+        "IntDistribution or CategoricalDistribution, "
         f"found {type(distribution).__name__}: write FloatDistribution(low, high)."
     )
 
 
 def own_values(space: Space, config: RunConfig) -> dict[str, Any]:
-    """What a configuration has already, for the fields of a space that allow it: the trial that all others must beat."""
+    """What a configuration has already, for the fields of a space that allow it: the trial that all
+    others must beat.
+    """
     found = {}
     for name, distribution in space.items():
         part, _, field = name.rpartition(".")
-        value, ends = getattr(getattr(config, part) if part else config, field), edges(name, distribution)
-        if value in ends if isinstance(distribution, CategoricalDistribution) else isinstance(value, int | float) and ends[0] <= value <= ends[1]:
+        value, ends = (
+            getattr(getattr(config, part) if part else config, field),
+            edges(name, distribution),
+        )
+        if (
+            value in ends
+            if isinstance(distribution, CategoricalDistribution)
+            else isinstance(value, int | float) and ends[0] <= value <= ends[1]
+        ):
             found[name] = value
     return found
 
 
 def to_plain(space: Space) -> dict[str, str]:
     """A space for run.json."""
-    return {name: distribution_to_json(distribution) for name, distribution in sorted(space.items())}
+    return {
+        name: distribution_to_json(distribution) for name, distribution in sorted(space.items())
+    }
 
 
 def from_plain(plain: Mapping[str, str]) -> Space:

@@ -1,10 +1,14 @@
-"""A search of hyperparameters inside what may be learned from: trials judged on training subjects alone, one study for each fit of a run.
+"""A search of hyperparameters inside what may be learned from: trials judged on training subjects
+alone, one study for each fit of a run.
 
-`start` -> `try_out` and `choose` for each fit -> the fits of `mmdiag.experiment.fit`, as in any run, with what was chosen. What is measured out of fold, or on the
-held-out test, is the whole procedure, search included: no judged subject had a say in the values that its model was trained with. Single modalities have as
+`start` -> `try_out` and `choose` for each fit -> the fits of `mmdiag.experiment.fit`, as in any
+run, with what was chosen. What is measured out of fold, or on the
+held-out test, is the whole procedure, search included: no judged subject had a say in the values
+that its model was trained with. Single modalities have as
 many trials as the fused model: what fusion gains over them is not what a search gains.
 
-A study lies in the run's search.db. Trials come from the seed and from what is finished, so that a search that was killed ends as if it had not been.
+A study lies in the run's search.db. Trials come from the seed and from what is finished, so that a
+search that was killed ends as if it had not been.
 """
 
 import fcntl
@@ -40,12 +44,30 @@ LEAST_EPOCHS, EVERY = 10, 5  # before a trial may be given up; and between two l
 STRIDE = 100_000  # from a trial's step in one inner fold to the same epoch of the next
 FINISHED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 SECONDS = 60  # that a writer waits for another
-KINDS = ("image", "text", "table", "signal")  # parts of a configuration that only modalities of that kind read
-ACROSS = ("fusion", "training.modality_dropout", "training.auxiliary_weight")  # what a model of one modality has not
+KINDS = (
+    "image",
+    "text",
+    "table",
+    "signal",
+)  # parts of a configuration that only modalities of that kind read
+ACROSS = (
+    "fusion",
+    "training.modality_dropout",
+    "training.auxiliary_weight",
+)  # what a model of one modality has not
 
 
-def start(description: Description, workspace: Workspace, config: RunConfig, trials: int, space: Space | None = None, *, fusion: bool = False) -> Path:
-    """Lay out a run whose models are searched; the same question about the same cohort is the same folder.
+def start(
+    description: Description,
+    workspace: Workspace,
+    config: RunConfig,
+    trials: int,
+    space: Space | None = None,
+    *,
+    fusion: bool = False,
+) -> Path:
+    """Lay out a run whose models are searched; the same question about the same cohort is the same
+    folder.
 
     Args:
         config: What is not searched, and the first trial.
@@ -59,11 +81,16 @@ def start(description: Description, workspace: Workspace, config: RunConfig, tri
     if trials < 1:
         raise UsageError(f"A search makes at least 1 trial, found {trials}: raise it.")
     if config.pretrained:
-        raise UsageError(f"A search varies sizes, and pretrained encoders have theirs, found pretrained = {config.pretrained!r}: search without it.")
+        raise UsageError(
+            "A search varies sizes, and pretrained encoders have theirs, found pretrained = "
+            f"{config.pretrained!r}: search without it."
+        )
     kinds = Store.open(workspace, description.name).modalities.values()
     space = default_space(config, kinds, fusion=fusion) if space is None else space
     check_space(space, config)
-    return comparison.start(description, workspace, config, search={"trials": trials, "space": to_plain(space)})
+    return comparison.start(
+        description, workspace, config, search={"trials": trials, "space": to_plain(space)}
+    )
 
 
 def trials(folder: Path) -> int:
@@ -71,7 +98,9 @@ def trials(folder: Path) -> int:
     return int(Run.open(folder).asked["search"]["trials"])
 
 
-def try_out(folder: Path, name: str, upto: int | None = None, progress: Progress | None = None) -> None:
+def try_out(
+    folder: Path, name: str, upto: int | None = None, progress: Progress | None = None
+) -> None:
     """Make trials until so many of a fit are finished, and choose when all are; None = all.
 
     Args:
@@ -99,7 +128,8 @@ def choose(folder: Path, name: str) -> dict[str, Any]:
     """Choose the values of the best trial of a fit, and write them where it looks for them.
 
     Returns:
-        `values`, by dotted field, and their mean validation `loss`; `trials`, and how many of them were `pruned`. A single modality for which nothing of the
+        `values`, by dotted field, and their mean validation `loss`; `trials`, and how many of them
+        were `pruned`. A single modality for which nothing of the
         space matters has no values and no trials.
 
     Raises:
@@ -115,25 +145,45 @@ def choose(folder: Path, name: str) -> dict[str, Any]:
         return found
     with _study(run, name) as study:
         done = _finished(study)
-        complete = [trial for trial in done if trial.value is not None and math.isfinite(trial.value)]
+        complete = [
+            trial for trial in done if trial.value is not None and math.isfinite(trial.value)
+        ]
         if len(done) < trials(folder) or not complete:
             raise UsageError(
-                f"Values are chosen from {trials(folder)} trials, {name} has {len(done)}, {len(complete)} with a finite loss: run the search again, with "
+                f"Values are chosen from {trials(folder)} trials, {name} has {len(done)}, "
+                f"{len(complete)} with a finite loss: run the search again, with "
                 "lower learning rates if losses are not finite."
             )
         best = min(complete, key=lambda trial: (trial.value, trial.number))
         _write_trials(run, name, done)
     pruned = sum(trial.state is optuna.trial.TrialState.PRUNED for trial in done)
-    found = {"values": dict(sorted(best.params.items())), "loss": best.value, "trials": len(done), "pruned": pruned}
+    found = {
+        "values": dict(sorted(best.params.items())),
+        "loss": best.value,
+        "trials": len(done),
+        "pruned": pruned,
+    }
     write_text(run.chosen_file(name), json.dumps(found, indent=1))
     shutil.rmtree(run.folder / "search" / f"trial-{name}", ignore_errors=True)
     return found
 
 
 def summary(folder: Path) -> dict[str, Any]:
-    """What was chosen for each fit, and search/trials.parquet: one row a trial, with its fit, number, state, loss, seconds, and every field."""
-    chosen, target = {name: choose(folder, name) for name in comparison.fits(folder)}, folder / "search" / "trials.parquet"
-    table = pd.concat([pd.read_parquet(folder / "search" / f"{name}.parquet") for name, found in chosen.items() if found["trials"]], ignore_index=True)
+    """What was chosen for each fit, and search/trials.parquet: one row a trial, with its fit,
+    number, state, loss, seconds, and every field.
+    """
+    chosen, target = (
+        {name: choose(folder, name) for name in comparison.fits(folder)},
+        folder / "search" / "trials.parquet",
+    )
+    table = pd.concat(
+        [
+            pd.read_parquet(folder / "search" / f"{name}.parquet")
+            for name, found in chosen.items()
+            if found["trials"]
+        ],
+        ignore_index=True,
+    )
     with atomic_path(target) as temporary:
         table.to_parquet(temporary, index=False)
     return {"trials": trials(folder), "fits": chosen, "table": str(target)}
@@ -146,55 +196,83 @@ def space_of(run: Run, name: str) -> Space:
         return space
     kind = Store.open(run.workspace, str(run.asked["cohort"])).modalities[model]
     others = set(KINDS) - {kind}
-    return {field: values for field, values in space.items() if field not in ACROSS and field.split(".")[0] not in others}
+    return {
+        field: values
+        for field, values in space.items()
+        if field not in ACROSS and field.split(".")[0] not in others
+    }
 
 
 def inner_rows(run: Run, data: RunData, name: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rows that a trial learns from and rows that judge it, all of them among what the model may be fitted on.
+    """Rows that a trial learns from and rows that judge it, all of them among what the model may be
+    fitted on.
 
-    In a held-out design its validation subjects judge; in a cross-validation each inner fold in turn, because a few validation subjects would say too little.
+    In a held-out design its validation subjects judge; in a cross-validation each inner fold in
+    turn, because a few validation subjects would say too little.
     """
     part, model = name.split(".", 1)
     train, valid, _ = comparison.rows_of(run, data, part, comparison.modalities_of(data, model))
     if part == "test":
         return [(train, valid)]
     rows = np.sort(np.concatenate([train, valid]))
-    fold = inner_folds(data.cases["subject_id"].iloc[rows], stratum_of(data.cases, data.store.task).iloc[rows], FOLDS).to_numpy()
+    fold = inner_folds(
+        data.cases["subject_id"].iloc[rows],
+        stratum_of(data.cases, data.store.task).iloc[rows],
+        FOLDS,
+    ).to_numpy()
     return [(rows[fold != number], rows[fold == number]) for number in range(FOLDS)]
 
 
 @contextmanager
 def _study(run: Run, name: str) -> Iterator[optuna.Study]:
-    """Open the study of a fit, for one process at a time; what a process was at when it was killed counts as failed."""
+    """Open the study of a fit, for one process at a time; what a process was at when it was killed
+    counts as failed.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     database = run.folder / "search.db"
     (run.folder / "search").mkdir(exist_ok=True)
     with (run.folder / "search" / f"{name}.lock").open("w") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the process ends, however it ends
+            fcntl.flock(
+                lock, fcntl.LOCK_EX | fcntl.LOCK_NB
+            )  # the system lets go of it when the process ends, however it ends
         except BlockingIOError:
-            raise MmdiagError(f"A model is searched by one process at a time, another one is at {name} of {run.folder.name}: wait for it.") from None
+            raise MmdiagError(
+                f"A model is searched by one process at a time, another one is at {name} of "
+                f"{run.folder.name}: wait for it."
+            ) from None
         with (run.folder / "search" / "database.lock").open("w") as one:
             fcntl.flock(one, fcntl.LOCK_EX)
-            if not database.is_file():  # whole or not there: a kill while tables are laid out leaves nothing
+            if (
+                not database.is_file()
+            ):  # whole or not there: a kill while tables are laid out leaves nothing
                 with atomic_path(database) as temporary:
                     _storage(temporary).engine.dispose()
         storage = _storage(database)
         try:
-            pruner = optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED, n_warmup_steps=LEAST_EPOCHS)
-            study = optuna.create_study(study_name=name, storage=storage, pruner=pruner, load_if_exists=True)
+            pruner = optuna.pruners.MedianPruner(
+                n_startup_trials=UNPRUNED, n_warmup_steps=LEAST_EPOCHS
+            )
+            study = optuna.create_study(
+                study_name=name, storage=storage, pruner=pruner, load_if_exists=True
+            )
             for dead in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
                 study.tell(dead.number, state=optuna.trial.TrialState.FAIL)
             yield study
         except optuna.exceptions.StorageInternalError:
-            raise MmdiagError(f"Trials are recorded in {database}, which could not be written: free some space, and run again: it picks up.") from None
+            raise MmdiagError(
+                f"Trials are recorded in {database}, which could not be written: free some "
+                "space, and run again: it picks up."
+            ) from None
         finally:
             storage.remove_session()
             storage.engine.dispose()
 
 
 def _storage(database: Path) -> optuna.storages.RDBStorage:
-    return optuna.storages.RDBStorage(f"sqlite:///{database}", engine_kwargs={"connect_args": {"timeout": SECONDS}})
+    return optuna.storages.RDBStorage(
+        f"sqlite:///{database}", engine_kwargs={"connect_args": {"timeout": SECONDS}}
+    )
 
 
 def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
@@ -202,16 +280,35 @@ def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 def _trial(
-    study: optuna.Study, run: Run, data: RunData, name: str, number: int, space: Space, inner: Sequence[tuple[np.ndarray, np.ndarray]]
+    study: optuna.Study,
+    run: Run,
+    data: RunData,
+    name: str,
+    number: int,
+    space: Space,
+    inner: Sequence[tuple[np.ndarray, np.ndarray]],
 ) -> str:
-    """Make one trial; its values follow from the seed, the fit and the trials before it. Says how it went."""
+    """Make one trial; its values follow from the seed, the fit and the trials before it. Says how
+    it went.
+    """
     config, modalities = run.asked_of(name), comparison.modalities_of(data, name.split(".", 1)[1])
     seed = int(digest(str(config.seed), name, str(number))[:8], 16)
-    study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=min(10, trials(run.folder) // 2))
-    if not number and not study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
+    study.sampler = optuna.samplers.TPESampler(
+        seed=seed, n_startup_trials=min(10, trials(run.folder) // 2)
+    )
+    if not number and not study.get_trials(
+        deepcopy=False, states=(optuna.trial.TrialState.WAITING,)
+    ):
         study.enqueue_trial(own_values(space, config))
     trial, began = study.ask(dict(space)), time.monotonic()
-    losses, pruned = _judge(trial, varied(config, trial.params), data, modalities, inner, run.folder / "search" / f"trial-{name}")
+    losses, pruned = _judge(
+        trial,
+        varied(config, trial.params),
+        data,
+        modalities,
+        inner,
+        run.folder / "search" / f"trial-{name}",
+    )
     trial.set_user_attr("seconds", round(time.monotonic() - began, 2))
     if pruned:
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
@@ -222,14 +319,23 @@ def _trial(
 
 
 def _judge(
-    trial: optuna.Trial, config: RunConfig, data: RunData, modalities: Sequence[str], inner: Sequence[tuple[np.ndarray, np.ndarray]], folder: Path
+    trial: optuna.Trial,
+    config: RunConfig,
+    data: RunData,
+    modalities: Sequence[str],
+    inner: Sequence[tuple[np.ndarray, np.ndarray]],
+    folder: Path,
 ) -> tuple[list[float], bool]:
-    """The validation loss of each inner fold, and whether the trial was given up before the last."""
+    """The validation loss of each inner fold, and whether the trial was given up before the
+    last.
+    """
     losses: list[float] = []
     for train_rows, judged in inner:
         shutil.rmtree(folder, ignore_errors=True)  # a trial that was killed begins anew
         watch = _Watch(trial, losses)
-        learned = comparison.learn(data, config, modalities, train_rows, judged, folder, attach=watch.attach)
+        learned = comparison.learn(
+            data, config, modalities, train_rows, judged, folder, attach=watch.attach
+        )
         if watch.pruned:
             return losses, True
         losses.append(kept_loss(learned.trained.curve, config.training.early_stopping))
@@ -258,7 +364,9 @@ class _Watch:
         self.best = min(self.best, loss if math.isfinite(loss) else math.inf)
         if epoch % EVERY:
             return
-        self.trial.report(float(np.mean([*self.before, self.best])), len(self.before) * STRIDE + epoch)
+        self.trial.report(
+            float(np.mean([*self.before, self.best])), len(self.before) * STRIDE + epoch
+        )
         if self.trial.should_prune():
             self.pruned = True
             trainer.terminate()
@@ -280,7 +388,14 @@ def kept_loss(curve: Sequence[Epoch], watched: str) -> float:
 
 def _write_trials(run: Run, name: str, done: Sequence[optuna.trial.FrozenTrial]) -> None:
     rows = [
-        {"fit": name, "trial": n, "state": t.state.name.lower(), "loss": t.value, "seconds": t.user_attrs.get("seconds"), **t.params}
+        {
+            "fit": name,
+            "trial": n,
+            "state": t.state.name.lower(),
+            "loss": t.value,
+            "seconds": t.user_attrs.get("seconds"),
+            **t.params,
+        }
         for n, t in enumerate(done)
     ]
     with atomic_path(run.folder / "search" / f"{name}.parquet") as temporary:

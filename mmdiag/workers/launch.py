@@ -1,6 +1,8 @@
-"""One fit by several processes of this machine: started by torchrun, joined by Ignite; gloo on CPUs, NCCL on GPUs.
+"""One fit by several processes of this machine: started by torchrun, joined by Ignite; gloo on
+CPUs, NCCL on GPUs.
 
-python -m torch.distributed.run --standalone --nproc-per-node 2 -m mmdiag.workers.launch RUN_FOLDER FIT
+python -m torch.distributed.run --standalone --nproc-per-node 2 -m mmdiag.workers.launch RUN_FOLDER
+FIT
 """
 
 import ctypes
@@ -22,7 +24,9 @@ from mmdiag.failures import StepFailed, sayable
 PR_SET_PDEATHSIG = 1
 
 
-def fit(folder: Path, name: str, processes: int, progress: comparison.Progress | None = None) -> None:
+def fit(
+    folder: Path, name: str, processes: int, progress: comparison.Progress | None = None
+) -> None:
     """Fit one model of a run by several processes; does what `comparison.fit` does.
 
     Args:
@@ -36,7 +40,9 @@ def fit(folder: Path, name: str, processes: int, progress: comparison.Progress |
     if run.done(name):
         return
     _check_devices(processes)
-    open_data(folder, name.split(".", 1)[0])  # features are made and stored once, before several processes look for them
+    open_data(
+        folder, name.split(".", 1)[0]
+    )  # features are made and stored once, before several processes look for them
     failed = ""
     with _torchrun(folder, name, processes, run.workspace.logs) as lines:
         for line in lines:
@@ -45,20 +51,41 @@ def fit(folder: Path, name: str, processes: int, progress: comparison.Progress |
             if progress is not None and "done" in said:
                 progress(said["done"], said["of"], said["text"])
     if failed or not run.done(name):
-        raise StepFailed(failed or f"Every process of a fit must end by itself, one did not: see training.log in {run.workspace.logs}, and run again.")
+        raise StepFailed(
+            failed
+            or "Every process of a fit must end by itself, one did not: see training.log in "
+            f"{run.workspace.logs}, and run again."
+        )
 
 
 @contextmanager
 def _torchrun(folder: Path, name: str, processes: int, logs: Path) -> Iterator[Iterator[str]]:
-    """Start the processes, give the lines that they say, and end them with this one, however it ends."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", f"--nproc-per-node={processes}"]
-    environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes)), "GLOO_SOCKET_IFNAME": "lo", **os.environ}
+    """Start the processes, give the lines that they say, and end them with this one, however it
+    ends.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--local-addr=127.0.0.1",
+        f"--nproc-per-node={processes}",
+    ]
+    environment = {
+        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes)),
+        "GLOO_SOCKET_IFNAME": "lo",
+        **os.environ,
+    }
     logs.mkdir(parents=True, exist_ok=True)
     with (logs / "training.log").open("ab") as log:
         process = subprocess.Popen(
             [*command, "-m", "mmdiag.workers.launch", str(folder), name],
-            stdout=subprocess.PIPE, stderr=log, text=True, env=environment, preexec_fn=die_with_parent if sys.platform == "linux" else None,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environment,
+            preexec_fn=die_with_parent if sys.platform == "linux" else None,
+        )
     try:
         yield (line for line in process.stdout or () if line.startswith("{"))
         process.wait()
@@ -75,7 +102,10 @@ def _check_devices(processes: int) -> None:
 
     found = torch.cuda.device_count()
     if found and processes > found:
-        raise UsageError(f"Every process needs a GPU of its own, {processes} were asked for and {found} are here: lower --processes.")
+        raise UsageError(
+            f"Every process needs a GPU of its own, {processes} were asked for and {found} are "
+            "here: lower --processes."
+        )
 
 
 def die_with_parent() -> None:
@@ -84,7 +114,9 @@ def die_with_parent() -> None:
 
 
 def _work(_: int, folder: str, name: str) -> None:
-    """What each process does: the same fit, of which it takes its share; the first one says how far it is."""
+    """What each process does: the same fit, of which it takes its share; the first one says how far
+    it is.
+    """
     from mmdiag.training.collectives import place
 
     def say(done: int, of: int, text: str) -> None:
@@ -111,7 +143,7 @@ def main(folder: str, name: str) -> int:
         joined = Parallel(backend="nccl" if torch.cuda.is_available() else "gloo")
         with joined:
             joined.run(_work, folder, name)
-    except Exception as error:  # noqa: BLE001  the boundary of a process: what is said of any failure holds no value
+    except Exception as error:  # noqa: BLE001 - a process boundary; no value is said
         _say(failed=str(sayable(error, Run.open(Path(folder)).workspace.logs)))
         return 1
     return 0

@@ -1,6 +1,8 @@
-"""Searches, fits and explanations of a run side by side: processes that do one piece of work after the other, and end with the process that started them.
+"""Searches, fits and explanations of a run side by side: processes that do one piece of work after
+the other, and end with the process that started them.
 
-On stored features a fit keeps one core busy, so a machine does as many at once as it has cores; what trains networks on originals, or has a GPU, uses the
+On stored features a fit keeps one core busy, so a machine does as many at once as it has cores;
+what trains networks on originals, or has a GPU, uses the
 machine by itself and is done here. `MMDIAG_PROCESSES` sets their number.
 
 python -m mmdiag.workers.pool      (one of them: reads a piece of work a line, says how far it is)
@@ -32,7 +34,9 @@ Progress = Callable[[int, int, str], None]  # done, total, what
 
 @contextmanager
 def at_work(folder: Path, pieces: int) -> Iterator[int]:
-    """Have processes at hand for the pieces of a run; gives their number, 1 where this process does it alone."""
+    """Have processes at hand for the pieces of a run; gives their number, 1 where this process does
+    it alone.
+    """
     run = Run.open(folder)
     hands = min(_hands(run.config), pieces)
     if hands < 2 or pieces < FEW:
@@ -51,7 +55,8 @@ def at_work(folder: Path, pieces: int) -> Iterator[int]:
 
 
 def do(kind: str, folder: Path, item: Any, progress: Progress | None = None) -> None:
-    """Do one piece of a run: search or fit a model by its name, or explain some cases; in a process that is at hand, else in this one.
+    """Do one piece of a run: search or fit a model by its name, or explain some cases; in a process
+    that is at hand, else in this one.
 
     Raises:
         StepFailed: It failed in the other process, or that one was killed.
@@ -73,7 +78,12 @@ def each(kind: str, folder: Path, items: Sequence[Any], told: Callable[[int, str
 
         def one(item: Any) -> None:
             name = item if isinstance(item, str) else ""
-            do(kind, folder, item, lambda part, of, text: told(done, f"{name} {part}/{of}: {text}".strip()))
+            do(
+                kind,
+                folder,
+                item,
+                lambda part, of, text: told(done, f"{name} {part}/{of}: {text}".strip()),
+            )
 
         waiting = [threads.submit(one, item) for item in items]
         try:
@@ -107,9 +117,14 @@ def _hands(config: RunConfig) -> int:
     asked = os.environ.get(VARIABLE, "")
     if asked:
         if not asked.isdecimal() or not int(asked):
-            raise UsageError(f"{VARIABLE} is a number of processes from 1, found {asked!r}: correct it, or leave it out for one a core.")
+            raise UsageError(
+                f"{VARIABLE} is a number of processes from 1, found {asked!r}: correct it, or "
+                "leave it out for one a core."
+            )
         return int(asked)
-    originals = (config.image.encoder in IMAGE_NETWORKS and config.image.training != FROZEN) or config.text.training != FROZEN
+    originals = (
+        config.image.encoder in IMAGE_NETWORKS and config.image.training != FROZEN
+    ) or config.text.training != FROZEN
     if originals or len(os.sched_getaffinity(0)) == 1:
         return 1
     import torch
@@ -119,7 +134,9 @@ def _hands(config: RunConfig) -> int:
 
 
 class _Crew:
-    """Processes, started when they are needed; as many threads as there are processes may ask at once, others wait."""
+    """Processes, started when they are needed; as many threads as there are processes may ask at
+    once, others wait.
+    """
 
     def __init__(self, hands: int, logs: Path) -> None:
         self.logs = logs
@@ -151,8 +168,13 @@ class _Hand:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", VARIABLE: "1"}
         with (logs / "training.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mmdiag.workers.pool", str(os.getpid())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment,
-            )  # fmt: skip
+                [sys.executable, "-m", "mmdiag.workers.pool", str(os.getpid())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=environment,
+            )
 
     def do(self, piece: dict[str, Any], progress: Progress | None) -> None:
         """Hand over a piece and wait until it is done.
@@ -171,13 +193,16 @@ class _Hand:
                 continue
             said = json.loads(line)
             if "failed" in said:
-                raise StepFailed(said["failed"], exit_code=said["exit_code"], worth_a_retry=said["worth_a_retry"])
+                raise StepFailed(
+                    said["failed"], exit_code=said["exit_code"], worth_a_retry=said["worth_a_retry"]
+                )
             if "ended" in said:
                 return
             if progress is not None:
                 progress(said["done"], said["of"], said["text"])
         raise StepFailed(
-            "A process that fits models must end by itself, one was killed: look whether the machine had memory left, and run the same command again, "
+            "A process that fits models must end by itself, one was killed: look whether the "
+            "machine had memory left, and run the same command again, "
             "it picks up where it stopped."
         )
 
@@ -208,11 +233,20 @@ def main(parent: int) -> int:
         asked = json.loads(line)
         folder = Path(asked["folder"])
         try:
-            _piece(asked["kind"], folder, asked["item"], lambda done, of, text: say(done=done, of=of, text=text))
+            _piece(
+                asked["kind"],
+                folder,
+                asked["item"],
+                lambda done, of, text: say(done=done, of=of, text=text),
+            )
             say(ended=True)
-        except Exception as error:  # noqa: BLE001  the boundary of a process: what is said of any failure holds no value
+        except Exception as error:  # noqa: BLE001 - a process boundary; no value is said
             failure = sayable(error, Run.open(folder).workspace.logs)
-            say(failed=str(failure), exit_code=failure.exit_code, worth_a_retry=failure.worth_a_retry)
+            say(
+                failed=str(failure),
+                exit_code=failure.exit_code,
+                worth_a_retry=failure.worth_a_retry,
+            )
     return 0
 
 

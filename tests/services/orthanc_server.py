@@ -1,4 +1,6 @@
-"""An Orthanc of its own for a test: on loopback ports that are free, in a temporary folder, with passwords and known AE titles only."""
+"""An Orthanc of its own for a test: on loopback ports that are free, in a temporary folder, with
+passwords and known AE titles only.
+"""
 
 import json
 import os
@@ -21,7 +23,11 @@ TITLE = "ORTHANC"
 
 def missing() -> str | None:
     """Why these tests cannot run here."""
-    lacking = [name for name in ("Orthanc", "storescu", "movescu") if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None]
+    lacking = [
+        name
+        for name in ("Orthanc", "storescu", "movescu")
+        if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None
+    ]
     if not PLUGIN.is_file():
         lacking.append("the DICOMweb plugin")
     return f"needs {', '.join(lacking)}: `make test-services` installs them" if lacking else None
@@ -48,7 +54,9 @@ class Orthanc:
         """An answer of its own REST API."""
         keeper = urllib.request.HTTPPasswordMgrWithDefaultRealm()
         keeper.add_password(None, f"http://127.0.0.1:{self.http}/", USER, PASSWORD)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPBasicAuthHandler(keeper))
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPBasicAuthHandler(keeper)
+        )
         with opener.open(f"http://127.0.0.1:{self.http}/{path}", timeout=10) as answer:
             return json.loads(answer.read())
 
@@ -63,16 +71,28 @@ def orthanc(folder: Path) -> Iterator[Orthanc]:
     folder.mkdir(parents=True, exist_ok=True)
     server = Orthanc(*free_ports(3))
     settings = {
-        "Name": "test", "StorageDirectory": str(folder / "storage"), "IndexDirectory": str(folder / "index"), "Plugins": [str(PLUGIN)],
-        "HttpPort": server.http, "RemoteAccessAllowed": False, "AuthenticationEnabled": True, "RegisteredUsers": {USER: PASSWORD},
-        "DicomAet": TITLE, "DicomPort": server.dicom, "DicomCheckCalledAet": True, "DicomAlwaysAllowStore": False, "DicomAlwaysAllowFind": False,
+        "Name": "test",
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "index"),
+        "Plugins": [str(PLUGIN)],
+        "HttpPort": server.http,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": True,
+        "RegisteredUsers": {USER: PASSWORD},
+        "DicomAet": TITLE,
+        "DicomPort": server.dicom,
+        "DicomCheckCalledAet": True,
+        "DicomAlwaysAllowStore": False,
+        "DicomAlwaysAllowFind": False,
         "DicomModalities": {"sender": ["MMDIAG", "127.0.0.1", server.receiver]},
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": False},
-    }  # fmt: skip
+    }
     (folder / "orthanc.json").write_text(json.dumps(settings))
     program = shutil.which("Orthanc", path=f"{os.environ['PATH']}:/usr/sbin")
     with (folder / "log.txt").open("wb") as log:
-        process = subprocess.Popen([str(program), str(folder / "orthanc.json")], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [str(program), str(folder / "orthanc.json")], stdout=log, stderr=log
+        )
     try:
         _wait(server, process, folder)
         yield server

@@ -5,18 +5,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 WHY: dict[str, str] = {
-    "after_as_of": "It is dated after the case's date, or not precisely enough to be sure that it is not.",
+    "after_as_of": "It is dated after the case's date, or not precisely enough to be sure that "
+    "it is not.",
     "no_case": "No case of its patient takes it.",
     "superseded": "A later one that is not after the case's date is taken.",
     "type_not_read": "Its type is none of those that are read.",
     "same_as_report": "It is the text of the case's own report.",
     "other_format": "The same document is taken in another format.",
     "duplicate": "It is in the export twice, with the same content.",
-    "not_final": "Its status is not final, amended, corrected or appended (for a study: available; for a document: current).",
+    "not_final": "Its status is not final, amended, corrected or appended (for a study: "
+    "available; for a document: current).",
     "not_a_number_value": "An observation's value is neither a number nor yes or no.",
     "comparator": "Its value is a bound (such as <), not a number.",
     "not_json": "It is not strict JSON in UTF-8.",
-    "duplicate_key": "A key of an object is there twice: two programs would read two different things.",
+    "duplicate_key": "A key of an object is there twice: two programs would read two different "
+    "things.",
     "not_a_number": "It holds NaN, infinity, or a number out of range.",
     "too_deep": "It nests deeper than FHIR does.",
     "too_large": "It is larger than is read.",
@@ -34,10 +37,19 @@ WHY: dict[str, str] = {
     "wrong_hash": "An attachment's size or hash is not that of its data.",
     "no_note": "None of its attachments can be read.",
     "wrong_type": "An attachment is not of the type that it says, or of none that is read.",
-}  # fmt: skip
+}
 ORDINARY = (
-    "after_as_of", "no_case", "superseded", "type_not_read", "same_as_report", "other_format", "duplicate", "not_final", "not_a_number_value", "comparator",
-)  # fmt: skip
+    "after_as_of",
+    "no_case",
+    "superseded",
+    "type_not_read",
+    "same_as_report",
+    "other_format",
+    "duplicate",
+    "not_final",
+    "not_a_number_value",
+    "comparator",
+)
 
 
 class LeftOut(Exception):
@@ -85,11 +97,20 @@ class Account:
         for (kind, why), number in self.nameless.items():
             counts[kind][why] += number
         return {
-            kind: {"in": found.total(), "used": found["used"], "left_out": {why: found[why] for why in sorted(found) if why != "used"}}
+            kind: {
+                "in": found.total(),
+                "used": found["used"],
+                "left_out": {why: found[why] for why in sorted(found) if why != "used"},
+            }
             for kind, found in sorted(counts.items())
         }
 
 
 def refused(table: dict[str, dict[str, Any]]) -> int:
     """How many were left out because something is wrong with them."""
-    return sum(number for row in table.values() for why, number in row["left_out"].items() if why not in ORDINARY)
+    return sum(
+        number
+        for row in table.values()
+        for why, number in row["left_out"].items()
+        if why not in ORDINARY
+    )

@@ -1,6 +1,8 @@
-"""From a resource's attachments to one note: plain text, or a document in its own format for the reader of notes.
+"""From a resource's attachments to one note: plain text, or a document in its own format for the
+reader of notes.
 
-Links are never followed. An attachment is decoded only if it is small enough, and is taken only if it is what it says.
+Links are never followed. An attachment is decoded only if it is small enough, and is taken only if
+it is what it says.
 
 Reference:
     FHIR R4 2.24.0.5, Attachment.
@@ -18,20 +20,50 @@ from mmdiag.exchange.fhir.resources import Attachment
 
 LARGEST = 20 * 2**20  # bytes of one attachment
 SUFFIXES = {
-    "text/plain": ".txt", "text/html": ".html", "application/xhtml+xml": ".html", "text/rtf": ".rtf", "application/rtf": ".rtf", "application/pdf": ".pdf",
-    "application/xml": ".xml", "text/xml": ".xml", "application/hl7-v3+xml": ".xml", "application/hl7-cda+xml": ".xml", "text/hl7v3+xml": ".xml",
-}  # fmt: skip
+    "text/plain": ".txt",
+    "text/html": ".html",
+    "application/xhtml+xml": ".html",
+    "text/rtf": ".rtf",
+    "application/rtf": ".rtf",
+    "application/pdf": ".pdf",
+    "application/xml": ".xml",
+    "text/xml": ".xml",
+    "application/hl7-v3+xml": ".xml",
+    "application/hl7-cda+xml": ".xml",
+    "text/hl7v3+xml": ".xml",
+}
 PREFERRED = (".txt", ".html", ".xml", ".rtf", ".pdf")
 BEGINS = {".pdf": b"%PDF-", ".rtf": b"{\\rtf", ".xml": b"<"}
 CHARSET = re.compile(r"charset\s*=\s*\"?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
 BLOCKS = frozenset(
-    {"p", "div", "br", "tr", "li", "ul", "ol", "table", "h1", "h2", "h3", "h4", "h5", "h6", "section", "pre", "hr", "dd", "dt"}
+    {
+        "p",
+        "div",
+        "br",
+        "tr",
+        "li",
+        "ul",
+        "ol",
+        "table",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "section",
+        "pre",
+        "hr",
+        "dd",
+        "dt",
+    }
 )
 HIDDEN = frozenset({"script", "style", "title", "template"})
 
 
 def note_of(attachments: Sequence[Attachment], account: Account) -> tuple[str, bytes] | None:
-    """The note that attachments hold: its suffix and content; plain text before HTML before CDA, RTF and PDF.
+    """The note that attachments hold: its suffix and content; plain text before HTML before CDA,
+    RTF and PDF.
 
     Args:
         account: Every attachment is entered as used or left out.
@@ -67,7 +99,9 @@ def text_of_html(html: str) -> str:
     reader.feed(html)
     reader.close()
     lines = ("".join(reader.words)).split("\n")
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(re.sub(r"[ \t\xa0]+", " ", line).strip() for line in lines)).strip()
+    return re.sub(
+        r"\n{3,}", "\n\n", "\n".join(re.sub(r"[ \t\xa0]+", " ", line).strip() for line in lines)
+    ).strip()
 
 
 def _decoded(attachment: Attachment) -> tuple[str, bytes]:
@@ -85,17 +119,25 @@ def _decoded(attachment: Attachment) -> tuple[str, bytes]:
         raise LeftOut("not_base64") from None
     if attachment.size_bytes not in (None, len(content)):
         raise LeftOut("wrong_hash")
-    if attachment.sha1 is not None and attachment.sha1 != base64.b64encode(hashlib.sha1(content, usedforsecurity=False).digest()).decode():
+    if (
+        attachment.sha1 is not None
+        and attachment.sha1
+        != base64.b64encode(hashlib.sha1(content, usedforsecurity=False).digest()).decode()
+    ):
         raise LeftOut("wrong_hash")
     if suffix in BEGINS and not content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(BEGINS[suffix]):
         raise LeftOut("wrong_type")
     if suffix in (".txt", ".html"):
         content = _in_utf8(content, parameters)
-    return suffix, text_of_html(content.decode("utf-8", "replace")).encode() if suffix == ".html" else content
+    return suffix, text_of_html(
+        content.decode("utf-8", "replace")
+    ).encode() if suffix == ".html" else content
 
 
 def _in_utf8(content: bytes, parameters: str) -> bytes:
-    """Text in the character set that it names; without one as it is, for the reader of notes to judge."""
+    """Text in the character set that it names; without one as it is, for the reader of notes to
+    judge.
+    """
     named = CHARSET.search(parameters)
     if named is None:
         return content
@@ -112,7 +154,9 @@ class _Words(HTMLParser):
         self.hidden = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the library's signature
-        self.hidden = 0 if tag == "body" else self.hidden + (tag in HIDDEN)  # a title that nobody closed hides no note
+        self.hidden = (
+            0 if tag == "body" else self.hidden + (tag in HIDDEN)
+        )  # a title that nobody closed hides no note
         if tag in BLOCKS:
             self.words.append("\n")
         elif tag in ("td", "th"):

@@ -1,4 +1,6 @@
-"""Which FHIR resources make a case: one report, one imaging study or one patient, and what of the same patient was known by then."""
+"""Which FHIR resources make a case: one report, one imaging study or one patient, and what of the
+same patient was known by then.
+"""
 
 import json
 from collections import defaultdict
@@ -9,7 +11,16 @@ from typing import Any
 from mmdiag.exchange.fhir.accounting import Account, LeftOut
 from mmdiag.exchange.fhir.dates import When
 from mmdiag.exchange.fhir.json import Found
-from mmdiag.exchange.fhir.resources import READ, Document, Observation, Patient, Report, Resource, Study, read_resource
+from mmdiag.exchange.fhir.resources import (
+    READ,
+    Document,
+    Observation,
+    Patient,
+    Report,
+    Resource,
+    Study,
+    read_resource,
+)
 
 UNITS = ("report", "study", "patient")
 
@@ -39,7 +50,8 @@ class Export:
 
     Args:
         units: Code of an observation -> its units in this export.
-        relative: `Type/id` -> keys of the resources of that name; several where a bundle joins several servers.
+        relative: `Type/id` -> keys of the resources of that name; several where a bundle joins
+            several servers.
     """
 
     account: Account = field(default_factory=Account)
@@ -68,7 +80,8 @@ class Export:
             self._first(key, kind, relative, found.body)
 
     def resolve(self, reference: str, source: str) -> Resource | None:
-        """What a reference of a resource means; None where it is not in the export, or could mean several.
+        """What a reference of a resource means; None where it is not in the export, or could mean
+        several.
 
         Reference:
             FHIR R4 3.3.4, resolving references in bundles.
@@ -101,10 +114,12 @@ class Export:
 
 
 def make_cases(found: Iterable[Found], unit: str) -> tuple[list[FhirCase], Export]:
-    """Cases of an export, in the order of their keys, and the account of what became of each resource.
+    """Cases of an export, in the order of their keys, and the account of what became of each
+    resource.
 
     Args:
-        unit: What one case is: a `report`, a `study`, or a `patient` by the latest report, else study.
+        unit: What one case is: a `report`, a `study`, or a `patient` by the latest report, else
+            study.
     """
     export = Export()
     for resource in found:
@@ -115,13 +130,19 @@ def make_cases(found: Iterable[Found], unit: str) -> tuple[list[FhirCase], Expor
     for key, held in by_patient.items():
         patient = export.resources[key]
         if isinstance(patient, Patient):
-            cases += [_case(export, patient, start, held) for start in _starts(held, unit, export.account)]
+            cases += [
+                _case(export, patient, start, held) for start in _starts(held, unit, export.account)
+            ]
     return sorted(cases, key=lambda case: case.key), export
 
 
 def _kind(body: Mapping[str, Any]) -> str | None:
     kind = body.get("resourceType")
-    return kind if isinstance(kind, str) and kind.isascii() and kind.isalpha() and len(kind) <= 40 else None
+    return (
+        kind
+        if isinstance(kind, str) and kind.isascii() and kind.isalpha() and len(kind) <= 40
+        else None
+    )
 
 
 def _fingerprint(body: Mapping[str, Any]) -> int:
@@ -130,7 +151,9 @@ def _fingerprint(body: Mapping[str, Any]) -> int:
 
 def _by_patient(export: Export) -> dict[str, list[Resource]]:
     """What each patient has, oldest first."""
-    held: dict[str, list[Resource]] = {key: [] for key, resource in export.resources.items() if isinstance(resource, Patient)}
+    held: dict[str, list[Resource]] = {
+        key: [] for key, resource in export.resources.items() if isinstance(resource, Patient)
+    }
     for key, resource in export.resources.items():
         if isinstance(resource, Patient):
             continue
@@ -143,7 +166,11 @@ def _by_patient(export: Export) -> dict[str, list[Resource]]:
 
 
 def _order(resource: Resource) -> tuple[Any, ...]:
-    return (*resource.when.order(), resource.key) if not isinstance(resource, Patient) else (resource.key,)
+    return (
+        (*resource.when.order(), resource.key)
+        if not isinstance(resource, Patient)
+        else (resource.key,)
+    )
 
 
 def _units(by_patient: Mapping[str, list[Resource]]) -> dict[str, set[str]]:
@@ -168,7 +195,9 @@ def _starts(held: list[Resource], unit: str, account: Account) -> list[Report | 
     return [*reports] if unit == "report" else [*studies]
 
 
-def _case(export: Export, patient: Patient, start: Report | Study, held: list[Resource]) -> FhirCase:
+def _case(
+    export: Export, patient: Patient, start: Report | Study, held: list[Resource]
+) -> FhirCase:
     account, when = export.account, start.when
     report = start if isinstance(start, Report) else _report_of(export, start, held)
     studies = _studies_of(export, start, held) if isinstance(start, Report) else [start]
@@ -179,7 +208,13 @@ def _case(export: Export, patient: Patient, start: Report | Study, held: list[Re
         if resource is not None:
             account.use(resource.key)
     return FhirCase(
-        start.key, patient, when, report, tuple(studies), documents[-1] if documents else None, _values(held, when, export.units, account)
+        start.key,
+        patient,
+        when,
+        report,
+        tuple(studies),
+        documents[-1] if documents else None,
+        _values(held, when, export.units, account),
     )
 
 
@@ -200,29 +235,42 @@ def _studies_of(export: Export, report: Report, held: list[Resource]) -> list[St
             if study not in mine:
                 export.account.leave(study.key, "other_patient")
     else:
-        mine = [one for one in held if isinstance(one, Study) and set(one.orders) & set(report.orders)]
+        mine = [
+            one for one in held if isinstance(one, Study) and set(one.orders) & set(report.orders)
+        ]
     return [study for study in mine if _known_by(study, report.when, export.account)]
 
 
 def _report_of(export: Export, study: Study, held: list[Resource]) -> Report | None:
     """The latest report that names a study, or is of the same order."""
     reports = [one for one in held if isinstance(one, Report)]
-    naming = [one for one in reports if any(export.resolve(reference, one.key) is study for reference in one.studies)]
+    naming = [
+        one
+        for one in reports
+        if any(export.resolve(reference, one.key) is study for reference in one.studies)
+    ]
     of_order = [one for one in reports if not one.studies and set(one.orders) & set(study.orders)]
     for earlier in (found := naming or of_order)[:-1]:
         export.account.leave(earlier.key, "superseded")
     return found[-1] if found else None
 
 
-def _values(held: list[Resource], when: When, units: Mapping[str, set[str]], account: Account) -> dict[str, float]:
+def _values(
+    held: list[Resource], when: When, units: Mapping[str, set[str]], account: Account
+) -> dict[str, float]:
     """The latest number of each code; a code that comes in several units has none."""
     latest: dict[str, tuple[str, float]] = {}
     for resource in held:
         if not isinstance(resource, Observation) or not _known_by(resource, when, account):
             continue
-        single = [(code, unit, number) for code, unit, number in resource.values if len(units[code]) == 1]
+        single = [
+            (code, unit, number) for code, unit, number in resource.values if len(units[code]) == 1
+        ]
         account.leave(resource.key, "superseded" if single else "several_units")
-        latest |= {f"{code}_{unit}" if unit else code: (resource.key, number) for code, unit, number in single}
+        latest |= {
+            f"{code}_{unit}" if unit else code: (resource.key, number)
+            for code, unit, number in single
+        }
     for key, _ in latest.values():
         account.use(key)
     return {column: number for column, (_, number) in latest.items()}

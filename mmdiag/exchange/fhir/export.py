@@ -1,6 +1,8 @@
-"""A FHIR export as a cohort folder: case table, notes, measurements, the list of imaging studies, and a cohort.toml to edit.
+"""A FHIR export as a cohort folder: case table, notes, measurements, the list of imaging studies,
+and a cohort.toml to edit.
 
-Case and subject keys are keyed pseudonyms, because a FHIR id may be a medical record number. What names a patient goes into one file that only its
+Case and subject keys are keyed pseudonyms, because a FHIR id may be a medical record number. What
+names a patient goes into one file that only its
 owner can read, for the masking of notes.
 """
 
@@ -53,7 +55,9 @@ class Note:
     content: bytes
 
 
-def fetch_fhir(export: Path, out: Path, pseudonym: Pseudonym, *, case: str = "report") -> dict[str, Any]:
+def fetch_fhir(
+    export: Path, out: Path, pseudonym: Pseudonym, *, case: str = "report"
+) -> dict[str, Any]:
     """Turn an export into a cohort folder; a repeat replaces all but a cohort.toml that is there.
 
     Args:
@@ -71,27 +75,42 @@ def fetch_fhir(export: Path, out: Path, pseudonym: Pseudonym, *, case: str = "re
     _require_place(out, case)
     cases, exported = make_cases(read_export(export), case)
     if not cases:
-        what = {"report": "DiagnosticReport", "study": "ImagingStudy", "patient": "DiagnosticReport or ImagingStudy"}[case]
+        what = {
+            "report": "DiagnosticReport",
+            "study": "ImagingStudy",
+            "patient": "DiagnosticReport or ImagingStudy",
+        }[case]
         raise UsageError(
-            f"A cohort has a case, this export has no {what} that can be one ({_reasons(exported.account)}): correct the export, or choose another --case."
+            f"A cohort has a case, this export has no {what} that can be one "
+            f"({_reasons(exported.account)}): correct the export, or choose another --case."
         )
     keys = {one.key: _folder_name(pseudonym("case", one.key)) for one in cases}
-    subjects = {one.patient.number: _folder_name(pseudonym("patient", one.patient.number)) for one in cases}
+    subjects = {
+        one.patient.number: _folder_name(pseudonym("patient", one.patient.number)) for one in cases
+    }
     reports, documents = _notes(cases, exported.account)
     _write_notes(out / "notes", {keys[key]: note for key, note in reports.items()})
     _write_notes(out / "documents", {keys[key]: note for key, note in documents.items()})
     columns = _write_values(out / "observations.csv", cases, keys)
     imaging = _write_tables(out, cases, keys, subjects)
     if not (out / "cohort.toml").exists():
-        write_text(out / "cohort.toml", _cohort_toml(out, _suffixes(reports), _suffixes(documents), bool(columns), imaging))
+        write_text(
+            out / "cohort.toml",
+            _cohort_toml(out, _suffixes(reports), _suffixes(documents), bool(columns), imaging),
+        )
     answer = {
         "cases": len(cases),
         "subjects": len(set(subjects.values())),
         "notes": len(reports),
         "documents": len(documents),
         "columns": len(columns),
-        "imaging": {"studies": len({row[1] for row in imaging}), "series": sum(bool(row[2]) for row in imaging)},
-        "several_units": {code: sorted(units) for code, units in exported.units.items() if len(units) > 1},
+        "imaging": {
+            "studies": len({row[1] for row in imaging}),
+            "series": sum(bool(row[2]) for row in imaging),
+        },
+        "several_units": {
+            code: sorted(units) for code, units in exported.units.items() if len(units) > 1
+        },
         "resources": exported.account.table(),
     }
     write_text(out / SUMMARY, json.dumps(answer, indent=1))
@@ -101,17 +120,34 @@ def fetch_fhir(export: Path, out: Path, pseudonym: Pseudonym, *, case: str = "re
 def _require_place(out: Path, case: str) -> None:
     if case not in UNITS:
         raise UsageError(f"A case is one of {', '.join(UNITS)}, found {case!r}: choose one.")
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / SUMMARY).is_file())):
-        raise UsageError(f"An export goes into an empty folder or over an older one, {out} holds other files: name another folder.")
+    if out.exists() and (
+        not out.is_dir() or (any(out.iterdir()) and not (out / SUMMARY).is_file())
+    ):
+        raise UsageError(
+            f"An export goes into an empty folder or over an older one, {out} holds other files: "
+            "name another folder."
+        )
     write_text(out / SUMMARY, "{}")  # a run that is cut short can be repeated
 
 
-def _write_tables(out: Path, cases: Sequence[FhirCase], keys: Mapping[str, str], subjects: Mapping[str, str]) -> list[list[Any]]:
+def _write_tables(
+    out: Path, cases: Sequence[FhirCase], keys: Mapping[str, str], subjects: Mapping[str, str]
+) -> list[list[Any]]:
     """identifiers.csv, cases.csv and imaging.csv; answers with the rows of the last."""
-    names = [[keys[case.key], " ".join(value.split())] for case in cases for value in case.patient.identifiers]
+    names = [
+        [keys[case.key], " ".join(value.split())]
+        for case in cases
+        for value in case.patient.identifiers
+    ]
     _write_private(out / "identifiers.csv", ["case_id", "value"], names)
     rows = [
-        [keys[case.key], subjects[case.patient.number], case.when.last_day.isoformat(), case.patient.sex, _birth_year(case)]
+        [
+            keys[case.key],
+            subjects[case.patient.number],
+            case.when.last_day.isoformat(),
+            case.patient.sex,
+            _birth_year(case),
+        ]
         for case in cases
     ]
     _write_table(out / "cases.csv", ["case_id", "subject_id", "as_of", "sex", "birth_year"], rows)
@@ -121,13 +157,22 @@ def _write_tables(out: Path, cases: Sequence[FhirCase], keys: Mapping[str, str],
         for study in case.studies
         for uid, kind, count in study.series or (("", "", None),)
     ]
-    _write_table(out / "imaging.csv", ["case_id", "study_uid", "series_uid", "modality", "instances"], imaging)
+    _write_table(
+        out / "imaging.csv",
+        ["case_id", "study_uid", "series_uid", "modality", "instances"],
+        imaging,
+    )
     return imaging
 
 
 def _reasons(account: Account) -> str:
     found = sorted(
-        {why for row in account.table().values() for why in row["left_out"] if why in WHY and why not in ("type_not_read", "no_case")}
+        {
+            why
+            for row in account.table().values()
+            for why in row["left_out"]
+            if why in WHY and why not in ("type_not_read", "no_case")
+        }
     )
     return f"left out: {', '.join(found)}" if found else "nothing was left out for a fault"
 
@@ -135,7 +180,8 @@ def _reasons(account: Account) -> str:
 def _folder_name(pseudonym: str) -> str:
     if not FOLDER.fullmatch(pseudonym):
         raise UsageError(
-            "A pseudonym is letters, digits, '.', '_' and '-', because it names files; the one made is not: use a plain prefix."
+            "A pseudonym is letters, digits, '.', '_' and '-', because it names files; the one "
+            "made is not: use a plain prefix."
         )
     return pseudonym
 
@@ -146,14 +192,18 @@ def _birth_year(case: FhirCase) -> str:
 
 
 def _notes(cases: Sequence[FhirCase], account: Account) -> tuple[dict[str, Note], dict[str, Note]]:
-    """Reports and documents of the cases that have one; a document that says what the report says is left out."""
+    """Reports and documents of the cases that have one; a document that says what the report says
+    is left out.
+    """
     reports: dict[str, Note] = {}
     documents: dict[str, Note] = {}
     read: dict[str, tuple[str, bytes] | None] = {}
     for case in cases:
         report, document = case.report, case.document
         if report is not None:
-            found = note_of(report.attachments, account) or _spoken(report.conclusion, report.narrative)
+            found = note_of(report.attachments, account) or _spoken(
+                report.conclusion, report.narrative
+            )
             if found:
                 reports[case.key] = Note(*found)
         if document is not None:
@@ -192,7 +242,11 @@ def _write_notes(folder: Path, notes: dict[str, Note]) -> None:
 def _write_values(path: Path, cases: Sequence[FhirCase], keys: Mapping[str, str]) -> list[str]:
     """One row a case, one column a code with its unit; empty where it was not measured."""
     columns = sorted({column for case in cases for column in case.values})
-    rows = [[keys[case.key], *(repr(case.values[c]) if c in case.values else "" for c in columns)] for case in cases if case.values]
+    rows = [
+        [keys[case.key], *(repr(case.values[c]) if c in case.values else "" for c in columns)]
+        for case in cases
+        if case.values
+    ]
     if columns:
         _write_table(path, ["case_id", *columns], rows)
     else:
@@ -223,26 +277,39 @@ def _suffixes(notes: dict[str, Note]) -> set[str]:
     return {note.suffix for note in notes.values()}
 
 
-def _cohort_toml(out: Path, reports: set[str], documents: set[str], values: bool, imaging: Sequence[Sequence[Any]]) -> str:
+def _cohort_toml(
+    out: Path,
+    reports: set[str],
+    documents: set[str],
+    values: bool,
+    imaging: Sequence[Sequence[Any]],
+) -> str:
     """The description of what was written."""
-    kinds = sorted({row[3] for row in imaging if row[3] and row[3] not in NO_IMAGES}) or ([""] if imaging else [])
+    kinds = sorted({row[3] for row in imaging if row[3] and row[3] not in NO_IMAGES}) or (
+        [""] if imaging else []
+    )
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", out.resolve().name).strip("-.")[:60] or "fhir"
     lines = [
-        "# Written by `mmdiag fetch fhir`: read it, correct it, then run `mmdiag ingest --cohort` with it.",
+        "# Written by `mmdiag fetch fhir`: read it, correct it, then run `mmdiag ingest "
+        "--cohort` with it.",
         "[cohort]",
         f'name = "{name}"',
         'root = "."                           # all paths below are relative to this folder',
         "",
         "[cases]                              # one row a case",
         'table = "cases.csv"',
-        'case_id = "case_id"                  # keyed pseudonyms: the same key file gives the same keys',
+        'case_id = "case_id"                  # keyed pseudonyms: the same key file gives the '
+        "same keys",
         'subject_id = "subject_id"            # all cases of a person share one part of the split',
-        'as_of = "as_of"                      # date of the report or study; nothing recorded later is here',
+        'as_of = "as_of"                      # date of the report or study; nothing recorded '
+        "later is here",
         'group = ["sex"]                      # for subgroup reports, never inputs of a model',
-        'identifiers = "identifiers.csv"      # names, numbers and addresses of the patients, to mask the notes with; mode 600',
+        'identifiers = "identifiers.csv"      # names, numbers and addresses of the patients, to '
+        "mask the notes with; mode 600",
         "",
         "[task]",
-        'kind = "binary"                      # without a label the cohort is scored, never trained on',
+        'kind = "binary"                      # without a label the cohort is scored, never '
+        "trained on",
         '# label = "..."                      # a column that you add to cases.csv',
         '# positive = "1"',
         "",
@@ -251,20 +318,44 @@ def _cohort_toml(out: Path, reports: set[str], documents: set[str], values: bool
     return "\n".join(lines)
 
 
-def _sections(reports: set[str], documents: set[str], values: bool, kinds: Sequence[str]) -> Iterator[str]:
+def _sections(
+    reports: set[str], documents: set[str], values: bool, kinds: Sequence[str]
+) -> Iterator[str]:
     """One section a modality; `kinds` are DICOM modalities, "" where a study does not say."""
-    for heading, folder, suffixes in (("report", "notes", reports), ("document", "documents", documents)):
+    for heading, folder, suffixes in (
+        ("report", "notes", reports),
+        ("document", "documents", documents),
+    ):
         if suffixes:
             suffix = suffixes.copy().pop() if len(suffixes) == 1 else ".*"
-            yield from (f"[modalities.{heading}]", 'kind = "text"', f'path = "{folder}/{{case_id}}{suffix}"', "")
+            yield from (
+                f"[modalities.{heading}]",
+                'kind = "text"',
+                f'path = "{folder}/{{case_id}}{suffix}"',
+                "",
+            )
     if values:
-        yield from ("[modalities.observations]", 'kind = "table"', 'path = "observations.csv"', 'key = "case_id"', "")
+        yield from (
+            "[modalities.observations]",
+            'kind = "table"',
+            'path = "observations.csv"',
+            'key = "case_id"',
+            "",
+        )
     if kinds:
-        yield "# The images come from the PACS: mmdiag fetch dicomweb URL --studies imaging.csv --out dicom"
-    for kind in kinds:
-        yield from (f"[modalities.{kind.lower() or 'image'}]", 'kind = "image"', 'path = "dicom/{case_id}"')
         yield (
-            f'select = {{ Modality = "{kind}" }}  # one series a case: narrow it, as by SeriesDescription = "*FLAIR*"'
+            "# The images come from the PACS: mmdiag fetch dicomweb URL --studies imaging.csv "
+            "--out dicom"
+        )
+    for kind in kinds:
+        yield from (
+            f"[modalities.{kind.lower() or 'image'}]",
+            'kind = "image"',
+            'path = "dicom/{case_id}"',
+        )
+        yield (
+            f'select = {{ Modality = "{kind}" }}  # one series a case: narrow it, as by '
+            'SeriesDescription = "*FLAIR*"'
             if kind
             else "# select = ..."
         )

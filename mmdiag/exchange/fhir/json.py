@@ -1,6 +1,8 @@
-"""FHIR JSON as plain dictionaries: bundles and bulk-data ndjson, parsed strictly, one resource at a time.
+"""FHIR JSON as plain dictionaries: bundles and bulk-data ndjson, parsed strictly, one resource at a
+time.
 
-Duplicate keys, NaN, deep nesting and endless lines are refused, because two programs would read two different patients from them.
+Duplicate keys, NaN, deep nesting and endless lines are refused, because two programs would read two
+different patients from them.
 
 Reference:
     FHIR R4 2.6.2 (JSON), 3.3.1 (Bundle), Bulk Data Access IG 2.0 (ndjson).
@@ -45,10 +47,15 @@ def read_export(export: Path) -> Iterator[Found]:
     Raises:
         UsageError: There is no such file, or a bundle is not one.
     """
-    files = sorted(path for path in export.iterdir() if path.suffix in (".json", ".ndjson")) if export.is_dir() else [export]
+    files = (
+        sorted(path for path in export.iterdir() if path.suffix in (".json", ".ndjson"))
+        if export.is_dir()
+        else [export]
+    )
     if not any(file.is_file() for file in files):
         raise UsageError(
-            f"A FHIR export is a bundle (.json) or a folder of .ndjson files, {export.name} is neither: name the file or folder."
+            f"A FHIR export is a bundle (.json) or a folder of .ndjson files, {export.name} is "
+            "neither: name the file or folder."
         )
     for file in files:
         yield from _lines(file) if file.suffix == ".ndjson" else _bundle(file)
@@ -63,7 +70,9 @@ def parse(text: str) -> Any:
     if text.count("{") + text.count("[") > DEEPEST:
         _require_shallow(text)
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        return json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+        )
     except LeftOut:
         raise
     except (ValueError, RecursionError):
@@ -98,14 +107,17 @@ def _finite(text: str) -> float:
 def _bundle(file: Path) -> Iterator[Found]:
     if file.stat().st_size > LARGEST_BUNDLE:
         raise UsageError(
-            f"A bundle has at most {LARGEST_BUNDLE >> 20} MB, {file.name} has more: export ndjson, which is read line by line."
+            f"A bundle has at most {LARGEST_BUNDLE >> 20} MB, {file.name} has more: export "
+            "ndjson, which is read line by line."
         )
     try:
         body = parse(file.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
         raise UsageError(f"FHIR JSON is UTF-8, {file.name} is not: export it again.") from None
     except LeftOut as refusal:
-        raise UsageError(f"A bundle is strict JSON, {file.name} is not ({refusal}): export it again.") from None
+        raise UsageError(
+            f"A bundle is strict JSON, {file.name} is not ({refusal}): export it again."
+        ) from None
     if not isinstance(body, dict) or "resourceType" not in body:
         yield Found({}, refused="not_fhir")  # such as the manifest of a bulk export
         return
@@ -114,7 +126,8 @@ def _bundle(file: Path) -> Iterator[Found]:
         return
     if body.get("type") not in BUNDLES:
         raise UsageError(
-            f"A bundle's type is one of {', '.join(BUNDLES)}, that of {file.name} is not: a history holds states that no longer hold."
+            f"A bundle's type is one of {', '.join(BUNDLES)}, that of {file.name} is not: a "
+            "history holds states that no longer hold."
         )
     entries = body.get("entry", [])
     for entry in entries if isinstance(entries, list) else [None]:
@@ -144,4 +157,8 @@ def _line(line: bytes) -> Found:
         return Found({}, refused="not_json")
     except LeftOut as refusal:
         return Found({}, refused=refusal.why)
-    return Found(body) if isinstance(body, dict) and "resourceType" in body else Found({}, refused="not_fhir")
+    return (
+        Found(body)
+        if isinstance(body, dict) and "resourceType" in body
+        else Found({}, refused="not_fhir")
+    )

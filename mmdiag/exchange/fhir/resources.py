@@ -1,9 +1,11 @@
 """The five FHIR resource types that a cohort is made of, each narrowed to what is read of it.
 
-Nothing of a resource is trusted: every element is checked for its JSON type as it is taken, and codes for their form.
+Nothing of a resource is trusted: every element is checked for its JSON type as it is taken, and
+codes for their form.
 
 Reference:
-    FHIR R4 8.1 Patient, 10.5 ImagingStudy, 10.3 DiagnosticReport, 2.42 DocumentReference, 10.1 Observation.
+    FHIR R4 8.1 Patient, 10.5 ImagingStudy, 10.3 DiagnosticReport, 2.42 DocumentReference, 10.1
+    Observation.
 """
 
 import hashlib
@@ -33,7 +35,8 @@ class Patient:
 
     Args:
         number: The medical record number where there is exactly one, else the resource's id.
-        identifiers: All strings that name the person: names, numbers, addresses, telephone numbers, date of birth; also of relatives.
+        identifiers: All strings that name the person: names, numbers, addresses, telephone numbers,
+            date of birth; also of relatives.
     """
 
     key: str
@@ -117,25 +120,42 @@ def read_resource(key: str, body: Mapping[str, Any]) -> Resource:
 
 def _patient(key: str, body: Mapping[str, Any]) -> Patient:
     identifiers = [item for item in _dicts(body, "identifier") if _text(item, "value")]
-    records = {_text(item, "value") for item in identifiers if any(c.get("code") == "MR" for c in _dicts(item.get("type"), "coding"))}
+    records = {
+        _text(item, "value")
+        for item in identifiers
+        if any(c.get("code") == "MR" for c in _dicts(item.get("type"), "coding"))
+    }
     born = read_date(body.get("birthDate"))
     return Patient(
         key,
         number=records.pop() if len(records) == 1 else (_text(body, "id") or key),
         sex=sex if (sex := _text(body, "gender")) in SEXES else "",
         birth_year=born.last_day.year if born else None,
-        identifiers=tuple(dict.fromkeys(value for value in _identifying(body) if len(value) >= SHORTEST)),
+        identifiers=tuple(
+            dict.fromkeys(value for value in _identifying(body) if len(value) >= SHORTEST)
+        ),
     )
 
 
 def _identifying(body: Mapping[str, Any]) -> Iterator[str]:
     """Every string that names a person, blanks evened out."""
     for person in (body, *_dicts(body, "contact")):
-        for name in (*_dicts(person, "name"), *([person["name"]] if isinstance(person.get("name"), dict) else [])):
+        for name in (
+            *_dicts(person, "name"),
+            *([person["name"]] if isinstance(person.get("name"), dict) else []),
+        ):
             yield from (_text(name, "text"), _text(name, "family"), *_texts(name, "given"))
             yield " ".join([*_texts(name, "given"), _text(name, "family")])
-        for address in (*_dicts(person, "address"), *([person["address"]] if isinstance(person.get("address"), dict) else [])):
-            yield from (_text(address, "text"), *_texts(address, "line"), _text(address, "city"), _text(address, "postalCode"))
+        for address in (
+            *_dicts(person, "address"),
+            *([person["address"]] if isinstance(person.get("address"), dict) else []),
+        ):
+            yield from (
+                _text(address, "text"),
+                *_texts(address, "line"),
+                _text(address, "city"),
+                _text(address, "postalCode"),
+            )
         yield from (_text(item, "value") for item in _dicts(person, "telecom"))
     yield from (_text(item, "value") for item in _dicts(body, "identifier"))
     yield from (_text(body, "id"), _text(body, "birthDate"))
@@ -147,7 +167,8 @@ def _report(key: str, body: Mapping[str, Any]) -> Report:
         key,
         patient=_reference(body.get("subject")),
         when=_day(date_of(body, "effectiveDateTime", "effectivePeriod")),
-        studies=tuple(_references(body, "imagingStudy")) or tuple(_references(body, "study")),  # the latter in R5
+        studies=tuple(_references(body, "imagingStudy"))
+        or tuple(_references(body, "study")),  # the latter in R5
         orders=tuple(_references(body, "basedOn")),
         attachments=tuple(map(_attachment, _dicts(body, "presentedForm"))),
         conclusion=_text(body, "conclusion"),
@@ -157,15 +178,37 @@ def _report(key: str, body: Mapping[str, Any]) -> Report:
 
 def _study(key: str, body: Mapping[str, Any]) -> Study:
     _require(body.get("status") == "available", "not_final")
-    uids = [_text(item, "value").removeprefix("urn:oid:") for item in _dicts(body, "identifier") if item.get("system") == "urn:dicom:uid"]
-    series = tuple((_text(item, "uid"), _dicom_kind(item), _count(item.get("numberOfInstances"))) for item in _dicts(body, "series"))
-    _require(len(uids) == 1 and is_uid(uids[0]) and all(is_uid(uid) for uid, _, _ in series), "no_uid")
-    return Study(key, _reference(body.get("subject")), _day(date_of(body, "started")), uids[0], tuple(_references(body, "basedOn")), series)
+    uids = [
+        _text(item, "value").removeprefix("urn:oid:")
+        for item in _dicts(body, "identifier")
+        if item.get("system") == "urn:dicom:uid"
+    ]
+    series = tuple(
+        (_text(item, "uid"), _dicom_kind(item), _count(item.get("numberOfInstances")))
+        for item in _dicts(body, "series")
+    )
+    _require(
+        len(uids) == 1 and is_uid(uids[0]) and all(is_uid(uid) for uid, _, _ in series), "no_uid"
+    )
+    return Study(
+        key,
+        _reference(body.get("subject")),
+        _day(date_of(body, "started")),
+        uids[0],
+        tuple(_references(body, "basedOn")),
+        series,
+    )
 
 
 def _document(key: str, body: Mapping[str, Any]) -> Document:
-    _require(body.get("status") == "current" and body.get("docStatus", "final") in FINAL, "not_final")
-    attachments = tuple(_attachment(item["attachment"]) for item in _dicts(body, "content") if isinstance(item.get("attachment"), dict))
+    _require(
+        body.get("status") == "current" and body.get("docStatus", "final") in FINAL, "not_final"
+    )
+    attachments = tuple(
+        _attachment(item["attachment"])
+        for item in _dicts(body, "content")
+        if isinstance(item.get("attachment"), dict)
+    )
     return Document(key, _reference(body.get("subject")), _day(date_of(body, "date")), attachments)
 
 
@@ -178,7 +221,10 @@ def _observation(key: str, body: Mapping[str, Any]) -> Observation:
             values.append(_value(part))
         except LeftOut as refusal:
             reasons.append(refusal.why)
-    _require(bool(values), next((why for why in reasons if why != "not_a_number_value"), "not_a_number_value"))
+    _require(
+        bool(values),
+        next((why for why in reasons if why != "not_a_number_value"), "not_a_number_value"),
+    )
     return Observation(key, _reference(body.get("subject")), when, tuple(values))
 
 
@@ -201,8 +247,16 @@ def _code(concept: Any) -> str:
     for coding in _dicts(concept, "coding"):
         system, code = _text(coding, "system"), _text(coding, "code")
         if CODE.fullmatch(code):
-            name = SYSTEMS.get(system) or f"local{hashlib.sha256(system.encode('utf-8', 'replace')).hexdigest()[:6]}"
-            found.append((list(SYSTEMS).index(system) if system in SYSTEMS else len(SYSTEMS), f"{name}_{code}"))
+            name = (
+                SYSTEMS.get(system)
+                or f"local{hashlib.sha256(system.encode('utf-8', 'replace')).hexdigest()[:6]}"
+            )
+            found.append(
+                (
+                    list(SYSTEMS).index(system) if system in SYSTEMS else len(SYSTEMS),
+                    f"{name}_{code}",
+                )
+            )
     _require(bool(found), "no_code")
     return min(found)[1]
 
@@ -230,13 +284,20 @@ def _references(body: Mapping[str, Any], name: str) -> list[str]:
 
 def _dicom_kind(series: Mapping[str, Any]) -> str:
     modality = series.get("modality")
-    code = _text(modality, "code") or next((_text(c, "code") for c in _dicts(modality, "coding")), "")  # the latter in R5
+    code = _text(modality, "code") or next(
+        (_text(c, "code") for c in _dicts(modality, "coding")), ""
+    )  # the latter in R5
     return code if DICOM_KIND.fullmatch(code) else ""
 
 
 def _day(when: When | None) -> When:
     found = _known(when)
-    _require(found.to_the_day and found.last_day.year >= 1900 and found.last_day <= date.today() + timedelta(days=1), "no_date")
+    _require(
+        found.to_the_day
+        and found.last_day.year >= 1900
+        and found.last_day <= date.today() + timedelta(days=1),
+        "no_date",
+    )
     return found
 
 
@@ -251,14 +312,18 @@ def _count(value: Any) -> int | None:
 
 
 def _text(value: Any, name: str) -> str:
-    """A text of an object, blanks at its ends taken off; empty where it is not there or not a text."""
+    """A text of an object, blanks at its ends taken off; empty where it is not there or not a
+    text.
+    """
     found = value.get(name) if isinstance(value, dict) else None
     return found.strip() if isinstance(found, str) else ""
 
 
 def _texts(value: Mapping[str, Any], name: str) -> list[str]:
     found = value.get(name)
-    return [item.strip() for item in found if isinstance(item, str)] if isinstance(found, list) else []
+    return (
+        [item.strip() for item in found if isinstance(item, str)] if isinstance(found, list) else []
+    )
 
 
 def _dicts(value: Any, name: str) -> list[dict[str, Any]]:

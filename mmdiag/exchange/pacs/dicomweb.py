@@ -1,4 +1,5 @@
-"""Images from and to a PACS over DICOMweb: found by QIDO, fetched by WADO as the archive stores them, sent by STOW.
+"""Images from and to a PACS over DICOMweb: found by QIDO, fetched by WADO as the archive stores
+them, sent by STOW.
 
 On their way in files are looked at by a linear scan only, and never decoded.
 
@@ -41,7 +42,9 @@ class Query:
 
 @dataclass(slots=True)
 class Fetched:
-    """What a fetch has done: counts of studies, series, instances by outcome (`new`, `already_there`, `refused`), bytes, and refusals by reason code."""
+    """What a fetch has done: counts of studies, series, instances by outcome (`new`,
+    `already_there`, `refused`), bytes, and refusals by reason code.
+    """
 
     studies: int = 0
     series: int = 0
@@ -82,11 +85,14 @@ def fetch_dicomweb(
     return fetched
 
 
-def send_dicomweb(archive: Archive, files: Iterable[Path], *, sleep: Callable[[float], None] = time.sleep) -> Counter[str]:
+def send_dicomweb(
+    archive: Archive, files: Iterable[Path], *, sleep: Callable[[float], None] = time.sleep
+) -> Counter[str]:
     """Store files in an archive (STOW).
 
     Returns:
-        How many were `sent`, and how many the archive refused or could not be read, by `refused` and `unreadable`.
+        How many were `sent`, and how many the archive refused or could not be read, by `refused`
+        and `unreadable`.
 
     Raises:
         UsageError: The archive refuses the credentials.
@@ -106,7 +112,8 @@ def _series(remote: "AskedArchive", query: Query) -> Iterator[tuple[str, str]]:
     if query.patient_id is not None or not query.wanted:
         if query.patient_id is None and query.modality is None:
             raise UsageError(
-                "A fetch says which studies it means, this one does not: add --studies, --study-uid, --patient-id or --modality."
+                "A fetch says which studies it means, this one does not: add --studies, "
+                "--study-uid, --patient-id or --modality."
             )
         studies = set(remote.studies(query.patient_id, query.modality))
     for row in query.wanted or [Wanted(study) for study in sorted(studies or ())]:
@@ -120,7 +127,9 @@ def _series(remote: "AskedArchive", query: Query) -> Iterator[tuple[str, str]]:
                 yield row.study_uid, series
 
 
-def _fetch(remote: "AskedArchive", arrivals: Arrivals, uids: tuple[str, str, str], fetched: Fetched) -> None:
+def _fetch(
+    remote: "AskedArchive", arrivals: Arrivals, uids: tuple[str, str, str], fetched: Fetched
+) -> None:
     paths = arrivals.paths(*uids)
     if all(path.is_file() for path in paths):
         fetched.instances["already_there"] += 1

@@ -1,6 +1,8 @@
-"""A DICOMweb archive asked with patience: what may pass by itself is tried again, and failures are said without the URL, which holds UIDs.
+"""A DICOMweb archive asked with patience: what may pass by itself is tried again, and failures are
+said without the URL, which holds UIDs.
 
-dicomweb-client searches and stores. It would decode what it retrieves, so the retrieval is one plain request of the same session, and its bytes stay as they are.
+dicomweb-client searches and stores. It would decode what it retrieves, so the retrieval is one
+plain request of the same session, and its bytes stay as they are.
 
 Reference:
     DICOM PS3.18 10.4 (retrieve), 10.5 (store), 10.6 (search).
@@ -27,7 +29,13 @@ TIMEOUT = (10.0, 120.0)  # seconds: to connect, and for the next byte
 PAGE = 500  # results asked for at once
 LARGEST = 2 * 2**30  # bytes of one instance
 AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-STUDY, SERIES, INSTANCE, MODALITY, PATIENT = "0020000D", "0020000E", "00080018", "00080060", "00100020"
+STUDY, SERIES, INSTANCE, MODALITY, PATIENT = (
+    "0020000D",
+    "0020000E",
+    "00080018",
+    "00080060",
+    "00100020",
+)
 Result = TypeVar("Result")
 
 
@@ -54,16 +62,22 @@ def open_archive(url: str, user: str | None = None, password: str | None = None)
 
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        usable = (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and (parts.port is None or parts.port > 0)
+        )
     except ValueError:
         usable = False
     if not usable:
         raise UsageError(
-            "An archive is named by an http or https URL, the one given is not: write https://HOST/PATH of its DICOMweb services."
+            "An archive is named by an http or https URL, the one given is not: write "
+            "https://HOST/PATH of its DICOMweb services."
         )
     if parts.password or parts.username or parts.query or parts.fragment:
         raise UsageError(
-            "The URL of an archive holds no password and no query, the one given does: pass --user and MMDIAG_PACS_PASSWORD, or use ~/.netrc."
+            "The URL of an archive holds no password and no query, the one given does: pass "
+            "--user and MMDIAG_PACS_PASSWORD, or use ~/.netrc."
         )
     session = Session()
     if user is not None:
@@ -75,7 +89,11 @@ def open_archive(url: str, user: str | None = None, password: str | None = None)
 
 def is_in_the_clear(url: str) -> bool:
     """Whether what is said to an archive can be read on its way."""
-    return url.startswith("http://") and urlsplit(url).hostname not in ("127.0.0.1", "::1", "localhost")
+    return url.startswith("http://") and urlsplit(url).hostname not in (
+        "127.0.0.1",
+        "::1",
+        "localhost",
+    )
 
 
 class AskedArchive:
@@ -85,21 +103,41 @@ class AskedArchive:
         self.archive, self.sleep = archive, sleep
 
     def studies(self, patient_id: str | None, modality: str | None) -> list[str]:
-        """Studies of a patient or of a modality; an archive that ignores the question gives others, which are left out."""
+        """Studies of a patient or of a modality; an archive that ignores the question gives others,
+        which are left out.
+        """
         filters = {"PatientID": patient_id, "ModalitiesInStudy": modality}
-        rows = self._pages(self.archive.client.search_for_studies, {k: v for k, v in filters.items() if v}, STUDY)
-        return [uid for uid, row in rows.items() if patient_id is None or _value(row, PATIENT) == patient_id]
+        rows = self._pages(
+            self.archive.client.search_for_studies, {k: v for k, v in filters.items() if v}, STUDY
+        )
+        return [
+            uid
+            for uid, row in rows.items()
+            if patient_id is None or _value(row, PATIENT) == patient_id
+        ]
 
     def series(self, study: str, modality: str | None) -> list[str]:
         """Series of a study."""
         filters = {"Modality": modality} if modality else {}
-        rows = self._pages(self.archive.client.search_for_series, filters, SERIES, study_instance_uid=study)
-        return [uid for uid, row in rows.items() if modality is None or _value(row, MODALITY) == modality]
+        rows = self._pages(
+            self.archive.client.search_for_series, filters, SERIES, study_instance_uid=study
+        )
+        return [
+            uid
+            for uid, row in rows.items()
+            if modality is None or _value(row, MODALITY) == modality
+        ]
 
     def instances(self, study: str, series: str) -> list[str]:
         """Instances of a series."""
         return list(
-            self._pages(self.archive.client.search_for_instances, {}, INSTANCE, study_instance_uid=study, series_instance_uid=series)
+            self._pages(
+                self.archive.client.search_for_instances,
+                {},
+                INSTANCE,
+                study_instance_uid=study,
+                series_instance_uid=series,
+            )
         )
 
     def instance(self, study: str, series: str, instance: str) -> bytes:
@@ -124,20 +162,34 @@ class AskedArchive:
         return len(answer.get("FailedSOPSequence") or ())
 
     def _get(self, url: str) -> bytes:
-        with self.archive.session.get(url, headers={"Accept": AS_STORED}, stream=True, timeout=TIMEOUT) as answer:
+        with self.archive.session.get(
+            url, headers={"Accept": AS_STORED}, stream=True, timeout=TIMEOUT
+        ) as answer:
             answer.raise_for_status()
             content = bytearray()
             for chunk in answer.iter_content(2**20):
                 content += chunk
                 if len(content) > LARGEST:
-                    raise ReadError("transfer_too_large", f"an instance has more than {LARGEST >> 20} MB")
+                    raise ReadError(
+                        "transfer_too_large", f"an instance has more than {LARGEST >> 20} MB"
+                    )
             return only_part(bytes(content), answer.headers.get("Content-Type", ""))
 
-    def _pages(self, search: Callable[..., Any], filters: Mapping[str, str], tag: str, **where: str) -> dict[str, Mapping[str, Any]]:
-        """All results by their UID; ends where a page brings nothing new, because some archives give fewer than asked for, and some ignore the offset."""
+    def _pages(
+        self, search: Callable[..., Any], filters: Mapping[str, str], tag: str, **where: str
+    ) -> dict[str, Mapping[str, Any]]:
+        """All results by their UID; ends where a page brings nothing new, because some archives
+        give fewer than asked for, and some ignore the offset.
+        """
         found: dict[str, Mapping[str, Any]] = {}
         while True:
-            ask = {**where, "limit": PAGE, "offset": len(found), "search_filters": dict(filters) or None, "fields": None}
+            ask = {
+                **where,
+                "limit": PAGE,
+                "offset": len(found),
+                "search_filters": dict(filters) or None,
+                "fields": None,
+            }
             rows = self._again(partial(search, **ask))
             new = {uid: row for row in rows if is_uid(uid := _value(row, tag)) and uid not in found}
             if not new:
@@ -155,18 +207,26 @@ class AskedArchive:
         status = 0
         for wait in (*WAITS, None):
             try:
-                with warnings.catch_warnings():  # an archive that leaves off the multipart wrapping is understood
+                with (
+                    warnings.catch_warnings()
+                ):  # an archive that leaves off the multipart wrapping is understood
                     warnings.simplefilter("ignore")
                     return ask()
             except requests.HTTPError as error:
                 status = error.response.status_code if error.response is not None else 0
                 if status in (401, 403):
                     raise UsageError(
-                        f"An archive is asked with credentials that it knows, it answered {status}: pass --user with MMDIAG_PACS_PASSWORD, or correct ~/.netrc."
+                        "An archive is asked with credentials that it knows, it answered "
+                        f"{status}: pass --user with MMDIAG_PACS_PASSWORD, or correct ~/.netrc."
                     ) from None
                 if 0 < status < 500 and status not in (408, 429):
                     break
-            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, _CutShort):
+            except (
+                requests.ConnectionError,
+                requests.Timeout,
+                requests.exceptions.ChunkedEncodingError,
+                _CutShort,
+            ):
                 status = 0
             except (requests.RequestException, ValueError, KeyError):
                 raise MmdiagError(_not_dicomweb("gave what is no answer to it")) from None
@@ -178,7 +238,8 @@ class AskedArchive:
             raise UsageError(_not_dicomweb("answered 404"))
         fact = f"answered {status}" if status else f"did not in {len(WAITS) + 1} attempts"
         raise MmdiagError(
-            f"An archive answers what it is asked, this one {fact}: see that it is up and run the same command again, it picks up where it stopped."
+            f"An archive answers what it is asked, this one {fact}: see that it is up and run "
+            "the same command again, it picks up where it stopped."
         )
 
 
@@ -212,4 +273,7 @@ def _value(row: Any, tag: str) -> str:
 
 
 def _not_dicomweb(fact: str) -> str:
-    return f"An archive's URL leads to its DICOMweb services, the one given {fact}: it often ends in /dicom-web, /dicomweb or /rs."
+    return (
+        f"An archive's URL leads to its DICOMweb services, the one given {fact}: it often "
+        "ends in /dicom-web, /dicomweb or /rs."
+    )

@@ -1,4 +1,6 @@
-"""Where images from a PACS are put: below one folder, under names of our own making, whole or not at all."""
+"""Where images from a PACS are put: below one folder, under names of our own making, whole or not
+at all.
+"""
 
 import csv
 import hashlib
@@ -40,11 +42,13 @@ class Wanted:
 
 @dataclass(slots=True)
 class Arrivals:
-    """A folder that images arrive in: `<case or study>/<series>/<instance>.dcm`, each but the case a hash of its UID.
+    """A folder that images arrive in: `<case or study>/<series>/<instance>.dcm`, each but the case
+    a hash of its UID.
 
     Args:
         folder: Nothing is written outside it.
-        cases: Study UID -> keys of the cases that it belongs to; a study that is not there gets a folder of its own.
+        cases: Study UID -> keys of the cases that it belongs to; a study that is not there gets a
+            folder of its own.
         reserve_bytes: Left free on the disk.
     """
 
@@ -56,10 +60,14 @@ class Arrivals:
     def paths(self, study_uid: str, series_uid: str, instance_uid: str) -> tuple[Path, ...]:
         """Where one image lies: once a case that its study belongs to."""
         homes = self.cases.get(study_uid) or (hashed(study_uid),)
-        return tuple(self.folder / home / hashed(series_uid) / f"{hashed(instance_uid)}.dcm" for home in homes)
+        return tuple(
+            self.folder / home / hashed(series_uid) / f"{hashed(instance_uid)}.dcm"
+            for home in homes
+        )
 
     def keep(self, content: bytes, paths: Sequence[Path]) -> str:
-        """Write one image to the disk, and say whether it is `new`, was `already_there` or has `replaced` another one.
+        """Write one image to the disk, and say whether it is `new`, was `already_there` or has
+        `replaced` another one.
 
         Raises:
             DiskNearlyFull: The disk has no room for it.
@@ -72,13 +80,16 @@ class Arrivals:
                     with atomic_path(path) as temporary:
                         temporary.write_bytes(content)
                     _settle(path.parent)
-        return next((state for state in ("new", "replaced") if state in states.values()), "already_there")
+        return next(
+            (state for state in ("new", "replaced") if state in states.values()), "already_there"
+        )
 
     def _require_room(self, size: int) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(self.folder).free < self.reserve_bytes + size:
             raise DiskNearlyFull(
-                f"{self.reserve_bytes // 2**20} MiB of a disk stay free, {self.folder} has less: free some and run the same command again, it picks up where it stopped."
+                f"{self.reserve_bytes // 2**20} MiB of a disk stay free, {self.folder} has less: "
+                "free some and run the same command again, it picks up where it stopped."
             )
 
 
@@ -103,22 +114,33 @@ def wanted_of(file: Path | None, study_uids: Sequence[str] = ()) -> list[Wanted]
         UsageError: As `read_wanted`; or a name is no UID.
     """
     if not all(map(is_uid, study_uids)):
-        raise UsageError("A study is named by its UID, digits and dots, one that was given is not: copy it from the archive.")
+        raise UsageError(
+            "A study is named by its UID, digits and dots, one that was given is not: copy it "
+            "from the archive."
+        )
     return [*(read_wanted(file) if file else []), *map(Wanted, study_uids)]
 
 
 def read_wanted(file: Path) -> list[Wanted]:
-    """A table of studies: `study_uid`, and where they are there `series_uid` and `case_id`; `mmdiag fetch fhir` writes one as imaging.csv.
+    """A table of studies: `study_uid`, and where they are there `series_uid` and `case_id`; `mmdiag
+    fetch fhir` writes one as imaging.csv.
 
     Raises:
         UsageError: It has no column study_uid, or a cell is neither UID nor key.
     """
     wanted = []
     for line, row in enumerate(_rows(file), start=2):
-        study, series, case = (row.get(name) or "" for name in ("study_uid", "series_uid", "case_id"))
-        if not is_uid(study) or (series and not is_uid(series)) or (case and not FOLDER.fullmatch(case)):
+        study, series, case = (
+            row.get(name) or "" for name in ("study_uid", "series_uid", "case_id")
+        )
+        if (
+            not is_uid(study)
+            or (series and not is_uid(series))
+            or (case and not FOLDER.fullmatch(case))
+        ):
             raise UsageError(
-                f"A list of studies holds UIDs, and case keys of letters, digits, '.', '_' and '-'; line {line} of {file.name} does not: correct the line."
+                "A list of studies holds UIDs, and case keys of letters, digits, '.', '_' and "
+                f"'-'; line {line} of {file.name} does not: correct the line."
             )
         wanted.append(Wanted(study, series or None, case or None))
     return wanted
@@ -138,9 +160,14 @@ def _rows(file: Path) -> list[dict[str, str]]:
         reader = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig"), newline=""))
         rows = list(reader)
     except (UnicodeDecodeError, csv.Error):
-        raise UsageError(f"A list of studies is a CSV in UTF-8, {file.name} is not: save it again so.") from None
+        raise UsageError(
+            f"A list of studies is a CSV in UTF-8, {file.name} is not: save it again so."
+        ) from None
     if "study_uid" not in (reader.fieldnames or ()):
-        raise UsageError(f"A list of studies has a column study_uid, {file.name} has none: name the column so, or take an imaging.csv.")
+        raise UsageError(
+            f"A list of studies has a column study_uid, {file.name} has none: name the column "
+            "so, or take an imaging.csv."
+        )
     return rows
 
 

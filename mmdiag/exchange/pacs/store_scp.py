@@ -1,6 +1,8 @@
-"""A C-STORE receiver: what a PACS or a scanner sends is kept below one folder, as the bytes that were sent.
+"""A C-STORE receiver: what a PACS or a scanner sends is kept below one folder, as the bytes that
+were sent.
 
-The protocol has neither passwords nor encryption: whoever reaches the port may send. So it listens on this computer alone unless told otherwise,
+The protocol has neither passwords nor encryption: whoever reaches the port may send. So it listens
+on this computer alone unless told otherwise,
 bounds what one sender can take, and decodes nothing; a linear scan finds the UIDs.
 
 Reference:
@@ -26,7 +28,12 @@ if TYPE_CHECKING:
     from pynetdicom.events import Event
     from pynetdicom.transport import ThreadedAssociationServer
 
-STORED, OUT_OF_RESOURCES, NOT_WHAT_IT_SAYS, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xA900, 0xC000  # PS3.4 table B.2-1
+STORED, OUT_OF_RESOURCES, NOT_WHAT_IT_SAYS, NOT_UNDERSTOOD = (
+    0x0000,
+    0xA700,
+    0xA900,
+    0xC000,
+)  # PS3.4 table B.2-1
 LARGEST_PDU = 2**20  # bytes
 LARGEST_DATASET = 2 * 2**30  # bytes between two answers of one sender
 MOST_SENDERS = 10  # at once
@@ -89,17 +96,30 @@ class Receiver:
         """
         from pynetdicom import evt
 
-        logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)  # its messages may hold what a sender wrote
+        logging.getLogger("pynetdicom").setLevel(
+            logging.CRITICAL + 1
+        )  # its messages may hold what a sender wrote
         self._entity = _entity(self.listening)
-        handlers: list[Any] = [(evt.EVT_C_STORE, self._store), (evt.EVT_CONN_OPEN, self._open), (evt.EVT_CONN_CLOSE, self._close)]
+        handlers: list[Any] = [
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_CONN_OPEN, self._open),
+            (evt.EVT_CONN_CLOSE, self._close),
+        ]
         try:
-            self._server = self._entity.start_server((self.listening.host, self.listening.port), block=False, evt_handlers=handlers)
+            self._server = self._entity.start_server(
+                (self.listening.host, self.listening.port), block=False, evt_handlers=handlers
+            )
         except OSError as error:
             raise UsageError(
-                f"A receiver needs a free port of this computer, {self.listening.port} on {self.listening.host} is not ({type(error).__name__}): choose another --port or --host."
+                f"A receiver needs a free port of this computer, {self.listening.port} on "
+                f"{self.listening.host} is not ({type(error).__name__}): choose another --port "
+                "or --host."
             ) from None
         if self._server is None or self._server.socket is None:
-            raise MmdiagError("A receiver listens in the background, the network library did not start it: run the command again.")
+            raise MmdiagError(
+                "A receiver listens in the background, the network library did not start it: run "
+                "the command again."
+            )
         self._heard = time.monotonic()
         return int(self._server.socket.getsockname()[1])
 
@@ -125,9 +145,14 @@ class Receiver:
         with self._lock:
             self._taken[id(event.assoc)] = 0
         try:
-            outcome = self._keep(event.encoded_dataset(), str(getattr(event.request, "AffectedSOPInstanceUID", "")))
+            outcome = self._keep(
+                event.encoded_dataset(), str(getattr(event.request, "AffectedSOPInstanceUID", ""))
+            )
         except ReadError as refusal:
-            return self._refuse(refusal.code, NOT_WHAT_IT_SAYS if refusal.code == "not_retrieved" else NOT_UNDERSTOOD)
+            return self._refuse(
+                refusal.code,
+                NOT_WHAT_IT_SAYS if refusal.code == "not_retrieved" else NOT_UNDERSTOOD,
+            )
         except (DiskNearlyFull, OSError):
             return self._refuse("no_room", OUT_OF_RESOURCES)
         with self._lock:
@@ -136,7 +161,10 @@ class Receiver:
 
     def _keep(self, content: bytes, announced: str) -> str:
         found = scan(content)
-        study, series, instance = (found.value(tag).rstrip(b"\0 ").decode("ascii", "replace") for tag in (STUDY, SERIES, INSTANCE))
+        study, series, instance = (
+            found.value(tag).rstrip(b"\0 ").decode("ascii", "replace")
+            for tag in (STUDY, SERIES, INSTANCE)
+        )
         if not all(map(is_uid, (study, series, instance))):
             raise ReadError("unreadable", "an image has no study, series or instance UID")
         if instance != announced:
@@ -150,7 +178,9 @@ class Receiver:
         return status
 
     def _open(self, event: "Event") -> None:
-        """A new connection: answers go out at once (Nagle's algorithm costs 40 ms an image), and nothing is read without a bound."""
+        """A new connection: answers go out at once (Nagle's algorithm costs 40 ms an image), and
+        nothing is read without a bound.
+        """
         connection = event.assoc.dul.socket
         if connection is None or connection.socket is None:
             return
@@ -166,8 +196,12 @@ class Receiver:
         if left is not None:
             left.close()
 
-    def _bounded(self, sender: int, receive: Callable[[int], bytearray]) -> Callable[[int], bytearray]:
-        """The library reads a PDU of whatever length it claims, and any number of them, into memory."""
+    def _bounded(
+        self, sender: int, receive: Callable[[int], bytearray]
+    ) -> Callable[[int], bytearray]:
+        """The library reads a PDU of whatever length it claims, and any number of them, into
+        memory.
+        """
 
         def bounded(wanted: int) -> bytearray:
             self._heard = time.monotonic()
@@ -211,5 +245,14 @@ def require_title(title: str) -> None:
     Reference:
         DICOM PS3.5 6.2, value representation AE.
     """
-    if not (title.strip() and len(title) <= 16 and title.isascii() and title.isprintable() and "\\" not in title):
-        raise UsageError("An AE title has 1 to 16 printable ASCII characters without backslash, one that was given does not: correct it.")
+    if not (
+        title.strip()
+        and len(title) <= 16
+        and title.isascii()
+        and title.isprintable()
+        and "\\" not in title
+    ):
+        raise UsageError(
+            "An AE title has 1 to 16 printable ASCII characters without backslash, one that was "
+            "given does not: correct it."
+        )

@@ -1,4 +1,5 @@
-"""Send DICOM files to a PACS over the DICOM network (C-STORE), each in the transfer syntax that it has.
+"""Send DICOM files to a PACS over the DICOM network (C-STORE), each in the transfer syntax that it
+has.
 
 Reference:
     DICOM PS3.4 B (Storage).
@@ -26,7 +27,9 @@ UNREADABLE = (InvalidDicomError, OSError, EOFError, ValueError, AttributeError, 
 WARNING = 0xB  # first digit of a status that says: stored, but ...
 
 
-def send_files(files: Iterable[Path], host: str, port: int, *, called: str, calling: str = "MMDIAG") -> Counter[str]:
+def send_files(
+    files: Iterable[Path], host: str, port: int, *, called: str, calling: str = "MMDIAG"
+) -> Counter[str]:
     """Send files, sorted by transfer syntax.
 
     Args:
@@ -56,14 +59,18 @@ def send_files(files: Iterable[Path], host: str, port: int, *, called: str, call
         try:
             if not association.is_established:
                 raise MmdiagError(
-                    f"An archive takes a connection from an AE title that it knows, {host}:{port} did not: see that it is up, that it knows {calling!r}, and is called {called!r}."
+                    "An archive takes a connection from an AE title that it knows, "
+                    f"{host}:{port} did not: see that it is up, that it knows {calling!r}, and "
+                    f"is called {called!r}."
                 )
             for kind in kinds[start : start + MOST_CONTEXTS]:
                 _send(association, by_kind[kind], counts)
             association.release()
         finally:
             association.abort()
-            for connection in opened:  # the library leaves one open whose other end was closed first
+            for (
+                connection
+            ) in opened:  # the library leaves one open whose other end was closed first
                 connection.close()
     return counts
 
@@ -84,14 +91,22 @@ def _send(association: "Association", files: list[Path], counts: Counter[str]) -
     for file in files:
         try:
             answer = association.send_c_store(file)
-        except (ValueError, AttributeError):  # no context for it was accepted, or the data set lacks its UIDs
+        except (
+            ValueError,
+            AttributeError,
+        ):  # no context for it was accepted, or the data set lacks its UIDs
             counts["refused"] += 1
             continue
         except RuntimeError:
-            raise MmdiagError("An archive keeps the connection, this one dropped it: run the same command again.") from None
+            raise MmdiagError(
+                "An archive keeps the connection, this one dropped it: run the same command again."
+            ) from None
         status = answer.get("Status")
         if status is None:
-            raise MmdiagError("An archive answers each image, this one hung up: see that it is up, and that it lets this AE title store; then run the same command again.")
+            raise MmdiagError(
+                "An archive answers each image, this one hung up: see that it is up, and that it "
+                "lets this AE title store; then run the same command again."
+            )
         counts["sent" if status == 0 or status >> 12 == WARNING else "refused"] += 1
 
 

@@ -1,4 +1,6 @@
-"""Gene matrices in formats of their own, with cases brought to the rows: GCT 1.2 and 1.3, and h5ad read through h5py."""
+"""Gene matrices in formats of their own, with cases brought to the rows: GCT 1.2 and 1.3, and h5ad
+read through h5py.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,7 +51,11 @@ def read_matrix(file: Path, *, values: bool = True) -> Matrix:
     Raises:
         ReadError: It is not what its format defines.
     """
-    return read_h5ad(file, values=values) if file.name.lower().endswith(H5AD) else read_gct(file, values=values)
+    return (
+        read_h5ad(file, values=values)
+        if file.name.lower().endswith(H5AD)
+        else read_gct(file, values=values)
+    )
 
 
 def read_gct(file: Path, *, values: bool = True) -> Matrix:
@@ -73,7 +79,9 @@ def read_gct(file: Path, *, values: bool = True) -> Matrix:
     fields = [line.decode().rstrip("\r").split("\t") for line in lines[: 1 + of_cases]]
     lead = 1 + of_genes
     if any(len(row) != lead + cases for row in fields) or len(fields) != 1 + of_cases:
-        raise ReadError("ragged", f"{file.name} has a header that is not as long as its second line says")
+        raise ReadError(
+            "ragged", f"{file.name} has a header that is not as long as its second line says"
+        )
     described = pd.DataFrame({row[0]: row[lead:] for row in fields[1:]}, dtype=object)
     described.insert(0, INDEX, fields[0][lead:], allow_duplicates=True)
     if not values:
@@ -81,7 +89,9 @@ def read_gct(file: Path, *, values: bool = True) -> Matrix:
     body = lines[1 + of_cases] if len(lines) > 1 + of_cases else b""
     names, numbers = _gct_numbers(body, lead, cases, file.name)
     if len(names) != genes:
-        raise ReadError("truncated", f"{file.name} has {len(names)} genes, its second line says {genes}")
+        raise ReadError(
+            "truncated", f"{file.name} has {len(names)} genes, its second line says {genes}"
+        )
     require_columns(names, file.name)
     wrong = None if numbers.wrong is None else numbers.wrong.T
     return Matrix(described, Numbers(names, numbers.values.T, wrong))
@@ -95,7 +105,9 @@ def _gct_numbers(body: bytes, lead: int, cases: int, name: str) -> tuple[list[st
             pa.BufferReader(body),
             read_options=arrow_csv.ReadOptions(block_size=len(body) + 1, column_names=columns),
             parse_options=arrow_csv.ParseOptions(delimiter="\t", quote_char=False),
-            convert_options=arrow_csv.ConvertOptions(column_types=texts, null_values=MISSING_FORMS, strings_can_be_null=False),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=texts, null_values=MISSING_FORMS, strings_can_be_null=False
+            ),
         )
     except pa.ArrowInvalid:
         raise ReadError("ragged", f"{name} has rows that are not as long as its header") from None
@@ -106,7 +118,8 @@ def read_h5ad(file: Path, *, values: bool = True) -> Matrix:
     """An AnnData file: X dense, CSR or CSC, obs = cases, var = genes.
 
     Raises:
-        ReadError: It is not h5ad of AnnData 0.7 or later, is torn, or names data outside of the file.
+        ReadError: It is not h5ad of AnnData 0.7 or later, is torn, or names data outside of the
+            file.
 
     Reference:
         AnnData on-disk format 0.1.0.
@@ -116,41 +129,70 @@ def read_h5ad(file: Path, *, values: bool = True) -> Matrix:
     with _h5_errors(file.name), h5py.File(file, "r") as stored:
         _refuse_links(stored, file.name)
         described = _observations(stored["obs"])
-        described.insert(0, INDEX, _texts(stored["obs"][_text_of(stored["obs"].attrs["_index"])]), allow_duplicates=True)
+        described.insert(
+            0,
+            INDEX,
+            _texts(stored["obs"][_text_of(stored["obs"].attrs["_index"])]),
+            allow_duplicates=True,
+        )
         if not values:
             return Matrix(described, Numbers([], np.empty((0, len(described)), np.float32), None))
         genes = _texts(stored["var"][_text_of(stored["var"].attrs["_index"])])
         require_columns(genes, file.name)
         if len(genes) * len(described) > LARGEST:
-            raise ReadError("too_large", f"{file.name} has {len(described)} cases of {len(genes)} genes")
+            raise ReadError(
+                "too_large", f"{file.name} has {len(described)} cases of {len(genes)} genes"
+            )
         numbers = _x(stored["X"], (len(described), len(genes)))
     wrong = np.isinf(numbers)
-    return Matrix(described, Numbers(genes, np.where(wrong, np.nan, numbers).T, wrong.T if wrong.any() else None))
+    return Matrix(
+        described,
+        Numbers(genes, np.where(wrong, np.nan, numbers).T, wrong.T if wrong.any() else None),
+    )
 
 
 @contextmanager
 def _h5_errors(name: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError) as error:  # what h5py and scipy raise of torn files
-        raise ReadError("gene_matrix", f"{name} is not whole h5ad ({type(error).__name__})") from None
+    except (
+        OSError,
+        KeyError,
+        ValueError,
+        TypeError,
+        RuntimeError,
+        AttributeError,
+        IndexError,
+    ) as error:  # what h5py and scipy raise of torn files
+        raise ReadError(
+            "gene_matrix", f"{name} is not whole h5ad ({type(error).__name__})"
+        ) from None
 
 
 def _refuse_links(stored: Any, name: str) -> None:
     """A link or an external storage would read another file of this machine."""
     import h5py
 
-    places = ["X", "obs", "var"] + [f"{group}/{child}" for group in ("X", "obs", "var") if isinstance(stored.get(group), h5py.Group)
-                                    and isinstance(stored.get(group, getlink=True), h5py.HardLink) for child in stored[group]]  # fmt: skip
+    places = ["X", "obs", "var"] + [
+        f"{group}/{child}"
+        for group in ("X", "obs", "var")
+        if isinstance(stored.get(group), h5py.Group)
+        and isinstance(stored.get(group, getlink=True), h5py.HardLink)
+        for child in stored[group]
+    ]
     for place in places:
         link = stored.get(place, getlink=True)
         found = stored[place] if isinstance(link, h5py.HardLink) else None
-        if found is None or (isinstance(found, h5py.Dataset) and (found.external or found.is_virtual)):
+        if found is None or (
+            isinstance(found, h5py.Dataset) and (found.external or found.is_virtual)
+        ):
             raise ReadError("gene_matrix", f"{name} keeps {place.split('/')[0]} outside of itself")
 
 
 def _observations(group: Any) -> pd.DataFrame:
-    """What is said of the cases, as text; numbers and other kinds are left out, for no key is made of them."""
+    """What is said of the cases, as text; numbers and other kinds are left out, for no key is made
+    of them.
+    """
     index = _text_of(group.attrs["_index"])
     columns: dict[str, list[str]] = {}
     for name in group:
@@ -165,10 +207,16 @@ def _texts_or_none(item: Any) -> list[str] | None:
     import h5py
 
     if isinstance(item, h5py.Dataset):
-        return [str(text) for text in item.asstr()[:]] if h5py.check_string_dtype(item.dtype) else None
+        return (
+            [str(text) for text in item.asstr()[:]] if h5py.check_string_dtype(item.dtype) else None
+        )
     if "categories" in item and "codes" in item:
         categories = _texts_or_none(item["categories"])
-        return None if categories is None else [categories[code] if code >= 0 else "" for code in item["codes"][:]]
+        return (
+            None
+            if categories is None
+            else [categories[code] if code >= 0 else "" for code in item["codes"][:]]
+        )
     return _texts_or_none(item["values"]) if "values" in item else None
 
 
@@ -192,11 +240,16 @@ def _x(item: Any, shape: tuple[int, int]) -> np.ndarray:
         if item.shape != shape:
             raise ValueError("X is not cases x genes")
         return np.asarray(item[:], np.float32)
-    kinds: dict[str, Callable[..., Any]] = {"csr_matrix": sparse.csr_matrix, "csc_matrix": sparse.csc_matrix}
+    kinds: dict[str, Callable[..., Any]] = {
+        "csr_matrix": sparse.csr_matrix,
+        "csc_matrix": sparse.csc_matrix,
+    }
     kind = _text_of(item.attrs.get("encoding-type", item.attrs.get("h5sparse_format", "")))
     declared = tuple(int(n) for n in item.attrs.get("shape", item.attrs.get("h5sparse_shape", ())))
     if declared != shape:
         raise ValueError("X is not cases x genes")
-    built = kinds[kind if kind in kinds else f"{kind}_matrix"]((item["data"][:], item["indices"][:], item["indptr"][:]), shape=shape)
+    built = kinds[kind if kind in kinds else f"{kind}_matrix"](
+        (item["data"][:], item["indices"][:], item["indptr"][:]), shape=shape
+    )
     built.check_format(full_check=True)
     return np.asarray(built.toarray(), np.float32)

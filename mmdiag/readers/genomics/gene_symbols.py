@@ -1,4 +1,6 @@
-"""Gene names brought to approved symbols by HGNC's own table; what is ambiguous or unknown keeps its name and is reported, nothing is guessed."""
+"""Gene names brought to approved symbols by HGNC's own table; what is ambiguous or unknown keeps
+its name and is reported, nothing is guessed.
+"""
 
 import re
 from collections import Counter
@@ -13,9 +15,11 @@ from mmdiag.readers.tables.encoding import read_delimited_text
 KINDS = ("symbol", "ensembl", "entrez")
 COLUMNS = ("symbol", "prev_symbol", "alias_symbol", "ensembl_gene_id", "entrez_id")
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec"
-# What spreadsheets make of MARCH1, SEPT2 and DEC1: 1-Mar, Mar-01, 2001-03-01, 01/03/2001, 36951; and of RIKEN names: 2.31E+13
+# What spreadsheets make of MARCH1, SEPT2 and DEC1: 1-Mar, Mar-01, 2001-03-01, 01/03/2001, 36951;
+# and of RIKEN names: 2.31E+13
 DAMAGED = re.compile(
-    rf"[0-9]{{1,2}}[-/. ]({MONTHS})([-/. ][0-9]{{2,4}})?|({MONTHS})[-/. ][0-9]{{1,4}}|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}.*"
+    rf"[0-9]{{1,2}}[-/. ]({MONTHS})([-/. ][0-9]{{2,4}})?|({MONTHS})[-/. "
+    rf"][0-9]{{1,4}}|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}.*"
     r"|[0-9]{1,2}/[0-9]{1,2}/[0-9]{2,4}|[0-9]+\.[0-9]+E\+[0-9]+",
     re.IGNORECASE,
 )
@@ -52,7 +56,8 @@ class Approval:
         alias: Names that were aliases.
         ambiguous: Name -> the approved symbols that it may mean; it keeps its name.
         unknown: Names that the table does not have; they keep their name.
-        collisions: Approved symbol -> the names that all mean it; where one of them is the symbol it stays that, all others keep their names.
+        collisions: Approved symbol -> the names that all mean it; where one of them is the symbol
+            it stays that, all others keep their names.
         damaged: Names that a spreadsheet turned into a date or a number; they are unknown too.
         versions_dropped: How many Ensembl identifiers had a version.
     """
@@ -70,7 +75,9 @@ class Approval:
     def report(self) -> dict[str, object]:
         """Counts, and the lists behind them, fit for JSON."""
         lists = {key: value for key, value in asdict(self).items() if key != "names"}
-        counts = {key: len(value) for key, value in lists.items() if key not in ("versions_dropped",)}
+        counts = {
+            key: len(value) for key, value in lists.items() if key not in ("versions_dropped",)
+        }
         approved = len(self.names) - len(self.unknown) - len(self.ambiguous) - self._kept()
         return {"names": len(self.names), "approved": approved, "counts": counts, **lists}
 
@@ -89,7 +96,8 @@ class _Notes:
 
 
 def read_hgnc(file: Path) -> GeneNames:
-    """Read HGNC's complete set, plain or gzip: tab-separated, several values in one cell separated by `|`.
+    """Read HGNC's complete set, plain or gzip: tab-separated, several values in one cell separated
+    by `|`.
 
     Raises:
         DescriptionError: It is not that table.
@@ -103,18 +111,26 @@ def read_hgnc(file: Path) -> GeneNames:
         lacking = [column for column in COLUMNS if column not in header]
         if lacking:
             raise DescriptionError(
-                f"gene_names must be HGNC's complete set, {file.name} has no column {lacking[0]}: download it from genenames.org as text."
+                f"gene_names must be HGNC's complete set, {file.name} has no column "
+                f"{lacking[0]}: download it from genenames.org as text."
             )
         table = parse(text, columns=list(COLUMNS)).to_pydict()
     symbols = table["symbol"]
     rest = {column: _inverse(symbols, table[column]) for column in COLUMNS[1:]}
-    return GeneNames(frozenset(symbols), rest["prev_symbol"], rest["alias_symbol"], rest["ensembl_gene_id"], rest["entrez_id"])
+    return GeneNames(
+        frozenset(symbols),
+        rest["prev_symbol"],
+        rest["alias_symbol"],
+        rest["ensembl_gene_id"],
+        rest["entrez_id"],
+    )
 
 
 def approve(names: Sequence[str], kind: str, genes: GeneNames) -> Approval:
     """Bring names to approved symbols.
 
-    An approved symbol stays; a previous symbol or an alias is replaced where it leads to one gene only, both kinds taken together. Two names that lead to
+    An approved symbol stays; a previous symbol or an alias is replaced where it leads to one gene
+    only, both kinds taken together. Two names that lead to
     one symbol are not merged.
 
     Args:
@@ -125,14 +141,25 @@ def approve(names: Sequence[str], kind: str, genes: GeneNames) -> Approval:
     held = Counter(symbol for symbol in meant if symbol is not None)
     collisions: dict[str, tuple[str, ...]] = {}
     for symbol in (symbol for symbol, count in held.items() if count > 1):
-        collisions[symbol] = tuple(name for name, other in zip(names, meant, strict=True) if other == symbol)
+        collisions[symbol] = tuple(
+            name for name, other in zip(names, meant, strict=True) if other == symbol
+        )
     final = tuple(
-        name if symbol is None or (symbol in collisions and name != symbol) else symbol for name, symbol in zip(names, meant, strict=True)
+        name if symbol is None or (symbol in collisions and name != symbol) else symbol
+        for name, symbol in zip(names, meant, strict=True)
     )
     renamed = {name: symbol for name, symbol in zip(names, final, strict=True) if name != symbol}
     return Approval(
-        final, renamed, tuple(notes.previous), tuple(notes.alias), notes.ambiguous, tuple(notes.unknown), collisions, tuple(notes.damaged), notes.versions
-    )  # fmt: skip
+        final,
+        renamed,
+        tuple(notes.previous),
+        tuple(notes.alias),
+        notes.ambiguous,
+        tuple(notes.unknown),
+        collisions,
+        tuple(notes.damaged),
+        notes.versions,
+    )
 
 
 def _meant(name: str, kind: str, genes: GeneNames, notes: _Notes) -> str | None:

@@ -1,4 +1,6 @@
-"""Variants of one case from a VCF, plain, gzip or bgzip: its records, and counts of them by gene or by kind."""
+"""Variants of one case from a VCF, plain, gzip or bgzip: its records, and counts of them by gene or
+by kind.
+"""
 
 import re
 from collections import Counter
@@ -32,7 +34,8 @@ class Variants:
 
     Args:
         header: What its header declares.
-        records: One row a record: chrom, pos (int64), id, ref, alt, qual (float64), filter, info, format.
+        records: One row a record: chrom, pos (int64), id, ref, alt, qual (float64), filter, info,
+            format.
         samples: One row a record, one column a sample, as text.
     """
 
@@ -50,7 +53,8 @@ def read_vcf(file: Path) -> Variants:
     """Read a VCF, every line held against the specification.
 
     Raises:
-        ReadError: `vcf_header`, `vcf_record`, `vcf_order`, `ragged`, `delimiter`, `truncated`, `not_finite`, `duplicate_key`, `cell_too_long`,
+        ReadError: `vcf_header`, `vcf_record`, `vcf_order`, `ragged`, `delimiter`, `truncated`,
+            `not_finite`, `duplicate_key`, `cell_too_long`,
             `bad_key` or `encoding`, with the line's number.
 
     Reference:
@@ -65,7 +69,9 @@ def read_vcf(file: Path) -> Variants:
     fixed = [row[:9] if len(row) > 8 else [*row[:8], ""] for row in rows]
     records = pd.DataFrame(fixed, columns=RECORD, dtype=object)
     records["pos"] = records["pos"].astype(np.int64)
-    records["qual"] = [float("nan") if quality == "." else float(quality) for quality in records["qual"]]
+    records["qual"] = [
+        float("nan") if quality == "." else float(quality) for quality in records["qual"]
+    ]
     samples = pd.DataFrame([row[9:] for row in rows], columns=list(header.samples), dtype=object)
     return Variants(header, records, samples)
 
@@ -81,10 +87,13 @@ def read_vcf_header(file: Path) -> Header:
 
 
 def count_variants(file: Path) -> dict[str, float]:
-    """Counts of a case's variants: by gene where the header declares an annotation (ANN, CSQ, BCSQ, GENEINFO, GENE ...), else by kind and chromosome.
+    """Counts of a case's variants: by gene where the header declares an annotation (ANN, CSQ, BCSQ,
+    GENEINFO, GENE ...), else by kind and chromosome.
 
-    A record counts where its FILTER is PASS or missing and, where there are genotypes, one of them carries an alternative allele. By gene it counts once
-    for each gene; where the annotation tells impacts, only HIGH and MODERATE ones count, as non-silent mutations do in a MAF.
+    A record counts where its FILTER is PASS or missing and, where there are genotypes, one of them
+    carries an alternative allele. By gene it counts once
+    for each gene; where the annotation tells impacts, only HIGH and MODERATE ones count, as
+    non-silent mutations do in a MAF.
 
     Raises:
         ReadError: It is not a VCF that follows the specification.
@@ -111,11 +120,15 @@ def _lines(text: str) -> list[str]:
 
 def _first(lines: list[str]) -> int:
     """The place of the line of columns."""
-    return next((place for place, line in enumerate(lines) if not line.startswith("##")), len(lines))
+    return next(
+        (place for place, line in enumerate(lines) if not line.startswith("##")), len(lines)
+    )
 
 
 def _require_last_line(text: str, name: str) -> None:
-    """A last line without its end may have been cut: it lacks columns, or, which no column tells, a part of its last value; 4.3 asks for the end."""
+    """A last line without its end may have been cut: it lacks columns, or, which no column tells, a
+    part of its last value; 4.3 asks for the end.
+    """
     last = text.rpartition("\n")[2]
     version = VERSION.match(text)
     if not last or version is None:
@@ -133,21 +146,30 @@ def _records(lines: list[str], start: int, header: Header, name: str) -> Iterato
         fields = line.split("\t")
         if len(fields) != header.width:
             code = "delimiter" if len(fields) == 1 and " " in line else "ragged"
-            raise ReadError(code, f"{name} has {len(fields)} columns in line {number}, its header {header.width}")
+            raise ReadError(
+                code,
+                f"{name} has {len(fields)} columns in line {number}, its header {header.width}",
+            )
         code, wrong = check_record(fields, header)
         if code:
             raise ReadError(code, f"line {number} of {name}: {wrong}")
         here, place = fields[0].strip("<>"), int(fields[1])
         if here != chromosome:
             if here in done:
-                raise ReadError("vcf_order", f"line {number} of {name} returns to an earlier chromosome")
+                raise ReadError(
+                    "vcf_order", f"line {number} of {name} returns to an earlier chromosome"
+                )
             done.add(here)
             chromosome, position = here, 0
             seen.clear()
         if place < position:
             raise ReadError("vcf_order", f"line {number} of {name} lies before the line above")
         position = place
-        alleles = {_trimmed(place, fields[3].upper(), allele.upper()) for allele in fields[4].split(",") if BASES.fullmatch(allele)}
+        alleles = {
+            _trimmed(place, fields[3].upper(), allele.upper())
+            for allele in fields[4].split(",")
+            if BASES.fullmatch(allele)
+        }
         if alleles & seen:
             raise ReadError("vcf_record", f"line {number} of {name} repeats a variant")
         seen |= alleles
@@ -155,7 +177,9 @@ def _records(lines: list[str], start: int, header: Header, name: str) -> Iterato
 
 
 def _trimmed(position: int, reference: str, allele: str) -> tuple[int, str, str]:
-    """A variant without the bases that both alleles share, so that the same change written in two ways is the same."""
+    """A variant without the bases that both alleles share, so that the same change written in two
+    ways is the same.
+    """
     while len(reference) > 1 and len(allele) > 1 and reference[-1] == allele[-1]:
         reference, allele = reference[:-1], allele[:-1]
     while len(reference) > 1 and len(allele) > 1 and reference[0] == allele[0]:
@@ -164,16 +188,27 @@ def _trimmed(position: int, reference: str, allele: str) -> tuple[int, str, str]
 
 
 def _counted(variants: Variants) -> np.ndarray:
-    passed = variants.records["filter"].isin(("PASS", ".")).to_numpy() & (variants.records["alt"] != ".").to_numpy()
+    passed = (
+        variants.records["filter"].isin(("PASS", ".")).to_numpy()
+        & (variants.records["alt"] != ".").to_numpy()
+    )
     typed = variants.records["format"].str.split(":").str[0].eq("GT").to_numpy(dtype=bool)
     if not variants.samples.shape[1] or not typed.any():
         return passed
-    carries = variants.samples.apply(lambda sample: sample.str.partition(":")[0].str.contains("[1-9]", regex=True)).any(axis=1).to_numpy(dtype=bool)
+    carries = (
+        variants.samples.apply(
+            lambda sample: sample.str.partition(":")[0].str.contains("[1-9]", regex=True)
+        )
+        .any(axis=1)
+        .to_numpy(dtype=bool)
+    )
     return np.asarray(passed & (carries | ~typed), bool)
 
 
 def _genes(info: str, key: str, header: Header) -> set[str]:
-    value = next((part[len(key) + 1 :] for part in info.split(";") if part.startswith(f"{key}=")), "")
+    value = next(
+        (part[len(key) + 1 :] for part in info.split(";") if part.startswith(f"{key}=")), ""
+    )
     if key == "GENEINFO":
         found = {part.partition(":")[0] for part in value.split("|")}
     elif key in PLAIN_GENES:
@@ -181,7 +216,12 @@ def _genes(info: str, key: str, header: Header) -> set[str]:
     else:
         gene, impact = ANNOTATIONS[key] or _vep_places(header)
         rows = [row.split("|") for row in value.split(",")]
-        found = {row[gene] for row in rows if len(row) > gene and (impact is None or (len(row) > impact and row[impact] in COUNTED_IMPACTS))}
+        found = {
+            row[gene]
+            for row in rows
+            if len(row) > gene
+            and (impact is None or (len(row) > impact and row[impact] in COUNTED_IMPACTS))
+        }
     return found.difference(NO_GENE)
 
 
@@ -194,8 +234,14 @@ def _vep_places(header: Header) -> tuple[int, int | None]:
 
 def _count_kinds(records: pd.DataFrame) -> dict[str, float]:
     counts = dict.fromkeys((*KINDS, *(f"chromosome_{name}" for name in CHROMOSOMES)), 0.0)
-    for chromosome, reference, alternatives in zip(records["chrom"], records["ref"], records["alt"], strict=True):
-        name = chromosome.removeprefix("chr").replace("M", "MT") if chromosome in ("chrM", "M") else chromosome.removeprefix("chr")
+    for chromosome, reference, alternatives in zip(
+        records["chrom"], records["ref"], records["alt"], strict=True
+    ):
+        name = (
+            chromosome.removeprefix("chr").replace("M", "MT")
+            if chromosome in ("chrM", "M")
+            else chromosome.removeprefix("chr")
+        )
         counts[f"chromosome_{name if name in CHROMOSOMES else 'other'}"] += 1
         for allele in alternatives.split(","):
             for kind in _kinds(reference.upper(), allele.upper()):

@@ -1,4 +1,6 @@
-"""The header of a VCF: its version, what it declares, its samples; refused where it breaks the specification."""
+"""The header of a VCF: its version, what it declares, its samples; refused where it breaks the
+specification.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,7 +14,10 @@ COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 VERSION = re.compile(r"##fileformat=VCFv4\.([0-5])")
 META = re.compile(r"##([^=\s<>\"]+)=(.+)")
 NUMBER = re.compile(r"[0-9]+|[ARG.]|L[ARG]|[PM]")
-URL = re.compile(r"(https?|ftps?|file)://([0-9]{1,3}(\.[0-9]{1,3}){3}|[^/:\s]*[A-Za-z][^/:\s]*|(?=/))(:[0-9]+)?(/\S*)?")
+URL = re.compile(
+    r"(https?|ftps?|file)://([0-9]{1,3}(\.[0-9]{1,3}){3}|[^/:\s]*[A-Za-z][^/:\s]*|(?=/))"
+    r"(:[0-9]+)?(/\S*)?"
+)
 INFO_TYPES = ("Integer", "Float", "Flag", "Character", "String")
 FORMAT_TYPES = ("Integer", "Float", "Character", "String")
 ALT_PREFIXES = ("DEL", "INS", "DUP", "INV", "CNV", "BND")
@@ -26,19 +31,48 @@ class Declared(NamedTuple):
     type: str
 
 
-# Keys that the specification defines (1.6.1 and 1.6.2), from the version on; None = it leaves this open
+# Keys that the specification defines (1.6.1 and 1.6.2), from the version on; None = it leaves this
+# open
 RESERVED_INFO: dict[str, tuple[str | None, str | None, int]] = {
-    "AA": ("1", "String", 0), "AC": ("A", "Integer", 0), "AD": ("R", "Integer", 3), "ADF": ("R", "Integer", 3), "ADR": ("R", "Integer", 3),
-    "AF": ("A", "Float", 0), "AN": ("1", "Integer", 0), "BQ": ("1", "Float", 0), "CIGAR": ("A", "String", 0), "DB": ("0", "Flag", 0),
-    "DP": ("1", "Integer", 0), "END": ("1", "Integer", 0), "H2": ("0", "Flag", 0), "H3": ("0", "Flag", 0), "MQ": ("1", None, 0),
-    "MQ0": ("1", "Integer", 0), "NS": ("1", "Integer", 0), "SOMATIC": ("0", "Flag", 0), "VALIDATED": ("0", "Flag", 0), "1000G": ("0", "Flag", 0),
-}  # fmt: skip
+    "AA": ("1", "String", 0),
+    "AC": ("A", "Integer", 0),
+    "AD": ("R", "Integer", 3),
+    "ADF": ("R", "Integer", 3),
+    "ADR": ("R", "Integer", 3),
+    "AF": ("A", "Float", 0),
+    "AN": ("1", "Integer", 0),
+    "BQ": ("1", "Float", 0),
+    "CIGAR": ("A", "String", 0),
+    "DB": ("0", "Flag", 0),
+    "DP": ("1", "Integer", 0),
+    "END": ("1", "Integer", 0),
+    "H2": ("0", "Flag", 0),
+    "H3": ("0", "Flag", 0),
+    "MQ": ("1", None, 0),
+    "MQ0": ("1", "Integer", 0),
+    "NS": ("1", "Integer", 0),
+    "SOMATIC": ("0", "Flag", 0),
+    "VALIDATED": ("0", "Flag", 0),
+    "1000G": ("0", "Flag", 0),
+}
 RESERVED_FORMAT: dict[str, tuple[str | None, str | None, int]] = {
-    "AD": ("R", "Integer", 3), "ADF": ("R", "Integer", 3), "ADR": ("R", "Integer", 3), "DP": ("1", "Integer", 0), "EC": ("A", "Integer", 0),
-    "FT": ("1", "String", 0), "GL": ("G", "Float", 0), "GLE": (None, "String", 0), "GP": ("G", "Float", 0), "GQ": ("1", None, 0),
-    "GT": ("1", "String", 0), "HQ": ("2", "Integer", 0), "MQ": ("1", "Integer", 0), "PL": ("G", "Integer", 0), "PQ": ("1", "Integer", 0),
+    "AD": ("R", "Integer", 3),
+    "ADF": ("R", "Integer", 3),
+    "ADR": ("R", "Integer", 3),
+    "DP": ("1", "Integer", 0),
+    "EC": ("A", "Integer", 0),
+    "FT": ("1", "String", 0),
+    "GL": ("G", "Float", 0),
+    "GLE": (None, "String", 0),
+    "GP": ("G", "Float", 0),
+    "GQ": ("1", None, 0),
+    "GT": ("1", "String", 0),
+    "HQ": ("2", "Integer", 0),
+    "MQ": ("1", "Integer", 0),
+    "PL": ("G", "Integer", 0),
+    "PQ": ("1", "Integer", 0),
     "PS": ("1", None, 0),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +111,8 @@ def read_header_lines(lines: Sequence[str], name: str) -> Header:
     """Parse the lines of a header, the line of columns being the last.
 
     Raises:
-        ReadError: `vcf_header`, with the line's number, or `bad_key` for a sample's name that could be a path or a template.
+        ReadError: `vcf_header`, with the line's number, or `bad_key` for a sample's name that could
+            be a path or a template.
 
     Reference:
         The Variant Call Format Specification 4.1 to 4.5, 1.2 to 1.5.
@@ -91,17 +126,31 @@ def read_header_lines(lines: Sequence[str], name: str) -> Header:
         if wrong:
             raise ReadError("vcf_header", f"line {number} of {name}: {wrong}")
     samples = _samples(lines[-1], name)
-    info = {key: Declared(number or ".", kind or "String") for key, (number, kind, since) in RESERVED_INFO.items() if minor >= since and kind}
-    form = {key: Declared(number or ".", kind or "String") for key, (number, kind, since) in RESERVED_FORMAT.items() if minor >= since and kind}
+    info = {
+        key: Declared(number or ".", kind or "String")
+        for key, (number, kind, since) in RESERVED_INFO.items()
+        if minor >= since and kind
+    }
+    form = {
+        key: Declared(number or ".", kind or "String")
+        for key, (number, kind, since) in RESERVED_FORMAT.items()
+        if minor >= since and kind
+    }
     width = len(lines[-1].split("\t"))
-    return Header(minor, info | found.info, form | found.form, found.described, found.contigs, samples, width)
+    return Header(
+        minor, info | found.info, form | found.form, found.described, found.contigs, samples, width
+    )
 
 
 def _samples(line: str, name: str) -> tuple[str, ...]:
     columns = line.split("\t")
-    if tuple(columns[:8]) != COLUMNS or (len(columns) > 8 and (columns[8] != "FORMAT" or len(columns) == 9)):
+    if tuple(columns[:8]) != COLUMNS or (
+        len(columns) > 8 and (columns[8] != "FORMAT" or len(columns) == 9)
+    ):
         separated = " " in line and "\t" not in line
-        raise ReadError("delimiter" if separated else "vcf_header", f"{name} has no regular line of columns")
+        raise ReadError(
+            "delimiter" if separated else "vcf_header", f"{name} has no regular line of columns"
+        )
     samples = columns[9:]
     if len(set(samples)) < len(samples) or not all(sample.strip() for sample in samples):
         raise ReadError("vcf_header", f"{name} names a sample twice or not at all")
@@ -132,7 +181,9 @@ def _meta(line: str, found: _Found) -> str:
 
 
 def structured(value: str) -> dict[str, str] | None:
-    """The parts of `<ID=x,Description="y">`; quotes stay around a text. None = it is not of this form."""
+    """The parts of `<ID=x,Description="y">`; quotes stay around a text. None = it is not of this
+    form.
+    """
     if not (value.startswith("<") and value.endswith(">")):
         return None
     fields: dict[str, str] = {}
@@ -153,7 +204,12 @@ def structured(value: str) -> dict[str, str] | None:
 PART = re.compile(r'([^=,\s"<>]+)=("(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,"\[][^,]*|)(?=,|$)')
 
 
-def _key_of(kinds: Iterable[str], reserved: dict[str, tuple[str | None, str | None, int]], fields: dict[str, str], minor: int) -> str:
+def _key_of(
+    kinds: Iterable[str],
+    reserved: dict[str, tuple[str | None, str | None, int]],
+    fields: dict[str, str],
+    minor: int,
+) -> str:
     if list(fields)[:4] != ["ID", "Number", "Type", "Description"]:
         return "it has ID, Number, Type and Description, in this order"
     if not NUMBER.fullmatch(fields["Number"]) or fields["Type"] not in kinds:
@@ -161,7 +217,9 @@ def _key_of(kinds: Iterable[str], reserved: dict[str, tuple[str | None, str | No
     if not _quoted(fields["Description"]):
         return "its Description is in quotes"
     number, kind, since = reserved.get(fields["ID"], (None, None, 0))
-    if minor >= since and ((number and fields["Number"] != number) or (kind and fields["Type"] != kind)):
+    if minor >= since and (
+        (number and fields["Number"] != number) or (kind and fields["Type"] != kind)
+    ):
         return f"{fields['ID']} has the Number and Type that the specification gives it"
     return ""
 
@@ -176,7 +234,11 @@ def _info(fields: dict[str, str], found: _Found) -> str:
 
 def _format(fields: dict[str, str], found: _Found) -> str:
     wrong = _key_of(FORMAT_TYPES, RESERVED_FORMAT, fields, found.minor)
-    if not wrong and fields["ID"] == "GQ" and fields["Type"] not in ("Integer", *(("Float",) if found.minor < 3 else ())):
+    if (
+        not wrong
+        and fields["ID"] == "GQ"
+        and fields["Type"] not in ("Integer", *(("Float",) if found.minor < 3 else ()))
+    ):
         wrong = "GQ is a number"
     found.form[fields["ID"]] = Declared(fields.get("Number", "."), fields.get("Type", "String"))
     return wrong
@@ -207,7 +269,11 @@ def _sample(fields: dict[str, str], found: _Found) -> str:
     if not PLAIN.fullmatch(fields["ID"]):
         return "its ID is a name"
     others = (value for key, value in fields.items() if key != "Description")
-    return "only its Description is in quotes" if found.minor < 3 and any(value.startswith('"') for value in others) else ""
+    return (
+        "only its Description is in quotes"
+        if found.minor < 3 and any(value.startswith('"') for value in others)
+        else ""
+    )
 
 
 def _pedigree(fields: dict[str, str], _found: _Found) -> str:
@@ -215,8 +281,17 @@ def _pedigree(fields: dict[str, str], _found: _Found) -> str:
 
 
 def _metadata(fields: dict[str, str], _found: _Found) -> str:
-    number, kind, values = fields.get("Number", "."), fields.get("Type", "String"), fields.get("Values", "[]")
-    valid = NUMBER.fullmatch(number) and kind in INFO_TYPES and values.startswith("[") and values.endswith("]")
+    number, kind, values = (
+        fields.get("Number", "."),
+        fields.get("Type", "String"),
+        fields.get("Values", "[]"),
+    )
+    valid = (
+        NUMBER.fullmatch(number)
+        and kind in INFO_TYPES
+        and values.startswith("[")
+        and values.endswith("]")
+    )
     return "" if valid else "its Number, Type and Values are of the form that is defined"
 
 
@@ -225,6 +300,13 @@ def _quoted(text: str) -> bool:
 
 
 STRUCTURED_RULES = {
-    "INFO": _info, "FORMAT": _format, "FILTER": _filter, "ALT": _alt, "contig": _contig, "SAMPLE": _sample, "PEDIGREE": _pedigree, "META": _metadata,
-}  # fmt: skip
+    "INFO": _info,
+    "FORMAT": _format,
+    "FILTER": _filter,
+    "ALT": _alt,
+    "contig": _contig,
+    "SAMPLE": _sample,
+    "PEDIGREE": _pedigree,
+    "META": _metadata,
+}
 STRUCTURED = frozenset(STRUCTURED_RULES)

@@ -13,9 +13,13 @@ CHROMOSOME_4_1 = re.compile(r"<[^\s:,<>]+>|[^\s:,<>]+")
 IDENTIFIERS = re.compile(r"[^\s;]+(;[^\s;]+)*")
 BASES = re.compile(r"[ACGTNacgtn]+")
 SYMBOLIC = re.compile(r"<[^\s,<>]+>|<\*>|\*|\.[ACGTNacgtn]+|[ACGTNacgtn]+\.")
-BREAKEND = re.compile(r"[ACGTNacgtn.]+([\[\]])(<[^\s<>]+>|[^\s:<>]+):[0-9]+\1|[ACGTNacgtn.]+([\[\]])<[^\s<>]+>\3"
-                      r"|([\[\]])(<[^\s<>]+>|[^\s:<>]+):[0-9]+\4[ACGTNacgtn.]+")  # fmt: skip
-QUALITY = re.compile(r"\.|\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|\+?(?i:inf|infinity)|(?i:nan)")
+BREAKEND = re.compile(
+    r"[ACGTNacgtn.]+([\[\]])(<[^\s<>]+>|[^\s:<>]+):[0-9]+\1|[ACGTNacgtn.]+([\[\]])<[^\s<>]+>\3"
+    r"|([\[\]])(<[^\s<>]+>|[^\s:<>]+):[0-9]+\4[ACGTNacgtn.]+"
+)
+QUALITY = re.compile(
+    r"\.|\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|\+?(?i:inf|infinity)|(?i:nan)"
+)
 INFO_KEY = re.compile(r"[A-Za-z_][0-9A-Za-z_.+-]*|1000G")
 FORMAT_KEY = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*")
 GENOTYPE = re.compile(r"[/|]?(?:[0-9]+|\.)(?:[/|](?:[0-9]+|\.))*")
@@ -44,12 +48,19 @@ def check_record(fields: list[str], header: Header) -> tuple[str, str]:
 
 def _place(fields: list[str], header: Header) -> tuple[str, str] | None:
     chromosome, position, names = fields[0], fields[1], fields[2]
-    if chromosome not in header.contigs and not (CHROMOSOME if header.minor >= 3 else CHROMOSOME_4_1).fullmatch(chromosome):
+    if chromosome not in header.contigs and not (
+        CHROMOSOME if header.minor >= 3 else CHROMOSOME_4_1
+    ).fullmatch(chromosome):
         return "vcf_record", "CHROM is a name without blanks, colons and commas"
     if not (position.isascii() and position.isdigit()) or int(position) > LAST_POSITION:
         return "vcf_record", "POS is a whole number up to 2147483647"
-    # 0 is a telomere (1.6.1); a base that is replaced there, on a contig that the header declares, was counted from 0
-    if int(position) == 0 and chromosome in header.contigs and BASES.fullmatch(fields[4].split(",")[0]):
+    # 0 is a telomere (1.6.1); a base that is replaced there, on a contig that the header declares,
+    # was counted from 0
+    if (
+        int(position) == 0
+        and chromosome in header.contigs
+        and BASES.fullmatch(fields[4].split(",")[0])
+    ):
         return "vcf_record", "POS counts bases from 1"
     if not IDENTIFIERS.fullmatch(names) or len(set(names.split(";"))) < names.count(";") + 1:
         return "vcf_record", "ID is a list of different names"
@@ -65,7 +76,9 @@ def _alleles(reference: str, alternatives: str) -> tuple[str, str] | None:
         return None
     listed = alternatives.split(",")
     for allele in listed:
-        if not (BASES.fullmatch(allele) or SYMBOLIC.fullmatch(allele) or BREAKEND.fullmatch(allele)):
+        if not (
+            BASES.fullmatch(allele) or SYMBOLIC.fullmatch(allele) or BREAKEND.fullmatch(allele)
+        ):
             return "vcf_record", "ALT is a list of bases, symbols and breakends"
         if allele.upper() == reference.upper():
             return "vcf_record", "ALT differs from REF"
@@ -77,7 +90,12 @@ def _alleles(reference: str, alternatives: str) -> tuple[str, str] | None:
 def _filters(filters: str) -> tuple[str, str] | None:
     listed = filters.split(";")
     alone = len(listed) > 1 and not {".", "0", ""}.isdisjoint(listed)
-    if alone or filters in ("", "0") or len(set(listed)) < len(listed) or re.search(r"\s|,", filters):
+    if (
+        alone
+        or filters in ("", "0")
+        or len(set(listed)) < len(listed)
+        or re.search(r"\s|,", filters)
+    ):
         return "vcf_record", "FILTER is PASS, a dot or a list of different filters"
     return None
 
@@ -90,7 +108,9 @@ def _information(text: str, alternatives: str, header: Header) -> tuple[str, str
     for part in text.split(";"):
         key, given, value = part.partition("=")
         if key in seen:
-            return "duplicate_key", f"INFO holds {key} twice" if INFO_KEY.fullmatch(key) else "INFO holds a key twice"
+            return "duplicate_key", f"INFO holds {key} twice" if INFO_KEY.fullmatch(
+                key
+            ) else "INFO holds a key twice"
         seen.add(key)
         if not INFO_KEY.fullmatch(key) or (given and not value):
             return "vcf_record", "INFO is a list of key=value"
@@ -101,13 +121,20 @@ def _information(text: str, alternatives: str, header: Header) -> tuple[str, str
             if given and declared.number == "0" and value not in ("0", "1"):
                 return "vcf_record", f"{key} is a flag"
             continue
-        wrong = _values(key, value if given else ".", declared, {"A": count, "R": count + 1}.get(declared.number))
+        wrong = _values(
+            key,
+            value if given else ".",
+            declared,
+            {"A": count, "R": count + 1}.get(declared.number),
+        )
         if wrong:
             return wrong
     return None
 
 
-def _values(key: str, value: str, declared: Declared, expected: int | None) -> tuple[str, str] | None:
+def _values(
+    key: str, value: str, declared: Declared, expected: int | None
+) -> tuple[str, str] | None:
     if value == "." or value.startswith('"'):  # a quoted text may hold commas
         return None
     parts = value.split(",")
@@ -119,7 +146,9 @@ def _values(key: str, value: str, declared: Declared, expected: int | None) -> t
         return _integers(key, parts)
     if declared.type == "Float":
         return _floats(key, parts)
-    if declared.type == "Character" and any(len(part) != 1 and not part.startswith("%") for part in parts):
+    if declared.type == "Character" and any(
+        len(part) != 1 and not part.startswith("%") for part in parts
+    ):
         return "vcf_record", f"{key} is a character"
     if key == "CIGAR" and not all(part == "." or CIGAR.fullmatch(part) for part in parts):
         return "vcf_record", "CIGAR is a list of operations"
@@ -152,8 +181,16 @@ def _floats(key: str, parts: list[str]) -> tuple[str, str] | None:
 
 def _samples(fields: list[str], header: Header) -> tuple[str, str] | None:
     keys = fields[8].split(":")
-    if not all(FORMAT_KEY.fullmatch(key) for key in keys) or len(set(keys)) < len(keys) or "GT" in keys[1:]:
-        return ("vcf_record", "FORMAT is a list of different keys, GT the first") if fields[8] != "." else None
+    if (
+        not all(FORMAT_KEY.fullmatch(key) for key in keys)
+        or len(set(keys)) < len(keys)
+        or "GT" in keys[1:]
+    ):
+        return (
+            ("vcf_record", "FORMAT is a list of different keys, GT the first")
+            if fields[8] != "."
+            else None
+        )
     count = 0 if fields[4] == "." else fields[4].count(",") + 1
     for sample in fields[9:]:
         values = sample.split(":")

@@ -1,4 +1,6 @@
-"""The values of a DICOM header that are asked for, read from where the pre-scan found them; nothing else of the file is parsed."""
+"""The values of a DICOM header that are asked for, read from where the pre-scan found them; nothing
+else of the file is parsed.
+"""
 
 import math
 import struct
@@ -12,8 +14,21 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from mmdiag.errors import ReadError
 from mmdiag.readers.imaging.dicom_prescan import Scan
 
-NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q", "US or SS": "H", "OW": "H"}
-ENCODED = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})  # text in the file's own character set
+NUMBERS = {
+    "US": "H",
+    "SS": "h",
+    "UL": "I",
+    "SL": "i",
+    "FL": "f",
+    "FD": "d",
+    "UV": "Q",
+    "SV": "q",
+    "US or SS": "H",
+    "OW": "H",
+}
+ENCODED = frozenset(
+    {"LO", "LT", "PN", "SH", "ST", "UC", "UT"}
+)  # text in the file's own character set
 LONGEST_TEXT = 1024  # bytes of a value that is compared or shown
 MOST_NUMBERS = 4096
 
@@ -30,7 +45,9 @@ class Header:
         return found is not None and found.length > 0
 
     def text(self, keyword: str) -> str:
-        """A value as text, several joined by a backslash as in the file; empty where it is absent."""
+        """A value as text, several joined by a backslash as in the file; empty where it is
+        absent.
+        """
         if _tag(keyword) not in self.scan.elements:
             return ""
         vr = self._vr(keyword)
@@ -56,7 +73,12 @@ class Header:
         if vr in NUMBERS:
             form = NUMBERS[vr]
             count = min(len(content) // struct.calcsize(form), MOST_NUMBERS)
-            found = [float(value) for value in struct.unpack_from(f"{'<' if self.scan.little else '>'}{count}{form}", content)]
+            found = [
+                float(value)
+                for value in struct.unpack_from(
+                    f"{'<' if self.scan.little else '>'}{count}{form}", content
+                )
+            ]
         else:
             found = _decimals(content, keyword)
         if not all(map(math.isfinite, found)):
@@ -119,11 +141,18 @@ def known_keyword(keyword: str) -> bool:
 
 
 def _decoded(content: bytes, charset: bytes) -> str:
-    """Text in the character set that SpecificCharacterSet (0008,0005) names; what does not decode is shown as replaced, never dropped."""
+    """Text in the character set that SpecificCharacterSet (0008,0005) names; what does not decode
+    is shown as replaced, never dropped.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            names = [part.strip() for part in charset.decode("ascii", "replace").rstrip("\0 ").split("\\")]
-            return decode_bytes(content, convert_encodings(names), {0x5C, 0x5E, 0x3D, 0x0D, 0x0A, 0x0C})
+            names = [
+                part.strip()
+                for part in charset.decode("ascii", "replace").rstrip("\0 ").split("\\")
+            ]
+            return decode_bytes(
+                content, convert_encodings(names), {0x5C, 0x5E, 0x3D, 0x0D, 0x0A, 0x0C}
+            )
         except (LookupError, ValueError):
             return content.decode("utf-8", "replace")

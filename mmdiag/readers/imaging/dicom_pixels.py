@@ -1,4 +1,6 @@
-"""The pixels of one DICOM file: what its header says of them, held against what is there, and its frames one after the other."""
+"""The pixels of one DICOM file: what its header says of them, held against what is there, and its
+frames one after the other.
+"""
 
 import io
 import struct
@@ -29,8 +31,18 @@ COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_
 PALETTE = "PALETTE COLOR"
 LUMINANCE = np.asarray([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 BROKEN = (
-    ValueError, KeyError, IndexError, AttributeError, TypeError, NotImplementedError, RuntimeError, OSError, struct.error, EOFError, AssertionError,
-)  # fmt: skip
+    ValueError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    TypeError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    struct.error,
+    EOFError,
+    AssertionError,
+)
 MODALITIES_WITH_UNITS = ("CT", "PT")  # a guess of (1, 0) would shift every density
 
 
@@ -65,26 +77,49 @@ def pixel_format(header: Header) -> PixelFormat:
     if not header.scan.pixels or not header.has("Rows"):
         raise ReadError("no_pixel_data", "no pixels, or no Rows")
     found = PixelFormat(
-        rows=header.whole("Rows"), columns=header.whole("Columns"), frames=header.whole("NumberOfFrames", 1) if header.has("NumberOfFrames") else 1,
-        samples=header.whole("SamplesPerPixel", 1), bits_allocated=header.whole("BitsAllocated"),
-        bits_stored=header.whole("BitsStored", header.whole("BitsAllocated")), high_bit=header.whole("HighBit", header.whole("BitsStored") - 1),
-        signed=header.whole("PixelRepresentation") == 1, photometric=header.text("PhotometricInterpretation"), planar=header.whole("PlanarConfiguration"),
-    )  # fmt: skip
+        rows=header.whole("Rows"),
+        columns=header.whole("Columns"),
+        frames=header.whole("NumberOfFrames", 1) if header.has("NumberOfFrames") else 1,
+        samples=header.whole("SamplesPerPixel", 1),
+        bits_allocated=header.whole("BitsAllocated"),
+        bits_stored=header.whole("BitsStored", header.whole("BitsAllocated")),
+        high_bit=header.whole("HighBit", header.whole("BitsStored") - 1),
+        signed=header.whole("PixelRepresentation") == 1,
+        photometric=header.text("PhotometricInterpretation"),
+        planar=header.whole("PlanarConfiguration"),
+    )
     if found.photometric not in (*GREY, *COLOUR, PALETTE):
-        raise ReadError("unknown_photometric", "PhotometricInterpretation is none that is understood")
+        raise ReadError(
+            "unknown_photometric", "PhotometricInterpretation is none that is understood"
+        )
     if found.samples != (3 if found.photometric in COLOUR else 1):
-        raise ReadError("unreadable", f"SamplesPerPixel is {found.samples}, which {found.photometric} does not have")
-    if found.bits_allocated not in (1, 8, 16, 32, 64) or not 1 <= found.bits_stored <= found.bits_allocated:
-        raise ReadError("unreadable", f"BitsAllocated is {found.bits_allocated}, BitsStored {found.bits_stored}")
+        raise ReadError(
+            "unreadable",
+            f"SamplesPerPixel is {found.samples}, which {found.photometric} does not have",
+        )
+    if (
+        found.bits_allocated not in (1, 8, 16, 32, 64)
+        or not 1 <= found.bits_stored <= found.bits_allocated
+    ):
+        raise ReadError(
+            "unreadable", f"BitsAllocated is {found.bits_allocated}, BitsStored {found.bits_stored}"
+        )
     if min(found.rows, found.columns, found.frames) < 1:
         raise ReadError("unreadable", "Rows, Columns or NumberOfFrames is less than 1")
-    if found.frames > MOST_FRAMES or found.frame_bits // 8 > LARGEST_PLANE or found.frame_bits // 8 * found.frames > LARGEST_IMAGE:
-        raise ReadError("too_large", f"{found.rows} x {found.columns} pixels in {found.frames} frames")
+    if (
+        found.frames > MOST_FRAMES
+        or found.frame_bits // 8 > LARGEST_PLANE
+        or found.frame_bits // 8 * found.frames > LARGEST_IMAGE
+    ):
+        raise ReadError(
+            "too_large", f"{found.rows} x {found.columns} pixels in {found.frames} frames"
+        )
     return found
 
 
 def frames(header: Header, pixels: PixelFormat) -> Iterator[ndarray]:
-    """Frames in the order of the file, (row, column) of stored values or of luminance; one at a time, so that memory does not grow with their number.
+    """Frames in the order of the file, (row, column) of stored values or of luminance; one at a
+    time, so that memory does not grow with their number.
 
     Raises:
         ReadError: `truncated`, `undecodable_pixels` or `unsupported_transfer_syntax`.
@@ -93,10 +128,17 @@ def frames(header: Header, pixels: PixelFormat) -> Iterator[ndarray]:
     encapsulated = fragments(scanned)
     if encapsulated is None:
         _require_length(scanned.elements[scanned.pixels].length, pixels)
-        if scanned.syntax in (EXPLICIT, IMPLICIT) and pixels.photometric in GREY and pixels.bits_allocated in (8, 16) and scanned.pixels == 0x7FE0_0010:
+        if (
+            scanned.syntax in (EXPLICIT, IMPLICIT)
+            and pixels.photometric in GREY
+            and pixels.bits_allocated in (8, 16)
+            and scanned.pixels == 0x7FE0_0010
+        ):
             return _plain_frames(header, pixels)
     elif len(encapsulated.places) < pixels.frames:
-        raise ReadError("truncated", f"{len(encapsulated.places)} fragments for {pixels.frames} frames")
+        raise ReadError(
+            "truncated", f"{len(encapsulated.places)} fragments for {pixels.frames} frames"
+        )
     else:
         _require_size(scanned.content, encapsulated, pixels)
     return _decoded_frames(header, pixels, encapsulated)
@@ -104,7 +146,10 @@ def frames(header: Header, pixels: PixelFormat) -> Iterator[ndarray]:
 
 def _require_length(length: int, pixels: PixelFormat) -> None:
     if length * 8 < pixels.frame_bits * pixels.frames:
-        raise ReadError("truncated", f"{length} bytes of pixels, the header says {pixels.frame_bits * pixels.frames // 8}")
+        raise ReadError(
+            "truncated",
+            f"{length} bytes of pixels, the header says {pixels.frame_bits * pixels.frames // 8}",
+        )
 
 
 def _plain_frames(header: Header, pixels: PixelFormat) -> Iterator[ndarray]:
@@ -113,28 +158,42 @@ def _plain_frames(header: Header, pixels: PixelFormat) -> Iterator[ndarray]:
     kind = np.dtype(f"{'i' if pixels.signed else 'u'}{pixels.bits_allocated // 8}")
     size = pixels.rows * pixels.columns
     for number in range(pixels.frames):
-        plane = np.frombuffer(header.scan.content, kind, size, place + number * size * kind.itemsize).reshape(pixels.rows, pixels.columns)
+        plane = np.frombuffer(
+            header.scan.content, kind, size, place + number * size * kind.itemsize
+        ).reshape(pixels.rows, pixels.columns)
         yield _without_other_bits(plane, pixels)
 
 
 def _without_other_bits(plane: ndarray, pixels: PixelFormat) -> ndarray:
-    """Bits outside of BitsStored may hold an overlay, or nothing that means anything (PS3.5 8.1.1)."""
+    """Bits outside of BitsStored may hold an overlay, or nothing that means anything (PS3.5
+    8.1.1).
+    """
     if pixels.bits_stored == pixels.bits_allocated:
         return plane
     top = 1 << (pixels.bits_stored - pixels.signed)
-    if pixels.high_bit == pixels.bits_stored - 1 and plane.max() < top and (not pixels.signed or plane.min() >= -top):
+    if (
+        pixels.high_bit == pixels.bits_stored - 1
+        and plane.max() < top
+        and (not pixels.signed or plane.min() >= -top)
+    ):
         return plane
     left = pixels.bits_allocated - 1 - pixels.high_bit
     shifted: ndarray = (plane << left) >> (pixels.bits_allocated - pixels.bits_stored)
     return shifted
 
 
-def _decoded_frames(header: Header, pixels: PixelFormat, encapsulated: Fragments | None) -> Iterator[ndarray]:
-    """Frames by pydicom's decoders: compressed, big endian, colour, bit-packed or floating point."""
+def _decoded_frames(
+    header: Header, pixels: PixelFormat, encapsulated: Fragments | None
+) -> Iterator[ndarray]:
+    """Frames by pydicom's decoders: compressed, big endian, colour, bit-packed or floating
+    point.
+    """
     try:
         decoder = get_decoder(UID(header.scan.syntax))
     except NotImplementedError:
-        raise ReadError("unsupported_transfer_syntax", "no decoder for its transfer syntax") from None
+        raise ReadError(
+            "unsupported_transfer_syntax", "no decoder for its transfer syntax"
+        ) from None
     lookup = _lookup_tables(header) if pixels.photometric == PALETTE else None
     options = _decoder_options(header, pixels)
     element = header.scan.elements[header.scan.pixels]
@@ -146,7 +205,10 @@ def _decoded_frames(header: Header, pixels: PixelFormat, encapsulated: Fragments
         try:
             for plane, facts in decoder.iter_array(source, raw=False, **options):
                 count += 1
-                yield _grey(apply_color_lut(plane, lookup) if lookup is not None else plane, str(facts["photometric_interpretation"]))
+                yield _grey(
+                    apply_color_lut(plane, lookup) if lookup is not None else plane,
+                    str(facts["photometric_interpretation"]),
+                )
         except BROKEN as error:
             raise ReadError("undecodable_pixels", type(error).__name__) from None
     if count < pixels.frames:
@@ -156,11 +218,20 @@ def _decoded_frames(header: Header, pixels: PixelFormat, encapsulated: Fragments
 def _decoder_options(header: Header, pixels: PixelFormat) -> dict[str, Any]:
     keyword = PIXELS[header.scan.pixels]
     options: dict[str, Any] = {
-        "rows": pixels.rows, "columns": pixels.columns, "number_of_frames": pixels.frames, "samples_per_pixel": pixels.samples,
-        "bits_allocated": pixels.bits_allocated, "photometric_interpretation": pixels.photometric, "pixel_keyword": keyword,
-    }  # fmt: skip
+        "rows": pixels.rows,
+        "columns": pixels.columns,
+        "number_of_frames": pixels.frames,
+        "samples_per_pixel": pixels.samples,
+        "bits_allocated": pixels.bits_allocated,
+        "photometric_interpretation": pixels.photometric,
+        "pixel_keyword": keyword,
+    }
     if keyword == "PixelData":
-        options |= {"bits_stored": pixels.bits_stored, "pixel_representation": int(pixels.signed), "pixel_vr": _pixel_vr(header)}
+        options |= {
+            "bits_stored": pixels.bits_stored,
+            "pixel_representation": int(pixels.signed),
+            "pixel_vr": _pixel_vr(header),
+        }
     if pixels.samples > 1:
         options["planar_configuration"] = pixels.planar
     return options
@@ -173,7 +244,11 @@ def _pixel_vr(header: Header) -> str:
 
 def _lookup_tables(header: Header) -> pydicom.Dataset:
     """The palette (PS3.3 C.7.6.3.1.5), which pydicom applies."""
-    tables = [f"{colour}PaletteColorLookupTable{part}" for colour in ("Red", "Green", "Blue") for part in ("Descriptor", "Data")]
+    tables = [
+        f"{colour}PaletteColorLookupTable{part}"
+        for colour in ("Red", "Green", "Blue")
+        for part in ("Descriptor", "Data")
+    ]
     return read_attributes(header, [*tables, "BitsAllocated"])
 
 
@@ -184,14 +259,22 @@ def read_attributes(header: Header, keywords: list[str]) -> pydicom.Dataset:
         ReadError: `unreadable`.
     """
     scanned = header.scan
-    found = [scanned.elements[tag] for tag in sorted(tag_for_keyword(keyword) or 0 for keyword in keywords) if tag in scanned.elements]
-    parts = b"".join(scanned.content[element.head : element.start + element.length] for element in found)
+    found = [
+        scanned.elements[tag]
+        for tag in sorted(tag_for_keyword(keyword) or 0 for keyword in keywords)
+        if tag in scanned.elements
+    ]
+    parts = b"".join(
+        scanned.content[element.head : element.start + element.length] for element in found
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return read_dataset(io.BytesIO(parts), not scanned.explicit, scanned.little)
         except BROKEN as error:
-            raise ReadError("unreadable", f"its header does not parse ({type(error).__name__})") from None
+            raise ReadError(
+                "unreadable", f"its header does not parse ({type(error).__name__})"
+            ) from None
 
 
 def _grey(plane: ndarray, photometric: str) -> ndarray:
@@ -205,15 +288,20 @@ def _grey(plane: ndarray, photometric: str) -> ndarray:
 
 
 def _require_size(content: bytes, encapsulated: Fragments, pixels: PixelFormat) -> None:
-    """A codestream that says another size than the header would have the decoder allocate what nobody asked for."""
+    """A codestream that says another size than the header would have the decoder allocate what
+    nobody asked for.
+    """
     start, length = encapsulated.places[0] if encapsulated.places else (0, 0)
     found = codestream_size(content[start : start + min(length, 65_536)])
     if found is not None and found != (pixels.rows, pixels.columns):
-        raise ReadError("undecodable_pixels", "the codestream has another size than the header says")
+        raise ReadError(
+            "undecodable_pixels", "the codestream has another size than the header says"
+        )
 
 
 def codestream_size(stream: bytes) -> tuple[int, int] | None:
-    """Rows and columns that a JPEG, JPEG-LS or JPEG 2000 codestream declares; None where it is none of them, or does not say within its first bytes.
+    """Rows and columns that a JPEG, JPEG-LS or JPEG 2000 codestream declares; None where it is none
+    of them, or does not say within its first bytes.
 
     Reference:
         ITU-T T.81 B.2.2 (frame header), T.87 C.2.2, T.800 A.5.1 (SIZ).
@@ -229,7 +317,11 @@ def codestream_size(stream: bytes) -> tuple[int, int] | None:
         if (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7:
             height, width = struct.unpack_from(">2H", stream, place + 5)
             return height, width
-        place += 2 if marker == 0xFF or 0xD0 <= marker <= 0xD8 else 2 + struct.unpack_from(">H", stream, place + 2)[0]
+        place += (
+            2
+            if marker == 0xFF or 0xD0 <= marker <= 0xD8
+            else 2 + struct.unpack_from(">H", stream, place + 2)[0]
+        )
     return None
 
 
@@ -250,14 +342,20 @@ class Rescale:
         if self.table is not None:
             return _looked_up(stored, self.table)
         values = stored.astype(np.float32, copy=False)
-        return values if (self.slope, self.intercept) == (1.0, 0.0) else values * np.float32(self.slope) + np.float32(self.intercept)
+        return (
+            values
+            if (self.slope, self.intercept) == (1.0, 0.0)
+            else values * np.float32(self.slope) + np.float32(self.intercept)
+        )
 
 
 def _looked_up(stored: ndarray, table: pydicom.Dataset) -> Float32[ndarray, "row column"]:
     try:
         return np.asarray(apply_modality_lut(stored, table), dtype=np.float32)
     except BROKEN as error:
-        raise ReadError("unreadable", f"its Modality LUT does not parse ({type(error).__name__})") from None
+        raise ReadError(
+            "unreadable", f"its Modality LUT does not parse ({type(error).__name__})"
+        ) from None
 
 
 def rescale_of(header: Header) -> Rescale:
@@ -268,7 +366,9 @@ def rescale_of(header: Header) -> Rescale:
     """
     if header.has("ModalityLUTSequence"):
         table = read_attributes(header, ["ModalityLUTSequence", "PixelRepresentation"])
-        if table.ModalityLUTSequence and table.ModalityLUTSequence[0].get("LUTDescriptor"):  # an empty one says nothing
+        if table.ModalityLUTSequence and table.ModalityLUTSequence[0].get(
+            "LUTDescriptor"
+        ):  # an empty one says nothing
             return Rescale(table=table)
     slope, intercept = header.number("RescaleSlope"), header.number("RescaleIntercept")
     if slope is None and intercept is None and header.text("Modality") not in MODALITIES_WITH_UNITS:

@@ -1,6 +1,8 @@
-"""A linear look at a DICOM file before anything parses it: where its elements lie, how deep they nest and how much its pixels would take.
+"""A linear look at a DICOM file before anything parses it: where its elements lie, how deep they
+nest and how much its pixels would take.
 
-Nothing is copied, nothing recurses and every count has a cap, so that a file that lies about itself costs a verdict and no memory.
+Nothing is copied, nothing recurses and every count has a cap, so that a file that lies about itself
+costs a verdict and no memory.
 
 Reference:
     DICOM PS3.5 7 (the data set), A.4 (encapsulated pixel data); PS3.10 7 (the file).
@@ -19,13 +21,23 @@ LARGEST_INFLATED = 256 * 2**20  # bytes of a deflated data set
 PREAMBLE = 128
 UNDEFINED = 0xFFFF_FFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFE_E000, 0xFFFE_E00D, 0xFFFE_E0DD
-PIXELS = {0x7FE0_0008: "FloatPixelData", 0x7FE0_0009: "DoubleFloatPixelData", 0x7FE0_0010: "PixelData"}
-LONG_FORMS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
-IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED = (f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".2", ".1.99"))
+PIXELS = {
+    0x7FE0_0008: "FloatPixelData",
+    0x7FE0_0009: "DoubleFloatPixelData",
+    0x7FE0_0010: "PixelData",
+}
+LONG_FORMS = frozenset(
+    {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
+)
+IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED = (
+    f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".2", ".1.99")
+)
 
 
 class Element(NamedTuple):
-    """Where an element (`head`) and its value (`start`, `length`) lie in `Scan.content`; the VR is empty in implicit transfer syntaxes."""
+    """Where an element (`head`) and its value (`start`, `length`) lie in `Scan.content`; the VR is
+    empty in implicit transfer syntaxes.
+    """
 
     vr: bytes
     head: int
@@ -66,7 +78,8 @@ class Fragments:
     """Encapsulated pixels.
 
     Args:
-        places: Start and length of each fragment in the content, the Basic Offset Table not among them.
+        places: Start and length of each fragment in the content, the Basic Offset Table not among
+            them.
         offsets: The Basic Offset Table.
         end: Where the pixel element ends.
     """
@@ -84,7 +97,8 @@ def scan(content: bytes, *, size: int | None = None) -> Scan:
         size: Length of the whole file in bytes, where content is its first part.
 
     Raises:
-        ReadError: `not_dicom`, `truncated`, `too_deep`, `too_large` or `unreadable`; `incomplete` where the first bytes do not reach the pixels.
+        ReadError: `not_dicom`, `truncated`, `too_deep`, `too_large` or `unreadable`; `incomplete`
+            where the first bytes do not reach the pixels.
     """
     start, syntax = _file_meta(content)
     if syntax == DEFLATED:
@@ -92,7 +106,13 @@ def scan(content: bytes, *, size: int | None = None) -> Scan:
             raise ReadError("incomplete", "a deflated data set is inflated as a whole")
         content, start, size = _inflated(content[start:]), 0, None
     explicit = _explicit(content, start, syntax)
-    walk = _Walk(content, start, size if size is not None else len(content), little=syntax != BIG_ENDIAN, explicit=explicit)
+    walk = _Walk(
+        content,
+        start,
+        size if size is not None else len(content),
+        little=syntax != BIG_ENDIAN,
+        explicit=explicit,
+    )
     elements, tag = walk.top()
     return Scan(content, syntax, walk.little, explicit, elements, tag, start)
 
@@ -108,7 +128,9 @@ def fragments(scanned: Scan) -> Fragments | None:
         if found.start + found.length > len(scanned.content):
             raise ReadError("truncated", "the pixels end before their length")
         return None
-    walk = _Walk(scanned.content, found.start, len(scanned.content), little=scanned.little, explicit=True)
+    walk = _Walk(
+        scanned.content, found.start, len(scanned.content), little=scanned.little, explicit=True
+    )
     places = walk.items(found.start)
     first = places.pop(0) if places else (found.start, 0)
     return Fragments(places, scanned.content[first[0] : first[0] + first[1]], walk.place)
@@ -139,21 +161,42 @@ def _file_meta(content: bytes) -> tuple[int, str]:
             syntax = content[value : value + length].rstrip(b"\0 ").decode("ascii", "replace")
         place = value + length
     if not syntax:  # a guess is safe where the first element says which of the two usual ones it is
-        syntax = EXPLICIT if content[place + 4 : place + 6].isalpha() and content[place + 4 : place + 6].isupper() else IMPLICIT
+        syntax = (
+            EXPLICIT
+            if content[place + 4 : place + 6].isalpha() and content[place + 4 : place + 6].isupper()
+            else IMPLICIT
+        )
     return place, syntax
 
 
 def _explicit(content: bytes, start: int, syntax: str) -> bool:
-    """Whether the data set names its VRs; a file that is implicit behind an explicit syntax shows it in its first element."""
+    """Whether the data set names its VRs; a file that is implicit behind an explicit syntax shows
+    it in its first element.
+    """
     if syntax == IMPLICIT:
-        return content[start + 4 : start + 6].isalpha() and content[start + 4 : start + 6].isupper() and _short_enough(content, start)
+        return (
+            content[start + 4 : start + 6].isalpha()
+            and content[start + 4 : start + 6].isupper()
+            and _short_enough(content, start)
+        )
     first = content[start + 4 : start + 6]
     return len(first) < 2 or (first.isalpha() and first.isupper())
 
 
 def _short_enough(content: bytes, start: int) -> bool:
-    """An implicit length whose two lower bytes are letters is at least 16 kB: no first element is that long."""
-    return len(content) > start + 8 and content[start + 4 : start + 6] in (b"UI", b"CS", b"UL", b"DA", b"TM", b"LO", b"SH", b"US")
+    """An implicit length whose two lower bytes are letters is at least 16 kB: no first element is
+    that long.
+    """
+    return len(content) > start + 8 and content[start + 4 : start + 6] in (
+        b"UI",
+        b"CS",
+        b"UL",
+        b"DA",
+        b"TM",
+        b"LO",
+        b"SH",
+        b"US",
+    )
 
 
 def _inflated(deflated: bytes) -> bytes:
@@ -164,7 +207,9 @@ def _inflated(deflated: bytes) -> bytes:
     except zlib.error:
         raise ReadError("unreadable", "the deflated data set does not inflate") from None
     if machine.unconsumed_tail:
-        raise ReadError("too_large", f"the deflated data set inflates to more than {LARGEST_INFLATED >> 20} MB")
+        raise ReadError(
+            "too_large", f"the deflated data set inflates to more than {LARGEST_INFLATED >> 20} MB"
+        )
     if not machine.eof:
         raise ReadError("truncated", "the deflated data set has no end")
     return content
@@ -173,8 +218,16 @@ def _inflated(deflated: bytes) -> bytes:
 class _Walk:
     """Goes through a data set once, with a stack of its own instead of recursion."""
 
-    def __init__(self, content: bytes, start: int, size: int, *, little: bool, explicit: bool) -> None:
-        self.content, self.place, self.size, self.little, self.explicit = content, start, size, little, explicit
+    def __init__(
+        self, content: bytes, start: int, size: int, *, little: bool, explicit: bool
+    ) -> None:
+        self.content, self.place, self.size, self.little, self.explicit = (
+            content,
+            start,
+            size,
+            little,
+            explicit,
+        )
         order = "<" if little else ">"
         self.head = struct.Struct(f"{order}HH2sH").unpack_from
         self.long = struct.Struct(f"{order}I").unpack_from
@@ -182,7 +235,9 @@ class _Walk:
         self.count = 0
 
     def top(self) -> tuple[dict[int, Element], int]:
-        """Elements of the top level up to the pixels, and the tag of the pixels (0 = the data set ended)."""
+        """Elements of the top level up to the pixels, and the tag of the pixels (0 = the data set
+        ended).
+        """
         elements: dict[int, Element] = {}
         end, known, previous = self.size, len(self.content), 0
         while self.place + 8 <= end:
@@ -195,9 +250,15 @@ class _Walk:
                 elements[tag] = Element(vr, head, start, length)
                 return elements, tag
             if tag >> 16 == 0xFFFE or tag >> 16 == 0:
-                raise ReadError("unreadable", "an item lies outside of a sequence" if tag else "an element has no tag")
+                raise ReadError(
+                    "unreadable",
+                    "an item lies outside of a sequence" if tag else "an element has no tag",
+                )
             if tag < previous and len(elements) > 8 and tag >> 16 < 8:
-                return elements, 0  # not in order and no group of a data set: bytes behind the last element
+                return (
+                    elements,
+                    0,
+                )  # not in order and no group of a data set: bytes behind the last element
             previous = tag
             if length == UNDEFINED or vr == b"SQ":
                 self._sequence(start, length, implicit=not self.explicit or vr == b"UN")
@@ -215,7 +276,8 @@ class _Walk:
         return elements, 0
 
     def _short_ones(self, elements: dict[int, Element], previous: int) -> int:
-        """Take elements as long as they have the short explicit form, are in order and whole: nearly all of a header; everything else is the caller's.
+        """Take elements as long as they have the short explicit form, are in order and whole:
+        nearly all of a header; everything else is the caller's.
 
         Returns:
             The tag of the last one.
@@ -227,7 +289,14 @@ class _Walk:
         while place <= last:
             group, number, vr, length = head(content, place)
             tag, start = group << 16 | number, place + 8
-            if vr in LONG_FORMS or tag <= previous or group in (0, 0xFFFE) or tag in PIXELS or start + length > last or self.count >= MOST_ELEMENTS:
+            if (
+                vr in LONG_FORMS
+                or tag <= previous
+                or group in (0, 0xFFFE)
+                or tag in PIXELS
+                or start + length > last
+                or self.count >= MOST_ELEMENTS
+            ):
                 break
             elements[tag] = make(Element, (vr, place, start, length))
             self.count += 1
@@ -262,7 +331,8 @@ class _Walk:
         if end > self.size:
             raise ReadError("truncated", "a sequence ends behind the file's end")
         self.place = start
-        # (where it ends, whether its end is marked, whether it is a sequence of items or an item of elements, whether it is implicit)
+        # (where it ends, whether its end is marked, whether it is a sequence of items or an item of
+        # elements, whether it is implicit)
         stack = [(end, length == UNDEFINED, True, implicit)]
         while stack:
             end, marked, of_items, implicit = stack[-1]
@@ -297,7 +367,14 @@ class _Walk:
                 self.place = start + length
 
     @staticmethod
-    def _push(stack: list[tuple[int, bool, bool, bool]], start: int, length: int, outer: int, of_items: bool, implicit: bool) -> None:
+    def _push(
+        stack: list[tuple[int, bool, bool, bool]],
+        start: int,
+        length: int,
+        outer: int,
+        of_items: bool,
+        implicit: bool,
+    ) -> None:
         if len(stack) > 2 * DEEPEST:
             raise ReadError("too_deep", f"more than {DEEPEST} sequences within each other")
         end = outer if length == UNDEFINED else start + length
@@ -306,7 +383,9 @@ class _Walk:
         stack.append((end, length == UNDEFINED, of_items, implicit))
 
     def items(self, start: int) -> list[tuple[int, int]]:
-        """Start and length of each item of encapsulated pixels, the offset table first; `place` is behind the last."""
+        """Start and length of each item of encapsulated pixels, the offset table first; `place` is
+        behind the last.
+        """
         found: list[tuple[int, int]] = []
         place, content = start, self.content
         while True:
@@ -320,7 +399,9 @@ class _Walk:
             if tag != ITEM:
                 raise ReadError("undecodable_pixels", "encapsulated pixels hold what is no item")
             if length == UNDEFINED or place + 8 + length > self.size:
-                raise ReadError("truncated", "a fragment of encapsulated pixels ends behind the file's end")
+                raise ReadError(
+                    "truncated", "a fragment of encapsulated pixels ends behind the file's end"
+                )
             found.append((place + 8, length))
             if len(found) > MOST_ELEMENTS:
                 raise ReadError("too_large", f"more than {MOST_ELEMENTS} fragments")

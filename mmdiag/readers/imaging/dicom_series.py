@@ -1,4 +1,6 @@
-"""DICOM series: choose by header, group, sort by geometry, decode, bring to the modality's own units."""
+"""DICOM series: choose by header, group, sort by geometry, decode, bring to the modality's own
+units.
+"""
 
 import fnmatch
 import os
@@ -19,12 +21,34 @@ from mmdiag.readers.imaging.resample import shrink, spread
 from mmdiag.readers.imaging.suv import suv_factor
 
 HEAD = 65_536  # bytes that are read of a file to know what it is
-BURNED_IN_MODALITIES = ("US", "SC", "ES", "XA", "XC", "OT")  # images that often carry text in their pixels
+BURNED_IN_MODALITIES = (
+    "US",
+    "SC",
+    "ES",
+    "XA",
+    "XC",
+    "OT",
+)  # images that often carry text in their pixels
 PERSON = (
-    "PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "PatientBirthDate", "PatientAddress",
-    "PatientTelephoneNumbers", "AccessionNumber", "AdmissionID", "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName",
-    "NameOfPhysiciansReadingStudy", "ResponsiblePerson", "MilitaryRank", "InsurancePlanIdentification",
-)  # fmt: skip
+    "PatientName",
+    "PatientID",
+    "OtherPatientIDs",
+    "OtherPatientNames",
+    "PatientBirthName",
+    "PatientMotherBirthName",
+    "PatientBirthDate",
+    "PatientAddress",
+    "PatientTelephoneNumbers",
+    "AccessionNumber",
+    "AdmissionID",
+    "ReferringPhysicianName",
+    "PerformingPhysicianName",
+    "OperatorsName",
+    "NameOfPhysiciansReadingStudy",
+    "ResponsiblePerson",
+    "MilitaryRank",
+    "InsurancePlanIdentification",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +56,8 @@ class Series:
     """One series in physical order.
 
     Args:
-        volume: Values in the modality's units (HU for CT, SUV for PT), (slice, row, column); MONOCHROME1 inverted, colour as luminance.
+        volume: Values in the modality's units (HU for CT, SUV for PT), (slice, row, column);
+            MONOCHROME1 inverted, colour as luminance.
         rows, columns: Of the file, before any resampling.
         slices: Of the series, before any were left out.
         spacing_mm: Between rows and between columns of the file; NaN where the header does not say.
@@ -42,9 +67,11 @@ class Series:
         localizers: Files of the selection that were left out because they are localizers.
         modality: DICOM modality, such as MR.
         recorded: Study date as YYYYMMDD; empty where the header does not say.
-        window: Lowest and highest value that the header asks to be shown (VOI), in the modality's units; NaN where it does not.
+        window: Lowest and highest value that the header asks to be shown (VOI), in the modality's
+            units; NaN where it does not.
         burned_in: What the header says of text in the pixels: YES, NO or nothing.
-        identifiers: What the header says of the person and of people: to be masked in the same case's notes, never to be written.
+        identifiers: What the header says of the person and of people: to be masked in the same
+            case's notes, never to be written.
     """
 
     volume: Float32[ndarray, "slice row column"]
@@ -66,22 +93,35 @@ class Series:
     files: int
 
 
-def read_series(files: Sequence[Path], select: Mapping[str, str], *, size: int | None = None, slices: int | None = None) -> Series | None:
+def read_series(
+    files: Sequence[Path],
+    select: Mapping[str, str],
+    *,
+    size: int | None = None,
+    slices: int | None = None,
+) -> Series | None:
     """Read the one series of a folder that `select` means.
 
     Args:
         files: All files of the folder.
         select: DICOM keyword -> text or glob, case-insensitive; empty = every image.
-        size: Longest side in pixels that slices are brought to as they are decoded, aspect kept; None = as they are.
-        slices: At most so many are kept, evenly spaced; the others are read and checked all the same.
+        size: Longest side in pixels that slices are brought to as they are decoded, aspect kept;
+            None = as they are.
+        slices: At most so many are kept, evenly spaced; the others are read and checked all the
+            same.
 
     Returns:
         The series, or None where no image matches: it was not acquired.
 
     Raises:
-        ReadError: A file is not DICOM, is cut short or does not decode; the series is mixed or ambiguous.
+        ReadError: A file is not DICOM, is cut short or does not decode; the series is mixed or
+            ambiguous.
     """
-    found = [(file, header) for file, header in ((file, _head(file)) for file in files) if _is_image(header) and _matches(header, select)]
+    found = [
+        (file, header)
+        for file, header in ((file, _head(file)) for file in files)
+        if _is_image(header) and _matches(header, select)
+    ]
     chosen = [pair for pair in found if "LOCALIZER" not in pair[1].text("ImageType").split("\\")]
     if not found:
         return None
@@ -92,7 +132,9 @@ def read_series(files: Sequence[Path], select: Mapping[str, str], *, size: int |
         raise ReadError("several_series", f"{len(series)} series match")
     patients = {header.text("PatientID") for _, header in chosen}
     if len(patients) > 1:
-        raise ReadError("patient_mismatch", f"{len(patients)} patients in one series of {len(chosen)} files")
+        raise ReadError(
+            "patient_mismatch", f"{len(patients)} patients in one series of {len(chosen)} files"
+        )
     return _read(chosen, size, slices, len(found) - len(chosen))
 
 
@@ -136,7 +178,9 @@ def _head(file: Path) -> Header:
 
 def _whole(file: Path, header: Header) -> Header:
     """The header over the whole file: what its first bytes said stays true."""
-    if len(header.scan.content) != HEAD or header.scan.start == 0:  # smaller than a head, larger because it had to be, or inflated: whole
+    if (
+        len(header.scan.content) != HEAD or header.scan.start == 0
+    ):  # smaller than a head, larger because it had to be, or inflated: whole
         return header
     return Header(replace(header.scan, content=file.read_bytes()))
 
@@ -146,7 +190,10 @@ def _is_image(header: Header) -> bool:
 
 
 def _matches(header: Header, select: Mapping[str, str]) -> bool:
-    return all(fnmatch.fnmatchcase(header.text(keyword).lower(), pattern.lower()) for keyword, pattern in select.items())
+    return all(
+        fnmatch.fnmatchcase(header.text(keyword).lower(), pattern.lower())
+        for keyword, pattern in select.items()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +206,9 @@ class _File:
     planes: list[Plane]
 
 
-def _read(chosen: Sequence[tuple[Path, Header]], size: int | None, slices: int | None, localizers: int) -> Series:
+def _read(
+    chosen: Sequence[tuple[Path, Header]], size: int | None, slices: int | None, localizers: int
+) -> Series:
     shapes = {(header.whole("Rows"), header.whole("Columns")) for _, header in chosen}
     if len(shapes) > 1:
         raise ReadError("mixed_geometry", "slices differ in rows or columns")
@@ -168,7 +217,15 @@ def _read(chosen: Sequence[tuple[Path, Header]], size: int | None, slices: int |
     count = len(arrangement.order)
     kept = arrangement.order[spread(count, slices or count)]
     volume = _decoded(chosen, read, {int(number): slot for slot, number in enumerate(kept)}, size)
-    return _series(read[0].header, read[0].pixels, read[0].planes[0], arrangement, volume, len(read), localizers)
+    return _series(
+        read[0].header,
+        read[0].pixels,
+        read[0].planes[0],
+        arrangement,
+        volume,
+        len(read),
+        localizers,
+    )
 
 
 def _described(path: Path, header: Header) -> _File:
@@ -180,7 +237,10 @@ def _described(path: Path, header: Header) -> _File:
 
 
 def _decoded(
-    chosen: Sequence[tuple[Path, Header]], read: Sequence[_File], slots: Mapping[int, int], size: int | None
+    chosen: Sequence[tuple[Path, Header]],
+    read: Sequence[_File],
+    slots: Mapping[int, int],
+    size: int | None,
 ) -> Float32[ndarray, "slice row column"]:
     """Decode every frame, keep those that have a slot."""
     planes: list[ndarray | None] = [None] * len(slots)
@@ -192,7 +252,11 @@ def _decoded(
             for place, stored in zip(file.planes, frames(header, file.pixels), strict=True):
                 if number in slots:
                     values = _values(stored, place, size)
-                    values = _inverted(values, file.pixels, place) if file.pixels.photometric == "MONOCHROME1" else values
+                    values = (
+                        _inverted(values, file.pixels, place)
+                        if file.pixels.photometric == "MONOCHROME1"
+                        else values
+                    )
                     planes[slots[number]] = values if factor == 1 else values * np.float32(factor)
                 number += 1
         except ReadError as refusal:
@@ -201,14 +265,18 @@ def _decoded(
 
 
 def _values(stored: ndarray, plane: Plane, size: int | None) -> Float32[ndarray, "row column"]:
-    """Resized, then rescaled, which is the same for a linear rescale and cheaper; a table is looked up first, because between its entries lies nothing."""
+    """Resized, then rescaled, which is the same for a linear rescale and cheaper; a table is looked
+    up first, because between its entries lies nothing.
+    """
     if plane.rescale.table is not None:
         return shrink(plane.rescale(stored), size)
     return plane.rescale(shrink(stored, size))
 
 
 def _inverted(values: ndarray, pixels: PixelFormat, plane: Plane) -> ndarray:
-    """MONOCHROME1 shows its lowest value white (PS3.3 C.7.6.3.1.2): every stored value is taken from the highest that there can be, plus the lowest."""
+    """MONOCHROME1 shows its lowest value white (PS3.3 C.7.6.3.1.2): every stored value is taken
+    from the highest that there can be, plus the lowest.
+    """
     if plane.rescale.table is not None:
         reversed_table: ndarray = values.max() + values.min() - values
         return reversed_table
@@ -218,17 +286,34 @@ def _inverted(values: ndarray, pixels: PixelFormat, plane: Plane) -> ndarray:
 
 
 def _series(
-    header: Header, pixels: PixelFormat, plane: Plane, arrangement: Arrangement, volume: ndarray, files: int, localizers: int
+    header: Header,
+    pixels: PixelFormat,
+    plane: Plane,
+    arrangement: Arrangement,
+    volume: ndarray,
+    files: int,
+    localizers: int,
 ) -> Series:
     spacing = plane.spacing or (float("nan"), float("nan"))
     return Series(
         volume=volume,
-        rows=pixels.rows, columns=pixels.columns, slices=len(arrangement.order),
-        spacing_mm=(spacing[0], spacing[1]), gap_mm=arrangement.gap_mm, missing_slices=arrangement.missing, tilt_degrees=arrangement.tilt_degrees,
-        localizers=localizers, modality=header.text("Modality"), photometric=pixels.photometric, patient_id=header.text("PatientID"),
-        recorded=header.text("StudyDate") or header.text("AcquisitionDate"), window=_voi(header), burned_in=_burned_in(header),
-        identifiers=_identifiers(header), files=files,
-    )  # fmt: skip
+        rows=pixels.rows,
+        columns=pixels.columns,
+        slices=len(arrangement.order),
+        spacing_mm=(spacing[0], spacing[1]),
+        gap_mm=arrangement.gap_mm,
+        missing_slices=arrangement.missing,
+        tilt_degrees=arrangement.tilt_degrees,
+        localizers=localizers,
+        modality=header.text("Modality"),
+        photometric=pixels.photometric,
+        patient_id=header.text("PatientID"),
+        recorded=header.text("StudyDate") or header.text("AcquisitionDate"),
+        window=_voi(header),
+        burned_in=_burned_in(header),
+        identifiers=_identifiers(header),
+        files=files,
+    )
 
 
 def _voi(header: Header) -> tuple[float, float]:
@@ -243,15 +328,34 @@ def _voi(header: Header) -> tuple[float, float]:
 
 
 def _burned_in(header: Header) -> str:
-    """BurnedInAnnotation (0028,0301); where the header is silent, RISK for kinds of images that often carry text."""
+    """BurnedInAnnotation (0028,0301); where the header is silent, RISK for kinds of images that
+    often carry text.
+    """
     said = header.text("BurnedInAnnotation").upper()
-    return said if said in ("YES", "NO") else "RISK" if header.text("Modality") in BURNED_IN_MODALITIES else ""
+    return (
+        said
+        if said in ("YES", "NO")
+        else "RISK"
+        if header.text("Modality") in BURNED_IN_MODALITIES
+        else ""
+    )
 
 
 def _identifiers(header: Header) -> tuple[str, ...]:
-    found = [part for keyword in PERSON if header.has(keyword) for part in header.text(keyword).split("\\") if part]
+    found = [
+        part
+        for keyword in PERSON
+        if header.has(keyword)
+        for part in header.text(keyword).split("\\")
+        if part
+    ]
     if header.has("OtherPatientIDsSequence"):
         from mmdiag.readers.imaging.dicom_pixels import read_attributes
 
-        found += [str(item.get("PatientID", "")) for item in read_attributes(header, ["OtherPatientIDsSequence"]).get("OtherPatientIDsSequence", [])]
+        found += [
+            str(item.get("PatientID", ""))
+            for item in read_attributes(header, ["OtherPatientIDsSequence"]).get(
+                "OtherPatientIDsSequence", []
+            )
+        ]
     return tuple(dict.fromkeys(part for part in found if len(part) > 2))

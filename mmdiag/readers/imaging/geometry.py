@@ -1,4 +1,5 @@
-"""Where the planes of a series lie in the patient: their order along the normal, and what is odd about it.
+"""Where the planes of a series lie in the patient: their order along the normal, and what is odd
+about it.
 
 Reference:
     DICOM PS3.3 C.7.6.2, Image Plane Module; C.7.6.16, Multi-frame Functional Groups Module.
@@ -28,7 +29,8 @@ class Plane:
 
     Args:
         position: Of the centre of its first pixel, in mm; empty where the file does not say.
-        orientation: Direction cosines of its rows and of its columns; empty where the file does not say.
+        orientation: Direction cosines of its rows and of its columns; empty where the file does not
+            say.
         spacing: Between rows and between columns in mm; empty where the file does not say.
     """
 
@@ -46,7 +48,8 @@ class Arrangement:
         order: Numbers of the planes along the normal.
         gap_mm: Median distance of neighbours; NaN for one plane.
         missing: Slices that seem to be missing: gaps of more than one and a half times the median.
-        tilt_degrees: Between the normal and the line through the positions (a tilted gantry); NaN where it does not apply.
+        tilt_degrees: Between the normal and the line through the positions (a tilted gantry); NaN
+            where it does not apply.
     """
 
     order: Integer[ndarray, "plane"]
@@ -65,7 +68,12 @@ def planes_of(header: Header, frames: int) -> list[Plane]:
         return _from_functional_groups(header, frames)
     if frames > 1 and header.has("GridFrameOffsetVector"):
         return _from_grid(header, frames)
-    plane = Plane(_of(header, "ImagePositionPatient", 3), _of(header, "ImageOrientationPatient", 6), _spacing(header), rescale_of(header))
+    plane = Plane(
+        _of(header, "ImagePositionPatient", 3),
+        _of(header, "ImageOrientationPatient", 6),
+        _spacing(header),
+        rescale_of(header),
+    )
     return [plane] * frames
 
 
@@ -75,7 +83,9 @@ def _of(header: Header, keyword: str, count: int) -> tuple[float, ...]:
 
 
 def _spacing(header: Header) -> tuple[float, ...]:
-    """PixelSpacing (0028,0030), else ImagerPixelSpacing (0018,1164) of projection images; a spacing that is not positive is none."""
+    """PixelSpacing (0028,0030), else ImagerPixelSpacing (0018,1164) of projection images; a spacing
+    that is not positive is none.
+    """
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
         found = _of(header, keyword, 2)
         if found and min(found) > 0:
@@ -85,18 +95,33 @@ def _spacing(header: Header) -> tuple[float, ...]:
 
 def _from_grid(header: Header, frames: int) -> list[Plane]:
     """Dose grids: frames lie at offsets along the normal (PS3.3 C.8.8.3.2)."""
-    start, orientation = _of(header, "ImagePositionPatient", 3), _of(header, "ImageOrientationPatient", 6)
+    start, orientation = (
+        _of(header, "ImagePositionPatient", 3),
+        _of(header, "ImageOrientationPatient", 6),
+    )
     offsets = header.numbers("GridFrameOffsetVector")
     rescale, spacing = rescale_of(header), _spacing(header)
     if not start or not orientation or len(offsets) != frames:
         return [Plane((), (), spacing, rescale)] * frames
     normal = np.cross(orientation[:3], orientation[3:])
-    return [Plane(tuple(np.add(start, (offset - offsets[0]) * normal).tolist()), orientation, spacing, rescale) for offset in offsets]
+    return [
+        Plane(
+            tuple(np.add(start, (offset - offsets[0]) * normal).tolist()),
+            orientation,
+            spacing,
+            rescale,
+        )
+        for offset in offsets
+    ]
 
 
 def _from_functional_groups(header: Header, frames: int) -> list[Plane]:
-    """Enhanced multi-frame: what is the same for all frames is in the shared groups, the rest in those of each frame."""
-    groups = read_attributes(header, ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"])
+    """Enhanced multi-frame: what is the same for all frames is in the shared groups, the rest in
+    those of each frame.
+    """
+    groups = read_attributes(
+        header, ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"]
+    )
     try:
         shared = groups.get("SharedFunctionalGroupsSequence") or []
         own = list(groups.PerFrameFunctionalGroupsSequence)
@@ -105,7 +130,9 @@ def _from_functional_groups(header: Header, frames: int) -> list[Plane]:
         common = shared[0] if len(shared) else pydicom.Dataset()
         return [_plane_of_frame(header, group, common) for group in own[:frames]]
     except BROKEN as error:
-        raise ReadError("unreadable", f"its functional groups do not parse ({type(error).__name__})") from None
+        raise ReadError(
+            "unreadable", f"its functional groups do not parse ({type(error).__name__})"
+        ) from None
 
 
 def _plane_of_frame(header: Header, own: pydicom.Dataset, shared: pydicom.Dataset) -> Plane:
@@ -116,7 +143,9 @@ def _plane_of_frame(header: Header, own: pydicom.Dataset, shared: pydicom.Datase
         return ()
 
     rescale = Rescale()
-    transformed = next((group for group in (own, shared) if group.get("PixelValueTransformationSequence")), None)
+    transformed = next(
+        (group for group in (own, shared) if group.get("PixelValueTransformationSequence")), None
+    )
     if transformed is not None:
         item = transformed.PixelValueTransformationSequence[0]
         rescale = Rescale(float(item.RescaleSlope), float(item.RescaleIntercept))
@@ -134,7 +163,8 @@ def arrange(planes: Sequence[Plane], files: int) -> Arrangement:
     """Order planes along the normal of their orientation.
 
     Args:
-        files: How many files they come from: the frames of one file keep their order where it says no positions (a cine loop).
+        files: How many files they come from: the frames of one file keep their order where it says
+            no positions (a cine loop).
 
     Raises:
         ReadError: `missing_geometry`, `mixed_geometry` or `duplicate_slice`.
@@ -146,7 +176,10 @@ def arrange(planes: Sequence[Plane], files: int) -> Arrangement:
     if unplaced:
         if unplaced == len(planes) and files == 1:
             return Arrangement(np.arange(len(planes)), nothing, 0, nothing)
-        raise ReadError("missing_geometry", f"{unplaced} of {len(planes)} slices have no position or orientation")
+        raise ReadError(
+            "missing_geometry",
+            f"{unplaced} of {len(planes)} slices have no position or orientation",
+        )
     orientation = np.asarray([plane.orientation for plane in planes])
     if np.abs(orientation - orientation[0]).max() > SAME_DIRECTION:
         raise ReadError("mixed_geometry", "slices differ in orientation")
@@ -157,21 +190,31 @@ def arrange(planes: Sequence[Plane], files: int) -> Arrangement:
     order = np.argsort(places, kind="stable")
     gaps = np.diff(places[order])
     if gaps.min() < SAME_MM:
-        raise ReadError("duplicate_slice", f"{int((gaps < SAME_MM).sum())} of {len(planes)} slices lie where another does")
+        raise ReadError(
+            "duplicate_slice",
+            f"{int((gaps < SAME_MM).sum())} of {len(planes)} slices lie where another does",
+        )
     median = float(np.median(gaps))
     missing = int(np.rint(gaps[gaps > MISSING_FROM * median] / median - 1).sum())
-    return Arrangement(order, median, missing, _tilt(positions[order[-1]] - positions[order[0]], normal))
+    return Arrangement(
+        order, median, missing, _tilt(positions[order[-1]] - positions[order[0]], normal)
+    )
 
 
 def _require_one_spacing(planes: Sequence[Plane]) -> None:
     spacings = {plane.spacing for plane in planes}
     if len(spacings) > 1:
         known = np.asarray([spacing for spacing in spacings if spacing])
-        if len(known) < len(spacings) or (np.ptp(known, axis=0) > SAME_SPACING * known.min(axis=0)).any():
+        if (
+            len(known) < len(spacings)
+            or (np.ptp(known, axis=0) > SAME_SPACING * known.min(axis=0)).any()
+        ):
             raise ReadError("mixed_geometry", "slices differ in spacing")
 
 
 def _tilt(line: ndarray, normal: ndarray) -> float:
     """Degrees between the direction in which slices follow each other and their normal."""
-    share = abs(float(line @ normal)) / max(float(np.linalg.norm(line) * np.linalg.norm(normal)), 1e-9)
+    share = abs(float(line @ normal)) / max(
+        float(np.linalg.norm(line) * np.linalg.norm(normal)), 1e-9
+    )
     return float(np.degrees(np.arccos(min(share, 1.0))))

@@ -1,7 +1,9 @@
-"""What two images must share to be the same picture: a hash of the grey levels, and one that survives another scale, window or compression.
+"""What two images must share to be the same picture: a hash of the grey levels, and one that
+survives another scale, window or compression.
 
 Reference:
-    Zauner 2010, Implementation and benchmarking of perceptual image hash functions (difference hash).
+    Zauner 2010, Implementation and benchmarking of perceptual image hash functions (difference
+    hash).
 """
 
 import hashlib
@@ -17,11 +19,15 @@ ROWS, COLUMNS = 16, 9  # cells, each compared with its right neighbour: 128 bits
 
 def exact_hash(stack: UInt8[ndarray, "slice row column"]) -> str:
     """SHA-256 of the grey levels as the store keeps them."""
-    return hashlib.sha256(np.ascontiguousarray(stack).tobytes() + str(stack.shape).encode()).hexdigest()
+    return hashlib.sha256(
+        np.ascontiguousarray(stack).tobytes() + str(stack.shape).encode()
+    ).hexdigest()
 
 
 def perceptual_hash(stack: UInt8[ndarray, "slice row column"]) -> str:
-    """256 bits as hexadecimal digits: of the middle slice and of the brightest projection, whether each cell is brighter than its right neighbour."""
+    """256 bits as hexadecimal digits: of the middle slice and of the brightest projection, whether
+    each cell is brighter than its right neighbour.
+    """
     planes = (stack[len(stack) // 2], stack.max(axis=0)) if len(stack) > 1 else (stack[0],)
     bits = [(np.diff(_cells(plane), axis=1) > 0).ravel() for plane in planes]
     return np.packbits(np.concatenate([bits[0], bits[-1]])).tobytes().hex()
@@ -38,5 +44,8 @@ def _cells(plane: UInt8[ndarray, "row column"]) -> Float[ndarray, "cell_row cell
 @lru_cache(maxsize=8)
 def _grid(height: int, width: int) -> tuple[tuple[ndarray, ...], ndarray]:
     """Corners of the cells, and pixels in each."""
-    rows, columns = (np.arange(number + 1) * side // number for side, number in ((height, ROWS), (width, COLUMNS)))
+    rows, columns = (
+        np.arange(number + 1) * side // number
+        for side, number in ((height, ROWS), (width, COLUMNS))
+    )
     return np.ix_(rows, columns), np.maximum(np.diff(rows)[:, None] * np.diff(columns)[None], 1)

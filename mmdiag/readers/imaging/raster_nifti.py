@@ -25,7 +25,11 @@ def read_picture(file: Path) -> Float32[ndarray, "slice row column"]:
     height, width = picture_size(content) or (0, 0)
     if height * width > MOST_PIXELS:
         raise ReadError("too_large", f"{file.name} has {height} x {width} pixels")
-    decoded = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if height and width else None
+    decoded = (
+        cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+        if height and width
+        else None
+    )
     if decoded is None:
         raise ReadError("unreadable", f"{file.name} does not decode as PNG or JPEG")
     image = decoded.astype(np.float32)
@@ -37,7 +41,9 @@ def read_picture(file: Path) -> Float32[ndarray, "slice row column"]:
 
 
 def picture_size(content: bytes) -> tuple[int, int] | None:
-    """Height and width that a PNG or JPEG declares, before anything is allocated; None where it is neither."""
+    """Height and width that a PNG or JPEG declares, before anything is allocated; None where it is
+    neither.
+    """
     if content[:8] == b"\x89PNG\r\n\x1a\n" and len(content) >= 24:
         width, height = struct.unpack_from(">2I", content, 16)
         return height, width
@@ -45,7 +51,8 @@ def picture_size(content: bytes) -> tuple[int, int] | None:
 
 
 def read_nifti(file: Path) -> Float32[ndarray, "slice row column"]:
-    """A NIfTI volume, slices along its last axis turned to (slice, row, column) of the closest canonical orientation.
+    """A NIfTI volume, slices along its last axis turned to (slice, row, column) of the closest
+    canonical orientation.
 
     Raises:
         ReadError: It does not load, or is not a volume.

@@ -15,7 +15,9 @@ STRIP = 2**20  # pixels of a plane that are averaged at once
 
 
 def shrink(plane: ndarray, size: int | None) -> ndarray:
-    """A plane whose longest side is `size` pixels, aspect kept: averages over areas where it becomes smaller, bilinear where it becomes larger."""
+    """A plane whose longest side is `size` pixels, aspect kept: averages over areas where it
+    becomes smaller, bilinear where it becomes larger.
+    """
     height, width = plane.shape
     if size is None or max(height, width) == size:
         return plane
@@ -23,19 +25,26 @@ def shrink(plane: ndarray, size: int | None) -> ndarray:
     target = (max(1, round(height * scale)), max(1, round(width * scale)))
     if scale < 1:
         return area_means(plane, target)
-    larger: ndarray = cv2.resize(plane.astype(np.float32), target[::-1], interpolation=cv2.INTER_LINEAR)
+    larger: ndarray = cv2.resize(
+        plane.astype(np.float32), target[::-1], interpolation=cv2.INTER_LINEAR
+    )
     return larger
 
 
 def area_means(plane: ndarray, target: tuple[int, int]) -> Float32[ndarray, "row column"]:
-    """The mean of the area that each pixel of a smaller plane covers, pixels on its edge by their share.
+    """The mean of the area that each pixel of a smaller plane covers, pixels on its edge by their
+    share.
 
-    What `cv2.resize` gives with INTER_AREA, in a third of its time: rows first, a strip after the other, then columns, each as a product with a sparse matrix.
+    What `cv2.resize` gives with INTER_AREA, in a third of its time: rows first, a strip after the
+    other, then columns, each as a product with a sparse matrix.
 
     Args:
         target: Rows and columns, neither more than the plane has.
     """
-    strips = [weights @ plane[start:stop].astype(np.float32, copy=False) for start, stop, weights in _strips(plane.shape[0], target[0], plane.shape[1])]
+    strips = [
+        weights @ plane[start:stop].astype(np.float32, copy=False)
+        for start, stop, weights in _strips(plane.shape[0], target[0], plane.shape[1])
+    ]
     rows = strips[0] if len(strips) == 1 else np.concatenate(strips)
     means: ndarray = cv2.transpose(_weights(plane.shape[1], target[1]) @ cv2.transpose(rows))
     return means
@@ -45,17 +54,26 @@ def area_means(plane: ndarray, target: tuple[int, int]) -> Float32[ndarray, "row
 def _weights(count: int, target: int) -> csr_array:
     """Share of each of `count` pixels in the mean of each of `target`, fewer, (target, count)."""
     edges = np.arange(target + 1) * (count / target)
-    first, last = np.floor(edges[:-1]).astype(np.int32), np.minimum(np.ceil(edges[1:] - 1e-9), count).astype(np.int32)
+    first, last = (
+        np.floor(edges[:-1]).astype(np.int32),
+        np.minimum(np.ceil(edges[1:] - 1e-9), count).astype(np.int32),
+    )
     row = np.repeat(np.arange(target), last - first)
-    place = np.concatenate([np.arange(a, b, dtype=np.int32) for a, b in zip(first, last, strict=True)])
+    place = np.concatenate(
+        [np.arange(a, b, dtype=np.int32) for a, b in zip(first, last, strict=True)]
+    )
     covered = np.minimum(place + 1, edges[row + 1]) - np.maximum(place, edges[row])
     starts = np.concatenate([[0], np.cumsum(last - first)]).astype(np.int32)
-    return csr_array(((covered * (target / count)).astype(np.float32), place, starts), shape=(target, count))
+    return csr_array(
+        ((covered * (target / count)).astype(np.float32), place, starts), shape=(target, count)
+    )
 
 
 @lru_cache(maxsize=64)
 def _strips(count: int, target: int, width: int) -> list[tuple[int, int, csr_array]]:
-    """Weights of a few rows after the others, with the first and last row that they look at: so much of a plane stays in the processor's cache."""
+    """Weights of a few rows after the others, with the first and last row that they look at: so
+    much of a plane stays in the processor's cache.
+    """
     whole = _weights(count, target)
     number = max(1, min(target, count * width // STRIP))
     parts = []
@@ -87,7 +105,13 @@ class Stored:
     high: float
 
 
-def to_stored(volume: Float32[ndarray, "slice row column"], size: int, slices: int, *, window: tuple[float, float] | None = None) -> Stored:
+def to_stored(
+    volume: Float32[ndarray, "slice row column"],
+    size: int,
+    slices: int,
+    *,
+    window: tuple[float, float] | None = None,
+) -> Stored:
     """Window, resize by area and choose slices.
 
     Args:
@@ -102,5 +126,7 @@ def to_stored(volume: Float32[ndarray, "slice row column"], size: int, slices: i
     for square, plane in zip(stack, planes, strict=True):
         top, left = (size - plane.shape[0]) // 2, (size - plane.shape[1]) // 2
         inside = square[top : top + plane.shape[0], left : left + plane.shape[1]]
-        inside[:] = cv2.addWeighted(plane, scale, plane, 0, -float(low) * scale, dtype=cv2.CV_8U)  # rounds, and stops at 0 and 255
+        inside[:] = cv2.addWeighted(
+            plane, scale, plane, 0, -float(low) * scale, dtype=cv2.CV_8U
+        )  # rounds, and stops at 0 and 255
     return Stored(stack, float(low), float(high))

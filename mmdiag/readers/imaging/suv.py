@@ -1,7 +1,9 @@
-"""Standardised uptake values of PET: activity over injected dose and body weight, where the header says all that is needed.
+"""Standardised uptake values of PET: activity over injected dose and body weight, where the header
+says all that is needed.
 
 Reference:
-    QIBA FDG-PET/CT profile 1.13, appendix G (vendor-neutral SUV of body weight); DICOM PS3.3 C.8.9.1, C.8.9.4.
+    QIBA FDG-PET/CT profile 1.13, appendix G (vendor-neutral SUV of body weight); DICOM PS3.3
+    C.8.9.1, C.8.9.4.
 """
 
 from datetime import datetime, timedelta
@@ -16,7 +18,8 @@ LONGEST = timedelta(days=2)  # between injection and scan
 
 
 def suv_factor(header: Header) -> float:
-    """What a value in Bq/ml is multiplied by to become an SUV in g/ml; 1 where the file holds SUVs already.
+    """What a value in Bq/ml is multiplied by to become an SUV in g/ml; 1 where the file holds SUVs
+    already.
 
     Raises:
         ReadError: `no_suv`, naming what the header lacks.
@@ -47,12 +50,21 @@ def suv_factor(header: Header) -> float:
 def _injection(header: Header) -> tuple[float, float, datetime]:
     """Dose in Bq, half-life in s, and when it was given."""
     try:
-        item: pydicom.Dataset = read_attributes(header, ["RadiopharmaceuticalInformationSequence"]).RadiopharmaceuticalInformationSequence[0]
+        item: pydicom.Dataset = read_attributes(
+            header, ["RadiopharmaceuticalInformationSequence"]
+        ).RadiopharmaceuticalInformationSequence[0]
         dose, half_life = float(item.RadionuclideTotalDose), float(item.RadionuclideHalfLife)
         exact = str(item.get("RadiopharmaceuticalStartDateTime") or "")
-        injected = _moment(exact[:8], exact[8:]) if exact else _moment(_date(header), str(item.RadiopharmaceuticalStartTime))
+        injected = (
+            _moment(exact[:8], exact[8:])
+            if exact
+            else _moment(_date(header), str(item.RadiopharmaceuticalStartTime))
+        )
     except BROKEN:
-        raise ReadError("no_suv", "RadiopharmaceuticalInformationSequence (0054,0016) lacks dose, half-life or start") from None
+        raise ReadError(
+            "no_suv",
+            "RadiopharmaceuticalInformationSequence (0054,0016) lacks dose, half-life or start",
+        ) from None
     if dose <= 0 or half_life <= 0:
         raise ReadError("no_suv", "the injected dose or its half-life is not positive")
     return dose, half_life, injected

@@ -1,4 +1,6 @@
-"""Delimited and Parquet files as Arrow tables and text frames: every row as long as the header, every column named once, no cell too long."""
+"""Delimited and Parquet files as Arrow tables and text frames: every row as long as the header,
+every column named once, no cell too long.
+"""
 
 import csv
 import io
@@ -18,30 +20,44 @@ from mmdiag.reasons import REASONS
 
 LONGEST_CELL = 131_072  # characters: what spreadsheets and Python's own csv module take
 MISSING = {"", "na", "nan", "n/a", "null", "none"}
-MISSING_FORMS = sorted({form for word in MISSING for form in (word, word.upper(), word.capitalize(), "NaN", "N/a")})
+MISSING_FORMS = sorted(
+    {form for word in MISSING for form in (word, word.upper(), word.capitalize(), "NaN", "N/a")}
+)
 SHOWN = 5  # lines named in one message
 
 
 def read_table(
-    file: Path, *, columns: Sequence[str] | None = None, text: Sequence[str] | None = None, strict: bool = True
+    file: Path,
+    *,
+    columns: Sequence[str] | None = None,
+    text: Sequence[str] | None = None,
+    strict: bool = True,
 ) -> pa.Table:
     """A CSV, TSV (plain or gzip) or Parquet table, checked as a file.
 
     Args:
         columns: Only these; None = all.
-        text: Columns that stay text while the others are what they look like; None = every cell is text.
-        strict: Whether NUL and control characters and long cells refuse the file; else they are left to whoever judges the cells.
+        text: Columns that stay text while the others are what they look like; None = every cell is
+            text.
+        strict: Whether NUL and control characters and long cells refuse the file; else they are
+            left to whoever judges the cells.
 
     Raises:
         ReadError: It is not a regular table, or has no rows; see `mmdiag.reasons`.
     """
     if file.suffix == ".parquet":
         return _read_parquet(file, columns, text)
-    return parse(read_delimited_text(file, strict=strict), columns=columns, text=text, strict=strict)
+    return parse(
+        read_delimited_text(file, strict=strict), columns=columns, text=text, strict=strict
+    )
 
 
 def parse(
-    source: DelimitedText, *, columns: Sequence[str] | None = None, text: Sequence[str] | None = None, strict: bool = True
+    source: DelimitedText,
+    *,
+    columns: Sequence[str] | None = None,
+    text: Sequence[str] | None = None,
+    strict: bool = True,
 ) -> pa.Table:
     """Delimited text as an Arrow table; see `read_table`.
 
@@ -58,7 +74,9 @@ def parse(
     except pa.ArrowInvalid:
         _require_even_rows(source)
         raise ReadError("unreadable", f"{source.name} is no regular delimited file") from None
-    if source.quoted and source.content.count(b'"') % 2:  # a quote that is never closed takes the rest of the file for one cell
+    if (
+        source.quoted and source.content.count(b'"') % 2
+    ):  # a quote that is never closed takes the rest of the file for one cell
         _require_even_rows(source)
     if not table.num_rows:
         raise ReadError("no_rows", f"{source.name} has a header only")
@@ -67,7 +85,9 @@ def parse(
     return table
 
 
-def read_frame(file: Path, *, columns: Sequence[str] | None = None, strict: bool = True) -> pd.DataFrame:
+def read_frame(
+    file: Path, *, columns: Sequence[str] | None = None, strict: bool = True
+) -> pd.DataFrame:
     """A CSV, TSV or Parquet table, every cell as text, what is missing empty.
 
     Raises:
@@ -93,12 +113,17 @@ def read_header(file: Path) -> tuple[str, ...]:
 
 @contextmanager
 def as_description_error() -> Iterator[None]:
-    """A table that a whole cohort needs is part of its description: what is wrong with it is wrong use, and nothing is written."""
+    """A table that a whole cohort needs is part of its description: what is wrong with it is wrong
+    use, and nothing is written.
+    """
     try:
         yield
     except ReadError as refusal:
         reason = REASONS[refusal.code]
-        raise DescriptionError(f"{reason.rule.rstrip('.')}, {refusal.detail}: {reason.cure[0].lower()}{reason.cure[1:]}") from None
+        raise DescriptionError(
+            f"{reason.rule.rstrip('.')}, {refusal.detail}: "
+            f"{reason.cure[0].lower()}{reason.cure[1:]}"
+        ) from None
 
 
 def require_columns(header: Sequence[str], name: str) -> None:
@@ -111,37 +136,55 @@ def require_columns(header: Sequence[str], name: str) -> None:
     repeated = stripped[stripped.duplicated()].unique().tolist()
     if repeated:
         raise ReadError("duplicate_column", f"{name} repeats {repeated[:SHOWN]}")
-    dunder = sum(column.startswith("__") and column.endswith("__") and len(column) > 4 for column in stripped)
+    dunder = sum(
+        column.startswith("__") and column.endswith("__") and len(column) > 4 for column in stripped
+    )
     if dunder:
         raise ReadError("bad_column", f"{name} has {dunder} that are not")
 
 
-def _arrow(source: DelimitedText, columns: Sequence[str] | None, types: Mapping[str, pa.DataType]) -> pa.Table:
+def _arrow(
+    source: DelimitedText, columns: Sequence[str] | None, types: Mapping[str, pa.DataType]
+) -> pa.Table:
     return arrow_csv.read_csv(
         pa.BufferReader(source.content),
-        read_options=arrow_csv.ReadOptions(block_size=len(source.content) + 1),  # one block: wide tables have few rows in a megabyte
+        read_options=arrow_csv.ReadOptions(
+            block_size=len(source.content) + 1
+        ),  # one block: wide tables have few rows in a megabyte
         parse_options=arrow_csv.ParseOptions(
-            delimiter=source.separator, newlines_in_values=source.quoted, quote_char='"' if source.quoted else False
+            delimiter=source.separator,
+            newlines_in_values=source.quoted,
+            quote_char='"' if source.quoted else False,
         ),
         convert_options=arrow_csv.ConvertOptions(
-            column_types=types, include_columns=list(columns or ()), null_values=MISSING_FORMS, strings_can_be_null=False, check_utf8=False
+            column_types=types,
+            include_columns=list(columns or ()),
+            null_values=MISSING_FORMS,
+            strings_can_be_null=False,
+            check_utf8=False,
         ),
     )
 
 
 def _may_be_hexadecimal(table: pa.Table, source: DelimitedText) -> bool:
     body = source.content.find(b"\n")
-    return any(map(pa.types.is_integer, table.schema.types)) and any(source.content.find(x, body) >= 0 for x in (b"x", b"X"))
+    return any(map(pa.types.is_integer, table.schema.types)) and any(
+        source.content.find(x, body) >= 0 for x in (b"x", b"X")
+    )
 
 
 def _first_row(source: DelimitedText) -> list[str]:
-    """The header, as the csv module reads it: pandas would take the first column of wider rows for their names."""
+    """The header, as the csv module reads it: pandas would take the first column of wider rows for
+    their names.
+    """
     end = source.content.find(b"\n")
     head = source.content[: end if end >= 0 else None]
     if source.quoted and head.count(b'"') % 2:  # a line end within quotes
         head = source.content
     try:
-        row = next(csv.reader(io.StringIO(head.decode("utf-8"), newline=""), **_dialect(source)), [])
+        row = next(
+            csv.reader(io.StringIO(head.decode("utf-8"), newline=""), **_dialect(source)), []
+        )
     except csv.Error:
         raise ReadError("ragged", f"{source.name} has no regular header") from None
     if not row:
@@ -150,11 +193,16 @@ def _first_row(source: DelimitedText) -> list[str]:
 
 
 def _dialect(source: DelimitedText) -> dict[str, Any]:
-    return {"delimiter": source.separator, "quoting": csv.QUOTE_MINIMAL if source.quoted else csv.QUOTE_NONE}
+    return {
+        "delimiter": source.separator,
+        "quoting": csv.QUOTE_MINIMAL if source.quoted else csv.QUOTE_NONE,
+    }
 
 
 def _require_even_rows(source: DelimitedText) -> None:
-    reader = csv.reader(io.StringIO(source.content.decode("utf-8"), newline=""), strict=True, **_dialect(source))
+    reader = csv.reader(
+        io.StringIO(source.content.decode("utf-8"), newline=""), strict=True, **_dialect(source)
+    )
     try:
         (_, width), *others = [(reader.line_num, len(row)) for row in reader if row] or [(1, 0)]
     except csv.Error as error:
@@ -168,14 +216,23 @@ def _require_even_rows(source: DelimitedText) -> None:
 def _require_short_cells(table: pa.Table, name: str) -> None:
     for column, cells in zip(table.column_names, table.columns, strict=True):
         textual = pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)
-        if textual and cells.nbytes > LONGEST_CELL and compute.max(compute.binary_length(cells)).as_py() > LONGEST_CELL:
+        if (
+            textual
+            and cells.nbytes > LONGEST_CELL
+            and compute.max(compute.binary_length(cells)).as_py() > LONGEST_CELL
+        ):
             raise ReadError("cell_too_long", f"{name} has one in column {column!r}")
 
 
-def _read_parquet(file: Path, columns: Sequence[str] | None, text: Sequence[str] | None) -> pa.Table:
+def _read_parquet(
+    file: Path, columns: Sequence[str] | None, text: Sequence[str] | None
+) -> pa.Table:
     with _parquet_errors(file.name):
-        # pandas' own metadata is of no use: an index is a column, and whole numbers with gaps stay whole
-        frame = pd.DataFrame(parquet.read_table(file).to_pandas(ignore_metadata=True, integer_object_nulls=True))
+        # pandas' own metadata is of no use: an index is a column, and whole numbers with gaps stay
+        # whole
+        frame = pd.DataFrame(
+            parquet.read_table(file).to_pandas(ignore_metadata=True, integer_object_nulls=True)
+        )
     frame.columns = frame.columns.astype(str)
     frame = frame.rename(columns={"__index_level_0__": "index"})
     require_columns(list(frame.columns), file.name)
@@ -194,5 +251,6 @@ def _parquet_errors(name: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:  # Arrow's errors are ValueErrors or OSErrors
-        raise ReadError("unreadable", f"{name} is no Parquet file ({type(error).__name__})") from None
-
+        raise ReadError(
+            "unreadable", f"{name} is no Parquet file ({type(error).__name__})"
+        ) from None

@@ -1,4 +1,6 @@
-"""The bytes of a delimited file, brought to UTF-8 and refused where they are no regular text; nothing is parsed yet."""
+"""The bytes of a delimited file, brought to UTF-8 and refused where they are no regular text;
+nothing is parsed yet.
+"""
 
 import gzip
 import io
@@ -12,11 +14,20 @@ from mmdiag.errors import ReadError
 LARGEST = 2**31 - 1  # bytes after inflation: what Arrow parses in one block
 HEAD = 1 << 20  # bytes in which a delimiter is looked for
 LONGEST_HEADER = 1 << 26  # bytes
-NOT_TEXT = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip or a workbook", b"PAR1": "Parquet", b"%PDF": "PDF", b"\x89HDF": "HDF5", b"\xd0\xcf\x11\xe0": "a workbook"}
+NOT_TEXT = {
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "zip or a workbook",
+    b"PAR1": "Parquet",
+    b"%PDF": "PDF",
+    b"\x89HDF": "HDF5",
+    b"\xd0\xcf\x11\xe0": "a workbook",
+}
 CONTROLS = bytes(code for code in (*range(32), 127) if code not in b"\t\n\v\f\r")
 # C1 controls, line and paragraph separators, and overrides of the writing direction, in UTF-8
 HIDDEN = re.compile(rb"\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
-MULTIBYTE = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+MULTIBYTE = re.compile(
+    rb"[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
 PAGE = re.compile(rb"\s*<(!doctype|html|\?xml|head|body)", re.IGNORECASE)
 TAB_SUFFIXES = (".tsv", ".txt", ".tab", ".maf", ".gct", ".gistic")
 
@@ -29,7 +40,8 @@ class DelimitedText:
         name: The file's name, for messages.
         content: UTF-8 without byte order mark.
         separator: Comma or tab.
-        quoted: Whether a cell may be put in quotes; in formats of genomics a quote is a character like others.
+        quoted: Whether a cell may be put in quotes; in formats of genomics a quote is a character
+            like others.
     """
 
     name: str
@@ -38,15 +50,19 @@ class DelimitedText:
     quoted: bool = True
 
 
-def read_delimited_text(file: Path, *, separator: str | None = None, check_delimiter: bool = True, strict: bool = True) -> DelimitedText:
+def read_delimited_text(
+    file: Path, *, separator: str | None = None, check_delimiter: bool = True, strict: bool = True
+) -> DelimitedText:
     """Read a delimited file, plain or gzip, and check it as text.
 
     Args:
-        strict: Whether NUL and control characters refuse the file; else they are left to whoever judges the cells.
+        strict: Whether NUL and control characters refuse the file; else they are left to whoever
+            judges the cells.
         separator: None = tab where the name ends in .tsv, .txt, .tab, .maf or .gct, else comma.
 
     Raises:
-        ReadError: `not_a_table`, `truncated`, `too_large`, `no_rows`, `encoding`, `nul_bytes`, `control_characters`, `line_ends` or `delimiter`.
+        ReadError: `not_a_table`, `truncated`, `too_large`, `no_rows`, `encoding`, `nul_bytes`,
+            `control_characters`, `line_ends` or `delimiter`.
     """
     name = file.name
     content = to_utf8(read_bytes(file), name, nul=not strict)
@@ -60,14 +76,23 @@ def read_delimited_text(file: Path, *, separator: str | None = None, check_delim
 
 
 def read_head(file: Path) -> DelimitedText | None:
-    """The first line of a delimited file; None where only the whole file tells what it is: another format or encoding, or a line end within quotes."""
+    """The first line of a delimited file; None where only the whole file tells what it is: another
+    format or encoding, or a line end within quotes.
+    """
     compressed = file.name.lower().endswith(".gz")
     try:
         with gzip.open(file) if compressed else file.open("rb") as content:
             line = content.readline(LONGEST_HEADER).removeprefix(b"\xef\xbb\xbf")
     except (OSError, EOFError, zlib.error):
         return None
-    if not line.endswith(b"\n") or not line.isascii() or b"\0" in line or line.count(b'"') % 2 or PAGE.match(line) or line.startswith(tuple(NOT_TEXT)):
+    if (
+        not line.endswith(b"\n")
+        or not line.isascii()
+        or b"\0" in line
+        or line.count(b'"') % 2
+        or PAGE.match(line)
+        or line.startswith(tuple(NOT_TEXT))
+    ):
         return None
     return DelimitedText(file.name, line, separator_of(file))
 
@@ -81,7 +106,8 @@ def read_bytes(file: Path) -> bytes:
     """A file's bytes, inflated where its name says that it is compressed.
 
     Raises:
-        ReadError: `not_a_table` where another format lies under the name, `truncated` where the compressed stream is torn or followed by junk.
+        ReadError: `not_a_table` where another format lies under the name, `truncated` where the
+            compressed stream is torn or followed by junk.
     """
     content = file.read_bytes()
     if file.name.lower().endswith((".gz", ".bgz")):
@@ -98,7 +124,8 @@ def inflate(content: bytes, name: str) -> bytes:
     """Inflate gzip or bgzip, at most LARGEST bytes and one.
 
     Raises:
-        ReadError: `not_a_table` where it is not compressed, `truncated` where it is torn or junk follows.
+        ReadError: `not_a_table` where it is not compressed, `truncated` where it is torn or junk
+            follows.
     """
     if not content.startswith(b"\x1f\x8b"):
         raise ReadError("not_a_table", f"{name} is not gzip")
@@ -110,7 +137,8 @@ def inflate(content: bytes, name: str) -> bytes:
 
 
 def to_utf8(content: bytes, name: str, *, nul: bool = False) -> bytes:
-    """Bytes in UTF-8 without mark: from UTF-8, from UTF-16 with a mark, else from Windows-1252, which is what spreadsheets write.
+    """Bytes in UTF-8 without mark: from UTF-8, from UTF-16 with a mark, else from Windows-1252,
+    which is what spreadsheets write.
 
     Args:
         nul: Whether NUL bytes are let pass.
@@ -147,7 +175,9 @@ def _require_no_nul(content: bytes, name: str, nul: bool) -> None:
     count = content.count(b"\0")
     if not count:
         return
-    if min(content[::2].count(b"\0"), content[1::2].count(b"\0")) * 8 < count and count * 4 > len(content):
+    if min(content[::2].count(b"\0"), content[1::2].count(b"\0")) * 8 < count and count * 4 > len(
+        content
+    ):
         raise ReadError("encoding", f"{name} is UTF-16 without its byte order mark")
     if not nul:
         raise ReadError("nul_bytes", f"{name} holds NUL bytes ({count})")
@@ -172,4 +202,7 @@ def _require_delimiter(content: bytes, separator: str, name: str) -> None:
     if max(counts.values()) > own:
         names = {b",": "commas", b";": "semicolons", b"\t": "tabs", b"|": "bars"}
         found = names[max(counts, key=lambda other: counts[other])]
-        raise ReadError("delimiter", f"{name} is separated by {found}, its name says {names[separator.encode()]}")
+        raise ReadError(
+            "delimiter",
+            f"{name} is separated by {found}, its name says {names[separator.encode()]}",
+        )

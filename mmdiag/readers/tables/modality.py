@@ -1,4 +1,6 @@
-"""A table modality of a cohort, read as its section of cohort.toml says: its numbers, one row a case, under approved gene names, in the declared unit."""
+"""A table modality of a cohort, read as its section of cohort.toml says: its numbers, one row a
+case, under approved gene names, in the declared unit.
+"""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -30,14 +32,18 @@ def read_modality(files: Sequence[Path], modality: ModalityDescription, root: Pa
     Raises:
         DescriptionError: A table, the gene names or the unit is not what the section says.
     """
-    table = read_numbers(files, str(modality.key), modality.columns, modality.exclude, modality.rows)
+    table = read_numbers(
+        files, str(modality.key), modality.columns, modality.exclude, modality.rows
+    )
     return _finished(table, modality, root)
 
 
 def read_case_table(file: Path, modality: ModalityDescription) -> pd.Series:
-    """The numbers of one case whose file holds nothing else: a CSV, TSV or Parquet table of one row, or a VCF.
+    """The numbers of one case whose file holds nothing else: a CSV, TSV or Parquet table of one
+    row, or a VCF.
 
-    A VCF becomes counts; see `count_variants`. Where `columns` names its columns without globs (a panel's genes), these are the columns, 0 where there is none.
+    A VCF becomes counts; see `count_variants`. Where `columns` names its columns without globs (a
+    panel's genes), these are the columns, 0 where there is none.
 
     Returns:
         float32 by column.
@@ -52,7 +58,9 @@ def read_case_table(file: Path, modality: ModalityDescription) -> pd.Series:
             return counts.reindex(fixed, fill_value=0.0)
         return counts[[name for name in counts.index if _is_chosen(name, modality)]]
     table = read_table(file, text=())
-    numbers = to_numbers(table.select([name for name in table.column_names if _is_chosen(name, modality)]))
+    numbers = to_numbers(
+        table.select([name for name in table.column_names if _is_chosen(name, modality)])
+    )
     wrong = np.zeros(numbers.values.shape, bool) if numbers.wrong is None else numbers.wrong
     if not modality.columns:  # a column of text is no number of this case, whatever it is
         places = np.flatnonzero(~wrong.any(axis=1)).tolist()
@@ -68,16 +76,21 @@ def read_case_table(file: Path, modality: ModalityDescription) -> pd.Series:
 
 
 def read_case_tables(
-    files: Mapping[str, Path], modality: ModalityDescription, root: Path, read: Callable[[Path, ModalityDescription], pd.Series] = read_case_table
+    files: Mapping[str, Path],
+    modality: ModalityDescription,
+    root: Path,
+    read: Callable[[Path, ModalityDescription], pd.Series] = read_case_table,
 ) -> NumericTable:
-    """The numbers of a table modality that has one file a case, columns united: what a table lacks is missing, what a VCF lacks is 0.
+    """The numbers of a table modality that has one file a case, columns united: what a table lacks
+    is missing, what a VCF lacks is 0.
 
     Args:
         files: Case key -> its file.
         read: What reads one file: `read_case_table`, in this process or another.
 
     Raises:
-        DescriptionError: The gene names or the unit is not what the section says, or no file can be read.
+        DescriptionError: The gene names or the unit is not what the section says, or no file can be
+            read.
     """
     rows: dict[str, pd.Series] = {}
     refused: dict[str, tuple[str, str]] = {}
@@ -88,22 +101,32 @@ def read_case_tables(
             refused[case] = refusal.code, refusal.detail
     variants = {case: file for case, file in files.items() if case in rows and is_vcf(file)}
     for case in _annotated_otherwise(variants):
-        refused[case] = "vcf_annotation", f"{files[case].name} is annotated in another way than most"
+        refused[case] = (
+            "vcf_annotation",
+            f"{files[case].name} is annotated in another way than most",
+        )
         del rows[case]
     if not rows:
         raise DescriptionError(
-            f"A table modality needs one file that can be read, none of the {len(files)} of [modalities.{modality.name}] can: `mmdiag inspect` says why."
+            f"A table modality needs one file that can be read, none of the {len(files)} of "
+            f"[modalities.{modality.name}] can: `mmdiag inspect` says why."
         )
-    values = pd.DataFrame(list(rows.values()), index=pd.Index(list(rows), name=KEY, dtype=object), dtype=np.float32)
+    values = pd.DataFrame(
+        list(rows.values()), index=pd.Index(list(rows), name=KEY, dtype=object), dtype=np.float32
+    )
     if variants:
         values = values.where(values.notna() | ~values.index.isin(list(variants))[:, None], 0.0)
-    for case in refused:  # refused is something else than absent: the case has its row, and its reason
+    for (
+        case
+    ) in refused:  # refused is something else than absent: the case has its row, and its reason
         values.loc[case] = np.nan
     return _finished(NumericTable(values.astype(np.float32), refused), modality, root)
 
 
 def _annotated_otherwise(files: Mapping[str, Path]) -> list[str]:
-    """Cases whose VCF names genes by another key than most, or names none where others do: their counts mean something else."""
+    """Cases whose VCF names genes by another key than most, or names none where others do: their
+    counts mean something else.
+    """
     kinds = {case: annotation(read_vcf_header(file)) or "" for case, file in files.items()}
     usual = pd.Series(list(kinds.values()), dtype=object).mode()
     return [case for case, kind in kinds.items() if kind != usual.iloc[0]]
@@ -117,16 +140,26 @@ def _finished(table: NumericTable, modality: ModalityDescription, root: Path) ->
     file = root / modality.gene_names
     columns = [str(column) for column in table.values.columns]
     names, report = approved_columns(columns, modality, _hgnc(file, file.stat().st_mtime_ns))
-    report |= {"modality": modality.name, "gene_names": modality.gene_names, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    report |= {
+        "modality": modality.name,
+        "gene_names": modality.gene_names,
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
     return NumericTable(table.values.set_axis(names, axis=1), table.refused, report)
 
 
-def approved_columns(columns: Sequence[str], modality: ModalityDescription, genes: GeneNames) -> tuple[list[str], dict[str, Any]]:
-    """Columns under approved symbols, their affixes kept, and the report of it by affixes: a gene may be measured in several ways."""
+def approved_columns(
+    columns: Sequence[str], modality: ModalityDescription, genes: GeneNames
+) -> tuple[list[str], dict[str, Any]]:
+    """Columns under approved symbols, their affixes kept, and the report of it by affixes: a gene
+    may be measured in several ways.
+    """
     parts = [gene_of(column, modality.columns) for column in columns]
     kind, names, reports = modality.genes or "symbol", list(columns), dict[str, Any]()
     for before, after in dict.fromkeys((before, after) for before, _, after in parts):
-        places = [place for place, part in enumerate(parts) if (part[0], part[2]) == (before, after)]
+        places = [
+            place for place, part in enumerate(parts) if (part[0], part[2]) == (before, after)
+        ]
         approval = approve([parts[place][1] for place in places], kind, genes)
         for place, name in zip(places, approval.names, strict=True):
             names[place] = f"{before}{name}{after}"
@@ -135,16 +168,25 @@ def approved_columns(columns: Sequence[str], modality: ModalityDescription, gene
 
 
 def gene_of(column: str, patterns: str | Sequence[str] | None) -> tuple[str, str, str]:
-    """A column's affix before, its gene and its affix after, by the first glob of the form `before*after` that fits."""
+    """A column's affix before, its gene and its affix after, by the first glob of the form
+    `before*after` that fits.
+    """
     for pattern in [patterns] if isinstance(patterns, str) else patterns or ():
         before, star, after = pattern.partition("*")
-        if star and column.startswith(before) and column.endswith(after) and len(column) >= len(before) + len(after):
+        if (
+            star
+            and column.startswith(before)
+            and column.endswith(after)
+            and len(column) >= len(before) + len(after)
+        ):
             return before, column[len(before) : len(column) - len(after)], after
     return "", column, ""
 
 
 def _is_chosen(name: str, modality: ModalityDescription) -> bool:
-    return (not modality.columns or is_named(name, modality.columns)) and not is_named(name, modality.exclude)
+    return (not modality.columns or is_named(name, modality.columns)) and not is_named(
+        name, modality.exclude
+    )
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,6 @@
-"""Cells to numbers, strictly: a cell is a decimal number, missing, or wrong; nothing is guessed from `5_0`, `1,234` or `0x10`."""
+"""Cells to numbers, strictly: a cell is a decimal number, missing, or wrong; nothing is guessed
+from `5_0`, `1,234` or `0x10`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +23,8 @@ class NumericTable:
     Args:
         values: One row a case key, float32, NaN = not measured.
         refused: Case key -> (reason code, what was found).
-        genes: What became of the gene names, where the cohort names a table of them; see `mmdiag.readers.genomics.gene_symbols`.
+        genes: What became of the gene names, where the cohort names a table of them; see
+            `mmdiag.readers.genomics.gene_symbols`.
     """
 
     values: pd.DataFrame
@@ -36,7 +39,8 @@ class Numbers:
     Args:
         names: Names of the columns.
         values: (columns, rows) float32, NaN = missing or wrong.
-        wrong: (columns, rows) cells that are neither missing nor finite numbers; None = there is none.
+        wrong: (columns, rows) cells that are neither missing nor finite numbers; None = there is
+            none.
     """
 
     names: list[str]
@@ -67,16 +71,23 @@ def strict_numbers(cells: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """Cells of any type as numbers.
 
     Returns:
-        (row) float64, NaN where a cell is missing or no number; and (row) whether it is neither missing nor a finite number.
+        (row) float64, NaN where a cell is missing or no number; and (row) whether it is neither
+        missing nor a finite number.
     """
     if pa.types.is_null(cells.type):
         return np.full(len(cells), np.nan), np.zeros(len(cells), bool)
-    if not (pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)):  # dates, true and false are no numbers
+    if not (
+        pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)
+    ):  # dates, true and false are no numbers
         return np.full(len(cells), np.nan), compute.is_valid(cells).to_numpy()
     text = compute.fill_null(compute.utf8_trim_whitespace(cells), "")
     blank = compute.is_in(compute.utf8_lower(text), pa.array(sorted(MISSING), text.type))
     decimal = compute.match_substring_regex(text, DECIMAL)
-    values = compute.cast(compute.if_else(decimal, text, pa.scalar(None, text.type)), pa.float64()).to_numpy().copy()
+    values = (
+        compute.cast(compute.if_else(decimal, text, pa.scalar(None, text.type)), pa.float64())
+        .to_numpy()
+        .copy()
+    )
     wrong = ~(decimal.to_numpy() | blank.to_numpy()) | np.isinf(values)
     values[wrong] = np.nan
     return values, wrong

@@ -1,4 +1,6 @@
-"""The unit that a table modality declares, held against its numbers: a wrong unit shifts every value and no shape tells."""
+"""The unit that a table modality declares, held against its numbers: a wrong unit shifts every
+value and no shape tells.
+"""
 
 from collections.abc import Callable
 
@@ -10,7 +12,8 @@ WHOLE_TRANSCRIPTOME = 10_000  # columns, from which the sum of a row is that of 
 TPM_SUM = (5e5, 1.05e6)  # a million less the genes that a table leaves out
 LARGEST_LOG2 = 64.0
 FARTHEST_MEDIAN = 3.0  # standard deviations
-FEW = 0.05  # of the columns may lie off centre, by a marker gene or a cohort that differs from its reference
+# of the columns may lie off centre, by a marker gene or a cohort that differs from its reference
+FEW = 0.05
 LEAST_ROWS = 5  # fewer have no centre
 
 
@@ -28,7 +31,10 @@ def check_units(values: np.ndarray, units: str, where: str) -> None:
     rule, find = UNITS[units]
     wrong = find(values)
     if wrong:
-        raise DescriptionError(f'{rule}, {wrong} of {where} {"is" if wrong.startswith("1 ") else "are"} not: correct units = "{units}" or the table.')
+        raise DescriptionError(
+            f"{rule}, {wrong} of {where} {'is' if wrong.startswith('1 ') else 'are'} not: "
+            f'correct units = "{units}" or the table.'
+        )
 
 
 def _counts(values: np.ndarray) -> str:

@@ -1,1 +1,3 @@
-"""Clinical text: from files and documents to clean notes with their sections, sentences and dates."""
+"""Clinical text: from files and documents to clean notes with their sections, sentences and
+dates.
+"""

@@ -1,4 +1,6 @@
-"""Dates as notes write them: one pattern for all usual forms, and the date that a note's head states."""
+"""Dates as notes write them: one pattern for all usual forms, and the date that a note's head
+states.
+"""
 
 import re
 from collections.abc import Mapping
@@ -30,6 +32,7 @@ MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _ISO = re.compile(r"(?<!\d)(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
 _COMPACT = re.compile(r"(?<!\d)((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?!\d)")
 _NUMBERS = re.compile(r"(?<!\d)(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?!\d)")
+# fmt: off
 _DAY_MONTH = re.compile(
     rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th|er|\.|º)?(?:\s+of|\s+de|\s+del)?[\s-]*({MONTH})\.?,?(?:\s+de|\s+del)?[\s-]*(\d{{4}})", re.IGNORECASE
 )
@@ -39,6 +42,7 @@ _LABEL = re.compile(
     r"datum|befunddatum|untersuchungsdatum|fecha(?: del? (?:informe|ingreso|estudio))?|date du compte rendu)[ \t]*[:\-\u2013][ \t]*(.{6,40})$",
     re.IGNORECASE | re.MULTILINE,
 )
+# fmt: on
 HEAD = 2_000  # characters of a note in which its own date is looked for
 
 
@@ -49,7 +53,8 @@ def parse_date(text: str) -> date | None:
         text: Such as `2024-03-02`, `20240302`, `2.3.2024`, `14 March 2026` or `March 14, 2026`.
 
     Returns:
-        The date; None where there is none, or where day and month cannot be told apart (`02/03/2024`).
+        The date; None where there is none, or where day and month cannot be told apart
+        (`02/03/2024`).
     """
     if found := _ISO.match(text) or _COMPACT.match(text):
         return _date(int(found[1]), int(found[2]), int(found[3]))

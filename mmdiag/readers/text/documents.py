@@ -1,4 +1,6 @@
-"""Documents that carry a note: RTF, PDF with a text layer, HL7 CDA and FHIR, brought to plain text."""
+"""Documents that carry a note: RTF, PDF with a text layer, HL7 CDA and FHIR, brought to plain
+text.
+"""
 
 import base64
 import binascii
@@ -36,7 +38,25 @@ BROKEN = (
     NotImplementedError,
 )
 _CDA = "{urn:hl7-org:v3}"
-_BLOCKS = {"paragraph", "item", "tr", "caption", "title", "br", "list", "table", "p", "div", "li", "h1", "h2", "h3", "h4", "ul", "ol"}
+_BLOCKS = {
+    "paragraph",
+    "item",
+    "tr",
+    "caption",
+    "title",
+    "br",
+    "list",
+    "table",
+    "p",
+    "div",
+    "li",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "ul",
+    "ol",
+}
 _NOT_TEXT = (".yaml", ".yml")  # may carry objects; no note is one
 
 
@@ -54,12 +74,14 @@ def extract(content: bytes, name: str, decode: Decode) -> Document | None:
     """The text of a document; None where the content is no document, but plain text.
 
     Args:
-        content: The file's bytes; what they begin with decides, for XML, JSON and YAML the suffix too.
+        content: The file's bytes; what they begin with decides, for XML, JSON and YAML the suffix
+            too.
         name: The file's name.
         decode: Brings bytes to text and encoding.
 
     Raises:
-        ReadError: `not_text` for XML, JSON or YAML that is no CDA or FHIR document, `duplicate_key`, `no_text_layer`, `unreadable`, `too_long`.
+        ReadError: `not_text` for XML, JSON or YAML that is no CDA or FHIR document,
+            `duplicate_key`, `no_text_layer`, `unreadable`, `too_long`.
     """
     head, suffix = content[:64].removeprefix(b"\xef\xbb\xbf").lstrip(), name.lower()
     if suffix.endswith(_NOT_TEXT):
@@ -70,7 +92,9 @@ def extract(content: bytes, name: str, decode: Decode) -> Document | None:
         return Document(_rtf(content, name), "rtf", "rtf")
     if head.startswith((b"<?xml", b"<ClinicalDocument")) or suffix.endswith(".xml"):
         return _cda(content, name, decode)
-    if suffix.endswith((".json", ".ndjson")) or (head.startswith(b"{") and b'"resourceType"' in content[:4096]):
+    if suffix.endswith((".json", ".ndjson")) or (
+        head.startswith(b"{") and b'"resourceType"' in content[:4096]
+    ):
         return _fhir(content, name, decode)
     return None
 
@@ -101,7 +125,9 @@ def _pdf(content: bytes, name: str) -> str:
             text = "\n\n".join(page.extract_text() for page in reader.pages)
     except (PyPdfError, *BROKEN) as error:
         raise ReadError("unreadable", f"{name} ({type(error).__name__})") from None
-    if sum(map(str.isalnum, text)) < 10 * len(reader.pages):  # a page number or a stamp is no report
+    if sum(map(str.isalnum, text)) < 10 * len(
+        reader.pages
+    ):  # a page number or a stamp is no report
         raise ReadError("no_text_layer", f"{name} has {len(reader.pages)} pages")
     return re.sub(r"[\x00-\x08\x0e-\x1f\ud800-\udfff]", " ", text)  # glyphs without a letter
 
@@ -172,7 +198,11 @@ def _fhir(content: bytes, name: str, decode: Decode) -> Document:
     resource = _json(text, name)
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
     if kind == "DocumentReference":
-        attachments = [entry.get("attachment") for entry in _list(resource.get("content")) if isinstance(entry, dict)]
+        attachments = [
+            entry.get("attachment")
+            for entry in _list(resource.get("content"))
+            if isinstance(entry, dict)
+        ]
         pieces, stated = _attachments(attachments, name, decode), resource.get("date")
     elif kind == "DiagnosticReport":
         pieces = _attachments(_list(resource.get("presentedForm")), name, decode)
@@ -180,17 +210,34 @@ def _fhir(content: bytes, name: str, decode: Decode) -> Document:
             pieces = [f"Conclusion:\n{resource['conclusion']}"]
         stated = resource.get("effectiveDateTime") or resource.get("issued")
     else:
-        raise ReadError("not_text", f"{name} is JSON and neither a DocumentReference nor a DiagnosticReport")
+        raise ReadError(
+            "not_text", f"{name} is JSON and neither a DocumentReference nor a DiagnosticReport"
+        )
     if not pieces:
         raise ReadError("not_text", f"{name} carries no text of its own")
-    return Document("\n".join(pieces), encoding, "fhir", parse_date(stated) if isinstance(stated, str) else None)
+    return Document(
+        "\n".join(pieces), encoding, "fhir", parse_date(stated) if isinstance(stated, str) else None
+    )
 
 
 def _attachments(attachments: list[Any], name: str, decode: Decode) -> list[str]:
-    """Text of the first attachment that has one: the others are the same document in other formats (FHIR DocumentReference.content)."""
+    """Text of the first attachment that has one: the others are the same document in other formats
+    (FHIR DocumentReference.content).
+    """
     inside = [a for a in attachments if isinstance(a, dict) and isinstance(a.get("data"), str)]
     inside.sort(key=lambda a: not str(a.get("contentType", "")).startswith("text/"))
-    return [_inner(_base64(inside[0]["data"].encode(), name), str(inside[0].get("contentType", "")), name, decode)] if inside else []
+    return (
+        [
+            _inner(
+                _base64(inside[0]["data"].encode(), name),
+                str(inside[0].get("contentType", "")),
+                name,
+                decode,
+            )
+        ]
+        if inside
+        else []
+    )
 
 
 def _inner(content: bytes, media_type: str, name: str, decode: Decode) -> str:
@@ -200,7 +247,14 @@ def _inner(content: bytes, media_type: str, name: str, decode: Decode) -> str:
         return _pdf(content, name)
     if head.startswith(b"{\\rtf"):
         return _rtf(content, name)
-    if media_type.partition(";")[0].strip() not in ("text/plain", "text/html", "text/xhtml", "application/xhtml+xml", "text/markdown", ""):
+    if media_type.partition(";")[0].strip() not in (
+        "text/plain",
+        "text/html",
+        "text/xhtml",
+        "application/xhtml+xml",
+        "text/markdown",
+        "",
+    ):
         raise ReadError("not_text", f"{name} carries an attachment that is not text")
     text, _ = decode(content, name)
     return _html(text) if "html" in media_type else text
@@ -241,7 +295,11 @@ def _json(text: str, name: str) -> Any:
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({key for key, _ in pairs}) < len(pairs):
-            raise ReadError("duplicate_key", f"{name}: {len(pairs) - len({key for key, _ in pairs})} keys of one object are repeated")
+            raise ReadError(
+                "duplicate_key",
+                f"{name}: {len(pairs) - len({key for key, _ in pairs})} keys of one object are "
+                "repeated",
+            )
         return dict(pairs)
 
     def no_number(_: str) -> float:

@@ -37,7 +37,8 @@ class Note:
         sections: Parts under a heading, by offsets into `text`.
         encoding: Such as utf-8 or cp1252; of a document that says its own, the name of its format.
         format: plain, rtf, pdf, cda or fhir.
-        written: The note's date, where the document states it in structured form or in a labelled line at its head.
+        written: The note's date, where the document states it in structured form or in a labelled
+            line at its head.
     """
 
     text: str
@@ -51,7 +52,8 @@ def read_note(file: Path) -> Note | None:
     """One note; None where it is blank, which means that there is none.
 
     Raises:
-        ReadError: `not_text`, `encoding`, `control_characters`, `too_long`, `no_text_layer`, `duplicate_key` or `unreadable`.
+        ReadError: `not_text`, `encoding`, `control_characters`, `too_long`, `no_text_layer`,
+            `duplicate_key` or `unreadable`.
     """
     if (size := file.stat().st_size) > LONGEST_DOCUMENT:
         raise ReadError("too_long", f"{file.name} has {size} bytes")
@@ -59,9 +61,11 @@ def read_note(file: Path) -> Note | None:
 
 
 def clean_note(content: bytes, name: str) -> Note | None:
-    """Bring a note to clean text: documents to their text, plain text by its byte order mark, else UTF-8, else Windows-1252.
+    """Bring a note to clean text: documents to their text, plain text by its byte order mark, else
+    UTF-8, else Windows-1252.
 
-    Line ends become newlines; other control characters are refused rather than dropped, because something is wrong with a note that has them.
+    Line ends become newlines; other control characters are refused rather than dropped, because
+    something is wrong with a note that has them.
 
     Args:
         content: The note's bytes.
@@ -75,10 +79,17 @@ def clean_note(content: bytes, name: str) -> Note | None:
         text, encoding = decode(content, name)
         form, written = "plain", None
     else:
-        text, encoding, form, written = document.text, document.encoding, document.format, document.written
+        text, encoding, form, written = (
+            document.text,
+            document.encoding,
+            document.format,
+            document.written,
+        )
     text = _LINE_ENDS.sub("\n", text)
     _check(text, name)
-    if not any(letter.isprintable() and not letter.isspace() for letter in text):  # zero-width characters are not printable
+    if not any(
+        letter.isprintable() and not letter.isspace() for letter in text
+    ):  # zero-width characters are not printable
         return None
     return Note(text, find_sections(text), encoding, form, written or labelled_date(text))
 
@@ -91,7 +102,9 @@ def decode(content: bytes, name: str) -> tuple[str, str]:
     """
     if len(content) > LONGEST:
         raise ReadError("too_long", f"{name} has {len(content)} bytes")
-    encoding = next((codec for mark, codec in BYTE_ORDER_MARKS.items() if content.startswith(mark)), None)
+    encoding = next(
+        (codec for mark, codec in BYTE_ORDER_MARKS.items() if content.startswith(mark)), None
+    )
     if encoding is None and b"\x00" in content:
         raise ReadError("not_text", f"{name} holds NUL bytes")
     try:
@@ -106,7 +119,9 @@ def decode(content: bytes, name: str) -> tuple[str, str]:
 
 
 def _may_be_windows(content: bytes) -> bool:
-    """Whether bytes that are not UTF-8 look like Windows-1252, and not like UTF-8 that was damaged."""
+    """Whether bytes that are not UTF-8 look like Windows-1252, and not like UTF-8 that was
+    damaged.
+    """
     if _SURROGATE.search(content):
         return False
     return all(ord(letter) < 128 for letter in content.decode("utf-8", "ignore"))
@@ -120,10 +135,15 @@ def _check(text: str, name: str) -> None:
         raise ReadError("not_text", f"{name} holds NUL characters")
     if surrogates := sum("\ud800" <= letter <= "\udfff" for letter in text):
         raise ReadError("encoding", f"{name} holds {surrogates} lone surrogates")
-    if controls := sum(unicodedata.category(letter) == "Cc" and letter not in "\n\t" for letter in text):
+    if controls := sum(
+        unicodedata.category(letter) == "Cc" and letter not in "\n\t" for letter in text
+    ):
         raise ReadError("control_characters", f"{name} holds {controls} control characters")
     if turns := sum(letter in _BIDI or "\U000e0000" <= letter <= "\U000e007f" for letter in text):
-        raise ReadError("control_characters", f"{name} holds {turns} characters that turn or hide the text beside them")
+        raise ReadError(
+            "control_characters",
+            f"{name} holds {turns} characters that turn or hide the text beside them",
+        )
     if _TOKEN.search(text):
         raise ReadError("too_long", f"{name} has a word of more than {LONGEST_TOKEN} characters")
     _check_marks(text, name)
@@ -136,4 +156,7 @@ def _check_marks(text: str, name: str) -> None:
     for letter in text:
         pile = pile + 1 if unicodedata.combining(letter) else 0
         if pile > MOST_MARKS:
-            raise ReadError("control_characters", f"{name} has a letter under more than {MOST_MARKS} combining marks")
+            raise ReadError(
+                "control_characters",
+                f"{name} has a letter under more than {MOST_MARKS} combining marks",
+            )

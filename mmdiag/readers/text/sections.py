@@ -4,6 +4,7 @@ import re
 from bisect import bisect_left
 from typing import NamedTuple
 
+# fmt: off
 HEADINGS: dict[str, str] = {  # normalised name -> headings in English, German, Spanish and French
     "history": "history|clinical history|clinical information|clinical details|clinical data|clinical indication|indication|indications|reason for exam|"
     "reason for examination|reason for study|history of present illness|hpi|present illness|medical history|past medical history|"
@@ -30,19 +31,28 @@ HEADINGS: dict[str, str] = {  # normalised name -> headings in English, German, 
     "examination": "physical exam|physical examination|körperlicher befund|examen físico|examen clinique",
     "plan": "plan|assessment and plan|recommendation|recommendations|therapie|procedere|plan de tratamiento|conduite à tenir",
     "comment": "comment|comments|note|kommentar|comentario|commentaire",
-}  # fmt: skip
+}
+# fmt: on
 _NAMES = {heading: name for name, headings in HEADINGS.items() for heading in headings.split("|")}
-_KNOWN = "|".join(re.escape(heading).replace(r"\ ", r"[ \t]+") for heading in sorted(_NAMES, key=len, reverse=True))
+_KNOWN = "|".join(
+    re.escape(heading).replace(r"\ ", r"[ \t]+")
+    for heading in sorted(_NAMES, key=len, reverse=True)
+)
 _HEADING = re.compile(
-    rf"^[ \t#*_]*(?:\d{{1,2}}[.)][ \t]*|[A-Z][.)][ \t]+)?(?P<known>{_KNOWN})[*_]*(?:[ \t]*[:\u2013][*_]*|[ \t]+-[ \t]|[ \t]*$)"
+    rf"^[ \t#*_]*(?:\d{{1,2}}[.)][ \t]*|[A-Z][.)][ \t]+)?(?P<known>{_KNOWN})[*_]*(?:[ "
+    r"\t]*[:\u2013][*_]*|[ \t]+-[ \t]|[ \t]*$)"
     rf"|(?<=[.!?][ \n])(?P<inline>{_KNOWN}):",
     re.IGNORECASE | re.MULTILINE,
 )
-_OTHER = re.compile(r"^[ \t]*[A-Z][A-Z /&(),-]{2,40}(?::|[ \t]*$)", re.MULTILINE)  # a heading that is not known ends the section before it
+_OTHER = re.compile(
+    r"^[ \t]*[A-Z][A-Z /&(),-]{2,40}(?::|[ \t]*$)", re.MULTILINE
+)  # a heading that is not known ends the section before it
 
 
 class Section(NamedTuple):
-    """One part of a note: its normalised name, and where the text under its heading begins and ends (offsets into the note)."""
+    """One part of a note: its normalised name, and where the text under its heading begins and ends
+    (offsets into the note).
+    """
 
     name: str
     start: int
@@ -50,23 +60,33 @@ class Section(NamedTuple):
 
 
 def find_sections(text: str) -> tuple[Section, ...]:
-    """Find the sections of a note by headings at the start of a line, or behind the end of a sentence with a colon.
+    """Find the sections of a note by headings at the start of a line, or behind the end of a
+    sentence with a colon.
 
     Args:
         text: The note as it is stored.
 
     Returns:
-        Sections in the order of the note; `other` under a heading in capitals that is not known. What precedes the first heading is in none.
+        Sections in the order of the note; `other` under a heading in capitals that is not known.
+        What precedes the first heading is in none.
     """
-    marks = [(found.start(), found.end(), _name(found)) for found in _HEADING.finditer(text) if _is_heading(found)]
+    marks = [
+        (found.start(), found.end(), _name(found))
+        for found in _HEADING.finditer(text)
+        if _is_heading(found)
+    ]
     taken = [(start, end) for start, end, _ in marks]
     for found in _OTHER.finditer(text):
-        before = bisect_left(taken, (found.end(), 0)) - 1  # the last heading that begins before this line ends
+        before = (
+            bisect_left(taken, (found.end(), 0)) - 1
+        )  # the last heading that begins before this line ends
         if before < 0 or taken[before][1] <= found.start():
             marks.append((found.start(), found.end(), "other"))
     marks.sort()
     ends = [start for start, _, _ in [*marks, (len(text), 0, "")]][1:]
-    return tuple(_trimmed(text, name, start, end) for (_, start, name), end in zip(marks, ends, strict=True))
+    return tuple(
+        _trimmed(text, name, start, end) for (_, start, name), end in zip(marks, ends, strict=True)
+    )
 
 
 def _name(found: re.Match[str]) -> str:
@@ -75,7 +95,9 @@ def _name(found: re.Match[str]) -> str:
 
 
 def _is_heading(found: re.Match[str]) -> bool:
-    """A line that is only a word is a heading where it begins with a capital; so is a word within a line."""
+    """A line that is only a word is a heading where it begins with a capital; so is a word within a
+    line.
+    """
     return (found["known"] or found["inline"])[0].isupper()
 
 

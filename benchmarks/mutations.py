@@ -24,14 +24,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = {
-    "fusion": ["tests/test_fusion.py", "tests/test_fusion_families.py"],
+    "fusion": ["tests/fusion/test_fusion.py", "tests/fusion/test_families.py"],
     "encoders": [
-        "tests/test_encoders.py",
-        "tests/test_signals.py",
-        "tests/test_fine_tuning.py",
-        "tests/test_model.py",
+        "tests/encoders/test_encoders.py",
+        "tests/readers/test_waveforms.py",
+        "tests/encoders/test_fine_tuning.py",
+        "tests/model/test_network.py",
     ],
-    "model": ["tests/test_model.py"],
+    "model": ["tests/model/test_network.py"],
 }
 MULTIPLIED, LEFT_OUT = "multiplied", "left out"
 

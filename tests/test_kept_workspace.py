@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from repository import ROOT
 
 KEPT = Path(__file__).resolve().parent / "kept"
 EXPECTED = json.loads((KEPT / "expected-226f31c.json").read_text())
-ROOT = Path(__file__).resolve().parents[1]
 PHANTOM = {
     "cases": 20,
     "seed": 5,

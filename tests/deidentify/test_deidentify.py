@@ -26,6 +26,7 @@ from pydicom.uid import (
     UltrasoundImageStorage,
     generate_uid,
 )
+from repository import SHARED
 
 from mmdiag.deidentify.dicom import deidentify_file, header_identifiers, rebuild
 from mmdiag.deidentify.folder import deidentify_folder
@@ -37,7 +38,7 @@ from mmdiag.privacy.pseudonyms import pseudonym, pseudonymous_uid, read_key, shi
 from mmdiag.reasons import REASONS
 
 KEY = bytes(range(32))
-HOSTILE = Path(__file__).resolve().parents[2] / "shared/data/torture/dicom_hostile"
+HOSTILE = SHARED / "data/torture/dicom_hostile"
 PERSON = make_person(7, np.random.default_rng(7))
 
 

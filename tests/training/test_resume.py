@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from repository import ROOT
 from training_builders import Told, fit, make_config, weights
 
 EPOCHS = 8
@@ -111,12 +112,12 @@ def test_a_process_that_is_killed_by_the_system_ends_with_the_same_weights_in_an
         sys.executable,
         "-W",
         "ignore",
-        str(Path(__file__).with_name("training_builders.py")),
+        str(ROOT / "tests" / "support" / "training_builders.py"),
         str(EPOCHS),
     ]
     environment = {
         **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
     }
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
+from repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PLANTED = "JANE^PLANTED"
 
 

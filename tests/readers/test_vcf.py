@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from repository import SHARED
 
 from mmdiag.description import ModalityDescription
 from mmdiag.errors import DescriptionError, ReadError
@@ -15,7 +16,7 @@ from mmdiag.readers.genomics.vcf import count_variants, read_vcf
 from mmdiag.readers.tables.modality import read_case_table, read_case_tables
 from mmdiag.reasons import REASONS
 
-TORTURE = Path(__file__).resolve().parents[2] / "shared" / "data" / "torture"
+TORTURE = SHARED / "data" / "torture"
 META = (
     '##fileformat=VCFv4.3\n##contig=<ID=chr17,length=83257441>\n##INFO=<ID=AF,Number=A,Type=Float,Description="share">\n'
     '##INFO=<ID=DB,Number=0,Type=Flag,Description="in dbSNP, '

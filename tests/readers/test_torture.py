@@ -6,11 +6,12 @@ import csv
 from pathlib import Path
 
 import pytest
+from repository import SHARED
 
 from mmdiag.ingest.inspect import inspect
 from mmdiag.reasons import REASONS
 
-TORTURE = Path(__file__).resolve().parents[2] / "shared" / "data" / "torture"
+TORTURE = SHARED / "data" / "torture"
 SECONDS, MEGABYTES = 10, 1024
 NOT_JUDGED = {".tsv", ".csv", ".md", ".txt"}  # lists beside the files of the DICOM collections
 

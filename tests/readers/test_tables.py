@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from repository import SHARED
 
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.tables.cohort_tables import (
@@ -25,7 +26,6 @@ from mmdiag.readers.tables.keys import guessed_key, skeleton
 from mmdiag.readers.tables.numbers import strict_numbers
 from mmdiag.reasons import REASONS
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 TORTURE = SHARED / "data" / "torture" / "tables_notes_vcf"
 ROWS = "".join(f"C{number:04d},{40 + number},F,{number / 100}\n" for number in range(12))
 PLAIN = "case_id,age,sex,TP53_vaf\n" + ROWS

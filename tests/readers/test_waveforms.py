@@ -8,6 +8,7 @@ import gzip
 import numpy as np
 import pandas as pd
 import pytest
+from repository import ROOT
 from signal_builders import FAST_HZ, RATE_HZ, SECONDS, tone, write_cohort_with_signals, write_wav
 
 from mmdiag.errors import DescriptionError, ReadError
@@ -367,16 +368,13 @@ def test_windows_of_a_signal_are_explained(run):
 
 
 def test_the_dashboard_shows_what_the_signal_contributed(run, monkeypatch):
-    from pathlib import Path
 
     from streamlit.testing.v1 import AppTest
 
     _, _, workspace = run
     monkeypatch.setenv("MMDIAG_WORKSPACE", str(workspace.path))
     monkeypatch.delenv("MMDIAG_LEDGER", raising=False)
-    test = AppTest.from_file(
-        str(Path(__file__).parents[1] / "dashboards" / "main.py"), default_timeout=120
-    ).run()
+    test = AppTest.from_file(str(ROOT / "dashboards" / "main.py"), default_timeout=120).run()
     for page in ("views/cohort.py", "views/case.py"):
         test = test.switch_page(page).run()
         assert not test.exception, page

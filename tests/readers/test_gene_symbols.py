@@ -3,10 +3,10 @@ refused.
 """
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from repository import SHARED
 
 from mmdiag.description import ModalityDescription, read_description
 from mmdiag.errors import DescriptionError
@@ -15,7 +15,6 @@ from mmdiag.readers.genomics.gene_symbols import approve, read_hgnc
 from mmdiag.readers.tables.modality import read_modality
 from mmdiag.readers.tables.units import check_units
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 HGNC = """hgnc_id\tsymbol\tprev_symbol\talias_symbol\tensembl_gene_id\tentrez_id
 HGNC:1\tTP53\t\tp53|LFS1\tENSG00000141510\t7157
 HGNC:2\tKMT2A\tMLL\tALL-1|HRX\tENSG00000118058\t4297

@@ -18,8 +18,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 from published_example import NAME, RUN, publish
+from repository import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
     "--disable-quic",

@@ -7,9 +7,9 @@ import csv
 import json
 import time
 from datetime import date
-from pathlib import Path
 
 import pytest
+from repository import SHARED
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.text.dates import parse_date
@@ -17,7 +17,7 @@ from mmdiag.readers.text.notes import clean_note, read_note
 from mmdiag.readers.text.sections import find_sections
 from mmdiag.reasons import REASONS
 
-TORTURE = Path(__file__).resolve().parents[2] / "shared/data/torture/tables_notes_vcf"
+TORTURE = SHARED / "data/torture/tables_notes_vcf"
 
 TEXTS = {
     "Café".encode(): ("Café", "utf-8"),

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from repository import SHARED
 from scipy import sparse
 
 from mmdiag.errors import DescriptionError, ReadError
@@ -22,7 +23,6 @@ from mmdiag.readers.tables.cohort_tables import (
     table_keys,
 )
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 CASES, GENES = ["P1", "P2", "P3"], ["TP53", "IDH1"]
 VALUES = np.array([[1.5, 0], [0, -2], [3, 4]], np.float32)
 

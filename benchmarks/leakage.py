@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.leakage.audit import judge_leakage
+from mmdiag.task import Task
 
 SIZES = (1_000, 10_000, 100_000)
 LIMIT_SECONDS = 20.0  # at the largest size
 COLUMNS = 50
-TASK = {"kind": "binary", "classes": ["not oedema", "oedema"]}
+TASK = Task(kind="binary", classes=("not oedema", "oedema"))
 
 
 def measure(sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:

@@ -35,11 +35,12 @@ from mmdiag.prepare.batches import batch_of, prepare_samples
 from mmdiag.prepare.statistics import slice_statistics
 from mmdiag.recipes import default, end_to_end
 from mmdiag.samples import Batch, Batches
+from mmdiag.task import Task
 from mmdiag.training.loop import train
 from mmdiag.training.validation import score_of
 
 KINDS = {"scan": "image", "note": "text", "genes": "table"}
-TASK = {"kind": "binary", "classes": ["no", "yes"], "label": "label"}
+TASK = Task(kind="binary", classes=("no", "yes"), label="label")
 SLICES, SIDE, SENTENCES, GENES = 8, 64, 20, 200
 AIMS = {"stored": 0.9, "end_to_end": 0.97, "token_level": 14.0, "pooled": 150.0, "waiting": 0.03}
 

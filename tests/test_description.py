@@ -33,6 +33,7 @@ CASES = "id,person,date,outcome\n001,a,2024-01-02,1.0\n002,a,2024-02-02,0.0\n003
 
 
 def make_folder(tmp_path, *, toml: str = RIGHT, cases: str = CASES):
+    tmp_path.mkdir(exist_ok=True)
     (tmp_path / "cohort.toml").write_text(toml)
     (tmp_path / "cases.csv").write_text(cases)
     (tmp_path / "genes.csv").write_text("id,G1\n001,1.5\n003,2.5\n")
@@ -182,15 +183,69 @@ def test_unknown_is_no_class_and_none_is_one(tmp_path):
     assert cases["label"].fillna(-1).tolist() == [0, -1, 1, 0]
 
 
-def test_more_than_two_values_of_a_binary_label_are_the_positive_one_and_the_others(tmp_path):
-    toml = RIGHT.replace('positive = "1"', 'positive = "COVID-19"')
-    table = "id,person,date,outcome\n1,a,,COVID-19\n2,b,,pneumonia\n3,c,,clear\n"
-    description = read_description(make_folder(tmp_path, toml=toml, cases=table))
-    cases = read_cases(description)
-    assert cases["label"].tolist() == [1, 0, 0] and class_names(description, cases) == (
-        "not COVID-19",
-        "COVID-19",
+def make_labels(tmp_path, keys, values):
+    """The labels of cases with these values, under a [task] with further keys."""
+    toml = RIGHT.replace('positive = "1"', f'positive = "COVID-19"\n{keys}')
+    rows = "".join(f"{i},p{i},,{value}\n" for i, value in enumerate(values))
+    description = read_description(
+        make_folder(tmp_path, toml=toml, cases=f"id,person,date,outcome\n{rows}")
     )
+    return description, read_cases(description)
+
+
+COVID = ["COVID-19", "pneumonia", "clear", "pending"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "labels"),
+    [
+        ('negative = "rest"', [1, 0, 0, 0]),
+        ('negative = "rest"\nunknown = ["pending"]', [1, 0, 0, -1]),
+        ('negative = ["pneumonia", "clear"]\nunknown = "pending"', [1, 0, 0, -1]),
+        ('negative = "clear"\nunknown = ["pending", "pneumonia"]', [1, -1, 0, -1]),
+    ],
+)
+def test_further_values_of_a_binary_label_are_what_the_description_says(tmp_path, keys, labels):
+    description, cases = make_labels(tmp_path, keys, COVID)
+    assert cases["label"].fillna(-1).tolist() == labels
+    assert class_names(description, cases) == ("not COVID-19", "COVID-19")
+
+
+@pytest.mark.parametrize("keys", ["", 'negative = ["pneumonia"]', 'unknown = ["pending"]'])
+def test_a_further_value_of_a_binary_label_is_never_negative_in_silence(tmp_path, keys):
+    with pytest.raises(DescriptionError, match=r"'clear'.*negative = .*unknown = "):
+        make_labels(tmp_path, keys, COVID)
+
+
+def test_values_of_a_label_are_printed_only_where_they_are_few_and_short(tmp_path):
+    long = ["COVID-19", "a free text about one patient", "clear"]
+    with pytest.raises(DescriptionError, match="2 other values") as said:
+        make_labels(tmp_path / "long", "", long)
+    assert "free text" not in str(said.value)
+    with pytest.raises(DescriptionError, match="11 other values"):
+        make_labels(tmp_path / "many", "", ["COVID-19", *(f"v{i}" for i in range(11))])
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ('negative = "COVID-19"', "twice"),
+        ('negative = ["rest", "clear"]', "found both"),
+        ("class_names = { a = 1 }", "class_names"),
+        ("title = 3", "title"),
+    ],
+)
+def test_words_of_a_task_that_contradict_each_other_are_refused(tmp_path, keys, words):
+    with pytest.raises(DescriptionError, match=words):
+        make_labels(tmp_path, keys, ["COVID-19", "clear"])
+
+
+def test_how_people_read_a_task_changes_no_hash(tmp_path):
+    plain, _ = make_labels(tmp_path / "a", "", ["COVID-19", "clear"])
+    titled, _ = make_labels(
+        tmp_path / "b", 'title = "Infection"\nclass_names = { clear = "none" }', ["COVID-19", "clear"]
+    )
+    assert titled.task.title == "Infection" and titled.hash() == plain.hash()
 
 
 def test_a_table_from_a_spreadsheet_in_windows_1252_keeps_its_letters(tmp_path):

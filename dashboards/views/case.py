@@ -85,9 +85,9 @@ def asked(row: pd.Series, store: Store) -> str:
     """What the explanations speak for: the positive class, the class that was given, or a higher
     risk.
     """
-    if store.task["kind"] == "binary":
-        return f"{store.task['label']} = {store.task['classes'][1]}"
-    return "higher risk" if store.task["kind"] == "survival" else str(row["predicted"])
+    if store.task.kind == "binary":
+        return f"{store.task.label} = {store.task.classes[1]}"
+    return "higher risk" if store.task.survival else str(row["predicted"])
 
 
 def _named(store: Store, kind: str) -> list[str]:
@@ -144,17 +144,17 @@ def _heading(case_id: str, row: pd.Series, store: Store, place: int | None) -> s
         parts.append(f"site {notes.plain(case['site'])}" if pd.notna(case["site"]) else "")
         parts.append(f"as of {case['as_of']:%Y-%m-%d}" if pd.notna(case["as_of"]) else "")
     parts.append(ROLES[row["role"]])
-    if case is not None and pd.notna(case["label"]) and store.task.get("classes"):
-        parts.append(f"recorded: **{notes.plain(store.task['classes'][int(case['label'])])}**")
+    if case is not None and pd.notna(case["label"]) and store.task.classes:
+        parts.append(f"recorded: **{notes.plain(store.task.classes[int(case['label'])])}**")
     return " · ".join(part for part in parts if part)
 
 
 def _answer(row: pd.Series, store: Store, predictions: pd.DataFrame) -> None:
-    question = notes.plain(store.task.get("label") or "risk")
+    question = notes.plain(store.task.label or "risk")
     if "probability" in row and pd.notna(row["probability"]):
         said = (
             f"probability of {notes.plain(asked(row, store))}"
-            if store.task["kind"] == "binary"
+            if store.task.kind == "binary"
             else "risk"
         )
         st.markdown(f"##### {100 * row['probability']:.0f} % {said}")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.description import Description
+from mmdiag.description.task import REST
 from mmdiag.errors import DescriptionError
 from mmdiag.readers.tables.delimited import as_description_error, read_frame
 from mmdiag.readers.tables.keys import check_keys, is_plain_key, key_values, template_columns
@@ -22,6 +23,7 @@ NO_LABEL = {
     "null",
 }  # in a label, time or event: unknown; "none" may be a class
 SHOWN = 5  # case keys named in one message
+SHOWN_VALUES, SHOWN_LETTERS = 10, 20  # of a label, that a message may print
 
 
 def read_cases(description: Description) -> pd.DataFrame:
@@ -77,7 +79,8 @@ def class_names(description: Description, cases: pd.DataFrame) -> tuple[str, ...
     if task.kind == "binary" and task.label:
         return f"not {task.positive}", str(task.positive)
     if task.kind == "multiclass" and task.label:
-        return _classes(_known(cases[f"column_{task.label}"]))
+        text = _known(cases[f"column_{task.label}"])
+        return _classes(text.where(~_one_of(text, task.unknown), None))
     return ()
 
 
@@ -187,8 +190,8 @@ def _known(text: pd.Series, positive: str | None = None) -> pd.Series:
 def _labels(description: Description, table: pd.DataFrame) -> pd.Series:
     task = description.task
     text = _known(table[str(task.label)], task.positive)
-    found = text.dropna()
-    if found.empty:
+    text = text.where(~_one_of(text, task.unknown), None)
+    if text.dropna().empty:
         raise DescriptionError(
             f"The label {task.label!r} must be there for some cases, {description.table.name} "
             "has none: name another column, or leave label out to score."
@@ -201,7 +204,14 @@ def _labels(description: Description, table: pd.DataFrame) -> pd.Series:
                 "nothing can be learned from it."
             )
         return text.map({name: float(number) for number, name in enumerate(classes)})
-    positive = found.map(lambda value: _same(value, str(task.positive)))
+    return _binary_labels(description, text)
+
+
+def _binary_labels(description: Description, text: pd.Series) -> pd.Series:
+    """1.0, 0.0 or NaN: a value is the positive one, a negative one, or refused."""
+    task = description.task
+    known = text.dropna()
+    positive = _one_of(known, (str(task.positive),))
     if not positive.any():
         raise DescriptionError(
             f"positive must be a value of the label {task.label!r}, no case of "
@@ -213,7 +223,38 @@ def _labels(description: Description, table: pd.DataFrame) -> pd.Series:
             f"A label needs two classes, every case of {description.table.name} is "
             f"{task.positive!r}: nothing can be learned from it."
         )
+    others = known[~positive]
+    if task.negative == (REST,):
+        further = others.iloc[:0]
+    elif task.negative:
+        further = others[~_one_of(others, task.negative)]
+    else:
+        first = others.iloc[0]
+        further = others[~_one_of(others, (str(first),))]
+        further = others if len(further) else further
+    if len(further):
+        raise DescriptionError(
+            f"A binary label is positive or negative, {task.label!r} in {description.table.name} "
+            f"has besides {task.positive!r} {_shown(further)}: say in {description.file.name} "
+            'which of them are negative (negative = ["..."], or "rest") and which say that '
+            'nothing is known (unknown = ["..."]).'
+        )
     return positive.astype(float).reindex(text.index)
+
+
+def _one_of(text: pd.Series, values: Sequence[str]) -> "pd.Series[bool]":
+    """Which cells are one of some values; what is missing is none."""
+    cells = ["" if missing else str(cell) for cell, missing in zip(text, text.isna(), strict=True)]
+    found = [bool(cell) and any(_same(cell, value) for value in values) for cell in cells]
+    return pd.Series(found, index=text.index, dtype=bool)
+
+
+def _shown(text: pd.Series) -> str:
+    """Values of a label as far as they may be printed: few and short ones, else their number."""
+    values = sorted(text.unique())
+    if len(values) > SHOWN_VALUES or max(map(len, values)) > SHOWN_LETTERS:
+        return f"{len(values)} other values"
+    return ", ".join(map(repr, values))
 
 
 def _several_labels(description: Description, table: pd.DataFrame) -> pd.DataFrame:

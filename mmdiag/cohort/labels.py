@@ -2,11 +2,10 @@
 alike shares of.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
+
+from mmdiag.task import Task
 
 
 def labelled(cases: pd.DataFrame, kind: str) -> np.ndarray:
@@ -16,21 +15,21 @@ def labelled(cases: pd.DataFrame, kind: str) -> np.ndarray:
     return cases["label"].notna().to_numpy()
 
 
-def label_values(cases: pd.DataFrame, task: Mapping[str, Any]) -> np.ndarray:
+def label_values(cases: pd.DataFrame, task: Task) -> np.ndarray:
     """The label of each case, (case,); of a task with several labels (case, label). NaN =
     unknown.
     """
-    if task["kind"] == "multilabel":
-        return cases[[f"label_{name}" for name in task["labels"]]].to_numpy(float)
+    if task.multilabel:
+        return cases[[f"label_{name}" for name in task.labels]].to_numpy(float)
     return cases["label"].to_numpy(float)
 
 
-def stratum_of(cases: pd.DataFrame, task: Mapping[str, Any]) -> pd.Series:
+def stratum_of(cases: pd.DataFrame, task: Task) -> pd.Series:
     """What parts of a split have alike shares of: the label, the event, or of several labels the
     one that divides the cases most evenly.
     """
-    if task["kind"] != "multilabel":
-        return cases["event" if task["kind"] == "survival" else "label"]
+    if not task.multilabel:
+        return cases["event" if task.survival else "label"]
     values = label_values(cases, task)
     shares = np.nanmean(values, axis=0)
     even = values[:, int(np.argmin(np.abs(shares - 0.5)))]

@@ -3,7 +3,6 @@ fusion, and the predictions of every accepted case.
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from mmdiag.experiment.fit import fits
 from mmdiag.experiment.run import FUSED, Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.columns import prediction_columns
-from mmdiag.model.heads import class_columns
 from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import atomic_path
 
@@ -88,9 +86,9 @@ def _judged(run: Run, data: RunData) -> pd.DataFrame:
     judged = (
         known & (where.notna() if "folds" in run.asked["split"] else where == "test").to_numpy()
     )
-    several = [f"label_{name}" for name in data.store.task.get("labels") or ()]
+    several = [f"label_{name}" for name in data.store.task.labels]
     facts = data.cases.loc[judged, ["case_id", "subject_id", "label", "time", "event", *several]]
-    columns = _probability_columns(data.store.task)
+    columns = data.store.task.probability_columns
     tables = []
     for name in (name for name in fits(run.folder) if not name.startswith("all.")):
         tables.append(
@@ -112,25 +110,20 @@ def _judged(run: Run, data: RunData) -> pd.DataFrame:
     )
 
 
-def _probability_columns(task: Mapping[str, Any]) -> list[str]:
-    names = {"multiclass": "classes", "multilabel": "labels"}.get(task["kind"])
-    return class_columns(task[names]) if names else ["probability"]
-
-
 def _baselines(
     data: RunData, where: pd.Series, judged: np.ndarray, columns: list[str], facts: pd.DataFrame
 ) -> list[pd.DataFrame]:
     """What a model must beat: the cohort's prevalence, and a logistic regression that sees only
     which modalities are there.
     """
-    if data.store.task["kind"] == "survival":
+    if data.store.task.survival:
         return [
             facts.assign(model=PREVALENCE, part="", probability=0.5),
             *_by_group(data.cases, data.labelled, where, judged, facts),
         ]
     labels = data.cases["label"].to_numpy(float)
     known = data.labelled
-    if data.store.task["kind"] == "multilabel":
+    if data.store.task.multilabel:
         shares = np.nanmean(label_values(data.cases, data.store.task)[known], axis=0)
         return [facts.assign(model=PREVALENCE, part="", **dict(zip(columns, shares, strict=True)))]
     shares = (
@@ -196,8 +189,8 @@ def _by_group(
 
 
 def _measure(data: RunData, table: pd.DataFrame, resamples: int) -> list[dict[str, Any]]:
-    kind = str(data.store.task["kind"])
-    columns = _probability_columns(data.store.task)
+    kind = data.store.task.kind
+    columns = data.store.task.probability_columns
     probability = table[columns].to_numpy(float)
     return measure(
         label_values(table, data.store.task),
@@ -206,7 +199,7 @@ def _measure(data: RunData, table: pd.DataFrame, resamples: int) -> list[dict[st
         subject=table["subject_id"].to_numpy(),
         time=table["time"].to_numpy(float),
         event=table["event"].to_numpy(float),
-        labels=data.store.task.get("labels") or (),
+        labels=data.store.task.labels,
         stratum=_stratum(data, table["case_id"]) if kind == "survival" else None,
         fold=_fold(data, table),
         resamples=resamples,
@@ -258,7 +251,7 @@ def _enough(data: RunData, part: pd.DataFrame) -> tuple[int, bool]:
     """How many of some cases are positive (0 where that is no question), and whether the cases are
     enough for a metric.
     """
-    column = {"binary": "label", "survival": "event"}.get(str(data.store.task["kind"]))
+    column = {"binary": "label", "survival": "event"}.get(data.store.task.kind)
     if column is None:
         return 0, len(part) >= LEAST_CASES
     positive = int(part[column].sum())
@@ -288,9 +281,7 @@ def _stratum(data: RunData, case_ids: pd.Series) -> np.ndarray | None:
 def _fold(data: RunData, table: pd.DataFrame) -> np.ndarray | None:
     """By which fold's model each case is judged, where that matters: of survival."""
     return (
-        table["subject_id"].map(dict(data.parts)).to_numpy()
-        if data.store.task["kind"] == "survival"
-        else None
+        table["subject_id"].map(dict(data.parts)).to_numpy() if data.store.task.survival else None
     )
 
 
@@ -301,8 +292,8 @@ def _difference(
     the same cases, which favours it.
     """
     kind, metric = (
-        str(data.store.task["kind"]),
-        "c_index" if data.store.task["kind"] == "survival" else "auroc",
+        data.store.task.kind,
+        "c_index" if data.store.task.survival else "auroc",
     )
     singles = {
         row["model"]: row["value"]
@@ -313,7 +304,7 @@ def _difference(
         return []
     best, columns = (
         max(singles, key=lambda name: singles[name]),
-        _probability_columns(data.store.task),
+        data.store.task.probability_columns,
     )
     pair = judged[judged["model"] == FUSED].merge(
         judged[judged["model"] == best][["case_id", *columns]], on="case_id", suffixes=("", "_best")
@@ -403,7 +394,7 @@ def finish(folder: Path, ledger: Ledger) -> dict[str, Any]:
     table = predictions(folder)
     hold_predictions(
         table[prediction_columns(table)],
-        exclusive=open_data(folder).store.task["kind"] != "multilabel",
+        exclusive=not open_data(folder).store.task.multilabel,
     )
     _write(folder / "predictions.parquet", table[prediction_columns(table)])
     weights = [c for c in table.columns if c.startswith(("weight_", "contribution_"))]

@@ -5,6 +5,7 @@ A run is a list of fits. Each is a unit of work that may be killed and started a
 `fits` -> `fit` for each -> `evaluate` -> `explain` -> `finish`.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ from mmdiag.privacy.subject_keys import subject_key
 from mmdiag.readers.genomics.gene_sets import gene_set_columns
 from mmdiag.samples import Batches
 from mmdiag.storage.store import Store
+from mmdiag.task import Task
 from mmdiag.training.collectives import place
 from mmdiag.training.early_stopping import curve_table
 from mmdiag.training.loop import Attach, Trained, train
@@ -59,7 +61,7 @@ class Learned:
 
     trained: Trained
     preparations: dict[str, Preparation]
-    task: dict[str, Any]
+    task: Task
 
 
 def start(
@@ -78,7 +80,7 @@ def start(
     """
     store = Store.open(workspace, description.name)
     cases = store.cases
-    known = labelled(cases, str(store.task["kind"]))
+    known = labelled(cases, store.task.kind)
     if not known.any():
         raise UsageError(
             f"Training needs labelled cases, the cohort {description.name} has none: name a "
@@ -261,7 +263,7 @@ def learn(
         preparations,
         task,
         config,
-        score=score_of(str(task["kind"]), config.training.early_stopping),
+        score=score_of(task.kind, config.training.early_stopping),
         folder=folder,
         start=begin.weights if begin else None,
         progress=progress,
@@ -313,16 +315,14 @@ def _patterns(
     )
 
 
-def _task(data: RunData, train_rows: np.ndarray) -> dict[str, Any]:
-    task = {
-        key: data.store.task[key] for key in ("kind", "classes", "label") if key in data.store.task
-    }
-    if task["kind"] == "multilabel":
-        task["labels"] = list(data.store.task["labels"])
-    if task["kind"] == "survival":
-        part = data.cases.iloc[train_rows]
-        task["cuts"] = survival_cuts(part["time"].to_numpy(float), part["event"].to_numpy(float))
-    return task
+def _task(data: RunData, train_rows: np.ndarray) -> Task:
+    """The cohort's task; of a survival with the intervals that the training events fill."""
+    task = data.store.task
+    if not task.survival:
+        return task
+    part = data.cases.iloc[train_rows]
+    cuts = survival_cuts(part["time"].to_numpy(float), part["event"].to_numpy(float))
+    return dataclasses.replace(task, cuts=tuple(cuts))
 
 
 def _prepare(
@@ -347,7 +347,7 @@ def _prepare(
 def _batches(
     data: RunData,
     preparations: dict[str, Preparation],
-    task: dict[str, Any],
+    task: Task,
     rows: np.ndarray,
     config: RunConfig,
     *,

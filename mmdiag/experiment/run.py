@@ -143,7 +143,7 @@ class RunData:
     @property
     def labelled(self) -> np.ndarray:
         """Rows with a label."""
-        return np.flatnonzero(labelled(self.cases, str(self.store.task["kind"])))
+        return np.flatnonzero(labelled(self.cases, self.store.task.kind))
 
 
 def open_data(folder: Path, part: str = "") -> RunData:

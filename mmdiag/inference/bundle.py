@@ -22,6 +22,7 @@ from mmdiag.errors import BundleError
 from mmdiag.model.network import DiagnosisModel
 from mmdiag.prepare import Preparation, read_preparations, write_preparations
 from mmdiag.privacy.subject_keys import SubjectKeys, subject_key
+from mmdiag.task import Task
 from mmdiag.workspace import write_text
 
 FILES = (
@@ -41,7 +42,7 @@ class Bundle:
     Args:
         id: `b-` and twelve hexadecimal digits of the SHA-256 over its files; empty before it is
             saved.
-        task: `kind`, `classes` or `cuts`, and the label's name.
+        task: What it predicts.
         kinds: Kind of each modality, in the model's order.
         cohort: Name and hash of the cohort it was fitted on.
         patterns: Which modalities were at hand together in cases that it was trained or calibrated
@@ -55,7 +56,7 @@ class Bundle:
     config: RunConfig
     model: DiagnosisModel
     preparations: Mapping[str, Preparation]
-    task: Mapping[str, Any]
+    task: Task
     kinds: Mapping[str, str]
     cohort: Mapping[str, str]
     trained_on: frozenset[str]
@@ -115,7 +116,7 @@ class Bundle:
         )
         described = {
             "run": json.loads(to_json(self.config)),
-            "task": dict(self.task),
+            "task": self.task.facts(),
             "kinds": dict(self.kinds),
             "cohort": dict(self.cohort),
             "trained_on": sorted(self.trained_on),
@@ -136,7 +137,8 @@ class Bundle:
         folder = Path(folder)
         manifest = verify(folder)
         described = json.loads((folder / "config.json").read_text())
-        config, task = from_json(json.dumps(described["run"])), described["task"]
+        config = from_json(json.dumps(described["run"]))
+        task = Task.from_facts(described["task"])
         preparations = read_preparations(folder)
         with torch.random.fork_rng():
             model = DiagnosisModel(config, preparations, task)

@@ -4,7 +4,6 @@ values in one pass.
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,10 +12,10 @@ from jaxtyping import Bool, Float
 
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.shapley import shapley
-from mmdiag.model.heads import class_columns
 from mmdiag.model.network import DiagnosisModel, Output
 from mmdiag.prepare.batches import batch_of
 from mmdiag.samples import Sample
+from mmdiag.task import Task
 from mmdiag.tokens import Tokens
 from mmdiag.training.threads import one_thread
 
@@ -58,29 +57,25 @@ def _diagnose_batch(bundle: Bundle, samples: Sequence[Sample], contributions: bo
     return table
 
 
-def _answers(
-    task: Mapping[str, Any], probability: Float[np.ndarray, "case probability"]
-) -> pd.DataFrame:
-    if task["kind"] == "multiclass":
-        table = pd.DataFrame(probability.astype(np.float64), columns=class_columns(task["classes"]))
-        table.insert(0, "predicted", [task["classes"][i] for i in probability.argmax(1)])
+def _answers(task: Task, probability: Float[np.ndarray, "case probability"]) -> pd.DataFrame:
+    if task.kind == "multiclass":
+        table = pd.DataFrame(probability.astype(np.float64), columns=task.probability_columns)
+        table.insert(0, "predicted", [task.classes[i] for i in probability.argmax(1)])
         return table
-    if task["kind"] == "multilabel":
-        table = pd.DataFrame(probability.astype(np.float64), columns=class_columns(task["labels"]))
+    if task.multilabel:
+        table = pd.DataFrame(probability.astype(np.float64), columns=task.probability_columns)
         table.insert(
             0,
             "predicted",
             [
-                ", ".join(name for name, p in zip(task["labels"], row, strict=True) if p >= 0.5)
+                ", ".join(name for name, p in zip(task.labels, row, strict=True) if p >= 0.5)
                 or NOTHING
                 for row in probability
             ],
         )
         return table
     share = probability[:, 0].astype(np.float64)
-    names = np.asarray(
-        task["classes"] if task["kind"] == "binary" else ("lower risk", "higher risk")
-    )
+    names = np.asarray(task.classes if task.kind == "binary" else ("lower risk", "higher risk"))
     return pd.DataFrame({"predicted": names[(share >= 0.5).astype(int)], "probability": share})
 
 

@@ -63,7 +63,7 @@ def score(
     for start in range(0, len(todo), PART):
         rows = todo[start : start + PART]
         table = _score_rows(bundle, store, raws, rows)
-        hold_predictions(table, exclusive=bundle.task["kind"] != "multilabel")
+        hold_predictions(table, exclusive=not bundle.task.multilabel)
         ledger.record_predictions(description.name, table)
         if progress:
             progress(start + len(rows), len(todo), "scored")

@@ -24,6 +24,7 @@ from mmdiag.leakage.audit import judge_leakage
 from mmdiag.reasons import REASONS
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import read_rows
+from mmdiag.task import Task
 from mmdiag.workspace import Workspace, atomic_path, write_text
 
 CONTRACT_COLUMNS = ["contract", "rule", "column", "severity", "why", "checked", "failed"]
@@ -154,7 +155,7 @@ def _refuse_leaks(folder: Path, description: Description, held: _Held) -> None:
                 index=keys,
                 columns=columns,
             )
-    task = asdict(description.task) | {"classes": list(class_names(description, held.table))}
+    task = Task.from_facts(_task_facts(description, held.table))
     found = judge_leakage(
         cases, held.fingerprints, notes, tables, task, description.task.label_patterns
     )
@@ -245,7 +246,6 @@ def _refuse_incomplete(description: Description, held: _Held) -> None:
 def _write_cohort(
     folder: Path, description: Description, table: pd.DataFrame, cases: pd.DataFrame
 ) -> str:
-    task = asdict(description.task) | {"classes": list(class_names(description, table))}
     has = [f"has_{name}" for name in description.modalities]
     several = [f"label_{name}" for name in description.task.labels]
     labels = cases[
@@ -256,7 +256,8 @@ def _write_cohort(
         cases.to_parquet(temporary, index=False)
     described = {
         "name": description.name,
-        "task": task,
+        "task": _task_facts(description, table),
+        "titles": {name: m.title for name, m in description.modalities.items() if m.title},
         "modalities": {name: m.kind for name, m in description.modalities.items()},
         "units": {name: m.units for name, m in description.modalities.items() if m.units},
         "assays": {name: m.assay for name, m in description.modalities.items() if m.assay},
@@ -264,6 +265,11 @@ def _write_cohort(
     }
     write_text(folder / "description.json", json.dumps(described, indent=1))
     return f"sha256:{digest}"
+
+
+def _task_facts(description: Description, table: pd.DataFrame) -> dict[str, Any]:
+    """What was described of the task, and its classes as the case table has them."""
+    return asdict(description.task) | {"classes": list(class_names(description, table))}
 
 
 def _summary(

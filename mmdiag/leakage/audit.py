@@ -16,6 +16,7 @@ from mmdiag.leakage.label_columns import columns_that_hold, columns_that_hold_ti
 from mmdiag.leakage.label_text import class_pattern, compiled, stating
 from mmdiag.leakage.near_duplicates import near_pictures
 from mmdiag.reasons import REASONS
+from mmdiag.task import Task
 
 LONG_NOTE = (
     200  # characters: two people may well share a shorter one, such as "See previous report."
@@ -107,7 +108,7 @@ def judge_leakage(
     fingerprints: pd.DataFrame,
     notes: Mapping[str, Mapping[str, str]],
     tables: Mapping[str, pd.DataFrame],
-    task: Mapping[str, Any],
+    task: Task,
     label_patterns: Sequence[str] = (),
 ) -> Leakage:
     """Judge a whole cohort; nothing is changed.
@@ -127,7 +128,7 @@ def judge_leakage(
     """
     patterns = compiled(label_patterns)
     subjects = pd.Series(pd.factorize(cases["subject_id"])[0], index=cases["case_id"])
-    label = cases.set_index("case_id")["event" if task["kind"] == "survival" else "label"]
+    label = cases.set_index("case_id")["event" if task.survival else "label"]
     judged = [
         *_images(fingerprints, subjects),
         *_same_notes(notes, subjects),
@@ -257,7 +258,7 @@ def _same_notes(notes: Mapping[str, Mapping[str, str]], subjects: pd.Series) -> 
 def _stated(
     notes: Mapping[str, Mapping[str, str]],
     label: pd.Series,
-    task: Mapping[str, Any],
+    task: Task,
     patterns: Sequence[Any],
 ) -> Iterator[_Judged]:
     """Labels that stand in notes: by the task's patterns, else by the names of its classes."""
@@ -269,8 +270,8 @@ def _stated(
                 if case in label.index
             }
             yield _Judged("label_in_note", modality, len(texts), found)
-        elif task["kind"] != "survival":
-            yield _named(modality, texts, label.dropna(), list(task.get("classes") or ()))
+        elif not task.survival:
+            yield _named(modality, texts, label.dropna(), list(task.classes))
 
 
 def _named(
@@ -311,12 +312,12 @@ def _columns(
     tables: Mapping[str, pd.DataFrame],
     cases: pd.DataFrame,
     label: pd.Series,
-    task: Mapping[str, Any],
+    task: Task,
 ) -> Iterator[_Judged]:
     time = cases.set_index("case_id")["time"]
     for modality, table in tables.items():
         found = [columns_that_hold(table, label)]
-        if task["kind"] == "survival":
+        if task.survival:
             found.append(columns_that_hold_times(table, time))
         for code, names in (
             ("label_in_input", [n for one in found for n in one.same]),

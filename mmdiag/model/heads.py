@@ -3,8 +3,6 @@ is reported.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +12,7 @@ from torch.nn import functional
 
 from mmdiag.errors import UnknownNameError
 from mmdiag.model.losses import PLAIN, Objective
+from mmdiag.task import Task
 
 
 class Head(nn.Module, ABC):
@@ -185,17 +184,17 @@ HEADS: dict[str, type[Head]] = {
 INTERVALS = 8
 
 
-def make_head(task: Mapping[str, Any], width: int) -> Head:
+def make_head(task: Task, width: int) -> Head:
     """The head of a task, as a run's `task` describes it (`kind`, and `classes`, `labels` or
     `cuts`).
     """
-    kind = task["kind"]
+    kind = task.kind
     if kind not in HEADS:
         raise UnknownNameError("The kind of a task with a head", kind, HEADS)
     outputs = {
-        "multiclass": len(task.get("classes", ())),
-        "multilabel": len(task.get("labels", ())),
-        "survival": len(task.get("cuts", ())) + 1,
+        "multiclass": len(task.classes),
+        "multilabel": len(task.labels),
+        "survival": len(task.cuts) + 1,
     }
     return HEADS[kind](width, outputs.get(kind, 1))
 
@@ -212,17 +211,12 @@ def survival_cuts(time: np.ndarray, event: np.ndarray) -> list[float]:
 
 
 def targets(
-    task: Mapping[str, Any], label: np.ndarray, time: np.ndarray, event: np.ndarray
+    task: Task, label: np.ndarray, time: np.ndarray, event: np.ndarray
 ) -> Float[np.ndarray, "case target"]:
     """What the loss is given: the label (a column each, where there are several), or interval and
     event.
     """
-    if task["kind"] != "survival":
+    if not task.survival:
         return (label if label.ndim == 2 else label[:, None]).astype(np.float32)
-    interval = np.searchsorted(np.asarray(task["cuts"]), time, side="left")
+    interval = np.searchsorted(np.asarray(task.cuts), time, side="left")
     return np.stack([interval, event], axis=1).astype(np.float32)
-
-
-def class_columns(classes: Sequence[str]) -> list[str]:
-    """Columns of predictions.parquet for several classes or labels."""
-    return [f"probability_{name}" for name in classes]

@@ -3,9 +3,8 @@ loss, label smoothing, and the share of one process.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from mmdiag.config import TrainingConfig
 from mmdiag.errors import UsageError
+from mmdiag.task import Task
 
 # the least sum of weights that a mean divides by: a batch in which nothing is known has loss 0
 TINY = 1e-12
@@ -103,7 +103,7 @@ PLAIN = Objective()
 
 
 def objective_of(
-    task: Mapping[str, Any], settings: TrainingConfig, target: Float[np.ndarray, "case target"]
+    task: Task, settings: TrainingConfig, target: Float[np.ndarray, "case target"]
 ) -> Objective:
     """The objective that a configuration asks for, its class weights counted on the training cases.
 
@@ -121,28 +121,28 @@ def objective_of(
         weights = torch.from_numpy(
             counts.sum(-1, keepdims=True) / (counts.shape[-1] * np.maximum(counts, 1))
         ).float()
-        weights = weights if task["kind"] == "multilabel" else weights[0]
+        weights = weights if task.multilabel else weights[0]
     return Objective(weights, settings.focal_gamma, settings.label_smoothing)
 
 
 def class_counts(
-    task: Mapping[str, Any], target: Float[np.ndarray, "case target"]
+    task: Task, target: Float[np.ndarray, "case target"]
 ) -> Float[np.ndarray, "label class"]:
     """How many cases each class has, one row a label."""
-    number = len(task["classes"]) if task["kind"] == "multiclass" else 2
+    number = len(task.classes) if task.kind == "multiclass" else 2
     return np.asarray(
         [[float(np.sum(column == value)) for value in range(number)] for column in target.T]
     )
 
 
-def check_training(task: Mapping[str, Any], settings: TrainingConfig) -> None:
+def check_training(task: Task, settings: TrainingConfig) -> None:
     """Check that a configuration fits a task.
 
     Raises:
         UsageError: It asks for class weights, focal loss or smoothing where there are no classes,
             or for a metric that the task has not.
     """
-    kind = str(task["kind"])
+    kind = task.kind
     if kind == "survival":
         asked = [
             name

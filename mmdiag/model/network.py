@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,6 +13,7 @@ from mmdiag.fusion.late import Late
 from mmdiag.model.heads import Head, make_head
 from mmdiag.prepare import Preparation, make_encoder
 from mmdiag.samples import Batch
+from mmdiag.task import Task
 from mmdiag.tokens import Fused, Tokens
 
 
@@ -46,7 +46,7 @@ class DiagnosisModel(nn.Module):
     """
 
     def __init__(
-        self, config: RunConfig, preparations: Mapping[str, Preparation], task: Mapping[str, Any]
+        self, config: RunConfig, preparations: Mapping[str, Preparation], task: Task
     ) -> None:
         super().__init__()
         self.modalities = tuple(preparations)

@@ -18,10 +18,13 @@ group = ["sex", "age_band"]          # for subgroup reports, never inputs of a m
 
 [task]
 kind = "binary"
+title = "Progression within 24 months"   # how people read it, everywhere
 label = "label"
 positive = "1"
+class_names = {{ "0" = "stable", "1" = "progresses" }}
 
 [modalities.flair]                   # the name is used everywhere, from here to the dashboard
+title = "FLAIR"                      # how people read it
 kind = "image"
 path = "dicom/{{case_id}}"             # a folder that mixes series; {{column}} of the case table
 select = {{ SeriesDescription = "FLAIR" }}
@@ -29,10 +32,12 @@ size = 64                            # stored height and width in pixels
 slices = 8
 
 [modalities.report]
+title = "Radiology report"
 kind = "text"
 path = "notes/{{case_id}}.txt"
 
 [modalities.expression]
+title = "Gene expression"
 kind = "table"
 path = "genomics.csv"                # one table for all cases ...
 key = "case_id"                      # ... with this key

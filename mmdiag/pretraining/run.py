@@ -216,7 +216,7 @@ def _parts(store: Store, config: RunConfig) -> tuple[list[str], dict[str, str]]:
     """The parts that need weights of their own, the final model's last, and which part judges each
     subject; nobody is judged in a cohort without labels.
     """
-    known = labelled(store.cases, str(store.task["kind"]))
+    known = labelled(store.cases, store.task.kind)
     if not known.any():
         return [FINAL], {}
     cases = store.cases.assign(stratum=stratum_of(store.cases, store.task).where(known))

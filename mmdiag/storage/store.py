@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float32, Int16, UInt8
 from numpy import ndarray
 
 from mmdiag.errors import UsageError
+from mmdiag.task import Task
 from mmdiag.workspace import Workspace
 
 
@@ -23,16 +24,22 @@ class Store:
     Args:
         cases: One row an accepted case: keys, label, version, and for each modality has_, shard_,
             start_, count_.
-        task: kind, classes, label.
+        task: What is predicted.
         modalities: Name -> kind.
+        titles: Modality -> how people read it, where the description says so.
         hash: SHA-256 over case versions and labels: what a model can have learned from.
     """
 
     folder: Path
     cases: pd.DataFrame
-    task: Mapping[str, Any]
+    task: Task
     modalities: Mapping[str, str]
     hash: str
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def title(self, modality: str) -> str:
+        """How people read a modality."""
+        return self.titles.get(modality, modality)
 
     @staticmethod
     def open(workspace: Workspace, name: str) -> "Store":
@@ -51,9 +58,10 @@ class Store:
         return Store(
             folder,
             pd.read_parquet(folder / "cases.parquet"),
-            described["task"],
+            Task.from_facts(described["task"]),
             described["modalities"],
             described["hash"],
+            described.get("titles", {}),
         )
 
     def present(self, modality: str) -> Bool[ndarray, "case"]:

@@ -21,6 +21,7 @@ from mmdiag.model.losses import objective_of
 from mmdiag.model.network import DiagnosisModel
 from mmdiag.prepare import Preparation
 from mmdiag.samples import Batches
+from mmdiag.task import Task
 from mmdiag.training import collapse as branch_monitor
 from mmdiag.training.checkpoints import Checkpoints, moments_of, restore_optimizer
 from mmdiag.training.collectives import joined, place, share_of_sum, summed, training_device
@@ -53,7 +54,7 @@ def train(
     train_rows: Batches,
     valid_rows: Batches,
     preparations: Mapping[str, Preparation],
-    task: Mapping[str, Any],
+    task: Task,
     config: RunConfig,
     *,
     score: Score,
@@ -96,7 +97,7 @@ def train(
         with Checkpoints(
             folder, _owner(config, task, model, start is not None), writes=rank == 0
         ) as kept:
-            seen = Validation(model, str(task["kind"]), score)
+            seen = Validation(model, task.kind, score)
             training = _Training(
                 model,
                 best,
@@ -281,7 +282,7 @@ class _Training:
 
 def _aim(
     model: DiagnosisModel,
-    task: Mapping[str, Any],
+    task: Task,
     config: RunConfig,
     rows: Batches,
     share: Callable[[Tensor], Tensor] | None,
@@ -326,13 +327,13 @@ def _heads(model: DiagnosisModel) -> list[Head]:
     return [model.head, *(head for head in model.own_heads.values() if isinstance(head, Head))]
 
 
-def _owner(config: RunConfig, task: Mapping[str, Any], model: nn.Module, started: bool) -> str:
+def _owner(config: RunConfig, task: Task, model: nn.Module, started: bool) -> str:
     """Whose checkpoints go on: the same configuration, task and shapes, and encoders that began
     alike.
     """
     shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
     return digest(
-        to_json(config), json.dumps(dict(task), sort_keys=True), json.dumps(shapes), str(started)
+        to_json(config), json.dumps(task.facts(), sort_keys=True), json.dumps(shapes), str(started)
     )
 
 

@@ -8,6 +8,7 @@ import torch
 from encoder_builders import ENCODERS, WIDTH, make_example, make_stack, write_image_weights
 
 from mmdiag.errors import UnknownNameError, UsageError
+from mmdiag.task import Task
 
 
 @pytest.fixture(params=sorted(ENCODERS), scope="module")
@@ -293,7 +294,7 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
         )
         for name, kind in kinds.items()
     }
-    task = {"kind": "binary", "classes": ["no", "yes"], "label": "label"}
+    task = Task(kind="binary", classes=("no", "yes"), label="label")
     torch.manual_seed(0)
     model = DiagnosisModel(config, prepared, task).eval()
     with torch.no_grad():  # gates that begin at zero would hide what is not asked

@@ -17,8 +17,9 @@ from encoder_builders import (
 from training_builders import Told, weights
 
 from mmdiag.errors import UsageError
+from mmdiag.task import Task
 
-TASK = {"kind": "binary", "classes": ["no", "yes"], "label": "label"}
+TASK = Task(kind="binary", classes=("no", "yes"), label="label")
 RATES = {
     "learning_rate": 0.01,
     "warmup_epochs": 0,

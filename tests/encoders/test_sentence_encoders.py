@@ -11,6 +11,7 @@ import pytest
 from encoder_builders import REVISION, as_hub, write_tiny_text_model
 
 from mmdiag.errors import UsageError
+from mmdiag.task import Task
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +176,7 @@ def test_a_fine_tuned_text_encoder_moves_its_transformer_and_its_bundle_needs_no
     assert [len(raw) for raw in raws] == [2, 3] and raws[0][:, 0].tolist() == [-1, 1]
     prepared = fit_preparation("text", raws, config)
     assert prepared.source["licence"] == "mit" and prepared.reads_originals
-    task = {"kind": "binary", "classes": ["no", "yes"], "label": "label"}
+    task = Task(kind="binary", classes=("no", "yes"), label="label")
     model = DiagnosisModel(config, {"report": prepared}, task)
     batch = batch_of({"report": prepared}, [{"report": prepared.apply(raw)} for raw in raws])
     model(batch).logits.sum().backward()

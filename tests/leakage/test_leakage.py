@@ -12,10 +12,11 @@ from mmdiag.errors import ContractError, UsageError
 from mmdiag.leakage.audit import SEVERITY, WHY, Leakage, judge_leakage
 from mmdiag.leakage.near_duplicates import near_pictures
 from mmdiag.reasons import REASONS
+from mmdiag.task import Task
 
 N = 80
-BINARY = {"kind": "binary", "classes": ["not oedema", "oedema"]}
-SURVIVAL = {"kind": "survival", "classes": []}
+BINARY = Task(kind="binary", classes=("not oedema", "oedema"))
+SURVIVAL = Task(kind="survival", classes=())
 WORDS = [
     "the",
     "lungs",
@@ -68,7 +69,7 @@ def make_cohort(n=N, task=BINARY):
             "has_genes": True,
         }
     )
-    if task["kind"] == "survival":
+    if task.survival:
         cases["label"] = np.nan
     else:
         cases[["time", "event"]] = np.nan
@@ -278,7 +279,7 @@ def test_the_time_and_the_event_of_a_survival_task_are_labels(column, code):
 
 
 def test_a_class_of_several_that_one_column_tells_from_the_rest_is_seen():
-    cohort = make_cohort(task={"kind": "multiclass", "classes": ["one", "two", "three"]})
+    cohort = make_cohort(task=Task(kind="multiclass", classes=("one", "two", "three")))
     cohort["cases"]["label"] = np.arange(N) % 3 * 1.0
     cohort["tables"]["genes"]["grade"] = np.arange(N) % 3 + 10.0
     cohort["tables"]["genes"]["third"] = (
@@ -311,7 +312,7 @@ def test_a_class_that_both_classes_mention_alike_and_names_that_are_no_words_are
     }
     assert broken(judge_leakage(**cohort)) == {}
     for name in ("yes", "3", "II", "positive"):
-        named = make_cohort(task={"kind": "binary", "classes": [f"not {name}", name]})
+        named = make_cohort(task=Task(kind="binary", classes=(f"not {name}", name)))
         named["notes"]["note"]["c9"] += f" Answer: {name}."
         assert broken(judge_leakage(**named)) == {}, name
 

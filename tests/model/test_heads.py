@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from mmdiag.errors import UnknownNameError, UsageError
+from mmdiag.task import Task
 
 torch = pytest.importorskip("torch")
 
 TASKS = {
-    "binary": {"kind": "binary", "classes": ["no", "yes"]},
-    "multiclass": {"kind": "multiclass", "classes": ["a", "b", "c"]},
-    "multilabel": {"kind": "multilabel", "labels": ["effusion", "oedema", "nodule"]},
-    "survival": {"kind": "survival", "cuts": [1.0, 2.0, 3.0]},
+    "binary": Task(kind="binary", classes=("no", "yes")),
+    "multiclass": Task(kind="multiclass", classes=("a", "b", "c")),
+    "multilabel": Task(kind="multilabel", labels=("effusion", "oedema", "nodule")),
+    "survival": Task(kind="survival", cuts=(1.0, 2.0, 3.0)),
 }
 
 
@@ -47,7 +48,7 @@ def test_every_kind_of_task_has_a_head():
 
     assert set(HEADS) == set(KINDS) == set(TASKS)
     with pytest.raises(UnknownNameError, match="'binary'"):
-        make_head({"kind": "binari"}, 4)
+        make_head(Task(kind="binari"), 4)
 
 
 ASKED = {
@@ -244,9 +245,9 @@ def test_survival_targets_are_interval_and_event():
 
     time, event = np.arange(1.0, 41.0), np.ones(40)
     cuts = survival_cuts(time, event)
-    found = targets({"kind": "survival", "cuts": cuts}, np.full(40, np.nan), time, event)
+    found = targets(Task(kind="survival", cuts=tuple(cuts)), np.full(40, np.nan), time, event)
     assert len(cuts) == 7 and np.bincount(found[:, 0].astype(int)).tolist() == [5] * 8
-    assert targets({"kind": "multilabel"}, np.zeros((5, 3)), time, event).shape == (5, 3)
+    assert targets(Task(kind="multilabel"), np.zeros((5, 3)), time, event).shape == (5, 3)
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel", "survival"])
@@ -264,7 +265,7 @@ def test_every_task_is_trained_and_its_metric_watched(kind, tmp_path):
             else known * 2
         )
 
-    task = {"multilabel": {"kind": kind, "labels": ["one", "other"]}}.get(kind, TASKS[kind])
+    task = {"multilabel": Task(kind=kind, labels=("one", "other"))}.get(kind, TASKS[kind])
     watched = "c_index" if kind == "survival" else "auroc"
     trained = fit(
         make_config(max_epochs=12, early_stopping=watched), tmp_path, task=task, label=label

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from model_builders import BINARY, make_batches, make_preparations, make_raws
 
+from mmdiag.task import Task
+
 torch = pytest.importorskip("torch")
 
 
@@ -192,8 +194,8 @@ def test_a_modality_dropout_that_is_no_rate_is_refused(rate):
 
 TASKS = {
     "binary": BINARY,
-    "multiclass": {"kind": "multiclass", "classes": ["a", "b", "c"]},
-    "survival": {"kind": "survival", "cuts": [1.0, 2.0, 3.0]},
+    "multiclass": Task(kind="multiclass", classes=("a", "b", "c")),
+    "survival": Task(kind="survival", cuts=(1.0, 2.0, 3.0)),
 }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mmdiag.prepare.statistics import slice_statistics
+from mmdiag.task import Task
 
 
 def make_config():
@@ -371,7 +372,7 @@ def test_a_fine_tuned_network_is_recorded_and_its_bundle_needs_no_folder(tmp_pat
     )
     _, _, originals = make_variant("network")
     prepared = {"flair": fit_preparation("image", originals, config)}
-    task = {"kind": "binary", "classes": ["no", "yes"], "label": "label"}
+    task = Task(kind="binary", classes=("no", "yes"), label="label")
     model = DiagnosisModel(config, prepared, task).eval()
     from safetensors.torch import load_file
 

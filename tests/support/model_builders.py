@@ -4,6 +4,8 @@ signal.
 
 import numpy as np
 
+from mmdiag.task import Task
+
 
 def make_raws(cases: int = 60, *, seed: int = 0, missing: float = 0.0):
     """Raw features as the extractors give them, and labels that follow from all three
@@ -60,4 +62,4 @@ def make_batches(raws, label, preparations, rows, *, shuffle=False, seed=0, batc
     )
 
 
-BINARY = {"kind": "binary", "classes": ["no", "yes"], "label": "label"}
+BINARY = Task(kind="binary", classes=("no", "yes"), label="label")

@@ -54,7 +54,7 @@ def fit(
         prepared,
         task,
         config,
-        score=score or score_of(task["kind"], config.training.early_stopping),
+        score=score or score_of(task.kind, config.training.early_stopping),
         folder=folder,
         progress=progress,
         attach=attach,

@@ -278,7 +278,7 @@ def test_a_trial_that_was_killed_does_not_count_and_is_made_again(begun, monkeyp
 def test_a_process_that_was_killed_leaves_a_search_that_ends_the_same(begun):
     calm, killed = tried(begun("calm")), begun("killed")
     code = (
-        "from mmdiag import search_trials; from pathlib import Path; "
+        "from mmdiag.tuning import trials as search_trials; from pathlib import Path; "
         f"search_trials.try_out(Path({str(killed)!r}), 'fold-0.fused')"
     )
     process = subprocess.Popen(

@@ -1,0 +1,50 @@
+"""`cohort.toml` as one frozen value, and its hash."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmdiag.description.modality import ModalityDescription
+from mmdiag.description.task import TaskDescription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """A whole `cohort.toml`.
+
+    Args:
+        root: Folder that all paths are relative to.
+        file: The cohort.toml.
+        as_of: A column of the case table, or one ISO date for all.
+        group: Columns for subgroup reports, never model inputs.
+        identifiers: Columns of the case table, or one CSV with case_id and value, that hold what
+            identifies a person: masked in the notes, never stored.
+        incomplete: What becomes of a case of which one modality is refused: `keep` it with the
+            others, or `refuse` it.
+    """
+
+    name: str
+    root: Path
+    file: Path
+    table: Path
+    case_id: str
+    subject_id: str
+    as_of: str | None = None
+    site: str | None = None
+    group: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = ()
+    incomplete: str = "keep"
+    task: TaskDescription
+    modalities: Mapping[str, ModalityDescription]
+
+    def hash(self) -> str:
+        """SHA-256 of everything that changes what ingestion writes."""
+        facts = {name: modality.facts() for name, modality in self.modalities.items()}
+        return (
+            "sha256:"
+            + hashlib.sha256(
+                json.dumps([self.name, facts, self.task.facts()], sort_keys=True).encode()
+            ).hexdigest()
+        )

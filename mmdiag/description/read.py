@@ -1,0 +1,119 @@
+"""Reads a cohort.toml; nothing is written before the description is right."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from mmdiag.description.cohort import Description
+from mmdiag.description.fields import (
+    one_of,
+    optional_text,
+    plain_name,
+    require_known,
+    section_of,
+    text_of,
+    texts_of,
+)
+from mmdiag.description.modality import read_modalities
+from mmdiag.description.task import read_task
+from mmdiag.errors import DescriptionError
+
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "cohort": ("name", "root"),
+    "cases": (
+        "table",
+        "case_id",
+        "subject_id",
+        "as_of",
+        "site",
+        "group",
+        "identifiers",
+        "incomplete",
+    ),
+    "task": (
+        "kind",
+        "title",
+        "label",
+        "labels",
+        "positive",
+        "negative",
+        "unknown",
+        "class_names",
+        "time",
+        "event",
+        "label_patterns",
+    ),
+}
+
+
+def read_description(path: Path) -> Description:
+    """Read and check a cohort.toml.
+
+    Raises:
+        DescriptionError: It is not there, not TOML, or says something that is not known.
+    """
+    path = Path(path)
+    where = path.name
+    raw = _parse(path)
+    require_known(raw, (*SECTIONS, "modalities"), "A section", where)
+    for section, keys in SECTIONS.items():
+        require_known(section_of(raw, section, where), keys, f"A key of [{section}]", where)
+    cohort, cases, task = (section_of(raw, section, where) for section in SECTIONS)
+    root = (
+        path.parent / os.path.expandvars(text_of(cohort, "root", "[cohort]", where, default="."))
+    ).resolve()
+    if not root.is_dir():
+        raise DescriptionError(
+            f"The root of a cohort must be a folder, {cohort.get('root')!r} in {where} is not: "
+            "correct root under [cohort]."
+        )
+    table = root / text_of(cases, "table", "[cases]", where)
+    if not table.is_file():
+        raise DescriptionError(
+            f"The case table must be a file below the root, {cases['table']!r} in {where} is not "
+            "there: correct table under [cases]."
+        )
+    case_id = text_of(cases, "case_id", "[cases]", where)
+    for name in texts_of(cases.get("identifiers", ()), "identifiers", "[cases]", where):
+        if name.endswith(".csv") and not (root / name).is_file():
+            raise DescriptionError(
+                f"identifiers under [cases] of {where} must be columns or a file below the root, "
+                f"{name!r} is not there: correct it."
+            )
+    return Description(
+        name=plain_name(text_of(cohort, "name", "[cohort]", where), where),
+        root=root,
+        file=path.resolve(),
+        table=table,
+        case_id=case_id,
+        subject_id=text_of(cases, "subject_id", "[cases]", where, default=case_id),
+        as_of=optional_text(cases, "as_of", "[cases]", where),
+        site=optional_text(cases, "site", "[cases]", where),
+        group=texts_of(cases.get("group", ()), "group", "[cases]", where),
+        identifiers=texts_of(cases.get("identifiers", ()), "identifiers", "[cases]", where),
+        incomplete=one_of(
+            cases.get("incomplete", "keep"), ("keep", "refuse"), "incomplete under [cases]", where
+        ),
+        task=read_task(task, where),
+        modalities=read_modalities(raw, root, where),
+    )
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DescriptionError(
+            f"A cohort is described by a cohort.toml, {path} is not there: `mmdiag init DIR` "
+            "writes one."
+        ) from None
+    except (UnicodeDecodeError, IsADirectoryError):
+        raise DescriptionError(
+            f"{path.name} must be a text file in UTF-8, it is not: save it again as UTF-8."
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise DescriptionError(
+            f"{path.name} must be TOML, it is not: {error}. Compare it with what `mmdiag init` "
+            "writes."
+        ) from None

@@ -1,0 +1,173 @@
+"""The task of a cohort.toml: which column is predicted, and what its values mean."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mmdiag.description.fields import (
+    optional_text,
+    require_known,
+    text_of,
+    texts_of,
+)
+from mmdiag.errors import DescriptionError
+
+REST = "rest"  # every other value of the label is negative
+WORDS = ("title", "class_names")  # they change what people read, and nothing that is computed
+LATER = ("labels", "negative", "unknown")
+TASKS = ("binary", "multiclass", "multilabel", "survival")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDescription:
+    """What is asked: one label column, several, or time and event. Without any the cohort is
+    unlabelled: scored, never trained on.
+
+    Args:
+        labels: Columns of a multilabel task: 1 = there, 0 = not there, empty = unknown.
+        negative: Values of a binary label that are negative, or `rest`: every value that is neither
+            positive nor unknown. Empty = the label has one other value.
+        unknown: Values of the label that count as unlabelled.
+        title: How people read the task.
+        class_names: Value of the label -> how people read it.
+        label_patterns: Regular expressions that state the label: a note that matches one is refused
+            as an input.
+    """
+
+    kind: str
+    label: str | None = None
+    positive: str | None = None
+    time: str | None = None
+    event: str | None = None
+    label_patterns: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    negative: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    title: str = ""
+    class_names: Mapping[str, str] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """What a hash is made of: all but how people read it, and as it was before there were
+        several labels, negative and unknown values.
+        """
+        said = {key: value for key, value in asdict(self).items() if key not in WORDS}
+        return {key: value for key, value in said.items() if key not in LATER or value}
+
+
+def read_task(task: Mapping[str, Any], where: str) -> TaskDescription:
+    """Check the section [task].
+
+    Raises:
+        DescriptionError: It says something that is not known, or what does not go together.
+    """
+    kind = text_of(task, "kind", "[task]", where, default="binary")
+    require_known([kind], TASKS, "The kind of a task", where)
+    named = {
+        key: None if task.get(key) is None else str(task[key])
+        for key in ("label", "positive", "time", "event")
+    }
+    if kind == "survival" and bool(named["time"]) != bool(named["event"]):
+        raise DescriptionError(
+            f"A survival task in {where} needs both time and event, one is missing: name both "
+            "columns, or neither for a cohort to score."
+        )
+    if kind == "binary" and named["label"] and not named["positive"]:
+        raise DescriptionError(
+            f"A binary task in {where} must say which label is positive, it does not: add "
+            'positive = "..." under [task].'
+        )
+    negative, unknown = _values(task, kind, named["positive"], where)
+    return TaskDescription(
+        kind=kind,
+        label=named["label"],
+        positive=named["positive"],
+        time=named["time"],
+        event=named["event"],
+        label_patterns=_patterns(task, where),
+        labels=_label_names(task, kind, where),
+        negative=negative,
+        unknown=unknown,
+        title=optional_text(task, "title", "[task]", where) or "",
+        class_names=_class_names(task, where),
+    )
+
+
+def _patterns(task: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    patterns = texts_of(task.get("label_patterns", ()), "label_patterns", "[task]", where)
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise DescriptionError(
+                f"label_patterns under [task] of {where} must be regular expressions, one is not "
+                f"({error}): correct it."
+            ) from None
+    return patterns
+
+
+def _values(
+    task: Mapping[str, Any], kind: str, positive: str | None, where: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which values of the label are negative, and which say that it is not known."""
+    negative = _label_values(task, "negative", where)
+    unknown = _label_values(task, "unknown", where)
+    if negative and kind != "binary":
+        raise DescriptionError(
+            f"negative under [task] of {where} belongs to a binary task, this one is {kind}: "
+            "leave it out."
+        )
+    if unknown and kind not in ("binary", "multiclass"):
+        raise DescriptionError(
+            f"unknown under [task] of {where} belongs to a binary or multiclass task, this one is "
+            f"{kind}: leave the cells empty."
+        )
+    if REST in negative and len(negative) > 1:
+        raise DescriptionError(
+            f'negative under [task] of {where} is a list of values or "{REST}", found both: '
+            "keep one of the two."
+        )
+    stated = [*negative, *unknown, *([positive] if positive else [])]
+    twice = sorted({value for value in stated if stated.count(value) > 1})
+    if twice:
+        raise DescriptionError(
+            f"A value of the label is one of positive, negative and unknown in {where}, found "
+            f"{', '.join(map(repr, twice))} twice: keep it in one of them."
+        )
+    return negative, unknown
+
+
+def _label_values(task: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+    given = task.get(key, ())
+    listed = given if isinstance(given, list | tuple) else [given]
+    plain = [str(value) if type(value) in (int, float) else value for value in listed]
+    return texts_of(plain, key, "[task]", where)
+
+
+def _class_names(task: Mapping[str, Any], where: str) -> dict[str, str]:
+    names = task.get("class_names", {})
+    if not isinstance(names, Mapping) or not all(
+        isinstance(name, str) and name for name in names.values()
+    ):
+        raise DescriptionError(
+            f"class_names under [task] of {where} must give a text for each value, it does not: "
+            'write class_names = { "0" = "stable", "1" = "progresses" }.'
+        )
+    return {str(value): name for value, name in names.items()}
+
+
+def _label_names(task: Mapping[str, Any], kind: str, where: str) -> tuple[str, ...]:
+    names = texts_of(task.get("labels", ()), "labels", "[task]", where)
+    if kind != "multilabel":
+        if names:
+            raise DescriptionError(
+                f"labels under [task] of {where} belong to a multilabel task, this one is "
+                f'{kind}: write kind = "multilabel", or label.'
+            )
+        return ()
+    if task.get("label") or len(names) == 1 or len(set(names)) < len(names):
+        raise DescriptionError(
+            f"A multilabel task in {where} names two columns or more, each once, under labels: "
+            'write labels = ["...", "..."] and no label.'
+        )
+    return names

@@ -7,16 +7,14 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.ingest import ingest_shards
 from flows.settings import prepare
+from flows.steps import threads
 from flows.train import AT_ONCE, evaluate, explain_all, fit_all, publish, start
 
 
-@flow(
-    name="mmdiag-full", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE), persist_result=False
-)
+@flow(name="mmdiag-full", task_runner=threads(AT_ONCE), persist_result=False)
 def full(
     cohort: Path,
     workspace: Path,
@@ -32,11 +30,11 @@ def full(
         workspace: Folder for everything that is kept.
         recipe: A name of `mmdiag.recipes.RECIPES`.
         fusion: A name of `mmdiag.fusion.FUSIONS`.
-        seed: Where all randomness comes from.
+        seed: Random seed.
         settings: Fields of the recipe to change, such as `training.learning_rate` -> 0.003.
     """
     prepare(workspace)
-    found = ingest_shards(
+    ingested = ingest_shards(
         cohort, workspace
     )  # files -> checked, decoded shards; what is refused goes to quarantine with a reason
     run = start(
@@ -46,5 +44,7 @@ def full(
     evaluate(run)  # every metric with its interval and n, beside the baselines
     explain_all(run)  # contributions and attention of the modalities, image regions, words, genes
     answer = publish(run, workspace)  # the bundle, the predictions, the ledger
-    create_table_artifact([found["cases"]], key="mmdiag-cases", description=found["cohort"]["name"])
-    return found | answer
+    create_table_artifact(
+        [ingested["cases"]], key="mmdiag-cases", description=ingested["cohort"]["name"]
+    )
+    return ingested | answer

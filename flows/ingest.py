@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.settings import prepare, report
-from flows.steps import step
+from flows.steps import step, threads
 from mmdiag.description import read_description
 from mmdiag.ingest import plan as ingestion
 from mmdiag.ingest.commit import commit
@@ -24,7 +23,7 @@ _room = threading.Semaphore(SHARDS_AT_ONCE)
 
 @flow(
     name="mmdiag-ingest",
-    task_runner=ThreadPoolTaskRunner(max_workers=SHARDS_AT_ONCE),
+    task_runner=threads(SHARDS_AT_ONCE),
     persist_result=False,
 )
 def ingest(cohort: Path, workspace: Path) -> dict[str, Any]:
@@ -51,14 +50,15 @@ def plan_shards(cohort: Path, workspace: Path) -> list[Path]:
 
 
 @step
-def ingest_shard(plan: Path) -> dict[str, Any]:
+def ingest_shard(plan: Path) -> None:
     """Read, check and store one shard."""
     with _room:
-        return ingestion.ingest_shard(plan)
+        ingestion.ingest_shard(plan)
 
 
 @step
 def commit_shards(cohort: Path, workspace: Path) -> dict[str, Any]:
     """Make the shards the cohort, and record it."""
-    place = Workspace(workspace)
-    return dataclasses.asdict(commit(read_description(cohort), place, Ledger(place.ledger_url)))
+    working = Workspace(workspace)
+    ledger = Ledger(working.ledger_url)
+    return dataclasses.asdict(commit(read_description(cohort), working, ledger))

@@ -5,11 +5,10 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.ingest import ingest_shards
 from flows.settings import prepare, report
-from flows.steps import step
+from flows.steps import step, threads
 from mmdiag import api
 from mmdiag.description import read_description
 from mmdiag.errors import UsageError
@@ -18,7 +17,7 @@ from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
 
-@flow(name="mmdiag-score", task_runner=ThreadPoolTaskRunner(max_workers=2), persist_result=False)
+@flow(name="mmdiag-score", task_runner=threads(2), persist_result=False)
 def score(
     cohort: Path, workspace: Path, bundle: Path | None = None, out: Path | None = None
 ) -> dict[str, Any]:
@@ -30,12 +29,12 @@ def score(
     """
     prepare(workspace)
     bundle = bundle or newest_bundle(workspace)
-    found = ingest_shards(cohort, workspace)
-    answer = found | score_cohort(bundle, cohort, workspace, out)
+    ingested = ingest_shards(cohort, workspace)
+    answer = ingested | score_cohort(bundle, cohort, workspace, out)
     counts = {
         "scored": answer["scored"],
         "already scored": answer["already_scored"],
-        "in quarantine": found["cases"]["quarantined"],
+        "in quarantine": ingested["cases"]["quarantined"],
     }
     create_table_artifact([counts], key="mmdiag-scores")
     return answer
@@ -59,13 +58,13 @@ def newest_bundle(workspace: Path) -> Path:
 @step
 def score_cohort(bundle: Path, cohort: Path, workspace: Path, out: Path | None) -> dict[str, Any]:
     """Score with one bundle."""
-    place, description = Workspace(workspace), read_description(cohort)
-    target = out or api.predictions_path(place, description.name, api.verify(bundle))
+    working, description = Workspace(workspace), read_description(cohort)
+    target = out or api.predictions_path(working, description.name, api.verify(bundle))
     return inference.score(
         bundle,
         description,
-        place,
-        Ledger(place.ledger_url),
+        working,
+        Ledger(working.ledger_url),
         target,
         progress=lambda done, of, text: report("score", done, of, text),
     )

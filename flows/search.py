@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from prefect import flow
 from prefect.concurrency.sync import concurrency
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.settings import prepare
-from flows.steps import step
+from flows.steps import step, threads
 from flows.train import AT_ONCE, each, evaluate, explain_all, fit_all, publish
 from mmdiag import recipes
 from mmdiag.description import read_description
@@ -28,7 +27,7 @@ GPU = "gpu"  # a global concurrency limit: `prefect gcl create gpu --limit 1`
 
 @flow(
     name="mmdiag-search",
-    task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE),
+    task_runner=threads(AT_ONCE),
     persist_result=False,
 )
 def search(
@@ -43,33 +42,33 @@ def search(
     """Search, train, evaluate, explain and publish on what was ingested.
 
     Args:
-        trials: Trials of each model of each part that is judged.
+        trials: Trials of every model in every fold.
         fusion: A name of `mmdiag.fusion.FUSIONS`; None = the family is searched, too.
         settings: Fields of the recipe to change, such as `training.max_epochs` -> 60.
     """
     prepare(workspace)
     run = start_search(cohort, workspace, trials, recipe, fusion, seed, settings)
-    found = search_all(run)
+    searched_values = search_all(run)
     fit_all(run)
     evaluate(run)
     explain_all(run)
-    return {"search": found} | publish(run, workspace)
+    return {"search": searched_values} | publish(run, workspace)
 
 
 def search_all(run: Path) -> dict[str, Any]:
-    """Search every model in batches, several models at once where processes are at hand: trials
-    draw from a process's one source of chance.
+    """Search every model in batches, several models at once where worker processes are available:
+    trials draw from a process's one random state.
     """
-    names, most = searched(run)
+    names, most = to_search(run)
     rounds = [*range(BATCH, most, BATCH), most]
-    with crew.at_work(run, len(names)) as hands:
-        for number, upto in enumerate(rounds):
+    with crew.at_work(run, len(names)) as n_workers:
+        for number, until_trial in enumerate(rounds):
             each(
                 "search",
                 batch,
                 run,
-                [(name, upto) for name in names],
-                hands,
+                [(name, until_trial) for name in names],
+                n_workers,
                 before=number * len(names),
                 total=len(rounds) * len(names),
             )
@@ -78,7 +77,7 @@ def search_all(run: Path) -> dict[str, Any]:
 
 @contextmanager
 def gpu_slot() -> Iterator[None]:
-    """Hold one of the slots of the GPUs, where there are any and the server has the limit: other
+    """Occupy one of the slots of the GPUs, where there are any and the server has the limit: other
     flows' batches wait for it.
     """
     if not torch.cuda.is_available():
@@ -98,7 +97,7 @@ def start_search(
     seed: int,
     settings: dict[str, Any] | None,
 ) -> Path:
-    """The run folder of this search: new, or the one that was begun."""
+    """The run folder of this search: new, or the one that was started."""
     config = recipes.named(recipe, fusion=fusion or "concat", seed=seed, settings=settings)
     return search_trials.start(
         read_description(cohort), Workspace(workspace), config, trials, fusion=fusion is None
@@ -106,14 +105,14 @@ def start_search(
 
 
 @step
-def searched(run: Path) -> tuple[list[str], int]:
+def to_search(run: Path) -> tuple[list[str], int]:
     """The models to search, and the trials of each."""
     return comparison.fits(run), search_trials.trials(run)
 
 
 @step
 def batch(run: Path, part: tuple[str, int], _total: int) -> None:
-    """Make trials of a model until so many are finished."""
+    """Run trials of a model until so many are finished."""
     with gpu_slot():
         crew.do(crew.SEARCH, run, part)
 

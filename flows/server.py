@@ -65,10 +65,10 @@ class TemporaryServer:
         Raises:
             StepFailed: It does not.
         """
-        deadline, mended = time.monotonic() + STARTUP_SECONDS, False
+        deadline, restarted = time.monotonic() + STARTUP_SECONDS, False
         while not self._answers():
-            if self.process.poll() is not None and not mended:
-                mended = True
+            if self.process.poll() is not None and not restarted:
+                restarted = True
                 self._forget_history()
                 self.process = self._start()
             elif self.process.poll() is not None or time.monotonic() > deadline:

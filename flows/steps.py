@@ -5,10 +5,12 @@ fails without a patient's value.
 import functools
 import os
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.settings import workspace_logs
 from mmdiag.failures import StepFailed, sayable
@@ -24,18 +26,21 @@ def step(function: Callable[P, R]) -> Task[P, R]:
     Prefect, and a step whose cause may pass
     (a connection, a network drive) is tried three times.
     """
-    options: dict[str, Any] = {
-        "retries": 2,
-        "retry_delay_seconds": [2, 10],
-        "retry_condition_fn": _worth_a_retry,
-    }
-    return task(
-        bounded(function),
+    make: Callable[[Callable[P, R]], Task[P, R]] = task(
         name=function.__name__,
         cache_policy=NO_CACHE,
         persist_result=False,
-        **options,
+        retries=2,
+        retry_delay_seconds=[2, 10],
+        retry_condition_fn=_worth_a_retry,
     )
+    return make(bounded(function))
+
+
+def threads(number: int) -> TaskRunner[PrefectFuture[Any]]:
+    """Run the tasks of a flow in so many threads."""
+    # Prefect's flow asks for a runner of any future, and its own runners are of one kind of future
+    return cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner[Any](max_workers=number))
 
 
 def bounded(function: Callable[P, R]) -> Callable[P, R]:

@@ -10,10 +10,9 @@ from typing import Any
 from prefect import Task, flow, unmapped
 from prefect.artifacts import create_table_artifact
 from prefect.futures import as_completed
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.settings import prepare, report
-from flows.steps import step
+from flows.steps import step, threads
 from mmdiag import recipes
 from mmdiag.description import read_description
 from mmdiag.experiment import evaluate as results
@@ -27,9 +26,7 @@ from mmdiag.workspace import Workspace
 AT_ONCE = max(2, os.cpu_count() or 1)  # tasks; how many work is for `mmdiag.workers.pool` to say
 
 
-@flow(
-    name="mmdiag-train", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE), persist_result=False
-)
+@flow(name="mmdiag-train", task_runner=threads(AT_ONCE), persist_result=False)
 def train(
     cohort: Path,
     workspace: Path,
@@ -58,10 +55,10 @@ def explain_all(run: Path) -> None:
 
 
 def _all(stage: str, task: Task[..., None], run: Path, pieces: Sequence[Any]) -> None:
-    """Do the pieces of a run, as many at once as there are processes at hand."""
-    with crew.at_work(run, len(pieces)) as hands:
+    """Do the pieces of a run, as many at once as there are worker processes."""
+    with crew.at_work(run, len(pieces)) as n_workers:
         report(stage, 0, len(pieces))
-        each(stage, task, run, pieces, hands)
+        each(stage, task, run, pieces, n_workers)
 
 
 def each(
@@ -69,25 +66,25 @@ def each(
     task: Task[..., None],
     run: Path,
     pieces: Sequence[Any],
-    hands: int,
+    n_workers: int,
     *,
     before: int = 0,
     total: int = 0,
 ) -> None:
-    """Do some pieces of a run: side by side where processes are at hand, else one after the other,
-    because randomness belongs to a whole process.
+    """Do some pieces of a run: side by side where there are worker processes, else one after the
+    other, because the random state belongs to a whole process.
 
     Args:
-        hands: Processes at hand.
+        n_workers: Worker processes.
         before, total: Pieces of the stage that were done before, and of all of it; 0 = these are
             all.
     """
     total = total or len(pieces)
-    submitted = task.map(unmapped(run), pieces, unmapped(total)) if hands > 1 else []
+    submitted = task.map(unmapped(run), pieces, unmapped(total)) if n_workers > 1 else []
     for number, piece in enumerate(
-        as_completed(list(submitted)) if hands > 1 else pieces, before + 1
+        as_completed(list(submitted)) if n_workers > 1 else pieces, before + 1
     ):
-        if hands > 1:
+        if n_workers > 1:
             piece.result()
         else:
             task(run, piece, total)
@@ -103,7 +100,7 @@ def start(
     seed: int,
     settings: dict[str, Any] | None,
 ) -> Path:
-    """The run folder of this cohort and configuration: new, or the one that was begun."""
+    """The run folder of this cohort and configuration: new, or the one that was started."""
     return comparison.start(
         read_description(cohort),
         Workspace(workspace),
@@ -121,7 +118,7 @@ def fits(run: Path) -> list[str]:
 def fit(run: Path, name: str, total: int) -> None:
     """Fit one model."""
 
-    def told(done: int, of: int, text: str) -> None:
+    def on_progress(done: int, of: int, text: str) -> None:
         finished = Run.open(run)
         report(
             "train",
@@ -130,7 +127,7 @@ def fit(run: Path, name: str, total: int) -> None:
             f"{name} {done}/{of}: {text}",
         )
 
-    crew.do(crew.FIT, run, name, told)
+    crew.do(crew.FIT, run, name, on_progress)
 
 
 @step

@@ -86,12 +86,12 @@ class WithoutValues(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record, never drop it."""
         if record.exc_info and record.exc_info[0] is not None:
-            place = record.exc_info[2]
-            while place is not None and place.tb_next is not None:
-                place = place.tb_next
+            trace = record.exc_info[2]
+            while trace is not None and trace.tb_next is not None:
+                trace = trace.tb_next
             where = (
-                f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}"
-                if place
+                f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+                if trace
                 else "unknown place"
             )
             record.msg, record.args, record.exc_info = (
@@ -124,7 +124,7 @@ def main() -> None:
     for name in ("streamlit.error_util", "streamlit.runtime.scriptrunner.exec_code"):
         logging.getLogger(name).addFilter(WithoutValues())
     for module in (
-        "dashboards.charts",
+        "dashboards.charts.models",
         "mmdiag.storage.ledger",
         "mmdiag.storage.store",
         "mmdiag.evaluation.metrics",

@@ -31,15 +31,23 @@ def note(text: str, spans: Sequence[Sequence[float]]) -> str:
     """A whole note as HTML.
 
     Args:
-        spans: (start, end, weight) of characters; positive weights speak for the class that is
-            asked about.
+        spans: (start, end, weight) of characters; positive weights support the outcome.
     """
     return f'{STYLE}<div class="mmnote">{shaded(text, spans)}</div>'
 
 
 def absent(name: str) -> str:
-    """The box that stands where a modality was not acquired."""
-    return f'{STYLE}<div class="mmabsent">no {html.escape(name)} for this case</div>'
+    """The box that stands where a modality was not acquired.
+
+    Args:
+        name: How people read the modality.
+    """
+    return box(f"{name} not acquired")
+
+
+def box(text: str) -> str:
+    """A dashed box around what is absent."""
+    return f'{STYLE}<div class="mmabsent">{html.escape(visible(text))}</div>'
 
 
 def plain(text: object) -> str:
@@ -53,7 +61,7 @@ def shaded(text: str, spans: Sequence[Sequence[float]]) -> str:
     """
     largest = max((abs(weight) for _, _, weight in spans), default=0.0)
     parts, end = [], 0
-    for start, stop, weight in sorted(spans):
+    for start, stop, weight in sorted(spans, key=tuple):
         start, stop = int(start), int(stop)
         parts.append(html.escape(visible(text[end:start])))
         step = round(STEPS * abs(weight) / largest) if largest else 0

@@ -1,14 +1,16 @@
-"""Slices as pictures: a window of grey, and over it what the model made of each region."""
+"""Slices as pictures: a display window, and over it the effect of each region."""
 
 import numpy as np
+from jaxtyping import Float32, UInt8
+from numpy import ndarray
 from PIL import Image
 
 SIDE = 420  # pixels of the longer side on the page
-TOWARDS, AWAY = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and blue
+RAISES, LOWERS = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and blue
 STRONGEST = 0.65  # opacity of the largest effect of the stack
 
 
-def window_of(stack: np.ndarray) -> tuple[int, int]:
+def window_of(stack: UInt8[ndarray, "slice row column"]) -> tuple[int, int]:
     """The grey values to begin with: all but the darkest and the brightest half percent of what is
     not background.
     """
@@ -19,14 +21,16 @@ def window_of(stack: np.ndarray) -> tuple[int, int]:
     return int(min(low, high - 1)), int(max(high, 1))
 
 
-def hottest(heat: np.ndarray | None, slices: int) -> int:
+def hottest(heat: Float32[ndarray, "slice row column"] | None, slices: int) -> int:
     """The slice to begin with: where the largest effect lies, else the middle."""
     if heat is None or not len(heat):
         return slices // 2
     return int(np.abs(heat).max(axis=(1, 2)).argmax()) * slices // len(heat)
 
 
-def grey(plane: np.ndarray, low: int, high: int) -> np.ndarray:
+def grey(
+    plane: UInt8[ndarray, "row column"], low: int, high: int
+) -> Float32[ndarray, "height width 3"]:
     """One slice as an RGB picture of at most SIDE pixels, values 0..1."""
     scaled = np.clip((plane.astype(np.float32) - low) / max(high - low, 1), 0, 1)
     scale = SIDE / max(plane.shape)
@@ -43,19 +47,25 @@ def grey(plane: np.ndarray, low: int, high: int) -> np.ndarray:
     return picture[..., None].repeat(3, axis=2)
 
 
-def overlaid(picture: np.ndarray, heat: np.ndarray, number: int, slices: int) -> np.ndarray:
-    """Orange where a region speaks for the class, blue where against, as strong as its share of the
-    largest effect in the stack.
+def overlaid(
+    picture: Float32[ndarray, "height width 3"],
+    heat: Float32[ndarray, "cut row column"],
+    number: int,
+    slices: int,
+) -> Float32[ndarray, "height width 3"]:
+    """Orange where a region supports the outcome, blue where it opposes it, as strong as its share
+    of the largest effect in the stack.
 
     Args:
-        heat: Signed effects (S, h, w) on a coarse grid; its cells stay cells, since nothing finer
-            was asked.
+        heat: Signed effects on a coarse grid; its cells stay cells, since nothing finer was
+            computed.
         number: Which of the `slices` slices is shown.
     """
     strength = heat[number * len(heat) // slices] / max(float(np.abs(heat).max()), 1e-6)
     rows = np.arange(picture.shape[0]) * strength.shape[0] // picture.shape[0]
     columns = np.arange(picture.shape[1]) * strength.shape[1] // picture.shape[1]
     wide = strength[np.ix_(rows, columns)][..., None]
-    colour = np.where(wide > 0, np.asarray(TOWARDS) / 255, np.asarray(AWAY) / 255)
+    colour = np.where(wide > 0, np.asarray(RAISES) / 255, np.asarray(LOWERS) / 255)
     alpha = STRONGEST * np.abs(wide)
-    return picture * (1 - alpha) + colour * alpha
+    mixed: ndarray = picture * (1 - alpha) + colour * alpha
+    return mixed.astype(np.float32)

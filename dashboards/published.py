@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from jaxtyping import Float32
+from numpy import ndarray
 
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
@@ -43,7 +45,7 @@ def cohort_names() -> dict[str, dict[str, Any]]:
     table = record.cohorts().sort_values("ingested_at", ascending=False)
     return {
         row["name"]: row
-        for row in table.to_dict("records")
+        for row in records(table)
         if (workspace().cohort(row["name"]) / "cases.parquet").is_file()
     }
 
@@ -68,9 +70,9 @@ def header_line(cohort: str | None, run_id: str | None) -> str:
     parts += [f"cohort `{cohort}`"] if cohort else []
     folder = run_folder(run_id)
     if folder:
-        asked = json.loads((folder / "run.json").read_text())
-        bundle = (asked.get("bundle") or {}).get("id", "not finished")
-        parts.append(f"model `{bundle}` ({asked['config']['fusion']})")
+        manifest = json.loads((folder / "run.json").read_text())
+        bundle = (manifest.get("bundle") or {}).get("id", "not finished")
+        parts.append(f"model `{bundle}` ({manifest['config']['fusion']})")
     return " · ".join(parts)
 
 
@@ -97,8 +99,24 @@ def _parquet(path: str, changed: int) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-def explanation(folder: Path, case_id: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    """Heat maps, and words and genes, of one case."""
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def rate_hz(store: Store, modality: str) -> float | None:
+    """Samples a second of a signal; None where the cohort was ingested before that was recorded."""
+    described = json.loads((store.folder / "description.json").read_text())
+    rate = described.get("rates_hz", {}).get(modality)
+    return float(rate) if rate else None
+
+
+def explanation(
+    folder: Path, case_id: str
+) -> tuple[dict[str, Float32[ndarray, "..."]], dict[str, Any]] | None:
+    """Heat maps of one case; and by kind and modality the words, columns and windows that
+    contributed.
+    """
     base = folder / "explanations" / "cases" / hashlib.sha256(case_id.encode()).hexdigest()[:16]
     if not base.with_suffix(".json").is_file():
         return None

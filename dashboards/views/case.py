@@ -1,23 +1,55 @@
 """Case: one answer with its doubt and its reasons on one screen."""
 
 import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from jaxtyping import Float32, UInt8
+from numpy import ndarray
 
-from dashboards import charts, notes, pictures, published
+from dashboards import notes, pictures, published, texts
+from dashboards.charts import case as charts
+from mmdiag.evaluation.verdict import answer_of, question, shares_of
 from mmdiag.storage.store import Store
 
-LEAST = 5e-6  # weights are published with five digits
-ROLES = {
-    "train": ":orange[the model learned from this subject]",
-    "new": "new to the model",
-    "test": "held-out test case",
-    "out-of-fold": "judged out of fold",
-}
+Row = Mapping[str, Any]
+NOTHING: dict[str, Any] = {"text": {}, "table": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The case that is shown.
+
+    Args:
+        row: Its row in the store.
+        prediction: Its row of predictions.parquet.
+        names: Modality -> how people read it.
+        outcome: What contributions are contributions to.
+        heat: Image -> heat map.
+        within: Per kind (`text`, `table`, `signal`) and modality what contributed inside it.
+    """
+
+    store: Store
+    row: int
+    prediction: Row
+    names: Mapping[str, str]
+    outcome: str
+    heat: Mapping[str, Float32[ndarray, "slice row column"]]
+    within: Mapping[str, Any]
+
+    def of_kind(self, kind: str) -> list[str]:
+        """Names of the modalities of a kind."""
+        return [name for name, known in self.store.modalities.items() if known == kind]
+
+    def has(self, name: str) -> bool:
+        """Whether the case has a modality."""
+        return bool(self.store.present(name)[self.row])
 
 
 def main() -> None:
@@ -26,49 +58,63 @@ def main() -> None:
     predictions = published.table(folder, "predictions.parquet") if folder else None
     if folder is None or predictions is None or predictions.empty:
         st.info(
-            "No case of this cohort was predicted yet. This command trains a model on it and "
-            "judges every case:",
+            "No case of this cohort has a prediction yet. This command trains a model on it and "
+            "predicts every case:",
             icon=":material/person_search:",
         )
         st.code("mmdiag run --cohort cohort.toml", language="bash")
         return
     store = published.store(st.session_state["cohort"])
-    order = ordered(predictions)
-    case_id, place = _choose(order, store)
-    if place is None:
+    prediction, row = _choose(ordered(predictions), store)
+    if row is None:
         st.info(
-            f"{notes.plain(case_id)} was predicted, but is no longer among the accepted cases of "
-            "the cohort.",
+            f"{notes.plain(prediction['case_id'])} has a prediction, but is no longer among the "
+            "accepted cases of the cohort.",
             icon=":material/person_off:",
         )
         return
-    row = order.set_index("case_id").loc[case_id]
-    found = published.explanation(folder, case_id)
-    heat, within = found if found else ({}, {"text": {}, "table": {}})
+    _draw(view_of(store, row, prediction, folder), folder, predictions)
+
+
+def view_of(store: Store, row: int, prediction: Row, folder: Path) -> View:
+    """What is shown of a case, and how it is called."""
+    found = published.explanation(folder, str(prediction["case_id"]))
+    return View(
+        store=store,
+        row=row,
+        prediction=prediction,
+        names=texts.display_names(list(store.modalities), store.title),
+        outcome=store.task.explained(str(prediction["predicted"])),
+        heat=found[0] if found else {},
+        within=found[1] if found else NOTHING,
+    )
+
+
+def _draw(view: View, folder: Path, predictions: pd.DataFrame) -> None:
     left, right = st.columns([10, 11], gap="large")
     with left:
-        _images(store, place, heat, asked(row, store))
+        _images(view)
     with right:
-        _answer(row, store, predictions)
-        _modalities(folder, case_id, row, store)
-    if found is None:
+        _answer(view, predictions)
+        _modalities(view, folder)
+    if view.within is NOTHING:
         st.caption(
             "Regions, words and genes of this case are not explained yet: `mmdiag explain "
-            f"{case_id}`"
+            f"{view.prediction['case_id']}`"
         )
     left, right = st.columns([10, 11], gap="large")
     with left:
-        for name in _named(store, "text"):
-            _note(store, name, place, within["text"].get(name), asked(row, store))
+        for name in view.of_kind("signal"):
+            _signal(view, name)
+        for name in view.of_kind("text"):
+            _note(view, name)
     with right:
-        for name in _named(store, "table"):
-            _table(store, name, place, within["table"].get(name))
+        for name in view.of_kind("table"):
+            _table(view, name)
 
 
 def ordered(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Cases in the order of use: those that the model judged without knowing them, the most
-    uncertain first.
-    """
+    """Cases in the order of use: those outside training first, and of them the most uncertain."""
     classes = [c for c in predictions.columns if c.startswith("probability_")]
     if "probability" in predictions:
         doubt = (predictions["probability"] - 0.5).abs()
@@ -76,276 +122,227 @@ def ordered(predictions: pd.DataFrame) -> pd.DataFrame:
         doubt = predictions[classes].max(axis=1)
     else:
         doubt = pd.Series(0.0, index=predictions.index)
-    return predictions.assign(doubt=doubt, learned=predictions["role"] == "train").sort_values(
-        ["learned", "doubt", "case_id"], ignore_index=True
+    return predictions.assign(doubt=doubt, trained=predictions["role"] == "train").sort_values(
+        ["trained", "doubt", "case_id"], ignore_index=True
     )
 
 
-def asked(row: pd.Series, store: Store) -> str:
-    """What the explanations speak for: the positive class, the class that was given, or a higher
-    risk.
-    """
-    if store.task.kind == "binary":
-        return f"{store.task.label} = {store.task.classes[1]}"
-    return "higher risk" if store.task.survival else str(row["predicted"])
-
-
-def _named(store: Store, kind: str) -> list[str]:
-    return [name for name, known in store.modalities.items() if known == kind]
-
-
-def _choose(order: pd.DataFrame, store: Store) -> tuple[str, int | None]:
-    """The line of the case with its choice, and where the case lies in the store."""
+def _choose(order: pd.DataFrame, store: Store) -> tuple[Row, int | None]:
+    """The line of the case with its choice: its prediction, and its row in the store."""
     cases = order["case_id"].tolist()
     if st.session_state.get("case") not in cases:
         st.session_state["case"] = cases[0]
     line, choice, back, forward = st.columns([10, 4, 1, 1], vertical_alignment="center")
     number = cases.index(st.session_state["case"])
-    if back.button(
-        "",
-        key="previous",
-        icon=":material/chevron_left:",
-        help="Previous case",
-        disabled=number == 0,
-        width="stretch",
-    ):
+    if _step(back, "previous", "chevron_left", stop=number == 0):
         st.session_state["case"] = cases[number - 1]
-    if forward.button(
-        "",
-        key="next",
-        icon=":material/chevron_right:",
-        help="Next case",
-        disabled=number == len(cases) - 1,
-        width="stretch",
-    ):
+    if _step(forward, "next", "chevron_right", stop=number == len(cases) - 1):
         st.session_state["case"] = cases[number + 1]
-    number = cases.index(st.session_state["case"])
-    places = {case: number for number, case in enumerate(cases, start=1)}
+    numbers = {case: number for number, case in enumerate(cases, start=1)}
     case_id = str(
         choice.selectbox(
             f"Case, the most uncertain of {len(cases)} first",
             cases,
             key="case",
             label_visibility="collapsed",
-            format_func=lambda case: f"{places[case]} of {len(cases)} · {case}",
+            format_func=lambda case: f"{numbers[case]} of {len(cases)} · {case}",
             help="The most uncertain come first.",
         )
     )
+    prediction = published.records(order)[cases.index(case_id)]
     found = np.flatnonzero((store.cases["case_id"] == case_id).to_numpy())
-    place = int(found[0]) if len(found) else None
-    line.markdown(_heading(case_id, order.iloc[number], store, place))
-    return case_id, place
+    row = int(found[0]) if len(found) else None
+    line.markdown(heading(prediction, store, row))
+    return prediction, row
 
 
-def _heading(case_id: str, row: pd.Series, store: Store, place: int | None) -> str:
-    parts = [f"**case {notes.plain(case_id)}**"]
-    case = store.cases.iloc[place] if place is not None else None
+def _step(column: Any, key: str, icon: str, *, stop: bool) -> bool:
+    return bool(
+        column.button(
+            "",
+            key=key,
+            icon=f":material/{icon}:",
+            help=f"{key.capitalize()} case",
+            disabled=stop,
+            width="stretch",
+        )
+    )
+
+
+def heading(prediction: Row, store: Store, row: int | None) -> str:
+    """Key, site, date, role and recorded outcome of a case, as Markdown."""
+    parts = [f"**case {notes.plain(prediction['case_id'])}**"]
+    case = store.cases.iloc[row] if row is not None else None
     if case is not None:
         parts.append(f"site {notes.plain(case['site'])}" if pd.notna(case["site"]) else "")
         parts.append(f"as of {case['as_of']:%Y-%m-%d}" if pd.notna(case["as_of"]) else "")
-    parts.append(ROLES[row["role"]])
+    parts.append(texts.role(prediction["role"]))
     if case is not None and pd.notna(case["label"]) and store.task.classes:
-        parts.append(f"recorded: **{notes.plain(store.task.classes[int(case['label'])])}**")
+        recorded = store.task.name_of(store.task.classes[int(case["label"])])
+        parts.append(f"recorded: **{notes.plain(recorded)}**")
     return " · ".join(part for part in parts if part)
 
 
-def _answer(row: pd.Series, store: Store, predictions: pd.DataFrame) -> None:
-    question = notes.plain(store.task.label or "risk")
-    if "probability" in row and pd.notna(row["probability"]):
-        said = (
-            f"probability of {notes.plain(asked(row, store))}"
-            if store.task.kind == "binary"
-            else "risk"
-        )
-        st.markdown(f"##### {100 * row['probability']:.0f} % {said}")
-        others = predictions[predictions["role"] != "train"]["probability"].dropna()
-        if len(others):
-            below = int((others < row["probability"]).sum())
-            title = f"Higher than {below} of {len(others)} cases not learned from"
-            st.altair_chart(
-                charts.strip(others.tolist(), float(row["probability"]), title),
-                width="stretch",
-                theme="streamlit",
-            )
+def _answer(view: View, predictions: pd.DataFrame) -> None:
+    task, prediction = view.store.task, view.prediction
+    probability = float(prediction.get("probability", math.nan))
+    if math.isfinite(probability):
+        st.markdown(f"##### {notes.plain(answer_of(task, prediction))}")
+        others = predictions[predictions["role"] != "train"]["probability"].dropna().tolist()
+        if others:
+            _chart(charts.strip(others, probability, texts.rank(probability, others)))
         return
-    chances = (
-        row[[c for c in row.index if c.startswith("probability_")]]
-        .astype(float)
-        .sort_values(ascending=False)
-    )
-    st.markdown(f"##### {question}: {notes.plain(row['predicted'])}")
-    for name, chance in chances.head(4).items():
-        st.progress(
-            float(chance),
-            text=f"{100 * chance:.0f} % {notes.plain(str(name).removeprefix('probability_'))}",
-        )
+    predicted = task.name_of(str(prediction["predicted"]))
+    st.markdown(f"##### {notes.plain(f'{question(task)}: {predicted}')}")
+    for cls, share in shares_of(task, prediction)[:4]:
+        st.progress(float(share.removesuffix(" %")) / 100, text=f"{share} {notes.plain(cls)}")
 
 
-def _modalities(folder: Path, case_id: str, row: pd.Series, store: Store) -> None:
-    names = list(store.modalities)
-    there = [name for name in names if name in set(row["modalities"])]
-    values = [float(row[f"contribution_{m}"]) if m in there else np.nan for m in names]
-    table = pd.DataFrame({"modality": names, "value": values, "place": np.nan_to_num(values)})
-    table["text"] = [
-        f"{v:+.2f}" if m in there else "not acquired" for m, v in zip(names, values, strict=True)
-    ]
-    st.altair_chart(
-        charts.contributions(table, names, f"What moved it towards {asked(row, store)}"),
-        width="stretch",
-        theme="streamlit",
+def _modalities(view: View, folder: Path) -> None:
+    names, prediction = list(view.names), view.prediction
+    present = [name for name in names if name in set(prediction["modalities"])]
+    values = {name: float(prediction[f"contribution_{name}"]) for name in present}
+    table = pd.DataFrame(
+        {
+            "modality": list(view.names.values()),
+            "value": [values.get(name, np.nan) for name in names],
+            "at": [values.get(name, 0.0) for name in names],
+            "text": [f"{values[n]:+.2f}" if n in values else "not acquired" for n in names],
+        }
     )
+    title = texts.contributions(view.outcome)
+    _chart(charts.contributions(table, list(view.names.values()), title, view.outcome))
     modality = published.table(folder, "explanations/modality.parquet")
-    known = modality[modality["case_id"] == case_id] if modality is not None else pd.DataFrame()
-    if known.empty:
-        return
-    facts = known.iloc[0]
-    matrix = json.loads(facts["attention"]) if isinstance(facts.get("attention"), str) else None
-    if matrix is None:
-        weights = ", ".join(
-            f"{m} {facts[f'weight_{m}']:.2f}" for m in there if f"weight_{m}" in facts
-        )
+    rows = (
+        published.records(modality[modality["case_id"] == prediction["case_id"]])
+        if modality is not None
+        else []
+    )
+    if rows and present:
+        _attention(view, rows[0], present, values)
+
+
+def _attention(view: View, facts: Row, present: Sequence[str], values: Mapping[str, float]) -> None:
+    names = view.names
+    weights = {names[m]: float(facts[f"weight_{m}"]) for m in present if f"weight_{m}" in facts}
+    if not isinstance(facts.get("attention"), str):
+        listed = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
         st.caption(
-            f"Weights in the fused vector: {weights}. This fusion has no matrix of attention."
+            notes.plain(
+                f"Weights in the fused vector: {listed}. This fusion has no attention matrix."
+            )
         )
         return
+    matrix = json.loads(facts["attention"])
     cells = [
         {
-            "row": names[i],
-            "column": names[j],
-            "value": matrix[i][j] if {names[i], names[j]} <= set(there) else None,
+            "row": names[one],
+            "column": names[other],
+            "value": matrix[i][j] if one in present and other in present else None,
         }
-        for i in range(len(names))
-        for j in range(len(names))
+        for i, one in enumerate(names)
+        for j, other in enumerate(names)
     ]
-    st.altair_chart(
-        charts.matrix(
-            pd.DataFrame(cells), names, "Where each modality looked (a row adds up to 1)"
-        ),
-        width="stretch",
-        theme="streamlit",
-    )
-    lean = max(there, key=lambda m: abs(float(row[f"contribution_{m}"])))
-    most = max(there, key=lambda m: float(facts[f"weight_{m}"]))
-    if lean != most:
-        st.caption(
-            f"The attention weighs {most} most, yet {lean} moved the answer most: weights are "
-            "not contributions."
-        )
+    _chart(charts.matrix(pd.DataFrame(cells), list(names.values()), texts.ATTENTION))
+    said = texts.disagreement(weights, {names[m]: value for m, value in values.items()})
+    if weights and said:
+        st.caption(notes.plain(said))
 
 
-def _images(store: Store, place: int, heat: dict[str, np.ndarray], towards: str) -> None:
-    images = _named(store, "image")
+def _images(view: View) -> None:
+    images = view.of_kind("image")
     if not images:
-        st.html(notes.absent("image modality in this cohort, so none"))
+        st.html(notes.box("This cohort has no image modality"))
         return
-    for tab, name in zip(st.tabs(images), images, strict=True):
+    tabs = st.tabs([notes.plain(view.names[name]) for name in images])
+    for tab, name in zip(tabs, images, strict=True):
         with tab:
-            if store.present(name)[place]:
-                _viewer(store.images(name, place), name, place, heat.get(name), towards)
+            if view.has(name):
+                _viewer(view, name, view.store.images(name, view.row))
             else:
-                st.html(notes.absent(name))
+                st.html(notes.absent(view.names[name]))
 
 
-def _viewer(
-    stack: np.ndarray, name: str, place: int, heat: np.ndarray | None, towards: str
-) -> None:
+def _viewer(view: View, name: str, stack: UInt8[ndarray, "slice row column"]) -> None:
+    heat = view.heat.get(name)
     controls = st.columns([4, 4, 3], vertical_alignment="bottom")
     first = pictures.hottest(heat, len(stack)) + 1
     number = (
-        controls[0].slider("slice", 1, len(stack), first, key=f"slice-{name}-{place}") - 1
+        controls[0].slider("slice", 1, len(stack), first, key=f"slice-{name}-{view.row}") - 1
         if len(stack) > 1
         else 0
     )
     low, high = controls[1].slider(
-        "window (grey)", 0, 255, pictures.window_of(stack), key=f"window-{name}-{place}"
+        "display window", 0, 255, pictures.window_of(stack), key=f"window-{name}-{view.row}"
     )
-    shown = controls[2].toggle(  # off at first: the image is seen before the model's opinion of it
-        "heat map",
-        value=False,
-        key=f"heat-{name}",
-        disabled=heat is None,
-    )
+    shown = _heat_toggle(controls[2], name, known=heat is not None)
     picture = pictures.grey(stack[number], low, high)
     if shown and heat is not None:
         picture = pictures.overlaid(picture, heat, number, len(stack))
     st.image(
         picture,
         width=pictures.SIDE,
-        caption=f"{name}, slice {number + 1} of {len(stack)}, as stored",
+        caption=f"{notes.plain(view.names[name])}, slice {number + 1} of {len(stack)}, as stored",
     )
     if shown and heat is not None:
-        st.caption(
-            f"Orange: the region speaks for {notes.plain(towards)}; blue: against it. Full "
-            "colour is the largest effect in this stack."
-        )
+        st.caption(texts.heat(notes.plain(view.outcome), "stack"))
 
 
-def _note(
-    store: Store, name: str, place: int, explained: dict[str, Any] | None, towards: str
-) -> None:
-    st.markdown(f"**{notes.plain(name)}**")
-    if not store.present(name)[place]:
-        st.html(notes.absent(name))
+def _heat_toggle(column: Any, name: str, *, known: bool) -> bool:
+    """Off at first: the reader sees the recording before the model's opinion of it."""
+    return bool(column.toggle("heat map", value=False, key=f"heat-{name}", disabled=not known))
+
+
+def _signal(view: View, name: str) -> None:
+    if not view.has(name):
+        st.markdown(f"**{notes.plain(view.names[name])}**")
+        st.html(notes.absent(view.names[name]))
         return
+    windows = (view.within.get("signal") or {}).get(name, [])
+    samples, rate_hz = view.store.signal(name, view.row), published.rate_hz(view.store, name)
+    shown = _heat_toggle(st, name, known=bool(windows) and rate_hz is not None)
+    title = f"{view.names[name]}, each channel scaled to its largest value"
+    _chart(charts.signal(samples, rate_hz, windows if shown else [], title))
+    if shown:
+        st.caption(texts.heat(notes.plain(view.outcome), "signal"))
+
+
+def _note(view: View, name: str) -> None:
+    st.markdown(f"**{notes.plain(view.names[name])}**")
+    if not view.has(name):
+        st.html(notes.absent(view.names[name]))
+        return
+    explained = view.within["text"].get(name)
     with st.container(height=330):
-        st.html(notes.note(store.text(name, place), explained["spans"] if explained else []))
+        spans = explained["spans"] if explained else []
+        st.html(notes.note(view.store.text(name, view.row), spans))
     if explained:
-        st.caption(
-            f"Orange, underlined: speaks for {notes.plain(towards)}; blue, dotted: against it. "
-            "By taking sentences and words away."
-        )
+        st.caption(texts.words(notes.plain(view.outcome)))
 
 
-def _table(store: Store, name: str, place: int, explained: dict[str, Any] | None) -> None:
-    st.markdown(f"**{notes.plain(name)}**")
-    if not store.present(name)[place]:
-        st.html(notes.absent(name))
+def _table(view: View, name: str) -> None:
+    st.markdown(f"**{notes.plain(view.names[name])}**")
+    if not view.has(name):
+        st.html(notes.absent(view.names[name]))
         return
+    explained = view.within["table"].get(name)
     if not explained:
-        st.caption("Which of its columns moved the answer is not explained yet.")
+        st.caption("Its most influential columns are not explained yet.")
         return
-    groups = moved(pd.DataFrame(explained["groups"]), 8)
-    genes = moved(pd.DataFrame(explained["genes"]), 10)
+    groups = texts.influential(pd.DataFrame(explained["groups"]), 8)
+    columns = texts.influential(pd.DataFrame(explained["genes"]), 10)
     if len(groups):
-        st.altair_chart(
-            charts.ranked(groups, "Pathways and modules that moved it"),
-            width="stretch",
-            theme="streamlit",
-        )
+        _chart(charts.ranked(groups, texts.PATHWAYS, view.outcome))
     else:
-        st.caption("No pathway or module moved the answer.")
-    if len(genes):
-        st.altair_chart(
-            charts.ranked(genes, "Columns that moved it, with their place in this cohort"),
-            width="stretch",
-            theme="streamlit",
-        )
+        st.caption("No pathway influenced the prediction.")
+    if len(columns):
+        title = texts.GENES if explained["groups"] else texts.COLUMNS
+        _chart(charts.ranked(columns, title, view.outcome))
 
 
-def moved(table: pd.DataFrame, most: int) -> pd.DataFrame:
-    """The rows that moved anything, the largest first, each with its text: name, and percentile
-    where it is known.
-    """
-    if table.empty:
-        return table
-    kept = table[table["weight"].abs() >= LEAST].head(most)
-    share = kept["percentile"] if "percentile" in kept else pd.Series(np.nan, index=kept.index)
-    text = [
-        f"{name} · {ordinal(place)} percentile" if pd.notna(place) else str(name)
-        for name, place in zip(kept["name"], share, strict=True)
-    ]
-    return kept.assign(text=text)
+def _chart(chart: Any) -> None:
+    st.altair_chart(chart, width="stretch", theme="streamlit")
 
 
-def ordinal(number: float) -> str:
-    """97 -> 97th."""
-    whole = round(number)
-    ending = (
-        {1: "st", 2: "nd", 3: "rd"}.get(whole % 10, "th")
-        if whole % 100 not in (11, 12, 13)
-        else "th"
-    )
-    return f"{whole}{ending}"
-
-
-main()
+if __name__ == "__main__":  # a page is run, not imported
+    main()

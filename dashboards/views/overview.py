@@ -1,26 +1,34 @@
-"""Overview: was fusion worth it, how good is the model, and where do its probabilities hold."""
+"""Overview: was fusion worth it, how good is the model, and where are its probabilities right."""
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from jaxtyping import Bool, Float
+from numpy import ndarray
 
-from dashboards import charts, notes, published
+from dashboards import notes, published, texts
+from dashboards.charts import models as charts
+from dashboards.charts.style import FUSED_NAME, Drawn
 from mmdiag.evaluation.metrics import calibration_bins, roc_points, wilson
+from mmdiag.evaluation.verdict import (
+    BASELINE,
+    DIFFERENCE,
+    FUSED,
+    interval,
+    metric_name,
+    model_name,
+    primary_metric,
+    verdict,
+)
 from mmdiag.explain.importance import leaning
 
-DIFFERENCE = "fused-minus-best"
-NAMES = {
-    "c_index": "C-index",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "brier": "Brier score",
-    "ece": "calibration error",
-    "accuracy": "accuracy",
-}
-SMALLER_IS_BETTER = ("brier", "ece")
+Titles = Mapping[str, str]  # modality -> how people read it
+SHOWN = ("model", "metric", "value", "low", "high", "n", "n_positive", "split")
 
 
 def main() -> None:
@@ -29,46 +37,161 @@ def main() -> None:
     metrics = published.table(folder, "metrics.parquet") if folder else None
     if folder is None or metrics is None or metrics.empty:
         st.info(
-            "No model was measured on this cohort yet. This command trains one, and picks up a "
+            "No model was evaluated on this cohort yet. This command trains one, and picks up a "
             "run that was interrupted:",
             icon=":material/model_training:",
         )
         st.code("mmdiag run --cohort cohort.toml", language="bash")
         return
-    modalities = list(published.store(st.session_state["cohort"]).modalities)
-    primary = next(
-        (name for name in NAMES if name in set(metrics["metric"])), str(metrics["metric"].iloc[0])
-    )
-    st.markdown(f"#### {verdict(metrics, primary)}".replace("n = ", "n\u00a0=\u00a0"))
+    store = published.store(st.session_state["cohort"])
+    titles = texts.display_names(list(store.modalities), store.title)
+    st.markdown(f"#### {sentence(metrics, titles)}")
     _figures(metrics)
-    judged = published.table(folder, "out_of_fold.parquet")
-    curve = published.table(folder, "curves.parquet")
-    predicted = published.table(folder, "predictions.parquet")
-    drawn = [
-        _forest(metrics, primary, modalities),
-        *_judged_charts(metrics, judged, modalities),
-        _curves(curve),
-        _leaning(predicted, modalities),
-    ]
-    drawn = [chart for chart in drawn if chart is not None]
-    for start in range(0, len(drawn), 2):
+    charts_of_run = _charts(folder, metrics, titles)
+    for start in range(0, len(charts_of_run), 2):
         for column, chart in zip(
-            st.columns([11, 10], gap="large"), drawn[start : start + 2], strict=False
+            st.columns([11, 10], gap="large"), charts_of_run[start : start + 2], strict=False
         ):
             column.altair_chart(chart, width="stretch", theme="streamlit")
-    if judged is None:
+    if not (folder / "out_of_fold.parquet").is_file():
         st.caption(
-            "Who was judged how is not published yet, so there is no ROC and no calibration: "
-            "`mmdiag evaluate --cohort cohort.toml`"
+            "Predictions of the evaluated cases are not published yet, so there is no ROC and no "
+            f"calibration: {texts.RECOMPUTE}"
         )
+    _tables(metrics, titles)
+
+
+def sentence(metrics: pd.DataFrame, titles: Titles) -> str:
+    """The verdict on fusion, as Markdown in which `n = 39` is not broken between lines."""
+    rows = [
+        {**row, "modalities": json.loads(row["modalities"])} for row in published.records(metrics)
+    ]
+    text = verdict(rows, title=lambda name: notes.plain(titles.get(name, name)))
+    return text.replace("n = ", "n\u00a0=\u00a0")
+
+
+def _charts(folder: Path, metrics: pd.DataFrame, titles: Titles) -> list[Drawn]:
+    evaluated = published.table(folder, "out_of_fold.parquet")
+    found = [
+        _forest(metrics, titles),
+        *_of_predictions(metrics, evaluated, titles),
+        _curves(published.table(folder, "curves.parquet")),
+        _importance(published.table(folder, "predictions.parquet"), titles),
+    ]
+    return [chart for chart in found if chart is not None]
+
+
+def _forest(metrics: pd.DataFrame, titles: Titles) -> Drawn:
+    primary = primary_metric(published.records(metrics))
+    rows = metrics[(metrics["metric"] == primary) & (metrics["model"] != DIFFERENCE)].copy()
+    rows["label"] = [interval(row) for row in published.records(rows)]
+    rows["model"] = [_name(model, titles) for model in rows["model"]]
+    name = metric_name(primary)
+    return charts.forest(
+        rows,
+        list(titles.values()),
+        f"{name} of each model on the same subjects ({rows['split'].iloc[0]})",
+        name,
+        reference=0.5 if primary in ("auroc", "c_index") else None,
+    )
+
+
+def _name(model: object, titles: Titles) -> str:
+    return model_name(str(model), title=lambda name: titles.get(name, name))
+
+
+def _of_predictions(
+    metrics: pd.DataFrame, evaluated: pd.DataFrame | None, titles: Titles
+) -> list[Drawn]:
+    """ROC and calibration; of a binary task only."""
+    if evaluated is None or "probability" not in evaluated or evaluated["label"].nunique() != 2:
+        return []
+    evaluated = evaluated[evaluated["label"].notna()]
+    own = evaluated[~evaluated["model"].str.startswith(BASELINE)]
+    own = own.assign(model=[_name(model, titles) for model in own["model"]])
+    values = {
+        (_name(row["model"], titles), row["metric"]): float(row["value"])
+        for row in published.records(metrics)
+    }
+    areas = {
+        model: f"{model}, area {values[model, 'auroc']:.2f}"
+        for model in map(str, own["model"].unique())
+        if (model, "auroc") in values
+    }
+    title = "ROC of each model on the same subjects"
+    drawn: list[Drawn] = [charts.roc(roc_table(own), list(titles.values()), title, areas)]
+    fused = own[own["model"] == FUSED_NAME]
+    if len(fused):
+        error = values.get((FUSED_NAME, "ece"))
+        drawn.append(charts.calibration(calibration_table(fused), texts.calibration(error)))
+    return drawn
+
+
+def _curves(curve: pd.DataFrame | None) -> Drawn | None:
+    fused = curve[curve["fit"].str.endswith(f".{FUSED}")] if curve is not None else None
+    if fused is None or fused.empty:
+        return None
+    best = fused.loc[fused.groupby("fit")["valid_loss"].idxmin(), "epoch"]
+    return charts.curves(
+        fused,
+        f"Validation loss is lowest after {best.median():.0f} epochs (median of {len(best)} fits)",
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _importances(
+    values: Float[ndarray, "case modality"],
+    present: Bool[ndarray, "case modality"],
+    names: list[str],
+    subject: list[str],
+) -> list[dict[str, Any]]:
+    return leaning(values, present, names, subject=np.asarray(subject))
+
+
+def _importance(predicted: pd.DataFrame | None, titles: Titles) -> Drawn | None:
+    names = [m for m in titles if predicted is not None and f"contribution_{m}" in predicted]
+    if predicted is None or predicted.empty or not names:
+        return None
+    present = np.asarray([[m in row for m in names] for row in predicted["modalities"].map(list)])
+    values = predicted[[f"contribution_{m}" for m in names]].to_numpy(dtype=float)
+    shown = [titles[name] for name in names]
+    rows = pd.DataFrame(
+        _importances(values, present, shown, predicted["subject_id"].astype(str).tolist())
+    )
+    if rows.empty:
+        return None
+    rows = rows.rename(columns={"modality": "model"}).sort_values("value", ascending=False)
+    rows["label"] = [interval(row) for row in published.records(rows)]
+    title = f"{texts.IMPORTANCE}; largest: {rows['model'].iloc[0]}"
+    return charts.forest(rows, list(titles.values()), title, "mean |Shapley value|, log-odds")
+
+
+def _figures(metrics: pd.DataFrame) -> None:
+    rows = published.records(metrics[metrics["model"] == FUSED])
+    for column, row in zip(st.columns(max(len(rows), 4)), rows, strict=False):
+        column.metric(
+            metric_name(row["metric"]),
+            f"{row['value']:.2f}",
+            help="Of the fused model, with the 95 % bootstrap interval over subjects.",
+        )
+        column.caption(
+            f"{row['low']:.2f} to {row['high']:.2f}, n = {row['n']:.0f}"
+            + (f", {row['n_positive']:.0f} positive" if row["n_positive"] else "")
+        )
+
+
+def _tables(metrics: pd.DataFrame, titles: Titles) -> None:
     with st.expander("All metrics as a table"):
-        shown = metrics[
-            [
-                c
-                for c in ("model", "metric", "value", "low", "high", "n", "n_positive", "split")
-                if c in metrics
-            ]
-        ].round(4)
+        shown = metrics[[column for column in SHOWN if column in metrics]].round(4)
+        shown = shown.assign(
+            model=[
+                "Difference: fused less the best single modality"
+                if model == DIFFERENCE
+                else _name(model, titles)
+                for model in shown["model"]
+            ],
+            metric=[metric_name(str(metric)) for metric in shown["metric"]],
+        )
         st.dataframe(shown, hide_index=True, width="stretch")
         st.download_button("CSV", shown.to_csv(index=False), "metrics.csv", "text/csv")
     runs = published.runs(st.session_state["cohort"])
@@ -80,169 +203,10 @@ def main() -> None:
         )
 
 
-def _forest(metrics: pd.DataFrame, primary: str, modalities: list[str]) -> charts.Drawn:
-    rows = metrics[(metrics["metric"] == primary) & (metrics["model"] != DIFFERENCE)].copy()
-    rows["label"] = [interval(row) for row in rows.to_dict("records")]
-    title = f"{_name(primary)} of each model on the same subjects ({rows['split'].iloc[0]})"
-    return charts.forest(
-        rows,
-        modalities,
-        title,
-        _name(primary),
-        reference=0.5 if primary in ("auroc", "c_index") else None,
-    )
-
-
-def _judged_charts(
-    metrics: pd.DataFrame, judged: pd.DataFrame | None, modalities: list[str]
-) -> list[charts.Drawn]:
-    """ROC and calibration; of a binary answer only."""
-    if judged is None or "probability" not in judged or judged["label"].nunique() != 2:
-        return []
-    judged = judged[judged["label"].notna()]
-    own = judged[~judged["model"].str.startswith("baseline:")]
-    known = metrics.set_index(["model", "metric"])["value"]
-    areas = {
-        m: f"{m}, area {known[m, 'auroc']:.2f}"
-        for m in own["model"].unique()
-        if (m, "auroc") in known.index
-    }
-    drawn: list[charts.Drawn] = [
-        charts.roc(roc_table(own), modalities, "ROC of each model on the same subjects", areas)
-    ]
-    fused = judged[judged["model"] == "fused"]
-    if len(fused):
-        off = (
-            f" by {known['fused', 'ece']:.2f} on average" if ("fused", "ece") in known.index else ""
-        )
-        drawn.append(
-            charts.calibration(
-                calibration_table(fused), f"Calibration: predicted and observed shares differ{off}"
-            )
-        )
-    return drawn
-
-
-def _curves(curve: pd.DataFrame | None) -> charts.Drawn | None:
-    fused = curve[curve["fit"].str.endswith(".fused")] if curve is not None else None
-    if fused is None or fused.empty:
-        return None
-    best = fused.loc[fused.groupby("fit")["valid_loss"].idxmin(), "epoch"]
-    return charts.curves(
-        fused,
-        f"Validation loss is lowest after {best.median():.0f} epochs (median of {len(best)} fits)",
-    )
-
-
-@st.cache_data(show_spinner=False, max_entries=8)
-def _leanings(
-    size: np.ndarray, present: np.ndarray, names: list[str], subject: list[str]
-) -> list[dict[str, Any]]:
-    return leaning(size, present, names, subject=np.asarray(subject))
-
-
-def _leaning(predicted: pd.DataFrame | None, modalities: list[str]) -> charts.Drawn | None:
-    known = [m for m in modalities if predicted is not None and f"contribution_{m}" in predicted]
-    if predicted is None or predicted.empty or not known:
-        return None
-    present = np.asarray([[m in row for m in known] for row in predicted["modalities"].map(list)])
-    size = predicted[[f"contribution_{m}" for m in known]].to_numpy(dtype=float)
-    rows = pd.DataFrame(
-        _leanings(size, present, known, predicted["subject_id"].astype(str).tolist())
-    )
-    if rows.empty:
-        return None
-    rows = rows.rename(columns={"modality": "model"}).sort_values("value", ascending=False)
-    rows["label"] = [interval(row) for row in rows.to_dict("records")]
-    title = (
-        f"The fused model leans most on {rows['model'].iloc[0]}: mean size of Shapley values "
-        "where a case has it"
-    )
-    return charts.forest(rows, modalities, title, "mean |contribution|, log-odds")
-
-
-def verdict(metrics: pd.DataFrame, primary: str) -> str:
-    """Whether fusion is worth it on this cohort, in one sentence with the difference, its interval
-    and n.
-    """
-    fused = metrics[(metrics["model"] == "fused") & (metrics["metric"] == primary)]
-    difference = metrics[(metrics["model"] == DIFFERENCE) & (metrics["metric"] == primary)]
-    if fused.empty:
-        return "The run has no fused model."
-    if difference.empty:
-        return _by_intervals(metrics, fused.iloc[0].to_dict(), primary)
-    row = difference.iloc[0].to_dict()
-    best = notes.plain(json.loads(row["modalities"])[0])
-    chance = f", p = {row['p']:.2g}" if pd.notna(row.get("p")) else ""
-    said = (
-        f"{row['value']:+.2f} {_name(primary)} over {best} alone ({row['low']:+.2f} to "
-        f"{row['high']:+.2f}), n = {row['n']:.0f}{chance}"
-    )
-    if row["low"] > 0:
-        return f"Fusion helps on this cohort: {said}."
-    if row["high"] < 0:
-        return f"Fusion harms on this cohort: {said}."
-    return f"Fusion is not shown to be better than the best single modality: {said}."
-
-
-def _by_intervals(metrics: pd.DataFrame, fused: dict[str, Any], primary: str) -> str:
-    """The verdict where the models were not compared pair by pair: what the intervals say, and no
-    more.
-    """
-    reached = f"{_name(primary)} {interval(fused)}"
-    others = [
-        name
-        for name in metrics["model"].unique()
-        if name not in ("fused", DIFFERENCE) and not name.startswith("baseline:")
-    ]
-    singles = metrics[metrics["model"].isin(others) & (metrics["metric"] == primary)]
-    if singles.empty:
-        return f"The fused model reaches {reached}; no single modality was measured beside it."
-    sign = -1 if primary in SMALLER_IS_BETTER else 1
-    best = singles.loc[(sign * singles["value"]).idxmax()].to_dict()
-    beside = (
-        f"{reached}, beside {notes.plain(best['model'])} alone with {best['value']:.2f} "
-        f"({best['low']:.2f} to {best['high']:.2f})"
-    )
-    apart = fused["low"] > best["high"] or fused["high"] < best["low"]
-    if not apart:
-        return (
-            "Fusion is not shown to differ from the best single modality, the intervals "
-            f"overlap: {beside}."
-        )
-    return (
-        f"Fusion {'helps' if sign * (fused['value'] - best['value']) > 0 else 'harms'} on "
-        f"this cohort, the intervals lie apart: {beside}."
-    )
-
-
-def _name(metric: str) -> str:
-    return NAMES.get(metric, metric)
-
-
-def interval(row: dict[str, float]) -> str:
-    """A value with its interval and n."""
-    return f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f}), n = {row['n']:.0f}"
-
-
-def _figures(metrics: pd.DataFrame) -> None:
-    fused = metrics[metrics["model"] == "fused"]
-    for column, row in zip(st.columns(max(len(fused), 4)), fused.to_dict("records"), strict=False):
-        column.metric(
-            _name(row["metric"]),
-            f"{row['value']:.2f}",
-            help="Of the fused model, with the 95 % bootstrap interval over subjects.",
-        )
-        column.caption(
-            f"{row['low']:.2f} to {row['high']:.2f}, n = {row['n']:.0f}"
-            + (f", {row['n_positive']:.0f} positive" if row["n_positive"] else "")
-        )
-
-
-def roc_table(judged: pd.DataFrame) -> pd.DataFrame:
+def roc_table(evaluated: pd.DataFrame) -> pd.DataFrame:
     """Points of the ROC curve of each model."""
     parts = []
-    for model, rows in judged.groupby("model", sort=False):
+    for model, rows in evaluated.groupby("model", sort=False):
         x, y = roc_points(rows["label"].to_numpy(float), rows["probability"].to_numpy(float))
         parts.append(
             pd.DataFrame(
@@ -259,8 +223,7 @@ def roc_table(judged: pd.DataFrame) -> pd.DataFrame:
 
 def calibration_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean predicted and observed share of each bin, with Wilson's interval and its n."""
-    place = calibration_bins(rows["probability"].to_numpy(float))
-    grouped = rows.groupby(place)
+    grouped = rows.groupby(calibration_bins(rows["probability"].to_numpy(float)))
     table = pd.DataFrame(
         {
             "predicted": grouped["probability"].mean(),
@@ -274,4 +237,5 @@ def calibration_table(rows: pd.DataFrame) -> pd.DataFrame:
     return table.assign(low=bounds[:, 0], high=bounds[:, 1])
 
 
-main()
+if __name__ == "__main__":  # a page is run, not imported
+    main()

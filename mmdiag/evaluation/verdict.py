@@ -149,8 +149,12 @@ def answer_of(task: Task, row: Row) -> str:
         return f"{task.outcome}: risk {row['probability']:.2f} (from 0 to 1, higher = earlier)"
     if task.kind == "binary":
         return f"{task.outcome}: {percent(row['probability'])}"
-    name = task.title or task.label.removeprefix("label_").replace("_", " ") or "Prediction"
-    return f"{name}: {', '.join(f'{cls} {share}' for cls, share in shares_of(task, row))}"
+    return f"{question(task)}: {', '.join(f'{cls} {share}' for cls, share in shares_of(task, row))}"
+
+
+def question(task: Task) -> str:
+    """What a task of several classes or labels asks for."""
+    return task.title or task.label.removeprefix("label_").replace("_", " ") or "Prediction"
 
 
 def shares_of(task: Task, row: Row) -> list[tuple[str, str]]:

@@ -40,7 +40,7 @@ def heat_map(
     grid: int = GRID,
     slices: int = SLICES,
 ) -> Float32[ndarray, "slice grid grid"]:
-    """Change of the log-odds that each patch of each slice makes: positive = the patch speaks for
+    """Change of the log-odds that each patch of each slice makes: positive = the patch supports
     the class.
 
     A patch is replaced by the same place in other patients' images, with soft edges, and the

@@ -168,7 +168,7 @@ def _refuse_leaks(folder: Path, description: Description, held: _Held) -> None:
 
 def _take_away(held: _Held, refused: Sequence[tuple[str, str, str, str]]) -> None:
     """Take modalities from cases: (case, modality, code, detail); a case that has none left is
-    refused as a whole.
+    quarantined.
     """
     if not refused:
         return

@@ -332,8 +332,8 @@ def _columns(
 
 
 def _absence(cases: pd.DataFrame, label: pd.Series) -> Iterator[_Judged]:
-    """Which modalities are there, and which site a case is from, against the label; cases that have
-    nothing are not learned from.
+    """Which modalities are there, and which site a case is from, against the label; cases without
+    any modality are left out.
     """
     columns = [name for name in cases if str(name).startswith("has_")]
     has = cases[columns].to_numpy(dtype=bool)

@@ -16,12 +16,20 @@ from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
 NAME, RUN, BUNDLE, SHARD = "glioma-example", "r-example", "b-example", "s0"
-KINDS = {"flair": "image", "t1gd": "image", "report": "text", "expression": "table"}
+KINDS = {
+    "flair": "image",
+    "t1gd": "image",
+    "report": "text",
+    "expression": "table",
+    "ecg": "signal",
+}
+TITLES = {"flair": "FLAIR", "t1gd": "T1 post-contrast", "report": "Radiology report", "ecg": "ECG"}
 NOTE = (
     "FINDINGS:\nIncrease in enhancement of the left frontal lesion. No mass effect. <b>No</b> "
     "haemorrhage.\nIMPRESSION:\nProgression is likely.\n"
 )
 SLICES, SIDE, GENES = 7, 64, 30
+SECONDS, RATE_HZ = 4, 250.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ def _cases(rng: np.random.Generator, number: int) -> pd.DataFrame:
     for place, (name, kind) in enumerate(KINDS.items()):
         table[f"has_{name}"] = has = (rng.random(number) > 0.25) | (np.arange(number) % 4 == place)
         table[f"shard_{name}"] = SHARD
-        count = SLICES if kind == "image" else 1
+        count = {"image": SLICES, "signal": int(SECONDS * RATE_HZ)}.get(kind, 1)
         table[f"start_{name}"] = (np.cumsum(has) - 1) * count
         table[f"count_{name}"] = np.where(has, count, 0)
     return table
@@ -82,9 +90,11 @@ def _write_cohort(workspace: Workspace, cases: pd.DataFrame, rng: np.random.Gene
     shard.mkdir(parents=True)
     cases.to_parquet(folder / "cases.parquet", index=False)
     task = {"kind": "binary", "label": "progressed_24m", "positive": "1", "classes": ["not 1", "1"]}
-    (folder / "description.json").write_text(
-        json.dumps({"name": NAME, "task": task, "modalities": KINDS, "hash": "sha256:example"})
-    )
+    task |= {"title": "Progression within 24 months"}
+    task |= {"class_names": {"0": "stable", "1": "progresses"}}
+    described = {"name": NAME, "task": task, "modalities": KINDS, "hash": "sha256:example"}
+    described |= {"titles": TITLES, "rates_hz": {"ecg": RATE_HZ}}
+    (folder / "description.json").write_text(json.dumps(described))
     (folder / "columns_expression.json").write_text(
         json.dumps([f"GENE{i:02d}_rnaseq" for i in range(GENES)])
     )
@@ -93,6 +103,8 @@ def _write_cohort(workspace: Workspace, cases: pd.DataFrame, rng: np.random.Gene
             shard / f"{name}.npy",
             np.concatenate([_head(rng) for _ in range(int(cases[f"has_{name}"].sum()))]),
         )
+    signals = [_heartbeats(rng) for _ in range(int(cases["has_ecg"].sum()))]
+    np.save(shard / "ecg.npy", np.concatenate(signals))
     known = cases[cases["has_report"]]
     pd.DataFrame({"case_id": known["case_id"], "text": NOTE}).to_parquet(
         shard / "report.parquet", index=False
@@ -101,6 +113,14 @@ def _write_cohort(workspace: Workspace, cases: pd.DataFrame, rng: np.random.Gene
         shard / "expression.npy",
         rng.normal(size=(int(cases["has_expression"].sum()), GENES)).astype(np.float32),
     )
+
+
+def _heartbeats(rng: np.random.Generator) -> np.ndarray:
+    """Two channels of int16 samples."""
+    times = np.arange(int(SECONDS * RATE_HZ)) / RATE_HZ
+    beat = np.exp(-(((times % 0.8) - 0.3) ** 2) / 0.0004)
+    noise = rng.normal(0, 0.03, (2, len(times)))
+    return (12_000 * (np.stack([beat, -0.6 * beat]) + noise).T).astype(np.int16)
 
 
 def _head(rng: np.random.Generator) -> np.ndarray:
@@ -207,7 +227,7 @@ def _write_run(
     predictions.drop(columns="version").to_parquet(folder / "predictions.parquet", index=False)
     known = predictions[cases["label"].notna()].assign(label=cases["label"].dropna())
     logit = np.log(known["probability"] / (1 - known["probability"]))
-    noisy = {"fused": 0.0, "flair": 1.2, "t1gd": 1.6, "report": 2.0, "expression": 3.0}
+    noisy = {"fused": 0.0, "flair": 1.2, "t1gd": 1.6, "report": 2.0, "expression": 3.0, "ecg": 2.5}
     parts = [
         known.assign(
             model=name,
@@ -320,7 +340,17 @@ def _write_explanations(
         within["table"] = (
             {"expression": {"genes": genes, "groups": groups}} if row["has_expression"] else {}
         )
+        within["signal"] = {"ecg": windows(rng)} if row["has_ecg"] else {}
         base.with_suffix(".json").write_text(json.dumps({"case_id": row["case_id"], **within}))
+
+
+def windows(rng: np.random.Generator) -> list[dict[str, float]]:
+    """The effect of each of ten windows of a signal."""
+    edges = np.linspace(0, SECONDS, 11)
+    return [
+        {"start_s": float(start), "end_s": float(end), "value": float(value)}
+        for start, end, value in zip(edges[:-1], edges[1:], rng.normal(0, 0.2, 10), strict=True)
+    ]
 
 
 def _record_run(ledger: Ledger, folder: Path, predictions: pd.DataFrame) -> None:

@@ -1,0 +1,1 @@
+"""Charts: DataFrame in, chart out, nothing else."""

@@ -1,0 +1,206 @@
+"""Charts of one case: its answer among the others, contributions, attention, signals."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from jaxtyping import Int16
+from numpy import ndarray
+
+from dashboards.charts.style import ACCENT, LOWERS, NEUTRAL, RAISES, TEXT, Layered, colours, titled
+from dashboards.texts import both_ends
+
+BINS = 500  # of a drawn signal: one a pixel and a half
+CELL = 74  # pixels of a name under the attention matrix
+NAMES = alt.Axis(labelLimit=150, labelOverlap=False)  # Vega would leave out every second one
+SIGNED = alt.Axis(tickCount=5, titleFontSize=11)  # its title names both ends
+STRONGEST = 0.45  # opacity of the window with the largest effect
+
+
+def strip(others: Sequence[float], value: float, title: str) -> Layered:
+    """One probability among those of the other cases: a tick a case, a dot for this one."""
+    x = alt.X(
+        "x:Q",
+        title=None,
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format="%", grid=False, values=[0, 0.25, 0.5, 0.75, 1]),
+    )
+    ticks = (
+        alt.Chart(pd.DataFrame({"x": list(others)}))
+        .mark_tick(color=NEUTRAL, opacity=0.55, thickness=1.5, size=16)
+        .encode(x=x)
+    )
+    dot = (
+        alt.Chart(pd.DataFrame({"x": [value]}))
+        .mark_point(filled=True, size=170, color=ACCENT, opacity=1)
+        .encode(x=x)
+    )
+    return titled(ticks + dot, title, 0)
+
+
+def contributions(
+    table: pd.DataFrame, modalities: Sequence[str], title: str, outcome: str
+) -> Layered:
+    """Signed bars of `modality, value, at, text`, on the log-odds scale.
+
+    Args:
+        outcome: What a positive value raises.
+    """
+    reach = max(1.0, float(np.nanmax(np.abs(table["value"].fillna(0)))) * 1.35)
+    base = alt.Chart(table).encode(
+        y=alt.Y("modality:N", sort=list(modalities), title=None, axis=NAMES)
+    )
+    bars = base.mark_bar(height=16).encode(
+        x=alt.X(
+            "value:Q",
+            title=both_ends(outcome),
+            scale=alt.Scale(domain=[-reach, reach]),
+            axis=SIGNED,
+        ),
+        color=alt.condition("datum.value > 0", alt.value(RAISES), alt.value(LOWERS)),
+    )
+    own = base.mark_square(size=70, opacity=1).encode(
+        x=alt.datum(-reach * 0.985),
+        color=alt.Color("modality:N", scale=colours(list(modalities), modalities), legend=None),
+    )
+    right = (
+        base.transform_filter("datum.value >= 0 || !isValid(datum.value)")
+        .mark_text(align="left", dx=5)
+        .encode(x=alt.X("at:Q"), text="text:N")
+    )
+    left = (
+        base.transform_filter("datum.value < 0")
+        .mark_text(align="right", dx=-5)
+        .encode(x=alt.X("at:Q"), text="text:N")
+    )
+    zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(color=NEUTRAL).encode(x="x:Q")
+    text = [layer.encode(color=alt.value(TEXT)) for layer in (right, left)]
+    return titled(alt.layer(bars, own, zero, *text), title, 26 * len(table))
+
+
+def matrix(table: pd.DataFrame, modalities: Sequence[str], title: str) -> Layered:
+    """The K x K attention of `row, column, value`; a cell without a value belongs to a modality
+    that was not acquired.
+    """
+    base = alt.Chart(table).encode(
+        x=alt.X(
+            "column:N",
+            sort=list(modalities),
+            title="key modality",
+            axis=alt.Axis(labelAngle=0, orient="bottom", labelLimit=CELL, labelOverlap=False),
+        ),
+        y=alt.Y("row:N", sort=list(modalities), title="query modality", axis=NAMES),
+    )
+    present = base.transform_filter("isValid(datum.value)")
+    empty = base.transform_filter("!isValid(datum.value)").mark_rect(
+        fillOpacity=0, stroke=NEUTRAL, strokeDash=[3, 3], strokeWidth=0.7
+    )
+    cells = present.mark_rect().encode(
+        color=alt.Color("value:Q", scale=alt.Scale(scheme="viridis", domain=[0, 1]), legend=None)
+    )
+    text = present.mark_text(fontSize=12).encode(
+        text=alt.Text("value:Q", format=".2f"),
+        color=alt.condition("datum.value > 0.55", alt.value("black"), alt.value("white")),
+    )
+    return titled(alt.layer(cells, empty, text), title, 28 * len(modalities))
+
+
+def ranked(table: pd.DataFrame, title: str, outcome: str) -> Layered:
+    """Signed horizontal bars of `text, weight`, the largest first."""
+    chart = (
+        alt.Chart(table)
+        .mark_bar(height=11)
+        .encode(
+            x=alt.X("weight:Q", title=both_ends(outcome), axis=SIGNED),
+            y=alt.Y(
+                "text:N",
+                sort=table["text"].tolist(),
+                title=None,
+                axis=alt.Axis(labelLimit=240, labelOverlap=False),
+            ),
+            color=alt.condition("datum.weight > 0", alt.value(RAISES), alt.value(LOWERS)),
+            tooltip=[column for column in ("name", "weight", "z", "percentile") if column in table],
+        )
+    )
+    return titled(chart, title, 22 * len(table) + 10)
+
+
+def signal(
+    samples: Int16[ndarray, "time channel"],
+    rate_hz: float | None,
+    windows: Sequence[dict[str, Any]],
+    title: str,
+) -> Layered:
+    """The channels of a signal under each other, each scaled to its own largest value, over windows
+    shaded by their effect.
+
+    Args:
+        rate_hz: Samples a second; None = not recorded, then the axis counts samples.
+        windows: `start_s, end_s, value`; a positive value raises the outcome. Drawn only where the
+            rate is known.
+    """
+    channels = samples.shape[1]
+    axis = "time (s)" if rate_hz else "sample (rate not recorded)"
+    length = len(samples) / (rate_hz or 1.0)
+    x = alt.X("x:Q", title=axis, scale=alt.Scale(domain=[0, length], nice=False))
+    y = alt.Y(
+        "y:Q", axis=None, scale=alt.Scale(domain=[0.5 - channels, 0.5], nice=False, zero=False)
+    )
+    lines = (
+        alt.Chart(envelope(samples, rate_hz or 1.0))
+        .mark_line(strokeWidth=1, color=TEXT)
+        .encode(x=x, y=y, detail="channel:N", order="x:Q")
+    )
+    names = pd.DataFrame(
+        {"x": 0.0, "y": 0.38 - np.arange(channels), "text": np.arange(1, channels + 1)}
+    ).assign(text=lambda table: "channel " + table["text"].astype(str))
+    labels = (
+        alt.Chart(names).mark_text(align="left", dx=4, color=TEXT).encode(x=x, y=y, text="text:N")
+    )
+    # what lies behind comes first, and brings the scales along
+    shaded = [_shaded(windows, channels, x, y)] if windows and rate_hz else []
+    return titled(alt.layer(*shaded, lines, labels), title, 56 * channels)
+
+
+def envelope(samples: Int16[ndarray, "time channel"], rate_hz: float) -> pd.DataFrame:
+    """`channel, x, y`: the least and the largest sample of each bin, so that no peak is lost;
+    channel k lies around -k.
+    """
+    edges = np.unique(np.linspace(0, len(samples), min(BINS, len(samples)) + 1).astype(int))
+    starts = edges[:-1]
+    parts = []
+    for channel in range(samples.shape[1]):
+        values = samples[:, channel].astype(np.float64)
+        scaled = 0.42 * values / max(np.abs(values).max(), 1.0) - channel
+        low, high = np.minimum.reduceat(scaled, starts), np.maximum.reduceat(scaled, starts)
+        times = np.stack([starts, (starts + edges[1:]) / 2], axis=1).ravel() / rate_hz
+        both = np.stack([low, high], axis=1).ravel()
+        parts.append(pd.DataFrame({"channel": channel + 1, "x": times, "y": both}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _shaded(windows: Sequence[dict[str, Any]], channels: int, x: alt.X, y: alt.Y) -> alt.Chart:
+    table = pd.DataFrame(list(windows))
+    largest = max(float(table["value"].abs().max()), 1e-9)
+    table = table.assign(
+        x=table["start_s"],
+        y=0.5 - channels,
+        top=0.5,
+        opacity=STRONGEST * table["value"].abs() / largest,
+    )
+    windows_drawn: alt.Chart = (
+        alt.Chart(table)
+        .mark_rect()
+        .encode(
+            x=x,
+            x2="end_s:Q",
+            y=y,
+            y2="top:Q",
+            color=alt.condition("datum.value > 0", alt.value(RAISES), alt.value(LOWERS)),
+            opacity=alt.Opacity("opacity:Q", scale=None),
+            tooltip=[alt.Tooltip(name, format=".3f") for name in ("start_s", "end_s", "value")],
+        )
+    )
+    return windows_drawn

@@ -1,0 +1,153 @@
+"""Sentences of the pages: values in, words out; nothing is drawn here."""
+
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmdiag.evaluation.verdict import ROLES
+
+LEAST = 5e-6  # weights are published with five digits
+OUTCOME, AXIS = 40, 60  # characters of an outcome, and of a line, under an axis of half a page
+SHORT_ROLES = {
+    "train": "in the training set",
+    "new": "not in training",
+    "test": "held-out test",
+    "out-of-fold": "cross-validated",
+}
+RECOMPUTE = "`mmdiag evaluate --cohort cohort.toml`"
+
+
+def thin(number: float) -> str:
+    """A count with thin spaces."""
+    return f"{int(number):,}".replace(",", "\u2009")
+
+
+def ordinal(number: float) -> str:
+    """97 -> 97th."""
+    whole = round(number)
+    ending = (
+        {1: "st", 2: "nd", 3: "rd"}.get(whole % 10, "th")
+        if whole % 100 not in (11, 12, 13)
+        else "th"
+    )
+    return f"{whole}{ending}"
+
+
+def display_names(modalities: Sequence[str], title: Callable[[str], str]) -> dict[str, str]:
+    """Modality -> how people read it; two that read alike carry their names, too."""
+    titles = [title(name) for name in modalities]
+    return {
+        name: text if titles.count(text) == 1 else f"{text} ({name})"
+        for name, text in zip(modalities, titles, strict=True)
+    }
+
+
+def received(counts: Mapping[str, int]) -> str:
+    """`40 cases received: 39 accepted, 1 quarantined`."""
+    return (
+        f"{thin(counts['in'])} cases received: {thin(counts['accepted'])} accepted, "
+        f"{thin(counts['quarantined'])} quarantined"
+    )
+
+
+def rules(checked: int, failing: int) -> str:
+    """How many rules of data contracts were checked, and how many failed."""
+    return f"{thin(checked)} rules checked, {thin(failing)} failed for at least one row"
+
+
+def role(name: str) -> str:
+    """A prediction's role as Markdown: a case of the training set is marked."""
+    return f":orange[{ROLES[name]}]" if name == "train" else ROLES[name]
+
+
+def rank(probability: float, others: Sequence[float]) -> str:
+    """Where a probability stands: `Higher than 55 % of the cases outside training (30 of 55)`."""
+    below = sum(other < probability for other in others)
+    share = 100 * below / len(others)
+    return f"Higher than {share:.0f} % of the cases outside training ({below} of {len(others)})"
+
+
+def contributions(outcome: str) -> str:
+    """Title over the bars of the modalities."""
+    return f"Contribution of each modality to the prediction of {outcome} (Shapley, log-odds)"
+
+
+ATTENTION = "Cross-modality attention (rows sum to 1)"
+IMPORTANCE = "Modality importance: mean absolute Shapley value, over cases that have the modality"
+PATHWAYS = "Most influential pathways"
+GENES = "Most influential genes, with cohort percentile"
+COLUMNS = "Most influential columns, with cohort percentile"
+
+
+def both_ends(outcome: str) -> list[str]:
+    """Title of a signed axis: what each end does to the outcome."""
+    short = textwrap.shorten(outcome, OUTCOME, placeholder="…")
+    lowers, raises = f"← lowers {short} (log-odds)", f"raises {short} →"
+    both = f"{lowers} · {raises}"
+    return [both] if len(both) <= AXIS else [lowers, raises]
+
+
+def heat(outcome: str, of: str) -> str:
+    """What the colours over an image or a signal mean."""
+    return (
+        f"Orange: supports {outcome}; blue: opposes {outcome}. Full colour is the largest effect "
+        f"in this {of}."
+    )
+
+
+def words(outcome: str) -> str:
+    """What the shades of a note mean."""
+    return (
+        f"Orange, underlined: supports {outcome}; blue, dotted: opposes {outcome}. Occlusion: "
+        "effect of removing each sentence or word."
+    )
+
+
+def disagreement(weights: Mapping[str, float], values: Mapping[str, float]) -> str:
+    """A sentence where the attention and the contributions name different modalities; else
+    empty.
+
+    Args:
+        weights, values: Of each modality that the case has.
+    """
+    contributes = max(values, key=lambda name: abs(values[name]))
+    weighed = max(weights, key=lambda name: weights[name])
+    if contributes == weighed:
+        return ""
+    return (
+        f"The attention weight of {weighed} is the largest, yet {contributes} contributes most: "
+        "weights are not contributions."
+    )
+
+
+def influential(table: pd.DataFrame, most: int) -> pd.DataFrame:
+    """The rows with an influence, the largest first, each with its `text`: name, and percentile
+    where it is known.
+    """
+    if table.empty:
+        return table
+    kept = table[table["weight"].abs() >= LEAST].head(most)
+    share = kept["percentile"] if "percentile" in kept else pd.Series(np.nan, index=kept.index)
+    text = [
+        f"{name} · {ordinal(percentile)} percentile" if pd.notna(percentile) else str(name)
+        for name, percentile in zip(kept["name"], share, strict=True)
+    ]
+    return kept.assign(text=text)
+
+
+def calibration(error: float | None) -> str:
+    """Title over the calibration."""
+    off = f" by {error:.2f} on average" if error is not None else ""
+    return f"Calibration: predicted and observed shares differ{off}"
+
+
+def masked(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many identifiers were masked in which notes; empty where none were."""
+    return "".join(
+        f" {row['masked']} identifiers were masked in {row['modality']}."
+        for row in rows
+        if row.get("masked")
+    )

@@ -1,0 +1,48 @@
+"""Sentences of the pages: numbers with their n, and what each end of an axis does."""
+
+import pandas as pd
+import pytest
+
+from dashboards import texts
+
+
+def test_where_a_probability_stands_is_a_share_with_its_counts():
+    others = [0.1 * k for k in range(10)]
+    assert texts.rank(0.45, others) == "Higher than 50 % of the cases outside training (5 of 10)"
+
+
+def test_received_cases_add_up_in_one_sentence():
+    counts = {"in": 1040, "accepted": 1039, "quarantined": 1}
+    expected = "1\u2009040 cases received: 1\u2009039 accepted, 1 quarantined"
+    assert texts.received(counts) == expected
+
+
+def test_an_axis_names_what_both_of_its_ends_do():
+    assert texts.both_ends("Death") == ["← lowers Death (log-odds) · raises Death →"]
+    long = texts.both_ends("Progression or death of any cause within 24 months")
+    assert len(long) == 2 and all("…" in line and len(line) < 70 for line in long)
+
+
+def test_two_modalities_that_read_alike_are_told_apart():
+    title = {"t1": "MRI", "t2": "MRI", "note": "Report"}.get
+    found = texts.display_names(["t1", "t2", "note"], title)
+    assert found == {"t1": "MRI (t1)", "t2": "MRI (t2)", "note": "Report"}
+
+
+def test_weights_that_name_another_modality_than_the_contributions_are_pointed_out():
+    assert texts.disagreement({"FLAIR": 0.7, "Report": 0.3}, {"FLAIR": 0.9, "Report": 0.1}) == ""
+    said = texts.disagreement({"FLAIR": 0.7, "Report": 0.3}, {"FLAIR": 0.1, "Report": -0.9})
+    assert "weight of FLAIR is the largest, yet Report contributes most" in said
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(1, "1st"), (12, "12th"), (93.2, "93rd"), (97, "97th")]
+)
+def test_a_percentile_is_an_ordinal(number, text):
+    assert texts.ordinal(number) == text
+
+
+def test_what_has_no_influence_is_not_listed():
+    table = pd.DataFrame({"name": ["A", "B"], "weight": [0.2, 1e-9], "percentile": [93.0, 1.0]})
+    assert texts.influential(table, 8)["text"].tolist() == ["A · 93rd percentile"]
+    assert texts.influential(pd.DataFrame(), 8).empty

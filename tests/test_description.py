@@ -243,7 +243,9 @@ def test_words_of_a_task_that_contradict_each_other_are_refused(tmp_path, keys, 
 def test_how_people_read_a_task_changes_no_hash(tmp_path):
     plain, _ = make_labels(tmp_path / "a", "", ["COVID-19", "clear"])
     titled, _ = make_labels(
-        tmp_path / "b", 'title = "Infection"\nclass_names = { clear = "none" }', ["COVID-19", "clear"]
+        tmp_path / "b",
+        'title = "Infection"\nclass_names = { clear = "none" }',
+        ["COVID-19", "clear"],
     )
     assert titled.task.title == "Infection" and titled.hash() == plain.hash()
 

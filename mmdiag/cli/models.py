@@ -182,14 +182,14 @@ def evaluate(place: Place, cohort: Path) -> int:
     from mmdiag.cli.show import show_evaluation
 
     description = read_and_check(cohort)
-    folder = api.latest_run(description, place.workspace)
-    metrics = api.metrics(folder)
+    run = api.latest_run(description, place.workspace)
+    metrics = api.metrics(run)
     answer = place.answer(
         "evaluate",
         cohort={"name": description.name},
-        run=str(folder),
+        run=str(run.folder),
         metrics=metrics,
-        availability=api.availability(folder),
+        availability=api.availability(run),
     )
     place.give(answer, show_evaluation)
     return 0

@@ -30,11 +30,13 @@ from mmdiag.cohort.splits import inner_folds
 from mmdiag.config import RunConfig, digest, varied
 from mmdiag.description import Description
 from mmdiag.errors import MmdiagError, UsageError
-from mmdiag.experiment import fit as comparison
-from mmdiag.experiment.fit import Progress
-from mmdiag.experiment.run import FUSED, Run, RunData, open_data
+from mmdiag.experiment.fit import learn, rows_of
+from mmdiag.experiment.fit_id import TEST, FitId
+from mmdiag.experiment.plan import plan_run
+from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.storage.store import Store
 from mmdiag.training.early_stopping import LOSS, Epoch
+from mmdiag.training.loop import Progress
 from mmdiag.tuning.space import Space, check_space, default_space, from_plain, own_values, to_plain
 from mmdiag.workspace import Workspace, atomic_path, write_text
 
@@ -65,9 +67,9 @@ def start(
     space: Space | None = None,
     *,
     fusion: bool = False,
-) -> Path:
+) -> Run:
     """Lay out a run whose models are searched; the same question about the same cohort is the same
-    folder.
+    run.
 
     Args:
         config: What is not searched, and the first trial.
@@ -88,18 +90,18 @@ def start(
     kinds = Store.open(workspace, description.name).modalities.values()
     space = default_space(config, kinds, fusion=fusion) if space is None else space
     check_space(space, config)
-    return comparison.start(
+    return plan_run(
         description, workspace, config, search={"trials": trials, "space": to_plain(space)}
     )
 
 
-def trials(folder: Path) -> int:
+def trials(run: Run) -> int:
     """Trials of each fit."""
-    return int(Run.open(folder).asked["search"]["trials"])
+    return int(run.manifest.search["trials"])
 
 
 def try_out(
-    folder: Path, name: str, upto: int | None = None, progress: Progress | None = None
+    run: Run, name: FitId, upto: int | None = None, progress: Progress | None = None
 ) -> None:
     """Make trials until so many of a fit are finished, and choose when all are; None = all.
 
@@ -109,10 +111,10 @@ def try_out(
     Raises:
         MmdiagError: Another process is at it.
     """
-    run, data = Run.open(folder), open_data(folder)
+    data = open_data(run)
     if run.chosen_file(name).is_file():
         return
-    most, space = trials(folder), space_of(run, name)
+    most, space = trials(run), space_of(run, name)
     if space:
         inner = inner_rows(run, data, name)
         with _study(run, name) as study:
@@ -121,10 +123,10 @@ def try_out(
                 if progress is not None:
                     progress(number + 1, most, said)
     if (upto or most) >= most:
-        choose(folder, name)
+        choose(run, name)
 
 
-def choose(folder: Path, name: str) -> dict[str, Any]:
+def choose(run: Run, name: FitId) -> dict[str, Any]:
     """Choose the values of the best trial of a fit, and write them where it looks for them.
 
     Returns:
@@ -135,7 +137,6 @@ def choose(folder: Path, name: str) -> dict[str, Any]:
     Raises:
         UsageError: Trials are missing, or none led anywhere.
     """
-    run = Run.open(folder)
     if run.chosen_file(name).is_file():
         found: dict[str, Any] = json.loads(run.chosen_file(name).read_text())
         return found
@@ -148,9 +149,9 @@ def choose(folder: Path, name: str) -> dict[str, Any]:
         complete = [
             trial for trial in done if trial.value is not None and math.isfinite(trial.value)
         ]
-        if len(done) < trials(folder) or not complete:
+        if len(done) < trials(run) or not complete:
             raise UsageError(
-                f"Values are chosen from {trials(folder)} trials, {name} has {len(done)}, "
+                f"Values are chosen from {trials(run)} trials, {name} has {len(done)}, "
                 f"{len(complete)} with a finite loss: run the search again, with "
                 "lower learning rates if losses are not finite."
             )
@@ -168,17 +169,15 @@ def choose(folder: Path, name: str) -> dict[str, Any]:
     return found
 
 
-def summary(folder: Path) -> dict[str, Any]:
+def summary(run: Run) -> dict[str, Any]:
     """What was chosen for each fit, and search/trials.parquet: one row a trial, with its fit,
     number, state, loss, seconds, and every field.
     """
-    chosen, target = (
-        {name: choose(folder, name) for name in comparison.fits(folder)},
-        folder / "search" / "trials.parquet",
-    )
+    chosen = {str(fit): choose(run, fit) for fit in run.fits}
+    target = run.folder / "search" / "trials.parquet"
     table = pd.concat(
         [
-            pd.read_parquet(folder / "search" / f"{name}.parquet")
+            pd.read_parquet(run.folder / "search" / f"{name}.parquet")
             for name, found in chosen.items()
             if found["trials"]
         ],
@@ -186,15 +185,15 @@ def summary(folder: Path) -> dict[str, Any]:
     )
     with atomic_path(target) as temporary:
         table.to_parquet(temporary, index=False)
-    return {"trials": trials(folder), "fits": chosen, "table": str(target)}
+    return {"trials": trials(run), "fits": chosen, "table": str(target)}
 
 
-def space_of(run: Run, name: str) -> Space:
+def space_of(run: Run, name: FitId) -> Space:
     """What is searched for a fit: of the run's space, for a single modality, what its model has."""
-    space, model = from_plain(run.asked["search"]["space"]), name.split(".", 1)[1]
-    if model == FUSED:
+    space = from_plain(run.manifest.search["space"])
+    if name.fused:
         return space
-    kind = Store.open(run.workspace, str(run.asked["cohort"])).modalities[model]
+    kind = Store.open(run.workspace, run.manifest.cohort).modalities[name.model]
     others = set(KINDS) - {kind}
     return {
         field: values
@@ -203,18 +202,17 @@ def space_of(run: Run, name: str) -> Space:
     }
 
 
-def inner_rows(run: Run, data: RunData, name: str) -> list[tuple[np.ndarray, np.ndarray]]:
+def inner_rows(run: Run, data: RunData, name: FitId) -> list[tuple[np.ndarray, np.ndarray]]:
     """Rows that a trial learns from and rows that judge it, all of them among what the model may be
     fitted on.
 
     In a held-out design its validation subjects judge; in a cross-validation each inner fold in
     turn, because a few validation subjects would say too little.
     """
-    part, model = name.split(".", 1)
-    train, valid, _ = comparison.rows_of(run, data, part, comparison.modalities_of(data, model))
-    if part == "test":
-        return [(train, valid)]
-    rows = np.sort(np.concatenate([train, valid]))
+    learned = rows_of(run, data, name)
+    if name.fold == TEST:
+        return [(learned.train, learned.valid)]
+    rows = np.sort(learned.seen)
     fold = inner_folds(
         data.cases["subject_id"].iloc[rows],
         stratum_of(data.cases, data.store.task).iloc[rows],
@@ -224,7 +222,7 @@ def inner_rows(run: Run, data: RunData, name: str) -> list[tuple[np.ndarray, np.
 
 
 @contextmanager
-def _study(run: Run, name: str) -> Iterator[optuna.Study]:
+def _study(run: Run, name: FitId) -> Iterator[optuna.Study]:
     """Open the study of a fit, for one process at a time; what a process was at when it was killed
     counts as failed.
     """
@@ -254,7 +252,7 @@ def _study(run: Run, name: str) -> Iterator[optuna.Study]:
                 n_startup_trials=UNPRUNED, n_warmup_steps=LEAST_EPOCHS
             )
             study = optuna.create_study(
-                study_name=name, storage=storage, pruner=pruner, load_if_exists=True
+                study_name=str(name), storage=storage, pruner=pruner, load_if_exists=True
             )
             for dead in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
                 study.tell(dead.number, state=optuna.trial.TrialState.FAIL)
@@ -283,7 +281,7 @@ def _trial(
     study: optuna.Study,
     run: Run,
     data: RunData,
-    name: str,
+    name: FitId,
     number: int,
     space: Space,
     inner: Sequence[tuple[np.ndarray, np.ndarray]],
@@ -291,10 +289,10 @@ def _trial(
     """Make one trial; its values follow from the seed, the fit and the trials before it. Says how
     it went.
     """
-    config, modalities = run.asked_of(name), comparison.modalities_of(data, name.split(".", 1)[1])
-    seed = int(digest(str(config.seed), name, str(number))[:8], 16)
+    config, modalities = run.requested(name), data.modalities_of(name)
+    seed = int(digest(str(config.seed), str(name), str(number))[:8], 16)
     study.sampler = optuna.samplers.TPESampler(
-        seed=seed, n_startup_trials=min(10, trials(run.folder) // 2)
+        seed=seed, n_startup_trials=min(10, trials(run) // 2)
     )
     if not number and not study.get_trials(
         deepcopy=False, states=(optuna.trial.TrialState.WAITING,)
@@ -333,9 +331,7 @@ def _judge(
     for train_rows, judged in inner:
         shutil.rmtree(folder, ignore_errors=True)  # a trial that was killed begins anew
         watch = _Watch(trial, losses)
-        learned = comparison.learn(
-            data, config, modalities, train_rows, judged, folder, attach=watch.attach
-        )
+        learned = learn(data, config, modalities, train_rows, judged, folder, attach=watch.attach)
         if watch.pruned:
             return losses, True
         losses.append(kept_loss(learned.trained.curve, config.training.early_stopping))
@@ -386,7 +382,7 @@ def kept_loss(curve: Sequence[Epoch], watched: str) -> float:
     return max(known, key=lambda row: row.valid_metric).valid_loss
 
 
-def _write_trials(run: Run, name: str, done: Sequence[optuna.trial.FrozenTrial]) -> None:
+def _write_trials(run: Run, name: FitId, done: Sequence[optuna.trial.FrozenTrial]) -> None:
     rows = [
         {
             "fit": name,

@@ -17,17 +17,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmdiag.errors import UsageError
-from mmdiag.experiment import fit as comparison
+from mmdiag.experiment.fit import fit as fit_model
+from mmdiag.experiment.fit_id import FitId
 from mmdiag.experiment.run import Run, open_data
 from mmdiag.failures import StepFailed, sayable
+from mmdiag.training.loop import Progress
 
 PR_SET_PDEATHSIG = 1
 
 
-def fit(
-    folder: Path, name: str, processes: int, progress: comparison.Progress | None = None
-) -> None:
-    """Fit one model of a run by several processes; does what `comparison.fit` does.
+def fit(run: Run, name: FitId, processes: int, progress: Progress | None = None) -> None:
+    """Fit one model of a run by several processes; does what `experiment.fit` does.
 
     Args:
         processes: At least 2; on a machine with GPUs at most their number.
@@ -36,15 +36,13 @@ def fit(
         UsageError: There are fewer GPUs than processes.
         StepFailed: One of the processes failed.
     """
-    run = Run.open(folder)
     if run.done(name):
         return
     _check_devices(processes)
-    open_data(
-        folder, name.split(".", 1)[0]
-    )  # features are made and stored once, before several processes look for them
+    # features are made and stored once, before several processes look for them
+    open_data(run, name.fold)
     failed = ""
-    with _torchrun(folder, name, processes, run.workspace.logs) as lines:
+    with _torchrun(run.folder, str(name), processes, run.workspace.logs) as lines:
         for line in lines:
             said = json.loads(line)
             failed = failed or said.get("failed", "")
@@ -123,7 +121,7 @@ def _work(_: int, folder: str, name: str) -> None:
         if not place()[0]:
             _say(done=done, of=of, text=text)
 
-    comparison.fit(Path(folder), name, progress=say)
+    fit_model(Run.open(Path(folder)), FitId.parse(name), progress=say)
 
 
 def _say(**facts: object) -> None:

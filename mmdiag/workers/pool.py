@@ -21,6 +21,7 @@ from typing import Any
 
 from mmdiag.config import FROZEN, IMAGE_NETWORKS, RunConfig
 from mmdiag.errors import UsageError
+from mmdiag.experiment.fit_id import FitId
 from mmdiag.experiment.run import Run
 from mmdiag.failures import StepFailed, sayable
 from mmdiag.workers.launch import die_with_parent
@@ -44,7 +45,7 @@ def at_work(folder: Path, pieces: int) -> Iterator[int]:
         return
     from mmdiag.experiment.run import open_data
 
-    open_data(folder)  # features are made and stored once, before several processes look for them
+    open_data(run)  # features are made and stored once, before several processes look for them
     crew = _Crew(hands, run.workspace.logs)
     _crews.append(crew)
     try:
@@ -101,15 +102,15 @@ def _piece(kind: str, folder: Path, item: Any, progress: Progress | None) -> Non
         from mmdiag.tuning.trials import try_out
 
         name, upto = (item, None) if isinstance(item, str) else item
-        try_out(folder, name, upto, progress)
+        try_out(Run.open(folder), FitId.parse(name), upto, progress)
     elif kind == FIT:
         from mmdiag.experiment.fit import fit
 
-        fit(folder, item, progress=progress)
+        fit(Run.open(folder), FitId.parse(item), progress=progress)
     else:
         from mmdiag.explain.run import explain
 
-        explain(folder, item)
+        explain(Run.open(folder), item)
 
 
 def _hands(config: RunConfig) -> int:

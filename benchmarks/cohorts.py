@@ -32,7 +32,7 @@ from mmdiag import api, recipes
 from mmdiag.config import FUSION_NAMES
 from mmdiag.description import read_description
 from mmdiag.errors import DescriptionError
-from mmdiag.evaluation.metrics import evaluate as measure
+from mmdiag.evaluation.metrics import evaluate as metrics_of
 from mmdiag.evaluation.metrics import paired_difference
 from mmdiag.experiment.evaluate import DIFFERENCE, evaluate
 from mmdiag.experiment.fit import fit
@@ -96,7 +96,7 @@ def beside(run: Run, risk: pd.Series) -> list[dict[str, Any]]:
     gain = paired_difference(
         label, fused["probability"].to_numpy(float), said, metric="c_index", **facts
     )
-    return [{"model": COX, **row} for row in measure(label, said, **facts)] + [
+    return [{"model": COX, **row} for row in metrics_of(label, said, **facts)] + [
         {"model": BEYOND, "metric": "c_index", **gain}
     ]
 

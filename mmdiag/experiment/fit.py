@@ -39,7 +39,7 @@ from mmdiag.training.validation import score_of
 from mmdiag.workspace import atomic_path, write_text
 
 BLOCK = 64  # batches of stored features that are gathered at once
-Rows = Int[ndarray, "row"]
+Rows = Int[ndarray, "_"]  # any number
 
 
 @dataclass(frozen=True, slots=True)

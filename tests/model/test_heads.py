@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
 from mmdiag.errors import UnknownNameError, UsageError
-
-torch = pytest.importorskip("torch")
 
 TASKS = {
     "binary": {"kind": "binary", "classes": ["no", "yes"]},

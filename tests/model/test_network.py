@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from model_builders import BINARY, make_batches, make_preparations, make_raws
-
-torch = pytest.importorskip("torch")
 
 
 def pytest_generate_tests(metafunc):

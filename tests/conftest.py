@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from repository import SHARED
 
@@ -26,6 +27,11 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 for _name in ("MMDIAG_WORKSPACE", "MMDIAG_LEDGER", "MMDIAG_DEBUG", "PREFECT_API_URL"):
     os.environ.pop(_name, None)
+
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)  # both are of the clock, which a busy machine moves on
+hypothesis.settings.load_profile("tests")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 WITHOUT_DATA = pytest.StashKey[int]()  # tests of tests/external that were deselected
@@ -89,7 +95,7 @@ def prefect_server() -> Iterator[None]:
     """One temporary server for all tests of flows."""
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=60):
+    with prefect_test_harness(server_startup_timeout=300):
         yield
 
 

@@ -278,13 +278,13 @@ def test_a_trial_that_was_killed_does_not_count_and_is_made_again(begun, monkeyp
 def test_a_process_that_was_killed_leaves_a_search_that_ends_the_same(begun):
     calm, killed = tried(begun("calm")), begun("killed")
     code = (
-        "from mmdiag import search_trials; from pathlib import Path; "
+        "from mmdiag.tuning import trials as search_trials; from pathlib import Path; "
         f"search_trials.try_out(Path({str(killed)!r}), 'fold-0.fused')"
     )
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while (
         not list(killed.glob("search/trial-*/*"))
         and process.poll() is None
@@ -380,6 +380,7 @@ def test_a_search_ends_with_models_trained_on_what_it_chose(ingested, tmp_path, 
     import mmdiag
     from mmdiag.explain import run as explanations
     from mmdiag.inference.bundle import Bundle
+    from mmdiag.tuning import trials as search_trials
     from mmdiag.workspace import Workspace
 
     description, workspace = ingested
@@ -413,13 +414,9 @@ def test_a_search_ends_with_models_trained_on_what_it_chose(ingested, tmp_path, 
     assert rows[0]["fusion"] == (families.pop() if len(families) == 1 else "searched")
     assert len(pd.read_parquet(found.trials)) == 18
     assert [said[1:3] for said in told if said[0] == "search"][-1] == (9, 9)
-    began = time.monotonic()
+    monkeypatch.setattr(search_trials.comparison, "learn", None)  # a call of it would fail
     again = mmdiag.search(cohort, quick(), space=space, trials=2)
-    assert (
-        again.chosen == found.chosen
-        and again.bundle == found.bundle
-        and time.monotonic() - began < 20
-    ), "nothing is repeated"
+    assert again.chosen == found.chosen and again.bundle == found.bundle, "nothing is repeated"
     show(found, tmp_path)
 
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
 from fusion_builders import NAMES, WIDTH, make_fusion, make_tokens, presence
-
-torch = pytest.importorskip("torch")
 
 
 def test_the_matrix_of_modality_attention_is_the_formula():

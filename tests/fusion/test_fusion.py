@@ -3,9 +3,8 @@ being changed.
 """
 
 import pytest
+import torch
 from fusion_builders import WIDTH, make_fusion, make_tokens, presence
-
-torch = pytest.importorskip("torch")
 
 CHAINS = (
     "deep+low_rank",

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from mmdiag.errors import UnknownNameError, UsageError
 from mmdiag.task import Task
-
-torch = pytest.importorskip("torch")
 
 TASKS = {
     "binary": Task(kind="binary", classes=("no", "yes")),

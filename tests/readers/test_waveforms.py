@@ -376,7 +376,7 @@ def test_the_dashboard_shows_what_the_signal_contributed(run, monkeypatch):
     _, _, workspace = run
     monkeypatch.setenv("MMDIAG_WORKSPACE", str(workspace.path))
     monkeypatch.delenv("MMDIAG_LEDGER", raising=False)
-    test = AppTest.from_file(str(ROOT / "dashboards" / "main.py"), default_timeout=120).run()
+    test = AppTest.from_file(str(ROOT / "dashboards" / "main.py"), default_timeout=300).run()
     for page in ("views/cohort.py", "views/case.py"):
         test = test.switch_page(page).run()
         assert not test.exception, page

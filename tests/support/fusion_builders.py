@@ -2,9 +2,7 @@
 
 import itertools
 
-import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 WIDTH = 16
 LENGTHS = (5, 9, 4, 1, 3, 2, 6, 1)  # tokens of each modality

@@ -1,109 +1,26 @@
-"""A search is nested: trials see training subjects alone; killed at any moment it ends as if it had
-not been; what it chose is what is trained.
-"""
+"""A search is nested: trials see training subjects alone, and the best of them is chosen."""
 
 import dataclasses
 import math
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, IntDistribution
+from search_builders import SPACE, TRIALS, quick, tried
 
-from mmdiag.errors import MmdiagError, UsageError
-
-SPACE = {
-    "training.learning_rate": FloatDistribution(3e-4, 3e-2, log=True),
-    "model.width": CategoricalDistribution((16, 32)),
-}
-TRIALS = 3
-
-
-def quick(**training):
-    """A configuration whose trainings take part of a second, and whose cross-validation has two
-    folds.
-    """
-    from mmdiag.config import EvaluationConfig
-    from mmdiag.recipes import default
-
-    config = default(seed=5)
-    settings = dataclasses.replace(config.training, **({"max_epochs": 6} | training))
-    return dataclasses.replace(
-        config, training=settings, evaluation=EvaluationConfig(folds=2, resamples=50)
-    )
-
-
-@pytest.fixture(scope="module")
-def ingested(tmp_path_factory):
-    """A phantom that was ingested, its features stored; nobody may change it."""
-    from mmdiag import api
-    from mmdiag.description import read_description
-    from mmdiag.experiment.run import open_data
-    from mmdiag.phantom import write_phantom
-    from mmdiag.storage.ledger import Ledger
-    from mmdiag.tuning import trials as search_trials
-    from mmdiag.workspace import Workspace
-
-    place = tmp_path_factory.mktemp("search")
-    write_phantom(place / "cohort", cases=40, seed=4, missing=0.1)
-    description, workspace = (
-        read_description(place / "cohort" / "cohort.toml"),
-        Workspace(place / "workspace"),
-    )
-    workspace.path.mkdir()
-    api.ingest(description, workspace, Ledger(workspace.ledger_url))
-    open_data(search_trials.start(description, workspace, quick(), 1, SPACE))
-    return description, workspace
-
-
-@pytest.fixture
-def begun(ingested, tmp_path):
-    """Begin a search on a copy; `begun(name)` gives its folder."""
-    from mmdiag.tuning import trials as search_trials
-    from mmdiag.workspace import Workspace
-
-    description, workspace = ingested
-
-    def begin(name="w", config=None, trials=TRIALS, **options):
-        shutil.copytree(workspace.path, tmp_path / name, ignore=shutil.ignore_patterns("runs"))
-        return search_trials.start(
-            description,
-            Workspace(tmp_path / name),
-            config or quick(),
-            trials,
-            options.pop("space", SPACE),
-            **options,
-        )
-
-    return begin
-
-
-def tried(folder, part="fold-0.fused"):
-    """The trials of a model, without what time they took."""
-    from mmdiag.tuning import trials as search_trials
-
-    search_trials.try_out(folder, part)
-    search_trials.choose(folder, part)
-    return pd.read_parquet(folder / "search" / f"{part}.parquet").drop(columns="seconds")
+from mmdiag.errors import UsageError
 
 
 def test_trials_learn_from_and_are_judged_by_training_subjects_alone(begun):
-    from mmdiag.experiment import fit as comparison
     from mmdiag.experiment.run import Run, open_data
     from mmdiag.tuning import trials as search_trials
 
     folder = begun()
     run, data = Run.open(folder), open_data(folder)
     subjects = data.cases["subject_id"].to_numpy()
-    names = comparison.fits(folder)
+    names = folder.fits
     assert len(names) == 9 and {name.split(".")[0] for name in names} == {"fold-0", "fold-1", "all"}
     for name in names:
         part, inner = name.split(".")[0], search_trials.inner_rows(run, data, name)
@@ -124,7 +41,7 @@ def test_in_a_held_out_design_the_validation_subjects_judge_and_the_test_subject
     config = dataclasses.replace(quick(), evaluation=EvaluationConfig(holdout_from=10))
     folder = begun_without_split(begun, config)
     run, data = Run.open(folder), open_data(folder)
-    ((train, valid),) = search_trials.inner_rows(run, data, "test.fused")
+    ((train, valid),) = search_trials.inner_rows(run, data, FitId.parse("test.fused"))
     of = data.cases["subject_id"].map(dict(data.parts)).to_numpy()
     assert set(of[train]) == {"train"} and set(of[valid]) == {"valid"}
 
@@ -196,21 +113,21 @@ def test_the_recipe_itself_is_the_first_trial_and_the_best_is_chosen(begun):
         and table["model.width"].iloc[0] == 32
     )
     assert len(table) == TRIALS and table["training.learning_rate"].between(3e-4, 3e-2).all()
-    chosen = search_trials.choose(folder, "fold-0.fused")
+    chosen = search_trials.choose(folder, FitId.parse("fold-0.fused"))
     best = table.loc[table["loss"].idxmin()]
     assert chosen["loss"] == best["loss"] and chosen["values"] == {
         name: best[name] for name in sorted(SPACE)
     }
     assert (
-        Run.open(folder).config_of("fold-0.fused").training.learning_rate
+        Run.open(folder).config_of(FitId.parse("fold-0.fused")).training.learning_rate
         == best["training.learning_rate"]
     )
     with pytest.raises(
         UsageError, match=r"those of fold-1.fused are not: run `mmdiag search` again"
     ):
-        Run.open(folder).config_of("fold-1.fused")
+        Run.open(folder).config_of(FitId.parse("fold-1.fused"))
     with pytest.raises(UsageError, match=r"3 trials, fold-1.fused has 0"):
-        search_trials.choose(folder, "fold-1.fused")
+        search_trials.choose(folder, FitId.parse("fold-1.fused"))
 
 
 def test_a_modality_is_searched_for_what_its_own_model_has(begun):
@@ -225,13 +142,16 @@ def test_a_modality_is_searched_for_what_its_own_model_has(begun):
     }
     folder = begun(space=space)
     run = Run.open(folder)
-    assert set(search_trials.space_of(run, "fold-0.fused")) == set(space)
-    assert set(search_trials.space_of(run, "fold-0.flair")) == {*SPACE, "image.components"}
-    assert set(search_trials.space_of(run, "fold-0.expression")) == set(SPACE)
+    assert set(search_trials.space_of(run, FitId.parse("fold-0.fused"))) == set(space)
+    assert set(search_trials.space_of(run, FitId.parse("fold-0.flair"))) == {
+        *SPACE,
+        "image.components",
+    }
+    assert set(search_trials.space_of(run, FitId.parse("fold-0.expression"))) == set(SPACE)
     table = tried(folder, "fold-0.flair")
     assert (
         len(table) == TRIALS
-        and run.config_of("fold-0.flair").image.components
+        and run.config_of(FitId.parse("fold-0.flair")).image.components
         == table.loc[table["loss"].idxmin(), "image.components"]
     )
 
@@ -241,89 +161,14 @@ def test_a_modality_for_which_nothing_of_the_space_matters_is_not_searched(begun
     from mmdiag.tuning import trials as search_trials
 
     folder = begun(space={"fusion": CategoricalDistribution(("gated", "concat"))})
-    search_trials.try_out(folder, "fold-0.flair")
-    assert search_trials.choose(folder, "fold-0.flair") == {
+    search_trials.try_out(folder, FitId.parse("fold-0.flair"))
+    assert search_trials.choose(folder, FitId.parse("fold-0.flair")) == {
         "values": {},
         "loss": None,
         "trials": 0,
         "pruned": 0,
     }
-    assert Run.open(folder).config_of("fold-0.flair") == Run.open(folder).config
-
-
-class Killed(Exception):
-    """Stands for a SIGKILL in the middle of a trial."""
-
-
-@pytest.mark.parametrize("number", [1, 5])
-def test_a_trial_that_was_killed_does_not_count_and_is_made_again(begun, monkeypatch, number):
-    from mmdiag.tuning import trials as search_trials
-
-    calm, killed = tried(begun("calm")), begun("killed")
-    learn, calls = search_trials.comparison.learn, []
-
-    def dies(*arguments, **options):
-        calls.append(1)
-        if len(calls) == number:  # of three inner trainings a trial
-            raise Killed
-        return learn(*arguments, **options)
-
-    with monkeypatch.context() as context:
-        context.setattr(search_trials.comparison, "learn", dies)
-        with pytest.raises(Killed):
-            search_trials.try_out(killed, "fold-0.fused")
-    pd.testing.assert_frame_equal(tried(killed), calm, check_exact=True)
-
-
-def test_a_process_that_was_killed_leaves_a_search_that_ends_the_same(begun):
-    calm, killed = tried(begun("calm")), begun("killed")
-    code = (
-        "from mmdiag.tuning import trials as search_trials; from pathlib import Path; "
-        f"search_trials.try_out(Path({str(killed)!r}), 'fold-0.fused')"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    deadline = time.monotonic() + 120
-    while (
-        not list(killed.glob("search/trial-*/*"))
-        and process.poll() is None
-        and time.monotonic() < deadline
-    ):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert process.returncode == -signal.SIGKILL, "it was at work"
-    pd.testing.assert_frame_equal(tried(killed), calm, check_exact=True)
-
-
-def test_a_part_is_searched_by_one_process_at_a_time(begun):
-    from mmdiag.experiment.run import Run
-    from mmdiag.tuning import trials as search_trials
-
-    folder = begun()
-    with (
-        search_trials._study(Run.open(folder), "fold-0.fused"),
-        pytest.raises(MmdiagError, match=r"another one is at fold-0.fused"),
-    ):
-        search_trials.try_out(folder, "fold-0.fused")
-
-
-def test_a_record_that_cannot_be_written_is_said_with_its_cure(begun, monkeypatch):
-    import optuna
-
-    from mmdiag.tuning import trials as search_trials
-
-    def full(*_):
-        raise optuna.exceptions.StorageInternalError("disk I/O error")
-
-    folder = begun()
-    monkeypatch.setattr(search_trials, "_trial", full)
-    with pytest.raises(
-        MmdiagError, match=r"could not be written: free some space, and run again"
-    ) as raised:
-        search_trials.try_out(folder, "fold-0.fused")
-    assert raised.value.exit_code == 1
+    assert Run.open(folder).config_of(FitId.parse("fold-0.flair")) == Run.open(folder).config
 
 
 def test_a_trial_without_prospect_is_given_up():
@@ -374,131 +219,3 @@ def test_the_loss_of_a_trial_is_that_of_the_weights_that_are_kept():
         == 0.4
     )
     assert kept_loss([Epoch(1, 0.7, math.nan, 0.5)], "loss") == math.inf
-
-
-def test_a_search_ends_with_models_trained_on_what_it_chose(ingested, tmp_path, monkeypatch):
-    import mmdiag
-    from mmdiag.explain import run as explanations
-    from mmdiag.inference.bundle import Bundle
-    from mmdiag.workspace import Workspace
-
-    description, workspace = ingested
-    shutil.copytree(workspace.path, tmp_path / "w", ignore=shutil.ignore_patterns("runs"))
-    monkeypatch.setattr(explanations, "chunks", lambda _: [])
-    told = []
-    cohort = mmdiag.Cohort(description, Workspace(tmp_path / "w"))
-    space = {**SPACE, "fusion": CategoricalDistribution(("gated", "low_rank"))}
-    found = mmdiag.search(
-        cohort, quick(), space=space, trials=2, progress=lambda *said: told.append(said)
-    )
-    fused = {name: values for name, values in found.chosen.items() if name.endswith(".fused")}
-    assert set(fused) == {"fold-0.fused", "fold-1.fused", "all.fused"} and all(
-        set(values) == set(space) for values in fused.values()
-    )
-    assert set(found.chosen) == {
-        *fused,
-        *(f"fold-{i}.{m}" for i in (0, 1) for m in ("flair", "report", "expression")),
-    }
-    assert all(
-        set(values) == set(SPACE) for name, values in found.chosen.items() if name not in fused
-    ), "one modality has nothing to fuse"
-    config = Bundle.load(found.bundle.path).config
-    assert (
-        config.model.width == found.chosen["all.fused"]["model.width"]
-        and config.fusion == found.chosen["all.fused"]["fusion"]
-    )
-    rows = [row for row in found.metrics if row["model"] == "fused"]
-    families = {values["fusion"] for values in fused.values()}
-    assert rows[0]["n"] == 40 and rows[0]["low"] <= rows[0]["value"] <= rows[0]["high"]
-    assert rows[0]["fusion"] == (families.pop() if len(families) == 1 else "searched")
-    assert len(pd.read_parquet(found.trials)) == 18
-    assert [said[1:3] for said in told if said[0] == "search"][-1] == (9, 9)
-    began = time.monotonic()
-    again = mmdiag.search(cohort, quick(), space=space, trials=2)
-    assert (
-        again.chosen == found.chosen
-        and again.bundle == found.bundle
-        and time.monotonic() - began < 20
-    ), "nothing is repeated"
-    show(found, tmp_path)
-
-
-def show(found, tmp_path):
-    """The table of what was chosen can be drawn."""
-    from mmdiag.cli.show import show_search
-
-    fits = {
-        name: {"values": values, "loss": 0.5, "trials": 2, "pruned": 0}
-        for name, values in found.chosen.items()
-    }
-    show_search(
-        {
-            "search": {"trials": 2, "fits": fits},
-            "metrics": found.metrics,
-            "cohort": {"name": "c"},
-            "modalities": {},
-            "seconds": 1.0,
-            "cases": {"in": 40, "accepted": 40, "quarantined": 0, "labelled": 40},
-            "bundle": {"id": "b", "path": "p"},
-            "predictions": "p",
-            "workspace": str(tmp_path),
-        }
-    )
-
-
-@pytest.mark.usefixtures("prefect_server")
-def test_the_flow_makes_the_same_trials_in_batches(begun, monkeypatch):
-    from prefect import flow
-
-    from flows import search as searching
-    from mmdiag.experiment import fit as comparison
-    from mmdiag.tuning import trials as search_trials
-
-    monkeypatch.setattr(searching, "BATCH", 1)
-    monkeypatch.setenv("MMDIAG_PROCESSES", "2")
-    config, trials = quick(max_epochs=1), 2
-    plain, flowing = begun("plain", config, trials), begun("flowing", config, trials)
-    monkeypatch.setenv("MMDIAG_WORKSPACE", str(flowing.parent.parent))
-
-    @flow(name="test-search", persist_result=False)
-    def alone(run: Path) -> dict:
-        return searching.search_all(run)
-
-    found = alone(flowing)
-    for name in comparison.fits(plain):
-        search_trials.try_out(plain, name)
-    assert found["fits"] == search_trials.summary(plain)["fits"] and found["trials"] == trials
-
-
-def test_a_gpu_is_waited_for_and_a_machine_without_one_waits_for_nothing(monkeypatch):
-    import contextlib
-
-    import torch
-
-    from flows import search as searching
-
-    asked = []
-
-    @contextlib.contextmanager
-    def concurrency(name, **options):
-        asked.append((name, options))
-        yield
-
-    monkeypatch.setattr(searching, "concurrency", concurrency)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with searching.gpu_slot():
-        assert asked == []
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    with searching.gpu_slot():
-        assert asked == [("gpu", {"occupy": 1, "strict": False})]
-
-
-def test_the_command_teaches_and_refuses_wrong_use(mmdiag_command, tmp_path):
-    told = mmdiag_command("search", "--help").stdout
-    assert (
-        "no judged subject had a say" in " ".join(told.split())
-        and "--trials" in told
-        and "mmdiag search --cohort cohort.toml" in told
-    )
-    done = mmdiag_command("search", "--cohort", tmp_path / "none.toml", "--trials", 0)
-    assert done.returncode == 2 and "--trials" in done.stderr and not list(tmp_path.iterdir())

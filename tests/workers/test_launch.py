@@ -33,7 +33,7 @@ def without_chance(epochs, **training):
 def begun(small_run, tmp_path):
     """Begin a run on a copy of the small cohort; `begun(name, config)` gives its folder."""
     from mmdiag.description import read_description
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.plan import plan_run
     from mmdiag.workspace import Workspace
 
     def begin(name, config):
@@ -41,7 +41,7 @@ def begun(small_run, tmp_path):
         shutil.copytree(
             small_run.workspace.path, place, ignore=shutil.ignore_patterns("runs", "bundles")
         )
-        return comparison.start(
+        return plan_run(
             read_description(small_run.cohort / "cohort.toml"), Workspace(place), config
         )
 
@@ -49,24 +49,26 @@ def begun(small_run, tmp_path):
 
 
 def test_two_processes_have_the_losses_of_one(begun):
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.fit import fit
+    from mmdiag.experiment.fit_id import FitId
     from mmdiag.experiment.run import Run
     from mmdiag.workers import launch as distributed
 
     config = without_chance(6, batch_size=7)  # 7 is odd: the two processes have unequal shares
     alone, joined = begun("alone", config), begun("joined", config)
     told = Told()
-    comparison.fit(alone, "fold-0.fused")
-    distributed.fit(joined, "fold-0.fused", 2, told)
+    fit(alone, FitId.parse("fold-0.fused"))
+    distributed.fit(joined, FitId.parse("fold-0.fused"), 2, told)
     one, two = (
-        pd.read_parquet(Run.open(folder).fit_folder("fold-0.fused") / "curve.parquet")
+        pd.read_parquet(Run.open(folder).fit_folder(FitId.parse("fold-0.fused")) / "curve.parquet")
         for folder in (alone, joined)
     )
     assert told == list(range(1, 7)) and len(one) == 6
     for column in ("train_loss", "valid_loss", "valid_metric"):
         np.testing.assert_allclose(two[column], one[column], atol=1e-5)
     answers = [
-        Run.open(folder).predictions("fold-0.fused")["probability"] for folder in (alone, joined)
+        Run.open(folder).predictions(FitId.parse("fold-0.fused"))["probability"]
+        for folder in (alone, joined)
     ]
     np.testing.assert_allclose(*answers, atol=1e-4)
 
@@ -76,7 +78,7 @@ def test_a_process_that_fails_is_said_in_one_sentence(begun):
 
     folder = begun("broken", without_chance(2))
     with pytest.raises(StepFailed, match=r"should not have: \w+ at mmdiag/"):
-        distributed.fit(folder, "fold-0.nothing", 2)
+        distributed.fit(folder, FitId.parse("fold-0.nothing"), 2)
 
 
 def test_more_processes_than_devices_are_refused(begun, monkeypatch):

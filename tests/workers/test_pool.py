@@ -17,7 +17,7 @@ def folder(small_run, tmp_path, monkeypatch):
     """A run of one fold's fits on the small cohort, with two processes at hand."""
     from mmdiag import recipes
     from mmdiag.description import read_description
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.plan import plan_run
     from mmdiag.workspace import Workspace
 
     monkeypatch.setenv("MMDIAG_PROCESSES", "2")
@@ -26,7 +26,7 @@ def folder(small_run, tmp_path, monkeypatch):
     config = dataclasses.replace(
         config, training=dataclasses.replace(config.training, max_epochs=4)
     )
-    return comparison.start(read_description(small_run.cohort / "cohort.toml"), workspace, config)
+    return plan_run(read_description(small_run.cohort / "cohort.toml"), workspace, config)
 
 
 def test_fits_side_by_side_are_those_that_one_process_makes(folder, monkeypatch):
@@ -99,7 +99,7 @@ def test_a_process_that_is_killed_is_said_and_another_one_goes_on(folder):
             crew.do(crew.FIT, folder, "fold-0.report", kill)
         crew.do(crew.FIT, folder, "fold-0.report")
         pids = [hand.process.pid for hand in crew._crews[-1].all]
-    assert Run.open(folder).done("fold-0.report") and threading.active_count() < 50
+    assert Run.open(folder).done(FitId.parse("fold-0.report")) and threading.active_count() < 50
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()], (
         "nobody is left when the work is done"
     )

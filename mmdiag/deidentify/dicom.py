@@ -9,7 +9,7 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -122,12 +122,12 @@ def request(file: str, key: str, blank_top: float) -> tuple[dict[str, Any], dict
 
 
 def request_identifiers(file: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """For the sandbox: `patient` (PatientID) and `identifiers` (`header_identifiers`) of a file."""
+    """For the sandbox: `patient` (PatientID) and `identifiers` (`identifiers_of`) of a file."""
     path = Path(file)
     content = path.read_bytes()
     scan(content)
-    header = _read(content, path.name, [*allow.IDENTIFYING, "StudyInstanceUID"])
-    return {"patient": patient_of(header), "identifiers": list(header_identifiers(header))}, {}
+    header = _read(content, path.name, [*allow.PATIENT_ATTRIBUTES, "StudyInstanceUID"])
+    return {"patient": patient_of(header), "identifiers": list(identifiers_of(header))}, {}
 
 
 def rebuild(
@@ -149,7 +149,7 @@ def rebuild(
         name,
         [
             *allow.ALLOWED,
-            *allow.IDENTIFYING,
+            *allow.PATIENT_ATTRIBUTES,
             allow.PIXELS,
             "ConversionType",
             "ExtendedOffsetTable",
@@ -196,16 +196,22 @@ def rebuild(
     return written, report
 
 
-def header_identifiers(header: Dataset) -> tuple[str, ...]:
-    """What a header says of a person and of people, as it says it: for `identifiers.mask_note`."""
-    found: list[str] = []
-    for keyword in allow.IDENTIFYING:
+def header_values(header: Dataset, keywords: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The values of some attributes as text; of a sequence, the PatientID of each item."""
+    found = {}
+    for keyword in keywords:
         value = header.get(keyword)
         if isinstance(value, Sequence):
-            found += [str(item.get("PatientID", "")) for item in value]
+            found[keyword] = tuple(str(item.get("PatientID", "")) for item in value)
         elif value is not None:
-            found += [str(part) for part in (value if isinstance(value, MultiValue) else [value])]
-    return tuple(dict.fromkeys(part.strip() for part in found if len(part.strip()) > 1))
+            values = value if isinstance(value, MultiValue) else [value]
+            found[keyword] = tuple(str(part) for part in values)
+    return found
+
+
+def identifiers_of(header: Dataset) -> tuple[str, ...]:
+    """What a header says of its patient and of people, as it says it: for `mask.mask_note`."""
+    return allow.header_identifiers(header_values(header, allow.PATIENT_ATTRIBUTES))
 
 
 def patient_of(header: Dataset) -> str:
@@ -298,10 +304,10 @@ class _Builder:
     def __init__(self, old: Dataset, key: bytes) -> None:
         self.key = key
         self.uids = self.dates = self.words = 0
-        self.who = patient_of(old)
-        self.subject = pseudonym(key, "patient", self.who)
+        self.patient = patient_of(old)
+        self.subject = pseudonym(key, "patient", self.patient)
         self.timed = str(old.get("Modality", "")).strip() in allow.TIMED
-        self.own = name_parts(header_identifiers(old))
+        self.own = name_parts(identifiers_of(old))
 
     def build(self, old: Dataset) -> Dataset:
         """The new data set, without pixels."""
@@ -366,7 +372,7 @@ class _Builder:
         return self._shifted(found) + (clock.group() if clock and self.timed else "")
 
     def _shifted(self, found: re.Match[str]) -> str:
-        day = shift_date(self.key, self.who, date(int(found[1]), int(found[2]), int(found[3])))
+        day = shift_date(self.key, self.patient, date(int(found[1]), int(found[2]), int(found[3])))
         self.dates += 1
         return f"{day.year:04d}{day.month:02d}{day.day:02d}"
 

@@ -8,6 +8,7 @@ Reference:
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pydicom import uid
@@ -173,19 +174,24 @@ ESSENTIAL: Final = (
     "SamplesPerPixel",
     "Modality",
 )
-# Of a person or a place, read to be masked elsewhere, never written
-IDENTIFYING: Final = (
+# Whose values name the patient, or people and places around the patient: masked in the same case's
+# notes, and never written
+PATIENT_ATTRIBUTES: Final = (
     "PatientName",
     "PatientID",
     "OtherPatientIDs",
+    "OtherPatientIDsSequence",
     "OtherPatientNames",
     "PatientBirthName",
     "PatientMotherBirthName",
     "PatientBirthDate",
     "PatientAddress",
     "PatientTelephoneNumbers",
+    "MilitaryRank",
+    "InsurancePlanIdentification",
     "AccessionNumber",
     "AdmissionID",
+    "StudyID",
     "ReferringPhysicianName",
     "PerformingPhysicianName",
     "OperatorsName",
@@ -194,11 +200,10 @@ IDENTIFYING: Final = (
     "ResponsiblePerson",
     "InstitutionName",
     "InstitutionAddress",
-    "StudyID",
     "DeviceSerialNumber",
     "StationName",
-    "OtherPatientIDsSequence",
 )
+SHORTEST_IDENTIFIER: Final = 2  # letters of a value that can be found in a note
 
 CLEAN: Final = frozenset(
     (
@@ -308,3 +313,13 @@ VOCABULARY: Final = frozenset(
     """,
     )
 )
+
+
+def header_identifiers(header: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """What a header says of its patient and of people, as it says it: for `mask.mask_note`.
+
+    Args:
+        header: Keyword -> values; of a sequence the ids of its items.
+    """
+    values = (value.strip() for keyword in PATIENT_ATTRIBUTES for value in header.get(keyword, ()))
+    return tuple(dict.fromkeys(value for value in values if len(value) >= SHORTEST_IDENTIFIER))

@@ -11,6 +11,7 @@ import numpy as np
 
 from mmdiag.description import ModalityDescription
 from mmdiag.errors import ReadError
+from mmdiag.privacy.dicom_attributes import PATIENT_ATTRIBUTES, header_identifiers
 from mmdiag.privacy.mask import mask_note
 from mmdiag.readers.genomics.vcf import read_vcf
 from mmdiag.readers.imaging.dicom_series import Series, check_file, read_series
@@ -74,7 +75,7 @@ def image(
         facts |= {"missing_slices": 0, "localizers": 0}
         person: dict[str, Any] = {"patient_id": "", "identifiers": [], "recorded": ""}
     else:
-        series = read_series(paths, select, size=size, slices=slices)
+        series = read_series(paths, select, size=size, slices=slices, attributes=PATIENT_ATTRIBUTES)
         if series is None:
             return None, {}
         if burned_in == "refuse" and series.burned_in in ("YES", "RISK"):
@@ -120,7 +121,7 @@ def _facts(series: Series) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     return facts, {
         "patient_id": series.patient_id,
-        "identifiers": list(series.identifiers),
+        "identifiers": list(header_identifiers(series.attributes)),
         "recorded": series.recorded,
     }
 

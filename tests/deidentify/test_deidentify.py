@@ -28,12 +28,12 @@ from pydicom.uid import (
 )
 from repository import SHARED
 
-from mmdiag.deidentify.dicom import deidentify_file, header_identifiers, rebuild
+from mmdiag.deidentify.dicom import deidentify_file, identifiers_of, rebuild
 from mmdiag.deidentify.folder import deidentify_folder
 from mmdiag.deidentify.pixels import without_comments
 from mmdiag.errors import ReadError, UsageError
 from mmdiag.phantom.identifiers import header_of, make_person, sentence_of
-from mmdiag.privacy.dicom_attributes import ALLOWED, IDENTIFYING
+from mmdiag.privacy.dicom_attributes import ALLOWED, PATIENT_ATTRIBUTES
 from mmdiag.privacy.pseudonyms import pseudonym, pseudonymous_uid, read_key, shift_date
 from mmdiag.reasons import REASONS
 
@@ -169,7 +169,7 @@ def test_what_is_not_listed_is_not_in_the_new_file():
     assert {element.keyword for element in new} <= set(ALLOWED) | written_by_us
     assert all(
         not new.get(keyword)
-        for keyword in IDENTIFYING
+        for keyword in PATIENT_ATTRIBUTES
         if keyword not in ("PatientName", "PatientID")
     )
 
@@ -438,7 +438,7 @@ def test_a_file_is_written_whole_and_the_headers_identifiers_are_told_for_notes(
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["x.dcm"] and report.path.parts[
         0
     ] == report.subject
-    told = header_identifiers(make_image())
+    told = identifiers_of(make_image())
     assert {
         f"{PERSON['family']}^{PERSON['given']}",
         PERSON["record"],

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from mmdiag.deidentify.dicom import header_identifiers
+from mmdiag.deidentify.dicom import identifiers_of
 from mmdiag.phantom.identifiers import header_of, make_person, sentence_of
 from mmdiag.privacy.mask import PLACEHOLDERS, mask_note, to_original
 
@@ -19,7 +19,7 @@ def masked(text, *own, names=True):
 @pytest.mark.parametrize("number", range(25))
 def test_every_identifier_that_the_phantom_plants_is_masked(number):
     person = make_person(number, np.random.default_rng(number))
-    own = header_identifiers(header_of(person))
+    own = identifiers_of(header_of(person))
     assert len(own) >= 4
     text = (
         f"FINDINGS: no mass effect. {sentence_of(person)}IMPRESSION: "

@@ -236,7 +236,7 @@ def _read(content: bytes, name: str, keywords: list[str]) -> Dataset:
 
 def _require_image(old: Dataset, name: str) -> None:
     kind = str(old.get("SOPClassUID", ""))
-    if kind not in allow.CLEAN and kind not in allow.RISKY:
+    if kind not in allow.CLASSES_WITHOUT_TEXT and kind not in allow.CLASSES_WITH_TEXT:
         raise ReadError(
             "not_an_image",
             f"{name} is of SOP class "
@@ -247,21 +247,10 @@ def _require_image(old: Dataset, name: str) -> None:
 
 
 def _require_no_text_in_pixels(old: Dataset, name: str) -> None:
-    """Refuse what commonly carries text in its pixels, whatever its BurnedInAnnotation says; of
-    other images, what says so itself.
-    """
-    modality = str(old.get("Modality", "")).strip().upper()
-    image_type = {str(part).strip().upper() for part in (old.get("ImageType") or ())}
-    reasons = {
-        "its SOP class": str(old.SOPClassUID) in allow.RISKY,
-        "its modality": modality in allow.RISKY_MODALITIES,
-        "BurnedInAnnotation (0028,0301)": str(old.get("BurnedInAnnotation") or "NO").strip().upper()
-        != "NO",
-        "ConversionType (0008,0064)": bool(old.get("ConversionType")),
-        "ImageType (0008,0008)": bool(image_type & allow.RISKY_IMAGE_TYPES),
-    }
-    if found := [reason for reason, holds in reasons.items() if holds]:
-        raise ReadError("burned_in", f"{name}: by {', '.join(found)}")
+    """Refuse what commonly carries text in its pixels, whatever its BurnedInAnnotation says."""
+    header = header_values(old, allow.TEXT_IN_PIXELS_ATTRIBUTES)
+    if reasons := allow.text_in_pixels(header, trust_no=False):
+        raise ReadError("burned_in", f"{name}: by {', '.join(reasons)}")
 
 
 def _has_overlay_in_pixels(old: Dataset) -> bool:

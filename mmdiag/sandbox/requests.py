@@ -11,7 +11,12 @@ import numpy as np
 
 from mmdiag.description import ModalityDescription
 from mmdiag.errors import ReadError
-from mmdiag.privacy.dicom_attributes import PATIENT_ATTRIBUTES, header_identifiers
+from mmdiag.privacy.dicom_attributes import (
+    PATIENT_ATTRIBUTES,
+    TEXT_IN_PIXELS_ATTRIBUTES,
+    header_identifiers,
+    text_in_pixels,
+)
 from mmdiag.privacy.mask import mask_note
 from mmdiag.readers.genomics.vcf import read_vcf
 from mmdiag.readers.imaging.dicom_series import Series, check_file, read_series
@@ -26,6 +31,7 @@ from mmdiag.readers.waveforms import content_hash, read_signal, read_wav, to_sto
 
 PICTURES = (".png", ".jpg", ".jpeg")
 NIFTI = (".nii", ".nii.gz")
+ATTRIBUTES_OF_AN_IMAGE = (*PATIENT_ATTRIBUTES, *TEXT_IN_PIXELS_ATTRIBUTES)
 Reply = tuple[dict[str, Any] | None, dict[str, np.ndarray]]
 
 
@@ -48,7 +54,7 @@ def image(
         files: A DICOM folder's files, or one PNG, JPEG or NIfTI.
         window: `auto`, `voi` (what the header asks to be shown), or the two values that become
             black and white.
-        burned_in: `refuse` images that may carry text in their pixels, or `accept` them.
+        burned_in: `refuse` images that may show text in their pixels, or `accept` them.
 
     Returns:
         Facts for the data contract and about the person, and the array `stack`; None where no image
@@ -75,19 +81,13 @@ def image(
         facts |= {"missing_slices": 0, "localizers": 0}
         person: dict[str, Any] = {"patient_id": "", "identifiers": [], "recorded": ""}
     else:
-        series = read_series(paths, select, size=size, slices=slices, attributes=PATIENT_ATTRIBUTES)
+        series = read_series(
+            paths, select, size=size, slices=slices, attributes=ATTRIBUTES_OF_AN_IMAGE
+        )
         if series is None:
             return None, {}
-        if burned_in == "refuse" and series.burned_in in ("YES", "RISK"):
-            raise ReadError(
-                "burned_in",
-                "its pixels may carry text: "
-                + (
-                    "the header says so"
-                    if series.burned_in == "YES"
-                    else f"modality {series.modality}"
-                ),
-            )
+        if burned_in == "refuse" and (by := text_in_pixels(series.attributes, trust_no=True)):
+            raise ReadError("burned_in", f"its pixels may show text: by {', '.join(by)}")
         stored = to_stored(series.volume, size, slices, window=_window(series, window))
         facts, person = _facts(series)
     facts |= {

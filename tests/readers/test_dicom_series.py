@@ -347,29 +347,6 @@ def test_every_attribute_that_identifies_a_patient_is_read_for_masking(keyword, 
     assert identifiers_of(dataset) == header_identifiers(series.attributes)
 
 
-def test_text_in_the_pixels_is_a_risk_of_some_kinds_of_images_and_said_by_others(tmp_path):
-    said = {"MR": "", "US": "RISK", "SC": "RISK"}
-    for modality, expected in said.items():
-        assert (
-            read_series(
-                write(tmp_path / modality, [make_slice(0, Modality=modality)]), {}
-            ).burned_in
-            == expected
-        )
-    assert (
-        read_series(
-            write(tmp_path / "yes", [make_slice(0, BurnedInAnnotation="YES")]), {}
-        ).burned_in
-        == "YES"
-    )
-    assert (
-        read_series(
-            write(tmp_path / "no", [make_slice(0, Modality="US", BurnedInAnnotation="NO")]), {}
-        ).burned_in
-        == "NO"
-    )
-
-
 def test_a_window_of_the_header_is_that_of_the_standard(tmp_path):
     series = read_series(
         write(tmp_path / "s", [make_slice(0, WindowCenter="40", WindowWidth="400")]), {}

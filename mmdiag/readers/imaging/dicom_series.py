@@ -27,14 +27,6 @@ from mmdiag.readers.imaging.resample import shrink, spread
 from mmdiag.readers.imaging.suv import suv_factor
 
 HEAD = 65_536  # bytes that are read of a file to know what it is
-BURNED_IN_MODALITIES = (
-    "US",
-    "SC",
-    "ES",
-    "XA",
-    "XC",
-    "OT",
-)  # images that often carry text in their pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +47,6 @@ class Series:
         recorded: Study date as YYYYMMDD; empty where the header does not say.
         window: Lowest and highest value that the header asks to be shown (VOI), in the modality's
             units; NaN where it does not.
-        burned_in: What the header says of text in the pixels: YES, NO or nothing.
         attributes: Keyword -> values as text, of what `read_series` was asked for and the header
             of the first file has.
     """
@@ -74,7 +65,6 @@ class Series:
     patient_id: str
     recorded: str
     window: tuple[float, float]
-    burned_in: str
     attributes: Mapping[str, tuple[str, ...]]
     files: int
 
@@ -304,7 +294,6 @@ def _series(
         patient_id=header.text("PatientID"),
         recorded=header.text("StudyDate") or header.text("AcquisitionDate"),
         window=_voi(header),
-        burned_in=_burned_in(header),
         attributes=attributes,
         files=files,
     )
@@ -319,20 +308,6 @@ def _voi(header: Header) -> tuple[float, float]:
     half = width[0] / 2 if exact else (width[0] - 1) / 2
     middle = centre[0] if exact else centre[0] - 0.5
     return middle - half, middle + half
-
-
-def _burned_in(header: Header) -> str:
-    """BurnedInAnnotation (0028,0301); where the header is silent, RISK for kinds of images that
-    often carry text.
-    """
-    said = header.text("BurnedInAnnotation").upper()
-    return (
-        said
-        if said in ("YES", "NO")
-        else "RISK"
-        if header.text("Modality") in BURNED_IN_MODALITIES
-        else ""
-    )
 
 
 def attribute_values(header: Header, keywords: Sequence[str]) -> dict[str, tuple[str, ...]]:

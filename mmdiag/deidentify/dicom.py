@@ -108,7 +108,9 @@ def write_whole(target: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def request(file: str, key: str, blank_top: float) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def deidentified_dicom(
+    file: str, key: str, blank_top: float
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """`rebuild` for the sandbox: the report as facts, the new file as an array of bytes.
 
     Args:
@@ -121,7 +123,7 @@ def request(file: str, key: str, blank_top: float) -> tuple[dict[str, Any], dict
     return asdict(report), {"content": np.frombuffer(content, np.uint8)}
 
 
-def request_identifiers(file: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def dicom_identifiers(file: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """For the sandbox: `patient` (PatientID) and `identifiers` (`identifiers_of`) of a file."""
     path = Path(file)
     content = path.read_bytes()

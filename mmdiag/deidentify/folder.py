@@ -13,8 +13,8 @@ from mmdiag.deidentify.dicom import write_whole
 from mmdiag.errors import ReadError, UsageError
 from mmdiag.privacy.pseudonyms import pseudonym
 from mmdiag.reasons import REASONS
-from mmdiag.sandbox.masked_note import SECONDS
 from mmdiag.sandbox.pool import Outcome, shared_sandbox
+from mmdiag.sandbox.requests import SECONDS_A_NOTE
 
 NOTES: Final = (".txt", ".text", ".md")
 DICOM: Final = (".dcm", ".dicom", ".ima")
@@ -149,17 +149,13 @@ class _Run:
             {"file": str(file), "key": self.key.hex(), "blank_top": self.blank_top}
             for file in images
         )
-        yield from zip(
-            images, shared_sandbox().map("mmdiag.deidentify.dicom:request", requests), strict=True
-        )
+        yield from zip(images, shared_sandbox().map("deidentified_dicom", requests), strict=True)
 
     def _learn(self, images: Sequence[Path]) -> None:
         """What the headers say of their subjects; a header that cannot be read says nothing, and
         its file is refused later.
         """
-        found = shared_sandbox().map(
-            "mmdiag.deidentify.dicom:request_identifiers", ({"file": str(file)} for file in images)
-        )
+        found = shared_sandbox().map("dicom_identifiers", ({"file": str(file)} for file in images))
         for done, (file, outcome) in enumerate(zip(images, found, strict=True), start=1):
             self.progress("headers", done, len(images))
             if outcome.code:
@@ -204,13 +200,13 @@ class _Run:
     def _masked(self, notes: Sequence[Path]) -> Iterator[tuple[Path, list[str], Outcome]]:
         patients = [self._patients_of(file) for file in notes]
         requests = (
-            {"file": str(file), "own": self._own(file, whose), "seconds": SECONDS}
+            {"file": str(file), "own": self._own(file, whose), "seconds": SECONDS_A_NOTE}
             for file, whose in zip(notes, patients, strict=True)
         )
         yield from zip(
             notes,
             patients,
-            shared_sandbox().map("mmdiag.sandbox.masked_note:request", requests),
+            shared_sandbox().map("masked_note", requests),
             strict=True,
         )
 

@@ -32,6 +32,7 @@ from mmdiag.readers.waveforms import content_hash, read_signal, read_wav, to_sto
 PICTURES = (".png", ".jpg", ".jpeg")
 NIFTI = (".nii", ".nii.gz")
 ATTRIBUTES_OF_AN_IMAGE = (*PATIENT_ATTRIBUTES, *TEXT_IN_PIXELS_ATTRIBUTES)
+SECONDS_A_NOTE = 60.0  # to read and mask one; a worker reads the name lists with its first
 Reply = tuple[dict[str, Any] | None, dict[str, np.ndarray]]
 
 
@@ -198,6 +199,34 @@ def _masked(found: Note | None, own: Sequence[str]) -> Reply:
         "encoding": found.encoding,
         "format": found.format,
         "written": written,
+    }, {}
+
+
+def masked_note(file: str, own: Sequence[str]) -> Reply:
+    """Read and mask one note of a folder that is de-identified.
+
+    Args:
+        own: As `mask.mask_note`.
+
+    Returns:
+        `text`, `counts` by kind, `words`, and `words_masked`; None where the note is blank.
+
+    Raises:
+        ReadError: As `notes.read_note`.
+    """
+    read = read_note(Path(file))
+    if read is None:
+        return None, {}
+    masked = mask_note(read.text, own)
+    touched = sum(
+        len(read.text[span.start_in_original : span.end_in_original].split())
+        for span in masked.spans
+    )
+    return {
+        "text": masked.text,
+        "counts": masked.counts,
+        "words": len(read.text.split()),
+        "words_masked": touched,
     }, {}
 
 

@@ -19,7 +19,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from mmdiag.deidentify.dicom import identifiers_of
+from mmdiag.deidentify.header import identifiers_of
 from mmdiag.errors import ReadError
 from mmdiag.privacy.dicom_attributes import PATIENT_ATTRIBUTES, header_identifiers
 from mmdiag.readers.imaging.dicom_series import check_file, read_series, series_descriptions

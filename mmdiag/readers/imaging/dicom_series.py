@@ -61,7 +61,6 @@ class Series:
     tilt_degrees: float
     localizers: int
     modality: str
-    photometric: str
     patient_id: str
     recorded: str
     window: tuple[float, float]
@@ -290,7 +289,6 @@ def _series(
         tilt_degrees=arrangement.tilt_degrees,
         localizers=localizers,
         modality=header.text("Modality"),
-        photometric=pixels.photometric,
         patient_id=header.text("PatientID"),
         recorded=header.text("StudyDate") or header.text("AcquisitionDate"),
         window=_voi(header),

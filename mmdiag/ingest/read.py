@@ -23,10 +23,7 @@ from mmdiag.readers.tables.modality import read_case_tables, read_modality
 from mmdiag.readers.tables.numbers import NumericTable
 from mmdiag.sandbox.pool import Outcome, Sandbox, shared_sandbox
 
-IMAGE, NOTE, NOTE_TEXT, CASE_TABLE, SIGNAL = (
-    f"mmdiag.sandbox.requests:{name}"
-    for name in ("image", "note", "note_text", "case_table", "signal")
-)
+IMAGE, NOTE, NOTE_TEXT, CASE_TABLE, SIGNAL = "image", "note", "note_text", "case_table", "signal"
 SECONDS_A_NOTE = 60.0  # to read it and to mask it, which takes a second for 100 000 characters
 SECONDS_A_FILE = 0.5  # added to a request's time for every file after the first
 Waives = Callable[[str, str, str], bool]  # (case, modality, code) -> whether a person accepted it

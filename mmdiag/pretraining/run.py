@@ -35,12 +35,11 @@ from mmdiag.pretraining.weights import (
     WHAT,
     Pretraining,
     naming,
-    sha256,
 )
 from mmdiag.privacy.subject_keys import SubjectKeys
 from mmdiag.readers.genomics.gene_sets import gene_set_columns
 from mmdiag.storage.store import Store
-from mmdiag.workspace import Workspace, write_text
+from mmdiag.workspace import Workspace, file_sha256, write_text
 
 ASKED = "asked.json"
 HELD_BACK = 0.1  # share of the subjects
@@ -314,7 +313,7 @@ def _write(
     """The weights, whom they saw and how it went, in a folder that appears whole or not at all."""
     temporary = Path(tempfile.mkdtemp(prefix=".weights-", dir=target.parent))
     objective.save(temporary)
-    record = {**facts, "sha256": sha256(temporary / FILE), "subjects": subjects.to_json()}
+    record = {**facts, "sha256": file_sha256(temporary / FILE), "subjects": subjects.to_json()}
     write_text(temporary / RECORD, json.dumps(record, indent=1))
     card = (
         f"Pretrained without labels by mmdiag on {facts['subjects_seen']} subjects of "

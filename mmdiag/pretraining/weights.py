@@ -8,7 +8,6 @@ is true of.
 """
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from mmdiag.encoders.weights import FILE
 from mmdiag.errors import UsageError
 from mmdiag.prepare import Preparation, read_preparations
 from mmdiag.privacy.subject_keys import SubjectKeys
-from mmdiag.workspace import Workspace
+from mmdiag.workspace import Workspace, file_sha256
 
 IMAGE, TEXT, CONTRASTIVE = WHAT = ("image", "text", "contrastive")
 RECORD, MANIFEST = "pretraining.json", "manifest.json"
@@ -195,7 +194,7 @@ def read_record(folder: Path) -> SubjectKeys:
         UsageError: They are not the weights that the record is about.
     """
     record = json.loads((folder / RECORD).read_text())
-    if sha256(folder / FILE) != record["sha256"]:
+    if file_sha256(folder / FILE) != record["sha256"]:
         raise UsageError(
             f"Pretrained weights must be those that their record says whom they saw, {FILE} "
             f"below {folder.parent.name}/{folder.name} was changed: pretrain again."
@@ -226,9 +225,3 @@ def require_unseen(
                     "weights: run `mmdiag pretrain` on this cohort as it is now, and train with "
                     "the id that it answers."
                 )
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,15 +5,14 @@ python -m torch.distributed.run --standalone --nproc-per-node 2 -m mmdiag.worker
 FIT
 """
 
-import ctypes
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from mmdiag.errors import UsageError
@@ -21,9 +20,8 @@ from mmdiag.experiment.fit import fit as fit_model
 from mmdiag.experiment.fit_id import FitId
 from mmdiag.experiment.run import Run, open_data
 from mmdiag.failures import StepFailed, sayable
+from mmdiag.sandbox.parent import end_with_parent
 from mmdiag.training.loop import Progress
-
-PR_SET_PDEATHSIG = 1
 
 
 def fit(run: Run, name: FitId, processes: int, progress: Progress | None = None) -> None:
@@ -82,7 +80,7 @@ def _torchrun(folder: Path, name: str, processes: int, logs: Path) -> Iterator[I
             stderr=log,
             text=True,
             env=environment,
-            preexec_fn=die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=partial(end_with_parent, os.getpid()),
         )
     try:
         yield (line for line in process.stdout or () if line.startswith("{"))
@@ -104,11 +102,6 @@ def _check_devices(processes: int) -> None:
             f"Every process needs a GPU of its own, {processes} were asked for and {found} are "
             "here: lower --processes."
         )
-
-
-def die_with_parent() -> None:
-    """End when the parent does, however it ends."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _work(_: int, folder: str, name: str) -> None:
@@ -134,8 +127,7 @@ def main(folder: str, name: str) -> int:
     import torch
     from ignite.distributed.launcher import Parallel
 
-    if sys.platform == "linux":
-        die_with_parent()
+    end_with_parent()
     logging.getLogger("ignite").setLevel(logging.WARNING)
     try:
         joined = Parallel(backend="nccl" if torch.cuda.is_available() else "gloo")

@@ -24,7 +24,7 @@ from mmdiag.errors import UsageError
 from mmdiag.experiment.fit_id import FitId
 from mmdiag.experiment.run import Run
 from mmdiag.failures import StepFailed, sayable
-from mmdiag.workers.launch import die_with_parent
+from mmdiag.sandbox.parent import end_with_parent
 
 SEARCH, FIT, EXPLAIN = "search", "fit", "explain"
 FEW = 3  # pieces that are sooner done here than a process has started
@@ -221,9 +221,7 @@ _crews: list[_Crew] = []
 
 def main(parent: int) -> int:
     """One of the processes: do what is asked for, line by line, until nobody asks."""
-    die_with_parent()
-    if os.getppid() != parent:  # it ended before the line above
-        return 1
+    end_with_parent(parent)
     out, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no answer
 
     def say(**facts: object) -> None:

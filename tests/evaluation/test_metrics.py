@@ -2,7 +2,6 @@
 they should.
 """
 
-from mmdiag.task import Task
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -336,7 +335,7 @@ def test_pairs_of_survival_are_compared_within_the_fold_whose_model_judged_them(
     fold = np.repeat(["fold-0", "fold-1", "fold-2"], 80)
     time, event = rng.exponential(size=240), np.ones(240)
     shift = np.repeat([0.0, 50.0, -20.0], 80)  # each model has a scale of its own
-    shared = Task(kind="survival", "time": time, "event": event, "fold": fold, "resamples": 50)
+    shared = {"kind": "survival", "time": time, "event": event, "fold": fold, "resamples": 50}
     row = evaluate(np.full(240, np.nan), shift - time, **shared)[0]
     assert row["metric"] == "c_index" and row["value"] == 1.0 and row["n"] == 240
     learned = np.concatenate(

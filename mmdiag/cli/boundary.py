@@ -24,19 +24,19 @@ def run(group: click.Group, arguments: Sequence[str] | None = None) -> int:
             standalone_mode=False,
         )
     except (KeyboardInterrupt, click.Abort):
-        return _say(
+        return _fail(
             "Interrupted. Run the same command again: it picks up where it stopped.", INTERRUPTED
         )
     except click.UsageError as error:
-        return _say(f"{error.format_message()}{_where_to_read(error)}", WRONG_USE)
+        return _fail(f"{error.format_message()}{_where_to_read(error)}", WRONG_USE)
     except click.ClickException as error:
-        return _say(error.format_message(), error.exit_code)
+        return _fail(error.format_message(), error.exit_code)
     except BrokenPipeError:  # the reader of stdout has gone, as in `mmdiag status | head -1`
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except MmdiagError as error:
-        return _say(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code)
     return code if isinstance(code, int) else DONE
 
 
@@ -74,6 +74,6 @@ def _where_to_read(error: click.UsageError) -> str:
     return f" `{error.ctx.command_path} --help` shows examples." if error.ctx else ""
 
 
-def _say(paragraph: str, code: int) -> int:
+def _fail(paragraph: str, code: int) -> int:
     sys.stderr.write(f"{paragraph}\n")
     return code

@@ -1,12 +1,21 @@
 """Commands that bring data in: phantom, init, ingest, inspect."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mmdiag.cli.context import Place, cohort_option, exit_code, placed, read_and_check, to_json
+from mmdiag.cli.context import (
+    Context,
+    exit_code,
+    read_and_check,
+    titles,
+    to_json,
+    with_context,
+)
+from mmdiag.cli.options import cohort_option
 
 SIGNALS = ("additive", "interaction", "redundant", "one-modality", "none")
 
@@ -17,7 +26,7 @@ SIGNALS = ("additive", "interaction", "redundant", "one-modality", "none")
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Folder to write; made if it is not there.",
+    help="Folder to write; created if missing.",
 )
 @click.option(
     "--cases",
@@ -61,9 +70,9 @@ SIGNALS = ("additive", "interaction", "redundant", "one-modality", "none")
     is_flag=True,
     help="Plant names, ids, dates of birth, telephone numbers and addresses in headers and notes.",
 )
-@placed
+@with_context
 def phantom(
-    place: Place,
+    context: Context,
     out: Path,
     cases: int,
     seed: int,
@@ -83,20 +92,9 @@ def phantom(
     """
     from mmdiag.cli.progress import stages
     from mmdiag.cli.show import show_phantom
-    from mmdiag.errors import UsageError
-
-    if broken > cases:
-        raise UsageError(
-            f"No more cases can be broken than there are, found --broken {broken} with --cases "
-            f"{cases}: ask for fewer."
-        )
-    if out.exists() and any(out.iterdir()) and not (out / "truth" / "truth.json").is_file():
-        raise UsageError(
-            f"A phantom goes into an empty folder or over an older phantom, {out} holds other "
-            "files: name another folder."
-        )
     from mmdiag.phantom import write_phantom
 
+    _require_phantom(out, cases, broken)
     with stages() as progress:
         progress("phantom", 0, 1)
         write_phantom(
@@ -112,13 +110,28 @@ def phantom(
     answer = {
         "command": "phantom",
         "status": "done",
-        "seconds": place.seconds(),
+        "seconds": context.seconds(),
         "out": str(out),
         "cohort": str(out / "cohort.toml"),
         "cases": cases,
     }
-    place.give(answer, show_phantom)
+    context.emit(answer, show_phantom)
     return 0
+
+
+def _require_phantom(out: Path, cases: int, broken: int) -> None:
+    from mmdiag.errors import UsageError
+
+    if broken > cases:
+        raise UsageError(
+            f"No more cases can be broken than there are, found --broken {broken} with --cases "
+            f"{cases}: ask for fewer."
+        )
+    if out.exists() and any(out.iterdir()) and not (out / "truth" / "truth.json").is_file():
+        raise UsageError(
+            f"A phantom goes into an empty folder or over an older phantom, {out} holds other "
+            "files: name another folder."
+        )
 
 
 @click.command(short_help="Write a commented cohort.toml for a folder.")
@@ -131,9 +144,9 @@ def phantom(
     metavar="FILE",
     help="Where the description goes. Default: cohort.toml in DIR.",
 )
-@click.option("--force", is_flag=True, help="Overwrite a description that is there.")
-@placed
-def init(place: Place, folder: Path, out: Path | None, force: bool) -> int:
+@click.option("--force", is_flag=True, help="Overwrite an existing description.")
+@with_context
+def init(context: Context, folder: Path, out: Path | None, force: bool) -> int:
     """Look at a folder and write a commented cohort.toml to edit.
 
     \b
@@ -155,14 +168,14 @@ def init(place: Place, folder: Path, out: Path | None, force: bool) -> int:
     write_text(
         target, describe_folder(folder, os.path.relpath(folder.resolve(), target.resolve().parent))
     )
-    place.give({"command": "init", "status": "done", "cohort": str(target)}, show_init)
+    context.emit({"command": "init", "status": "done", "cohort": str(target)}, show_init)
     return 0
 
 
 @click.command(short_help="Read, check and store what is new.")
 @cohort_option
-@placed
-def ingest(place: Place, cohort: Path) -> int:
+@with_context
+def ingest(context: Context, cohort: Path) -> int:
     """Read what is new in a cohort: check it against the data contracts, store it, or put it in
     quarantine with a reason.
 
@@ -177,9 +190,9 @@ def ingest(place: Place, cohort: Path) -> int:
 
     description = read_and_check(cohort)
     with stages() as progress:
-        found = ingest_cohort(description, place.workspace, place.ledger(), progress=progress)
-    answer = place.answer("ingest", **found)
-    place.give(answer, show_ingest)
+        result = ingest_cohort(description, context.workspace, context.ledger(), progress=progress)
+    answer = context.answer("ingest", **result)
+    context.emit(answer, lambda done: show_ingest(done, titles(description)))
     return exit_code(answer)
 
 
@@ -195,10 +208,10 @@ def ingest(place: Place, cohort: Path) -> int:
     "--contract",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Hold tables against this data contract, too.",
+    help="Validate tables against this data contract, too.",
 )
-@placed
-def inspect(place: Place, paths: tuple[Path, ...], contract: Path | None) -> int:
+@with_context
+def inspect(context: Context, paths: tuple[Path, ...], contract: Path | None) -> int:
     """Give a verdict on each file below PATH; writes nothing.
 
     \b
@@ -213,12 +226,12 @@ def inspect(place: Place, paths: tuple[Path, ...], contract: Path | None) -> int
     refused = 0
     for verdict in inspect_files(list(paths), contract):
         refused += verdict["verdict"] != "accepted"
-        _give_line(place, verdict, show_verdict)
+        _emit_line(context, verdict, show_verdict)
     return 3 if refused else 0
 
 
-def _give_line(place: Place, verdict: dict[str, Any], show: Any) -> None:
-    if place.as_json:
+def _emit_line(context: Context, verdict: dict[str, Any], show: Callable[[Any], None]) -> None:
+    if context.as_json:
         click.echo(to_json(verdict))
     else:
         show(verdict)

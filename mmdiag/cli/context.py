@@ -1,4 +1,4 @@
-"""Where a command works and how it answers: the options that all commands share."""
+"""What every command gets: where it works, where its record lies, and how it answers."""
 
 import functools
 import json
@@ -22,7 +22,7 @@ Answer = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Context:
     """One call of a command.
 
     Args:
@@ -37,14 +37,14 @@ class Place:
     started: float = field(default_factory=time.monotonic)
 
     def ledger(self) -> "Ledger":
-        """Open the ledger, making its tables if it is new."""
+        """Open the ledger; its tables are created if missing."""
         from mmdiag.storage.ledger import Ledger
 
         self.workspace.path.mkdir(parents=True, exist_ok=True)
         return Ledger(self.ledger_url)
 
     def existing_ledger(self) -> "Ledger | None":
-        """The ledger if there is one: looking at a workspace does not make one."""
+        """The ledger if there is one: looking at a workspace does not create one."""
         local = self.ledger_url.startswith("sqlite:///")
         if local and not Path(self.ledger_url.removeprefix("sqlite:///")).is_file():
             return None
@@ -55,7 +55,7 @@ class Place:
         return round(time.monotonic() - self.started, 1)
 
     def answer(self, command: str, **keys: Any) -> Answer:
-        """What a command knows, in the form of every JSON result."""
+        """The answer of a command, in the form of every JSON result."""
         return {
             "command": command,
             "status": "done",
@@ -64,17 +64,17 @@ class Place:
             **keys,
         }
 
-    def give(self, answer: Any, show: Callable[[Any], None]) -> None:
-        """Put the answer on stdout: JSON for machines, else what `show` draws."""
+    def emit(self, answer: Any, show: Callable[[Any], None]) -> None:
+        """Write the answer to stdout: JSON for machines, else what `show` draws."""
         if self.as_json:
             click.echo(to_json(answer))
         else:
             show(answer)
 
 
-def placed(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--workspace`, `--ledger` and `--json` as its first argument, a `Place`, and
-    bound its failures.
+def with_context(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--workspace`, `--ledger` and `--json` as its first argument, a
+    `Context`, and bound its failures.
     """
 
     @click.option(
@@ -98,26 +98,12 @@ def placed(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(
         *args: Any, workspace: Path, ledger: str | None, as_json: bool, **options: Any
     ) -> Any:
-        where = Workspace(workspace.expanduser().resolve())
-        with failures_without_values(where.logs):
-            return command(
-                Place(where, ledger or f"sqlite:///{where.path / 'ledger.db'}", as_json),
-                *args,
-                **options,
-            )
+        working = Workspace(workspace.expanduser().resolve())
+        url = ledger or f"sqlite:///{working.path / 'ledger.db'}"
+        with failures_without_values(working.logs):
+            return command(Context(working, url, as_json), *args, **options)
 
     return wrapper
-
-
-def cohort_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--cohort`, the path of a cohort.toml."""
-    return click.option(
-        "--cohort",
-        required=True,
-        type=click.Path(path_type=Path),
-        metavar="C.toml",
-        help="Description of the cohort.",
-    )(command)
 
 
 def read_and_check(cohort: Path) -> "Description":
@@ -125,7 +111,7 @@ def read_and_check(cohort: Path) -> "Description":
     anything is written.
 
     Raises:
-        DescriptionError: What is wrong, and how to mend it.
+        DescriptionError: What is wrong, and how to fix it.
     """
     from mmdiag.cohort.case_table import read_cases
     from mmdiag.description import read_description
@@ -133,6 +119,11 @@ def read_and_check(cohort: Path) -> "Description":
     description = read_description(cohort)
     read_cases(description)
     return description
+
+
+def titles(description: "Description") -> dict[str, str]:
+    """Modality -> how people read it, where the description says so."""
+    return {name: m.title for name, m in description.modalities.items() if m.title}
 
 
 def exit_code(answer: Mapping[str, Any]) -> int:

@@ -5,20 +5,22 @@ from typing import Any
 
 import click
 
-from mmdiag.cli.context import Place, placed
+from mmdiag.cli.context import Context, with_context
+from mmdiag.cli.options import cohort_name_option
 
 
-@click.command(short_help="Show how the data contracts held.")
-@click.option("--cohort", metavar="NAME", help="Only this cohort, by its name.")
+@click.command(short_help="Show data-contract results.")
+@cohort_name_option
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE.html",
     help="Write a page: every rule, and the keys in quarantine.",
 )
-@placed
-def contracts(place: Place, cohort: str | None, out: Path | None) -> int:
-    """Show how each rule of the data contracts, and each on leakage, fared at the last ingestion.
+@with_context
+def contracts(context: Context, cohort: str | None, out: Path | None) -> int:
+    """Show data-contract results: how often each rule, and each on leakage, failed at the last
+    ingestion.
 
     A page, a table and JSON hold rules, counts and case keys, never a cell.
 
@@ -41,31 +43,33 @@ def contracts(place: Place, cohort: str | None, out: Path | None) -> int:
     from mmdiag.contracts.report import report, rules_of
     from mmdiag.workspace import write_text
 
-    ledger = place.existing_ledger()
+    ledger = context.existing_ledger()
     names = [] if ledger is None else list(ledger.cohorts()["name"])
-    _require(place, cohort, out, names)
+    _require(context, cohort, out, names)
     rows: list[dict[str, Any]] = [] if ledger is None else rules_of(ledger, cohort)
     if out is not None and ledger is not None:
         write_text(out, report(ledger, cohort or names[0]))
-    if out is None or place.as_json:
-        place.give(rows, show_contracts)
+    if out is None or context.as_json:
+        context.emit(rows, show_contracts)
     else:
         click.echo(f"Wrote {out}", err=True)
     return 0
 
 
-def _require(place: Place, cohort: str | None, out: Path | None, names: list[str]) -> None:
+def _require(context: Context, cohort: str | None, out: Path | None, names: list[str]) -> None:
     from mmdiag.errors import UnknownNameError, UsageError
 
     if (cohort is not None or out is not None) and not names:
         raise UsageError(
             "A cohort must be ingested before its contracts are shown, none is in "
-            f"{place.workspace.path}: `mmdiag ingest --cohort C.toml`."
+            f"{context.workspace.path}: `mmdiag ingest --cohort C.toml`."
         )
     if cohort is not None and cohort not in names:
-        raise UnknownNameError("The name of a cohort", cohort, names, f" in {place.workspace.path}")
+        raise UnknownNameError(
+            "The name of a cohort", cohort, names, f" in {context.workspace.path}"
+        )
     if cohort is None and out is not None and len(names) > 1:
         raise UsageError(
-            f"A page is of one cohort, {len(names)} are in {place.workspace.path}: name one by "
+            f"A page is of one cohort, {len(names)} are in {context.workspace.path}: name one by "
             f"--cohort ({', '.join(sorted(names))})."
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mmdiag.cli.context import Answer, Place, placed
+from mmdiag.cli.context import Answer, Context, with_context
 
 
 @click.command(short_help="Write a copy of images and notes without identifiers.")
@@ -18,8 +18,8 @@ from mmdiag.cli.context import Answer, Place, placed
     help="Black out this share of every image's height from its top, and so take images that may "
     "show text there.",
 )
-@placed
-def deidentify(place: Place, source: Path, target: Path, blank_top: float) -> int:
+@with_context
+def deidentify(context: Context, source: Path, target: Path, blank_top: float) -> int:
     """Write what is below IN to OUT without identifiers: DICOM images rebuilt from an allow-list,
     notes (.txt) masked. What is neither is refused and listed.
 
@@ -38,10 +38,10 @@ def deidentify(place: Place, source: Path, target: Path, blank_top: float) -> in
     from mmdiag.deidentify.folder import deidentify_folder
     from mmdiag.privacy.pseudonyms import read_key
 
-    key = read_key(outside=[place.workspace.path, target, source])
+    key = read_key(outside=[context.workspace.path, target, source])
     with stages() as report:
         found = deidentify_folder(source, target, key, blank_top=blank_top, progress=report)
-    place.give(
+    context.emit(
         {
             "out": str(target),
             "dicom": found.dicom,

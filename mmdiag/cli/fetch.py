@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmdiag.cli.boundary import DONE, IN_QUARANTINE
-from mmdiag.cli.context import Place, placed
+from mmdiag.cli.context import Context, with_context
 
 if TYPE_CHECKING:
     from mmdiag.exchange.pacs.dicomweb_client import Archive
@@ -65,8 +65,8 @@ def fetch() -> None:
     show_default=True,
     help="What one case is.",
 )
-@placed
-def fetch_fhir(place: Place, export: Path, out: Path, case: str) -> int:
+@with_context
+def fetch_fhir(context: Context, export: Path, out: Path, case: str) -> int:
     """Turn a FHIR R4 export into a cohort folder: a bundle (.json) or a folder of .ndjson files.
 
     Reads Patient, DiagnosticReport, ImagingStudy, DocumentReference and Observation; writes
@@ -83,11 +83,11 @@ def fetch_fhir(place: Place, export: Path, out: Path, case: str) -> int:
     from mmdiag.privacy.pseudonyms import pseudonym, read_key
 
     found = fetch_export(export, out, partial(pseudonym, read_key(outside=(out,))), case=case)
-    place.give(
+    context.emit(
         {
             "command": "fetch fhir",
             "status": "done",
-            "seconds": place.seconds(),
+            "seconds": context.seconds(),
             "out": str(out),
             **found,
         },
@@ -114,9 +114,9 @@ def fetch_fhir(place: Place, export: Path, out: Path, case: str) -> int:
     help="Only series of this kind, such as MR; alone: all of the archive.",
 )
 @user_option
-@placed
+@with_context
 def fetch_dicomweb(
-    place: Place,
+    context: Context,
     url: str,
     out: Path,
     studies: Path | None,
@@ -148,7 +148,7 @@ def fetch_dicomweb(
     answer = {
         "command": "fetch dicomweb",
         "status": "done",
-        "seconds": place.seconds(),
+        "seconds": context.seconds(),
         "out": str(out),
         "studies": found.studies,
         "series": found.series,
@@ -156,7 +156,7 @@ def fetch_dicomweb(
         "bytes": found.size_bytes,
         "refused": dict(found.refused),
     }
-    place.give(answer, _show_images)
+    context.emit(answer, _show_images)
     return IN_QUARANTINE if found.refused else DONE
 
 
@@ -192,9 +192,9 @@ def fetch_dicomweb(
     metavar="SECONDS",
     help="Stop when nothing was heard for so long.",
 )
-@placed
+@with_context
 def listen(
-    place: Place,
+    context: Context,
     out: Path,
     port: int,
     host: str,
@@ -234,12 +234,12 @@ def listen(
     answer = {
         "command": "fetch listen",
         "status": "done",
-        "seconds": place.seconds(),
+        "seconds": context.seconds(),
         "out": str(out),
         "instances": dict(receiver.counts),
         "refused": dict(receiver.refused),
     }
-    place.give(answer, _show_images)
+    context.emit(answer, _show_images)
     return IN_QUARANTINE if receiver.refused else DONE
 
 

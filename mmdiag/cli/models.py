@@ -1,65 +1,24 @@
 """Commands that make and use models: run, train, evaluate, explain, score."""
 
+import json
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from mmdiag.cli.context import Place, cohort_option, exit_code, placed, read_and_check
-from mmdiag.config import FUSION_NAMES, settings_of
-from mmdiag.recipes import named
+from mmdiag.cli.context import Answer, Context, exit_code, read_and_check, titles, with_context
+from mmdiag.cli.options import ModelChoice, cohort_option, model_options
 
-FUSION_HELP = (
-    f"How modalities are fused: {', '.join(FUSION_NAMES)}; or a chain of them, such as "
-    "cross_modal+modality_attention+late."
-)
-
-
-set_option = click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Change a field of the recipe, such as training.learning_rate=0.003, "
-    "image.encoder=texture or evaluation.folds=10 (mmdiag/config.py). Repeatable.",
-)
-
-
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that choose a model: `--recipe`, `--fusion`, `--set`, `--seed`."""
-    for option in (
-        click.option(
-            "--seed",
-            type=click.IntRange(min=0),
-            default=0,
-            show_default=True,
-            help="Where all randomness comes from.",
-        ),
-        set_option,
-        click.option(
-            "--fusion", default=FUSION_NAMES[0], show_default=True, metavar="NAME", help=FUSION_HELP
-        ),
-        click.option(
-            "--recipe",
-            default="default",
-            show_default=True,
-            metavar="NAME",
-            help="A function of mmdiag.recipes: default, classical, end_to_end.",
-        ),
-    ):
-        command = option(command)
-    return command
+if TYPE_CHECKING:
+    from mmdiag.storage.store import Store
 
 
 @click.command(short_help="Ingest, train, evaluate, explain, publish.")
 @cohort_option
-@model_options
-@placed
-def run(
-    place: Place, cohort: Path, recipe: str, fusion: str, settings: tuple[str, ...], seed: int
-) -> int:
+@model_options()
+@with_context
+def run(context: Context, cohort: Path, model: ModelChoice) -> int:
     """Take a cohort all the way: ingest, split, train, evaluate, explain, publish.
 
     Runs as a Prefect flow: on the server that PREFECT_API_URL names, else on a temporary one.
@@ -77,21 +36,18 @@ def run(
     from mmdiag.cli.progress import stages
     from mmdiag.cli.show import show_run
 
-    read_and_check(cohort)
-    changed = settings_of(settings)
-    named(recipe, fusion=fusion, seed=seed, settings=changed)
+    description = read_and_check(cohort)
+    model.config()  # wrong use is said before anything is written
     with stages() as progress:
-        answer = place.answer("run") | run_full(
-            place, cohort.resolve(), recipe, fusion, seed, changed, progress
-        )
-    answer |= {"seconds": place.seconds()}
-    place.give(answer, show_run)
+        answer = context.answer("run") | run_full(context, cohort.resolve(), model, progress)
+    answer |= {"seconds": context.seconds()}
+    context.emit(answer, lambda done: show_run(done, titles(description)))
     return exit_code(answer)
 
 
 @click.command(short_help="Train and compare models.")
 @cohort_option
-@model_options
+@model_options()
 @click.option(
     "--mlflow",
     is_flag=True,
@@ -110,16 +66,13 @@ def run(
     "--pretrained",
     default="",
     metavar="ID",
-    help="Begin with the weights of this pretraining: the id that `mmdiag pretrain` answered.",
+    help="Start from the weights of this pretraining: the id that `mmdiag pretrain` printed.",
 )
-@placed
+@with_context
 def train(
-    place: Place,
+    context: Context,
     cohort: Path,
-    recipe: str,
-    fusion: str,
-    settings: tuple[str, ...],
-    seed: int,
+    model: ModelChoice,
     processes: int,
     pretrained: str,
     mlflow: bool,
@@ -134,8 +87,7 @@ def train(
       mmdiag train --cohort cohort.toml --fusion cross_modal --seed 1
       mmdiag train --cohort cohort.toml --fusion cross_modal+modality_attention+late
       mmdiag train --cohort cohort.toml --recipe end_to_end --json
-      mmdiag train --cohort cohort.toml --set image.encoder=resnet18 --set image.training=fine_tuned
-      --set image.weights=/models/radimagenet
+      mmdiag train --cohort cohort.toml --set image.encoder=texture --set training.max_epochs=60
       mmdiag train --cohort cohort.toml --processes 2
       MLFLOW_TRACKING_URI=https://mlflow.example.org mmdiag train --cohort cohort.toml --mlflow
       mmdiag train --cohort cohort.toml --pretrained p-3f9c1d20a1b2
@@ -147,31 +99,27 @@ def train(
     description = read_and_check(cohort)
     if mlflow:
         os.environ["MMDIAG_MLFLOW"] = "1"  # the processes of a fit read it, too
-    config = api.begin_with(
-        place.workspace,
-        named(recipe, fusion=fusion, seed=seed, settings=settings_of(settings)),
-        pretrained,
-    )
+    config = api.begin_with(context.workspace, model.config(), pretrained)
     with stages() as progress:
-        found = api.compare(
+        result = api.compare(
             description,
-            place.workspace,
-            place.ledger(),
+            context.workspace,
+            context.ledger(),
             config,
             processes=processes,
             progress=progress,
         )
-    answer = place.answer("train", **found)
-    place.give(answer, show_run)
+    answer = context.answer("train", **result)
+    context.emit(answer, lambda done: show_run(done, titles(description)))
     return exit_code(answer)
 
 
 @click.command(short_help="Compute the latest run's metrics again.")
 @cohort_option
-@placed
-def evaluate(place: Place, cohort: Path) -> int:
+@with_context
+def evaluate(context: Context, cohort: Path) -> int:
     """Compute the metrics of the cohort's latest run again, from its stored predictions: of every
-    model, and by the modalities at hand.
+    model, and by the available modalities.
 
     \b
     Examples:
@@ -182,25 +130,25 @@ def evaluate(place: Place, cohort: Path) -> int:
     from mmdiag.cli.show import show_evaluation
 
     description = read_and_check(cohort)
-    run = api.latest_run(description, place.workspace)
+    run = api.latest_run(description, context.workspace)
     metrics = api.metrics(run)
-    answer = place.answer(
+    answer = context.answer(
         "evaluate",
         cohort={"name": description.name},
         run=str(run.folder),
         metrics=metrics,
         availability=api.availability(run),
     )
-    place.give(answer, show_evaluation)
+    context.emit(answer, lambda done: show_evaluation(done, titles(description)))
     return 0
 
 
 @click.command(short_help="Explain one case.")
 @click.argument("case_id")
-@placed
-def explain(place: Place, case_id: str) -> int:
-    """Explain one case: what each modality contributed, and which image regions, words and genes
-    spoke.
+@with_context
+def explain(context: Context, case_id: str) -> int:
+    """Explain one case: the contribution of each modality, and which regions, words and genes
+    contributed.
 
     \b
     Examples:
@@ -210,9 +158,17 @@ def explain(place: Place, case_id: str) -> int:
     from mmdiag import api
     from mmdiag.cli.show import show_explanation
 
-    answer = place.answer("explain", **api.explain_case(place.workspace, case_id))
-    place.give(answer, show_explanation)
+    answer = context.answer("explain", **api.explain_case(context.workspace, case_id))
+    context.emit(answer, lambda done: show_explanation(done, _store_of(context, done)))
     return 0
+
+
+def _store_of(context: Context, answer: Answer) -> "Store":
+    """The cohort of an explained case, which knows how people read its task and modalities."""
+    from mmdiag.storage.store import Store
+
+    run = context.workspace.runs / Path(answer["heat_maps"]).parts[1]
+    return Store.open(context.workspace, json.loads((run / "run.json").read_text())["cohort"])
 
 
 @click.command(short_help="Score new cases with a bundle.")
@@ -231,8 +187,8 @@ def explain(place: Place, case_id: str) -> int:
     metavar="FILE",
     help="Where the predictions go, as Parquet.",
 )
-@placed
-def score(place: Place, bundle: Path, cohort: Path, out: Path) -> int:
+@with_context
+def score(context: Context, bundle: Path, cohort: Path, out: Path) -> int:
     """Score the cases of a cohort that this bundle has not scored yet; what is new in the cohort is
     ingested first.
 
@@ -249,14 +205,14 @@ def score(place: Place, bundle: Path, cohort: Path, out: Path) -> int:
     description = read_and_check(cohort)
     api.verify(bundle)
     with stages() as progress:
-        found = api.score(
+        result = api.score(
             bundle.resolve(),
             description,
-            place.workspace,
-            place.ledger(),
+            context.workspace,
+            context.ledger(),
             out.resolve(),
             progress=progress,
         )
-    answer = place.answer("score", **found)
-    place.give(answer, show_score)
+    answer = context.answer("score", **result)
+    context.emit(answer, lambda done: show_score(done, titles(description)))
     return exit_code(answer)

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import click
 
-from mmdiag.cli.context import Answer, Place, cohort_option, exit_code, placed, read_and_check
-from mmdiag.cli.models import set_option
-from mmdiag.config import settings_of
-from mmdiag.recipes import named
+from mmdiag.cli.context import Answer, Context, exit_code, read_and_check, with_context
+from mmdiag.cli.options import ModelChoice, cohort_option, model_options
 
 WHAT = ("image", "text", "contrastive")
 WHAT_HELP = (
@@ -26,12 +24,9 @@ WHAT_HELP = (
     show_default=True,
     help=WHAT_HELP,
 )
-@click.option(
-    "--recipe",
-    default="default",
-    show_default=True,
-    metavar="NAME",
-    help="The recipe that it will be trained with: a function of mmdiag.recipes.",
+@model_options(
+    fusion=False,
+    recipe_help="The recipe that it will be trained with: a function of mmdiag.recipes.",
 )
 @click.option(
     "--epochs",
@@ -39,31 +34,20 @@ WHAT_HELP = (
     metavar="N",
     help="Epochs of each. Default: 60 for images, 5 for notes, 100 for contrast.",
 )
-@set_option
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Where all randomness comes from.",
-)
-@placed
+@with_context
 def pretrain(
-    place: Place,
+    context: Context,
     cohort: Path,
     what: tuple[str, ...],
-    recipe: str,
+    model: ModelChoice,
     epochs: int | None,
-    settings: tuple[str, ...],
-    seed: int,
 ) -> int:
     """Learn weights from a cohort's cases without their labels; what is new in the cohort is
     ingested first.
 
-    Worth it where many cases have no label. Nobody is judged by weights that learned from them:
-    each part of the cohort's split gets weights of its own,
-    which saw none of its subjects, and training refuses weights that did. A killed pretraining goes
-    on where it stopped.
+    Worth it where many cases have no label. No subject is evaluated with weights that were trained
+    on it: every fold gets weights of its own, which saw none of its subjects, and training refuses
+    weights that did. A killed pretraining goes on where it stopped.
 
     \b
     Examples:
@@ -76,34 +60,33 @@ def pretrain(
     from mmdiag.cli.progress import stages
 
     description = read_and_check(cohort)
-    config = named(recipe, seed=seed, settings=settings_of(settings))
     with stages() as progress:
-        found = api.pretrain(
+        result = api.pretrain(
             description,
-            place.workspace,
-            place.ledger(),
-            config,
+            context.workspace,
+            context.ledger(),
+            model.config(),
             what,
             epochs=epochs,
             progress=progress,
         )
-    answer = place.answer("pretrain", **found)
-    place.give(answer, lambda known: _show(known, cohort, recipe, settings))
+    answer = context.answer("pretrain", **result)
+    context.emit(answer, lambda done: _show(done, cohort, model))
     return exit_code(answer)
 
 
-def _show(answer: Answer, cohort: Path, recipe: str, settings: tuple[str, ...]) -> None:
+def _show(answer: Answer, cohort: Path, model: ModelChoice) -> None:
     from mmdiag.cli.show import show_lines
 
     rows = answer["weights"]
     lines = [
         f"{row['what']}, {row['part']}: {row['cases']} cases, {row['epochs']} epochs; loss of "
-        f"{row['held_back']} cases held back "
+        f"{row['held_back']} held-out cases "
         f"{row['loss_first']:.3f} -> {row['loss_best']:.3f} (epoch {row['best_epoch']})"
         for row in rows
     ]
-    other = ("" if recipe == "default" else f" --recipe {recipe}") + "".join(
-        f" --set {setting}" for setting in settings
+    other = ("" if model.recipe == "default" else f" --recipe {model.recipe}") + "".join(
+        f" --set {setting}" for setting in model.settings
     )
     lines += [
         f"Weights {answer['pretrained']['id']} in {answer['pretrained']['path']}",

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mmdiag.cli.context import Place, placed
+from mmdiag.cli.context import Context, with_context
+from mmdiag.cli.options import cohort_name_option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,9 +28,9 @@ def quarantine() -> None:
 
 
 @quarantine.command("list")
-@click.option("--cohort", metavar="NAME", help="Only this cohort, by its name.")
-@placed
-def list_refused(place: Place, cohort: str | None) -> int:
+@cohort_name_option
+@with_context
+def list_refused(context: Context, cohort: str | None) -> int:
     """List what is in quarantine, one row a case and modality.
 
     \b
@@ -39,16 +40,16 @@ def list_refused(place: Place, cohort: str | None) -> int:
     """
     from mmdiag.cli.show import show_quarantine
 
-    ledger = place.existing_ledger()
+    ledger = context.existing_ledger()
     table = ledger.quarantine(cohort) if ledger else None
-    place.give([] if table is None else table[list(COLUMNS)].to_dict("records"), show_quarantine)
+    context.emit([] if table is None else table[list(COLUMNS)].to_dict("records"), show_quarantine)
     return 0
 
 
 @quarantine.command("show")
 @click.argument("case_id")
-@placed
-def show_case(place: Place, case_id: str) -> int:
+@with_context
+def show_case(context: Context, case_id: str) -> int:
     """Show everything that was refused of one case: rule, fact and cure.
 
     \b
@@ -59,26 +60,26 @@ def show_case(place: Place, case_id: str) -> int:
     from mmdiag.cli.show import show_refusals
     from mmdiag.errors import UsageError
 
-    ledger = place.existing_ledger()
+    ledger = context.existing_ledger()
     table = ledger.quarantine() if ledger else None
     found = [] if table is None else table[table["case_id"] == case_id].to_dict("records")
     if not found:
         raise UsageError(
             f"A case to show must be in quarantine, {case_id!r} is not in "
-            f"{place.workspace.path}: `mmdiag quarantine list` shows which are."
+            f"{context.workspace.path}: `mmdiag quarantine list` shows which are."
         )
-    place.give(found, show_refusals)
+    context.emit(found, show_refusals)
     return 0
 
 
 @quarantine.command("retry")
 @click.argument("case_ids", metavar="CASE_ID...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Everything that is in quarantine.")
-@click.option("--cohort", metavar="NAME", help="Only this cohort, by its name.")
-@placed
-def retry(place: Place, case_ids: tuple[str, ...], everything: bool, cohort: str | None) -> int:
+@cohort_name_option
+@with_context
+def retry(context: Context, case_ids: tuple[str, ...], everything: bool, cohort: str | None) -> int:
     """Have the files of refused cases read again at the next ingestion, even if they did not
-    change: after a drive or a program was mended.
+    change: after a drive or a program was fixed.
 
     A file that changed is read again without being asked for.
 
@@ -90,14 +91,14 @@ def retry(place: Place, case_ids: tuple[str, ...], everything: bool, cohort: str
     from mmdiag.cli.show import show_decided
     from mmdiag.ingest.overrides import ask_again
 
-    refused = _refused(place, cohort)
+    refused = _refused(context, cohort)
     chosen = refused if everything else refused[refused["case_id"].isin(case_ids)]
-    _require_all(place, case_ids, set(chosen["case_id"]), named=everything)
+    _require_all(context, case_ids, set(chosen["case_id"]), named=everything)
     for name, rows in chosen.groupby("cohort"):
-        ask_again(place.workspace.cohort(str(name)), sorted(set(rows["case_id"])))
+        ask_again(context.workspace.cohort(str(name)), sorted(set(rows["case_id"])))
     cases = sorted(set(chosen["case_id"]))
-    place.give(
-        place.answer("quarantine retry", cases=cases, next="mmdiag ingest --cohort C.toml"),
+    context.emit(
+        context.answer("quarantine retry", cases=cases, next="mmdiag ingest --cohort C.toml"),
         show_decided,
     )
     return 0
@@ -112,10 +113,10 @@ def retry(place: Place, case_ids: tuple[str, ...], everything: bool, cohort: str
     help="Why it may be used all the same; kept in the record.",
 )
 @click.option("--modality", metavar="NAME", help="Only this modality of the case.")
-@click.option("--cohort", metavar="NAME", help="Only this cohort, by its name.")
-@placed
+@cohort_name_option
+@with_context
 def accept(
-    place: Place, case_id: str, reason: str, modality: str | None, cohort: str | None
+    context: Context, case_id: str, reason: str, modality: str | None, cohort: str | None
 ) -> int:
     """Accept what a rule refuses, with a reason; from the next ingestion on it is used. What could
     not be read cannot be accepted.
@@ -130,37 +131,37 @@ def accept(
     from mmdiag.cli.show import show_decided
     from mmdiag.ingest.overrides import accept as accept_refusal
 
-    refused = _refused(place, cohort)
+    refused = _refused(context, cohort)
     chosen = refused[
         (refused["case_id"] == case_id)
         & (refused["modality"] == modality if modality else refused["modality"] != "")
     ]
-    _require_all(place, (case_id,), set(chosen["case_id"]))
-    who = getpass.getuser()
+    _require_all(context, (case_id,), set(chosen["case_id"]))
+    user = getpass.getuser()
     for row in chosen.to_dict("records"):
         accept_refusal(
-            place.workspace.cohort(row["cohort"]),
+            context.workspace.cohort(row["cohort"]),
             case_id,
             row["modality"],
             row["code"],
             reason=reason,
-            who=who,
+            who=user,
         )
-    ledger = place.ledger()
+    ledger = context.ledger()
     ledger.record_acceptances(
-        chosen[["cohort", "case_id", "modality", "code"]].assign(reason=reason.strip(), who=who)
+        chosen[["cohort", "case_id", "modality", "code"]].assign(reason=reason.strip(), who=user)
     )
-    place.give(
-        place.answer("quarantine accept", cases=[case_id], next="mmdiag ingest --cohort C.toml"),
+    context.emit(
+        context.answer("quarantine accept", cases=[case_id], next="mmdiag ingest --cohort C.toml"),
         show_decided,
     )
     return 0
 
 
-def _refused(place: Place, cohort: str | None) -> "pd.DataFrame":
+def _refused(context: Context, cohort: str | None) -> "pd.DataFrame":
     import pandas as pd
 
-    ledger = place.existing_ledger()
+    ledger = context.existing_ledger()
     return (
         ledger.quarantine(cohort)
         if ledger
@@ -169,13 +170,13 @@ def _refused(place: Place, cohort: str | None) -> "pd.DataFrame":
 
 
 def _require_all(
-    place: Place, asked: Sequence[str], found: set[str], *, named: bool = False
+    context: Context, requested: Sequence[str], found: set[str], *, named: bool = False
 ) -> None:
     from mmdiag.errors import UsageError
 
-    lacking = [case_id for case_id in asked if case_id not in found]
-    if lacking or not (asked or named):
-        fact = f"{lacking[:5]} are not in {place.workspace.path}" if lacking else "none was named"
+    missing = [case_id for case_id in requested if case_id not in found]
+    if missing or not (requested or named):
+        fact = f"{missing[:5]} are not in {context.workspace.path}" if missing else "none was named"
         raise UsageError(
             f"A decision is about cases that are in quarantine, {fact}: `mmdiag quarantine list` "
             "shows which are."

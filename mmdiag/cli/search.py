@@ -4,10 +4,8 @@ from pathlib import Path
 
 import click
 
-from mmdiag.cli.context import Place, cohort_option, exit_code, placed, read_and_check
-from mmdiag.cli.models import FUSION_HELP, set_option
-from mmdiag.config import settings_of
-from mmdiag.recipes import named
+from mmdiag.cli.context import Context, exit_code, read_and_check, titles, with_context
+from mmdiag.cli.options import FUSION_HELP, ModelChoice, cohort_option, model_options
 
 
 @click.command(short_help="Search hyperparameters inside the folds, then train and compare.")
@@ -18,56 +16,28 @@ from mmdiag.recipes import named
     default=20,
     show_default=True,
     metavar="N",
-    help="Trials of each model of each part that is judged.",
+    help="Trials of every model in every fold.",
 )
-@click.option(
-    "--recipe",
-    default="default",
-    show_default=True,
-    metavar="NAME",
-    help="What is not searched, and the first trial: default, classical, end_to_end.",
-)
-@click.option(
-    "--fusion",
+@model_options(
     default=None,
-    metavar="NAME",
-    help=f"{FUSION_HELP} Default: the family is searched, too.",
+    fusion_help=f"{FUSION_HELP} Default: the family is searched, too.",
+    recipe_help="What is not searched, and the first trial: default, classical, end_to_end.",
 )
-@set_option
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Where all randomness comes from.",
-)
-@placed
-def search(
-    place: Place,
-    cohort: Path,
-    trials: int,
-    recipe: str,
-    fusion: str | None,
-    settings: tuple[str, ...],
-    seed: int,
-) -> int:
+@with_context
+def search(context: Context, cohort: Path, trials: int, model: ModelChoice) -> int:
     """Search hyperparameters, then train and compare with what was found; what is new in the cohort
     is ingested first.
 
-    The search is nested. Each model of each fold (or of the held-out test) has its values chosen by
-    trials on its own training subjects, judged by their
-    validation loss: in three inner folds, or on the validation subjects of a held-out design. Then
-    it is trained with them and judged as ever. So the metrics
-    are those of the whole procedure, search included, and no judged subject had a say; folds may
-    well choose differently. Single modalities have as many
-    trials as the fused model, so that what fusion gains is not what a search gains. The bundle's
-    values are chosen in the same way.
+    The search is nested: every model in every fold has its values chosen on its own training
+    subjects, by validation loss in three inner folds (or on the validation subjects of a held-out
+    design). The metrics are nested cross-validation estimates: no evaluated subject influenced the
+    values of its model, and folds may choose differently. A single modality has as many trials as
+    the fused model, so that a gain from search does not look like a gain from fusion.
 
     Searched are learning rate, weight decay, width, dropout, components kept of each kind, and the
-    fusion's family unless --fusion names one. A space of your own:
-    mmdiag.search(cohort, space={...}) in Python. Trials without prospect are given up early. A
-    killed search goes on where it stopped, to the same end; the
-    trials are in the run's search.db (Optuna) and search/trials.parquet.
+    fusion's family unless --fusion names one. A space of your own: mmdiag.search(cohort,
+    space={...}) in Python. Unpromising trials are pruned. A killed search goes on where it stopped,
+    to the same end; the trials are in the run's search.db (Optuna) and search/trials.parquet.
 
     It takes about folds x models x trials x 3 trainings, as many at once as there are cores: some
     seconds each for a small cohort on stored features.
@@ -83,17 +53,16 @@ def search(
     from mmdiag.cli.show import show_search
 
     description = read_and_check(cohort)
-    config = named(recipe, fusion=fusion or "concat", seed=seed, settings=settings_of(settings))
     with stages() as progress:
-        found = api.search_and_compare(
+        result = api.search_and_compare(
             description,
-            place.workspace,
-            place.ledger(),
-            config,
+            context.workspace,
+            context.ledger(),
+            model.config(),
             trials=trials,
-            fusion=fusion is None,
+            fusion=model.fusion is None,
             progress=progress,
         )
-    answer = place.answer("search", **found)
-    place.give(answer, show_search)
+    answer = context.answer("search", **result)
+    context.emit(answer, lambda done: show_search(done, titles(description)))
     return exit_code(answer)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from mmdiag.cli.boundary import DONE, IN_QUARANTINE
-from mmdiag.cli.context import Place, placed
+from mmdiag.cli.context import Context, with_context
 from mmdiag.cli.fetch import archive_at, counts_in_words, user_option
 
 paths_argument = click.argument(
@@ -33,8 +33,8 @@ def send() -> None:
 @click.argument("url", metavar="URL")
 @paths_argument
 @user_option
-@placed
-def send_dicomweb(place: Place, url: str, paths: tuple[Path, ...], user: str | None) -> int:
+@with_context
+def send_dicomweb(context: Context, url: str, paths: tuple[Path, ...], user: str | None) -> int:
     """Send DICOM files to a PACS by DICOMweb; a folder stands for all .dcm files below it.
 
     \b
@@ -45,7 +45,7 @@ def send_dicomweb(place: Place, url: str, paths: tuple[Path, ...], user: str | N
     from mmdiag.exchange.pacs.dicomweb import send_dicomweb as send_files
 
     files = _files_below(paths)
-    return _answer(place, "send dicomweb", files, send_files(archive_at(url, user), files))
+    return _answer(context, "send dicomweb", files, send_files(archive_at(url, user), files))
 
 
 @send.command("dicom")
@@ -68,9 +68,9 @@ def send_dicomweb(place: Place, url: str, paths: tuple[Path, ...], user: str | N
     metavar="AET",
     help="AE title to send under; many archives take images only from titles that they know.",
 )
-@placed
+@with_context
 def send_dicom(
-    place: Place, paths: tuple[Path, ...], host: str, port: int, called: str, calling: str
+    context: Context, paths: tuple[Path, ...], host: str, port: int, called: str, calling: str
 ) -> int:
     """Send DICOM files to a PACS over the DICOM network (C-STORE), each in the transfer syntax that
     it has; a folder stands for all .dcm files below it.
@@ -91,7 +91,7 @@ def send_dicom(
         click.echo("Images travel unencrypted to another computer.", err=True)
     files = _files_below(paths)
     counts = send_files(files, host, port, called=called, calling=calling)
-    return _answer(place, "send dicom", files, counts)
+    return _answer(context, "send dicom", files, counts)
 
 
 def _files_below(paths: Iterable[Path]) -> list[Path]:
@@ -102,12 +102,12 @@ def _files_below(paths: Iterable[Path]) -> list[Path]:
     ]
 
 
-def _answer(place: Place, command: str, files: list[Path], counts: Mapping[str, int]) -> int:
-    place.give(
+def _answer(context: Context, command: str, files: list[Path], counts: Mapping[str, int]) -> int:
+    context.emit(
         {
             "command": command,
             "status": "done",
-            "seconds": place.seconds(),
+            "seconds": context.seconds(),
             "files": len(files),
             "sent": 0,
             **counts,

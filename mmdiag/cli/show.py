@@ -1,35 +1,37 @@
 """Draw answers for people: a number with its interval and its n, names and counts, never a
-patient's value that was not asked for.
+patient's value that was not requested.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from mmdiag.cli.context import Answer
-
-RESEARCH = "For research use only: not a medical device."
-DIFFERENCE = "fused-minus-best"
-METRICS = (
-    "auroc",
-    "auprc",
-    "brier",
-    "ece",
-    "calibration_error",
-    "c_index",
-    "concordance",
-    "accuracy",
-    "macro_auroc",
+from mmdiag.evaluation.verdict import (
+    DIFFERENCE,
+    ROLES,
+    answer_of,
+    metric_name,
+    model_name,
+    ordered_metrics,
+    verdict,
 )
 
+if TYPE_CHECKING:
+    from mmdiag.storage.store import Store
 
-def show_run(answer: Answer) -> None:
+RESEARCH = "For research use only: not a medical device."
+Titles = Mapping[str, str]  # modality -> how people read it
+NO_TITLES: Titles = {}
+
+
+def show_run(answer: Answer, titles: Titles = NO_TITLES) -> None:
     """Metrics, the verdict on fusion, the counts, and what to do next."""
-    _metrics(answer["metrics"])
-    _availability(answer.get("availability", ()))
-    _counts(answer)
+    _metrics(answer["metrics"], titles)
+    _availability(answer.get("availability", ()), titles)
+    _counts(answer, titles)
     _line(f"Bundle {answer['bundle']['id']} in {answer['bundle']['path']}")
     _line(f"Predictions in {answer['predictions']}")
     _line(
@@ -39,9 +41,9 @@ def show_run(answer: Answer) -> None:
     _line(RESEARCH)
 
 
-def show_search(answer: Answer) -> None:
+def show_search(answer: Answer, titles: Titles = NO_TITLES) -> None:
     """What was chosen for each model, then all that a run shows."""
-    found = answer["search"]
+    searched = answer["search"]
     rows = [
         {
             "model": name,
@@ -51,7 +53,7 @@ def show_search(answer: Answer) -> None:
             },
             "loss": f"{chosen['loss']:.3f}",
         }
-        for name, chosen in found["fits"].items()
+        for name, chosen in searched["fits"].items()
         if chosen["trials"]
     ]
     fields = list(
@@ -60,28 +62,28 @@ def show_search(answer: Answer) -> None:
     _table(
         ("model", *fields, "loss"),
         rows,
-        title=f"Chosen for each model from {found['trials']} trials on its training subjects, by "
-        "validation loss",
+        title=f"Chosen for each model from {searched['trials']} trials on its training subjects, "
+        "by validation loss",
     )
-    show_run(answer)
+    show_run(answer, titles)
 
 
-def show_evaluation(answer: Answer) -> None:
+def show_evaluation(answer: Answer, titles: Titles = NO_TITLES) -> None:
     """The metrics of a run."""
-    _metrics(answer["metrics"])
-    _availability(answer.get("availability", ()))
+    _metrics(answer["metrics"], titles)
+    _availability(answer.get("availability", ()), titles)
     _line(f"Run {answer['run']}")
     _line(RESEARCH)
 
 
-def show_ingest(answer: Answer) -> None:
-    """What came in, and what was refused."""
-    _counts(answer)
+def show_ingest(answer: Answer, titles: Titles = NO_TITLES) -> None:
+    """What was received, and what was refused."""
+    _counts(answer, titles)
 
 
-def show_score(answer: Answer) -> None:
+def show_score(answer: Answer, titles: Titles = NO_TITLES) -> None:
     """What was scored, and where the predictions are."""
-    _counts(answer)
+    _counts(answer, titles)
     _line(
         f"{answer['scored']} cases scored by {answer['bundle']['id']}, "
         f"{answer['already_scored']} were scored before. Predictions in {answer['predictions']}"
@@ -89,27 +91,29 @@ def show_score(answer: Answer) -> None:
     _line(RESEARCH)
 
 
-def show_explanation(answer: Answer) -> None:
-    """One case: its probability, what moved it, and its leading words and genes."""
+def show_explanation(answer: Answer, store: "Store") -> None:
+    """One case: its answer, and the contribution of each modality."""
     _line(
-        f"Case {answer['case_id']}: {_answer_of_case(answer)} ({answer['role']}, model "
-        f"{answer['bundle_id']})"
+        f"Case {answer['case_id']} · {answer_of(store.task, answer)} · {ROLES[answer['role']]}, "
+        f"model {answer['bundle_id']}"
     )
-    table = Table(
-        "modality", "contribution (log-odds)", "weight", title="What moved it", title_justify="left"
+    outcome = store.task.explained(answer["predicted"])
+    _line(
+        f"Contribution of each modality to the prediction of {outcome} (Shapley, log-odds): "
+        "+ raises it, - lowers it."
     )
+    table = Table("modality", "contribution", "weight")
     for key in (key for key in answer if key.startswith("contribution_")):
         name = key.removeprefix("contribution_")
         present = name in (answer.get("modalities") or ())
         table.add_row(
-            name,
+            _printable(store.title(name)),
             f"{answer[key]:+.2f}" if present else "not acquired",
             _number(answer.get(f"weight_{name}")) if present else "",
         )
     _console().print(table)
     _line(
-        f"Image maps, words and genes: mmdiag dashboard --workspace {answer['workspace']}, or "
-        "--json."
+        f"Regions, words and genes: mmdiag dashboard --workspace {answer['workspace']}, or --json."
     )
     _line(RESEARCH)
 
@@ -167,18 +171,18 @@ def show_refusals(rows: Sequence[Mapping[str, Any]]) -> None:
 def show_decided(answer: Answer) -> None:
     """Which cases a decision is about, and what brings it into force."""
     _line(
-        f"{len(answer['cases'])} cases: {', '.join(answer['cases'][:10])}. It holds from the "
-        f"next ingestion on: {answer['next']}"
+        f"{len(answer['cases'])} cases: {', '.join(answer['cases'][:10])}. Takes effect at the "
+        f"next ingestion: {answer['next']}"
     )
 
 
 def show_contracts(rows: Sequence[Mapping[str, Any]]) -> None:
-    """The rules that are broken, the severest first, and how many were checked."""
-    broken = [row for row in rows if row["failed"]]
-    if broken:
-        _table(("contract", "column", "rule", "severity", "failed", "checked", "why"), broken)
+    """The rules that failed, the severest first, and how many were checked."""
+    failing = [row for row in rows if row["failed"]]
+    if failing:
+        _table(("contract", "column", "rule", "severity", "failed", "checked", "why"), failing)
     _line(
-        f"{len(rows)} rules were checked, {len(broken)} are broken by some row. Which cases: "
+        f"{len(rows)} rules checked, {len(failing)} failed for at least one row. Which cases: "
         "mmdiag quarantine list"
     )
 
@@ -191,102 +195,77 @@ def show_status(answer: Answer) -> None:
             "mmdiag phantom --help for a synthetic cohort."
         )
         return
-    for title in ("cohorts", "bundles", "runs"):
-        rows = answer[title]
-        _table(
-            [
-                name
-                for name in (rows[0] if rows else {})
-                if not isinstance(rows[0][name], (dict, list))
-            ][:6],
-            rows,
-            title=title.capitalize(),
-        )
+    rows = [{**cohort, **cohort.get("counts", {})} for cohort in answer["cohorts"]]
+    _table(("name", "accepted", "quarantined", "labelled", "ingested_at"), rows, title="Cohorts")
+    _table(("bundle_id", "cohort", "saved_at"), answer["bundles"], title="Bundles")
+    _table(("run_id", "cohort", "status", "finished"), answer["runs"], title="Runs")
     _line(
         f"{answer['predictions']} predictions, {answer['quarantined']} rows in quarantine "
         "(mmdiag quarantine list)."
     )
 
 
-def _metrics(metrics: Sequence[Mapping[str, Any]]) -> None:
+def _metrics(metrics: Sequence[Mapping[str, Any]], titles: Titles) -> None:
     rows = [metric for metric in metrics if metric["model"] != DIFFERENCE]
-    named = {
-        metric["model"]: f"fused ({metric['fusion']})"
-        if metric["model"] == "fused"
-        else metric["model"]
-        for metric in rows
+    if not rows:
+        _line("No metrics.")
+        return
+    names = {
+        row["model"]: model_name(row["model"], title=_title(titles), fusion=row["fusion"])
+        for row in rows
     }
-    _metric_table(
-        "model",
-        named,
-        rows,
-        f"Metrics with 95 % intervals ({rows[0]['split']})" if rows else "No metrics",
-    )
-    for metric in metrics:
-        if metric["model"] == DIFFERENCE:
-            _line(_verdict(metric))
+    _metric_table("model", names, rows, f"Metrics with 95 % intervals ({rows[0]['split']})")
+    _line(verdict(metrics, title=_title(titles)))
 
 
-def _availability(metrics: Sequence[Mapping[str, Any]]) -> None:
-    """The fused model by the modalities at hand, where cases differ in that."""
-    named = {
-        metric["availability"]: ", ".join(metric["modalities"]) or "none" for metric in metrics
+def _title(titles: Titles) -> Callable[[str], str]:
+    return lambda modality: titles.get(modality, modality)
+
+
+def _availability(metrics: Sequence[Mapping[str, Any]], titles: Titles) -> None:
+    """The fused model by the available modalities, where cases differ in that."""
+    names = {
+        row["availability"]: ", ".join(map(_title(titles), row["modalities"])) or "none"
+        for row in metrics
     }
-    if len(named) > 1:
+    if len(names) > 1:
+        split = metrics[0]["split"]
         _metric_table(
-            "availability",
-            named,
-            metrics,
-            f"The fused model by the modalities at hand ({metrics[0]['split']})",
+            "availability", names, metrics, f"Fused model by the available modalities ({split})"
         )
 
 
 def _metric_table(
-    key: str, named: Mapping[str, str], metrics: Sequence[Mapping[str, Any]], title: str
+    key: str, names: Mapping[str, str], metrics: Sequence[Mapping[str, Any]], title: str
 ) -> None:
     """A row for each value of `key`, under its name, and a column for each metric."""
-    names = sorted(
-        {metric["metric"] for metric in metrics},
-        key=lambda name: METRICS.index(name) if name in METRICS else len(METRICS),
-    )
+    columns = ordered_metrics([metric["metric"] for metric in metrics])
     by_cell = {(metric[key], metric["metric"]): metric for metric in metrics}
     table = Table(
         "modalities" if key == "availability" else key,
-        *names,
+        *map(metric_name, columns),
         "n",
         title=title,
         title_justify="left",
     )
-    for value, name in named.items():
-        first = next(metric for metric in metrics if metric[key] == value)
-        table.add_row(
-            name, *(_interval(by_cell.get((value, metric))) for metric in names), str(first["n"])
-        )
+    for value, name in names.items():
+        n = next(metric["n"] for metric in metrics if metric[key] == value)
+        cells = (_interval(by_cell.get((value, metric))) for metric in columns)
+        table.add_row(_printable(name), *cells, str(n))
     _console().print(table)
 
 
-def _verdict(difference: Mapping[str, Any]) -> str:
-    best = ", ".join(difference["modalities"])
-    metric = {"c_index": "C-index"}.get(difference["metric"], difference["metric"].upper())
-    size = (
-        f"{difference['value']:+.2f} {metric} ({difference['low']:+.2f} to "
-        f"{difference['high']:+.2f}), n = {difference['n']}"
-    )
-    if difference["low"] > 0:
-        return f"Fusion helps on this cohort: {size} against the best single modality, {best}."
-    if difference["high"] < 0:
-        return f"Fusion harms on this cohort: {size} against the best single modality, {best}."
-    return f"Fusion is not shown to be better than the best single modality, {best}: {size}."
-
-
-def _counts(answer: Answer) -> None:
+def _counts(answer: Answer, titles: Titles) -> None:
     cases = answer["cases"]
-    unread = f", {cases['new']} read now" if "new" in cases else ""
+    new = f", {cases['new']} read now" if "new" in cases else ""
     _line(
-        f"{answer['cohort']['name']}: {cases['in']} cases in = {cases['accepted']} accepted + "
-        f"{cases['quarantined']} in quarantine; {cases['labelled']} labelled{unread}."
+        f"{answer['cohort']['name']}: {cases['in']} cases received: {cases['accepted']} accepted, "
+        f"{cases['quarantined']} quarantined; {cases['labelled']} labelled{new}."
     )
-    rows = [{"modality": name, **counts} for name, counts in answer["modalities"].items()]
+    rows = [
+        {"modality": titles.get(name, name), **counts}
+        for name, counts in answer["modalities"].items()
+    ]
     _table(("modality", "kind", "present", "absent", "quarantined"), rows)
     for row in (row for row in rows if row.get("masked")):
         _line(
@@ -295,17 +274,6 @@ def _counts(answer: Answer) -> None:
         )
     if cases["quarantined"] or any(row["quarantined"] for row in rows):
         _line(f"What was refused and why: mmdiag quarantine list --workspace {answer['workspace']}")
-
-
-def _answer_of_case(answer: Answer) -> str:
-    if "probability" in answer:
-        return f"{100 * answer['probability']:.0f} % for the positive class"
-    classes = {
-        key.removeprefix("probability_"): answer[key]
-        for key in answer
-        if key.startswith("probability_")
-    }
-    return ", ".join(f"{name} {100 * value:.0f} %" for name, value in classes.items())
 
 
 def _interval(metric: Mapping[str, Any] | None) -> str:

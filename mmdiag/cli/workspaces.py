@@ -6,12 +6,12 @@ import sys
 
 import click
 
-from mmdiag.cli.context import Place, placed
+from mmdiag.cli.context import Context, with_context
 
 
 @click.command(short_help="Show what the workspace holds.")
-@placed
-def status(place: Place) -> int:
+@with_context
+def status(context: Context) -> int:
     """Show what the workspace holds: cohorts, cases, bundles, last runs, last scores.
 
     \b
@@ -21,9 +21,9 @@ def status(place: Place) -> int:
     """
     from mmdiag.cli.show import show_status
 
-    ledger = place.existing_ledger()
+    ledger = context.existing_ledger()
     if ledger is None:
-        answer = place.answer(
+        answer = context.answer(
             "status", cohorts=[], bundles=[], runs=[], predictions=0, quarantined=0
         )
     else:
@@ -32,10 +32,10 @@ def status(place: Place) -> int:
             "predictions": ledger.count_predictions(),
             "quarantined": len(ledger.quarantine()),
         }
-        answer = place.answer(
+        answer = context.answer(
             "status", **{name: table.to_dict("records") for name, table in tables.items()}, **counts
         )
-    place.give(answer, show_status)
+    context.emit(answer, show_status)
     return 0
 
 
@@ -47,8 +47,8 @@ def status(place: Place) -> int:
     show_default=True,
     help="Port on 127.0.0.1.",
 )
-@placed
-def dashboard(place: Place, port: int) -> None:
+@with_context
+def dashboard(context: Context, port: int) -> None:
     """Serve the dashboard on 127.0.0.1 until it is interrupted. Research use only.
 
     \b
@@ -70,18 +70,19 @@ def dashboard(place: Place, port: int) -> None:
             ) from None
     root = application_root()
     click.echo(
-        f"Dashboard of {place.workspace.path} on http://127.0.0.1:{port} (Ctrl-C ends it)", err=True
+        f"Dashboard of {context.workspace.path} on http://127.0.0.1:{port} (Ctrl-C ends it)",
+        err=True,
     )
     environment = {
         **os.environ,
-        "MMDIAG_LEDGER": place.ledger_url,
-        "MMDIAG_WORKSPACE": str(place.workspace.path),
+        "MMDIAG_LEDGER": context.ledger_url,
+        "MMDIAG_WORKSPACE": str(context.workspace.path),
     }
     arguments = [
         sys.executable,
         str(root / "dashboards" / "app.py"),
         "--workspace",
-        str(place.workspace.path),
+        str(context.workspace.path),
         "--port",
         str(port),
     ]

@@ -1,120 +1,144 @@
 """Metrics, each with a bootstrap interval and its n; and paired differences on the same resamples.
 
-The bootstrap draws subjects, not rows, where subjects are given: cases of one person are not
-independent. A metric sorts its scores once; each resample
-is then a row of weights (bincount) and costs one pass (cumulative sums). Resamples are drawn a
-block at a time, so that memory does not grow with them.
+A metric sorts its scores once and answers with a function of case weights: a resample is a row of
+weights and costs one pass (cumulative sums).
 """
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int, Real, Shaped
 from numpy import ndarray
 
 from mmdiag.errors import UnknownNameError
+from mmdiag.evaluation.bootstrap import Measure, Weights, interval, resampled
+from mmdiag.evaluation.concordance import concordance, concordance_within
 
-LEVEL = 0.95
 BINS = 10
-BLOCK = 2**17  # weights held at once: 1 MiB, which stays in a core's cache
-TINY = 1e-15  # the least probability that a log loss is told
+TINY = 1e-15  # the least probability of the true class in a log loss
 COMPARED_ONLY = ("log_loss",)  # known to `paired_difference`, not among the rows that a run reports
-Weights = Float[ndarray, "resample case"]
-Measure = Callable[[Weights], Float[ndarray, "resample"]]
-Pairs = Callable[[Weights], tuple[Float[ndarray, "resample"], Float[ndarray, "resample"]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A metric, the number of cases that it is about, and of those that are positive or events."""
+
+    measure: Measure
+    n: int
+    n_positive: int
 
 
 def evaluate(
-    label: ndarray,
-    probability: ndarray,
+    label: Real[ndarray, "case *label"],
+    probability: Real[ndarray, "case *class"],
     *,
     kind: str = "binary",
-    subject: ndarray | None = None,
-    time: ndarray | None = None,
-    event: ndarray | None = None,
+    subject: Shaped[ndarray, "case"] | None = None,
+    time: Real[ndarray, "case"] | None = None,
+    event: Real[ndarray, "case"] | None = None,
     labels: Sequence[str] = (),
-    stratum: ndarray | None = None,
-    fold: ndarray | None = None,
+    stratum: Shaped[ndarray, "case"] | None = None,
+    fold: Shaped[ndarray, "case"] | None = None,
     seed: int = 0,
     resamples: int = 1000,
 ) -> list[dict[str, Any]]:
     """Measure one model.
 
     Args:
-        label: Binary 0/1, multiclass class numbers, multilabel (n, label) 0/1 or NaN = unknown; not
-            read for survival.
-        probability: Binary (n,) of the positive class, multiclass (n, class), multilabel (n,
-            label), survival (n,) a risk: higher = earlier.
+        label: Binary 0/1, multiclass class numbers, multilabel (case, label) 0/1 or NaN = unknown;
+            not read for survival.
+        probability: Binary of the positive class, multiclass (case, class), multilabel (case,
+            label), survival a risk: higher = earlier.
         subject: Whose case each row is.
-        labels: Names of the labels of a multilabel task: each has an AUROC of its own,
-            `auroc_<name>`, with its own n.
-        stratum: Site or group of each case; a survival task then has `c_index_within` too, of pairs
-            from one stratum.
-        fold: By which fold's model each case is judged, of survival: only pairs from one fold are
-            compared, because risks of different models need not lie
-            on one scale, and a model that knows nothing would seem to know less than nothing.
+        labels: Names of a multilabel task's labels: each has an `auroc_<name>` with its own n.
+        stratum: Site or group of each case; survival then has `c_index_within`, of pairs from one
+            stratum.
+        fold: By which fold's model each case is evaluated, of survival: only pairs from one fold
+            are compared, because risks of different models need not lie on one scale, and a model
+            that knows nothing would seem to know less than nothing.
 
     Returns:
-        `metric, value, low, high, n, n_positive`, one a metric; a metric that does not exist for
-        these labels (AUROC of one class) is not in it.
-        The interval is the 95 % percentile interval, widened to hold the value itself where the
+        `metric, value, low, high, n, n_positive`, one a metric that exists for these labels. The
+        interval is the 95 % percentile interval, widened to hold the value itself where the
         bootstrap's bias would leave it outside.
     """
-    measures = dict(_measures(label, probability, kind, time, event, fold))
-    if stratum is not None and time is not None and event is not None and len(set(stratum)) > 1:
-        both = (
-            stratum
-            if fold is None
-            else np.asarray([f"{one}\x1f{other}" for one, other in zip(fold, stratum, strict=True)])
-        )
-        measures["c_index_within"] = concordance_within(time, event, probability, both)
+    counted = _counted(label, probability, kind, time, event, labels, stratum, fold)
     n = len(probability)
-    counted = {"survival": event, "binary": label}.get(kind)
-    numbers = {name: (n, int(counted.sum()) if counted is not None else 0) for name in measures}
-    for number, name in enumerate(labels):
-        known = ~np.isnan(label[:, number])
-        measures[f"auroc_{name}"] = _of_known(auroc, label[:, number], probability[:, number])
-        numbers[f"auroc_{name}"] = int(known.sum()), int(label[known, number].sum())
-    reported = {name: measure for name, measure in measures.items() if name not in COMPARED_ONLY}
-    values = (
-        {name: float(measure(np.ones((1, n)))[0]) for name, measure in reported.items()}
-        if n
-        else {}
-    )
-    known = [name for name, value in values.items() if np.isfinite(value)]
-    drawn = _draw(
-        {name: reported[name] for name in known},
-        subject if subject is not None else np.arange(n),
-        resamples,
-        seed,
-    )
-    bounds = {name: interval(drawn[name], values[name]) for name in known}
+    values = {name: _value(metric.measure, n) for name, metric in counted.items()} if n else {}
+    exist = {name: counted[name].measure for name, value in values.items() if np.isfinite(value)}
+    drawn = resampled(exist, subject if subject is not None else np.arange(n), resamples, seed)
     return [
-        {
-            "metric": name,
-            "value": values[name],
-            "low": bounds[name][0],
-            "high": bounds[name][1],
-            "n": numbers[name][0],
-            "n_positive": numbers[name][1],
-        }
-        for name in known
+        _row(name, values[name], interval(drawn[name], values[name]), counted[name])
+        for name in exist
     ]
 
 
+def _row(name: str, value: float, bounds: tuple[float, float], counted: Counted) -> dict[str, Any]:
+    numbers = {"n": counted.n, "n_positive": counted.n_positive}
+    return {"metric": name, "value": value, "low": bounds[0], "high": bounds[1], **numbers}
+
+
+def _value(measure: Measure, n: int) -> float:
+    return float(measure(np.ones((1, n)))[0])
+
+
+def _counted(
+    label: Real[ndarray, "case *label"],
+    probability: Real[ndarray, "case *class"],
+    kind: str,
+    time: Real[ndarray, "case"] | None,
+    event: Real[ndarray, "case"] | None,
+    labels: Sequence[str],
+    stratum: Shaped[ndarray, "case"] | None,
+    fold: Shaped[ndarray, "case"] | None,
+) -> dict[str, Counted]:
+    """Every metric that a run reports, in order."""
+    measures = dict(_measures(label, probability, kind, time, event, fold))
+    if stratum is not None and time is not None and event is not None and len(set(stratum)) > 1:
+        both = stratum if fold is None else _crossed(fold, stratum)
+        measures["c_index_within"] = concordance_within(time, event, probability, both)
+    n, positive = len(probability), _positive(kind, label, event)
+    found = {
+        name: Counted(measure, n, positive)
+        for name, measure in measures.items()
+        if name not in COMPARED_ONLY
+    }
+    for number, name in enumerate(labels):
+        of_label = label[:, number]
+        labelled = of_label[~np.isnan(of_label)]
+        measure = _of_known(auroc, of_label, probability[:, number])
+        found[f"auroc_{name}"] = Counted(measure, len(labelled), int(labelled.sum()))
+    return found
+
+
+def _crossed(
+    fold: Shaped[ndarray, "case"], stratum: Shaped[ndarray, "case"]
+) -> Shaped[ndarray, "case"]:
+    pairs = zip(fold, stratum, strict=True)
+    return np.asarray([f"{one}\x1f{other}" for one, other in pairs])
+
+
+def _positive(
+    kind: str, label: Real[ndarray, "case *label"], event: Real[ndarray, "case"] | None
+) -> int:
+    """How many cases are positive or have the event; 0 where that is no question."""
+    counted = {"survival": event, "binary": label}.get(kind)
+    return int(counted.sum()) if counted is not None else 0
+
+
 def paired_difference(
-    label: ndarray,
-    first: ndarray,
-    second: ndarray,
+    label: Real[ndarray, "case *label"],
+    first: Real[ndarray, "case *class"],
+    second: Real[ndarray, "case *class"],
     *,
     metric: str = "auroc",
     kind: str = "binary",
-    subject: ndarray | None = None,
-    time: ndarray | None = None,
-    event: ndarray | None = None,
-    fold: ndarray | None = None,
+    subject: Shaped[ndarray, "case"] | None = None,
+    time: Real[ndarray, "case"] | None = None,
+    event: Real[ndarray, "case"] | None = None,
+    fold: Shaped[ndarray, "case"] | None = None,
     seed: int = 0,
     resamples: int = 1000,
 ) -> dict[str, Any]:
@@ -137,161 +161,36 @@ def paired_difference(
     if metric not in one:
         raise UnknownNameError("The metric of a paired difference", metric, one)
     n = len(label)
-    value = float((one[metric](np.ones((1, n))) - other[metric](np.ones((1, n))))[0])
-    pair = _draw(
-        {"first": one[metric], "second": other[metric]},
-        subject if subject is not None else np.arange(n),
-        resamples,
-        seed,
-    )
-    drawn = pair["first"] - pair["second"]
+    pair = {"first": one[metric], "second": other[metric]}
+    value = float(np.subtract(*(measure(np.ones((1, n))) for measure in pair.values()))[0])
+    both = resampled(pair, subject if subject is not None else np.arange(n), resamples, seed)
+    drawn = both["first"] - both["second"]
     low, high = interval(drawn, value)
-    known = drawn[np.isfinite(drawn)]
-    side = min(np.mean(known <= 0), np.mean(known >= 0)) if len(known) else 0.5
-    p = min(1.0, max(2 * float(side), 1 / max(len(known), 1)))
-    counted = {"survival": event, "binary": label}.get(kind)
-    return {
-        "value": value,
-        "low": low,
-        "high": high,
-        "n": n,
-        "n_positive": int(counted.sum()) if counted is not None else 0,
-        "p": p,
-    }
+    numbers = {"n": n, "n_positive": _positive(kind, label, event)}
+    return {"value": value, "low": low, "high": high, **numbers, "p": _two_sided(drawn)}
 
 
-def delong(label: ndarray, first: ndarray, second: ndarray) -> dict[str, float]:
-    """`first - second` in AUROC without resampling; rows count as independent, so one case a
-    subject.
-
-    Returns:
-        `value`, `variance` of the difference, and the two-sided `p`; NaN variance and p with fewer
-        than two cases of a class.
-
-    Reference:
-        DeLong 1988, Comparing the areas under two or more correlated ROC curves; Sun & Xu 2014 for
-        the mid-rank form, O(n log n).
-    """
-    of_positive, of_negative = zip(
-        *(_placements(label > 0, score) for score in (first, second)), strict=True
-    )
-    gain = of_positive[0] - of_positive[1], of_negative[0] - of_negative[1]
-    value = float(np.mean(gain[0])) if len(gain[0]) else math.nan
-    if min(map(len, gain)) < 2:
-        return {"value": value, "variance": math.nan, "p": math.nan}
-    variance = float(sum(np.var(part, ddof=1) / len(part) for part in gain))
-    alike = (
-        1.0 if abs(value) < 1e-12 else 0.0
-    )  # no variance: two scores that order every pair alike, or one that is right in every pair
-    return {
-        "value": value,
-        "variance": variance,
-        "p": math.erfc(abs(value) / math.sqrt(2 * variance)) if variance > 0 else alike,
-    }
-
-
-def _placements(positive: ndarray, score: ndarray) -> tuple[ndarray, ndarray]:
-    """Of each positive the share of negatives below it, of each negative the share of positives
-    above it, ties half.
-    """
-    among_all, among_positive, among_negative = (
-        _midranks(score),
-        _midranks(score[positive]),
-        _midranks(score[~positive]),
-    )
-    numbers = max(len(among_positive), 1), max(len(among_negative), 1)
-    return (among_all[positive] - among_positive) / numbers[1], 1 - (
-        among_all[~positive] - among_negative
-    ) / numbers[0]
-
-
-def _midranks(score: ndarray) -> ndarray:
-    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
-    last = np.cumsum(count)
-    ranks: ndarray = (last - (count - 1) / 2)[place]
-    return ranks
-
-
-def bootstrap_weights(subject: ndarray, resamples: int, seed: int) -> Iterator[Weights]:
-    """How often each row is in each resample, when subjects are drawn with replacement; a block of
-    resamples at a time.
-    """
-    _, place = np.unique(subject, return_inverse=True)
-    number = int(place.max()) + 1 if len(place) else 0
-    generator = np.random.default_rng(seed)
-    block = max(1, BLOCK // max(len(place), 1))
-    for start in range(0, resamples if number else 0, block):
-        times = np.empty((min(block, resamples - start), number))
-        for row in times:
-            row[:] = np.bincount(generator.integers(0, number, number), minlength=number)
-        yield (
-            times if number == len(place) else np.take(times, place, axis=1)
-        )  # any order serves where nobody has two rows
-
-
-def _draw(
-    measures: Mapping[str, Measure], subject: ndarray, resamples: int, seed: int
-) -> dict[str, Float[ndarray, "resample"]]:
-    parts: dict[str, list[ndarray]] = {name: [np.zeros(0)] for name in measures}
-    for weights in bootstrap_weights(subject, resamples if measures else 0, seed):
-        for name, measure in measures.items():
-            parts[name].append(measure(weights))
-    return {name: np.concatenate(part) for name, part in parts.items()}
-
-
-def interval(drawn: ndarray, value: float) -> tuple[float, float]:
-    """Percentile interval of the resamples in which the metric exists; it always holds the
-    value.
-    """
-    known = drawn[np.isfinite(drawn)]
-    if not len(known):
-        return value, value
-    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return min(float(low), value), max(float(high), value)
+def _two_sided(drawn: Float[ndarray, "resample"]) -> float:
+    exist = drawn[np.isfinite(drawn)]
+    side = min(np.mean(exist <= 0), np.mean(exist >= 0)) if len(exist) else 0.5
+    return min(1.0, max(2 * float(side), 1 / max(len(exist), 1)))
 
 
 def _measures(
-    label: ndarray,
-    probability: ndarray,
+    label: Real[ndarray, "case *label"],
+    probability: Real[ndarray, "case *class"],
     kind: str,
-    time: ndarray | None,
-    event: ndarray | None,
-    fold: ndarray | None = None,
+    time: Real[ndarray, "case"] | None,
+    event: Real[ndarray, "case"] | None,
+    fold: Shaped[ndarray, "case"] | None = None,
 ) -> Mapping[str, Measure]:
+    """The metrics of a kind of task, those that are only compared among them."""
     if kind == "binary":
-        return {
-            "auroc": auroc(label, probability),
-            "auprc": average_precision(label, probability),
-            "brier": _mean((probability - label) ** 2),
-            "ece": calibration_error(label, probability),
-            "log_loss": _mean(
-                -np.log(np.clip(np.where(label > 0, probability, 1 - probability), TINY, 1))
-            ),
-        }
+        return _of_binary(label, probability)
     if kind == "multiclass":
-        hit = (probability.argmax(axis=1) == label).astype(float)
-        one_hot = np.eye(probability.shape[1])[label.astype(int)]
-        one_against_rest = [
-            auroc(one_hot[:, c], probability[:, c]) for c in range(probability.shape[1])
-        ]
-        return {
-            "auroc": lambda w: np.mean([measure(w) for measure in one_against_rest], axis=0),
-            "accuracy": _mean(hit),
-            "brier": _mean(((probability - one_hot) ** 2).sum(axis=1)),
-            "ece": calibration_error(hit, probability.max(axis=1)),
-        }
+        return _of_classes(label, probability)
     if kind == "multilabel":
-        two = [
-            number
-            for number in range(label.shape[1])
-            if len(np.unique(label[~np.isnan(label[:, number]), number])) == 2
-        ]
-        single = [_of_known(auroc, label[:, number], probability[:, number]) for number in two]
-        return {
-            "auroc": lambda w: np.mean(
-                [measure(w) for measure in single] or [np.full(len(w), np.nan)], axis=0
-            )
-        }
+        return _of_labels(label, probability)
     if kind == "survival":
         assert time is not None and event is not None
         return {
@@ -304,12 +203,61 @@ def _measures(
     )
 
 
-def _mean(values: ndarray) -> Measure:
+def _of_binary(
+    label: Real[ndarray, "case"], probability: Real[ndarray, "case"]
+) -> Mapping[str, Measure]:
+    of_truth = np.where(label > 0, probability, 1 - probability)
+    return {
+        "auroc": auroc(label, probability),
+        "auprc": average_precision(label, probability),
+        "brier": _mean((probability - label) ** 2),
+        "ece": calibration_error(label, probability),
+        "log_loss": _mean(-np.log(np.clip(of_truth, TINY, 1))),
+    }
+
+
+def _of_classes(
+    label: Real[ndarray, "case"], probability: Real[ndarray, "case class"]
+) -> Mapping[str, Measure]:
+    hit = (probability.argmax(axis=1) == label).astype(float)
+    one_hot = np.eye(probability.shape[1])[label.astype(int)]
+    one_against_rest = [
+        auroc(one_hot[:, c], probability[:, c]) for c in range(probability.shape[1])
+    ]
+    return {
+        "auroc": lambda w: np.mean([measure(w) for measure in one_against_rest], axis=0),
+        "accuracy": _mean(hit),
+        "brier": _mean(((probability - one_hot) ** 2).sum(axis=1)),
+        "ece": calibration_error(hit, probability.max(axis=1)),
+    }
+
+
+def _of_labels(
+    label: Real[ndarray, "case label"], probability: Real[ndarray, "case label"]
+) -> Mapping[str, Measure]:
+    with_both_values = [
+        number
+        for number in range(label.shape[1])
+        if len(np.unique(label[~np.isnan(label[:, number]), number])) == 2
+    ]
+    single = [
+        _of_known(auroc, label[:, number], probability[:, number]) for number in with_both_values
+    ]
+    return {
+        "auroc": lambda w: np.mean(
+            [measure(w) for measure in single] or [np.full(len(w), np.nan)], axis=0
+        )
+    }
+
+
+def _mean(values: Float[ndarray, "case"]) -> Measure:
     return lambda weights: weights @ values / weights.sum(axis=1)
 
 
 def _of_known(
-    metric: Callable[[ndarray, ndarray], Measure], label: ndarray, score: ndarray
+    metric: Callable[[ndarray, ndarray], Measure],
+    label: Real[ndarray, "case"],
+    score: Real[ndarray, "case"],
 ) -> Measure:
     """A metric of the cases whose label is known."""
     known = np.flatnonzero(~np.isnan(label))
@@ -317,7 +265,7 @@ def _of_known(
     return lambda weights: measure(np.take(weights, known, axis=1))
 
 
-def auroc(label: ndarray, score: ndarray) -> Measure:
+def auroc(label: Real[ndarray, "case"], score: Real[ndarray, "case"]) -> Measure:
     """Area under the ROC curve with case weights, ties counting half; NaN where a resample has one
     class.
 
@@ -328,11 +276,14 @@ def auroc(label: ndarray, score: ndarray) -> Measure:
         values, score, side="right"
     )  # even: between two values, odd: equal to one
     negatives = 2 * len(values) + 1
-    place = np.where(label > 0, negatives + slot // 2, slot)
+    slot_of_case = np.where(label > 0, negatives + slot // 2, slot)
 
-    def measure(weights: Weights) -> ndarray:
+    def measure(weights: Weights) -> Float[ndarray, "resample"]:
         sums = np.stack(
-            [np.bincount(place, weights=row, minlength=negatives + len(values)) for row in weights]
+            [
+                np.bincount(slot_of_case, weights=row, minlength=negatives + len(values))
+                for row in weights
+            ]
         )
         passed, positive = np.cumsum(sums[:, :negatives], axis=1), sums[:, negatives:]
         pairs = np.einsum("rv,rv->r", positive, passed[:, :-1:2] + passed[:, 1::2])
@@ -343,7 +294,7 @@ def auroc(label: ndarray, score: ndarray) -> Measure:
     return measure
 
 
-def average_precision(label: ndarray, score: ndarray) -> Measure:
+def average_precision(label: Real[ndarray, "case"], score: Real[ndarray, "case"]) -> Measure:
     """Average precision, as scikit-learn defines it, with case weights; NaN where a resample has no
     positive.
     """
@@ -353,7 +304,7 @@ def average_precision(label: ndarray, score: ndarray) -> Measure:
     )  # of each group of equal scores
     positive = (label[order] > 0).astype(float)
 
-    def measure(weights: Weights) -> ndarray:
+    def measure(weights: Weights) -> Float[ndarray, "resample"]:
         sorted_weights = np.take(weights, order, axis=1)
         found = np.take(np.cumsum(sorted_weights * positive, axis=1), last, axis=1)
         named = np.take(np.cumsum(sorted_weights, axis=1), last, axis=1)
@@ -367,7 +318,7 @@ def average_precision(label: ndarray, score: ndarray) -> Measure:
     return measure
 
 
-def calibration_bins(probability: ndarray) -> ndarray:
+def calibration_bins(probability: Real[ndarray, "case"]) -> Int[ndarray, "case"]:
     """Bin of each case: up to ten bins of equal mass, at least five cases each, equal probabilities
     never parted.
     """
@@ -380,19 +331,19 @@ def calibration_bins(probability: ndarray) -> ndarray:
     return np.searchsorted(edges, probability, side="right")
 
 
-def calibration_error(label: ndarray, probability: ndarray) -> Measure:
+def calibration_error(label: Real[ndarray, "case"], probability: Real[ndarray, "case"]) -> Measure:
     """Expected calibration error over bins of equal mass, which are those of all cases in every
     resample.
 
     Reference:
         Nixon 2019, Measuring calibration in deep learning (adaptive bins).
     """
-    place = calibration_bins(probability)
-    order = np.argsort(place, kind="stable")
-    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
+    bins = calibration_bins(probability)
+    order = np.argsort(bins, kind="stable")
+    starts = np.flatnonzero(np.diff(bins[order], prepend=-1))
     residual = (label - probability)[order]
 
-    def measure(weights: Weights) -> ndarray:
+    def measure(weights: Weights) -> Float[ndarray, "resample"]:
         gap = np.abs(np.add.reduceat(np.take(weights, order, axis=1) * residual, starts, axis=1))
         error: ndarray = gap.sum(axis=1) / weights.sum(axis=1)
         return error
@@ -400,114 +351,8 @@ def calibration_error(label: ndarray, probability: ndarray) -> Measure:
     return measure
 
 
-def concordance(time: ndarray, event: ndarray, risk: ndarray) -> Measure:
-    """Harrell's C with case weights: of pairs whose earlier time is an event, the share in which
-    the earlier one has the higher risk.
-
-    Reference:
-        Harrell 1996, Multivariable prognostic models.
-    """
-    return _share([_ordered_pairs(time, event, risk)])
-
-
-def concordance_within(time: ndarray, event: ndarray, risk: ndarray, stratum: ndarray) -> Measure:
-    """Harrell's C over pairs from one stratum alone: what a model knows beyond the site or the
-    group that a case comes from.
-    """
-    _, place = np.unique(np.asarray(stratum).astype(str), return_inverse=True)
-
-    def of_stratum(rows: ndarray) -> Pairs:
-        count = _ordered_pairs(time[rows], event[rows], risk[rows])
-        return lambda weights: count(np.take(weights, rows, axis=1))
-
-    return _share(
-        [
-            of_stratum(np.flatnonzero(place == number))
-            for number in range(int(place.max(initial=-1)) + 1)
-        ]
-    )
-
-
-def _share(counts: Sequence[Pairs]) -> Measure:
-    """Pairs in the right order over all pairs that can be compared."""
-
-    def measure(weights: Weights) -> ndarray:
-        right, pairs = np.sum([count(weights) for count in counts], axis=0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share: ndarray = right / pairs
-        return share
-
-    return measure
-
-
-def _ordered_pairs(time: ndarray, event: ndarray, risk: ndarray) -> Pairs:
-    """Weights -> of each resample the pairs in the right order, ties half, and all that can be
-    compared.
-    """
-    order = np.lexsort(
-        (event != 1, time)
-    )  # of one time, events stand before the censored, who outlived them
-    group = np.cumsum(
-        np.diff(time[order], prepend=-np.inf).astype(bool)
-        | np.diff(event[order] == 1, prepend=False)
-    )
-    events = np.flatnonzero(event[order] == 1)
-    outlived = np.searchsorted(
-        group, group[events], side="right"
-    )  # the cases to compare with stand from there on
-    _, rank = np.unique(risk[order], return_inverse=True)
-    levels = list(_suffix_blocks(rank, rank[events], outlived))
-
-    def count(weights: Weights) -> tuple[ndarray, ndarray]:
-        sorted_weights = np.take(weights, order, axis=1)
-        passed, counted = _passed(sorted_weights), np.take(sorted_weights, events, axis=1)
-        pairs = np.einsum("re,re->r", counted, passed[:, -1:] - np.take(passed, outlived, axis=1))
-        right = np.zeros(len(weights))
-        for places, queries, start, below, until in levels:
-            inside = _passed(np.take(sorted_weights, places, axis=1))
-            lower = 0.5 * (
-                np.take(inside, below, axis=1) + np.take(inside, until, axis=1)
-            ) - np.take(inside, start, axis=1)
-            right += np.einsum("rq,rq->r", np.take(counted, queries, axis=1), lower)
-        return right, pairs
-
-    return count
-
-
-def _suffix_blocks(
-    rank: ndarray, asked: ndarray, first: ndarray
-) -> Iterator[tuple[ndarray, ndarray, ndarray, ndarray, ndarray]]:
-    """Cut each suffix [first, n) into aligned blocks of 1, 2, 4, ... places, each sorted by rank
-    once: n log n instead of every pair.
-
-    Returns:
-        For each size of block: the places in sorted order; which queries use a block; where it
-            starts; where the lower ranks and the equal ones end.
-    """
-    first, place, number = first.copy(), np.arange(len(rank)), int(rank.max(initial=0)) + 1
-    for level in range(len(rank).bit_length()):
-        queries = np.flatnonzero((first >> level & 1).astype(bool) & (first < len(rank)))
-        block = first[queries] >> level
-        key = (place >> level) * number + rank
-        places = np.argsort(key, kind="stable")
-        below, until = (
-            np.searchsorted(key[places], block * number + asked[queries], side=side)
-            for side in ("left", "right")
-        )
-        if len(queries):
-            yield places, queries, block << level, below, until
-        first[queries] += 1 << level
-
-
-def _passed(weights: Float[ndarray, "resample column"]) -> Float[ndarray, "resample sum"]:
-    """Running sums along the columns, from 0 on."""
-    sums = np.zeros((len(weights), weights.shape[1] + 1))
-    np.cumsum(weights, axis=1, out=sums[:, 1:])
-    return sums
-
-
 def roc_points(
-    label: ndarray, score: ndarray
+    label: Real[ndarray, "case"], score: Real[ndarray, "case"]
 ) -> tuple[Float[ndarray, "point"], Float[ndarray, "point"]]:
     """1 - specificity and sensitivity at every threshold, from (0, 0) to (1, 1)."""
     order = np.argsort(-score, kind="stable")

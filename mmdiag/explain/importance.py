@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from mmdiag.evaluation.metrics import bootstrap_weights, interval
+from mmdiag.evaluation.bootstrap import bootstrap_weights, interval
 
 
 def leaning(

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mmdiag.evaluation.metrics import auroc, concordance
+from mmdiag.evaluation.concordance import concordance
+from mmdiag.evaluation.metrics import auroc
 from mmdiag.model.network import DiagnosisModel
 from mmdiag.training.early_stopping import Epoch
 

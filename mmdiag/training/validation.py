@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmdiag.evaluation.metrics import auroc, average_precision, concordance
+from mmdiag.evaluation.concordance import concordance
+from mmdiag.evaluation.metrics import auroc, average_precision
 from mmdiag.model.losses import METRICS
 from mmdiag.model.network import DiagnosisModel, Output
 from mmdiag.tokens import Tokens

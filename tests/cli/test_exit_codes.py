@@ -13,14 +13,14 @@ import pytest
 def run_failing(failure: BaseException, tmp_path: Path) -> int:
     """Run a command whose work raises `failure`, in the workspace `tmp_path`."""
     from mmdiag.cli import boundary
-    from mmdiag.cli.context import Place, placed
+    from mmdiag.cli.context import Context, with_context
 
     @click.group()
     def group() -> None: ...
 
     @group.command()
-    @placed
-    def work(place: Place) -> int:
+    @with_context
+    def work(context: Context) -> int:
         raise failure
 
     return boundary.run(group, ["work", "--workspace", str(tmp_path)])

@@ -69,7 +69,7 @@ def shown(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 def test_a_run_shows_intervals_counts_and_the_way_on(shown: Callable[..., str]) -> None:
     said = shown(0.11, 0.02, 0.2)
     assert "0.81 (0.66 to 0.93)" in said
-    assert "75 cases in = 74 accepted + 1 in quarantine; 49 labelled" in said
+    assert "75 cases received: 74 accepted, 1 quarantined; 49 labelled" in said
     assert "mmdiag quarantine list" in said
     assert "mmdiag dashboard --workspace /w" in said
     assert "research use only" in said
@@ -80,7 +80,7 @@ def test_a_run_shows_intervals_counts_and_the_way_on(shown: Callable[..., str]) 
     [
         ((0.11, 0.02, 0.2), "Fusion helps"),
         ((0.02, -0.05, 0.09), "not shown to be better"),
-        ((-0.1, -0.2, -0.01), "Fusion harms"),
+        ((-0.1, -0.2, -0.01), "Fusion performs worse than the best single modality"),
     ],
 )
 def test_the_verdict_on_fusion_follows_its_interval(
@@ -117,20 +117,46 @@ def availability_rows(*patterns: tuple[list[str], float | None, int]) -> list[di
     ]
 
 
-def test_metrics_are_shown_by_the_modalities_at_hand_and_too_few_cases_are_said(
+def test_metrics_are_shown_by_the_available_modalities_and_too_few_cases_are_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     from mmdiag.cli.show import show_evaluation
 
     rows = availability_rows((["flair", "report"], 0.8, 41), (["report"], None, 7))
     metrics = [{**rows[0], "n": 48}]
-    show_evaluation({"metrics": metrics, "availability": rows, "run": "/w/runs/r-1"})
+    titles = {"flair": "FLAIR", "report": "Report"}
+    show_evaluation({"metrics": metrics, "availability": rows, "run": "/w/runs/r-1"}, titles)
     lines = capsys.readouterr().out.splitlines()
     assert any(
-        "flair, report" in line and "0.80 (0.70 to 0.90)" in line and "41" in line for line in lines
+        "FLAIR, Report" in line and "0.80 (0.70 to 0.90)" in line and "41" in line for line in lines
     )
-    assert any("report" in line and "too few" in line and "7" in line for line in lines)
+    assert any("Report" in line and "too few" in line and "7" in line for line in lines)
     show_evaluation({"metrics": metrics, "availability": rows[:1], "run": "/w/runs/r-1"})
-    assert "at hand" not in capsys.readouterr().out, (
+    assert "available modalities" not in capsys.readouterr().out, (
         "where all cases have the same, there is nothing to compare"
     )
+
+
+def test_one_case_is_explained_in_the_cohorts_own_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pandas as pd
+
+    from mmdiag.cli.show import show_explanation
+    from mmdiag.storage.store import Store
+    from mmdiag.task import Task
+
+    task = Task(kind="binary", title="Progression within 24 months", positive="1")
+    kinds = {"flair": "image", "report": "text"}
+    store = Store(tmp_path, pd.DataFrame(), task, kinds, "", {"flair": "FLAIR"})
+    answer = {"case_id": "c7", "bundle_id": "b-1", "role": "out-of-fold", "predicted": "1"}
+    values = {"contribution_flair": 0.5, "contribution_report": 0.0, "weight_flair": 0.3}
+    show_explanation(
+        {**answer, **values, "probability": 0.5, "modalities": ["flair"], "workspace": "/w"}, store
+    )
+    shown = capsys.readouterr().out
+    assert "Progression within 24 months: 50 % · cross-validated (out-of-fold) prediction" in shown
+    assert "prediction of Progression within 24 months (Shapley, log-odds)" in shown
+    lines = shown.splitlines()
+    assert any("FLAIR" in line and "+0.50" in line for line in lines)
+    assert any("report" in line and "not acquired" in line for line in lines)

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from mmdiag.errors import UnknownNameError
+from mmdiag.evaluation.bootstrap import bootstrap_weights
+from mmdiag.evaluation.concordance import concordance
+from mmdiag.evaluation.delong import delong
 from mmdiag.evaluation.metrics import (
     auroc,
     average_precision,
-    bootstrap_weights,
     calibration_error,
-    concordance,
-    delong,
     evaluate,
     paired_difference,
     roc_points,
@@ -228,7 +228,7 @@ def test_the_size_of_a_block_changes_nothing(kind, monkeypatch):
         )
 
     whole = rows()
-    monkeypatch.setattr("mmdiag.evaluation.metrics.BLOCK", 1000)
+    monkeypatch.setattr("mmdiag.evaluation.bootstrap.BLOCK", 1000)
     for one, other in zip(whole, rows(), strict=True):
         assert other == pytest.approx(one, abs=1e-12)
 
@@ -329,8 +329,6 @@ def test_a_paired_difference_of_an_unknown_metric_names_the_nearest():
 
 
 def test_pairs_of_survival_are_compared_within_the_fold_whose_model_judged_them():
-    from mmdiag.evaluation.metrics import evaluate, paired_difference
-
     rng = np.random.default_rng(0)
     fold = np.repeat(["fold-0", "fold-1", "fold-2"], 80)
     time, event = rng.exponential(size=240), np.ones(240)

@@ -1,0 +1,167 @@
+"""What people read of an evaluation, in one wording for every view: the verdict on fusion, a case's
+answer, and the names of metrics, models and roles. Imports no torch.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mmdiag.task import Task
+
+FUSED, DIFFERENCE, BASELINE = "fused", "fused-minus-best", "baseline:"
+METRICS = {
+    "c_index": "C-index",
+    "c_index_within": "C-index within site or group",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "accuracy": "accuracy",
+    "brier": "Brier score",
+    "ece": "calibration error",
+    "log_loss": "log loss",
+}  # in the order in which they are shown
+SMALLER_IS_BETTER = ("brier", "ece", "log_loss")
+BASELINES = {
+    "prevalence": "Prevalence (baseline)",
+    "availability": "Which modalities are present (baseline)",
+    "late_fusion": "Late fusion (baseline)",
+}
+ROLES = {
+    "train": "in the training set",
+    "new": "not used in training",
+    "test": "held-out test case",
+    "out-of-fold": "cross-validated (out-of-fold) prediction",
+}
+Row = Mapping[str, Any]
+Title = Callable[[str], str]
+
+
+def verdict(metrics: Sequence[Row], *, title: Title = str) -> str:
+    """Whether fusion is worth it on this cohort, in one sentence with the difference, its interval
+    and n.
+
+    Args:
+        metrics: `model, modalities (a list), metric, value, low, high, n`, and `p` of a difference.
+        title: How people read a modality.
+    """
+    primary = primary_metric(metrics)
+    of_primary = {row["model"]: row for row in metrics if row["metric"] == primary}
+    if FUSED not in of_primary:
+        return "The run has no fused model."
+    if DIFFERENCE not in of_primary:
+        return _by_intervals(of_primary, primary, title)
+    row = of_primary[DIFFERENCE]
+    best = ", ".join(map(title, row["modalities"]))
+    known = row.get("p") is not None and math.isfinite(row["p"])
+    p = f", p = {row['p']:.2g}" if known else ""
+    size = (
+        f"{row['value']:+.2f} {metric_name(primary)} against {best} alone ({row['low']:+.2f} to "
+        f"{row['high']:+.2f}), n = {row['n']:.0f}{p}"
+    )
+    sign = -1 if primary in SMALLER_IS_BETTER else 1
+    if min(sign * row["low"], sign * row["high"]) > 0:
+        return f"Fusion helps on this cohort: {size}."
+    if max(sign * row["low"], sign * row["high"]) < 0:
+        return f"Fusion performs worse than the best single modality on this cohort: {size}."
+    return f"Fusion is not shown to be better than the best single modality: {size}."
+
+
+def _by_intervals(of_primary: Mapping[str, Row], primary: str, title: Title) -> str:
+    """The verdict where the models were not compared pair by pair: what the intervals say, and no
+    more.
+    """
+    fused = of_primary[FUSED]
+    reached = f"{metric_name(primary)} {interval(fused)}"
+    singles = [
+        row
+        for name, row in of_primary.items()
+        if name != FUSED and not name.startswith(BASELINE) and row["value"] is not None
+    ]
+    if not singles:
+        return f"The fused model reaches {reached}; no single modality was evaluated beside it."
+    sign = -1 if primary in SMALLER_IS_BETTER else 1
+    best = max(singles, key=lambda row: float(sign * row["value"]))
+    beside = f"{reached}, beside {title(best['model'])} alone with {_bounded(best)}"
+    if fused["low"] <= best["high"] and fused["high"] >= best["low"]:
+        return (
+            "Fusion is not shown to differ from the best single modality, the intervals "
+            f"overlap: {beside}."
+        )
+    if sign * (fused["value"] - best["value"]) > 0:
+        return f"Fusion helps on this cohort, the intervals lie apart: {beside}."
+    return (
+        "Fusion performs worse than the best single modality on this cohort, the intervals lie "
+        f"apart: {beside}."
+    )
+
+
+def primary_metric(metrics: Sequence[Row]) -> str:
+    """The metric that the verdict is about: the first of METRICS that was evaluated."""
+    names = [str(row["metric"]) for row in metrics]
+    return next((name for name in METRICS if name in names), next(iter(names), ""))
+
+
+def ordered_metrics(names: Sequence[str]) -> list[str]:
+    """Metrics in the order in which they are shown, those without a place last."""
+    order = list(METRICS)
+    return sorted(set(names), key=lambda name: (order.index(name) if name in order else 99, name))
+
+
+def metric_name(metric: str) -> str:
+    """`auroc` -> AUROC, `auroc_edema` -> AUROC of edema."""
+    if metric.startswith("auroc_"):
+        return f"AUROC of {metric.removeprefix('auroc_')}"
+    return METRICS.get(metric, metric)
+
+
+def model_name(model: str, *, title: Title = str, fusion: str | None = None) -> str:
+    """How people read a model of the comparison.
+
+    Args:
+        model: `fused`, the name of a modality, or `baseline:NAME`.
+        title: How people read a modality.
+        fusion: Family of the fused model.
+    """
+    if model == FUSED:
+        return f"Fused model ({fusion})" if fusion else "Fused model"
+    if model.startswith(BASELINE):
+        name = model.removeprefix(BASELINE)
+        return BASELINES.get(name, f"{name.replace('_', ' ')} alone (baseline)")
+    return title(model)
+
+
+def interval(row: Row) -> str:
+    """A value with its interval and n: `0.78 (0.66 to 0.88), n = 50`."""
+    return f"{_bounded(row)}, n = {row['n']:.0f}"
+
+
+def _bounded(row: Row) -> str:
+    return f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+
+
+def answer_of(task: Task, row: Row) -> str:
+    """What the model answers for a case, in the cohort's own words: `Progression within 24 months:
+    50 %`.
+
+    Args:
+        row: A row of predictions.parquet.
+    """
+    if task.survival:
+        return f"{task.outcome}: risk {row['probability']:.2f} (from 0 to 1, higher = earlier)"
+    if task.kind == "binary":
+        return f"{task.outcome}: {percent(row['probability'])}"
+    name = task.title or task.label.removeprefix("label_").replace("_", " ") or "Prediction"
+    return f"{name}: {', '.join(f'{cls} {share}' for cls, share in shares_of(task, row))}"
+
+
+def shares_of(task: Task, row: Row) -> list[tuple[str, str]]:
+    """Classes or labels as people read them, with their probability, the likeliest first."""
+    columns = [key for key in row if str(key).startswith("probability_")]
+    return [
+        (task.name_of(key.removeprefix("probability_")), percent(row[key]))
+        for key in sorted(columns, key=lambda key: -float(row[key]))
+    ]
+
+
+def percent(share: float) -> str:
+    """A probability without decimals."""
+    return f"{100 * share:.0f} %"

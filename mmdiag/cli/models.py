@@ -23,7 +23,7 @@ set_option = click.option(
     multiple=True,
     metavar="FIELD=VALUE",
     help="Change a field of the recipe, such as training.learning_rate=0.003, "
-    "image.encoder=texture or evaluation.folds=10 (mmdiag/config.py). Repeatable.",
+    "image.encoder=texture or evaluation.folds=10 (mmdiag/config/). Repeatable.",
 )
 
 

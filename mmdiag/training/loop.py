@@ -116,7 +116,7 @@ def train(
         model.load_state_dict(best.weights)
         for head in _heads(model):
             head.objective = head.objective.alone()
-        model.eval().settle(valid_rows)
+        model.eval().finalize(valid_rows)
     kept.clear()
     return Trained(
         model.cpu(),

@@ -7,7 +7,7 @@ A run is a list of fits. Each is a unit of work that may be killed and started a
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,25 +31,25 @@ from mmdiag.prepare import Preparation, fit_preparation, require_encoders
 from mmdiag.prepare.batches import batch_of, prepare_samples
 from mmdiag.pretraining.weights import (
     FINAL,
-    Begun,
+    PretrainedInit,
     Pretraining,
-    begun,
     configured,
+    pretrained_init,
     records,
     require_unseen,
 )
 from mmdiag.privacy.subject_keys import subject_key
+from mmdiag.progress import Progress
 from mmdiag.readers.genomics.gene_sets import gene_set_columns
 from mmdiag.samples import Batches
 from mmdiag.storage.store import Store
 from mmdiag.task import Task
-from mmdiag.training.collectives import place
+from mmdiag.training.collectives import rank_and_world_size
 from mmdiag.training.early_stopping import curve_table
 from mmdiag.training.loop import Attach, Trained, train
 from mmdiag.training.validation import score_of
 from mmdiag.workspace import Workspace, atomic_path, write_text
 
-Progress = Callable[[int, int, str], None]  # done, total, what
 BLOCK = 64  # batches of stored features that are gathered at once
 
 
@@ -138,7 +138,7 @@ def _require_weights(config: RunConfig, workspace: Workspace, store: Store, spli
     judging = [f"fold-{i}" for i in range(split.folds)] or ["test"]
     for part in [*judging, *([FINAL] if split.folds else ())]:
         require_encoders(configured(config, workspace, part), store.modalities.values())
-        begun(config, workspace, part, store.modalities)
+        pretrained_init(config, workspace, part, store.modalities)
     require_unseen(config, workspace, split.part, judging)
 
 
@@ -167,14 +167,17 @@ def fit(folder: Path, name: str, progress: Progress | None = None) -> None:
     if run.done(name):
         return
     part, model = name.split(".", 1)
-    if model != FUSED and place() == (0, 1) and take_over(run, name):
+    if model != FUSED and rank_and_world_size() == (0, 1) and take_over(run, name):
         return
     data = open_data(folder, part)
     modalities = modalities_of(data, model)
     train_rows, valid_rows, judged = rows_of(run, data, part, modalities)
     config = run.config_of(name)
     require_unseen(run.config, run.workspace, data.parts, [part])
-    begin, target_folder = begun(run.config, run.workspace, part, modalities), run.fit_folder(name)
+    begin, target_folder = (
+        pretrained_init(run.config, run.workspace, part, modalities),
+        run.fit_folder(name),
+    )
     watched = mirror.attach(run, name)
     learned = learn(
         data,
@@ -188,7 +191,7 @@ def fit(folder: Path, name: str, progress: Progress | None = None) -> None:
         attach=watched,
     )
     trained, preparations, task = learned.trained, learned.preparations, learned.task
-    if place()[0]:
+    if rank_and_world_size()[0]:
         return  # another process writes what all of them found
     seen = np.concatenate([train_rows, valid_rows])
     subjects, patterns = data.cases["subject_id"].iloc[seen], _patterns(data, modalities, seen)
@@ -239,7 +242,7 @@ def learn(
     valid_rows: np.ndarray,
     folder: Path,
     *,
-    begin: Begun | None = None,
+    begin: PretrainedInit | None = None,
     progress: Progress | None = None,
     attach: Attach | None = None,
 ) -> Learned:

@@ -4,7 +4,7 @@ case.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ from mmdiag.explain.case import explain_within
 from mmdiag.inference.bundle import Bundle
 from mmdiag.prepare import require_same_features
 from mmdiag.prepare.batches import prepare_samples
+from mmdiag.progress import Progress
 from mmdiag.workspace import Workspace, atomic_path, write_text
 
 CHUNK = 16
-Progress = Callable[[int, int, str], None]  # done, total, what
 
 
 def chunks(folder: Path) -> list[list[str]]:

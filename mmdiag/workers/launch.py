@@ -17,17 +17,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmdiag.errors import UsageError
-from mmdiag.experiment import fit as comparison
+from mmdiag.experiment.fit import fit as fit_here
 from mmdiag.experiment.run import Run, open_data
-from mmdiag.failures import StepFailed, sayable
+from mmdiag.failures import StepFailed, redact
+from mmdiag.progress import Progress
 
 PR_SET_PDEATHSIG = 1
 
 
-def fit(
-    folder: Path, name: str, processes: int, progress: comparison.Progress | None = None
-) -> None:
-    """Fit one model of a run by several processes; does what `comparison.fit` does.
+def fit(folder: Path, name: str, processes: int, progress: Progress | None = None) -> None:
+    """Fit one model of a run by several processes; does what `mmdiag.experiment.fit.fit` does.
 
     Args:
         processes: At least 2; on a machine with GPUs at most their number.
@@ -46,10 +45,10 @@ def fit(
     failed = ""
     with _torchrun(folder, name, processes, run.workspace.logs) as lines:
         for line in lines:
-            said = json.loads(line)
-            failed = failed or said.get("failed", "")
-            if progress is not None and "done" in said:
-                progress(said["done"], said["of"], said["text"])
+            message = json.loads(line)
+            failed = failed or message.get("failed", "")
+            if progress is not None and "done" in message:
+                progress(message["done"], message["of"], message["text"])
     if failed or not run.done(name):
         raise StepFailed(
             failed
@@ -60,7 +59,7 @@ def fit(
 
 @contextmanager
 def _torchrun(folder: Path, name: str, processes: int, logs: Path) -> Iterator[Iterator[str]]:
-    """Start the processes, give the lines that they say, and end them with this one, however it
+    """Start the processes, give the lines that they write, and end them with this one, however it
     ends.
     """
     command = [
@@ -114,19 +113,19 @@ def die_with_parent() -> None:
 
 
 def _work(_: int, folder: str, name: str) -> None:
-    """What each process does: the same fit, of which it takes its share; the first one says how far
-    it is.
+    """What each process does: the same fit, of which it takes its share; the first one writes how
+    far it is.
     """
-    from mmdiag.training.collectives import place
+    from mmdiag.training.collectives import rank_and_world_size
 
-    def say(done: int, of: int, text: str) -> None:
-        if not place()[0]:
-            _say(done=done, of=of, text=text)
+    def emit_if_first(done: int, of: int, text: str) -> None:
+        if not rank_and_world_size()[0]:
+            _emit(done=done, of=of, text=text)
 
-    comparison.fit(Path(folder), name, progress=say)
+    fit_here(Path(folder), name, progress=emit_if_first)
 
 
-def _say(**facts: object) -> None:
+def _emit(**facts: object) -> None:
     sys.stdout.write(json.dumps(facts) + "\n")
     sys.stdout.flush()
 
@@ -140,11 +139,11 @@ def main(folder: str, name: str) -> int:
         die_with_parent()
     logging.getLogger("ignite").setLevel(logging.WARNING)
     try:
-        joined = Parallel(backend="nccl" if torch.cuda.is_available() else "gloo")
-        with joined:
-            joined.run(_work, folder, name)
-    except Exception as error:  # noqa: BLE001 - a process boundary; no value is said
-        _say(failed=str(sayable(error, Run.open(Path(folder)).workspace.logs)))
+        parallel = Parallel(backend="nccl" if torch.cuda.is_available() else "gloo")
+        with parallel:
+            parallel.run(_work, folder, name)
+    except Exception as error:  # noqa: BLE001 - a process boundary; no value is shown
+        _emit(failed=str(redact(error, Run.open(Path(folder)).workspace.logs)))
         return 1
     return 0
 

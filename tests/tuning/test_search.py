@@ -49,7 +49,7 @@ def ingested(tmp_path_factory):
     from mmdiag.experiment.run import open_data
     from mmdiag.phantom import write_phantom
     from mmdiag.storage.ledger import Ledger
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.tuning import trials
     from mmdiag.workspace import Workspace
 
     place = tmp_path_factory.mktemp("search")
@@ -60,25 +60,24 @@ def ingested(tmp_path_factory):
     )
     workspace.path.mkdir()
     api.ingest(description, workspace, Ledger(workspace.ledger_url))
-    open_data(search_trials.start(description, workspace, quick(), 1, SPACE))
+    open_data(trials.start(description, workspace, quick(), 1, SPACE))
     return description, workspace
 
 
 @pytest.fixture
 def begun(ingested, tmp_path):
     """Begin a search on a copy; `begun(name)` gives its folder."""
-    from mmdiag.tuning import trials as search_trials
     from mmdiag.workspace import Workspace
 
     description, workspace = ingested
 
-    def begin(name="w", config=None, trials=TRIALS, **options):
+    def begin(name="w", config=None, n_trials=TRIALS, **options):
         shutil.copytree(workspace.path, tmp_path / name, ignore=shutil.ignore_patterns("runs"))
-        return search_trials.start(
+        return trials.start(
             description,
             Workspace(tmp_path / name),
             config or quick(),
-            trials,
+            n_trials,
             options.pop("space", SPACE),
             **options,
         )
@@ -88,25 +87,25 @@ def begun(ingested, tmp_path):
 
 def tried(folder, part="fold-0.fused"):
     """The trials of a model, without what time they took."""
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.tuning import trials
 
-    search_trials.try_out(folder, part)
-    search_trials.choose(folder, part)
+    trials.run_trials(folder, part)
+    trials.choose(folder, part)
     return pd.read_parquet(folder / "search" / f"{part}.parquet").drop(columns="seconds")
 
 
 def test_trials_learn_from_and_are_judged_by_training_subjects_alone(begun):
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment import fit
     from mmdiag.experiment.run import Run, open_data
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.tuning import trials
 
     folder = begun()
     run, data = Run.open(folder), open_data(folder)
     subjects = data.cases["subject_id"].to_numpy()
-    names = comparison.fits(folder)
+    names = fit.fits(folder)
     assert len(names) == 9 and {name.split(".")[0] for name in names} == {"fold-0", "fold-1", "all"}
     for name in names:
-        part, inner = name.split(".")[0], search_trials.inner_rows(run, data, name)
+        part, inner = name.split(".")[0], trials.inner_rows(run, data, name)
         judged = np.concatenate([rows for _, rows in inner])
         assert len(inner) == 3 and len(judged) == len(set(judged)), "every case judges once"
         for train, valid in inner:
@@ -119,31 +118,31 @@ def test_trials_learn_from_and_are_judged_by_training_subjects_alone(begun):
 def test_in_a_held_out_design_the_validation_subjects_judge_and_the_test_subjects_do_not(begun):
     from mmdiag.config import EvaluationConfig
     from mmdiag.experiment.run import Run, open_data
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.tuning import trials
 
     config = dataclasses.replace(quick(), evaluation=EvaluationConfig(holdout_from=10))
     folder = begun_without_split(begun, config)
     run, data = Run.open(folder), open_data(folder)
-    ((train, valid),) = search_trials.inner_rows(run, data, "test.fused")
+    ((train, valid),) = trials.inner_rows(run, data, "test.fused")
     of = data.cases["subject_id"].map(dict(data.parts)).to_numpy()
     assert set(of[train]) == {"train"} and set(of[valid]) == {"valid"}
 
 
 def begun_without_split(begun, config):
     """A search on a cohort whose split was not made yet."""
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.tuning import trials
 
     try:
-        original = search_trials.comparison.start
+        original = trials.fit.start
 
         def start(description, workspace, *rest, **options):
             (workspace.cohort(description.name) / "split.json").unlink()
             return original(description, workspace, *rest, **options)
 
-        search_trials.comparison.start = start
+        trials.fit.start = start
         return begun(config=config)
     finally:
-        search_trials.comparison.start = original
+        trials.fit.start = original
 
 
 def spoiled(data, rows):
@@ -167,7 +166,6 @@ def spoiled(data, rows):
 
 def test_the_choice_is_the_same_whatever_the_judged_subjects_are(begun, monkeypatch):
     from mmdiag.experiment.run import open_data
-    from mmdiag.tuning import trials as search_trials
 
     calm, blind, seen = begun("calm"), begun("blind"), begun("seen")
     data = open_data(calm)
@@ -187,7 +185,7 @@ def test_the_choice_is_the_same_whatever_the_judged_subjects_are(begun, monkeypa
 
 def test_the_recipe_itself_is_the_first_trial_and_the_best_is_chosen(begun):
     from mmdiag.experiment.run import Run
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.tuning import trials
 
     folder = begun()
     table = tried(folder)
@@ -196,7 +194,7 @@ def test_the_recipe_itself_is_the_first_trial_and_the_best_is_chosen(begun):
         and table["model.width"].iloc[0] == 32
     )
     assert len(table) == TRIALS and table["training.learning_rate"].between(3e-4, 3e-2).all()
-    chosen = search_trials.choose(folder, "fold-0.fused")
+    chosen = trials.choose(folder, "fold-0.fused")
     best = table.loc[table["loss"].idxmin()]
     assert chosen["loss"] == best["loss"] and chosen["values"] == {
         name: best[name] for name in sorted(SPACE)
@@ -210,12 +208,12 @@ def test_the_recipe_itself_is_the_first_trial_and_the_best_is_chosen(begun):
     ):
         Run.open(folder).config_of("fold-1.fused")
     with pytest.raises(UsageError, match=r"3 trials, fold-1.fused has 0"):
-        search_trials.choose(folder, "fold-1.fused")
+        trials.choose(folder, "fold-1.fused")
 
 
 def test_a_modality_is_searched_for_what_its_own_model_has(begun):
     from mmdiag.experiment.run import Run
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.tuning import trials
 
     space = {
         **SPACE,
@@ -225,9 +223,9 @@ def test_a_modality_is_searched_for_what_its_own_model_has(begun):
     }
     folder = begun(space=space)
     run = Run.open(folder)
-    assert set(search_trials.space_of(run, "fold-0.fused")) == set(space)
-    assert set(search_trials.space_of(run, "fold-0.flair")) == {*SPACE, "image.components"}
-    assert set(search_trials.space_of(run, "fold-0.expression")) == set(SPACE)
+    assert set(trials.space_of(run, "fold-0.fused")) == set(space)
+    assert set(trials.space_of(run, "fold-0.flair")) == {*SPACE, "image.components"}
+    assert set(trials.space_of(run, "fold-0.expression")) == set(SPACE)
     table = tried(folder, "fold-0.flair")
     assert (
         len(table) == TRIALS
@@ -238,11 +236,11 @@ def test_a_modality_is_searched_for_what_its_own_model_has(begun):
 
 def test_a_modality_for_which_nothing_of_the_space_matters_is_not_searched(begun):
     from mmdiag.experiment.run import Run
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.tuning import trials
 
     folder = begun(space={"fusion": CategoricalDistribution(("gated", "concat"))})
-    search_trials.try_out(folder, "fold-0.flair")
-    assert search_trials.choose(folder, "fold-0.flair") == {
+    trials.run_trials(folder, "fold-0.flair")
+    assert trials.choose(folder, "fold-0.flair") == {
         "values": {},
         "loss": None,
         "trials": 0,
@@ -257,10 +255,10 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("number", [1, 5])
 def test_a_trial_that_was_killed_does_not_count_and_is_made_again(begun, monkeypatch, number):
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.tuning import trials
 
     calm, killed = tried(begun("calm")), begun("killed")
-    learn, calls = search_trials.comparison.learn, []
+    learn, calls = trials.fit.learn, []
 
     def dies(*arguments, **options):
         calls.append(1)
@@ -269,17 +267,17 @@ def test_a_trial_that_was_killed_does_not_count_and_is_made_again(begun, monkeyp
         return learn(*arguments, **options)
 
     with monkeypatch.context() as context:
-        context.setattr(search_trials.comparison, "learn", dies)
+        context.setattr(trials.fit, "learn", dies)
         with pytest.raises(Killed):
-            search_trials.try_out(killed, "fold-0.fused")
+            trials.run_trials(killed, "fold-0.fused")
     pd.testing.assert_frame_equal(tried(killed), calm, check_exact=True)
 
 
 def test_a_process_that_was_killed_leaves_a_search_that_ends_the_same(begun):
     calm, killed = tried(begun("calm")), begun("killed")
     code = (
-        "from mmdiag.tuning import trials as search_trials; from pathlib import Path; "
-        f"search_trials.try_out(Path({str(killed)!r}), 'fold-0.fused')"
+        "from mmdiag.tuning import trials; from pathlib import Path; "
+        f"trials.run_trials(Path({str(killed)!r}), 'fold-0.fused')"
     )
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}
@@ -299,20 +297,21 @@ def test_a_process_that_was_killed_leaves_a_search_that_ends_the_same(begun):
 
 def test_a_part_is_searched_by_one_process_at_a_time(begun):
     from mmdiag.experiment.run import Run
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.tuning import trials
+    from mmdiag.tuning.study import open_study
 
     folder = begun()
     with (
-        search_trials._study(Run.open(folder), "fold-0.fused"),
+        open_study(Run.open(folder), "fold-0.fused"),
         pytest.raises(MmdiagError, match=r"another one is at fold-0.fused"),
     ):
-        search_trials.try_out(folder, "fold-0.fused")
+        trials.run_trials(folder, "fold-0.fused")
 
 
 def test_a_record_that_cannot_be_written_is_said_with_its_cure(begun, monkeypatch):
     import optuna
 
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.tuning import trials
 
     def full(*_):
         raise optuna.exceptions.StorageInternalError("disk I/O error")
@@ -322,14 +321,14 @@ def test_a_record_that_cannot_be_written_is_said_with_its_cure(begun, monkeypatc
     with pytest.raises(
         MmdiagError, match=r"could not be written: free some space, and run again"
     ) as raised:
-        search_trials.try_out(folder, "fold-0.fused")
+        trials.run_trials(folder, "fold-0.fused")
     assert raised.value.exit_code == 1
 
 
-def test_a_trial_without_prospect_is_given_up():
+def test_a_trial_without_prospect_is_pruned():
     import optuna
 
-    from mmdiag.tuning.trials import LEAST_EPOCHS, UNPRUNED, _Watch
+    from mmdiag.tuning.pruning import LEAST_EPOCHS, UNPRUNED, PruningWatch
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
@@ -339,7 +338,7 @@ def test_a_trial_without_prospect_is_given_up():
 
     def train(loss):
         trial = study.ask()
-        watch = _Watch(trial, [])
+        watch = PruningWatch(trial, [])
         for epoch in range(1, 21):
             watch.look(
                 SimpleNamespace(
@@ -360,7 +359,7 @@ def test_a_trial_without_prospect_is_given_up():
 
 def test_the_loss_of_a_trial_is_that_of_the_weights_that_are_kept():
     from mmdiag.training.early_stopping import Epoch
-    from mmdiag.tuning.trials import kept_loss
+    from mmdiag.tuning.pruning import best_epoch_loss
 
     curve = [
         Epoch(1, 0.7, 0.6, 0.5),
@@ -368,12 +367,12 @@ def test_the_loss_of_a_trial_is_that_of_the_weights_that_are_kept():
         Epoch(3, 0.5, math.nan, 0.9),
         Epoch(4, 0.5, 0.5, 0.8),
     ]
-    assert kept_loss(curve, "loss") == 0.4 and kept_loss(curve, "auroc") == 0.5
+    assert best_epoch_loss(curve, "loss") == 0.4 and best_epoch_loss(curve, "auroc") == 0.5
     assert (
-        kept_loss([dataclasses.replace(row, valid_metric=math.nan) for row in curve], "auroc")
+        best_epoch_loss([dataclasses.replace(row, valid_metric=math.nan) for row in curve], "auroc")
         == 0.4
     )
-    assert kept_loss([Epoch(1, 0.7, math.nan, 0.5)], "loss") == math.inf
+    assert best_epoch_loss([Epoch(1, 0.7, math.nan, 0.5)], "loss") == math.inf
 
 
 def test_a_search_ends_with_models_trained_on_what_it_chose(ingested, tmp_path, monkeypatch):
@@ -451,13 +450,13 @@ def test_the_flow_makes_the_same_trials_in_batches(begun, monkeypatch):
     from prefect import flow
 
     from flows import search as searching
-    from mmdiag.experiment import fit as comparison
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.experiment import fit
+    from mmdiag.tuning import trials
 
     monkeypatch.setattr(searching, "BATCH", 1)
     monkeypatch.setenv("MMDIAG_PROCESSES", "2")
-    config, trials = quick(max_epochs=1), 2
-    plain, flowing = begun("plain", config, trials), begun("flowing", config, trials)
+    config = quick(max_epochs=1)
+    plain, flowing = begun("plain", config, 2), begun("flowing", config, 2)
     monkeypatch.setenv("MMDIAG_WORKSPACE", str(flowing.parent.parent))
 
     @flow(name="test-search", persist_result=False)
@@ -465,9 +464,9 @@ def test_the_flow_makes_the_same_trials_in_batches(begun, monkeypatch):
         return searching.search_all(run)
 
     found = alone(flowing)
-    for name in comparison.fits(plain):
-        search_trials.try_out(plain, name)
-    assert found["fits"] == search_trials.summary(plain)["fits"] and found["trials"] == trials
+    for name in fit.fits(plain):
+        trials.run_trials(plain, name)
+    assert found["fits"] == trials.summary(plain)["fits"] and found["trials"] == 2
 
 
 def test_a_gpu_is_waited_for_and_a_machine_without_one_waits_for_nothing(monkeypatch):

@@ -28,13 +28,14 @@ from mmdiag.inference.predict import diagnose
 from mmdiag.model.heads import survival_cuts, targets
 from mmdiag.prepare import Preparation, fit_preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
-from mmdiag.pretraining.weights import Begun, begun, records, require_unseen
+from mmdiag.pretraining.weights import PretrainedInit, pretrained_init, records, require_unseen
 from mmdiag.privacy.subject_keys import subject_key
+from mmdiag.progress import Progress
 from mmdiag.samples import Batches
 from mmdiag.task import Task
-from mmdiag.training.collectives import place
+from mmdiag.training.collectives import rank_and_world_size
 from mmdiag.training.early_stopping import curve_table
-from mmdiag.training.loop import Attach, Progress, Trained, train
+from mmdiag.training.loop import Attach, Trained, train
 from mmdiag.training.validation import score_of
 from mmdiag.workspace import atomic_path, write_text
 
@@ -78,7 +79,7 @@ def fit(run: Run, name: FitId, progress: Progress | None = None) -> None:
     """
     if run.done(name):
         return
-    if not name.fused and place() == (0, 1) and reuse_fit(run, name):
+    if not name.fused and rank_and_world_size() == (0, 1) and reuse_fit(run, name):
         return
     data = open_data(run, name.fold)
     modalities, rows = data.modalities_of(name), rows_of(run, data, name)
@@ -91,11 +92,11 @@ def fit(run: Run, name: FitId, progress: Progress | None = None) -> None:
         rows.train,
         rows.valid,
         run.fit_folder(name),
-        begin=begun(run.config, run.workspace, name.fold, modalities),
+        begin=pretrained_init(run.config, run.workspace, name.fold, modalities),
         progress=progress,
         attach=mlflow_tracking.attach(run, name),
     )
-    if place()[0]:
+    if rank_and_world_size()[0]:
         return  # another process writes what all of them found
     bundle = _bundle(run, name, data, config, rows, learned)
     _write(run, name, data, rows, learned, bundle)
@@ -155,7 +156,7 @@ def learn(
     valid_rows: np.ndarray,
     folder: Path,
     *,
-    begin: Begun | None = None,
+    begin: PretrainedInit | None = None,
     progress: Progress | None = None,
     attach: Attach | None = None,
 ) -> Learned:

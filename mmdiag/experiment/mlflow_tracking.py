@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from mmdiag.errors import UsageError
 from mmdiag.experiment.fit_id import FitId
 from mmdiag.experiment.run import Run
-from mmdiag.training.collectives import place
+from mmdiag.training.collectives import rank_and_world_size
 
 SWITCH, ADDRESS = "MMDIAG_MLFLOW", "MLFLOW_TRACKING_URI"
 PATIENCE = {
@@ -71,7 +71,7 @@ def attach(run: Run, name: FitId) -> Callable[[Any], None] | None:
     Args:
         name: Of the fit; its curve has this prefix.
     """
-    if not wanted() or place()[0]:
+    if not wanted() or rank_and_world_size()[0]:
         return None
     return _mirror(run.folder).watching(str(name))
 

@@ -20,7 +20,7 @@ from mmdiag.experiment.manifest import RunManifest
 from mmdiag.experiment.run import Run
 from mmdiag.model.losses import check_training
 from mmdiag.prepare import require_encoders
-from mmdiag.pretraining.weights import Pretraining, begun, configured, require_unseen
+from mmdiag.pretraining.weights import Pretraining, configured, pretrained_init, require_unseen
 from mmdiag.readers.genomics.gene_sets import gene_set_columns
 from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace, write_text
@@ -100,7 +100,7 @@ def _require_ready(config: RunConfig, workspace: Workspace, store: Store, split:
     held_out = [f"fold-{i}" for i in range(split.folds)] or [TEST]
     for fold in [*held_out, *([ALL] if split.folds else ())]:
         require_encoders(configured(config, workspace, fold), store.modalities.values())
-        begun(config, workspace, fold, store.modalities)
+        pretrained_init(config, workspace, fold, store.modalities)
     require_unseen(config, workspace, split.part, held_out)
 
 

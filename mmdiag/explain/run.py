@@ -4,7 +4,7 @@ case.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from mmdiag.explain.case import explain_within
 from mmdiag.inference.bundle import Bundle
 from mmdiag.prepare import require_same_features
 from mmdiag.prepare.batches import prepare_samples
+from mmdiag.progress import Progress
 from mmdiag.workspace import atomic_path, write_text
 
 CHUNK = 16
-Progress = Callable[[int, int, str], None]  # done, total, what
 
 
 def chunks(run: Run) -> list[list[str]]:

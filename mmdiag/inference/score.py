@@ -1,6 +1,5 @@
 """Score new cases with a bundle: in parts, each kept as soon as it is done, and no case twice."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ from mmdiag.inference.predict import diagnose
 from mmdiag.prepare import extractor, require_same_features
 from mmdiag.prepare.batches import prepare_samples
 from mmdiag.prepare.feature_cache import raw_features
+from mmdiag.progress import Progress
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace, atomic_path
 
 PART = 1024  # cases between two commits to the ledger
-Progress = Callable[[int, int, str], None]  # done, total, what
 
 
 def score(

@@ -31,7 +31,7 @@ VIT = "vit"  # the image encoder that a masked autoencoder leaves
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class PretrainedInit:
     """What encoders begin with that were pretrained together.
 
     Args:
@@ -115,9 +115,9 @@ def naming(config: RunConfig, pretraining: Pretraining, part: str) -> RunConfig:
     return config
 
 
-def begun(
+def pretrained_init(
     config: RunConfig, workspace: Workspace, part: str, modalities: Iterable[str]
-) -> Begun | None:
+) -> PretrainedInit | None:
     """What the encoders of some modalities begin with; None where nothing was pretrained by
     contrast.
 
@@ -138,7 +138,7 @@ def begun(
             "Encoders that begin pretrained must have been in the pretraining, "
             f"{', '.join(lacking)} was not in {pretraining.folder.name}: pretrain again."
         )
-    return Begun({name: found[name] for name in wanted}, load_tensors(folder / FILE))
+    return PretrainedInit({name: found[name] for name in wanted}, load_tensors(folder / FILE))
 
 
 def check_encoders(config: RunConfig, pretrained: Mapping[str, Any]) -> None:

@@ -1,9 +1,9 @@
-"""A search of hyperparameters inside what may be learned from: trials judged on training subjects
-alone, one study for each fit of a run.
+"""A search of hyperparameters inside what may be learned from: trials evaluated on training
+subjects alone, one study for each fit of a run.
 
-`start` -> `try_out` and `choose` for each fit -> the fits of `mmdiag.experiment.fit`, as in any
+`start` -> `run_trials` and `choose` for each fit -> the fits of `mmdiag.experiment.fit`, as in any
 run, with what was chosen. What is measured out of fold, or on the
-held-out test, is the whole procedure, search included: no judged subject had a say in the values
+held-out test, is the whole procedure, search included: no held-out subject had a say in the values
 that its model was trained with. Single modalities have as
 many trials as the fused model: what fusion gains over them is not what a search gains.
 
@@ -11,41 +11,37 @@ A study lies in the run's search.db. Trials come from the seed and from what is 
 search that was killed ends as if it had not been.
 """
 
-import fcntl
 import json
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 import pandas as pd
+from jaxtyping import Int64
+from numpy import ndarray
 
 from mmdiag.cohort.labels import stratum_of
 from mmdiag.cohort.splits import inner_folds
 from mmdiag.config import RunConfig, digest, varied
 from mmdiag.description import Description
-from mmdiag.errors import MmdiagError, UsageError
+from mmdiag.errors import UsageError
 from mmdiag.experiment.fit import learn, rows_of
 from mmdiag.experiment.fit_id import TEST, FitId
 from mmdiag.experiment.plan import plan_run
 from mmdiag.experiment.run import Run, RunData, open_data
+from mmdiag.progress import Progress
 from mmdiag.storage.store import Store
-from mmdiag.training.early_stopping import LOSS, Epoch
-from mmdiag.training.loop import Progress
+from mmdiag.tuning.pruning import PruningWatch, best_epoch_loss
 from mmdiag.tuning.space import Space, check_space, default_space, from_plain, own_values, to_plain
+from mmdiag.tuning.study import finished_trials, open_study
 from mmdiag.workspace import Workspace, atomic_path, write_text
 
 FOLDS = 3  # inside a training part without validation subjects of its own
-UNPRUNED = 5  # trials that nothing is compared with yet
-LEAST_EPOCHS, EVERY = 10, 5  # before a trial may be given up; and between two looks at it
-STRIDE = 100_000  # from a trial's step in one inner fold to the same epoch of the next
-FINISHED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-SECONDS = 60  # that a writer waits for another
 KINDS = (
     "image",
     "text",
@@ -57,6 +53,9 @@ ACROSS = (
     "training.modality_dropout",
     "training.auxiliary_weight",
 )  # what a model of one modality has not
+
+# rows that a trial learns from, and rows that it is evaluated on
+InnerFold = tuple[Int64[ndarray, "train"], Int64[ndarray, "held"]]
 
 
 def start(
@@ -100,13 +99,14 @@ def trials(run: Run) -> int:
     return int(run.manifest.search["trials"])
 
 
-def try_out(
-    run: Run, name: FitId, upto: int | None = None, progress: Progress | None = None
+def run_trials(
+    run: Run, name: FitId, until_trial: int | None = None, progress: Progress | None = None
 ) -> None:
     """Make trials until so many of a fit are finished, and choose when all are; None = all.
 
     Args:
-        progress: Told the trials that are finished, their number in all, and how the last one went.
+        progress: Called with the trials that are finished, their number in all, and how the last
+            one went.
 
     Raises:
         MmdiagError: Another process is at it.
@@ -117,12 +117,12 @@ def try_out(
     most, space = trials(run), space_of(run, name)
     if space:
         inner = inner_rows(run, data, name)
-        with _study(run, name) as study:
-            for number in range(len(_finished(study)), min(upto or most, most)):
-                said = _trial(study, run, data, name, number, space, inner)
+        with open_study(run, name) as study:
+            for number in range(len(finished_trials(study)), min(until_trial or most, most)):
+                message = _trial(study, run, data, name, number, space, inner)
                 if progress is not None:
-                    progress(number + 1, most, said)
-    if (upto or most) >= most:
+                    progress(number + 1, most, message)
+    if (until_trial or most) >= most:
         choose(run, name)
 
 
@@ -144,8 +144,8 @@ def choose(run: Run, name: FitId) -> dict[str, Any]:
         found = {"values": {}, "loss": None, "trials": 0, "pruned": 0}
         write_text(run.chosen_file(name), json.dumps(found, indent=1))
         return found
-    with _study(run, name) as study:
-        done = _finished(study)
+    with open_study(run, name) as study:
+        done = finished_trials(study)
         complete = [
             trial for trial in done if trial.value is not None and math.isfinite(trial.value)
         ]
@@ -202,12 +202,12 @@ def space_of(run: Run, name: FitId) -> Space:
     }
 
 
-def inner_rows(run: Run, data: RunData, name: FitId) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rows that a trial learns from and rows that judge it, all of them among what the model may be
-    fitted on.
+def inner_rows(run: Run, data: RunData, name: FitId) -> list[InnerFold]:
+    """Rows that a trial learns from and rows that it is evaluated on, all of them among what the
+    model may be fitted on.
 
-    In a held-out design its validation subjects judge; in a cross-validation each inner fold in
-    turn, because a few validation subjects would say too little.
+    In a held-out design the latter are its validation subjects; in a cross-validation each inner
+    fold in turn, because a few validation subjects would say too little.
     """
     learned = rows_of(run, data, name)
     if name.fold == TEST:
@@ -221,62 +221,6 @@ def inner_rows(run: Run, data: RunData, name: FitId) -> list[tuple[np.ndarray, n
     return [(rows[fold != number], rows[fold == number]) for number in range(FOLDS)]
 
 
-@contextmanager
-def _study(run: Run, name: FitId) -> Iterator[optuna.Study]:
-    """Open the study of a fit, for one process at a time; what a process was at when it was killed
-    counts as failed.
-    """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    database = run.folder / "search.db"
-    (run.folder / "search").mkdir(exist_ok=True)
-    with (run.folder / "search" / f"{name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(
-                lock, fcntl.LOCK_EX | fcntl.LOCK_NB
-            )  # the system lets go of it when the process ends, however it ends
-        except BlockingIOError:
-            raise MmdiagError(
-                f"A model is searched by one process at a time, another one is at {name} of "
-                f"{run.folder.name}: wait for it."
-            ) from None
-        with (run.folder / "search" / "database.lock").open("w") as one:
-            fcntl.flock(one, fcntl.LOCK_EX)
-            if (
-                not database.is_file()
-            ):  # whole or not there: a kill while tables are laid out leaves nothing
-                with atomic_path(database) as temporary:
-                    _storage(temporary).engine.dispose()
-        storage = _storage(database)
-        try:
-            pruner = optuna.pruners.MedianPruner(
-                n_startup_trials=UNPRUNED, n_warmup_steps=LEAST_EPOCHS
-            )
-            study = optuna.create_study(
-                study_name=str(name), storage=storage, pruner=pruner, load_if_exists=True
-            )
-            for dead in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-                study.tell(dead.number, state=optuna.trial.TrialState.FAIL)
-            yield study
-        except optuna.exceptions.StorageInternalError:
-            raise MmdiagError(
-                f"Trials are recorded in {database}, which could not be written: free some "
-                "space, and run again: it picks up."
-            ) from None
-        finally:
-            storage.remove_session()
-            storage.engine.dispose()
-
-
-def _storage(database: Path) -> optuna.storages.RDBStorage:
-    return optuna.storages.RDBStorage(
-        f"sqlite:///{database}", engine_kwargs={"connect_args": {"timeout": SECONDS}}
-    )
-
-
-def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    return study.get_trials(deepcopy=False, states=FINISHED)
-
-
 def _trial(
     study: optuna.Study,
     run: Run,
@@ -284,10 +228,10 @@ def _trial(
     name: FitId,
     number: int,
     space: Space,
-    inner: Sequence[tuple[np.ndarray, np.ndarray]],
+    inner: Sequence[InnerFold],
 ) -> str:
-    """Make one trial; its values follow from the seed, the fit and the trials before it. Says how
-    it went.
+    """Make one trial; its values follow from the seed, the fit and the trials before it. Returns
+    one line on how it went.
     """
     config, modalities = run.requested(name), data.modalities_of(name)
     seed = int(digest(str(config.seed), str(name), str(number))[:8], 16)
@@ -299,7 +243,7 @@ def _trial(
     ):
         study.enqueue_trial(own_values(space, config))
     trial, began = study.ask(dict(space)), time.monotonic()
-    losses, pruned = _judge(
+    losses, pruned = _inner_losses(
         trial,
         varied(config, trial.params),
         data,
@@ -310,76 +254,34 @@ def _trial(
     trial.set_user_attr("seconds", round(time.monotonic() - began, 2))
     if pruned:
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        return f"{name} trial {number + 1}: given up"
+        return f"{name} trial {number + 1}: pruned"
     loss = float(np.mean(losses))
     study.tell(trial, loss if math.isfinite(loss) else math.inf)
     return f"{name} trial {number + 1}: loss {loss:.3f}, best {study.best_value:.3f}"
 
 
-def _judge(
+def _inner_losses(
     trial: optuna.Trial,
     config: RunConfig,
     data: RunData,
     modalities: Sequence[str],
-    inner: Sequence[tuple[np.ndarray, np.ndarray]],
+    inner: Sequence[InnerFold],
     folder: Path,
 ) -> tuple[list[float], bool]:
-    """The validation loss of each inner fold, and whether the trial was given up before the
+    """The validation loss of each inner fold, and whether the trial was pruned before the
     last.
     """
     losses: list[float] = []
-    for train_rows, judged in inner:
+    for train_rows, held_rows in inner:
         shutil.rmtree(folder, ignore_errors=True)  # a trial that was killed begins anew
-        watch = _Watch(trial, losses)
-        learned = learn(data, config, modalities, train_rows, judged, folder, attach=watch.attach)
+        watch = PruningWatch(trial, losses)
+        learned = learn(
+            data, config, modalities, train_rows, held_rows, folder, attach=watch.attach
+        )
         if watch.pruned:
             return losses, True
-        losses.append(kept_loss(learned.trained.curve, config.training.early_stopping))
+        losses.append(best_epoch_loss(learned.trained.curve, config.training.early_stopping))
     return losses, False
-
-
-class _Watch:
-    """Reports a training to its trial, epoch by epoch, and ends it where the trial has no prospect.
-
-    Args:
-        before: Losses of the inner folds that are done.
-    """
-
-    def __init__(self, trial: optuna.Trial, before: Sequence[float]) -> None:
-        self.trial, self.before, self.best, self.pruned = trial, tuple(before), math.inf, False
-
-    def attach(self, trainer: Any) -> None:
-        """Add it to MONAI's trainer."""
-        from ignite.engine import Events
-
-        trainer.add_event_handler(Events.EPOCH_COMPLETED, self.look)
-
-    def look(self, trainer: Any) -> None:
-        """Report the mean loss so far, this fold's best included."""
-        epoch, loss = trainer.state.epoch, trainer.state.metrics["valid_loss"]
-        self.best = min(self.best, loss if math.isfinite(loss) else math.inf)
-        if epoch % EVERY:
-            return
-        self.trial.report(
-            float(np.mean([*self.before, self.best])), len(self.before) * STRIDE + epoch
-        )
-        if self.trial.should_prune():
-            self.pruned = True
-            trainer.terminate()
-
-
-def kept_loss(curve: Sequence[Epoch], watched: str) -> float:
-    """Validation loss of the epoch whose weights are kept.
-
-    Args:
-        watched: What early stopping watches.
-    """
-    known = [row for row in curve if math.isfinite(row.valid_loss)]
-    if not known:
-        return math.inf
-    if watched == LOSS or math.isnan(curve[0].valid_metric):
-        return min(row.valid_loss for row in known)
-    return max(known, key=lambda row: row.valid_metric).valid_loss
 
 
 def _write_trials(run: Run, name: FitId, done: Sequence[optuna.trial.FrozenTrial]) -> None:

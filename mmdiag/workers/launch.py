@@ -12,20 +12,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from mmdiag.errors import UsageError
-from mmdiag.experiment.fit import fit as fit_model
+from mmdiag.experiment.fit import fit as fit_here
 from mmdiag.experiment.fit_id import FitId
 from mmdiag.experiment.run import Run, open_data
-from mmdiag.failures import StepFailed, sayable
+from mmdiag.failures import StepFailed, redact
+from mmdiag.progress import Progress
 from mmdiag.sandbox.parent import end_with_parent
-from mmdiag.training.loop import Progress
 
 
 def fit(run: Run, name: FitId, processes: int, progress: Progress | None = None) -> None:
-    """Fit one model of a run by several processes; does what `experiment.fit` does.
+    """Fit one model of a run by several processes; does what `mmdiag.experiment.fit.fit` does.
 
     Args:
         processes: At least 2; on a machine with GPUs at most their number.
@@ -42,10 +41,10 @@ def fit(run: Run, name: FitId, processes: int, progress: Progress | None = None)
     failed = ""
     with _torchrun(run.folder, str(name), processes, run.workspace.logs) as lines:
         for line in lines:
-            said = json.loads(line)
-            failed = failed or said.get("failed", "")
-            if progress is not None and "done" in said:
-                progress(said["done"], said["of"], said["text"])
+            message = json.loads(line)
+            failed = failed or message.get("failed", "")
+            if progress is not None and "done" in message:
+                progress(message["done"], message["of"], message["text"])
     if failed or not run.done(name):
         raise StepFailed(
             failed
@@ -56,7 +55,7 @@ def fit(run: Run, name: FitId, processes: int, progress: Progress | None = None)
 
 @contextmanager
 def _torchrun(folder: Path, name: str, processes: int, logs: Path) -> Iterator[Iterator[str]]:
-    """Start the processes, give the lines that they say, and end them with this one, however it
+    """Start the processes, give the lines that they write, and end them with this one, however it
     ends.
     """
     command = [
@@ -80,7 +79,7 @@ def _torchrun(folder: Path, name: str, processes: int, logs: Path) -> Iterator[I
             stderr=log,
             text=True,
             env=environment,
-            preexec_fn=partial(end_with_parent, os.getpid()),
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,
         )
     try:
         yield (line for line in process.stdout or () if line.startswith("{"))
@@ -105,19 +104,19 @@ def _check_devices(processes: int) -> None:
 
 
 def _work(_: int, folder: str, name: str) -> None:
-    """What each process does: the same fit, of which it takes its share; the first one says how far
-    it is.
+    """What each process does: the same fit, of which it takes its share; the first one writes how
+    far it is.
     """
-    from mmdiag.training.collectives import place
+    from mmdiag.training.collectives import rank_and_world_size
 
-    def say(done: int, of: int, text: str) -> None:
-        if not place()[0]:
-            _say(done=done, of=of, text=text)
+    def emit_if_first(done: int, of: int, text: str) -> None:
+        if not rank_and_world_size()[0]:
+            _emit(done=done, of=of, text=text)
 
-    fit_model(Run.open(Path(folder)), FitId.parse(name), progress=say)
+    fit_here(Run.open(Path(folder)), FitId.parse(name), progress=emit_if_first)
 
 
-def _say(**facts: object) -> None:
+def _emit(**facts: object) -> None:
     sys.stdout.write(json.dumps(facts) + "\n")
     sys.stdout.flush()
 
@@ -127,14 +126,15 @@ def main(folder: str, name: str) -> int:
     import torch
     from ignite.distributed.launcher import Parallel
 
-    end_with_parent()
+    if sys.platform == "linux":
+        end_with_parent()
     logging.getLogger("ignite").setLevel(logging.WARNING)
     try:
-        joined = Parallel(backend="nccl" if torch.cuda.is_available() else "gloo")
-        with joined:
-            joined.run(_work, folder, name)
-    except Exception as error:  # noqa: BLE001 - a process boundary; no value is said
-        _say(failed=str(sayable(error, Run.open(Path(folder)).workspace.logs)))
+        parallel = Parallel(backend="nccl" if torch.cuda.is_available() else "gloo")
+        with parallel:
+            parallel.run(_work, folder, name)
+    except Exception as error:  # noqa: BLE001 - a process boundary; no value is shown
+        _emit(failed=str(redact(error, Run.open(Path(folder)).workspace.logs)))
         return 1
     return 0
 

@@ -1,6 +1,7 @@
 """What a person reads of a run in a terminal: intervals, counts, the verdict and the way on."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 

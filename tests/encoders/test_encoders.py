@@ -123,16 +123,16 @@ def test_a_self_normalising_network_keeps_mean_and_variance():
 
 
 def test_a_network_begins_with_weights_from_a_folder_whatever_their_prefix(tmp_path):
-    from mmdiag.encoders.backbone import begin_with, make_network
+    from mmdiag.encoders.backbone import load_pretrained, make_network
 
     network = make_network("resnet10")
-    begin_with(
+    load_pretrained(
         network,
         write_image_weights(tmp_path / "w", seed=5, prefix="module.backbone.")
         / "model.safetensors",
     )
     again = make_network("resnet10")
-    begin_with(again, write_image_weights(tmp_path / "v", seed=5) / "model.safetensors")
+    load_pretrained(again, write_image_weights(tmp_path / "v", seed=5) / "model.safetensors")
     assert all(
         torch.equal(one, other)
         for one, other in zip(
@@ -144,11 +144,11 @@ def test_a_network_begins_with_weights_from_a_folder_whatever_their_prefix(tmp_p
 def test_weights_for_three_colours_answer_to_grey_as_to_equal_colours(tmp_path):
     from safetensors.torch import load_file
 
-    from mmdiag.encoders.backbone import begin_with, make_network
+    from mmdiag.encoders.backbone import load_pretrained, make_network
 
     file = write_image_weights(tmp_path / "w", colours=3) / "model.safetensors"
     network = make_network("resnet10")
-    begin_with(network, file)
+    load_pretrained(network, file)
     stored, grey = load_file(file)["conv1.weight"], torch.rand(1, 1, 9, 9)
     torch.testing.assert_close(
         torch.nn.functional.conv2d(grey, network.conv1.weight),
@@ -159,17 +159,17 @@ def test_weights_for_three_colours_answer_to_grey_as_to_equal_colours(tmp_path):
 
 
 def test_weights_of_another_network_or_a_torn_file_are_refused(tmp_path):
-    from mmdiag.encoders.backbone import begin_with, make_network
+    from mmdiag.encoders.backbone import load_pretrained, make_network
 
     file = write_image_weights(tmp_path / "w") / "model.safetensors"
     with pytest.raises(
         UsageError,
         match=r"of its \d+ tensors are missing in model.safetensors or have another shape",
     ):
-        begin_with(make_network("resnet18"), file)
+        load_pretrained(make_network("resnet18"), file)
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(UsageError, match=r"whole safetensors file, model\.safetensors is not"):
-        begin_with(make_network("resnet10"), file)
+        load_pretrained(make_network("resnet10"), file)
 
 
 def test_pretrained_batch_normalisation_stays_as_it_was_and_one_from_scratch_learns():

@@ -21,6 +21,7 @@ def test_every_metric_is_there_for_each_availability_pattern(small_run):
 
 def test_a_pattern_with_too_few_cases_says_its_number_and_gives_no_value(small_run):
     from mmdiag.experiment.evaluate import LEAST_CASES, LEAST_OF_A_KIND, availability_of
+    from mmdiag.experiment.run import Run
 
     judged = (
         pd.read_parquet(small_run.folder / "out_of_fold.parquet")
@@ -28,7 +29,7 @@ def test_a_pattern_with_too_few_cases_says_its_number_and_gives_no_value(small_r
         .set_index("case_id")["label"]
     )
     names = small_run.predictions.set_index("case_id")["modalities"].map("+".join)[judged.index]
-    rows = availability_of(small_run.folder)
+    rows = availability_of(Run.open(small_run.folder))
     enough = set()
     for pattern, label in judged.groupby(names):
         found = {row["metric"]: row for row in rows if row["availability"] == pattern}

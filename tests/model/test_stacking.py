@@ -30,7 +30,7 @@ def test_the_blend_is_fitted_for_every_kind_of_task_and_lowers_the_loss(kind, ch
     batch = dataclasses.replace(batch, target=target)
     model.eval()
     before = model.head.loss(model(batch).logits, target)
-    model.settle([batch.rows(np.arange(60)), batch.rows(np.arange(60, 120))])
+    model.finalize([batch.rows(np.arange(60)), batch.rows(np.arange(60, 120))])
     assert model.head.loss(model(batch).logits, target) < before
     assert len(model.fusion.sets.unique(dim=0)) > 2
 
@@ -38,7 +38,7 @@ def test_the_blend_is_fitted_for_every_kind_of_task_and_lowers_the_loss(kind, ch
 def test_families_that_are_not_late_have_nothing_to_fit_afterwards(fusion):
     model, batch = make_model(fusion)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    model.eval().settle([batch])
+    model.eval().finalize([batch])
     changed = {
         name for name, value in model.state_dict().items() if not torch.equal(value, before[name])
     }
@@ -53,7 +53,7 @@ def test_a_settled_network_comes_back_from_its_bundle(fusion, tmp_path):
     from mmdiag.inference.bundle import Bundle
 
     model, batch = make_model(fusion)
-    model.eval().settle([batch])
+    model.eval().finalize([batch])
     config = make_config(fusion)
     patterns = frozenset({frozenset({"flair"}), frozenset({"flair", "report"})})
     bundle = Bundle(

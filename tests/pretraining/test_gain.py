@@ -47,7 +47,7 @@ def test_with_24_labels_a_network_over_genes_that_was_aligned_with_the_images_of
     from mmdiag.prepare.batches import batch_of, prepare_samples
     from mmdiag.prepare.feature_cache import raw_features
     from mmdiag.pretraining import run
-    from mmdiag.pretraining.weights import begun
+    from mmdiag.pretraining.weights import pretrained_init
     from mmdiag.recipes import default
     from mmdiag.workspace import Workspace
 
@@ -97,7 +97,7 @@ def test_with_24_labels_a_network_over_genes_that_was_aligned_with_the_images_of
             dataclasses.replace(config, seed=seed),
             dataclasses.replace(pretrained, seed=seed),
         )
-        begin = begun(pretrained, workspace, "all", ["expression"])
+        begin = pretrained_init(pretrained, workspace, "all", ["expression"])
         gains.append(judged(aligned, begin, rows, "aligned") - judged(plain, None, rows, "plain"))
     error = np.std(gains, ddof=1) / np.sqrt(len(gains))
     assert np.mean(gains) > 0.03 and np.mean(gains) > 2 * error, f"{np.round(gains, 3)}"

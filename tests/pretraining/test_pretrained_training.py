@@ -24,14 +24,13 @@ def test_training_begins_with_the_weights_of_its_part_and_its_bundle_knows_whom_
     from mmdiag.experiment.fit import fit
     from mmdiag.experiment.fit_id import FitId
     from mmdiag.experiment.plan import plan_run
-    from mmdiag.experiment.run import Run
     from mmdiag.inference.bundle import Bundle
 
     config = train_config(aligned)
     held = dataclasses.replace(config, training=dataclasses.replace(config.training, max_epochs=1))
     run = plan_run(cohort.description, cohort.workspace, held)
     fit(run, FitId.parse("fold-1.fused"))
-    facts = Run.open(run).fitted(FitId.parse("fold-1.fused"))
+    facts = run.fitted(FitId.parse("fold-1.fused"))
     bundle = Bundle.load(cohort.workspace.path / facts["bundle"])
     own = load_file(aligned / "fold-1" / "contrastive" / "model.safetensors")
     assert all(
@@ -54,13 +53,10 @@ def test_pretrained_encoders_learn_and_end_the_same_after_a_kill(cohort, aligned
     from mmdiag.experiment.fit import fit
     from mmdiag.experiment.fit_id import FitId
     from mmdiag.experiment.plan import plan_run
-    from mmdiag.experiment.run import Run
     from mmdiag.inference.bundle import Bundle
 
     def weights(run, name):
-        return Bundle.load(
-            cohort.workspace.path / Run.open(run).fitted(name)["bundle"]
-        ).model.encoders.state_dict()
+        return Bundle.load(run.bundle_folder(FitId.parse(name))).model.encoders.state_dict()
 
     config = train_config(aligned)
     config = dataclasses.replace(
@@ -73,7 +69,7 @@ def test_pretrained_encoders_learn_and_end_the_same_after_a_kill(cohort, aligned
     assert set(whole) < set(own) and not all(
         torch.equal(value, own[name]) for name, value in whole.items()
     )
-    shutil.rmtree(Run.open(run).fit_folder(FitId.parse("fold-0.expression")))
+    shutil.rmtree(run.fit_folder(FitId.parse("fold-0.expression")))
 
     def kill(done, *_):
         if done == 3:
@@ -148,7 +144,7 @@ def test_pretrained_images_are_the_features_of_each_part_and_what_judges_a_case_
     from mmdiag.experiment.fit import fit
     from mmdiag.experiment.fit_id import FitId
     from mmdiag.experiment.plan import plan_run
-    from mmdiag.experiment.run import Run, open_data
+    from mmdiag.experiment.run import open_data
     from mmdiag.inference.bundle import Bundle
     from mmdiag.pretraining import run
 
@@ -161,9 +157,7 @@ def test_pretrained_images_are_the_features_of_each_part_and_what_judges_a_case_
     ] == folder.name
     place = plan_run(cohort.description, cohort.workspace, train_config(folder))
     fit(place, FitId.parse("fold-0.flair"))
-    bundle = Bundle.load(
-        cohort.workspace.path / Run.open(place).fitted(FitId.parse("fold-0.flair"))["bundle"]
-    )
+    bundle = Bundle.load(place.bundle_folder(FitId.parse("fold-0.flair")))
     source = bundle.preparations["flair"].source
     assert (
         source["licence"] == "own"

@@ -26,10 +26,11 @@ def quick(**training):
     )
 
 
-def tried(folder, part="fold-0.fused"):
+def tried(run, fit="fold-0.fused"):
     """The trials of a model, without what time they took."""
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.experiment.fit_id import FitId
+    from mmdiag.tuning import trials
 
-    search_trials.try_out(folder, part)
-    search_trials.choose(folder, part)
-    return pd.read_parquet(folder / "search" / f"{part}.parquet").drop(columns="seconds")
+    trials.run_trials(run, FitId.parse(fit))
+    trials.choose(run, FitId.parse(fit))
+    return pd.read_parquet(run.folder / "search" / f"{fit}.parquet").drop(columns="seconds")

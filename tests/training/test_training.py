@@ -60,13 +60,13 @@ def test_training_stops_when_the_watched_metric_stays_and_keeps_its_best_epoch(t
 def test_where_the_cases_do_not_allow_the_metric_the_loss_is_watched():
     import torch
 
-    from mmdiag.training.early_stopping import Best, Epoch
+    from mmdiag.training.early_stopping import EarlyStopping, Epoch
 
     model = torch.nn.Linear(1, 1)
-    best = Best(model, "auroc", patience=2)
+    best = EarlyStopping(model, "auroc", patience=2)
     for epoch, loss in enumerate([3.0, 2.0, 2.5, 2.5], 1):
-        best.offer(model, Epoch(epoch, 0.0, loss, math.nan))
-    assert best.watched == "loss" and best.epoch == 2 and best.waited_enough
+        best.update(model, Epoch(epoch, 0.0, loss, math.nan))
+    assert best.watched == "loss" and best.epoch == 2 and best.should_stop
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path):

@@ -14,7 +14,7 @@ def ingested(tmp_path_factory):
     from mmdiag.experiment.run import open_data
     from mmdiag.phantom import write_phantom
     from mmdiag.storage.ledger import Ledger
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.tuning import trials
     from mmdiag.workspace import Workspace
 
     place = tmp_path_factory.mktemp("search")
@@ -25,25 +25,25 @@ def ingested(tmp_path_factory):
     )
     workspace.path.mkdir()
     api.ingest(description, workspace, Ledger(workspace.ledger_url))
-    open_data(search_trials.start(description, workspace, quick(), 1, SPACE))
+    open_data(trials.start(description, workspace, quick(), 1, SPACE))
     return description, workspace
 
 
 @pytest.fixture
 def begun(ingested, tmp_path):
-    """Begin a search on a copy; `begun(name)` gives its folder."""
-    from mmdiag.tuning import trials as search_trials
+    """Begin a search on a copy; `begun(name)` gives its run."""
+    from mmdiag.tuning import trials
     from mmdiag.workspace import Workspace
 
     description, workspace = ingested
 
-    def begin(name="w", config=None, trials=TRIALS, **options):
+    def begin(name="w", config=None, n_trials=TRIALS, **options):
         shutil.copytree(workspace.path, tmp_path / name, ignore=shutil.ignore_patterns("runs"))
-        return search_trials.start(
+        return trials.start(
             description,
             Workspace(tmp_path / name),
             config or quick(),
-            trials,
+            n_trials,
             options.pop("space", SPACE),
             **options,
         )

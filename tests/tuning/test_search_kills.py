@@ -19,10 +19,11 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("number", [1, 5])
 def test_a_trial_that_was_killed_does_not_count_and_is_made_again(begun, monkeypatch, number):
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.experiment.fit_id import FitId
+    from mmdiag.tuning import trials
 
     calm, killed = tried(begun("calm")), begun("killed")
-    learn, calls = search_trials.comparison.learn, []
+    learn, calls = trials.learn, []
 
     def dies(*arguments, **options):
         calls.append(1)
@@ -31,24 +32,26 @@ def test_a_trial_that_was_killed_does_not_count_and_is_made_again(begun, monkeyp
         return learn(*arguments, **options)
 
     with monkeypatch.context() as context:
-        context.setattr(search_trials.comparison, "learn", dies)
+        context.setattr(trials, "learn", dies)
         with pytest.raises(Killed):
-            search_trials.try_out(killed, FitId.parse("fold-0.fused"))
+            trials.run_trials(killed, FitId.parse("fold-0.fused"))
     pd.testing.assert_frame_equal(tried(killed), calm, check_exact=True)
 
 
 def test_a_process_that_was_killed_leaves_a_search_that_ends_the_same(begun):
     calm, killed = tried(begun("calm")), begun("killed")
     code = (
-        "from mmdiag.tuning import trials as search_trials; from pathlib import Path; "
-        f"search_trials.try_out(Path({str(killed)!r}), 'fold-0.fused')"
+        "from mmdiag.tuning import trials; from pathlib import Path; "
+        "from mmdiag.experiment.run import Run; from mmdiag.experiment.fit_id import FitId; "
+        f"run = Run.open(Path({str(killed.folder)!r})); "
+        "trials.run_trials(run, FitId('fold-0', 'fused'))"
     )
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     deadline = time.monotonic() + 300
     while (
-        not list(killed.glob("search/trial-*/*"))
+        not list(killed.folder.glob("search/trial-*/*"))
         and process.poll() is None
         and time.monotonic() < deadline
     ):
@@ -60,29 +63,31 @@ def test_a_process_that_was_killed_leaves_a_search_that_ends_the_same(begun):
 
 
 def test_a_part_is_searched_by_one_process_at_a_time(begun):
-    from mmdiag.experiment.run import Run
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.experiment.fit_id import FitId
+    from mmdiag.tuning import trials
+    from mmdiag.tuning.study import open_study
 
-    folder = begun()
+    run = begun()
     with (
-        search_trials._study(Run.open(folder), FitId.parse("fold-0.fused")),
+        open_study(run, FitId.parse("fold-0.fused")),
         pytest.raises(MmdiagError, match=r"another one is at fold-0.fused"),
     ):
-        search_trials.try_out(folder, FitId.parse("fold-0.fused"))
+        trials.run_trials(run, FitId.parse("fold-0.fused"))
 
 
 def test_a_record_that_cannot_be_written_is_said_with_its_cure(begun, monkeypatch):
     import optuna
 
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.experiment.fit_id import FitId
+    from mmdiag.tuning import trials
 
     def full(*_):
         raise optuna.exceptions.StorageInternalError("disk I/O error")
 
-    folder = begun()
-    monkeypatch.setattr(search_trials, "_trial", full)
+    run = begun()
+    monkeypatch.setattr(trials, "_trial", full)
     with pytest.raises(
         MmdiagError, match=r"could not be written: free some space, and run again"
     ) as raised:
-        search_trials.try_out(folder, FitId.parse("fold-0.fused"))
+        trials.run_trials(run, FitId.parse("fold-0.fused"))
     assert raised.value.exit_code == 1

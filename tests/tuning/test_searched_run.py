@@ -13,7 +13,7 @@ def test_a_search_ends_with_models_trained_on_what_it_chose(ingested, tmp_path, 
     import mmdiag
     from mmdiag.explain import run as explanations
     from mmdiag.inference.bundle import Bundle
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.tuning import trials
     from mmdiag.workspace import Workspace
 
     description, workspace = ingested
@@ -47,7 +47,7 @@ def test_a_search_ends_with_models_trained_on_what_it_chose(ingested, tmp_path, 
     assert rows[0]["fusion"] == (families.pop() if len(families) == 1 else "searched")
     assert len(pd.read_parquet(found.trials)) == 18
     assert [said[1:3] for said in told if said[0] == "search"][-1] == (9, 9)
-    monkeypatch.setattr(search_trials.comparison, "learn", None)  # a call of it would fail
+    monkeypatch.setattr(trials, "learn", None)  # a call of it would fail
     again = mmdiag.search(cohort, quick(), space=space, trials=2)
     assert again.chosen == found.chosen and again.bundle == found.bundle, "nothing is repeated"
     show(found, tmp_path)
@@ -81,22 +81,22 @@ def test_the_flow_makes_the_same_trials_in_batches(begun, monkeypatch):
     from prefect import flow
 
     from flows import search as searching
-    from mmdiag.tuning import trials as search_trials
+    from mmdiag.tuning import trials
 
     monkeypatch.setattr(searching, "BATCH", 1)
     monkeypatch.setenv("MMDIAG_PROCESSES", "2")
-    config, trials = quick(max_epochs=1), 2
-    plain, flowing = begun("plain", config, trials), begun("flowing", config, trials)
-    monkeypatch.setenv("MMDIAG_WORKSPACE", str(flowing.parent.parent))
+    config, n_trials = quick(max_epochs=1), 2
+    plain, flowing = begun("plain", config, n_trials), begun("flowing", config, n_trials)
+    monkeypatch.setenv("MMDIAG_WORKSPACE", str(flowing.workspace.path))
 
     @flow(name="test-search", persist_result=False)
     def alone(run: Path) -> dict:
         return searching.search_all(run)
 
-    found = alone(flowing)
+    found = alone(flowing.folder)
     for name in plain.fits:
-        search_trials.try_out(plain, name)
-    assert found["fits"] == search_trials.summary(plain)["fits"] and found["trials"] == trials
+        trials.run_trials(plain, name)
+    assert found["fits"] == trials.summary(plain)["fits"] and found["trials"] == n_trials
 
 
 def test_a_gpu_is_waited_for_and_a_machine_without_one_waits_for_nothing(monkeypatch):

@@ -20,7 +20,7 @@ from mmdiag.experiment.run import FUSED, Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.columns import prediction_columns
 from mmdiag.storage.ledger import Ledger
-from mmdiag.workspace import atomic_path
+from mmdiag.storage.tables import write_parquet
 
 DIFFERENCE = "fused-minus-best"
 PREVALENCE, AVAILABILITY = "baseline:prevalence", "baseline:availability"
@@ -39,7 +39,7 @@ def evaluate(folder: Path) -> list[dict[str, Any]]:
     """
     run, data = Run.open(folder), open_data(folder)
     judged = _judged(run, data)
-    _write(folder / "out_of_fold.parquet", judged)
+    write_parquet(folder / "out_of_fold.parquet", judged)
     settings = run.config.evaluation
     rows: list[dict[str, Any]] = []
     for model, table in judged.groupby("model", sort=False):
@@ -51,13 +51,13 @@ def evaluate(folder: Path) -> list[dict[str, Any]]:
         }
         rows += [{**facts, **metric} for metric in _measure(data, table, settings.resamples)]
     rows += _difference(run, data, judged, rows)
-    _write(folder / "availability.parquet", _by_availability(run, data, judged))
-    _write(
+    write_parquet(folder / "availability.parquet", _by_availability(run, data, judged))
+    write_parquet(
         folder / "metrics.parquet",
         pd.DataFrame(rows).assign(modalities=[json.dumps(row["modalities"]) for row in rows]),
     )
     curves = [pd.read_parquet(run.fit_folder(name) / "curve.parquet") for name in fits(folder)]
-    _write(folder / "curves.parquet", pd.concat(curves, ignore_index=True))
+    write_parquet(folder / "curves.parquet", pd.concat(curves, ignore_index=True))
     return rows
 
 
@@ -396,9 +396,9 @@ def finish(folder: Path, ledger: Ledger) -> dict[str, Any]:
         table[prediction_columns(table)],
         exclusive=not open_data(folder).store.task.multilabel,
     )
-    _write(folder / "predictions.parquet", table[prediction_columns(table)])
+    write_parquet(folder / "predictions.parquet", table[prediction_columns(table)])
     weights = [c for c in table.columns if c.startswith(("weight_", "contribution_"))]
-    _write(
+    write_parquet(
         folder / "explanations" / "modality.parquet",
         table[["case_id", *weights, "attention", "base"]],
     )
@@ -461,8 +461,3 @@ def _records(path: Path) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
-
-
-def _write(path: Path, table: pd.DataFrame) -> None:
-    with atomic_path(path) as temporary:
-        table.to_parquet(temporary, index=False)

@@ -42,12 +42,13 @@ from mmdiag.privacy.subject_keys import subject_key
 from mmdiag.readers.genomics.gene_sets import gene_set_columns
 from mmdiag.samples import Batches
 from mmdiag.storage.store import Store
+from mmdiag.storage.tables import write_parquet
 from mmdiag.task import Task
 from mmdiag.training.collectives import place
 from mmdiag.training.early_stopping import curve_table
 from mmdiag.training.loop import Attach, Trained, train
 from mmdiag.training.validation import score_of
-from mmdiag.workspace import Workspace, atomic_path, write_text
+from mmdiag.workspace import Workspace, write_text
 
 Progress = Callable[[int, int, str], None]  # done, total, what
 BLOCK = 64  # batches of stored features that are gathered at once
@@ -214,10 +215,8 @@ def fit(folder: Path, name: str, progress: Progress | None = None) -> None:
         contributions=model == FUSED,
     )
     table.insert(0, "case_id", data.cases["case_id"].iloc[judged].to_numpy())
-    with atomic_path(target_folder / "predictions.parquet") as temporary:
-        table.to_parquet(temporary, index=False)
-    with atomic_path(target_folder / "curve.parquet") as temporary:
-        curve_table(trained.curve).assign(fit=name).to_parquet(temporary, index=False)
+    write_parquet(target_folder / "predictions.parquet", table)
+    write_parquet(target_folder / "curve.parquet", curve_table(trained.curve).assign(fit=name))
     facts = {
         "bundle_id": identity,
         "bundle": str(where.relative_to(run.workspace.path)),

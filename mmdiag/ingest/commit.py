@@ -24,8 +24,9 @@ from mmdiag.leakage.audit import judge_leakage
 from mmdiag.reasons import REASONS
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import read_rows
+from mmdiag.storage.tables import write_parquet
 from mmdiag.task import Task
-from mmdiag.workspace import Workspace, atomic_path, write_text
+from mmdiag.workspace import Workspace, write_text
 
 CONTRACT_COLUMNS = ["contract", "rule", "column", "severity", "why", "checked", "failed"]
 
@@ -252,8 +253,7 @@ def _write_cohort(
         ["case_id", "subject_id", "version", "label", "time", "event", *several, *has]
     ].sort_values("case_id")
     digest = hashlib.sha256((description.hash() + labels.to_csv(index=False)).encode()).hexdigest()
-    with atomic_path(folder / "cases.parquet") as temporary:
-        cases.to_parquet(temporary, index=False)
+    write_parquet(folder / "cases.parquet", cases)
     described = {
         "name": description.name,
         "task": _task_facts(description, table),

@@ -12,8 +12,6 @@ and what was refused
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,8 @@ from mmdiag.ingest.overrides import Decisions, read_decisions
 from mmdiag.ingest.read import case_numbers, numbers_of
 from mmdiag.ingest.shard import ShardPlan, write_shard
 from mmdiag.readers.imaging.dicom_header import known_keyword
-from mmdiag.workspace import Workspace, atomic_path, write_text
+from mmdiag.storage.tables import write_parquet
+from mmdiag.workspace import Workspace, write_text
 
 SHARD_CASES = 256
 
@@ -58,10 +57,10 @@ def plan(
         for case in cases
     }
     versions = case_versions(folder, description, cases, notes)
-    with atomic_path(folder / "versions.parquet") as temporary:
-        pd.DataFrame(
-            {"case_id": list(versions.of), "version": list(versions.of.values())}
-        ).to_parquet(temporary, index=False)
+    write_parquet(
+        folder / "versions.parquet",
+        pd.DataFrame({"case_id": list(versions.of), "version": list(versions.of.values())}),
+    )
     known = _known(folder)
     fresh = [
         case.case_id for case in cases if (case.case_id, versions.of[case.case_id]) not in known
@@ -77,56 +76,29 @@ def ingest_shard(plan_file: Path) -> None:
     if target.is_dir():
         return
     description = read_description(Path(planned["description"]))
-    cohort = _cohort_now(description, description.table.stat().st_mtime_ns)
+    table = read_cases(description)
+    row_of = {case_id: row for row, case_id in enumerate(table["case_id"])}
     asked = ShardPlan(
         versions=planned["versions"],
         digests=planned["digests"],
         broken=planned["refused"],
         waived=planned["waived"],
     )
-    gone = sorted(set(asked.versions) - set(cohort.rows))
+    gone = sorted(set(asked.versions) - set(row_of))
     if gone:
         raise DescriptionError(
             f"The case table must stay as it is while it is ingested, {description.table.name} "
             f"has lost {gone[:5]}: run again."
         )
-    rows = cohort.table.iloc[[cohort.rows[case_id] for case_id in asked.versions]]
+    rows = table.iloc[[row_of[case_id] for case_id in asked.versions]]
     write_shard(
         target,
         description,
         find_cases(description, rows),
         asked,
-        cohort.subjects,
+        frozenset(table["subject_id"]),
         people_of(description, rows),
         _columns(target.parent.parent),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Cohort:
-    """A case table, read once a process."""
-
-    table: pd.DataFrame
-    rows: Mapping[str, int]
-    subjects: frozenset[str]
-
-
-def _cohort_now(description: Description, changed_ns: int) -> _Cohort:
-    return _read_cohort(description.file, description.table, changed_ns, description.hash())
-
-
-@lru_cache(maxsize=2)
-def _read_cohort(file: Path, table_file: Path, changed_ns: int, described: str) -> _Cohort:
-    del (
-        table_file,
-        changed_ns,
-        described,
-    )  # only there so that a changed table or description is read again
-    table = read_cases(read_description(file))
-    return _Cohort(
-        table,
-        {case_id: row for row, case_id in enumerate(table["case_id"])},
-        frozenset(table["subject_id"]),
     )
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from mmdiag.config import digest
 from mmdiag.prepare.extract import Extractor
 from mmdiag.storage.store import Store
+from mmdiag.storage.tables import write_parquet
 from mmdiag.workspace import atomic_path
 
 CHUNK = 64  # cases extracted between two reports of progress
@@ -108,7 +109,6 @@ def _write(
     table = pd.DataFrame(list(stored), columns=["case_id", "version"]).assign(
         start=np.cumsum(counts) - counts, count=counts, values=name
     )
-    with atomic_path(index) as temporary:
-        table.to_parquet(temporary, index=False)
+    write_parquet(index, table)
     for old in before - {name}:
         (index.parent / old).unlink(missing_ok=True)

@@ -34,6 +34,7 @@ from mmdiag.experiment import fit as comparison
 from mmdiag.experiment.fit import Progress
 from mmdiag.experiment.run import FUSED, Run, RunData, open_data
 from mmdiag.storage.store import Store
+from mmdiag.storage.tables import write_parquet
 from mmdiag.training.early_stopping import LOSS, Epoch
 from mmdiag.tuning.space import Space, check_space, default_space, from_plain, own_values, to_plain
 from mmdiag.workspace import Workspace, atomic_path, write_text
@@ -184,8 +185,7 @@ def summary(folder: Path) -> dict[str, Any]:
         ],
         ignore_index=True,
     )
-    with atomic_path(target) as temporary:
-        table.to_parquet(temporary, index=False)
+    write_parquet(target, table)
     return {"trials": trials(folder), "fits": chosen, "table": str(target)}
 
 
@@ -398,5 +398,4 @@ def _write_trials(run: Run, name: str, done: Sequence[optuna.trial.FrozenTrial])
         }
         for n, t in enumerate(done)
     ]
-    with atomic_path(run.folder / "search" / f"{name}.parquet") as temporary:
-        pd.DataFrame(rows).to_parquet(temporary, index=False)
+    write_parquet(run.folder / "search" / f"{name}.parquet", pd.DataFrame(rows))

@@ -7,9 +7,10 @@ import click
 from mmdiag.cli.context import Answer, Place, cohort_option, exit_code, placed, read_and_check
 from mmdiag.cli.models import set_option
 from mmdiag.config import settings_of
+from mmdiag.kinds import KINDS
 from mmdiag.recipes import named
 
-WHAT = ("image", "text", "contrastive")
+WHAT = (*(name for name, kind in KINDS.items() if kind.pretraining), "contrastive")
 WHAT_HELP = (
     "What to learn: image (masked images, for the image encoder vit), text (masked "
     "notes), contrastive (modalities brought together). Repeatable."

@@ -112,7 +112,7 @@ def start(
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     for name, modality in description.modalities.items():
-        if modality.kind == "table" and modality.gene_sets:
+        if modality.gene_sets:
             write_text(
                 folder / f"gene_sets_{name}.json",
                 json.dumps(gene_set_columns(description.root, modality, store.columns(name))),
@@ -336,9 +336,8 @@ def _prepare(
                 f"Every modality must be present in some training case, {name} is in none: take "
                 "it out of cohort.toml or add cases that have it."
             )
-        columns = data.store.columns(name) if kind == "table" else ()
         prepared[name] = fit_preparation(
-            kind, raws, config, columns=columns, gene_sets=data.gene_sets.get(name)
+            kind, raws, config, columns=data.store.columns(name), gene_sets=data.gene_sets.get(name)
         )
     return prepared
 
@@ -363,7 +362,7 @@ def _batches(
         "target": target,
     }
     if any(
-        p.reads_originals for p in preparations.values()
+        p.trains_on_raw_input for p in preparations.values()
     ):  # slices stay on the disk until their batch is asked for
         return Batches(
             lambda index: batch_of(

@@ -1,4 +1,4 @@
-"""Explain the judged cases of a run, each once: a file of maps and a file of words and genes a
+"""Explain the held-out cases of a run, each once: a file of maps and a file of words and genes a
 case.
 """
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mmdiag.errors import UsageError
 from mmdiag.experiment.evaluate import predictions
@@ -17,6 +18,7 @@ from mmdiag.experiment.fit import fits
 from mmdiag.experiment.run import Run, open_data
 from mmdiag.explain.case import explain_within
 from mmdiag.inference.bundle import Bundle
+from mmdiag.kinds import KINDS
 from mmdiag.prepare import require_same_features
 from mmdiag.prepare.batches import prepare_samples
 from mmdiag.workspace import Workspace, atomic_path, write_text
@@ -26,24 +28,26 @@ Progress = Callable[[int, int, str], None]  # done, total, what
 
 
 def chunks(folder: Path) -> list[list[str]]:
-    """The judged cases (test, or out of fold) that are not explained yet, in parts that a task can
-    take.
+    """The held-out cases (test, or out of fold) that are not explained yet, in parts that a task
+    can take.
     """
-    table = predictions(folder)
-    judged = sorted(table.loc[table["role"].isin(["test", "out-of-fold"]), "case_id"])
+    table = _answers(folder)
+    held_out = sorted(table.loc[table["role"].isin(["test", "out-of-fold"]), "case_id"])
     todo = [
-        case for case in judged if not explanation_path(folder, case).with_suffix(".json").is_file()
+        case
+        for case in held_out
+        if not explanation_path(folder, case).with_suffix(".json").is_file()
     ]
     return [todo[start : start + CHUNK] for start in range(0, len(todo), CHUNK)]
 
 
 def explain(folder: Path, case_ids: Sequence[str], progress: Progress | None = None) -> None:
-    """Explain some cases with the model that judged them; cases that are explained already are left
-    alone.
+    """Explain some cases with the model that did not learn from them; cases that are explained
+    already are left alone.
     """
     run = Run.open(folder)
-    answers = predictions(folder).set_index("case_id")
-    place = {case: row for row, case in enumerate(open_data(folder).cases["case_id"])}
+    answers = _answers(folder).set_index("case_id")
+    row_of = {case: row for row, case in enumerate(open_data(folder).cases["case_id"])}
     fused = {
         run.fitted(name)["bundle_id"]: name for name in fits(folder) if name.endswith(".fused")
     }
@@ -55,14 +59,14 @@ def explain(folder: Path, case_ids: Sequence[str], progress: Progress | None = N
                 _load(run.workspace.path / run.fitted(name)["bundle"]),
                 open_data(folder, name.split(".", 1)[0]),
             )
-            sample = prepare_samples(bundle.preparations, data.raws, [place[case]])[0]
-            found = explain_within(bundle, data.store, place[case], sample)
+            sample = prepare_samples(bundle.preparations, data.raws, [row_of[case]])[0]
+            found = explain_within(bundle, data.store, row_of[case], sample)
             with atomic_path(target.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
                 maps: dict[str, Any] = {f"heat_{name}": heat for name, heat in found.heat.items()}
                 np.savez_compressed(file, **maps)
             write_text(
                 target.with_suffix(".json"),
-                json.dumps({"case_id": case, "text": found.text, "table": found.table}),
+                json.dumps({"case_id": case, **found.values}),
             )
         if progress:
             progress(number, len(case_ids), "explained")
@@ -93,7 +97,19 @@ def explain_case(workspace: Workspace, folder: Path, case_id: str) -> dict[str, 
     facts["attention"] = json.loads(facts["attention"]) if facts.get("attention") else None
     within = json.loads(explanation_path(folder, case_id).with_suffix(".json").read_text())
     maps = str(explanation_path(folder, case_id).with_suffix(".npz").relative_to(workspace.path))
-    return {**facts, "text": within["text"], "table": within["table"], "heat_maps": maps}
+    explained = {name: values for name, values in within.items() if name in KINDS}
+    return {**facts, **explained, "heat_maps": maps}
+
+
+def _answers(folder: Path) -> pd.DataFrame:
+    """Which model answered for which case, and in which role: as published, where it was; built
+    anew it costs every fit's predictions and their hashes.
+    """
+    published = folder / "predictions.parquet"
+    columns = ["case_id", "role", "bundle_id"]
+    if published.is_file():
+        return pd.read_parquet(published, columns=columns)
+    return predictions(folder)[columns]
 
 
 @lru_cache(maxsize=8)

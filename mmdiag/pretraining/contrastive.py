@@ -120,7 +120,7 @@ def alignment(
     subjects = torch.from_numpy(
         np.unique(store.cases["subject_id"].to_numpy(dtype=str), return_inverse=True)[1]
     )
-    lazy = any(preparation.reads_originals for preparation in preparations.values())
+    lazy = any(preparation.trains_on_raw_input for preparation in preparations.values())
     rows = np.sort(np.concatenate([train_rows, held_rows]))
     whole = (
         None if lazy else batch_of(preparations, prepare_samples(preparations, raws, rows.tolist()))
@@ -171,6 +171,6 @@ def _fitted(
         kind,
         found,
         config,
-        columns=store.columns(name) if kind == "table" else (),
+        columns=store.columns(name),
         gene_sets=gene_sets.get(name),
     )

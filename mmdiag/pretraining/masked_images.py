@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Integer, UInt8
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mmdiag.config import RunConfig
 from mmdiag.encoders.backbone import (
     FEATURES,
     VIT_SIDE,
@@ -32,12 +33,17 @@ FLAT = 1e-3
 
 
 def masked_images(
-    store: Store, train_rows: np.ndarray, held_rows: np.ndarray, *, epochs: int | None, seed: int
+    store: Store,
+    train_rows: Integer[np.ndarray, "_"],
+    held_rows: Integer[np.ndarray, "_"],
+    config: RunConfig,
+    epochs: int | None,
 ) -> Objective:
     """The objective over every slice of every image modality.
 
     Args:
         train_rows, held_rows: Rows of `store.cases`.
+        config: Its seed alone matters: what is learned becomes the encoder `vit`.
 
     Reference:
         He 2022, Masked autoencoders are scalable vision learners.
@@ -45,7 +51,7 @@ def masked_images(
     names = [name for name, kind in store.modalities.items() if kind == "image"]
     slices = np.concatenate([_slices(store, number, name) for number, name in enumerate(names)])
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(config.seed)
         network = make_masked_autoencoder()
 
     def loss(items: np.ndarray) -> Tensor:

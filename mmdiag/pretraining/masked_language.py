@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Integer
 from torch import Tensor
 
+from mmdiag.config import RunConfig
 from mmdiag.encoders.sentence import WHAT, load_tokenizer, longest_input, pieces, text_weights
 from mmdiag.errors import UsageError
 from mmdiag.pretraining.loop import Objective
@@ -24,18 +26,16 @@ UNASKED = -100  # label of a token that was not hidden
 
 def masked_notes(
     store: Store,
-    train_rows: np.ndarray,
-    held_rows: np.ndarray,
-    encoder: str,
-    *,
+    train_rows: Integer[np.ndarray, "_"],
+    held_rows: Integer[np.ndarray, "_"],
+    config: RunConfig,
     epochs: int | None,
-    seed: int,
 ) -> Objective:
     """The objective over every note of every text modality, a long one in pieces.
 
     Args:
         train_rows, held_rows: Rows of `store.cases`.
-        encoder: Where it goes on from, as `TextConfig.encoder`.
+        config: Names the encoder that it goes on from.
 
     Raises:
         UsageError: The encoder cannot fill in words that are hidden.
@@ -45,14 +45,14 @@ def masked_notes(
     """
     from transformers import DataCollatorForLanguageModeling
 
-    weights = text_weights(encoder)
+    weights = text_weights(config.text.encoder)
     tokenizer = load_tokenizer(weights)
     if tokenizer.mask_token is None:
         raise UsageError(
             "A text encoder that is pretrained on notes needs a mask token, the tokenizer of "
             f"{weights.source} has none: name another encoder."
         )
-    network = _network(weights.folder, seed)
+    network = _network(weights.folder, config.seed)
     ids, owner = _pieces(
         store,
         np.concatenate([train_rows, held_rows]),

@@ -33,6 +33,7 @@ from mmdiag.errors import MmdiagError, UsageError
 from mmdiag.experiment import fit as comparison
 from mmdiag.experiment.fit import Progress
 from mmdiag.experiment.run import FUSED, Run, RunData, open_data
+from mmdiag.kinds import KINDS, kind_named
 from mmdiag.storage.store import Store
 from mmdiag.storage.tables import write_parquet
 from mmdiag.training.early_stopping import LOSS, Epoch
@@ -45,12 +46,6 @@ LEAST_EPOCHS, EVERY = 10, 5  # before a trial may be given up; and between two l
 STRIDE = 100_000  # from a trial's step in one inner fold to the same epoch of the next
 FINISHED = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 SECONDS = 60  # that a writer waits for another
-KINDS = (
-    "image",
-    "text",
-    "table",
-    "signal",
-)  # parts of a configuration that only modalities of that kind read
 ACROSS = (
     "fusion",
     "training.modality_dropout",
@@ -194,8 +189,8 @@ def space_of(run: Run, name: str) -> Space:
     space, model = from_plain(run.asked["search"]["space"]), name.split(".", 1)[1]
     if model == FUSED:
         return space
-    kind = Store.open(run.workspace, str(run.asked["cohort"])).modalities[model]
-    others = set(KINDS) - {kind}
+    own = kind_named(Store.open(run.workspace, str(run.asked["cohort"])).modalities[model])
+    others = {kind.settings for kind in KINDS.values()} - {own.settings}
     return {
         field: values
         for field, values in space.items()

@@ -32,12 +32,13 @@ from mmdiag.pretraining.weights import PretrainedInit, pretrained_init, records,
 from mmdiag.privacy.subject_keys import subject_key
 from mmdiag.progress import Progress
 from mmdiag.samples import Batches
+from mmdiag.storage.tables import write_parquet
 from mmdiag.task import Task
 from mmdiag.training.collectives import rank_and_world_size
 from mmdiag.training.early_stopping import curve_table
 from mmdiag.training.loop import Attach, Trained, train
 from mmdiag.training.validation import score_of
-from mmdiag.workspace import atomic_path, write_text
+from mmdiag.workspace import write_text
 
 BLOCK = 64  # batches of stored features that are gathered at once
 Rows = Int[ndarray, "_"]  # any number
@@ -131,10 +132,8 @@ def _write(
     samples = prepare_samples(learned.preparations, data.raws, rows.held_out.tolist())
     table = diagnose(bundle, samples, contributions=name.fused)
     table.insert(0, "case_id", data.cases["case_id"].iloc[rows.held_out].to_numpy())
-    with atomic_path(folder / "predictions.parquet") as temporary:
-        table.to_parquet(temporary, index=False)
-    with atomic_path(folder / "curve.parquet") as temporary:
-        curve_table(trained.curve).assign(fit=str(name)).to_parquet(temporary, index=False)
+    write_parquet(folder / "predictions.parquet", table)
+    write_parquet(folder / "curve.parquet", curve_table(trained.curve).assign(fit=str(name)))
     facts = {
         "bundle_id": identity,
         "bundle": str(where.relative_to(run.workspace.path)),
@@ -259,9 +258,8 @@ def _prepare(
                 f"Every modality must be present in some training case, {name} is in none: take "
                 "it out of cohort.toml or add cases that have it."
             )
-        columns = data.store.columns(name) if kind == "table" else ()
         prepared[name] = fit_preparation(
-            kind, raws, config, columns=columns, gene_sets=data.gene_sets.get(name)
+            kind, raws, config, columns=data.store.columns(name), gene_sets=data.gene_sets.get(name)
         )
     return prepared
 
@@ -286,7 +284,7 @@ def _batches(
         "target": target,
     }
     if any(
-        p.reads_originals for p in preparations.values()
+        p.trains_on_raw_input for p in preparations.values()
     ):  # slices stay on the disk until their batch is asked for
         return Batches(
             lambda index: batch_of(

@@ -52,7 +52,7 @@ def plan_run(
         return Run.open(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, modality in description.modalities.items():
-        if modality.kind == "table" and modality.gene_sets:
+        if modality.gene_sets:
             columns = gene_set_columns(description.root, modality, store.columns(name))
             write_text(folder / f"gene_sets_{name}.json", json.dumps(columns))
     manifest = RunManifest(

@@ -21,6 +21,7 @@ from mmdiag.config import RunConfig, from_json, varied
 from mmdiag.errors import UsageError
 from mmdiag.experiment.fit_id import FitId
 from mmdiag.experiment.manifest import RunManifest
+from mmdiag.kinds import KINDS
 from mmdiag.prepare import extractor
 from mmdiag.prepare.feature_cache import raw_features
 from mmdiag.pretraining.weights import configured
@@ -182,7 +183,11 @@ def _features_of(folder: Path, fold: str) -> dict[str, Sequence[np.ndarray | Non
     """Raw features that a fold has of its own."""
     run, store = Run.open(folder), _open_data(folder).store
     config, final = (configured(run.config, run.workspace, name) for name in (fold, run.final.fold))
-    kinds = [kind for kind in ("image", "text") if getattr(config, kind) != getattr(final, kind)]
+    kinds = [
+        name
+        for name, kind in KINDS.items()
+        if kind.settings and getattr(config, kind.settings) != getattr(final, kind.settings)
+    ]
     return {
         name: raw_features(store, name, extractor(kind, config))
         for name, kind in store.modalities.items()

@@ -1,4 +1,4 @@
-"""Explain the judged cases of a run, each once: a file of maps and a file of words and genes a
+"""Explain the held-out cases of a run, each once: a file of maps and a file of words and genes a
 case.
 """
 
@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mmdiag.errors import UsageError
 from mmdiag.experiment.predictions import predictions
 from mmdiag.experiment.run import Run, open_data
 from mmdiag.explain.case import explain_within
 from mmdiag.inference.bundle import Bundle
+from mmdiag.kinds import KINDS
 from mmdiag.prepare import require_same_features
 from mmdiag.prepare.batches import prepare_samples
 from mmdiag.progress import Progress
@@ -25,39 +27,39 @@ CHUNK = 16
 
 
 def chunks(run: Run) -> list[list[str]]:
-    """The judged cases (test, or out of fold) that are not explained yet, in parts that a task can
-    take.
+    """The held-out cases (test, or out of fold) that are not explained yet, in parts that a task
+    can take.
     """
-    table = predictions(run)
-    judged = sorted(table.loc[table["role"].isin(["test", "out-of-fold"]), "case_id"])
+    table = _answers(run)
+    held_out = sorted(table.loc[table["role"].isin(["test", "out-of-fold"]), "case_id"])
     todo = [
         case
-        for case in judged
+        for case in held_out
         if not explanation_path(run.folder, case).with_suffix(".json").is_file()
     ]
     return [todo[start : start + CHUNK] for start in range(0, len(todo), CHUNK)]
 
 
 def explain(run: Run, case_ids: Sequence[str], progress: Progress | None = None) -> None:
-    """Explain some cases with the model that judged them; cases that are explained already are left
-    alone.
+    """Explain some cases with the model that did not learn from them; cases that are explained
+    already are left alone.
     """
-    answers = predictions(run).set_index("case_id")
-    place = {case: row for row, case in enumerate(open_data(run).cases["case_id"])}
+    answers = _answers(run).set_index("case_id")
+    row_of = {case: row for row, case in enumerate(open_data(run).cases["case_id"])}
     fused = {run.fitted(fit)["bundle_id"]: fit for fit in run.fits if fit.fused}
     for number, case in enumerate(case_ids, start=1):
         target = explanation_path(run.folder, case)
         if not target.with_suffix(".json").is_file():
             fit = fused[answers.loc[case, "bundle_id"]]
             bundle, data = _load(run.bundle_folder(fit)), open_data(run, fit.fold)
-            sample = prepare_samples(bundle.preparations, data.raws, [place[case]])[0]
-            found = explain_within(bundle, data.store, place[case], sample)
+            sample = prepare_samples(bundle.preparations, data.raws, [row_of[case]])[0]
+            found = explain_within(bundle, data.store, row_of[case], sample)
             with atomic_path(target.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
                 maps: dict[str, Any] = {f"heat_{name}": heat for name, heat in found.heat.items()}
                 np.savez_compressed(file, **maps)
             write_text(
                 target.with_suffix(".json"),
-                json.dumps({"case_id": case, "text": found.text, "table": found.table}),
+                json.dumps({"case_id": case, **found.values}),
             )
         if progress:
             progress(number, len(case_ids), "explained")
@@ -86,11 +88,22 @@ def explain_case(run: Run, case_id: str) -> dict[str, Any]:
         0
     ]
     facts["attention"] = json.loads(facts["attention"]) if facts.get("attention") else None
-    within = json.loads(explanation_path(run.folder, case_id).with_suffix(".json").read_text())
-    maps = str(
-        explanation_path(run.folder, case_id).with_suffix(".npz").relative_to(run.workspace.path)
-    )
-    return {**facts, "text": within["text"], "table": within["table"], "heat_maps": maps}
+    path = explanation_path(run.folder, case_id)
+    within = json.loads(path.with_suffix(".json").read_text())
+    maps = path.with_suffix(".npz").relative_to(run.workspace.path)
+    explained = {name: values for name, values in within.items() if name in KINDS}
+    return {**facts, **explained, "heat_maps": str(maps)}
+
+
+def _answers(run: Run) -> pd.DataFrame:
+    """Which model answered for which case, and in which role: as published, where it was; built
+    anew it costs every fit's predictions and their hashes.
+    """
+    published = run.folder / "predictions.parquet"
+    columns = ["case_id", "role", "bundle_id"]
+    if published.is_file():
+        return pd.read_parquet(published, columns=columns)
+    return predictions(run)[columns]
 
 
 @lru_cache(maxsize=8)

@@ -18,7 +18,8 @@ from mmdiag.prepare.feature_cache import raw_features
 from mmdiag.progress import Progress
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
-from mmdiag.workspace import Workspace, atomic_path
+from mmdiag.storage.tables import write_parquet
+from mmdiag.workspace import Workspace
 
 PART = 1024  # cases between two commits to the ledger
 
@@ -114,5 +115,4 @@ def _write_all(
     table = ledger.predictions(bundle_id=bundle.id, cohort=cohort)
     current = pd.DataFrame(versions, columns=["case_id", "version"])
     table = current.merge(table, on=["case_id", "version"], how="inner")
-    with atomic_path(out) as temporary:
-        table[prediction_columns(table)].to_parquet(temporary, index=False)
+    write_parquet(out, table[prediction_columns(table)])

@@ -122,7 +122,7 @@ def alignment(
     subjects = torch.from_numpy(
         np.unique(store.cases["subject_id"].to_numpy(dtype=str), return_inverse=True)[1]
     )
-    lazy = any(preparation.reads_originals for preparation in preparations.values())
+    lazy = any(preparation.trains_on_raw_input for preparation in preparations.values())
     rows = np.sort(np.concatenate([train_rows, held_rows]))
     batch_at = _batches_of(preparations, raws, None if lazy else rows)
 
@@ -183,6 +183,6 @@ def _fitted(
         kind,
         found,
         config,
-        columns=store.columns(name) if kind == "table" else (),
+        columns=store.columns(name),
         gene_sets=gene_sets.get(name),
     )

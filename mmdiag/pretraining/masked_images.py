@@ -15,6 +15,7 @@ from numpy import ndarray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from mmdiag.config import RunConfig
 from mmdiag.encoders.backbone import (
     FEATURES,
     VIT_SIDE,
@@ -38,14 +39,14 @@ def masked_images(
     store: Store,
     train_rows: Int64[ndarray, "train"],
     held_rows: Int64[ndarray, "held"],
-    *,
+    config: RunConfig,
     epochs: int | None,
-    seed: int,
 ) -> PretextTask:
     """The pretext task over every slice of every image modality.
 
     Args:
         train_rows, held_rows: Rows of `store.cases`.
+        config: Its seed alone matters: what is learned becomes the encoder `vit`.
 
     Reference:
         He 2022, Masked autoencoders are scalable vision learners.
@@ -53,7 +54,7 @@ def masked_images(
     names = [name for name, kind in store.modalities.items() if kind == "image"]
     slices = np.concatenate([_slices(store, number, name) for number, name in enumerate(names)])
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(config.seed)
         network = make_masked_autoencoder()
 
     def loss(items: Int64[ndarray, "item"]) -> Float[Tensor, ""]:

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
+from mmdiag.config import RunConfig
 from mmdiag.encoders.sentence import WHAT, load_tokenizer, longest_input, pieces, text_weights
 from mmdiag.errors import UsageError
 from mmdiag.pretraining.loop import PretextTask
@@ -28,16 +29,14 @@ def masked_notes(
     store: Store,
     train_rows: Int64[ndarray, "train"],
     held_rows: Int64[ndarray, "held"],
-    encoder: str,
-    *,
+    config: RunConfig,
     epochs: int | None,
-    seed: int,
 ) -> PretextTask:
     """The pretext task over every note of every text modality, a long one in pieces.
 
     Args:
         train_rows, held_rows: Rows of `store.cases`.
-        encoder: Where it goes on from, as `TextConfig.encoder`.
+        config: Names the encoder that it goes on from.
 
     Raises:
         UsageError: The encoder cannot fill in words that are hidden.
@@ -45,7 +44,7 @@ def masked_notes(
     Reference:
         Devlin 2019, BERT; Gururangan 2020, Don't stop pretraining.
     """
-    tokenizer, network = _network(encoder, seed)
+    tokenizer, network = _network(config.text.encoder, config.seed)
     rows, most = np.concatenate([train_rows, held_rows]), longest_input(tokenizer, network.config)
     ids, owner = _pieces(store, rows, tokenizer, most)
     heads = [part for part in network.children() if part is not network.base_model]

@@ -24,6 +24,7 @@ from mmdiag.config import TFIDF, RunConfig, digest, from_json, to_json
 from mmdiag.description import Description
 from mmdiag.encoders.weights import FILE
 from mmdiag.errors import UnknownNameError, UsageError
+from mmdiag.kinds import kind_named
 from mmdiag.prepare import extractor, require_encoders
 from mmdiag.prepare.feature_cache import raw_features
 from mmdiag.pretraining.loop import PretextTask, learn
@@ -47,11 +48,11 @@ from mmdiag.workspace import Workspace, file_sha256, write_text
 ASKED = "asked.json"
 HELD_BACK = 0.1  # share of the subjects
 LEAST = {
-    IMAGE: 200,
-    TEXT: 200,
+    **dict.fromkeys(WHAT, 200),
     CONTRASTIVE: 100,
 }  # cases that a part needs: below, weights learn the cases by heart
-PAIR = {IMAGE: "an image", TEXT: "a note", CONTRASTIVE: "two modalities"}
+PAIR = {what: f"a {what}" for what in WHAT}
+PAIR |= {IMAGE: "an image", TEXT: "a note", CONTRASTIVE: "two modalities"}
 
 
 def start(
@@ -91,7 +92,7 @@ def start(
     if not (folder / ASKED).is_file():
         folder.mkdir(parents=True, exist_ok=True)
         for name, modality in description.modalities.items():
-            if modality.kind == "table" and modality.gene_sets:
+            if modality.gene_sets:
                 write_text(
                     folder / f"gene_sets_{name}.json",
                     json.dumps(gene_set_columns(description.root, modality, store.columns(name))),
@@ -281,16 +282,11 @@ def _pretext_task(
     held_rows: Int64[ndarray, "held"],
 ) -> PretextTask:
     config, epochs = _config(asked), asked["epochs"]
-    if what == IMAGE:
-        from mmdiag.pretraining.masked_images import masked_images
-
-        return masked_images(store, train_rows, held_rows, epochs=epochs, seed=config.seed)
-    if what == TEXT:
-        from mmdiag.pretraining.masked_language import masked_notes
-
-        return masked_notes(
-            store, train_rows, held_rows, config.text.encoder, epochs=epochs, seed=config.seed
-        )
+    if what != CONTRASTIVE:
+        pretraining = kind_named(what).pretraining
+        assert pretraining is not None, f"{what} is not among WHAT"
+        task: PretextTask = pretraining(store, train_rows, held_rows, config, epochs)
+        return task
     from mmdiag.pretraining.contrastive import alignment
 
     before = [

@@ -17,17 +17,18 @@ from typing import Any
 from safetensors.torch import load_file as load_tensors
 from torch import Tensor
 
-from mmdiag.config import FINE_TUNED, FROZEN, RANDOM, ImageConfig, RunConfig
-from mmdiag.encoders.weights import FILE
+from mmdiag.config import RunConfig
+from mmdiag.encoders.weights import FILE, Weights
 from mmdiag.errors import UsageError
+from mmdiag.kinds import KINDS
 from mmdiag.prepare import Preparation, read_preparations
 from mmdiag.privacy.subject_keys import SubjectKeys
 from mmdiag.workspace import Workspace, file_sha256
 
-IMAGE, TEXT, CONTRASTIVE = WHAT = ("image", "text", "contrastive")
+IMAGE, TEXT, CONTRASTIVE = "image", "text", "contrastive"
+WHAT = (*(name for name, kind in KINDS.items() if kind.pretraining), CONTRASTIVE)
 RECORD, MANIFEST = "pretraining.json", "manifest.json"
 FINAL = "all"
-VIT = "vit"  # the image encoder that a masked autoencoder leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +95,12 @@ def configured(config: RunConfig, workspace: Workspace, part: str) -> RunConfig:
 
 
 def naming(config: RunConfig, pretraining: Pretraining, part: str) -> RunConfig:
-    """A configuration that names the image and text weights of a pretraining; what is frozen stays
+    """A configuration that names the weights of a pretraining of each kind; what is frozen stays
     frozen, all else is fine-tuned.
     """
-    if IMAGE in pretraining.what:
-        image = config.image
-        training = FROZEN if image.training == FROZEN else FINE_TUNED
-        folder = str(pretraining.weights(part, IMAGE))
-        config = dataclasses.replace(
-            config,
-            image=ImageConfig(
-                encoder=VIT, training=training, weights=folder, components=image.components
-            ),
-        )
-    if TEXT in pretraining.what:
-        config = dataclasses.replace(
-            config,
-            text=dataclasses.replace(config.text, encoder=str(pretraining.weights(part, TEXT))),
-        )
+    for name, kind in KINDS.items():
+        if name in pretraining.what and kind.load_pretrained is not None:
+            config = kind.load_pretrained(config, pretraining.weights(part, name))
     return config
 
 
@@ -153,7 +142,7 @@ def check_encoders(config: RunConfig, pretrained: Mapping[str, Any]) -> None:
     asked = dataclasses.asdict(config)
     differing = [
         name
-        for name in ("image", "text", "table", "signal", "model")
+        for name in (*(kind.settings for kind in KINDS.values() if kind.settings), "model")
         if asked[name] != pretrained[name]
     ]
     if differing:
@@ -176,9 +165,8 @@ def records(config: RunConfig, workspace: Workspace, part: str) -> list[SubjectK
         UsageError: Weights were changed since it was recorded whom they saw.
     """
     named = configured(config, workspace, part)
-    folders = [
-        Path(name) for name in (named.image.weights, named.text.encoder) if name not in ("", RANDOM)
-    ]
+    found: list[Weights | None] = [kind.weights(named) for kind in KINDS.values() if kind.weights]
+    folders = [weights.folder for weights in found if weights is not None]
     if (
         config.pretrained
         and CONTRASTIVE in (pretraining := Pretraining.open(workspace, config.pretrained)).what

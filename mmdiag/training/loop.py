@@ -89,7 +89,7 @@ def train(
         UsageError: The configuration asks for what the task has not.
     """
     device = training_device()
-    small = not any(preparation.reads_originals for preparation in preparations.values())
+    small = not any(preparation.trains_on_raw_input for preparation in preparations.values())
     with torch.random.fork_rng(), one_thread(when=small and device.type == "cpu"):
         torch.manual_seed(config.seed)
         model = DiagnosisModel(config, preparations, task)

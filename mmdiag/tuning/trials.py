@@ -34,20 +34,16 @@ from mmdiag.experiment.fit import learn, rows_of
 from mmdiag.experiment.fit_id import TEST, FitId
 from mmdiag.experiment.plan import plan_run
 from mmdiag.experiment.run import Run, RunData, open_data
+from mmdiag.kinds import KINDS, kind_named
 from mmdiag.progress import Progress
 from mmdiag.storage.store import Store
+from mmdiag.storage.tables import write_parquet
 from mmdiag.tuning.pruning import PruningWatch, best_epoch_loss
 from mmdiag.tuning.space import Space, check_space, default_space, from_plain, own_values, to_plain
 from mmdiag.tuning.study import finished_trials, open_study
-from mmdiag.workspace import Workspace, atomic_path, write_text
+from mmdiag.workspace import Workspace, write_text
 
 FOLDS = 3  # inside a training part without validation subjects of its own
-KINDS = (
-    "image",
-    "text",
-    "table",
-    "signal",
-)  # parts of a configuration that only modalities of that kind read
 ACROSS = (
     "fusion",
     "training.modality_dropout",
@@ -183,8 +179,7 @@ def summary(run: Run) -> dict[str, Any]:
         ],
         ignore_index=True,
     )
-    with atomic_path(target) as temporary:
-        table.to_parquet(temporary, index=False)
+    write_parquet(target, table)
     return {"trials": trials(run), "fits": chosen, "table": str(target)}
 
 
@@ -193,8 +188,8 @@ def space_of(run: Run, name: FitId) -> Space:
     space = from_plain(run.manifest.search["space"])
     if name.fused:
         return space
-    kind = Store.open(run.workspace, run.manifest.cohort).modalities[name.model]
-    others = set(KINDS) - {kind}
+    own = kind_named(Store.open(run.workspace, run.manifest.cohort).modalities[name.model])
+    others = {kind.settings for kind in KINDS.values()} - {own.settings}
     return {
         field: values
         for field, values in space.items()
@@ -296,5 +291,4 @@ def _write_trials(run: Run, name: FitId, done: Sequence[optuna.trial.FrozenTrial
         }
         for n, t in enumerate(done)
     ]
-    with atomic_path(run.folder / "search" / f"{name}.parquet") as temporary:
-        pd.DataFrame(rows).to_parquet(temporary, index=False)
+    write_parquet(run.folder / "search" / f"{name}.parquet", pd.DataFrame(rows))

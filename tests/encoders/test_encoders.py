@@ -257,7 +257,8 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
     from published_example import KINDS, NAME, publish
 
     from mmdiag.config import ImageConfig, TableConfig, TextConfig
-    from mmdiag.explain import case as within
+    from mmdiag.explain import image as within_image
+    from mmdiag.explain.case import explain_within
     from mmdiag.inference.bundle import Bundle
     from mmdiag.model.network import DiagnosisModel
     from mmdiag.prepare import extractor, fit_preparation
@@ -310,17 +311,18 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
         trained_on=frozenset(),
     )
     row = int(np.flatnonzero(np.all([store.present(name) for name in kinds], axis=0))[0])
-    monkeypatch.setattr(within, "heat_map", functools.partial(within.heat_map, grid=2, slices=1))
-    found = within.explain_within(bundle, store, row, prepare_samples(prepared, raws, [row])[0])
+    smaller = functools.partial(within_image.heat_map, grid=2, slices=1)
+    monkeypatch.setattr(within_image, "heat_map", smaller)
+    found = explain_within(bundle, store, row, prepare_samples(prepared, raws, [row])[0])
     assert found.heat["flair"].shape == (7, 2, 2) and np.abs(found.heat["flair"]).max() > 0
     note = store.text("report", row)
-    assert any(weight for _, _, weight in found.text["report"]["spans"]) and all(
-        0 <= a < b <= len(note) for a, b, _ in found.text["report"]["spans"]
+    assert any(weight for _, _, weight in found.values["text"]["report"]["spans"]) and all(
+        0 <= a < b <= len(note) for a, b, _ in found.values["text"]["report"]["spans"]
     )
     assert (
-        len(found.table["expression"]["genes"]) == 20
-        and found.table["expression"]["genes"][0]["weight"]
-        and found.table["expression"]["groups"] == []
+        len(found.values["table"]["expression"]["genes"]) == 20
+        and found.values["table"]["expression"]["genes"][0]["weight"]
+        and found.values["table"]["expression"]["groups"] == []
     )
 
 
@@ -328,7 +330,7 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
 def test_a_question_about_one_modality_is_answered_as_if_the_whole_case_was_asked_again(name):
     from model_builders import BINARY, KINDS, make_preparations, make_raws
 
-    from mmdiag.explain.case import Question
+    from mmdiag.explain.probe import OcclusionProbe
     from mmdiag.inference.bundle import Bundle
     from mmdiag.inference.predict import diagnose
     from mmdiag.model.network import DiagnosisModel
@@ -350,7 +352,7 @@ def test_a_question_about_one_modality_is_answered_as_if_the_whole_case_was_aske
     )
     sample, *others = prepare_samples(prepared, raws, range(12))
     variants = [other[name] for other in others]
-    answers = Question(bundle, sample).log_odds(name, [*variants, None])
+    answers = OcclusionProbe(bundle, sample).log_odds(name, [*variants, None])
     whole = diagnose(
         bundle,
         [

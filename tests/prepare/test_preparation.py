@@ -98,7 +98,7 @@ def test_a_preparation_comes_back_as_it_was():
 
 
 def test_negation_is_handed_over_with_its_sign():
-    from mmdiag.prepare.extract import embed_sentences
+    from mmdiag.prepare.kinds.text import embed_sentences
 
     found = embed_sentences(
         [["No oedema.", "Marked oedema."]],

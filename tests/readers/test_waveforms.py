@@ -253,7 +253,7 @@ def test_every_rule_of_the_contract_has_an_example_that_breaks_it(column, value,
 
 
 def test_the_windows_that_an_answer_hangs_on_are_found_with_their_sign():
-    from mmdiag.explain.case import window_weights
+    from mmdiag.explain.occlusion import window_weights
 
     signal = np.zeros((100, 1), np.int16)
     signal[40:50] = 500

@@ -32,10 +32,13 @@ from mmdiag import api, recipes
 from mmdiag.config import FUSION_NAMES
 from mmdiag.description import read_description
 from mmdiag.errors import DescriptionError
-from mmdiag.evaluation.metrics import evaluate, paired_difference
-from mmdiag.experiment import evaluate as results
-from mmdiag.experiment import fit as comparison
-from mmdiag.experiment.run import FUSED
+from mmdiag.evaluation.metrics import evaluate as metrics_of
+from mmdiag.evaluation.metrics import paired_difference
+from mmdiag.experiment.evaluate import DIFFERENCE, evaluate
+from mmdiag.experiment.fit import fit
+from mmdiag.experiment.fit_id import FUSED
+from mmdiag.experiment.plan import plan_run
+from mmdiag.experiment.run import Run
 from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
@@ -56,17 +59,17 @@ def measure(file: Path, families: list[str], folder: Path, *, folds: bool) -> li
             config = dataclasses.replace(
                 config, evaluation=dataclasses.replace(config.evaluation, holdout_from=NEVER)
             )
-        run = comparison.start(description, workspace, config)
-        for name in comparison.fits(run):
-            comparison.fit(run, name)
-        found = results.evaluate(run)
+        run = plan_run(description, workspace, config)
+        for name in run.fits:
+            fit(run, name)
+        found = evaluate(run)
         if description.task.kind == "survival" and find_spec("sksurv"):
             risk = peers.late_cox(run) if risk is None else risk
             found += beside(run, risk)
         for row in found:
             if row["metric"] in SHOWN:
                 model = family if row["model"] == FUSED else row["model"]
-                of = family if model in (results.DIFFERENCE, BEYOND) else ""
+                of = family if model in (DIFFERENCE, BEYOND) else ""
                 rows[model, row["metric"], of] = {
                     "cohort": description.name,
                     "family": family,
@@ -77,9 +80,9 @@ def measure(file: Path, families: list[str], folder: Path, *, folds: bool) -> li
     return list(rows.values())
 
 
-def beside(run: Path, risk: pd.Series) -> list[dict[str, Any]]:
+def beside(run: Run, risk: pd.Series) -> list[dict[str, Any]]:
     """The peer's C-index, and the fused model's minus it, on the same subjects."""
-    judged = pd.read_parquet(run / "out_of_fold.parquet")
+    judged = pd.read_parquet(run.folder / "out_of_fold.parquet")
     fused = judged[judged["model"] == FUSED]
     said = risk.loc[fused["case_id"]].to_numpy()
     label = fused["event"].to_numpy(float)
@@ -93,7 +96,7 @@ def beside(run: Path, risk: pd.Series) -> list[dict[str, Any]]:
     gain = paired_difference(
         label, fused["probability"].to_numpy(float), said, metric="c_index", **facts
     )
-    return [{"model": COX, **row} for row in evaluate(label, said, **facts)] + [
+    return [{"model": COX, **row} for row in metrics_of(label, said, **facts)] + [
         {"model": BEYOND, "metric": "c_index", **gain}
     ]
 
@@ -105,7 +108,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     gains = {
         (row["cohort"], row["family"], row["model"]): row
         for row in rows
-        if row["model"] in (results.DIFFERENCE, BEYOND)
+        if row["model"] in (DIFFERENCE, BEYOND)
     }
     lines = [
         "| cohort | model | metric | value (95 % interval) | minus the best single modality | "
@@ -113,13 +116,13 @@ def table(rows: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        if row["model"] in (results.DIFFERENCE, BEYOND):
+        if row["model"] in (DIFFERENCE, BEYOND):
             continue
         more = [
             gains.get((row["cohort"], row["model"], of))
             if row["metric"] in ("auroc", "c_index")
             else None
-            for of in (results.DIFFERENCE, BEYOND)
+            for of in (DIFFERENCE, BEYOND)
         ]
         said = " | ".join(
             f"{one['value']:+.3f} ({one['low']:+.3f} to {one['high']:+.3f})" if one else ""

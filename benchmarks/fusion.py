@@ -33,7 +33,8 @@ from mmdiag import api, recipes
 from mmdiag.config import FUSION_NAMES, EvaluationConfig, RunConfig
 from mmdiag.description import read_description
 from mmdiag.evaluation.metrics import evaluate
-from mmdiag.experiment import fit as comparison
+from mmdiag.experiment.fit import fit
+from mmdiag.experiment.plan import plan_run
 from mmdiag.experiment.run import Run, open_data
 from mmdiag.phantom import latent, write_phantom
 from mmdiag.storage.ledger import Ledger
@@ -103,7 +104,7 @@ def _judged(
     config = dataclasses.replace(
         recipe, evaluation=EvaluationConfig(folds=FOLDS, holdout_from=10**9)
     )
-    run = comparison.start(read_description(cohort / "cohort.toml"), workspace, config)
+    run = plan_run(read_description(cohort / "cohort.toml"), workspace, config)
     rows = []
     for model in models:
         if model == PEER:
@@ -113,10 +114,10 @@ def _judged(
             continue
         names = peers.judging(run, model)
         for name in names:
-            comparison.fit(run, name)
-        predicted = pd.concat([Run.open(run).predictions(name) for name in names]).set_index(
-            "case_id"
-        )["probability"]
+            fit(run, name)
+        predicted = pd.concat([run.predictions(name) for name in names]).set_index("case_id")[
+            "probability"
+        ]
         rows.append(
             {
                 "model": recipe.fusion if model == "fused" else model,
@@ -126,7 +127,7 @@ def _judged(
     return rows
 
 
-def _compared(predicted: pd.Series, cohort: Path, run: Path, signal: str) -> dict[str, Any]:
+def _compared(predicted: pd.Series, cohort: Path, run: Run, signal: str) -> dict[str, Any]:
     data = open_data(run)
     cases = data.cases.set_index("case_id").loc[predicted.index]
     present = cases[[f"has_{name}" for name in latent.MODALITIES]].to_numpy(bool)

@@ -43,7 +43,7 @@ KINDS = {
 }  # rows and columns, files, files of a request
 ASKED: dict[str, Any] = {"select": {}, "size": SIZE, "window": "auto", "burned_in": "accept"}
 LEAST_OF_FLOOR, LEAST_OF_MONAI, MOST_SHARE, MOST_GROWTH = 0.7, 8.0, 0.15, 1.25
-IMAGE = "mmdiag.sandbox.requests:image"
+IMAGE = "image"
 
 
 def measure_reading(folder: Path, kind: str, rounds: int = ROUNDS) -> dict[str, float]:

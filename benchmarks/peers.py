@@ -3,15 +3,15 @@ models: it shows what these labels allow.
 """
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 
-from mmdiag.experiment import fit as comparison
-from mmdiag.experiment.run import FUSED, Run, RunData, open_data
+from mmdiag.experiment.fit import rows_of
+from mmdiag.experiment.fit_id import ALL, FUSED, FitId
+from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
 from mmdiag.prepare.batches import batch_of, prepare_samples
 
@@ -22,7 +22,7 @@ Answer = Callable[
 ]  # features, present, seen and judged rows -> what is said of the judged
 
 
-def logistic_regression(run: Path) -> pd.Series:
+def logistic_regression(run: Run) -> pd.Series:
     """Chance of the positive label by case: a logistic regression on all features and masks, whose
     penalty is chosen by cross-validation.
     """
@@ -55,7 +55,7 @@ def logistic_regression(run: Path) -> pd.Series:
     return _out_of_fold(run, answer)
 
 
-def late_cox(run: Path) -> pd.Series:
+def late_cox(run: Run) -> pd.Series:
     """Risk by case: late fusion of Cox models, the sum of the standardised log-risks of each
     modality at hand.
 
@@ -86,31 +86,25 @@ def late_cox(run: Path) -> pd.Series:
     return _out_of_fold(run, answer)
 
 
-def judging(run: Path, model: str) -> list[str]:
-    """Names of a model's fits that judge cases, one a part of the split."""
-    return [
-        name
-        for name in comparison.fits(run)
-        if name.endswith(f".{model}") and not name.startswith("all.")
-    ]
+def judging(run: Run, model: str) -> list[FitId]:
+    """A model's fits that judge cases, one a part of the split."""
+    return [fit for fit in run.fits if fit.model == model and fit.fold != ALL]
 
 
-def _out_of_fold(run: Path, answer: Answer) -> pd.Series:
+def _out_of_fold(run: Run, answer: Answer) -> pd.Series:
     """What is said of each judged case, on the features that the fused model of its part was
     given.
     """
-    opened, data, found = Run.open(run), open_data(run), []
+    data, found = open_data(run), []
     modalities = list(data.store.modalities)
     for name in judging(run, FUSED):
-        train, valid, judged = comparison.rows_of(opened, data, name.split(".", 1)[0], modalities)
-        preparations = Bundle.load(
-            opened.workspace.path / opened.fitted(name)["bundle"]
-        ).preparations
+        rows = rows_of(run, data, name)
+        preparations = Bundle.load(run.bundle_folder(name)).preparations
         batch = batch_of(
             preparations, prepare_samples(preparations, data.raws, range(len(data.cases)))
         )
         features = {key: batch.values[key]["summary"].numpy() for key in modalities}
         present = {key: batch.present[key].numpy() for key in modalities}
-        said = answer(data, features, present, np.concatenate([train, valid]), judged)
-        found.append(pd.Series(said, index=data.cases["case_id"].to_numpy()[judged]))
+        said = answer(data, features, present, rows.seen, rows.held_out)
+        found.append(pd.Series(said, index=data.cases["case_id"].to_numpy()[rows.held_out]))
     return pd.concat(found)

@@ -104,13 +104,6 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
-def rate_hz(store: Store, modality: str) -> float | None:
-    """Samples a second of a signal; None where the cohort was ingested before that was recorded."""
-    described = json.loads((store.folder / "description.json").read_text())
-    rate = described.get("rates_hz", {}).get(modality)
-    return float(rate) if rate else None
-
-
 def explanation(
     folder: Path, case_id: str
 ) -> tuple[dict[str, Float32[ndarray, "..."]], dict[str, Any]] | None:

@@ -16,7 +16,7 @@ from flows.steps import step, threads
 from flows.train import AT_ONCE, each, evaluate, explain_all, fit_all, publish
 from mmdiag import recipes
 from mmdiag.description import read_description
-from mmdiag.experiment import fit as comparison
+from mmdiag.experiment.run import Run
 from mmdiag.tuning import trials as search_trials
 from mmdiag.workers import pool as crew
 from mmdiag.workspace import Workspace
@@ -99,15 +99,17 @@ def start_search(
 ) -> Path:
     """The run folder of this search: new, or the one that was started."""
     config = recipes.named(recipe, fusion=fusion or "concat", seed=seed, settings=settings)
-    return search_trials.start(
+    run = search_trials.start(
         read_description(cohort), Workspace(workspace), config, trials, fusion=fusion is None
     )
+    return run.folder
 
 
 @step
 def to_search(run: Path) -> tuple[list[str], int]:
     """The models to search, and the trials of each."""
-    return comparison.fits(run), search_trials.trials(run)
+    opened = Run.open(run)
+    return [str(fit) for fit in opened.fits], search_trials.trials(opened)
 
 
 @step
@@ -120,4 +122,4 @@ def batch(run: Path, part: tuple[str, int], _total: int) -> None:
 @step
 def chosen(run: Path) -> dict[str, Any]:
     """Choose the values of every model."""
-    return search_trials.summary(run)
+    return search_trials.summary(Run.open(run))

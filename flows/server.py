@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from mmdiag.failures import StepFailed
+from mmdiag.sandbox.parent import end_with_parent
 
 STARTUP_SECONDS = 120
-PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def serve(descriptor: int, parent: int) -> None:
     """
     for deaf_to in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(deaf_to, signal.SIG_IGN)
-    _die_with(parent)
+    end_with_parent(parent)
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -142,15 +142,6 @@ def serve(descriptor: int, parent: int) -> None:
     server = Server(config)
     server.run(sockets=[socket.socket(fileno=descriptor)])
     sys.exit(0 if server.started else 3)
-
-
-def _die_with(parent: int) -> None:
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the line above
-        sys.exit(1)
 
 
 if __name__ == "__main__":

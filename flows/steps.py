@@ -13,7 +13,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.settings import workspace_logs
-from mmdiag.failures import StepFailed, sayable
+from mmdiag.failures import StepFailed, redact
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -55,7 +55,7 @@ def bounded(function: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:  # the flow boundary: nothing unforeseen may carry a value across
             if os.environ.get("MMDIAG_DEBUG", "") not in ("", "0"):
                 raise
-            failure = sayable(error, workspace_logs())
+            failure = redact(error, workspace_logs())
         raise failure from None
 
     return call

@@ -15,8 +15,9 @@ from flows.settings import prepare, report
 from flows.steps import step, threads
 from mmdiag import recipes
 from mmdiag.description import read_description
-from mmdiag.experiment import evaluate as results
-from mmdiag.experiment import fit as comparison
+from mmdiag.experiment import evaluate as evaluation
+from mmdiag.experiment import publish as publication
+from mmdiag.experiment.plan import plan_run
 from mmdiag.experiment.run import Run
 from mmdiag.explain import run as explanations
 from mmdiag.storage.ledger import Ledger
@@ -101,17 +102,14 @@ def start(
     settings: dict[str, Any] | None,
 ) -> Path:
     """The run folder of this cohort and configuration: new, or the one that was started."""
-    return comparison.start(
-        read_description(cohort),
-        Workspace(workspace),
-        recipes.named(recipe, fusion=fusion, seed=seed, settings=settings),
-    )
+    config = recipes.named(recipe, fusion=fusion, seed=seed, settings=settings)
+    return plan_run(read_description(cohort), Workspace(workspace), config).folder
 
 
 @step
 def fits(run: Path) -> list[str]:
     """Names of the models to fit."""
-    return comparison.fits(run)
+    return [str(fit) for fit in Run.open(run).fits]
 
 
 @step
@@ -122,7 +120,7 @@ def fit(run: Path, name: str, total: int) -> None:
         finished = Run.open(run)
         report(
             "train",
-            sum(map(finished.done, comparison.fits(run))),
+            sum(map(finished.done, finished.fits)),
             total,
             f"{name} {done}/{of}: {text}",
         )
@@ -133,13 +131,13 @@ def fit(run: Path, name: str, total: int) -> None:
 @step
 def evaluate(run: Path) -> list[dict[str, Any]]:
     """Metrics with intervals of every model on the same subjects."""
-    return results.evaluate(run)
+    return evaluation.evaluate(Run.open(run))
 
 
 @step
 def chunks(run: Path) -> list[list[str]]:
     """Case keys to explain, in chunks."""
-    return explanations.chunks(run)
+    return explanations.chunks(Run.open(run))
 
 
 @step
@@ -153,7 +151,7 @@ def publish(run: Path, workspace: Path) -> dict[str, Any]:
     """Write the bundle and the record, and show counts and metrics, never a patient's value, in
     Prefect.
     """
-    answer = results.finish(run, Ledger(Workspace(workspace).ledger_url))
+    answer = publication.publish(Run.open(run), Ledger(Workspace(workspace).ledger_url))
     columns = ("model", "metric", "value", "low", "high", "n")
     create_table_artifact(
         [{name: metric[name] for name in columns} for metric in answer["metrics"]],

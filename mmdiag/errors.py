@@ -46,12 +46,19 @@ class UnknownNameError(UsageError):
 
     def __init__(self, what: str, name: str, known: Iterable[str], where: str = "") -> None:
         names = sorted(known)
-        nearest = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-        super().__init__(
-            f"{what} must be one of the known ones, found {name!r}{where}: {hint}known are "
-            f"{', '.join(names)}."
-        )
+        hint = f"{did_you_mean(name, names)} known are {', '.join(names)}.".lstrip()
+        super().__init__(f"{what} must be one of the known ones, found {name!r}{where}: {hint}")
+
+
+def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """The question "did you mean 'x'?", where x is the known name nearest to another; empty where
+    none is near.
+
+    Args:
+        cutoff: Likeness from 0 (any name) to 1 (the same) that counts as near.
+    """
+    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"did you mean {nearest[0]!r}?" if nearest else ""
 
 
 class ReadError(MmdiagError):

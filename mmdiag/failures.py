@@ -1,5 +1,5 @@
-"""What may be said about a failure that nobody foresaw: its kind, its place and a reference, never
-its text, which could hold a patient's value.
+"""What may be shown of a failure that nobody foresaw: its kind, where it happened and a reference,
+never its text, which could hold a patient's value.
 """
 
 import errno
@@ -18,7 +18,7 @@ LITTLE = 2**24  # bytes
 
 
 class StepFailed(MmdiagError):
-    """A failure that crosses a process or flow boundary: only what may be said, and the exit code.
+    """A failure that crosses a process or flow boundary: only what may be shown, and the exit code.
 
     Args:
         sentence: Rule, fact and cure.
@@ -32,7 +32,7 @@ class StepFailed(MmdiagError):
         self.worth_a_retry = worth_a_retry
 
 
-def sayable(error: BaseException, logs: Path) -> StepFailed:
+def redact(error: BaseException, logs: Path) -> StepFailed:
     """Bring any failure to what may be shown, stored and logged.
 
     Args:
@@ -55,14 +55,14 @@ def sayable(error: BaseException, logs: Path) -> StepFailed:
             "take a smaller image size in cohort.toml, and run again."
         )
     return StepFailed(
-        f"The program failed and should not have: {type(error).__name__} at {place(error)}. "
-        f"{_cure(_write(error, logs))}"
+        f"The program failed and should not have: {type(error).__name__} at "
+        f"{last_own_line(error)}. {_cure(_write(error, logs))}"
     )
 
 
-def place(error: BaseException) -> str:
+def last_own_line(error: BaseException) -> str:
     """File and line of the last frame of this project, else of the last frame, as
-    `mmdiag/store.py:12`.
+    `mmdiag/storage/store.py:12`.
     """
     frames = traceback.extract_tb(error.__traceback__)
     own = [

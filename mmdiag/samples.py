@@ -179,9 +179,9 @@ class Batches:
             else torch.from_numpy(np.asarray(self.target, dtype=np.float32))
         )
 
-    def size(self, place: int) -> int:
-        """Cases of the batch at this place of an epoch, over all processes."""
-        return min(self.batch_size, self.rows - place * self.batch_size)
+    def size(self, number: int) -> int:
+        """Cases of the batch of this number in an epoch, over all processes; the first is 0."""
+        return min(self.batch_size, self.rows - number * self.batch_size)
 
     def __len__(self) -> int:
         return -(-self.rows // self.batch_size)

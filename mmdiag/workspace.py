@@ -2,6 +2,7 @@
 nothing is written outside it.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,3 +70,15 @@ def write_text(target: Path, text: str) -> None:
     """Write a small text file atomically."""
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(target: Path, content: bytes) -> None:
+    """Write a file atomically."""
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(content)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,5 @@
-"""What all tests share: offline, one thread, and one Prefect server. Imports mmdiag inside fixtures
-only, so that the checks of shapes load first.
+"""What all tests share: offline, one thread, one Prefect server, and the count of tests whose data
+is not here. Imports mmdiag inside fixtures only, so that the checks of shapes load first.
 """
 
 import os
@@ -7,8 +7,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
+from repository import SHARED
 
 for _name, _value in {
     "MMDIAG_PROCESSES": "1",  # small fits are over before another process has started
@@ -25,7 +28,45 @@ for _name, _value in {
 for _name in ("MMDIAG_WORKSPACE", "MMDIAG_LEDGER", "MMDIAG_DEBUG", "PREFECT_API_URL"):
     os.environ.pop(_name, None)
 
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)  # both are of the clock, which a busy machine moves on
+hypothesis.settings.load_profile("tests")
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
+WITHOUT_DATA = pytest.StashKey[int]()  # tests of tests/external that were deselected
+
+
+@pytest.hookimpl(trylast=True)  # after -m and -k have chosen
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests whose data is not beside the repository."""
+    if SHARED.is_dir():
+        return
+    external = [item for item in items if item.get_closest_marker("external")]
+    if not external:
+        return
+    items[:] = [item for item in items if not item.get_closest_marker("external")]
+    config.hook.pytest_deselected(items=external)
+    config.stash[WITHOUT_DATA] = len(external)
+    if hasattr(config, "workeroutput"):  # one of several processes of pytest-xdist
+        config.workeroutput["external_deselected"] = len(external)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear from a process of pytest-xdist how many it deselected; each collects all tests."""
+    deselected = getattr(node, "workeroutput", {}).get("external_deselected")
+    if deselected:
+        node.config.stash[WITHOUT_DATA] = deselected
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say how many tests need data that is not here."""
+    if number := config.stash.get(WITHOUT_DATA, 0):
+        terminalreporter.write_line(
+            f"{number} tests of tests/external deselected: there is no {SHARED.name}/ beside "
+            "the repository, whose data they read"
+        )
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +95,7 @@ def prefect_server() -> Iterator[None]:
     """One temporary server for all tests of flows."""
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=60):
+    with prefect_test_harness(server_startup_timeout=300):
         yield
 
 

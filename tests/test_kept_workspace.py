@@ -88,7 +88,7 @@ def test_an_old_workspace_is_shown(kept, monkeypatch, path):
     from streamlit.testing.v1 import AppTest
 
     monkeypatch.setenv("MMDIAG_WORKSPACE", str(kept / "workspace"))
-    page = AppTest.from_file(str(ROOT / "dashboards" / "main.py"), default_timeout=60).run()
+    page = AppTest.from_file(str(ROOT / "dashboards" / "main.py"), default_timeout=300).run()
     page = page.switch_page(f"views/{path}.py").run() if path else page
     assert not page.exception and any(
         EXPECTED["bundle"] in str(element.value) for element in page.markdown

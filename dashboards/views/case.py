@@ -16,10 +16,11 @@ from numpy import ndarray
 from dashboards import notes, pictures, published, texts
 from dashboards.charts import case as charts
 from mmdiag.evaluation.verdict import answer_of, question, shares_of
+from mmdiag.kinds import kind_named
 from mmdiag.storage.store import Store
 
 Row = Mapping[str, Any]
-NOTHING: dict[str, Any] = {"text": {}, "table": {}}
+NOTHING: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,13 @@ class View:
     within: Mapping[str, Any]
 
     def of_kind(self, kind: str) -> list[str]:
-        """Names of the modalities of a kind."""
-        return [name for name, known in self.store.modalities.items() if known == kind]
+        """Names of the modalities that are drawn like a kind."""
+        kinds = self.store.modalities.items()
+        return [name for name, known in kinds if kind_named(known).drawn_as == kind]
+
+    def explained(self, name: str) -> Any:
+        """What contributed inside a modality; None where it is not explained."""
+        return (self.within.get(self.store.modalities[name]) or {}).get(name)
 
     def has(self, name: str) -> bool:
         """Whether the case has a modality."""
@@ -298,8 +304,8 @@ def _signal(view: View, name: str) -> None:
         st.markdown(f"**{notes.plain(view.names[name])}**")
         st.html(notes.absent(view.names[name]))
         return
-    windows = (view.within.get("signal") or {}).get(name, [])
-    samples, rate_hz = view.store.signal(name, view.row), published.rate_hz(view.store, name)
+    windows = view.explained(name) or []
+    samples, rate_hz = view.store.signal(name, view.row), view.store.rate_hz(name)
     shown = _heat_toggle(st, name, known=bool(windows) and rate_hz is not None)
     title = f"{view.names[name]}, each channel scaled to its largest value"
     _chart(charts.signal(samples, rate_hz, windows if shown else [], title))
@@ -312,7 +318,7 @@ def _note(view: View, name: str) -> None:
     if not view.has(name):
         st.html(notes.absent(view.names[name]))
         return
-    explained = view.within["text"].get(name)
+    explained = view.explained(name)
     with st.container(height=330):
         spans = explained["spans"] if explained else []
         st.html(notes.note(view.store.text(name, view.row), spans))
@@ -325,7 +331,7 @@ def _table(view: View, name: str) -> None:
     if not view.has(name):
         st.html(notes.absent(view.names[name]))
         return
-    explained = view.within["table"].get(name)
+    explained = view.explained(name)
     if not explained:
         st.caption("Its most influential columns are not explained yet.")
         return

@@ -12,11 +12,12 @@ from mmdiag.cli import boundary
 from mmdiag.cli.cohorts import ingest, init, inspect, phantom
 from mmdiag.cli.contracts import contracts
 from mmdiag.cli.deidentify import deidentify
-from mmdiag.cli.fetch import fetch, send
+from mmdiag.cli.fetch import fetch
 from mmdiag.cli.models import evaluate, explain, run, score, train
 from mmdiag.cli.pretrain import pretrain
 from mmdiag.cli.quarantine import quarantine
 from mmdiag.cli.search import search
+from mmdiag.cli.send import send
 from mmdiag.cli.workspaces import dashboard, status
 
 EPILOG = """\b

@@ -57,9 +57,9 @@ def failures_without_values(logs: Path) -> Iterator[None]:
     ) as error:  # the process boundary: what is not foreseen is shown without its text
         if debugging():
             raise
-        from mmdiag.failures import sayable
+        from mmdiag.failures import redact
 
-        failure = sayable(error, logs)
+        failure = redact(error, logs)
     else:
         return
     raise failure from None

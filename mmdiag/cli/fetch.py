@@ -1,6 +1,4 @@
-"""Commands that bring data in from other systems, and send to them: fetch fhir, fetch dicomweb,
-fetch listen, send dicomweb.
-"""
+"""Commands that bring data in from other systems: fetch fhir, fetch dicomweb, fetch listen."""
 
 import os
 import signal
@@ -54,16 +52,6 @@ def fetch() -> None:
       mmdiag fetch dicomweb https://pacs.example.org/dicom-web --studies cohort/imaging.csv --out
       cohort/dicom
       mmdiag fetch listen --out incoming --port 11112
-    """
-
-
-@click.group(short_help="Send files to a PACS.")
-def send() -> None:
-    """Send DICOM files to a PACS.
-
-    \b
-    Examples:
-      mmdiag send dicomweb https://pacs.example.org/dicom-web results/
     """
 
 
@@ -153,7 +141,7 @@ def fetch_dicomweb(
     from mmdiag.exchange.pacs.inbox import Arrivals, cases_of, wanted_of
 
     wanted = wanted_of(studies, study_uids)
-    archive = _archive(url, user)
+    archive = archive_at(url, user)
     with stages() as progress:
         query = Query(wanted, patient_id=patient_id, modality=modality)
         found = fetch_images(archive, query, Arrivals(out, cases_of(wanted)), progress=progress)
@@ -255,50 +243,13 @@ def listen(
     return IN_QUARANTINE if receiver.refused else DONE
 
 
-@send.command("dicomweb")
-@click.argument("url", metavar="URL")
-@click.argument(
-    "paths",
-    metavar="PATH...",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, path_type=Path),
-)
-@user_option
-@with_context
-def send_dicomweb(context: Context, url: str, paths: tuple[Path, ...], user: str | None) -> int:
-    """Send DICOM files to a PACS by DICOMweb; a folder stands for all .dcm files below it.
+def archive_at(url: str, user: str | None) -> "Archive":
+    """A DICOMweb archive, with the password of the environment where a user is given; says where
+    the connection is unencrypted.
 
-    \b
-    Examples:
-      mmdiag send dicomweb https://pacs.example.org/dicom-web results/
-      mmdiag send dicomweb http://127.0.0.1:8042/dicom-web report.dcm --user writer
+    Raises:
+        UsageError: The URL is none, or the password is not set.
     """
-    from mmdiag.exchange.pacs.dicomweb import send_dicomweb as send_files
-
-    files = [
-        file
-        for path in paths
-        for file in (sorted(path.rglob("*.dcm")) if path.is_dir() else [path])
-    ]
-    counts = send_files(_archive(url, user), files)
-    answer = {
-        "command": "send dicomweb",
-        "status": "done",
-        "seconds": context.seconds(),
-        "files": len(files),
-        **counts,
-    }
-    context.emit(
-        answer,
-        lambda found: click.echo(
-            f"{found['sent']} of {found['files']} files sent, {_counts(counts, 'sent')}."
-        ),
-    )
-    return IN_QUARANTINE if counts["sent"] < len(files) else DONE
-
-
-def _archive(url: str, user: str | None) -> "Archive":
     from mmdiag.errors import UsageError
     from mmdiag.exchange.pacs.dicomweb_client import is_in_the_clear, open_archive
 
@@ -340,7 +291,7 @@ def _wait(receiver: "Receiver", stopped: threading.Event, until_idle: float | No
             return
         seconds += 0.1
         if seconds >= SAID_EVERY and (total := receiver.counts.total()) != said:
-            click.echo(f"{total} images, {_counts(receiver.counts)}", err=True)
+            click.echo(f"{total} images, {counts_in_words(receiver.counts)}", err=True)
             said, seconds = total, 0.0
 
 
@@ -352,7 +303,7 @@ def _show_fhir(answer: Mapping[str, Any]) -> None:
         f"{answer['columns']} measurements, {imaging['studies']} imaging studies in {answer['out']}"
     )
     for kind, row in answer["resources"].items():
-        reasons = _counts(row["left_out"])
+        reasons = counts_in_words(row["left_out"])
         click.echo(
             f"  {kind}: {row['used']} of {row['in']} "
             f"used{', left out: ' + reasons if row['left_out'] else ''}"
@@ -367,12 +318,13 @@ def _show_fhir(answer: Mapping[str, Any]) -> None:
 
 
 def _show_images(answer: Mapping[str, Any]) -> None:
-    click.echo(f"Images in {answer['out']}: {_counts(answer['instances'])}.")
+    click.echo(f"Images in {answer['out']}: {counts_in_words(answer['instances'])}.")
     if answer["refused"]:
-        click.echo(f"Refused: {_counts(answer['refused'])}.")
+        click.echo(f"Refused: {counts_in_words(answer['refused'])}.")
 
 
-def _counts(counts: Mapping[str, int], *but: str) -> str:
+def counts_in_words(counts: Mapping[str, int], *but: str) -> str:
+    """Such as "2 refused, 1 unreadable"; without the counts that are named."""
     return (
         ", ".join(
             f"{number} {name.replace('_', ' ')}"

@@ -130,14 +130,14 @@ def evaluate(context: Context, cohort: Path) -> int:
     from mmdiag.cli.show import show_evaluation
 
     description = read_and_check(cohort)
-    folder = api.latest_run(description, context.workspace)
-    metrics = api.metrics(folder)
+    run = api.latest_run(description, context.workspace)
+    metrics = api.metrics(run)
     answer = context.answer(
         "evaluate",
         cohort={"name": description.name},
-        run=str(folder),
+        run=str(run.folder),
         metrics=metrics,
-        availability=api.availability(folder),
+        availability=api.availability(run),
     )
     context.emit(answer, lambda done: show_evaluation(done, titles(description)))
     return 0

@@ -6,8 +6,9 @@ import click
 
 from mmdiag.cli.context import Answer, Context, exit_code, read_and_check, with_context
 from mmdiag.cli.options import ModelChoice, cohort_option, model_options
+from mmdiag.kinds import KINDS
 
-WHAT = ("image", "text", "contrastive")
+WHAT = (*(name for name, kind in KINDS.items() if kind.pretraining), "contrastive")
 WHAT_HELP = (
     "What to learn: image (masked images, for the image encoder vit), text (masked "
     "notes), contrastive (modalities brought together). Repeatable."

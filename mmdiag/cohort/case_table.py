@@ -4,7 +4,7 @@ refused before anything is written.
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,12 +22,14 @@ NO_LABEL = {
     "nan",
     "null",
 }  # in a label, time or event: unknown; "none" may be a class
+KEPT = 4  # parsed tables; a command works on one or two
+_PARSED: dict[Hashable, pd.DataFrame] = {}
 SHOWN = 5  # case keys named in one message
 SHOWN_VALUES, SHOWN_LETTERS = 10, 20  # of a label, that a message may print
 
 
 def read_cases(description: Description) -> pd.DataFrame:
-    """Read and check the case table.
+    """Read and check the case table; it is parsed again only where it or its description changed.
 
     Returns:
         One row a case, in the table's order: case_id, subject_id, as_of (datetime64, NaT =
@@ -40,6 +42,35 @@ def read_cases(description: Description) -> pd.DataFrame:
         DescriptionError: A column is missing, a case is there twice, an id could be a path, a label
             has one class ...
     """
+    state = _state(description)
+    if state not in _PARSED:
+        cases = _parse(description)
+        for oldest in list(_PARSED)[: len(_PARSED) + 1 - KEPT]:
+            _PARSED.pop(oldest, None)
+        _PARSED[state] = cases
+    return _PARSED[state].copy()
+
+
+def _state(description: Description) -> Hashable:
+    """What the parsed table depends on: the identity of its file, and all that is described of
+    it.
+    """
+    stat = description.table.stat() if description.table.is_file() else None
+    return (
+        description.table,
+        stat and (stat.st_ino, stat.st_size, stat.st_mtime_ns),
+        description.hash(),
+        description.file,
+        description.case_id,
+        description.subject_id,
+        description.as_of,
+        description.site,
+        description.group,
+        description.identifiers,
+    )
+
+
+def _parse(description: Description) -> pd.DataFrame:
     table = _read_text_table(description)
     _require_columns(description, table)
     cases = pd.DataFrame(

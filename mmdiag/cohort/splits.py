@@ -42,6 +42,16 @@ class Split:
         }
 
 
+def read_split(path: Path) -> Split:
+    """The cohort's split as it was written.
+
+    Args:
+        path: split.json of the cohort.
+    """
+    written = json.loads(path.read_text())
+    return Split(int(written["folds"]), written["part"])
+
+
 def read_or_make_split(path: Path, cases: pd.DataFrame, settings: EvaluationConfig) -> Split:
     """The cohort's split; made at the first call, and afterwards only extended by new subjects. It
     is held against its contract each time.
@@ -56,8 +66,7 @@ def read_or_make_split(path: Path, cases: pd.DataFrame, settings: EvaluationConf
     """
     strata = _by_subject(cases)
     if path.is_file():
-        known = json.loads(path.read_text())
-        split = Split(known["folds"], known["part"])
+        split = read_split(path)
         new = strata[~strata.index.isin(list(split.part))]
         split = Split(split.folds, {**split.part, **_extend(split, new)}) if len(new) else split
     else:

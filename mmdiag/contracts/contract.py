@@ -22,8 +22,15 @@ import yaml
 
 from mmdiag.application_root import application_root
 from mmdiag.errors import ContractError, UnknownNameError, UsageError
+from mmdiag.kinds import KINDS
 
-PACKAGED = ("cases", "labels", "images", "notes", "tables", "signals", "splits", "predictions")
+PACKAGED = (
+    "cases",
+    "labels",
+    *(kind.contract for kind in KINDS.values()),
+    "splits",
+    "predictions",
+)
 SEVERITIES = ("block", "quarantine", "warn")
 OTHER_COLUMNS = ("allow", "refuse")
 SECTIONS = ("table", "version", "columns", "other_columns", "rules")

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from mmdiag.deidentify.dicom import write_whole
+from mmdiag.deidentify.dicom import ImageReport
 from mmdiag.errors import ReadError, UsageError
 from mmdiag.privacy.pseudonyms import pseudonym
 from mmdiag.reasons import REASONS
-from mmdiag.sandbox.masked_note import SECONDS
 from mmdiag.sandbox.pool import Outcome, shared_sandbox
+from mmdiag.sandbox.requests import SECONDS_A_NOTE
+from mmdiag.workspace import write_bytes
 
 NOTES: Final = (".txt", ".text", ".md")
 DICOM: Final = (".dcm", ".dicom", ".ima")
@@ -36,8 +37,8 @@ class FolderReport:
         blank: Notes without text, which are left out.
         subjects: Pseudonymous subjects of the images.
         attributes_kept, attributes_dropped, uids, dates, words: Sums over the images
-            (`deidentify.Report`).
-        masked: Kind -> identifiers masked in notes (`identifiers.PLACEHOLDERS`).
+            (`dicom.ImageReport`).
+        masked: Kind -> identifiers masked in notes (`mask.PLACEHOLDERS`).
         note_words, note_words_masked: Words of all notes, and how many of them became part of a
             placeholder.
         notes_with_own: Notes that were masked with identifiers of their own subject.
@@ -78,8 +79,8 @@ def deidentify_folder(
     Args:
         source: A folder, or one file.
         target: Folder for the new files; outside of the source.
-        key: As `secret_key.read_key` gives it.
-        blank_top: As `deidentify.deidentify_file`.
+        key: As `pseudonyms.read_key` gives it.
+        blank_top: As `dicom.rebuild`.
         progress: Called as `progress(stage, done, total)`.
 
     Raises:
@@ -149,17 +150,13 @@ class _Run:
             {"file": str(file), "key": self.key.hex(), "blank_top": self.blank_top}
             for file in images
         )
-        yield from zip(
-            images, shared_sandbox().map("mmdiag.deidentify.dicom:request", requests), strict=True
-        )
+        yield from zip(images, shared_sandbox().map("deidentified_dicom", requests), strict=True)
 
     def _learn(self, images: Sequence[Path]) -> None:
         """What the headers say of their subjects; a header that cannot be read says nothing, and
         its file is refused later.
         """
-        found = shared_sandbox().map(
-            "mmdiag.deidentify.dicom:request_identifiers", ({"file": str(file)} for file in images)
-        )
+        found = shared_sandbox().map("dicom_identifiers", ({"file": str(file)} for file in images))
         for done, (file, outcome) in enumerate(zip(images, found, strict=True), start=1):
             self.progress("headers", done, len(images))
             if outcome.code:
@@ -177,10 +174,11 @@ class _Run:
             self._refuse(file, refusal)
 
     def _write_image(self, file: Path, facts: dict[str, Any], content: bytes) -> None:
-        place = Path(facts["subject"], facts["series"], f"{facts['instance']}.dcm")
+        rebuilt = ImageReport(**facts)
+        path = rebuilt.path
         digest = hashlib.sha256(content).digest()
-        if place in self.written:
-            if self.written[place] != digest:
+        if path in self.written:
+            if self.written[path] != digest:
                 raise ReadError(
                     "duplicate_instance",
                     f"{file.name} holds other pixels or other words under the UID of a file "
@@ -188,29 +186,26 @@ class _Run:
                 )
             self.report.copies += 1
             return
-        self.written[place] = digest
-        write_whole(self.target / place, content)
+        self.written[path] = digest
+        write_bytes(self.target / path, content)
         self.report.dicom += 1
         self.report.subjects = len({written.parts[0] for written in self.written})
-        for total, name in (
-            ("attributes_kept", "kept"),
-            ("attributes_dropped", "dropped"),
-            ("uids", "uids"),
-            ("dates", "dates"),
-            ("words", "words"),
-        ):
-            setattr(self.report, total, getattr(self.report, total) + facts[name])
+        self.report.attributes_kept += rebuilt.kept
+        self.report.attributes_dropped += rebuilt.dropped
+        self.report.uids += rebuilt.uids
+        self.report.dates += rebuilt.dates
+        self.report.words += rebuilt.words
 
     def _masked(self, notes: Sequence[Path]) -> Iterator[tuple[Path, list[str], Outcome]]:
         patients = [self._patients_of(file) for file in notes]
         requests = (
-            {"file": str(file), "own": self._own(file, whose), "seconds": SECONDS}
+            {"file": str(file), "own": self._own(file, whose), "seconds": SECONDS_A_NOTE}
             for file, whose in zip(notes, patients, strict=True)
         )
         yield from zip(
             notes,
             patients,
-            shared_sandbox().map("mmdiag.sandbox.masked_note:request", requests),
+            shared_sandbox().map("masked_note", requests),
             strict=True,
         )
 
@@ -232,7 +227,7 @@ class _Run:
             return
         subject = patients[0] if len(patients) == 1 else file.stem
         name = pseudonym(self.key, "note", str(file.relative_to(self.root)))
-        write_whole(
+        write_bytes(
             self.target / pseudonym(self.key, "patient", subject) / f"{name}.txt",
             found["text"].encode(),
         )

@@ -5,12 +5,11 @@ nothing is written before the description is right.
 """
 
 from mmdiag.description.cohort import Description
-from mmdiag.description.modality import KINDS, ModalityDescription
+from mmdiag.description.modality import ModalityDescription
 from mmdiag.description.read import read_description
 from mmdiag.description.task import TASKS, TaskDescription
 
 __all__ = [
-    "KINDS",
     "TASKS",
     "Description",
     "ModalityDescription",

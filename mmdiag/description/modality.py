@@ -7,45 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from mmdiag.description.fields import (
-    one_of,
     optional_text,
     plain_identifier,
     require_known,
     section_of,
     text_of,
-    texts_of,
 )
 from mmdiag.errors import DescriptionError
+from mmdiag.kinds import KINDS
 
-KINDS = ("image", "text", "table", "signal")
-ROW_RULES = ("refuse", "first", "mean")
-GENE_KINDS = ("symbol", "ensembl", "entrez")
-UNITS = ("counts", "tpm", "log2", "z-score")
-MODALITY_KEYS = {
-    "image": ("kind", "title", "path", "select", "size", "slices", "window", "burned_in"),
-    "text": ("kind", "title", "path", "key", "column", "rows"),
-    "table": (
-        "kind",
-        "title",
-        "path",
-        "key",
-        "columns",
-        "exclude",
-        "rows",
-        "genes",
-        "gene_names",
-        "gene_sets",
-        "units",
-        "assay",
-    ),
-    "signal": ("kind", "title", "path", "channels", "rate_hz", "store_hz", "seconds", "full_scale"),
-}
-SIGNAL_NUMBERS = {
-    "rate_hz": 768_000.0,
-    "store_hz": 48_000.0,
-    "seconds": 600.0,
-    "full_scale": 1e9,
-}  # and the largest of each
+COMMON_KEYS = ("kind", "title", "path")  # of every kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +48,7 @@ class ModalityDescription:
         seconds: Longest part of a signal that is stored, from its beginning.
         title: How people read the modality; empty = its name.
         full_scale: Largest value that is stored, in the file's unit; of a WAV 1 is its full range.
+        options: What only its kind has, beyond the fields above.
     """
 
     name: str
@@ -103,10 +75,14 @@ class ModalityDescription:
     seconds: float = 10.0
     full_scale: float = 1.0
     title: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
         """What a hash is made of: all but how people read it."""
-        return {key: value for key, value in asdict(self).items() if key != "title"}
+        facts = {key: value for key, value in asdict(self).items() if key != "title"}
+        if not self.options:  # the hashes of cohorts that were described before kinds had any
+            del facts["options"]
+        return facts
 
 
 def read_modalities(
@@ -131,99 +107,42 @@ def _modality(name: str, section: Any, root: Path, where: str) -> ModalityDescri
             f"{heading} must be a section of {where}, it is a single value: write kind and path "
             "below it."
         )
-    kind = text_of(section, "kind", heading, where)
-    require_known([kind], KINDS, f"The kind of {heading}", where)
-    require_known(section, MODALITY_KEYS[kind], f"A key of {heading}", where)
+    word = text_of(section, "kind", heading, where)
+    require_known([word], KINDS, f"The kind of {heading}", where)
+    kind = KINDS[word]
+    require_known(section, (*COMMON_KEYS, *kind.keys), f"A key of {heading}", where)
     values: dict[str, Any] = {
-        "title": optional_text(section, "title", heading, where) or "",
         "name": name,
-        "kind": kind,
-        "path": text_of(section, "path", heading, where),
+        "kind": word,
+        "title": optional_text(section, "title", heading, where) or "",
+        "path": _path(section, heading, where),
+        **{
+            key: check(section, key, heading, where)
+            for key, check in kind.keys.items()
+            if key in section
+        },
     }
-    if Path(section["path"]).is_absolute() or ".." in Path(section["path"]).parts:
+    if kind.check_keys is not None:
+        kind.check_keys(values, root, heading, where)
+    fields = ModalityDescription.__dataclass_fields__
+    options = {key: value for key, value in values.items() if key not in fields}
+    return ModalityDescription(
+        **{key: value for key, value in values.items() if key in fields}, options=options
+    )
+
+
+def _path(section: Mapping[str, Any], heading: str, where: str) -> str:
+    """A template of a path below the root."""
+    path = text_of(section, "path", heading, where)
+    if Path(path).is_absolute() or ".." in Path(path).parts:
         raise DescriptionError(
-            f"The path under {heading} of {where} must lie below the root, {section['path']!r} "
+            f"The path under {heading} of {where} must lie below the root, {path!r} "
             "does not: write it relative to root."
         )
-    rest = re.sub(r"\{[^{}]+\}", "", section["path"])
-    if (
-        "{" in rest
-        or "}" in rest
-        or any("**" in part and part != "**" for part in Path(section["path"]).parts)
-    ):
+    rest = re.sub(r"\{[^{}]+\}", "", path)
+    if "{" in rest or "}" in rest or any("**" in p and p != "**" for p in Path(path).parts):
         raise DescriptionError(
             f"The path under {heading} of {where} must be a template: {{column}} closed, ** a "
-            f"folder of its own; {section['path']!r} is not: correct it."
+            f"folder of its own; {path!r} is not: correct it."
         )
-    for key in ("key", "column", "genes", "gene_names", "gene_sets", "units", "assay"):
-        values[key] = optional_text(section, key, heading, where)
-    for key in ("columns", "exclude", "channels"):
-        values[key] = texts_of(section.get(key, ()), key, heading, where)
-    for key in ("size", "slices"):
-        values[key] = section.get(key, ModalityDescription.__dataclass_fields__[key].default)
-        if type(values[key]) is not int or not 1 <= values[key] <= 4096:
-            raise DescriptionError(
-                f"{key} under {heading} of {where} must be a whole number from 1 to 4096, it is "
-                "not: correct it."
-            )
-    values |= _signal_numbers(section, heading, where)
-    values["window"] = _window(section.get("window", "auto"), heading, where)
-    values["burned_in"] = one_of(
-        section.get("burned_in", "refuse"),
-        ("refuse", "accept"),
-        f"burned_in under {heading}",
-        where,
-    )
-    values["rows"] = section.get("rows", "refuse")
-    require_known([values["rows"]], ROW_RULES, f"rows under {heading}", where)
-    for key, known in (("genes", GENE_KINDS), ("units", UNITS)):
-        if values[key] is not None:
-            require_known([values[key]], known, f"{key} under {heading}", where)
-    values["select"] = {
-        keyword: str(pattern) for keyword, pattern in section_of(section, "select", where).items()
-    }
-    if kind == "text" and bool(values["key"]) != bool(values["column"]):
-        raise DescriptionError(
-            f"Notes in a table need both key and column, {heading} of {where} names one: add the "
-            "other."
-        )
-    if kind == "table" and not values["key"] and "{" not in values["path"]:
-        raise DescriptionError(
-            f"One table for all cases needs its key, {heading} of {where} has none: add key = "
-            '"the column that holds the case\'s key".'
-        )
-    for key in ("gene_sets", "gene_names"):
-        if values[key] and not (root / values[key]).is_file():
-            raise DescriptionError(
-                f"{key} under {heading} of {where} must be a file below the root, "
-                f"{values[key]!r} is not there: correct it."
-            )
-    return ModalityDescription(**values)
-
-
-def _signal_numbers(section: Mapping[str, Any], heading: str, where: str) -> dict[str, float]:
-    """The numbers of a signal that are given."""
-    given = {key: section[key] for key in SIGNAL_NUMBERS if key in section}
-    for key, value in given.items():
-        if type(value) not in (int, float) or not 0 < value <= SIGNAL_NUMBERS[key]:
-            raise DescriptionError(
-                f"{key} under {heading} of {where} must be a number above 0 and at most "
-                f"{SIGNAL_NUMBERS[key]:g}, it is not: correct it."
-            )
-    return {key: float(value) for key, value in given.items()}
-
-
-def _window(value: Any, heading: str, where: str) -> str | tuple[float, float]:
-    if value in ("auto", "voi"):
-        return str(value)
-    if (
-        isinstance(value, list)
-        and len(value) == 2
-        and all(type(part) in (int, float) for part in value)
-        and value[0] < value[1]
-    ):
-        return float(value[0]), float(value[1])
-    raise DescriptionError(
-        f'window under {heading} of {where} must be "auto", "voi" or two rising numbers such as '
-        "[-160, 240], it is not: correct it."
-    )
+    return path

@@ -128,7 +128,7 @@ def vit_weights(autoencoder: nn.Module) -> dict[str, Tensor]:
     return {name: named[name] for name in wanted}
 
 
-def begin_with(network: nn.Module, file: Path) -> None:
+def load_pretrained(network: nn.Module, file: Path) -> None:
     """Load pretrained weights into a network; weights of three colour channels are added up for
     grey.
 

@@ -10,7 +10,7 @@ from numpy import ndarray
 from torch import nn
 
 from mmdiag.config import RANDOM
-from mmdiag.encoders.backbone import begin_with, features_of, make_network
+from mmdiag.encoders.backbone import features_of, load_pretrained, make_network
 from mmdiag.encoders.weights import Weights, find_weights
 
 BATCH = 64  # images that are computed together; a feature does not depend on it beyond rounding
@@ -63,7 +63,7 @@ def frozen_image_network(name: str, weights: str, seed: int) -> FrozenImageNetwo
         torch.manual_seed(seed)
         network = make_network(name)
     if found is not None:
-        begin_with(network, found.file)
+        load_pretrained(network, found.file)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     identity = f"{name}:{found.sha256 if found else f'{RANDOM} {seed}'}"
     return FrozenImageNetwork(identity, name, network.eval().to(device))

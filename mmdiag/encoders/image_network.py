@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from mmdiag.encoders.backbone import FEATURES, begin_with, features_of, make_network
+from mmdiag.encoders.attention_pool import attention_pool, attention_score
+from mmdiag.encoders.backbone import FEATURES, features_of, load_pretrained, make_network
 from mmdiag.encoders.layers import keep_pretrained_state
 from mmdiag.tokens import Tokens
 
@@ -31,12 +32,12 @@ class ImageNetwork(nn.Module):
         self.name, self.pretrained = name, pretrained
         self.network = make_network(name)
         if start is not None:
-            begin_with(self.network, start)
+            load_pretrained(self.network, start)
         self.project = nn.Linear(FEATURES[name], width)
         self.dropout = nn.Dropout(dropout)
 
     def train(self, mode: bool = True) -> "ImageNetwork":
-        """Switch to training; pretrained batch normalisation, and a network that is held still,
+        """Switch to training; pretrained batch normalisation, and a frozen network,
         stay in evaluation.
         """
         super().train(mode)
@@ -69,7 +70,7 @@ class SliceNetwork(ImageNetwork):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(width, name=name, start=start, pretrained=pretrained, dropout=dropout)
-        self.score = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
+        self.score = attention_score(width)
 
     def forward(self, arrays: dict[str, Tensor], present: Bool[Tensor, "batch"]) -> Tokens:
         """Encode slices given as uint8 (batch, slice, row, column); only slices that are there are
@@ -80,13 +81,7 @@ class SliceNetwork(ImageNetwork):
         values = torch.zeros((*mask.shape, self.project.out_features), device=image.device)
         if mask.any():
             values = values.masked_scatter(mask[..., None], self._project(image[mask]))
-        attention = self.score(values).squeeze(-1).masked_fill(~mask, float("-inf"))
-        attention = torch.where(mask.any(1, keepdim=True), attention, 0.0).softmax(dim=1)
-        summary = (attention[..., None] * values).sum(1)
-        return Tokens(
-            self.dropout(torch.cat([summary[:, None], values], dim=1)),
-            torch.cat([present[:, None], mask], dim=1),
-        )
+        return attention_pool(values, mask, present, self.score, self.dropout)
 
 
 class VolumeNetwork(ImageNetwork):

@@ -1,4 +1,4 @@
-"""The layers of an encoder that begins pretrained, from its output down: held still in a linear
+"""The layers of an encoder that begins pretrained, from its output down: frozen in a linear
 probe, then learning the slower the deeper they lie.
 """
 
@@ -64,18 +64,18 @@ def layers_from_the_top(network: nn.Module) -> list[list[nn.Parameter]]:
     return layers[::-1]
 
 
-def hold(layers: Layers, still: bool) -> None:
+def freeze(layers: Layers, frozen: bool) -> None:
     """Keep layers as they are, or let them learn."""
     for layer in layers:
         for parameter in layer:
-            parameter.requires_grad_(not still)
+            parameter.requires_grad_(not frozen)
 
 
 def keep_pretrained_state(network: nn.Module) -> None:
     """Put a pretrained network that was switched to training back where a few cases would only
     spoil it.
 
-    A network that is held still stays in evaluation as a whole; else every batch normalisation
+    A frozen network stays in evaluation as a whole; else every batch normalisation
     keeps its pretrained means and deviations.
     """
     if not any(parameter.requires_grad for parameter in network.parameters()):
@@ -99,5 +99,5 @@ def depths(stacks: Iterable[Layers]) -> dict[int, int]:
 
 def _layer_of(name: str) -> str:
     parts = name.split(".")
-    place = next((number for number, part in enumerate(parts) if part.isdigit()), 0)
-    return ".".join(parts[: place + 1])
+    block = next((number for number, part in enumerate(parts) if part.isdigit()), 0)
+    return ".".join(parts[: block + 1])

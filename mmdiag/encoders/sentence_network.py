@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
+from mmdiag.encoders.attention_pool import attention_pool, attention_score
 from mmdiag.encoders.layers import keep_pretrained_state
 from mmdiag.encoders.sentence import MAX_TOKENS, load_tokenizer, longest_input, pieces, text_weights
 from mmdiag.readers.text.sentences import is_negated
@@ -44,13 +45,13 @@ class SentenceNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.pretrained = True
-        self.network = _begun(start) if start is not None else _built(architecture)
+        self.network = _pretrained(start) if start is not None else _untrained(architecture)
         self.project = nn.Linear(2 * int(self.network.config.hidden_size), width)
-        self.score = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
+        self.score = attention_score(width)
         self.dropout = nn.Dropout(dropout)
 
     def train(self, mode: bool = True) -> "SentenceNetwork":
-        """Switch to training; a transformer that is held still stays in evaluation."""
+        """Switch to training; a frozen transformer stays in evaluation."""
         super().train(mode)
         keep_pretrained_state(self.network)
         return self
@@ -65,13 +66,7 @@ class SentenceNetwork(nn.Module):
             values = values.masked_scatter(
                 mask[..., None], self._sentences(arrays["sentences"][mask])
             )
-        attention = self.score(values).squeeze(-1).masked_fill(~mask, float("-inf"))
-        attention = torch.where(mask.any(1, keepdim=True), attention, 0.0).softmax(dim=1)
-        summary = (attention[..., None] * values).sum(1)
-        return Tokens(
-            self.dropout(torch.cat([summary[:, None], values], dim=1)),
-            torch.cat([present[:, None], mask], dim=1),
-        )
+        return attention_pool(values, mask, present, self.score, self.dropout)
 
     def _sentences(self, rows: Tensor) -> Tensor:
         """Vectors of the common width; where nothing is learned, some rows at a time."""
@@ -143,7 +138,7 @@ def _tokenizer(name: str) -> tuple[Any, int]:
     )
 
 
-def _begun(folder: Path) -> Any:
+def _pretrained(folder: Path) -> Any:
     from transformers import AutoModel
 
     return AutoModel.from_pretrained(
@@ -155,7 +150,7 @@ def _begun(folder: Path) -> Any:
     )
 
 
-def _built(architecture: Mapping[str, Any]) -> Any:
+def _untrained(architecture: Mapping[str, Any]) -> Any:
     from transformers import AutoConfig, AutoModel
 
     return AutoModel.from_config(AutoConfig.for_model(**architecture), trust_remote_code=False)  # type: ignore[no-untyped-call]

@@ -5,6 +5,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from mmdiag.encoders.attention_pool import attention_pool, attention_score
 from mmdiag.tokens import Tokens
 
 
@@ -59,7 +60,7 @@ class WaveNetwork(nn.Module):
         self.enter = nn.Conv1d(inputs, channels, kernel_size=1)
         self.layers = nn.ModuleList([DilatedLayer(channels, 2**number) for number in range(layers)])
         self.project = nn.Linear(2 * channels, width)
-        self.score = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
+        self.score = attention_score(width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, arrays: dict[str, Tensor], present: Bool[Tensor, "batch"]) -> Tokens:
@@ -67,13 +68,7 @@ class WaveNetwork(nn.Module):
         there_BT = arrays["signal_mask"] & present[:, None]
         x_BTC = torch.where(there_BT[..., None], arrays["signal"], 0.0)
         values, mask = self._windows(self._filtered(rearrange(x_BTC, "b t c -> b c t")), there_BT)
-        attention = self.score(values).squeeze(-1).masked_fill(~mask, float("-inf"))
-        attention = torch.where(mask.any(1, keepdim=True), attention, 0.0).softmax(dim=1)
-        summary = (attention[..., None] * values).sum(1)
-        return Tokens(
-            self.dropout(torch.cat([summary[:, None], values], dim=1)),
-            torch.cat([present[:, None], mask], dim=1),
-        )
+        return attention_pool(values, mask, present, self.score, self.dropout)
 
     def _filtered(self, x_BCT: Tensor) -> Tensor:
         passing = self.enter(x_BCT)

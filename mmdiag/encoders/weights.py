@@ -2,7 +2,6 @@
 only, and a record of which they were.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mmdiag.errors import UsageError
+from mmdiag.workspace import file_sha256
 
 FILE = "model.safetensors"
 FETCHED = ["*.json", "*.txt", "*.model", "*.safetensors", "README.md", "LICENSE*"]
@@ -153,8 +153,7 @@ def _licence(folder: Path) -> str:
 @lru_cache(maxsize=8)
 def _sha256(path: Path, size: int, changed_ns: int) -> str:
     del size, changed_ns  # only there so that a changed file is read again
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)
 
 
 def _version(package: str) -> str:

@@ -1,56 +1,47 @@
-"""Is fusion worth it? The fused model, each single modality and the trivial baselines, on the same
-subjects, everything fitted inside the fold.
-
-A run is a list of fits. Each is a unit of work that may be killed and started again: `start` ->
-`fits` -> `fit` for each -> `evaluate` -> `explain` -> `finish`.
+"""Fit one model of a run on what is not held out, and predict what is. Everything that is fitted is
+fitted on training subjects.
 """
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from jaxtyping import Int
+from numpy import ndarray
 
-from mmdiag.cohort.labels import label_values, labelled, stratum_of
-from mmdiag.cohort.splits import Split, read_or_make_split, validation_subjects
-from mmdiag.config import RunConfig, digest, to_json
-from mmdiag.description import Description
+from mmdiag.cohort.labels import label_values, stratum_of
+from mmdiag.cohort.splits import validation_subjects
+from mmdiag.config import RunConfig
 from mmdiag.errors import UsageError
-from mmdiag.experiment import mlflow_tracking as mirror
-from mmdiag.experiment.reuse import take_over
-from mmdiag.experiment.run import FUSED, Run, RunData, open_data
+from mmdiag.experiment import mlflow_tracking
+from mmdiag.experiment.fit_id import ALL, TEST, FitId
+from mmdiag.experiment.reuse import reuse_fit
+from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.predict import diagnose
 from mmdiag.model.heads import survival_cuts, targets
-from mmdiag.model.losses import check_training
-from mmdiag.prepare import Preparation, fit_preparation, require_encoders
+from mmdiag.prepare import Preparation, fit_preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
-from mmdiag.pretraining.weights import (
-    FINAL,
-    Begun,
-    Pretraining,
-    begun,
-    configured,
-    records,
-    require_unseen,
-)
+from mmdiag.pretraining.weights import PretrainedInit, pretrained_init, records, require_unseen
 from mmdiag.privacy.subject_keys import subject_key
-from mmdiag.readers.genomics.gene_sets import gene_set_columns
+from mmdiag.progress import Progress
 from mmdiag.samples import Batches
-from mmdiag.storage.store import Store
+from mmdiag.storage.tables import write_parquet
 from mmdiag.task import Task
-from mmdiag.training.collectives import place
+from mmdiag.training.collectives import rank_and_world_size
 from mmdiag.training.early_stopping import curve_table
 from mmdiag.training.loop import Attach, Trained, train
 from mmdiag.training.validation import score_of
-from mmdiag.workspace import Workspace, atomic_path, write_text
+from mmdiag.workspace import write_text
 
-Progress = Callable[[int, int, str], None]  # done, total, what
 BLOCK = 64  # batches of stored features that are gathered at once
+Rows = Int[ndarray, "_"]  # any number
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,171 +55,96 @@ class Learned:
     task: Task
 
 
-def start(
-    description: Description,
-    workspace: Workspace,
-    config: RunConfig,
-    search: Mapping[str, Any] | None = None,
-) -> Path:
-    """Lay out a run: its folder, its split and the names of its fits.
+@dataclass(frozen=True, slots=True)
+class FitRows:
+    """Rows of the case table that a fit trains on, stops early on, and predicts.
 
     Args:
-        search: What `mmdiag.tuning.trials` is to do before the fits.
-
-    Raises:
-        UsageError: The cohort has no label, or too few labelled subjects.
+        train, valid: Labelled, of subjects that are not held out.
+        held_out: Of the fold that is held out; of a run's bundle: all that it may be asked.
     """
-    store = Store.open(workspace, description.name)
-    cases = store.cases
-    known = labelled(cases, store.task.kind)
-    if not known.any():
-        raise UsageError(
-            f"Training needs labelled cases, the cohort {description.name} has none: name a "
-            f"label under [task] in {description.file.name}."
-        )
-    check_training(store.task, config.training)
-    mirror.require()
-    require_encoders(config, store.modalities.values())
-    if config.pretrained:
-        Pretraining.open(workspace, config.pretrained)
-    stratum = stratum_of(cases, store.task).where(known)
-    split = read_or_make_split(
-        store.folder / "split.json", cases.assign(stratum=stratum), config.evaluation
-    )
-    _require_weights(config, workspace, store, split)
-    identity = (
-        "r-"
-        + digest(
-            store.hash,
-            to_json(config),
-            json.dumps(dict(sorted(split.part.items()))),
-            str(split.folds),
-            *([json.dumps(search)] if search else ()),
-        )[:12]
-    )
-    folder = workspace.runs / identity
-    if (folder / "run.json").is_file():
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, modality in description.modalities.items():
-        if modality.kind == "table" and modality.gene_sets:
-            write_text(
-                folder / f"gene_sets_{name}.json",
-                json.dumps(gene_set_columns(description.root, modality, store.columns(name))),
-            )
-    asked = {
-        "run_id": identity,
-        "cohort": description.name,
-        "cohort_hash": store.hash,
-        "status": "running",
-        "config": json.loads(to_json(config)),
-        "split": split.summary(),
-        "fits": _plan(split.folds, list(store.modalities)),
-        "started": _now(),
-        **({"search": search} if search else {}),
-    }
-    write_text(folder / "run.json", json.dumps(asked, indent=1))
-    return folder
+
+    train: Rows
+    valid: Rows
+    held_out: Rows
+
+    @property
+    def seen(self) -> Rows:
+        """Rows that the model learns from."""
+        return np.concatenate([self.train, self.valid])
 
 
-def _require_weights(config: RunConfig, workspace: Workspace, store: Store, split: Split) -> None:
-    """Are the encoders of every part there, and did what is pretrained see nobody whom it is judged
-    on?
+def fit(run: Run, name: FitId, progress: Progress | None = None) -> None:
+    """Fit one model and predict what is held out. Does nothing where it was done before, in this
+    run or, for a single modality, in one that fits the same.
     """
-    judging = [f"fold-{i}" for i in range(split.folds)] or ["test"]
-    for part in [*judging, *([FINAL] if split.folds else ())]:
-        require_encoders(configured(config, workspace, part), store.modalities.values())
-        begun(config, workspace, part, store.modalities)
-    require_unseen(config, workspace, split.part, judging)
-
-
-def _plan(folds: int, modalities: Sequence[str]) -> list[str]:
-    models = [FUSED, *(modalities if len(modalities) > 1 else ())]
-    if not folds:
-        return [f"test.{model}" for model in models]
-    return [f"fold-{i}.{model}" for i in range(folds) for model in models] + [f"all.{FUSED}"]
-
-
-def modalities_of(data: RunData, model: str) -> list[str]:
-    """The modalities of a model of a run."""
-    return list(data.store.modalities) if model == FUSED else [model]
-
-
-def fits(folder: Path) -> list[str]:
-    """Names of the fits of a run: `<part that is judged>.<model>`."""
-    return list(Run.open(folder).asked["fits"])
-
-
-def fit(folder: Path, name: str, progress: Progress | None = None) -> None:
-    """Fit one model on what is not judged, and predict what is. Does nothing where it was done
-    before, in this run or, for a single modality, in a like one.
-    """
-    run = Run.open(folder)
     if run.done(name):
         return
-    part, model = name.split(".", 1)
-    if model != FUSED and place() == (0, 1) and take_over(run, name):
+    if not name.fused and rank_and_world_size() == (0, 1) and reuse_fit(run, name):
         return
-    data = open_data(folder, part)
-    modalities = modalities_of(data, model)
-    train_rows, valid_rows, judged = rows_of(run, data, part, modalities)
+    data = open_data(run, name.fold)
+    modalities, rows = data.modalities_of(name), rows_of(run, data, name)
     config = run.config_of(name)
-    require_unseen(run.config, run.workspace, data.parts, [part])
-    begin, target_folder = begun(run.config, run.workspace, part, modalities), run.fit_folder(name)
-    watched = mirror.attach(run, name)
+    require_unseen(run.config, run.workspace, data.split.part, [name.fold])
     learned = learn(
         data,
         config,
         modalities,
-        train_rows,
-        valid_rows,
-        target_folder,
-        begin=begin,
+        rows.train,
+        rows.valid,
+        run.fit_folder(name),
+        begin=pretrained_init(run.config, run.workspace, name.fold, modalities),
         progress=progress,
-        attach=watched,
+        attach=mlflow_tracking.attach(run, name),
     )
-    trained, preparations, task = learned.trained, learned.preparations, learned.task
-    if place()[0]:
+    if rank_and_world_size()[0]:
         return  # another process writes what all of them found
-    seen = np.concatenate([train_rows, valid_rows])
-    subjects, patterns = data.cases["subject_id"].iloc[seen], _patterns(data, modalities, seen)
-    cohort = {"name": str(run.asked["cohort"]), "hash": str(run.asked["cohort_hash"])}
-    bundle = Bundle(
+    bundle = _bundle(run, name, data, config, rows, learned)
+    _write(run, name, data, rows, learned, bundle)
+
+
+def _bundle(
+    run: Run, name: FitId, data: RunData, config: RunConfig, rows: FitRows, learned: Learned
+) -> Bundle:
+    modalities = data.modalities_of(name)
+    subjects = data.cases["subject_id"].iloc[rows.seen]
+    cohort_hash = run.manifest.cohort_hash
+    return Bundle(
         config=config,
-        model=trained.model,
-        preparations=preparations,
-        task=task,
-        kinds={m: data.store.modalities[m] for m in modalities},
-        cohort=cohort,
-        trained_on=frozenset(subject_key(subject, cohort["hash"]) for subject in subjects),
-        patterns=patterns,
-        pretrained_on=tuple(records(run.config, run.workspace, part)),
+        model=learned.trained.model,
+        preparations=learned.preparations,
+        task=learned.task,
+        kinds={modality: data.store.modalities[modality] for modality in modalities},
+        cohort={"name": run.manifest.cohort, "hash": cohort_hash},
+        trained_on=frozenset(subject_key(subject, cohort_hash) for subject in subjects),
+        patterns=_patterns(data, modalities, rows.seen),
+        pretrained_on=tuple(records(run.config, run.workspace, name.fold)),
         card=_card(run, name, config, len(set(subjects))),
     )
-    identity, where = bundle.save(
-        run.workspace.bundles if name in ("all.fused", "test.fused") else target_folder
-    )
-    table = diagnose(
-        bundle,
-        prepare_samples(preparations, data.raws, judged.tolist()),
-        contributions=model == FUSED,
-    )
-    table.insert(0, "case_id", data.cases["case_id"].iloc[judged].to_numpy())
-    with atomic_path(target_folder / "predictions.parquet") as temporary:
-        table.to_parquet(temporary, index=False)
-    with atomic_path(target_folder / "curve.parquet") as temporary:
-        curve_table(trained.curve).assign(fit=name).to_parquet(temporary, index=False)
+
+
+def _write(
+    run: Run, name: FitId, data: RunData, rows: FitRows, learned: Learned, bundle: Bundle
+) -> None:
+    """The bundle, predictions and curve, then fit.json, which says that the fit is complete."""
+    folder, trained = run.fit_folder(name), learned.trained
+    identity, where = bundle.save(run.workspace.bundles if name.final else folder)
+    samples = prepare_samples(learned.preparations, data.raws, rows.held_out.tolist())
+    table = diagnose(bundle, samples, contributions=name.fused)
+    table.insert(0, "case_id", data.cases["case_id"].iloc[rows.held_out].to_numpy())
+    write_parquet(folder / "predictions.parquet", table)
+    write_parquet(folder / "curve.parquet", curve_table(trained.curve).assign(fit=str(name)))
     facts = {
         "bundle_id": identity,
         "bundle": str(where.relative_to(run.workspace.path)),
-        "train": len(train_rows),
-        "valid": len(valid_rows),
-        "patterns": sorted(sorted(pattern) for pattern in patterns),
+        "train": len(rows.train),
+        "valid": len(rows.valid),
+        "patterns": sorted(sorted(pattern) for pattern in bundle.patterns),
         "warnings": list(trained.warnings),
         "waiting_for_cases": round(trained.waiting, 4),
-        "finished": _now(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_text(target_folder / "fit.json", json.dumps(facts, indent=1))
+    write_text(folder / "fit.json", json.dumps(facts, indent=1))
 
 
 def learn(
@@ -239,7 +155,7 @@ def learn(
     valid_rows: np.ndarray,
     folder: Path,
     *,
-    begin: Begun | None = None,
+    begin: PretrainedInit | None = None,
     progress: Progress | None = None,
     attach: Attach | None = None,
 ) -> Learned:
@@ -272,37 +188,42 @@ def learn(
     return Learned(trained, preparations, task)
 
 
-def rows_of(
-    run: Run, data: RunData, part: str, modalities: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows to train on, to stop early on, and to predict."""
-    where = data.cases["subject_id"].map(dict(data.parts))
-    known = np.zeros(len(data.cases), dtype=bool)
-    known[data.labelled] = True
-    has = np.any([data.store.present(name) for name in modalities], axis=0)
-    everyone = np.arange(len(data.cases))
-    if part == "test":
-        rows = [
-            np.flatnonzero(known & has & (where == name).to_numpy()) for name in ("train", "valid")
-        ]
-        judged = (
-            everyone
-            if len(modalities) > 1 or len(data.store.modalities) == 1
-            else np.flatnonzero(known & (where == "test").to_numpy())
-        )
-        return rows[0], rows[1], judged
-    outside = known & has & ((where != part).to_numpy() if part != "all" else True)
+def rows_of(run: Run, data: RunData, name: FitId) -> FitRows:
+    """Rows that a model trains on, stops early on, and predicts."""
+    part = data.split.of(data.cases["subject_id"])
+    labelled = np.zeros(len(data.cases), dtype=bool)
+    labelled[data.labelled] = True
+    modalities = data.modalities_of(name)
+    has_input = np.any([data.store.present(modality) for modality in modalities], axis=0)
+    if name.fold == TEST:
+        return _held_out_rows(data, name, part, labelled, has_input)
+    learnable = (
+        labelled & has_input & ((part != name.fold).to_numpy() if name.fold != ALL else True)
+    )
     stratum = stratum_of(data.cases, data.store.task)
-    held = validation_subjects(
-        data.cases["subject_id"][outside], stratum[outside], run.config.evaluation.valid_share
+    share = run.config.evaluation.valid_share
+    subjects = data.cases["subject_id"]
+    stopping = validation_subjects(subjects[learnable], stratum[learnable], share)
+    valid = learnable & subjects.isin(stopping).to_numpy()
+    held_out = ~labelled if name.fold == ALL else labelled & (part == name.fold).to_numpy()
+    return FitRows(*map(np.flatnonzero, (learnable & ~valid, valid, held_out)))
+
+
+def _held_out_rows(
+    data: RunData,
+    name: FitId,
+    part: pd.Series,
+    labelled: np.ndarray,
+    has_input: np.ndarray,
+) -> FitRows:
+    """Of a design with a held-out test; the model that becomes the bundle predicts every case."""
+    train, valid = (
+        np.flatnonzero(labelled & has_input & (part == which).to_numpy())
+        for which in ("train", "valid")
     )
-    valid = outside & data.cases["subject_id"].isin(held).to_numpy()
-    judged = (
-        np.flatnonzero(~known)
-        if part == "all"
-        else np.flatnonzero(known & (where == part).to_numpy())
-    )
-    return np.flatnonzero(outside & ~valid), np.flatnonzero(valid), judged
+    predicts_all = len(data.modalities_of(name)) > 1 or len(data.store.modalities) == 1
+    test = np.flatnonzero(labelled & (part == TEST).to_numpy())
+    return FitRows(train, valid, np.arange(len(data.cases)) if predicts_all else test)
 
 
 def _patterns(
@@ -337,9 +258,8 @@ def _prepare(
                 f"Every modality must be present in some training case, {name} is in none: take "
                 "it out of cohort.toml or add cases that have it."
             )
-        columns = data.store.columns(name) if kind == "table" else ()
         prepared[name] = fit_preparation(
-            kind, raws, config, columns=columns, gene_sets=data.gene_sets.get(name)
+            kind, raws, config, columns=data.store.columns(name), gene_sets=data.gene_sets.get(name)
         )
     return prepared
 
@@ -364,7 +284,7 @@ def _batches(
         "target": target,
     }
     if any(
-        p.reads_originals for p in preparations.values()
+        p.trains_on_raw_input for p in preparations.values()
     ):  # slices stay on the disk until their batch is asked for
         return Batches(
             lambda index: batch_of(
@@ -380,29 +300,16 @@ def _batches(
     return Batches(whole.rows, len(rows), block=BLOCK, **shared)
 
 
-def _card(run: Run, name: str, config: RunConfig, subjects: int) -> str:
-    return "\n".join(
-        [
-            f"# Model card: {run.asked['cohort']}",
-            "",
-            "Research use only; not a medical device.",
-            "",
-            f"- Fusion: {config.fusion}; recipe: {config.recipe}; seed: {config.seed}.",
-            f"- Fitted on {subjects} subjects of the cohort {run.asked['cohort']} "
-            f"({run.asked['cohort_hash'][:23]}).",
-            f"- Run {run.asked['run_id']}, fit {name}. How it was judged: metrics.parquet of "
-            "that run.",
-            "",
-        ]
+def _card(run: Run, name: FitId, config: RunConfig, subjects: int) -> str:
+    asked = run.manifest
+    lines = (
+        f"# Model card: {asked.cohort}",
+        "",
+        "Research use only; not a medical device.",
+        "",
+        f"- Fusion: {config.fusion}; recipe: {config.recipe}; seed: {config.seed}.",
+        f"- Fitted on {subjects} subjects of the cohort {asked.cohort} ({asked.cohort_hash[:23]}).",
+        f"- Run {asked.run_id}, fit {name}. How it was judged: metrics.parquet of that run.",
+        "",
     )
-
-
-def latest(workspace: Workspace, cohort: str | None = None) -> Path | None:
-    """The run that was started last, of one cohort or of all."""
-    found = [Run.open(path.parent) for path in workspace.runs.glob("*/run.json")]
-    found = [run for run in found if cohort is None or run.asked["cohort"] == cohort]
-    return max(found, key=lambda run: str(run.asked["started"])).folder if found else None
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return "\n".join(lines)

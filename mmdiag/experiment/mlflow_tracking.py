@@ -24,8 +24,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mmdiag.errors import UsageError
+from mmdiag.experiment.fit_id import FitId
 from mmdiag.experiment.run import Run
-from mmdiag.training.collectives import place
+from mmdiag.training.collectives import rank_and_world_size
 
 SWITCH, ADDRESS = "MMDIAG_MLFLOW", "MLFLOW_TRACKING_URI"
 PATIENCE = {
@@ -64,15 +65,15 @@ def require() -> None:
         )
 
 
-def attach(run: Run, name: str) -> Callable[[Any], None] | None:
+def attach(run: Run, name: FitId) -> Callable[[Any], None] | None:
     """What adds the mirror to the trainer of a fit; None where nothing is mirrored.
 
     Args:
         name: Of the fit; its curve has this prefix.
     """
-    if not wanted() or place()[0]:
+    if not wanted() or rank_and_world_size()[0]:
         return None
-    return _mirror(run.folder).watching(name)
+    return _mirror(run.folder).watching(str(name))
 
 
 def publish(run: Run, bundle_id: str, metrics: Sequence[Mapping[str, Any]]) -> None:
@@ -139,13 +140,13 @@ class Mirror:
             warnings.simplefilter("ignore")  # of packages that MLflow brings
             from monai.handlers import MLFlowHandler
 
-            asked = self.run.asked
-            parameters = _flat(json.loads(json.dumps(asked["config"])))
+            asked = self.run.manifest
+            parameters = _flat(json.loads(json.dumps(asked.config)))
             self.handler = MLFlowHandler(
                 iteration_log=False,
                 epoch_log=False,
-                experiment_name=str(asked["cohort"]),
-                run_name=str(asked["run_id"]),
+                experiment_name=asked.cohort,
+                run_name=asked.run_id,
                 experiment_param=parameters,
             )
         self.handler.default_tracking_params = []  # they differ from fit to fit
@@ -154,9 +155,9 @@ class Mirror:
         if self.handler.cur_run is None:
             self.handler.start(None)
             self._tag(
-                run_id=self.run.asked["run_id"],
-                cohort=self.run.asked["cohort"],
-                cohort_hash=self.run.asked["cohort_hash"],
+                run_id=self.run.manifest.run_id,
+                cohort=self.run.manifest.cohort,
+                cohort_hash=self.run.manifest.cohort_hash,
             )
 
     def _tag(self, **tags: Any) -> None:
@@ -183,11 +184,10 @@ class Mirror:
             self.handler.client.log_batch(self.handler.cur_run.info.run_id, metrics=found)
 
     def _finish(self, bundle_id: str) -> None:
-        client, asked = self.handler.client, self.run.asked
-        experiment = client.get_experiment_by_name(str(asked["cohort"]))
+        client, asked = self.handler.client, self.run.manifest
+        experiment = client.get_experiment_by_name(asked.cohort)
         mirrored = (
-            f"tags.`mmdiag.bundle_id` = '{bundle_id}' and tags.`mmdiag.run_id` = "
-            f"'{asked['run_id']}'"
+            f"tags.`mmdiag.bundle_id` = '{bundle_id}' and tags.`mmdiag.run_id` = '{asked.run_id}'"
         )
         if experiment is None or not client.search_runs(
             [experiment.experiment_id], mirrored, max_results=1

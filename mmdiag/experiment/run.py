@@ -1,5 +1,5 @@
-"""A run on disk: what it was asked (run.json), its fits, and what came out. The same question about
-the same cohort is the same folder.
+"""A run on disk: what was requested (run.json), its fits, and what came out. The same question
+about the same cohort is the same folder.
 """
 
 import dataclasses
@@ -12,17 +12,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int
+from numpy import ndarray
 
 from mmdiag.cohort.labels import labelled
+from mmdiag.cohort.splits import Split, read_split
 from mmdiag.config import RunConfig, from_json, varied
 from mmdiag.errors import UsageError
+from mmdiag.experiment.fit_id import FitId
+from mmdiag.experiment.manifest import RunManifest
+from mmdiag.kinds import KINDS
 from mmdiag.prepare import extractor
 from mmdiag.prepare.feature_cache import raw_features
 from mmdiag.pretraining.weights import configured
 from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace, write_text
-
-FUSED = "fused"  # the model of all modalities; any other of a run is named for the one that it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,99 +34,95 @@ class Run:
     """The folder of a run, and what its run.json says."""
 
     folder: Path
-    asked: Mapping[str, Any]
+    manifest: RunManifest
 
     @staticmethod
     def open(folder: Path) -> "Run":
         """Read run.json."""
-        return Run(folder, json.loads((folder / "run.json").read_text()))
+        return Run(folder, RunManifest.from_facts(json.loads((folder / "run.json").read_text())))
+
+    @property
+    def fits(self) -> tuple[FitId, ...]:
+        """The models of the run, in the order in which they are fitted."""
+        return self.manifest.fits
 
     @property
     def config(self) -> RunConfig:
-        """The configuration that was asked for."""
-        return from_json(json.dumps(self.asked["config"]))
+        """The configuration that was requested."""
+        return from_json(json.dumps(self.manifest.config))
 
-    def config_of(self, fit: str) -> RunConfig:
-        """The configuration of a model: what was asked for, with what a search chose for it, and
-        the pretrained weights of its part.
-
-        Args:
-            fit: Its name, `<part that is judged>.<model>`.
+    def config_of(self, fit: FitId) -> RunConfig:
+        """The configuration of a model: what was requested, with what a search chose for it, and
+        the pretrained weights of its fold.
 
         Raises:
             UsageError: The run is a search that has not chosen yet.
         """
-        part, config = fit.split(".", 1)[0], self.asked_of(fit)
-        if "search" not in self.asked:
-            return configured(config, self.workspace, part)
+        config = self.requested(fit)
+        if not self.manifest.search:
+            return configured(config, self.workspace, fit.fold)
         if not self.chosen_file(fit).is_file():
             raise UsageError(
                 f"A searched model is fitted once its values are chosen, those of {fit} are not: "
                 "run `mmdiag search` again, it picks up."
             )
-        return configured(
-            varied(config, json.loads(self.chosen_file(fit).read_text())["values"]),
-            self.workspace,
-            part,
-        )
+        chosen = json.loads(self.chosen_file(fit).read_text())["values"]
+        return configured(varied(config, chosen), self.workspace, fit.fold)
 
-    def asked_of(self, fit: str) -> RunConfig:
-        """The configuration that was asked for of a model, before any search: where it has one
+    def requested(self, fit: FitId) -> RunConfig:
+        """The configuration that was requested of a model, before any search: where it has one
         modality, there is nothing to fuse.
         """
-        return (
-            self.config
-            if fit.endswith(f".{FUSED}")
-            else dataclasses.replace(self.config, fusion="concat")
-        )
+        return self.config if fit.fused else dataclasses.replace(self.config, fusion="concat")
 
-    def chosen_file(self, fit: str) -> Path:
+    def chosen_file(self, fit: FitId) -> Path:
         """Where a search writes what it chose for a model."""
         return self.folder / "search" / f"{fit}.json"
 
     @property
     def fusion(self) -> str:
         """How the fused models fuse; `searched` where a search chose different families for
-        different parts.
+        different folds.
         """
-        found = {
-            self.config_of(name).fusion
-            for name in map(str, self.asked["fits"])
-            if name.endswith(f".{FUSED}")
-        }
+        found = {self.config_of(fit).fusion for fit in self.fits if fit.fused}
         return found.pop() if len(found) == 1 else "searched"
 
     @property
-    def final(self) -> str:
-        """The part whose fused model becomes the run's bundle: `all`, or `test`."""
-        return str(self.asked["fits"][-1]).split(".", 1)[0]
+    def final(self) -> FitId:
+        """The model that becomes the run's bundle."""
+        return next(fit for fit in self.fits if fit.final)
 
     @property
     def workspace(self) -> Workspace:
         """The workspace that the run lies in."""
         return Workspace(self.folder.parent.parent)
 
-    def fit_folder(self, name: str) -> Path:
+    def fit_folder(self, fit: FitId) -> Path:
         """Where a fit keeps its checkpoint, and then its results."""
-        return self.folder / "fits" / name
+        return self.folder / "fits" / str(fit)
 
-    def done(self, name: str) -> bool:
+    def done(self, fit: FitId) -> bool:
         """Whether a fit is complete."""
-        return (self.fit_folder(name) / "fit.json").is_file()
+        return (self.fit_folder(fit) / "fit.json").is_file()
 
-    def fitted(self, name: str) -> dict[str, Any]:
+    def fitted(self, fit: FitId) -> dict[str, Any]:
         """What a complete fit recorded."""
-        found: dict[str, Any] = json.loads((self.fit_folder(name) / "fit.json").read_text())
+        found: dict[str, Any] = json.loads((self.fit_folder(fit) / "fit.json").read_text())
         return found
 
-    def predictions(self, name: str) -> pd.DataFrame:
+    def bundle_folder(self, fit: FitId) -> Path:
+        """Where the bundle of a complete fit lies."""
+        return self.workspace.path / str(self.fitted(fit)["bundle"])
+
+    def predictions(self, fit: FitId) -> pd.DataFrame:
         """What a complete fit predicted."""
-        return pd.read_parquet(self.fit_folder(name) / "predictions.parquet")
+        return pd.read_parquet(self.fit_folder(fit) / "predictions.parquet")
 
     def update(self, **facts: Any) -> "Run":
         """Write further facts into run.json."""
-        write_text(self.folder / "run.json", json.dumps({**self.asked, **facts}, indent=1))
-        return Run.open(self.folder)
+        run = Run(self.folder, dataclasses.replace(self.manifest, **facts))
+        write_text(self.folder / "run.json", json.dumps(run.manifest.facts(), indent=1))
+        return run
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,37 +135,38 @@ class RunData:
     gene_sets: Mapping[str, Mapping[str, Sequence[int]]]
 
     @property
-    def parts(self) -> Mapping[str, str]:
+    def split(self) -> Split:
         """Part of the split of each labelled subject."""
-        found: dict[str, str] = json.loads((self.store.folder / "split.json").read_text())["part"]
-        return found
+        return read_split(self.store.folder / "split.json")
 
     @property
-    def labelled(self) -> np.ndarray:
+    def labelled(self) -> Int[ndarray, "labelled"]:
         """Rows with a label."""
         return np.flatnonzero(labelled(self.cases, self.store.task.kind))
 
+    def modalities_of(self, fit: FitId) -> list[str]:
+        """The modalities of a model."""
+        return list(self.store.modalities) if fit.fused else [fit.model]
 
-def open_data(folder: Path, part: str = "") -> RunData:
+
+def open_data(run: Run, fold: str = "") -> RunData:
     """Load a run's cohort once a process; features that are not stored yet are made and stored.
 
     Args:
-        part: Whose features: where frozen weights were pretrained, each part of the split has its
-            own. Default: those of the run's bundle.
+        fold: Whose features: where frozen weights were pretrained, each fold has its own. Default:
+            those of the run's bundle.
     """
-    run, data = Run.open(folder), _open_data(folder)
-    if not run.config.pretrained or part in ("", run.final):
+    data = _open_data(run.folder)
+    if not run.config.pretrained or fold in ("", run.final.fold):
         return data
-    return dataclasses.replace(data, raws={**data.raws, **_features_of(folder, part)})
+    return dataclasses.replace(data, raws={**data.raws, **_features_of(run.folder, fold)})
 
 
 @lru_cache(maxsize=1)
 def _open_data(folder: Path) -> RunData:
     run = Run.open(folder)
-    config, store = (
-        configured(run.config, run.workspace, run.final),
-        Store.open(run.workspace, run.asked["cohort"]),
-    )
+    config = configured(run.config, run.workspace, run.final.fold)
+    store = Store.open(run.workspace, run.manifest.cohort)
     raws = {
         name: raw_features(store, name, extractor(kind, config))
         for name, kind in store.modalities.items()
@@ -178,11 +179,15 @@ def _open_data(folder: Path) -> RunData:
 
 
 @lru_cache(maxsize=8)
-def _features_of(folder: Path, part: str) -> dict[str, Sequence[np.ndarray | None]]:
-    """Raw features that a part has of its own."""
+def _features_of(folder: Path, fold: str) -> dict[str, Sequence[np.ndarray | None]]:
+    """Raw features that a fold has of its own."""
     run, store = Run.open(folder), _open_data(folder).store
-    config, final = (configured(run.config, run.workspace, name) for name in (part, run.final))
-    kinds = [kind for kind in ("image", "text") if getattr(config, kind) != getattr(final, kind)]
+    config, final = (configured(run.config, run.workspace, name) for name in (fold, run.final.fold))
+    kinds = [
+        name
+        for name, kind in KINDS.items()
+        if kind.settings and getattr(config, kind.settings) != getattr(final, kind.settings)
+    ]
     return {
         name: raw_features(store, name, extractor(kind, config))
         for name, kind in store.modalities.items()

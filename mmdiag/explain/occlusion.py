@@ -9,10 +9,11 @@ Reference:
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Integer, Shaped, UInt8
 from numpy import ndarray
 
 GRID = 8
@@ -24,11 +25,13 @@ SLIGHT = 0.2
 BATCH = 64
 SENTENCES = 3
 WORDS = 24
+WINDOWS = 20  # of a signal
 ALONE = (
     0.1  # of a sentence's effect: what its words must reach one by one for it to be shown by words
 )
 
 Stacks = Callable[[ndarray], Float[ndarray, "n"]]
+Signals = Callable[[Sequence[ndarray]], Float[ndarray, "n"]]
 Notes = Callable[[Sequence[Sequence[str]]], Float[ndarray, "n"]]
 
 
@@ -126,6 +129,37 @@ def _ask(logit: Stacks, variants: Sequence[ndarray]) -> Float[ndarray, "n"]:
     )
 
 
+def window_edges(samples: int, windows: int) -> Integer[ndarray, "edge"]:
+    """Where windows of equal length begin and end; a shorter signal has one a sample."""
+    return np.linspace(0, samples, min(windows, samples) + 1).round().astype(int)
+
+
+def window_weights(
+    signal: Shaped[ndarray, "time channel"],
+    logit: Signals,
+    *,
+    windows: int = WINDOWS,
+) -> Float32[ndarray, "window"]:
+    """Change of the log-odds that each window of time makes: what the answer would be if its
+    samples had stayed at their channels' mean.
+
+    Args:
+        logit: Signals -> log-odds of each.
+        windows: Their number; a shorter signal has one a sample.
+    """
+    still = signal.mean(axis=0)
+    if np.issubdtype(signal.dtype, np.integer):
+        still = np.rint(still)
+    variants = [signal]
+    for start, stop in pairwise(window_edges(len(signal), windows).tolist()):
+        changed = signal.copy()
+        changed[start:stop] = still.astype(signal.dtype)
+        variants.append(changed)
+    answers = logit(variants)
+    weights: ndarray = (answers[0] - answers[1:]).astype(np.float32)
+    return weights
+
+
 def word_weights(
     text: str,
     sentences: Sequence[tuple[int, int]],
@@ -158,27 +192,47 @@ def word_weights(
     most = np.argsort(-np.abs(by_sentence), kind="stable")[:most_sentences]
     inside = set(most[np.abs(by_sentence[most]) >= SLIGHT * np.abs(by_sentence[most[0]])].tolist())
     spans: list[tuple[int, int, float]] = []
-    for i, (start, end) in enumerate(sentences):
-        words = [
-            (start + m.start(), start + m.end()) for m in re.finditer(r"\w[\w'-]*", text[start:end])
-        ][:most_words]
-        if i not in inside or len(words) < 2:
-            spans.append((start, end, float(by_sentence[i])))
-            continue
-        without = [
-            [*parts[:i], (text[start:a] + text[b:end]).strip(), *parts[i + 1 :]] for a, b in words
-        ]
-        change = whole - logit(without)
-        if np.abs(change).sum() < ALONE * abs(by_sentence[i]):
-            spans.append((start, end, float(by_sentence[i])))
-            continue
-        total = float(change.sum())
-        scale = (
-            abs(by_sentence[i]) / max(np.abs(change).sum(), 1e-9)
-            if total * by_sentence[i] <= 0
-            else abs(by_sentence[i] / total)
+    for i, sentence in enumerate(sentences):
+        words = _words(text, sentence)[:most_words]
+        spans += (
+            _by_words(text, parts, i, sentence, words, whole, float(by_sentence[i]), logit)
+            if i in inside and len(words) > 1
+            else [(*sentence, float(by_sentence[i]))]
         )
-        spans += [
-            (a, b, float(w * min(scale, 1.0))) for (a, b), w in zip(words, change, strict=True)
-        ]
     return spans
+
+
+def _words(text: str, sentence: tuple[int, int]) -> list[tuple[int, int]]:
+    start, end = sentence
+    found = re.finditer(r"\w[\w'-]*", text[start:end])
+    return [(start + match.start(), start + match.end()) for match in found]
+
+
+def _by_words(
+    text: str,
+    parts: Sequence[str],
+    number: int,
+    sentence: tuple[int, int],
+    words: Sequence[tuple[int, int]],
+    whole: float,
+    effect: float,
+    logit: Notes,
+) -> list[tuple[int, int, float]]:
+    """A sentence by its words, scaled to what the whole sentence changes; as one span where its
+    words change next to nothing alone.
+    """
+    start, end = sentence
+    without = [
+        [*parts[:number], (text[start:a] + text[b:end]).strip(), *parts[number + 1 :]]
+        for a, b in words
+    ]
+    change = whole - logit(without)
+    if np.abs(change).sum() < ALONE * abs(effect):
+        return [(start, end, effect)]
+    total = float(change.sum())
+    scale = (
+        abs(effect) / max(np.abs(change).sum(), 1e-9)
+        if total * effect <= 0
+        else abs(effect / total)
+    )
+    return [(a, b, float(w * min(scale, 1.0))) for (a, b), w in zip(words, change, strict=True)]

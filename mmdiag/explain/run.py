@@ -1,68 +1,65 @@
-"""Explain the judged cases of a run, each once: a file of maps and a file of words and genes a
+"""Explain the held-out cases of a run, each once: a file of maps and a file of words and genes a
 case.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mmdiag.errors import UsageError
-from mmdiag.experiment.evaluate import predictions
-from mmdiag.experiment.fit import fits
+from mmdiag.experiment.predictions import predictions
 from mmdiag.experiment.run import Run, open_data
 from mmdiag.explain.case import explain_within
 from mmdiag.inference.bundle import Bundle
+from mmdiag.kinds import KINDS
 from mmdiag.prepare import require_same_features
 from mmdiag.prepare.batches import prepare_samples
-from mmdiag.workspace import Workspace, atomic_path, write_text
+from mmdiag.progress import Progress
+from mmdiag.workspace import atomic_path, write_text
 
 CHUNK = 16
-Progress = Callable[[int, int, str], None]  # done, total, what
 
 
-def chunks(folder: Path) -> list[list[str]]:
-    """The judged cases (test, or out of fold) that are not explained yet, in parts that a task can
-    take.
+def chunks(run: Run) -> list[list[str]]:
+    """The held-out cases (test, or out of fold) that are not explained yet, in parts that a task
+    can take.
     """
-    table = predictions(folder)
-    judged = sorted(table.loc[table["role"].isin(["test", "out-of-fold"]), "case_id"])
+    table = _answers(run)
+    held_out = sorted(table.loc[table["role"].isin(["test", "out-of-fold"]), "case_id"])
     todo = [
-        case for case in judged if not explanation_path(folder, case).with_suffix(".json").is_file()
+        case
+        for case in held_out
+        if not explanation_path(run.folder, case).with_suffix(".json").is_file()
     ]
     return [todo[start : start + CHUNK] for start in range(0, len(todo), CHUNK)]
 
 
-def explain(folder: Path, case_ids: Sequence[str], progress: Progress | None = None) -> None:
-    """Explain some cases with the model that judged them; cases that are explained already are left
-    alone.
+def explain(run: Run, case_ids: Sequence[str], progress: Progress | None = None) -> None:
+    """Explain some cases with the model that did not learn from them; cases that are explained
+    already are left alone.
     """
-    run = Run.open(folder)
-    answers = predictions(folder).set_index("case_id")
-    place = {case: row for row, case in enumerate(open_data(folder).cases["case_id"])}
-    fused = {
-        run.fitted(name)["bundle_id"]: name for name in fits(folder) if name.endswith(".fused")
-    }
+    answers = _answers(run).set_index("case_id")
+    row_of = {case: row for row, case in enumerate(open_data(run).cases["case_id"])}
+    fused = {run.fitted(fit)["bundle_id"]: fit for fit in run.fits if fit.fused}
     for number, case in enumerate(case_ids, start=1):
-        target = explanation_path(folder, case)
+        target = explanation_path(run.folder, case)
         if not target.with_suffix(".json").is_file():
-            name = fused[answers.loc[case, "bundle_id"]]
-            bundle, data = (
-                _load(run.workspace.path / run.fitted(name)["bundle"]),
-                open_data(folder, name.split(".", 1)[0]),
-            )
-            sample = prepare_samples(bundle.preparations, data.raws, [place[case]])[0]
-            found = explain_within(bundle, data.store, place[case], sample)
+            fit = fused[answers.loc[case, "bundle_id"]]
+            bundle, data = _load(run.bundle_folder(fit)), open_data(run, fit.fold)
+            sample = prepare_samples(bundle.preparations, data.raws, [row_of[case]])[0]
+            found = explain_within(bundle, data.store, row_of[case], sample)
             with atomic_path(target.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
                 maps: dict[str, Any] = {f"heat_{name}": heat for name, heat in found.heat.items()}
                 np.savez_compressed(file, **maps)
             write_text(
                 target.with_suffix(".json"),
-                json.dumps({"case_id": case, "text": found.text, "table": found.table}),
+                json.dumps({"case_id": case, **found.values}),
             )
         if progress:
             progress(number, len(case_ids), "explained")
@@ -73,27 +70,40 @@ def explanation_path(folder: Path, case_id: str) -> Path:
     return folder / "explanations" / "cases" / hashlib.sha256(case_id.encode()).hexdigest()[:16]
 
 
-def explain_case(workspace: Workspace, folder: Path, case_id: str) -> dict[str, Any]:
+def explain_case(run: Run, case_id: str) -> dict[str, Any]:
     """Everything that is known of one case: answer, contributions, weights, words, genes.
 
     Raises:
         UsageError: The run has no such case.
     """
-    table = predictions(folder)
+    table = predictions(run)
     row = table[table["case_id"] == case_id]
     if row.empty:
         raise UsageError(
             f"A case to explain must be one of the run's cases, {case_id} is not: `mmdiag "
             "status` shows the cohort, predictions.parquet its cases."
         )
-    explain(folder, [case_id])
+    explain(run, [case_id])
     facts = json.loads(row.drop(columns=["version"]).to_json(orient="records", date_format="iso"))[
         0
     ]
     facts["attention"] = json.loads(facts["attention"]) if facts.get("attention") else None
-    within = json.loads(explanation_path(folder, case_id).with_suffix(".json").read_text())
-    maps = str(explanation_path(folder, case_id).with_suffix(".npz").relative_to(workspace.path))
-    return {**facts, "text": within["text"], "table": within["table"], "heat_maps": maps}
+    path = explanation_path(run.folder, case_id)
+    within = json.loads(path.with_suffix(".json").read_text())
+    maps = path.with_suffix(".npz").relative_to(run.workspace.path)
+    explained = {name: values for name, values in within.items() if name in KINDS}
+    return {**facts, **explained, "heat_maps": str(maps)}
+
+
+def _answers(run: Run) -> pd.DataFrame:
+    """Which model answered for which case, and in which role: as published, where it was; built
+    anew it costs every fit's predictions and their hashes.
+    """
+    published = run.folder / "predictions.parquet"
+    columns = ["case_id", "role", "bundle_id"]
+    if published.is_file():
+        return pd.read_parquet(published, columns=columns)
+    return predictions(run)[columns]
 
 
 @lru_cache(maxsize=8)

@@ -1,6 +1,7 @@
-"""Fusion families behind one interface, by the names that users type, and chains of them."""
+"""Fusion families behind one contract, by the names that users type, and chains of them."""
 
-from mmdiag.fusion.base import Fusion
-from mmdiag.fusion.chain import FUSIONS, chain
+from mmdiag.fusion.base import Fusion, FusionConfig
+from mmdiag.fusion.chain import chain
+from mmdiag.fusion.families import FUSIONS
 
-__all__ = ["FUSIONS", "Fusion", "chain"]
+__all__ = ["FUSIONS", "Fusion", "FusionConfig", "chain"]

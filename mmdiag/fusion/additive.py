@@ -6,13 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdiag.fusion.base import Branches, Frame, Fusion, softmax_over
+from mmdiag.fusion.base import Fusion, FusionConfig, ModalityMLPs, ModalityProjection, softmax_over
 from mmdiag.tokens import Fused, Tokens
 
 
 class Additive(Fusion):
     """`y = y_0 + sum_k t_k`, `t_k = n a_k f_k(z_k) + B_k` over the n modalities present: a gate a_k
-    says how far modality k is heard.
+    says how much modality k counts.
 
     The task head is linear, so that `head(t_k)` without its bias is exactly what modality k added
     to the logit.
@@ -21,18 +21,16 @@ class Additive(Fusion):
         Vanguri 2022, Multimodal integration of radiology, pathology and genomics (DyAM).
     """
 
-    def __init__(
-        self, modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0
-    ) -> None:
-        super().__init__(modalities, width)
-        del heads
+    def __init__(self, modalities: Sequence[str], config: FusionConfig) -> None:
+        super().__init__(modalities, config)
+        width = config.width
         count = len(self.modalities)
-        self.frame = Frame(modalities, width)
+        self.frame = ModalityProjection(modalities, width)
         self.gate = nn.ModuleList(nn.Linear(width, 1) for _ in modalities)
-        self.branches = Branches(count, width, dropout)
+        self.branches = ModalityMLPs(count, width, config.dropout)
         self.there = nn.Parameter(torch.zeros(count, width))
         self.nothing = nn.Parameter(torch.zeros(width))
-        for gate in self.gate:  # all are heard alike at first
+        for gate in self.gate:  # all count alike at first
             nn.init.zeros_(gate.weight)  # type: ignore[arg-type]
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Fused:
@@ -47,6 +45,6 @@ class Additive(Fusion):
         z_BMD, present_BM = self.frame(tokens)
         scores_BM = torch.cat([gate(z_BMD[:, k]) for k, gate in enumerate(self.gate)], dim=1)
         weights_BM = softmax_over(scores_BM, present_BM)
-        heard_BM = weights_BM * present_BM.sum(1, keepdim=True)
-        terms_BMD = heard_BM[..., None] * self.branches(z_BMD) + self.there
+        gate_BM = weights_BM * present_BM.sum(1, keepdim=True)
+        terms_BMD = gate_BM[..., None] * self.branches(z_BMD) + self.there
         return torch.where(present_BM[..., None], terms_BMD, 0.0), weights_BM

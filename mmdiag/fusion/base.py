@@ -1,11 +1,12 @@
-"""The interface of every fusion, and the frame that all share.
+"""The contract of every fusion, and the parts that families share.
 
-Frame: encoder k gives h_k; z_k = LayerNorm(W_k h_k + b_k) + e_k; a learned null vector stands in
-for an absent modality; the mask itself is handed on.
+What most begin with: encoder k gives h_k; z_k = LayerNorm(W_k h_k + b_k) + e_k; a learned null
+vector stands in for an absent modality; the mask itself is handed on.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,24 +16,49 @@ from mmdiag.errors import UsageError
 from mmdiag.tokens import Fused, Tokens
 
 
-class Fusion(nn.Module, ABC):
-    """Brings K encoded modalities to one vector.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FusionConfig:
+    """What a family is built from; each reads what it has a use for.
 
-    A family that exchanges tokens between modalities does so in `exchange`, which a chain hands to
-    the next family; one that only pools leaves it as it is.
+    Args:
+        width: Of the tokens, and of the fused vector.
+        heads: Of attention; they share the width.
+        dropout: From 0 to below 1.
+        pools: False in a chain that hands the tokens to another family: a family that exchanges
+            leaves out the parts that would only bring them to one vector.
+    """
+
+    width: int
+    heads: int = 4
+    dropout: float = 0.0
+    pools: bool = True
+
+
+class Fusion(nn.Module, ABC):
+    """Brings K encoded modalities to one vector. The whole contract of a family:
+
+    - `forward` in every family;
+    - `exchange` in one that exchanges tokens between modalities, so that a chain can hand them to
+      the next family;
+    - `fit_stacking` in one whose branches learn from their own answers alone and are blended after
+      training; it gives them as `Fused.branches`, and its `__init__` takes `inner`, the fusion of
+      the families before it in a chain, or None.
+
+    `mmdiag.config.FUSION_FAMILIES` says by the family's name which of the three it is.
 
     Args:
         modalities: Their names; the order of `Fused.weights`.
-        width: Width of the tokens, and of the result.
+        config: Sizes that are the same for every family.
     """
 
-    # whether branches learn from their own answers alone and are blended after training, on
-    # validation cases
-    stacks = False
-
-    def __init__(self, modalities: Sequence[str], width: int) -> None:
+    def __init__(self, modalities: Sequence[str], config: FusionConfig) -> None:
         super().__init__()
-        self.modalities, self.width = tuple(modalities), width
+        self.modalities, self.width = tuple(modalities), config.width
+
+    @property
+    def stacks(self) -> bool:
+        """Whether branches learn from their own answers alone, and `fit_stacking` blends them."""
+        return type(self).fit_stacking is not Fusion.fit_stacking
 
     def exchange(self, tokens: Mapping[str, Tokens]) -> Mapping[str, Tokens]:
         """Tokens that know of each other; their shapes and masks are those that came in."""
@@ -42,8 +68,27 @@ class Fusion(nn.Module, ABC):
     def forward(self, tokens: Mapping[str, Tokens]) -> Fused:
         """Fuse a batch; the order of the mapping's keys does not matter."""
 
+    def fit_stacking(
+        self,
+        branches: Float[Tensor, "case branch width"],
+        present: Bool[Tensor, "case modality"],
+        target: Float[Tensor, "case target"],
+        head: nn.Linear,
+        loss: Callable[[Tensor, Tensor], Tensor],
+    ) -> None:
+        """Fit on validation cases how the branches are blended.
 
-class Frame(nn.Module):
+        Args:
+            branches: `Fused.branches` of the cases.
+            present: Which modalities each case has.
+            target: What `head` is trained on; NaN = unknown.
+            head: The task head's linear map.
+            loss: (logits, target) -> mean loss of the task.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not stack: ask `stacks` first.")
+
+
+class ModalityProjection(nn.Module):
     """z_k = LayerNorm(W_k h_k + b_k) + e_k of the summary tokens, with a learned null vector where
     a modality is absent.
 
@@ -105,7 +150,9 @@ def check_width(name: str, tokens: Tokens, width: int) -> None:
         )
 
 
-def shares(amounts_BM: Tensor, present_BM: Tensor) -> Tensor:
+def normalize_over_present(
+    amounts_BM: Float[Tensor, "batch modality"], present_BM: Bool[Tensor, "batch modality"]
+) -> Float[Tensor, "batch modality"]:
     """Amounts (>= 0) as a distribution over what is present; even where all are 0, and 0 everywhere
     where nothing is present.
     """
@@ -113,15 +160,19 @@ def shares(amounts_BM: Tensor, present_BM: Tensor) -> Tensor:
     return kept / kept.sum(dim=1, keepdim=True).clamp_min(1e-12)
 
 
-def softmax_over(scores: Tensor, there: Tensor) -> Tensor:
-    """Softmax over the last axis of what is there; 0 elsewhere, and everywhere where nothing is
-    there.
+def softmax_over(
+    scores: Float[Tensor, "*batch modality"], present: Bool[Tensor, "*batch modality"]
+) -> Float[Tensor, "*batch modality"]:
+    """Softmax over the last axis of what is present; 0 elsewhere, and everywhere where nothing is
+    present.
     """
-    return torch.where(there, scores.masked_fill(~there, -1e9).softmax(dim=-1), 0.0)
+    return torch.where(present, scores.masked_fill(~present, -1e9).softmax(dim=-1), 0.0)
 
 
-class Branches(nn.Module):
-    """f_k(x_k) = A_k x_k + g_k(x_k), one for each modality: linear at the start, g_k is learned."""
+class ModalityMLPs(nn.Module):
+    """f_k(x_k) = A_k x_k + g_k(x_k), a network for each modality: linear at the start, g_k is
+    learned.
+    """
 
     def __init__(self, count: int, width: int, dropout: float) -> None:
         super().__init__()
@@ -138,7 +189,7 @@ class Branches(nn.Module):
     def forward(
         self, x_BMD: Float[Tensor, "batch modality width"]
     ) -> Float[Tensor, "batch modality width"]:
-        """The branches' vectors."""
+        """The vector of each modality's network."""
         return torch.stack(
             [
                 self.linear[k](x_BMD[:, k]) + self.deep[k](x_BMD[:, k])

@@ -1,41 +1,22 @@
-"""Families by the names that users type, and chains of them: exchange tokens, pool them, blend the
-answers.
-"""
+"""Chains of families: exchange tokens, pool them, blend the answers."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from torch import nn
 
-from mmdiag.config import check_fusion
-from mmdiag.fusion.additive import Additive
-from mmdiag.fusion.base import Fusion
-from mmdiag.fusion.concat import Concat
-from mmdiag.fusion.cross_modal import CrossModal
-from mmdiag.fusion.deep import Deep
-from mmdiag.fusion.gated import Gated
-from mmdiag.fusion.late import Late
-from mmdiag.fusion.low_rank import LowRank
-from mmdiag.fusion.modality_attention import ModalityAttention
+from mmdiag.config import FUSION_FAMILIES, FusionRole, check_fusion
+from mmdiag.fusion.base import Fusion, FusionConfig
+from mmdiag.fusion.families import FUSIONS
 from mmdiag.tokens import Fused, Tokens
 
-FUSIONS: dict[str, Callable[..., Fusion]] = {
-    "concat": Concat,
-    "gated": Gated,
-    "low_rank": LowRank,
-    "modality_attention": ModalityAttention,
-    "additive": Additive,
-    "cross_modal": CrossModal,
-    "deep": Deep,
-    "late": Late,
-}
 
-
-def chain(*names: str) -> Callable[..., Fusion]:
+def chain(*names: str) -> Callable[[Sequence[str], FusionConfig], Fusion]:
     """What builds a chain of families, called like a family; a chain of one is the family itself.
 
     Args:
-        names: First families that exchange tokens, then at most one that pools them, then `late`,
-            which blends the fused answer with each modality's own.
+        names: First families that exchange tokens, then at most one that pools them, then at most
+            one that stacks, which blends the fused answer with each modality's own.
 
     Raises:
         UnknownNameError: No family has this name.
@@ -45,18 +26,14 @@ def chain(*names: str) -> Callable[..., Fusion]:
     if len(names) == 1:
         return FUSIONS[names[0]]
 
-    def build(
-        modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0
-    ) -> Fusion:
+    def build(modalities: Sequence[str], config: FusionConfig) -> Fusion:
         *first, last = names
-        if last == "late":
-            inner = chain(*first)(modalities, width, heads=heads, dropout=dropout)
-            return Late(modalities, width, heads=heads, dropout=dropout, inner=inner)
-        exchanging = [
-            FUSIONS[name](modalities, width, heads=heads, dropout=dropout, pools=False)
-            for name in first
-        ]
-        return Chain(exchanging, FUSIONS[last](modalities, width, heads=heads, dropout=dropout))
+        if FUSION_FAMILIES[last] is FusionRole.STACKS:
+            inner = chain(*first)(modalities, config)
+            return FUSIONS[last](modalities, config, inner=inner)  # type: ignore[call-arg]
+        only_exchange = replace(config, pools=False)
+        exchanging = [FUSIONS[name](modalities, only_exchange) for name in first]
+        return Chain(exchanging, FUSIONS[last](modalities, config), config)
 
     return build
 
@@ -64,8 +41,8 @@ def chain(*names: str) -> Callable[..., Fusion]:
 class Chain(Fusion):
     """Exchanges one after the other, and a family that pools what comes out."""
 
-    def __init__(self, exchanging: Sequence[Fusion], last: Fusion) -> None:
-        super().__init__(last.modalities, last.width)
+    def __init__(self, exchanging: Sequence[Fusion], last: Fusion, config: FusionConfig) -> None:
+        super().__init__(last.modalities, config)
         self.exchanging = nn.ModuleList(exchanging)
         self.last = last
 

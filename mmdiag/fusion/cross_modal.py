@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from mmdiag.fusion.base import Branches, Frame, Fusion, softmax_over
+from mmdiag.fusion.base import Fusion, FusionConfig, ModalityMLPs, ModalityProjection, softmax_over
 from mmdiag.tokens import Fused, Tokens
 
 
@@ -23,9 +23,6 @@ class CrossModal(Fusion):
     matrix, row k is where the summary of modality k looked in the last layer; the null key counts
     as looking at itself.
 
-    Args:
-        pools: False in a chain that hands the tokens to another family.
-
     Reference:
         Chen 2021, Multimodal co-attention transformer (MCAT); Nagrani 2021, Attention bottlenecks;
         Jaegle 2021, Perceiver.
@@ -33,20 +30,15 @@ class CrossModal(Fusion):
 
     LAYERS = 2
 
-    def __init__(
-        self,
-        modalities: Sequence[str],
-        width: int,
-        *,
-        heads: int = 4,
-        dropout: float = 0.0,
-        pools: bool = True,
-    ) -> None:
-        super().__init__(modalities, width)
-        self.frame = Frame(modalities, width)
+    def __init__(self, modalities: Sequence[str], config: FusionConfig) -> None:
+        super().__init__(modalities, config)
+        width, dropout = config.width, config.dropout
+        self.frame = ModalityProjection(modalities, width)
         self.identity = nn.Parameter(0.02 * torch.randn(len(self.modalities), width))
-        self.layers = nn.ModuleList(CrossLayer(width, heads, dropout) for _ in range(self.LAYERS))
-        self.pool = Pool(len(self.modalities), width, dropout) if pools else None
+        self.layers = nn.ModuleList(
+            CrossLayer(width, config.heads, dropout) for _ in range(self.LAYERS)
+        )
+        self.pool = AttentionPool(len(self.modalities), width, dropout) if config.pools else None
 
     def exchange(self, tokens: Mapping[str, Tokens]) -> Mapping[str, Tokens]:
         """The tokens after the last layer."""
@@ -174,7 +166,7 @@ class CrossLayer(nn.Module):
         return torch.stack([parts[i] for i in sorted(parts)], dim=1)
 
 
-class Pool(nn.Module):
+class AttentionPool(nn.Module):
     """Attention pooling of the summaries: `y = n sum_k a_k f_k(s_k) + B m` over the n modalities
     present.
     """
@@ -182,7 +174,7 @@ class Pool(nn.Module):
     def __init__(self, count: int, width: int, dropout: float) -> None:
         super().__init__()
         self.score = nn.ModuleList(nn.Linear(width, 1) for _ in range(count))
-        self.branches = Branches(count, width, dropout)
+        self.branches = ModalityMLPs(count, width, dropout)
         self.mask = nn.Linear(count, width)
 
     def forward(
@@ -195,7 +187,7 @@ class Pool(nn.Module):
             torch.cat([score(summary_BMD[:, k]) for k, score in enumerate(self.score)], dim=1),
             present_BM,
         )
-        heard_BM = weights_BM * present_BM.sum(1, keepdim=True)
-        return (heard_BM[..., None] * self.branches(summary_BMD)).sum(1) + self.mask(
+        gate_BM = weights_BM * present_BM.sum(1, keepdim=True)
+        return (gate_BM[..., None] * self.branches(summary_BMD)).sum(1) + self.mask(
             present_BM.to(summary_BMD.dtype)
         ), weights_BM

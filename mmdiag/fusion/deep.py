@@ -1,5 +1,5 @@
 """Deep fusion: branches of their own that exchange at several depths, each scaled and shifted by
-what the others say.
+what the others' messages say.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from mmdiag.fusion.base import Frame, Fusion, shares
+from mmdiag.fusion.base import Fusion, FusionConfig, ModalityProjection, normalize_over_present
 from mmdiag.tokens import Fused, Tokens
 
 
@@ -19,9 +19,6 @@ class Deep(Fusion):
     Its weights are the shares of the norms of what the branches add. In a chain the summaries
     exchange; the parts of a modality stay as they are.
 
-    Args:
-        pools: False in a chain that hands the tokens to another family.
-
     Reference:
         Perez 2018, FiLM; Joze 2020, MMTM; Alayrac 2022, Flamingo, for adapters that start as
         nothing.
@@ -29,26 +26,18 @@ class Deep(Fusion):
 
     DEPTHS = 2
 
-    def __init__(
-        self,
-        modalities: Sequence[str],
-        width: int,
-        *,
-        heads: int = 4,
-        dropout: float = 0.0,
-        pools: bool = True,
-    ) -> None:
-        super().__init__(modalities, width)
-        del heads
+    def __init__(self, modalities: Sequence[str], config: FusionConfig) -> None:
+        super().__init__(modalities, config)
+        width, dropout = config.width, config.dropout
         count = len(self.modalities)
-        self.frame = Frame(modalities, width)
-        self.depths = nn.ModuleList(Depth(count, width, dropout) for _ in range(self.DEPTHS))
+        self.frame = ModalityProjection(modalities, width)
+        self.depths = nn.ModuleList(FiLMBlock(count, width, dropout) for _ in range(self.DEPTHS))
         self.out = (
             nn.ModuleList(nn.Linear(width, width, bias=False) for _ in modalities)
-            if pools
+            if config.pools
             else None
         )
-        self.mask = nn.Linear(count, width) if pools else None
+        self.mask = nn.Linear(count, width) if config.pools else None
 
     def exchange(self, tokens: Mapping[str, Tokens]) -> Mapping[str, Tokens]:
         """Tokens whose summaries know of each other."""
@@ -70,7 +59,11 @@ class Deep(Fusion):
         terms_BMD = torch.stack([layer(state_BMD[:, k]) for k, layer in enumerate(self.out)], dim=1)
         terms_BMD = torch.where(present_BM[..., None], terms_BMD, 0.0)
         values_BD = terms_BMD.sum(1) + self.mask(present_BM.to(terms_BMD.dtype))
-        return Fused(values_BD, shares(terms_BMD.norm(dim=-1), present_BM), branches=state_BMD)
+        return Fused(
+            values_BD,
+            normalize_over_present(terms_BMD.norm(dim=-1), present_BM),
+            branches=state_BMD,
+        )
 
     def _depths(
         self, tokens: Mapping[str, Tokens]
@@ -81,13 +74,15 @@ class Deep(Fusion):
         return state_BMD, present_BM
 
 
-class Depth(nn.Module):
-    """`s_k <- s_k + g_k * s_k + b_k`, where (g_k, b_k) is a linear map of what the other modalities
-    say; then a step of each branch alone.
+class FiLMBlock(nn.Module):
+    """`s_k <- s_k + g_k * s_k + b_k`, where (g_k, b_k) is a linear map of the sum of the other
+    modalities' messages; then a step of each branch alone.
     """
 
     def __init__(self, count: int, width: int, dropout: float) -> None:
         super().__init__()
+        # `say` maps a state to its message, `hear` messages to scale and shift; saved weights have
+        # these names
         self.say = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(count))
         self.hear = nn.ModuleList(nn.Linear(width, 2 * width, bias=False) for _ in range(count))
         self.step = nn.ModuleList(
@@ -111,12 +106,15 @@ class Depth(nn.Module):
         present_BM: Bool[Tensor, "batch modality"],
     ) -> Float[Tensor, "batch modality width"]:
         """The branches' next state."""
-        said_BMD = torch.stack([say(state_BMD[:, k]) for k, say in enumerate(self.say)], dim=1)
-        said_BMD = torch.where(present_BM[..., None], said_BMD, 0.0)
+        message_BMD = torch.stack(
+            [message(state_BMD[:, k]) for k, message in enumerate(self.say)], dim=1
+        )
+        message_BMD = torch.where(present_BM[..., None], message_BMD, 0.0)
         fresh = []
         for k in range(state_BMD.shape[1]):
-            others_BD = said_BMD[:, [i for i in range(state_BMD.shape[1]) if i != k]].sum(1)
-            scale_BD, shift_BD = self.hear[k](others_BD).chunk(2, dim=-1)
-            heard_BD = state_BMD[:, k] + scale_BD * state_BMD[:, k] + shift_BD
-            fresh.append(heard_BD + self.step[k](heard_BD))
+            others_BD = message_BMD[:, [i for i in range(state_BMD.shape[1]) if i != k]].sum(1)
+            film = self.hear[k]
+            scale_BD, shift_BD = film(others_BD).chunk(2, dim=-1)
+            shifted_BD = state_BMD[:, k] + scale_BD * state_BMD[:, k] + shift_BD
+            fresh.append(shifted_BD + self.step[k](shifted_BD))
         return torch.stack(fresh, dim=1)

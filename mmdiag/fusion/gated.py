@@ -7,7 +7,13 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from mmdiag.fusion.base import Branches, Frame, Fusion, shares
+from mmdiag.fusion.base import (
+    Fusion,
+    FusionConfig,
+    ModalityMLPs,
+    ModalityProjection,
+    normalize_over_present,
+)
 from mmdiag.tokens import Fused, Tokens
 
 
@@ -20,15 +26,13 @@ class Gated(Fusion):
         Arevalo 2017, Gated multimodal units for information fusion.
     """
 
-    def __init__(
-        self, modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0
-    ) -> None:
-        super().__init__(modalities, width)
-        del heads
+    def __init__(self, modalities: Sequence[str], config: FusionConfig) -> None:
+        super().__init__(modalities, config)
+        width = config.width
         count = len(self.modalities)
-        self.frame = Frame(modalities, width)
+        self.frame = ModalityProjection(modalities, width)
         self.gate = nn.Linear(count * width + count, count * width)
-        self.branches = Branches(count, width, dropout)
+        self.branches = ModalityMLPs(count, width, config.dropout)
         self.mask = nn.Linear(count, width)
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
@@ -41,5 +45,6 @@ class Gated(Fusion):
         gates_BMD = 2 * self.gate(seen).sigmoid().view_as(z_BMD)
         terms_BMD = torch.where(present_BM[..., None], gates_BMD * self.branches(z_BMD), 0.0)
         return Fused(
-            terms_BMD.sum(1) + self.mask(mask_BM), shares(terms_BMD.norm(dim=-1), present_BM)
+            terms_BMD.sum(1) + self.mask(mask_BM),
+            normalize_over_present(terms_BMD.norm(dim=-1), present_BM),
         )

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from mmdiag.fusion.base import Fusion, shares
+from mmdiag.fusion.base import Fusion, FusionConfig, normalize_over_present
 from mmdiag.fusion.concat import Concat
 from mmdiag.fusion.stacking import fit_stacking
 from mmdiag.tokens import Fused, Tokens
@@ -22,9 +22,9 @@ class Late(Fusion):
     chain the fused vector of the families before.
 
     Every branch learns from its own answer alone, so that none ever sees another modality. The
-    scales s of each availability set S and the
-    offsets d, c are fitted afterwards, on the logits of validation cases (`settle`). Through the
-    linear task head, `y` blends the branches' log-odds over the prior.
+    scales s of each availability set S and the offsets d, c are fitted afterwards, on the logits of
+    validation cases (`fit_stacking`). Through the linear task head, `y` blends the branches'
+    log-odds over the prior.
 
     Args:
         inner: The families before `late` in a chain.
@@ -33,33 +33,23 @@ class Late(Fusion):
         Wolpert 1992, Stacked generalization; Platt 1999.
     """
 
-    stacks = True
-
     def __init__(
-        self,
-        modalities: Sequence[str],
-        width: int,
-        *,
-        heads: int = 4,
-        dropout: float = 0.0,
-        inner: Fusion | None = None,
+        self, modalities: Sequence[str], config: FusionConfig, inner: Fusion | None = None
     ) -> None:
-        super().__init__(modalities, width)
+        super().__init__(modalities, config)
         count = len(self.modalities)
-        self.alone = nn.ModuleList(
-            Concat([name], width, heads=heads, dropout=dropout) for name in modalities
-        )
+        self.alone = nn.ModuleList(Concat([name], config) for name in modalities)
         self.inner = inner
-        # until `settle`: evidence of independent modalities adds up, and what is fused already
-        # stands for itself
+        # until `fit_stacking`: evidence of independent modalities adds up, and what is fused
+        # already stands for itself
         self.start = torch.ones(count) if inner is None else torch.eye(count + 1)[-1]
         self.scale: Tensor
         self.shift: Tensor
         self.offset: Tensor
         self.sets: Tensor
         self.register_buffer("scale", self.start.repeat(SETS + 1, 1))
-        self.register_buffer("shift", torch.zeros(len(self.start), width))
-        self.register_buffer("offset", torch.zeros(SETS + 1, width))
+        self.register_buffer("shift", torch.zeros(len(self.start), self.width))
+        self.register_buffer("offset", torch.zeros(SETS + 1, self.width))
         self.register_buffer("sets", torch.full((SETS, count), -1, dtype=torch.int8))
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Fused:
@@ -83,12 +73,12 @@ class Late(Fusion):
             amounts_BM = amounts_BM + scale_BE[:, -1:] * inner.weights
         return Fused(
             values_BD,
-            shares(amounts_BM, present_BM),
+            normalize_over_present(amounts_BM, present_BM),
             inner.attention if inner else None,
             vectors_BED,
         )
 
-    def settle(
+    def fit_stacking(
         self,
         branches: Float[Tensor, "case branch width"],
         present: Bool[Tensor, "case modality"],
@@ -96,20 +86,14 @@ class Late(Fusion):
         head: nn.Linear,
         loss: Callable[[Tensor, Tensor], Tensor],
     ) -> None:
-        """Fit scales and offsets on validation cases.
-
-        Args:
-            branches: `Fused.branches` of the cases.
-            head: The task head's linear map.
-            loss: (logits, target) -> mean loss of the task.
-        """
+        """Fit scales and offsets on validation cases."""
         there = (
             torch.cat([present, present.any(1, keepdim=True)], dim=1)
             if self.inner is not None
             else present
         )
         weight, prior = head.weight.detach().cpu().double(), head.bias.detach().cpu().double()
-        found = fit_stacking(
+        fitted = fit_stacking(
             branches.double() @ weight.T,
             there,
             present,
@@ -121,11 +105,11 @@ class Late(Fusion):
         )
         back = torch.linalg.pinv(weight).T  # logits -> the vector that the head maps to them
         rows = torch.zeros(SETS + 1, dtype=torch.long)
-        rows[: len(found.sets) + 1] = torch.arange(len(found.sets) + 1)
-        self.sets[: len(found.sets)] = found.sets.to(self.sets)
-        self.scale.copy_(found.scale[rows])
-        self.shift.copy_(found.shift @ back)
-        self.offset.copy_((found.offset @ back)[rows])
+        rows[: len(fitted.sets) + 1] = torch.arange(len(fitted.sets) + 1)
+        self.sets[: len(fitted.sets)] = fitted.sets.to(self.sets)
+        self.scale.copy_(fitted.scale[rows])
+        self.shift.copy_(fitted.shift @ back)
+        self.offset.copy_((fitted.offset @ back)[rows])
 
     def _row(self, present_BM: Bool[Tensor, "batch modality"]) -> Tensor:
         """The row of the tables that a case's availability set has; row 0 is the shared one."""

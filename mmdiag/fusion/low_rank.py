@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from mmdiag.fusion.base import Fusion, shares, summaries
+from mmdiag.fusion.base import Fusion, FusionConfig, normalize_over_present, summaries
 from mmdiag.tokens import Fused, Tokens
 
 
@@ -26,17 +26,15 @@ class LowRank(Fusion):
 
     RANK = 4
 
-    def __init__(
-        self, modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0
-    ) -> None:
-        super().__init__(modalities, width)
-        del heads
+    def __init__(self, modalities: Sequence[str], config: FusionConfig) -> None:
+        super().__init__(modalities, config)
+        width = config.width
         self.factors = nn.ModuleList(
             nn.Linear(width, self.RANK * width, bias=False) for _ in modalities
         )
         self.rank = nn.Parameter(torch.randn(self.RANK, width) / self.RANK**0.5)
         self.mask = nn.Linear(len(self.modalities), width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Fused:
         """Fuse a batch."""
@@ -50,4 +48,7 @@ class LowRank(Fusion):
         )
         product_BRD = (1 + steps_BMRD).prod(dim=1)
         fused_BD = (self.rank * product_BRD).sum(1) + self.mask(present_BM.to(h_BMD.dtype))
-        return Fused(self.dropout(fused_BD), shares(steps_BMRD.flatten(2).norm(dim=-1), present_BM))
+        return Fused(
+            self.dropout(fused_BD),
+            normalize_over_present(steps_BMRD.flatten(2).norm(dim=-1), present_BM),
+        )

@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from mmdiag.fusion.base import Branches, Frame, Fusion, shares, softmax_over
+from mmdiag.fusion.base import (
+    Fusion,
+    FusionConfig,
+    ModalityMLPs,
+    ModalityProjection,
+    normalize_over_present,
+    softmax_over,
+)
 from mmdiag.tokens import Fused, Tokens
 
 
@@ -19,17 +26,15 @@ class ModalityAttention(Fusion):
     weighs the modality itself.
     """
 
-    def __init__(
-        self, modalities: Sequence[str], width: int, *, heads: int = 4, dropout: float = 0.0
-    ) -> None:
-        super().__init__(modalities, width)
-        del heads
+    def __init__(self, modalities: Sequence[str], config: FusionConfig) -> None:
+        super().__init__(modalities, config)
+        width = config.width
         count = len(self.modalities)
-        self.frame = Frame(modalities, width)
+        self.frame = ModalityProjection(modalities, width)
         self.value = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in modalities)
         self.query = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in modalities)
         self.bias = nn.Parameter(torch.zeros(count))
-        self.branches = Branches(count, width, dropout)
+        self.branches = ModalityMLPs(count, width, config.dropout)
         self.mask = nn.Linear(count, width)
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Fused:
@@ -43,4 +48,4 @@ class ModalityAttention(Fusion):
         fused_BD = (own_BM[..., None] * self.branches(z_BMD)).sum(1) * len(
             self.modalities
         ) ** 0.5 + self.mask(present_BM.to(z_BMD.dtype))
-        return Fused(fused_BD, shares(own_BM, present_BM), attention_BMM)
+        return Fused(fused_BD, normalize_over_present(own_BM, present_BM), attention_BMM)

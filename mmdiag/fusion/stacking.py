@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float64, Int64
+from numpy import ndarray
 from torch import Tensor
 
 # prior deviation of the logarithm of the scale of all branches: together they say more than each
@@ -69,26 +70,28 @@ def fit_stacking(
     row = row_of[of_case]
     slope, shift = _calibrate(evidence, there, target, prior, loss)
     calibrated = torch.where(there[..., None], slope[:, None] * (evidence + shift), 0.0)
-    weight, offset = _weigh(calibrated, row, len(kept), target, prior, loss, start.clamp_min(LEAST))
+    weight, offset = fit_weights(
+        calibrated, row, len(kept), target, prior, loss, start.clamp_min(LEAST)
+    )
     return Stacking(weight * slope, shift, offset, sets[kept])
 
 
 def _calibrate(
-    evidence: Tensor,
-    there: Tensor,
-    target: Tensor,
-    prior: Tensor,
+    evidence: Float[Tensor, "case branch logit"],
+    there: Bool[Tensor, "case branch"],
+    target: Float[Tensor, "case target"],
+    prior: Float[Tensor, "logit"],
     loss: Callable[[Tensor, Tensor], Tensor],
-) -> tuple[Tensor, Tensor]:
-    """Slope (branch) and shift (branch, logit) of each branch on the cases that have it."""
+) -> tuple[Float[Tensor, "branch"], Float[Tensor, "branch logit"]]:
+    """Slope and shift of each branch on the cases that have it."""
     branches, logits = evidence.shape[1:]
     log_slope, shift = (
         torch.zeros(branches, dtype=torch.float64),
         torch.zeros(branches, logits, dtype=torch.float64),
     )
 
-    def energy() -> Tensor:
-        total = _apart(log_slope) + shift.square().sum() / (2 * OFFSET**2)
+    def negative_log_posterior() -> Tensor:
+        total = cauchy_penalty(log_slope) + shift.square().sum() / (2 * OFFSET**2)
         for e in range(branches):
             rows = there[:, e]
             if rows.any():
@@ -97,20 +100,25 @@ def _calibrate(
                 )
         return total
 
-    _minimise(energy, [log_slope, shift])
+    _minimise(negative_log_posterior, [log_slope, shift])
     return log_slope.exp().detach(), shift.detach()
 
 
-def _weigh(
-    calibrated: Tensor,
-    row: Tensor,
+def fit_weights(
+    calibrated: Float[Tensor, "case branch logit"],
+    row: Int64[Tensor, "case"],
     sets: int,
-    target: Tensor,
-    prior: Tensor,
+    target: Float[Tensor, "case target"],
+    prior: Float[Tensor, "logit"],
     loss: Callable[[Tensor, Tensor], Tensor],
-    centre: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Weights (row, branch) and offsets (row, logit)."""
+    centre: Float[Tensor, "branch"],
+) -> tuple[Float[Tensor, "row branch"], Float[Tensor, "row logit"]]:
+    """Weights and offsets of the shared row, and of each of `sets` availability sets.
+
+    Args:
+        row: The row of each case; 0 = it has none of its own and takes the shared one.
+        centre: What the prior of a branch's weight is centred on.
+    """
     common = torch.zeros(1, dtype=torch.float64)
     shared = torch.zeros(calibrated.shape[1], dtype=torch.float64)
     own = torch.zeros(sets, calibrated.shape[1], dtype=torch.float64)
@@ -122,7 +130,7 @@ def _weigh(
             [torch.zeros(1, calibrated.shape[2], dtype=torch.float64), offset]
         )
 
-    def energy() -> Tensor:
+    def negative_log_posterior() -> Tensor:
         weight, added = tables()
         logits = prior + (weight[row][..., None] * calibrated).sum(1) + added[row]
         penalty = (
@@ -130,39 +138,41 @@ def _weigh(
             + own.square().sum() / LN_SCALE_OF_SET**2
             + offset.square().sum() / OFFSET**2
         )
-        return len(row) * loss(logits, target) + penalty / 2 + _apart(shared)
+        return len(row) * loss(logits, target) + penalty / 2 + cauchy_penalty(shared)
 
-    _minimise(energy, [common, shared, own, offset])
+    _minimise(negative_log_posterior, [common, shared, own, offset])
     with torch.no_grad():
         return tables()
 
 
-def _apart(own: Tensor) -> Tensor:
+def cauchy_penalty(own: Float[Tensor, "branch"]) -> Float[Tensor, ""]:
     """-log of a Cauchy prior: branches are alike unless validation cases, which are few, say so
     clearly; then one may be far off, for all it costs.
     """
     return torch.log1p(own.square() / LN_SCALE_OF_BRANCH**2).sum()
 
 
-def _minimise(energy: Callable[[], Tensor], parameters: list[Tensor]) -> None:
-    """Bring the parameters to the least energy; none leaves -BOUND..BOUND, so that evidence of next
+def _minimise(negative_log_posterior: Callable[[], Tensor], parameters: list[Tensor]) -> None:
+    """Bring the parameters to the least value; none leaves -BOUND..BOUND, so that evidence of next
     to no size does not run away.
     """
     from scipy.optimize import minimize
 
     sizes = [parameter.numel() for parameter in parameters]
 
-    def put(values: np.ndarray) -> None:
+    def put(values: Float64[ndarray, "parameter"]) -> None:
         with torch.no_grad():
             parts = torch.split(torch.from_numpy(values), sizes)
             for parameter, part in zip(parameters, parts, strict=True):
                 parameter.copy_(part.view_as(parameter))
 
-    def asked(values: np.ndarray) -> tuple[float, np.ndarray]:
+    def value_and_gradient(
+        values: Float64[ndarray, "parameter"],
+    ) -> tuple[float, Float64[ndarray, "parameter"]]:
         put(values)
-        found = energy()
-        return float(found.detach()), torch.cat(
-            [gradient.flatten() for gradient in torch.autograd.grad(found, parameters)]
+        value = negative_log_posterior()
+        return float(value.detach()), torch.cat(
+            [gradient.flatten() for gradient in torch.autograd.grad(value, parameters)]
         ).numpy()
 
     with torch.enable_grad():
@@ -170,7 +180,7 @@ def _minimise(energy: Callable[[], Tensor], parameters: list[Tensor]) -> None:
             parameter.requires_grad_()
         put(
             minimize(
-                asked,
+                value_and_gradient,
                 np.zeros(sum(sizes)),
                 jac=True,
                 method="L-BFGS-B",

@@ -23,7 +23,7 @@ from mmdiag.model.network import DiagnosisModel
 from mmdiag.prepare import Preparation, read_preparations, write_preparations
 from mmdiag.privacy.subject_keys import SubjectKeys, subject_key
 from mmdiag.task import Task
-from mmdiag.workspace import write_text
+from mmdiag.workspace import file_sha256, write_text
 
 FILES = (
     "model.safetensors",
@@ -89,7 +89,7 @@ class Bundle:
         parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".bundle-", dir=parent))
         self._write(temporary)
-        hashes = {name: _sha256(temporary / name) for name in FILES}
+        hashes = {name: file_sha256(temporary / name) for name in FILES}
         identity = (
             "b-" + hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:12]
         )
@@ -181,7 +181,7 @@ def verify(folder: Path) -> dict[str, Any]:
     wrong = [
         name
         for name, expected in manifest["files"].items()
-        if not (folder / name).is_file() or _sha256(folder / name) != expected
+        if not (folder / name).is_file() or file_sha256(folder / name) != expected
     ]
     if wrong or set(manifest["files"]) != set(FILES):
         raise BundleError(
@@ -189,11 +189,6 @@ def verify(folder: Path) -> dict[str, Any]:
             f"{folder.name}: {', '.join(wrong)}. Take it from its source again."
         )
     return manifest
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _version(name: str) -> str:

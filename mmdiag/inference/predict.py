@@ -34,7 +34,9 @@ def diagnose(
         contributions: `contribution_<m>`, `base`, `weight_<m>`, `attention` (JSON).
     """
     with one_thread(
-        when=not any(preparation.reads_originals for preparation in bundle.preparations.values())
+        when=not any(
+            preparation.trains_on_raw_input for preparation in bundle.preparations.values()
+        )
     ):
         parts = [
             _diagnose_batch(bundle, samples[start : start + BATCH], contributions)

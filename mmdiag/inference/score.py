@@ -1,6 +1,5 @@
 """Score new cases with a bundle: in parts, each kept as soon as it is done, and no case twice."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,13 @@ from mmdiag.inference.predict import diagnose
 from mmdiag.prepare import extractor, require_same_features
 from mmdiag.prepare.batches import prepare_samples
 from mmdiag.prepare.feature_cache import raw_features
+from mmdiag.progress import Progress
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
-from mmdiag.workspace import Workspace, atomic_path
+from mmdiag.storage.tables import write_parquet
+from mmdiag.workspace import Workspace
 
 PART = 1024  # cases between two commits to the ledger
-Progress = Callable[[int, int, str], None]  # done, total, what
 
 
 def score(
@@ -115,5 +115,4 @@ def _write_all(
     table = ledger.predictions(bundle_id=bundle.id, cohort=cohort)
     current = pd.DataFrame(versions, columns=["case_id", "version"])
     table = current.merge(table, on=["case_id", "version"], how="inner")
-    with atomic_path(out) as temporary:
-        table[prediction_columns(table)].to_parquet(temporary, index=False)
+    write_parquet(out, table[prediction_columns(table)])

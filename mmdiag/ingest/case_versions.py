@@ -19,7 +19,8 @@ import pandas as pd
 from mmdiag.cohort.cases import Case
 from mmdiag.description import Description
 from mmdiag.readers.tables.cohort_tables import row_hashes
-from mmdiag.workspace import atomic_path, write_text
+from mmdiag.storage.tables import write_parquet
+from mmdiag.workspace import file_sha256, write_text
 
 # a file that changed less than this ago may change again without its time showing it
 SETTLED_NS = 2_000_000_000
@@ -105,7 +106,7 @@ class FileHashes:
         fresh = [file for file in files if file not in found]
         if fresh:
             with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-                found.update(zip(fresh, threads.map(_sha256, fresh, chunksize=16), strict=True))
+                found.update(zip(fresh, threads.map(file_sha256, fresh, chunksize=16), strict=True))
         if fresh or len(known) != len(files):
             self._write(stats, found)
         return found
@@ -124,13 +125,7 @@ class FileHashes:
             for file, stat in stats.items()
             if now - stat.st_mtime_ns > SETTLED_NS
         ]
-        with atomic_path(self.memory) as temporary:
-            pd.DataFrame(rows, columns=list(self.COLUMNS)).to_parquet(temporary, index=False)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+        write_parquet(self.memory, pd.DataFrame(rows, columns=list(self.COLUMNS)))
 
 
 def _row_hashes(

@@ -20,12 +20,14 @@ from mmdiag.description import Description
 from mmdiag.errors import MmdiagError
 from mmdiag.ingest.overrides import read_decisions
 from mmdiag.ingest.shard import FINGERPRINT_COLUMNS, QUARANTINE_COLUMNS, rule_of
+from mmdiag.kinds import KINDS, NOTE, ROW
 from mmdiag.leakage.audit import judge_leakage
 from mmdiag.reasons import REASONS
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import read_rows
+from mmdiag.storage.tables import write_parquet
 from mmdiag.task import Task
-from mmdiag.workspace import Workspace, atomic_path, write_text
+from mmdiag.workspace import Workspace, write_text
 
 CONTRACT_COLUMNS = ["contract", "rule", "column", "severity", "why", "checked", "failed"]
 
@@ -145,9 +147,10 @@ def _refuse_leaks(folder: Path, description: Description, held: _Held) -> None:
     cases = facts.merge(held.manifest, on="case_id", how="inner")
     notes, tables = {}, {}
     for name, modality in description.modalities.items():
-        if modality.kind == "text":
+        layout = KINDS[modality.kind].layout
+        if layout == NOTE:
             notes[name] = dict(zip(*read_rows(folder, cases, name), strict=True))
-        elif modality.kind == "table" and (folder / f"columns_{name}.json").is_file():
+        elif layout == ROW and (folder / f"columns_{name}.json").is_file():
             keys, rows = read_rows(folder, cases, name)
             columns = json.loads((folder / f"columns_{name}.json").read_text())
             tables[name] = pd.DataFrame(
@@ -161,7 +164,7 @@ def _refuse_leaks(folder: Path, description: Description, held: _Held) -> None:
     )
     found.refuse_blocked()
     decisions = read_decisions(folder)
-    refused = [one for one in found.refused if (one[1], one[2]) not in decisions.waived(one[0])]
+    refused = [one for one in found.refused if (one[1], one[2]) not in decisions.overridden(one[0])]
     _take_away(held, refused)
     held.contracts = pd.concat([held.contracts, as_table(found.results)], ignore_index=True)
 
@@ -252,14 +255,18 @@ def _write_cohort(
         ["case_id", "subject_id", "version", "label", "time", "event", *several, *has]
     ].sort_values("case_id")
     digest = hashlib.sha256((description.hash() + labels.to_csv(index=False)).encode()).hexdigest()
-    with atomic_path(folder / "cases.parquet") as temporary:
-        cases.to_parquet(temporary, index=False)
+    write_parquet(folder / "cases.parquet", cases)
     described = {
         "name": description.name,
         "task": _task_facts(description, table),
         "titles": {name: m.title for name, m in description.modalities.items() if m.title},
         "modalities": {name: m.kind for name, m in description.modalities.items()},
         "units": {name: m.units for name, m in description.modalities.items() if m.units},
+        "rates_hz": {
+            name: m.store_hz
+            for name, m in description.modalities.items()
+            if "store_hz" in KINDS[m.kind].keys
+        },
         "assays": {name: m.assay for name, m in description.modalities.items() if m.assay},
         "hash": f"sha256:{digest}",
     }
@@ -293,7 +300,7 @@ def _summary(
             "absent": len(cases) - present - lost,
             "quarantined": len(bad),
         }
-        if modality.kind == "text":
+        if KINDS[modality.kind].layout == NOTE:
             masked = held.fingerprints.loc[held.fingerprints["modality"] == name, "n_masked"]
             modalities[name]["masked"] = int(pd.to_numeric(masked).fillna(0).sum())
     return IngestSummary({"name": description.name, "hash": cohort_hash}, counts, modalities)

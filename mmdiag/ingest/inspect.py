@@ -52,7 +52,7 @@ def inspect(
     ]
     kinds = [kind_of(file) for file in files]
     asked: list[dict[str, Any]] = [
-        {"function": f"mmdiag.sandbox.requests:{kind}_verdict", "file": str(file)}
+        {"function": f"{kind}_verdict", "file": str(file)}
         for file, kind in zip(files, kinds, strict=True)
     ]
     keys = [name for name, column in held.columns.items() if column.key] if held else []

@@ -33,10 +33,10 @@ class Decisions:
         """What makes a new version of the case; empty where nothing was decided."""
         retried = f"retry {self.retries[case_id]}" if case_id in self.retries else ""
         return retried + "".join(
-            f" accepted {modality} {code}" for modality, code in self.waived(case_id)
+            f" accepted {modality} {code}" for modality, code in self.overridden(case_id)
         )
 
-    def waived(self, case_id: str) -> list[tuple[str, str]]:
+    def overridden(self, case_id: str) -> list[tuple[str, str]]:
         """(modality, reason code) pairs that were accepted."""
         return sorted({(one["modality"], one["code"]) for one in self.accepted.get(case_id, ())})
 

@@ -12,8 +12,6 @@ and what was refused
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +24,12 @@ from mmdiag.description import Description, read_description
 from mmdiag.errors import DescriptionError
 from mmdiag.ingest.case_versions import Versions, case_versions
 from mmdiag.ingest.overrides import Decisions, read_decisions
-from mmdiag.ingest.read import case_numbers, numbers_of
 from mmdiag.ingest.shard import ShardPlan, write_shard
+from mmdiag.kinds import KINDS
 from mmdiag.readers.imaging.dicom_header import known_keyword
-from mmdiag.workspace import Workspace, atomic_path, write_text
+from mmdiag.readers.tables.numbers import NumericTable
+from mmdiag.storage.tables import write_parquet
+from mmdiag.workspace import Workspace, write_text
 
 SHARD_CASES = 256
 
@@ -47,27 +47,29 @@ def plan(
     """
     _require_keywords(description)
     table = read_cases(description)
-    broken = hold_case_table(table)[1]
+    failing_rule = hold_case_table(table)[1]
     cases = find_cases(description, table)
     folder = workspace.cohort(description.name)
     folder.mkdir(parents=True, exist_ok=True)
     _fix_columns(folder, description, cases)
     decisions = read_decisions(folder)
     notes = {
-        case.case_id: broken.get(case.case_id, "") + decisions.text_of(case.case_id)
+        case.case_id: failing_rule.get(case.case_id, "") + decisions.text_of(case.case_id)
         for case in cases
     }
     versions = case_versions(folder, description, cases, notes)
-    with atomic_path(folder / "versions.parquet") as temporary:
-        pd.DataFrame(
-            {"case_id": list(versions.of), "version": list(versions.of.values())}
-        ).to_parquet(temporary, index=False)
+    write_parquet(
+        folder / "versions.parquet",
+        pd.DataFrame({"case_id": list(versions.of), "version": list(versions.of.values())}),
+    )
     known = _known(folder)
     fresh = [
         case.case_id for case in cases if (case.case_id, versions.of[case.case_id]) not in known
     ]
     parts = [fresh[start : start + shard_cases] for start in range(0, len(fresh), shard_cases)]
-    return [_write_plan(folder, description, part, versions, broken, decisions) for part in parts]
+    return [
+        _write_plan(folder, description, part, versions, failing_rule, decisions) for part in parts
+    ]
 
 
 def ingest_shard(plan_file: Path) -> None:
@@ -77,56 +79,29 @@ def ingest_shard(plan_file: Path) -> None:
     if target.is_dir():
         return
     description = read_description(Path(planned["description"]))
-    cohort = _cohort_now(description, description.table.stat().st_mtime_ns)
+    table = read_cases(description)
+    row_of = {case_id: row for row, case_id in enumerate(table["case_id"])}
     asked = ShardPlan(
         versions=planned["versions"],
         digests=planned["digests"],
-        broken=planned["refused"],
-        waived=planned["waived"],
+        failing_rule=planned["refused"],
+        overridden=planned["waived"],
     )
-    gone = sorted(set(asked.versions) - set(cohort.rows))
+    gone = sorted(set(asked.versions) - set(row_of))
     if gone:
         raise DescriptionError(
             f"The case table must stay as it is while it is ingested, {description.table.name} "
             f"has lost {gone[:5]}: run again."
         )
-    rows = cohort.table.iloc[[cohort.rows[case_id] for case_id in asked.versions]]
+    rows = table.iloc[[row_of[case_id] for case_id in asked.versions]]
     write_shard(
         target,
         description,
         find_cases(description, rows),
         asked,
-        cohort.subjects,
+        frozenset(table["subject_id"]),
         people_of(description, rows),
         _columns(target.parent.parent),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Cohort:
-    """A case table, read once a process."""
-
-    table: pd.DataFrame
-    rows: Mapping[str, int]
-    subjects: frozenset[str]
-
-
-def _cohort_now(description: Description, changed_ns: int) -> _Cohort:
-    return _read_cohort(description.file, description.table, changed_ns, description.hash())
-
-
-@lru_cache(maxsize=2)
-def _read_cohort(file: Path, table_file: Path, changed_ns: int, described: str) -> _Cohort:
-    del (
-        table_file,
-        changed_ns,
-        described,
-    )  # only there so that a changed table or description is read again
-    table = read_cases(read_description(file))
-    return _Cohort(
-        table,
-        {case_id: row for row, case_id in enumerate(table["case_id"])},
-        frozenset(table["subject_id"]),
     )
 
 
@@ -147,11 +122,12 @@ def _fix_columns(folder: Path, description: Description, cases: Sequence[Case]) 
     line up.
     """
     for name, modality in description.modalities.items():
+        kind = KINDS[modality.kind]
         own = {case.case_id: case.sources[name] for case in cases if name in case.sources}
-        files = sorted({file for source in own.values() for file in source.files})
-        if modality.kind != "table" or not files:
+        if kind.columns is None or not own:
             continue
         path, state = folder / f"columns_{name}.json", folder / f"columns_{name}.state"
+        files = sorted({file for source in own.values() for file in source.files})
         seen = (
             [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
             if modality.key
@@ -160,11 +136,7 @@ def _fix_columns(folder: Path, description: Description, cases: Sequence[Case]) 
         now = hashlib.sha256(repr([seen, modality]).encode()).hexdigest()
         if path.is_file() and state.is_file() and state.read_text() == now:
             continue
-        table = (
-            numbers_of(files, modality, description.root)
-            if modality.key
-            else case_numbers({k: s.files[0] for k, s in own.items()}, modality, description.root)
-        )
+        table: NumericTable = kind.columns(modality, own, description.root)
         columns = [str(column) for column in table.values.columns]
         if path.is_file() and json.loads(path.read_text()) != columns:
             raise DescriptionError(
@@ -208,7 +180,9 @@ def _write_plan(
         "digests": {case_id: dict(versions.digests[case_id]) for case_id in part},
         "refused": {case_id: refused[case_id] for case_id in part if case_id in refused},
         "waived": {
-            case_id: decisions.waived(case_id) for case_id in part if decisions.waived(case_id)
+            case_id: decisions.overridden(case_id)
+            for case_id in part
+            if decisions.overridden(case_id)
         },
     }
     content = json.dumps(planned, indent=1)

@@ -18,13 +18,9 @@ from mmdiag.cohort.cases import Case
 from mmdiag.contracts.contract import RuleResult, as_table, hold, packaged_contract
 from mmdiag.description import Description
 from mmdiag.ingest.read import Found, Refusal, read_sources
+from mmdiag.kinds import KINDS, NOTE, PARTS
 from mmdiag.reasons import REASONS
 
-CONTRACT_OF = {"image": "images", "text": "notes", "table": "tables", "signal": "signals"}
-SEVERAL_ROWS = (
-    "image",
-    "signal",
-)  # kinds of which a case is several rows of the array: slices, samples
 QUARANTINE_COLUMNS = [
     "case_id",
     "version",
@@ -54,18 +50,18 @@ class ShardPlan:
     Args:
         versions: Case -> version.
         digests: Case -> modality -> hash of its files.
-        broken: Case -> the rule that its row in the case table breaks: it is refused unread.
-        waived: Case -> (modality, reason code) pairs that a person accepted.
+        failing_rule: Case -> the rule that its row in the case table breaks: it is refused unread.
+        overridden: Case -> (modality, reason code) pairs that a person accepted.
     """
 
     versions: Mapping[str, str]
     digests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    broken: Mapping[str, str] = field(default_factory=dict)
-    waived: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
+    failing_rule: Mapping[str, str] = field(default_factory=dict)
+    overridden: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
 
-    def waives(self, case_id: str, modality: str, code: str) -> bool:
+    def is_overridden(self, case_id: str, modality: str, code: str) -> bool:
         """Whether a person accepted what this code refuses."""
-        return any((modality, code) == tuple(pair) for pair in self.waived.get(case_id, ()))
+        return any((modality, code) == tuple(pair) for pair in self.overridden.get(case_id, ()))
 
 
 def write_shard(
@@ -74,7 +70,7 @@ def write_shard(
     cases: Sequence[Case],
     planned: ShardPlan,
     subjects: frozenset[str],
-    people: Mapping[str, Sequence[str]],
+    identifiers: Mapping[str, Sequence[str]],
     columns: Mapping[str, Sequence[str]],
 ) -> None:
     """Read, judge and write one shard; does nothing where the folder is there.
@@ -82,7 +78,7 @@ def write_shard(
     Args:
         subjects: Subjects of the whole cohort: a file that names another one of them lies in the
             wrong place.
-        people: Case -> what identifies its person, to be masked in its notes.
+        identifiers: Case -> what identifies its person, to be masked in its notes.
         columns: Table modality -> the columns of its first ingestion.
 
     Writes `<modality>.npy` (images one after the other, table rows) or `<modality>.parquet`
@@ -91,8 +87,10 @@ def write_shard(
     """
     if folder.is_dir():
         return
-    asked = [case for case in cases if case.case_id not in planned.broken]
-    found, refused = read_sources(description, asked, subjects, people, planned.waives, columns)
+    asked = [case for case in cases if case.case_id not in planned.failing_rule]
+    found, refused = read_sources(
+        description, asked, subjects, identifiers, planned.is_overridden, columns
+    )
     results = judge(description, found, refused, planned)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".shard-", dir=folder.parent))
@@ -127,22 +125,22 @@ def judge(
     or block is refused, unless a person accepted it.
     """
     results: list[RuleResult] = []
-    for kind, name in CONTRACT_OF.items():
+    for kind in KINDS.values():
         facts = [
             one.facts
             for (_, modality), one in found.items()
-            if description.modalities[modality].kind == kind
+            if description.modalities[modality].kind == kind.name
         ]
         if not facts:
             continue
         table = pd.DataFrame(facts).drop(columns=list(NOT_JUDGED), errors="ignore")
-        for result in hold(table, packaged_contract(name)):
+        for result in hold(table, packaged_contract(kind.contract)):
             results.append(result)
             if result.severity == "warn" or result.passed:
                 continue
             for row in result.failed_rows or table.index:
                 key = (str(table["case_id"].iloc[row]), str(table["modality"].iloc[row]))
-                if not planned.waives(*key, "contract"):
+                if not planned.is_overridden(*key, "contract"):
                     found.pop(key, None)
                     refused.setdefault(
                         key,
@@ -192,7 +190,7 @@ def _write_arrays(
             for case in cases
             if (case.case_id, modality) in found
         ]
-        start = 0
+        start, layout = 0, KINDS[described.kind].layout
         for case in cases:
             rows[case.case_id] |= {
                 f"has_{modality}": False,
@@ -201,7 +199,7 @@ def _write_arrays(
                 f"count_{modality}": 0,
             }
         for case_id, one in contents:
-            count = len(one.content) if described.kind in SEVERAL_ROWS else 1
+            count = len(one.content) if layout == PARTS else 1
             rows[case_id] |= {
                 f"has_{modality}": True,
                 f"shard_{modality}": name,
@@ -209,7 +207,7 @@ def _write_arrays(
                 f"count_{modality}": count,
             }
             start += count
-        _write_content(folder, modality, described.kind, contents)
+        _write_content(folder, modality, layout, contents)
     table = pd.DataFrame(list(rows.values()))
     has = table[[f"has_{modality}" for modality in description.modalities]].any(axis=1)
     table["verdict"] = np.where(has, "accepted", "refused")
@@ -217,9 +215,9 @@ def _write_arrays(
 
 
 def _write_content(
-    folder: Path, modality: str, kind: str, contents: Sequence[tuple[str, Found]]
+    folder: Path, modality: str, layout: str, contents: Sequence[tuple[str, Found]]
 ) -> None:
-    if kind == "text":
+    if layout == NOTE:
         rows = [
             (
                 case_id,
@@ -236,7 +234,7 @@ def _write_content(
         arrays = [one.content for _, one in contents]
         np.save(
             folder / f"{modality}.npy",
-            np.concatenate(arrays) if kind in SEVERAL_ROWS else np.stack(arrays),
+            np.concatenate(arrays) if layout == PARTS else np.stack(arrays),
         )
 
 
@@ -249,8 +247,8 @@ def _quarantine(
     everything = dict(refused)
     kept = {case_id for case_id, _ in found}
     for case in cases:
-        if case.case_id in planned.broken:
-            everything[case.case_id, ""] = Refusal("contract", planned.broken[case.case_id])
+        if case.case_id in planned.failing_rule:
+            everything[case.case_id, ""] = Refusal("contract", planned.failing_rule[case.case_id])
         elif case.case_id not in kept:
             fact = (
                 f"{len(case.sources)} of its modalities were refused or blank"

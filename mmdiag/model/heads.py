@@ -68,7 +68,7 @@ class Head(nn.Module, ABC):
         return torch.log(p) - torch.log1p(-p)
 
     @abstractmethod
-    def start(self, target: Float[Tensor, "case target"]) -> None:
+    def init_bias_from_prior(self, target: Float[Tensor, "case target"]) -> None:
         """Begin at what the training cases say on their own, so that an answer is what it adds to
         that: `late` sums answers.
 
@@ -93,7 +93,7 @@ class BinaryHead(Head):
         return logits.gather(1, chosen[:, None]).squeeze(1)
 
     @torch.no_grad()
-    def start(self, target: Tensor) -> None:
+    def init_bias_from_prior(self, target: Tensor) -> None:
         """The bias begins at the prevalence, as the objective weighs it, instead of one half."""
         weights = self.objective.binary(torch.zeros_like(target), target)[1].double()
         share = (weights * torch.nan_to_num(target).double()).sum(0) / weights.sum(0).clamp(
@@ -120,7 +120,7 @@ class MulticlassHead(Head):
         return logits.softmax(dim=1)
 
     @torch.no_grad()
-    def start(self, target: Tensor) -> None:
+    def init_bias_from_prior(self, target: Tensor) -> None:
         """The biases begin at the frequencies of the classes, as the objective weighs them."""
         weights = self.objective.classes(
             self.map.bias.new_zeros(len(target), self.outputs), target[:, 0]
@@ -162,7 +162,7 @@ class SurvivalHead(Head):
         return 1 - functional.logsigmoid(-logits).cumsum(1).exp().mean(1, keepdim=True)
 
     @torch.no_grad()
-    def start(self, target: Tensor) -> None:
+    def init_bias_from_prior(self, target: Tensor) -> None:
         """The biases begin at the hazards of all cases together: events in an interval over those
         at risk in it (Kaplan & Meier 1958).
         """

@@ -8,8 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mmdiag.config import OBSERVED, RunConfig
-from mmdiag.fusion import chain
-from mmdiag.fusion.late import Late
+from mmdiag.fusion import FusionConfig, chain
 from mmdiag.model.heads import Head, make_head
 from mmdiag.prepare import Preparation, make_encoder
 from mmdiag.samples import Batch
@@ -25,7 +24,7 @@ class Output:
         logits: Of the task head on the fused vector.
         fused: The fused vector, with weights and matrix.
         own: For each modality the logits of its own branch, and which cases had it; where a chain
-            ends in `late`, also of what it fused before.
+            ends in a family that stacks, also of what it fused before.
         stacked: Whether the branches alone learn, and are blended afterwards.
     """
 
@@ -55,9 +54,8 @@ class DiagnosisModel(nn.Module):
         self.encoders = nn.ModuleDict(
             {f"{name}_": make_encoder(p, config) for name, p in preparations.items()}
         )
-        self.fusion = chain(*config.fusion.split("+"))(
-            self.modalities, width, heads=config.model.heads, dropout=config.model.dropout
-        )
+        sizes = FusionConfig(width=width, heads=config.model.heads, dropout=config.model.dropout)
+        self.fusion = chain(*config.fusion.split("+"))(self.modalities, sizes)
         self.head: Head = make_head(task, width)
         with_own = (
             () if self.fusion.stacks else self.modalities
@@ -100,11 +98,11 @@ class DiagnosisModel(nn.Module):
         return own
 
     @torch.no_grad()
-    def settle(self, batches: Iterable[Batch]) -> None:
-        """Fit on validation cases what is fitted after training: the blend of `late`; nothing for
-        other families. In eval mode.
+    def finalize(self, batches: Iterable[Batch]) -> None:
+        """Fit on validation cases what is fitted after training: the blend of a family that stacks;
+        nothing for other families. In eval mode.
         """
-        if not isinstance(self.fusion, Late):
+        if not self.fusion.stacks:
             return
         device = self.head.map.weight.device
         branches, present, target = [], [], []
@@ -116,7 +114,7 @@ class DiagnosisModel(nn.Module):
                 torch.stack([moved.present[name] for name in self.modalities], dim=1).cpu()
             )
             target.append(moved.target.cpu())
-        self.fusion.settle(
+        self.fusion.fit_stacking(
             torch.cat(branches),
             torch.cat(present),
             torch.cat(target),

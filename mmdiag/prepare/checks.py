@@ -4,10 +4,11 @@ fitted, not in the middle.
 
 from collections.abc import Iterable, Mapping
 
-from mmdiag.config import RANDOM, TFIDF, RunConfig
-from mmdiag.encoders.weights import PACKAGED, Weights, find_weights
+from mmdiag.config import RunConfig
+from mmdiag.encoders.weights import Weights
 from mmdiag.errors import UsageError
-from mmdiag.prepare.extract import made
+from mmdiag.kinds import kind_named
+from mmdiag.prepare.extract import feature_version
 from mmdiag.prepare.preparation import Preparation
 
 
@@ -38,16 +39,16 @@ def require_same_features(config: RunConfig, preparations: Mapping[str, Preparat
         UsageError: They would be made otherwise; other weights lie under the same name, or none.
     """
     for name, preparation in preparations.items():
-        here = made(preparation.kind, config)
-        if preparation.made != here:
+        here = feature_version(preparation.kind, config)
+        if preparation.feature_version != here:
             raise UsageError(
                 f"Features must be made as those that a model was fitted on, those of {name} "
-                f"were made by {preparation.made or 'an earlier mmdiag'!r}, here they "
+                f"were made by {preparation.feature_version or 'an earlier mmdiag'!r}, here they "
                 f"are by {here!r}: train again, or score with the mmdiag that its manifest.json "
                 "names."
             )
         recorded = preparation.source.get("sha256")
-        if not recorded or (preparation.kind == "image" and preparation.reads_originals):
+        if not recorded or (preparation.kind == "image" and preparation.trains_on_raw_input):
             continue
         found = _weights(config, preparation.kind)
         if found is not None and found.sha256 != recorded:
@@ -61,8 +62,6 @@ def require_same_features(config: RunConfig, preparations: Mapping[str, Preparat
 
 def _weights(config: RunConfig, kind: str) -> Weights | None:
     """The pretrained weights that a kind's encoder is configured with; None where it has none."""
-    if kind == "image" and config.image.weights not in ("", RANDOM):
-        return find_weights(config.image.weights, "image encoder")
-    if kind == "text" and config.text.encoder != TFIDF:
-        return find_weights(config.text.encoder, "text encoder", packaged=PACKAGED)
-    return None
+    find = kind_named(kind).weights
+    found: Weights | None = find(config) if find else None
+    return found

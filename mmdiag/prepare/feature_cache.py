@@ -8,7 +8,6 @@ is.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,21 +15,10 @@ import pandas as pd
 from mmdiag.config import digest
 from mmdiag.prepare.extract import Extractor
 from mmdiag.storage.store import Store
+from mmdiag.storage.tables import write_parquet
 from mmdiag.workspace import atomic_path
 
 CHUNK = 64  # cases extracted between two reports of progress
-
-
-def original(store: Store, modality: str, row: int) -> Any:
-    """What the store holds of one case: a uint8 stack, a note, the int16 samples of a signal, or a
-    row of numbers.
-    """
-    kind = store.modalities[modality]
-    if kind == "image":
-        return store.images(modality, row)
-    if kind == "signal":
-        return store.signal(modality, row)
-    return store.text(modality, row) if kind == "text" else store.table(modality)[row]
 
 
 def raw_features(
@@ -47,7 +35,7 @@ def raw_features(
     if not extractor.key:
         lazy: list[np.ndarray | None] = [None] * len(store.cases)
         for row, array in zip(
-            rows, extractor([original(store, modality, row) for row in rows]), strict=True
+            rows, extractor([store.raw_input(modality, row) for row in rows]), strict=True
         ):
             lazy[row] = array
         return lazy
@@ -57,7 +45,7 @@ def raw_features(
     for start in range(0, len(missing), CHUNK):
         part = missing[start : start + CHUNK]
         for row, array in zip(
-            part, extractor([original(store, modality, row) for row in part]), strict=True
+            part, extractor([store.raw_input(modality, row) for row in part]), strict=True
         ):
             stored[keys[row]] = array
         if progress:
@@ -108,7 +96,6 @@ def _write(
     table = pd.DataFrame(list(stored), columns=["case_id", "version"]).assign(
         start=np.cumsum(counts) - counts, count=counts, values=name
     )
-    with atomic_path(index) as temporary:
-        table.to_parquet(temporary, index=False)
+    write_parquet(index, table)
     for old in before - {name}:
         (index.parent / old).unlink(missing_ok=True)

@@ -2,13 +2,15 @@
 those of two cases.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int64
+from numpy import ndarray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -16,7 +18,7 @@ from mmdiag.config import RunConfig
 from mmdiag.encoders.weights import FILE
 from mmdiag.prepare import Preparation, fit_preparation, make_encoder, write_preparations
 from mmdiag.prepare.batches import batch_of, prepare_samples
-from mmdiag.pretraining.loop import Objective
+from mmdiag.pretraining.loop import PretextTask
 from mmdiag.samples import Batch
 from mmdiag.storage.store import Store
 from mmdiag.tokens import Tokens
@@ -90,14 +92,14 @@ def contrast(
 def alignment(
     store: Store,
     config: RunConfig,
-    raws: Mapping[str, Sequence[np.ndarray | None]],
+    raws: Mapping[str, Sequence[ndarray | None]],
     gene_sets: Mapping[str, Mapping[str, Sequence[int]]],
-    train_rows: np.ndarray,
-    held_rows: np.ndarray,
+    train_rows: Int64[ndarray, "train"],
+    held_rows: Int64[ndarray, "held"],
     *,
     epochs: int | None,
-) -> Objective:
-    """The objective over every case that has two modalities.
+) -> PretextTask:
+    """The pretext task over every case that has two modalities.
 
     Args:
         raws: Raw features of all cases.
@@ -120,33 +122,19 @@ def alignment(
     subjects = torch.from_numpy(
         np.unique(store.cases["subject_id"].to_numpy(dtype=str), return_inverse=True)[1]
     )
-    lazy = any(preparation.reads_originals for preparation in preparations.values())
+    lazy = any(preparation.trains_on_raw_input for preparation in preparations.values())
     rows = np.sort(np.concatenate([train_rows, held_rows]))
-    whole = (
-        None if lazy else batch_of(preparations, prepare_samples(preparations, raws, rows.tolist()))
-    )
+    batch_at = _batches_of(preparations, raws, None if lazy else rows)
 
-    def loss(items: np.ndarray) -> Tensor:
+    def loss(items: Int64[ndarray, "item"]) -> Float[Tensor, ""]:
         device = network.log_scale.device
-        batch = (
-            whole.rows(np.searchsorted(rows, items))
-            if whole
-            else batch_of(preparations, prepare_samples(preparations, raws, items.tolist()))
-        )
-        found: Tensor = network(batch.to(device), subjects[items].to(device))
+        found: Tensor = network(batch_at(items).to(device), subjects[items].to(device))
         return found
 
-    def save(folder: Path) -> None:
-        save_file(
-            {name: value.contiguous() for name, value in network.encoders.state_dict().items()},
-            folder / FILE,
-        )
-        write_preparations(folder, preparations)
-
-    return Objective(
+    return PretextTask(
         network=network,
         loss=loss,
-        save=save,
+        save=partial(_save, network, preparations),
         epochs=epochs or EPOCHS,
         batch_size=BATCH,
         learning_rate=RATE,
@@ -157,13 +145,37 @@ def alignment(
     )
 
 
+def _batches_of(
+    preparations: Mapping[str, Preparation],
+    raws: Mapping[str, Sequence[ndarray | None]],
+    rows: Int64[ndarray, "row"] | None,
+) -> Callable[[Int64[ndarray, "item"]], Batch]:
+    """Gives the batch of some cases: of stored features out of one batch of all.
+
+    Args:
+        rows: Every case that will be asked for, in order; None = each batch is read anew.
+    """
+    if rows is None:
+        return lambda items: batch_of(
+            preparations, prepare_samples(preparations, raws, items.tolist())
+        )
+    full_batch = batch_of(preparations, prepare_samples(preparations, raws, rows.tolist()))
+    return lambda items: full_batch.rows(np.searchsorted(rows, items))
+
+
+def _save(network: Alignment, preparations: Mapping[str, Preparation], folder: Path) -> None:
+    weights = network.encoders.state_dict()
+    save_file({name: value.contiguous() for name, value in weights.items()}, folder / FILE)
+    write_preparations(folder, preparations)
+
+
 def _fitted(
     store: Store,
     config: RunConfig,
     name: str,
-    raws: Sequence[np.ndarray | None],
+    raws: Sequence[ndarray | None],
     gene_sets: Mapping[str, Mapping[str, Sequence[int]]],
-    rows: np.ndarray,
+    rows: Int64[ndarray, "row"],
 ) -> Preparation:
     kind = store.modalities[name]
     found = [raw for raw in (raws[row] for row in rows) if raw is not None]
@@ -171,6 +183,6 @@ def _fitted(
         kind,
         found,
         config,
-        columns=store.columns(name) if kind == "table" else (),
+        columns=store.columns(name),
         gene_sets=gene_sets.get(name),
     )

@@ -10,22 +10,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int64
+from numpy import ndarray
 from torch import Tensor, nn
 
 from mmdiag.config import TrainingConfig
+from mmdiag.progress import Progress
 from mmdiag.training.checkpoints import Checkpoints, moments_of, restore_optimizer
 from mmdiag.training.collectives import training_device
-from mmdiag.training.early_stopping import LOSS, Best, Epoch
+from mmdiag.training.early_stopping import LOSS, EarlyStopping, Epoch
 from mmdiag.training.engines import mixed, precision_of
 from mmdiag.training.threads import one_thread
 
 CLIP_NORM = 1.0
 WARMUP = 0.05  # share of the epochs in which the learning rate rises
-Progress = Callable[[int, int, str], None]  # done, total, what
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Objective:
+class PretextTask:
     """What a network is to learn without a label.
 
     Args:
@@ -40,9 +42,9 @@ class Objective:
     """
 
     network: nn.Module
-    loss: Callable[[np.ndarray], Tensor]
-    train: np.ndarray
-    held: np.ndarray
+    loss: Callable[[Int64[ndarray, "item"]], Float[Tensor, ""]]
+    train: Int64[ndarray, "train"]
+    held: Int64[ndarray, "held"]
     save: Callable[[Path], None]
     epochs: int
     batch_size: int
@@ -53,7 +55,7 @@ class Objective:
 
 
 def learn(
-    objective: Objective, *, seed: int, folder: Path, owner: str, progress: Progress | None = None
+    pretext: PretextTask, *, seed: int, folder: Path, owner: str, progress: Progress | None = None
 ) -> tuple[list[Epoch], int]:
     """Learn, and leave the network with the weights of the best epoch.
 
@@ -66,30 +68,22 @@ def learn(
         The curve (`valid_loss` is of the items held back), and the best epoch.
     """
     device = training_device()
-    network = objective.network.to(device)
+    network = pretext.network.to(device)
     optimizer = torch.optim.AdamW(
-        _groups(objective), lr=objective.learning_rate, weight_decay=objective.weight_decay
+        _groups(pretext), lr=pretext.learning_rate, weight_decay=pretext.weight_decay
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda epoch: _rate(epoch, objective.epochs)
+        optimizer, lambda epoch: _rate(epoch, pretext.epochs)
     )
-    best = Best(network, LOSS, objective.epochs)
-    with (
-        torch.random.fork_rng(),
-        one_thread(when=objective.small and device.type == "cpu"),
-        Checkpoints(folder, owner) as kept,
-    ):
+    best = EarlyStopping(network, LOSS, pretext.epochs)
+    one = one_thread(when=pretext.small and device.type == "cpu")
+    with torch.random.fork_rng(), one, Checkpoints(folder, owner) as kept:
         done = _resume(kept, network, best, optimizer, schedule)
-        for epoch in range(done + 1, objective.epochs + 1):
+        for epoch in range(done + 1, pretext.epochs + 1):
             rate = float(optimizer.param_groups[0]["lr"])
-            row = Epoch(
-                epoch,
-                _learn_epoch(objective, optimizer, seed, epoch, device),
-                _held_back(objective, seed, device),
-                math.nan,
-                rate,
-            )
-            best.offer(network, row)
+            loss = _learn_epoch(pretext, optimizer, seed, epoch, device)
+            row = Epoch(epoch, loss, _held_back(pretext, seed, device), math.nan, rate)
+            best.update(network, row)
             schedule.step()
             facts = {
                 "best": best.facts(),
@@ -98,26 +92,23 @@ def learn(
             }
             kept.save(epoch, _tensors(network, best, optimizer), facts)
             if progress is not None:
-                progress(
-                    epoch,
-                    objective.epochs,
-                    f"loss {row.train_loss:.4f}, held back {row.valid_loss:.4f}",
-                )
+                message = f"loss {row.train_loss:.4f}, held back {row.valid_loss:.4f}"
+                progress(epoch, pretext.epochs, message)
     network.load_state_dict(best.weights)
     network.cpu().eval()
     return best.curve, best.epoch
 
 
-def _groups(objective: Objective) -> list[dict[str, Any]]:
-    modules, rate = objective.new
+def _groups(pretext: PretextTask) -> list[dict[str, Any]]:
+    modules, rate = pretext.new
     new = {id(parameter) for module in modules for parameter in module.parameters()}
     old = {
         id(parameter)
-        for module in objective.network.children()
+        for module in pretext.network.children()
         if module not in modules
         for parameter in module.parameters()
     }
-    named = list(objective.network.parameters())
+    named = list(pretext.network.parameters())
     fresh = [
         parameter for parameter in named if id(parameter) in new - old
     ]  # what is shared with the rest learns with the rest
@@ -128,7 +119,7 @@ def _groups(objective: Objective) -> list[dict[str, Any]]:
 def _resume(
     kept: Checkpoints,
     network: nn.Module,
-    best: Best,
+    best: EarlyStopping,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LambdaLR,
 ) -> int:
@@ -144,7 +135,7 @@ def _resume(
 
 
 def _tensors(
-    network: nn.Module, best: Best, optimizer: torch.optim.Optimizer
+    network: nn.Module, best: EarlyStopping, optimizer: torch.optim.Optimizer
 ) -> dict[str, dict[str, Tensor]]:
     return {
         "network": dict(network.state_dict()),
@@ -154,7 +145,7 @@ def _tensors(
 
 
 def _learn_epoch(
-    objective: Objective,
+    pretext: PretextTask,
     optimizer: torch.optim.Optimizer,
     seed: int,
     epoch: int,
@@ -162,38 +153,38 @@ def _learn_epoch(
 ) -> float:
     """One pass, whose order and randomness come from its number alone; the mean loss."""
     torch.manual_seed(seed * 100_003 + epoch)
-    order = np.random.default_rng((seed, epoch)).permutation(objective.train)
-    objective.network.train()
+    order = np.random.default_rng((seed, epoch)).permutation(pretext.train)
+    pretext.network.train()
     losses = []
-    for items in _batches(order, objective.batch_size):
+    for items in _batches(order, pretext.batch_size):
         optimizer.zero_grad(set_to_none=True)
-        loss = _loss(objective, items, device)
+        loss = _loss(pretext, items, device)
         torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(objective.network.parameters(), CLIP_NORM)
+        nn.utils.clip_grad_norm_(pretext.network.parameters(), CLIP_NORM)
         optimizer.step()
         losses.append(loss.detach())
     return float(torch.stack(losses).mean())
 
 
 @torch.no_grad()
-def _held_back(objective: Objective, seed: int, device: torch.device) -> float:
+def _held_back(pretext: PretextTask, seed: int, device: torch.device) -> float:
     """Mean loss of the items that are held back, masked alike in every epoch."""
     torch.manual_seed(seed)
-    objective.network.eval()
-    parts = list(_batches(objective.held, objective.batch_size))
-    losses = torch.stack([_loss(objective, items, device).cpu() for items in parts])
-    return float(
-        (losses * torch.tensor([len(items) for items in parts])).sum() / len(objective.held)
-    )
+    pretext.network.eval()
+    parts = list(_batches(pretext.held, pretext.batch_size))
+    losses = torch.stack([_loss(pretext, items, device).cpu() for items in parts])
+    return float((losses * torch.tensor([len(items) for items in parts])).sum() / len(pretext.held))
 
 
-def _loss(objective: Objective, items: np.ndarray, device: torch.device) -> Tensor:
+def _loss(
+    pretext: PretextTask, items: Int64[ndarray, "item"], device: torch.device
+) -> Float[Tensor, ""]:
     precision = precision_of(TrainingConfig(), device)
     with mixed(precision if precision is torch.bfloat16 else None, device):
-        return objective.loss(items)
+        return pretext.loss(items)
 
 
-def _batches(items: np.ndarray, size: int) -> list[np.ndarray]:
+def _batches(items: Int64[ndarray, "item"], size: int) -> list[Int64[ndarray, "_"]]:
     """Batches of nearly equal size: a contrast in a last batch of one case would be none."""
     return np.array_split(items, -(-len(items) // size))
 

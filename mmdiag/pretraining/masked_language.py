@@ -2,18 +2,21 @@
 words that are hidden from it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int64
+from numpy import ndarray
 from torch import Tensor
 
+from mmdiag.config import RunConfig
 from mmdiag.encoders.sentence import WHAT, load_tokenizer, longest_input, pieces, text_weights
 from mmdiag.errors import UsageError
-from mmdiag.pretraining.loop import Objective
+from mmdiag.pretraining.loop import PretextTask
 from mmdiag.storage.store import Store
 
 EPOCHS, BATCH, RATE = 5, 32, 5e-5
@@ -24,18 +27,16 @@ UNASKED = -100  # label of a token that was not hidden
 
 def masked_notes(
     store: Store,
-    train_rows: np.ndarray,
-    held_rows: np.ndarray,
-    encoder: str,
-    *,
+    train_rows: Int64[ndarray, "train"],
+    held_rows: Int64[ndarray, "held"],
+    config: RunConfig,
     epochs: int | None,
-    seed: int,
-) -> Objective:
-    """The objective over every note of every text modality, a long one in pieces.
+) -> PretextTask:
+    """The pretext task over every note of every text modality, a long one in pieces.
 
     Args:
         train_rows, held_rows: Rows of `store.cases`.
-        encoder: Where it goes on from, as `TextConfig.encoder`.
+        config: Names the encoder that it goes on from.
 
     Raises:
         UsageError: The encoder cannot fill in words that are hidden.
@@ -43,45 +44,18 @@ def masked_notes(
     Reference:
         Devlin 2019, BERT; Gururangan 2020, Don't stop pretraining.
     """
-    from transformers import DataCollatorForLanguageModeling
-
-    weights = text_weights(encoder)
-    tokenizer = load_tokenizer(weights)
-    if tokenizer.mask_token is None:
-        raise UsageError(
-            "A text encoder that is pretrained on notes needs a mask token, the tokenizer of "
-            f"{weights.source} has none: name another encoder."
-        )
-    network = _network(weights.folder, seed)
-    ids, owner = _pieces(
-        store,
-        np.concatenate([train_rows, held_rows]),
-        tokenizer,
-        longest_input(tokenizer, network.config),
-    )
-    hide = DataCollatorForLanguageModeling(tokenizer, mlm_probability=HIDDEN)
+    tokenizer, network = _network(config.text.encoder, config.seed)
+    rows, most = np.concatenate([train_rows, held_rows]), longest_input(tokenizer, network.config)
+    ids, owner = _pieces(store, rows, tokenizer, most)
     heads = [part for part in network.children() if part is not network.base_model]
-
-    def loss(items: np.ndarray) -> Tensor:
-        batch = hide([{"input_ids": ids[item]} for item in items.tolist()]).to(network.device)
-        labels = batch.pop("labels")
-        hidden = labels != UNASKED
-        words = (
-            heads[0](network.base_model(**batch).last_hidden_state[hidden])
-            if len(heads) == 1
-            else network(**batch).logits[hidden]
-        )
-        summed = torch.nn.functional.cross_entropy(words.float(), labels[hidden], reduction="sum")
-        mean: Tensor = summed / hidden.sum().clamp(min=1)
-        return mean
 
     def save(folder: Path) -> None:
         network.base_model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
-    return Objective(
+    return PretextTask(
         network=network,
-        loss=loss,
+        loss=_masked_loss(tokenizer, network, heads, ids),
         save=save,
         epochs=epochs or EPOCHS,
         batch_size=BATCH,
@@ -93,6 +67,35 @@ def masked_notes(
     )
 
 
+def _masked_loss(
+    tokenizer: Any, network: Any, heads: Sequence[Any], ids: Sequence[list[int]]
+) -> Callable[[Int64[ndarray, "item"]], Float[Tensor, ""]]:
+    """Cross-entropy of the words that are hidden from some pieces, drawn anew at each call.
+
+    Args:
+        heads: What lies on the encoder; where it is one map, only hidden words go through it.
+        ids: Token ids of every piece.
+    """
+    from transformers import DataCollatorForLanguageModeling
+
+    hide = DataCollatorForLanguageModeling(tokenizer, mlm_probability=HIDDEN)
+
+    def loss(items: Int64[ndarray, "item"]) -> Float[Tensor, ""]:
+        batch = hide([{"input_ids": ids[item]} for item in items.tolist()]).to(network.device)
+        labels = batch.pop("labels")
+        hidden = labels != UNASKED
+        words = (
+            heads[0](network.base_model(**batch).last_hidden_state[hidden])
+            if len(heads) == 1
+            else network(**batch).logits[hidden]
+        )
+        total = torch.nn.functional.cross_entropy(words.float(), labels[hidden], reduction="sum")
+        mean: Tensor = total / hidden.sum().clamp(min=1)
+        return mean
+
+    return loss
+
+
 def licence_of(encoder: str) -> str:
     """The licence of the weights that a pretraining on notes goes on from: it holds for what comes
     out, too.
@@ -101,8 +104,8 @@ def licence_of(encoder: str) -> str:
 
 
 def _pieces(
-    store: Store, rows: np.ndarray, tokenizer: Any, most: int
-) -> tuple[list[list[int]], np.ndarray]:
+    store: Store, rows: Int64[ndarray, "row"], tokenizer: Any, most: int
+) -> tuple[list[list[int]], Int64[ndarray, "piece"]]:
     """Token ids of the pieces of all notes, and the row of the case that each belongs to."""
     ids: list[list[int]] = []
     owner: list[int] = []
@@ -116,15 +119,23 @@ def _pieces(
     return ids, np.asarray(owner, dtype=int)
 
 
-def _network(folder: Path, seed: int) -> Any:
+def _network(encoder: str, seed: int) -> tuple[Any, Any]:
+    """Tokenizer and network of an encoder, with a head that fills in words."""
     from transformers import AutoModelForMaskedLM
 
+    weights = text_weights(encoder)
+    tokenizer, folder = load_tokenizer(weights), weights.folder
+    if tokenizer.mask_token is None:
+        raise UsageError(
+            "A text encoder that is pretrained on notes needs a mask token, the tokenizer of "
+            f"{weights.source} has none: name another encoder."
+        )
     with torch.random.fork_rng(), _quiet():
         torch.manual_seed(
             seed
         )  # the map from vectors to words is new where the folder holds an encoder alone
         try:
-            return AutoModelForMaskedLM.from_pretrained(
+            return tokenizer, AutoModelForMaskedLM.from_pretrained(
                 folder,
                 local_files_only=True,
                 trust_remote_code=False,

@@ -8,13 +8,15 @@ the final model saw everybody who is not judged.
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int64
+from numpy import ndarray
 
 from mmdiag.cohort.labels import labelled, stratum_of
 from mmdiag.cohort.splits import read_or_make_split, validation_subjects
@@ -22,9 +24,10 @@ from mmdiag.config import TFIDF, RunConfig, digest, from_json, to_json
 from mmdiag.description import Description
 from mmdiag.encoders.weights import FILE
 from mmdiag.errors import UnknownNameError, UsageError
+from mmdiag.kinds import kind_named
 from mmdiag.prepare import extractor, require_encoders
 from mmdiag.prepare.feature_cache import raw_features
-from mmdiag.pretraining.loop import Objective, learn
+from mmdiag.pretraining.loop import PretextTask, learn
 from mmdiag.pretraining.weights import (
     CONTRASTIVE,
     FINAL,
@@ -35,22 +38,21 @@ from mmdiag.pretraining.weights import (
     WHAT,
     Pretraining,
     naming,
-    sha256,
 )
 from mmdiag.privacy.subject_keys import SubjectKeys
+from mmdiag.progress import Progress
 from mmdiag.readers.genomics.gene_sets import gene_set_columns
 from mmdiag.storage.store import Store
-from mmdiag.workspace import Workspace, write_text
+from mmdiag.workspace import Workspace, file_sha256, write_text
 
 ASKED = "asked.json"
 HELD_BACK = 0.1  # share of the subjects
 LEAST = {
-    IMAGE: 200,
-    TEXT: 200,
+    **dict.fromkeys(WHAT, 200),
     CONTRASTIVE: 100,
 }  # cases that a part needs: below, weights learn the cases by heart
-PAIR = {IMAGE: "an image", TEXT: "a note", CONTRASTIVE: "two modalities"}
-Progress = Callable[[int, int, str], None]  # done, total, what
+PAIR = {what: f"a {what}" for what in WHAT}
+PAIR |= {IMAGE: "an image", TEXT: "a note", CONTRASTIVE: "two modalities"}
 
 
 def start(
@@ -73,35 +75,24 @@ def start(
     """
     store = Store.open(workspace, description.name)
     asked_for = _ordered(what)
-    if config.pretrained:
-        raise UsageError(
-            "A pretraining begins from a recipe alone, found one that names "
-            f"{config.pretrained!r}: leave `pretrained` out."
-        )
+    _require_beginning(config, asked_for)
     require_encoders(config, store.modalities.values())
-    if TEXT in asked_for and config.text.encoder == TFIDF:
-        raise UsageError(
-            f"Pretraining by {TEXT} goes on from a transformer, the recipe {config.recipe!r} has "
-            f"{TFIDF}: choose another recipe, or --what."
-        )
     parts, judged = _parts(store, config)
     for name in asked_for:
         _require_enough(store, name, parts, judged)
     settings = {"what": asked_for, "epochs": epochs, "parts": parts}
-    identity = (
-        "p-"
-        + digest(
-            store.hash,
-            to_json(config),
-            json.dumps(settings),
-            json.dumps(dict(sorted(judged.items()))),
-        )[:12]
+    key = digest(
+        store.hash,
+        to_json(config),
+        json.dumps(settings),
+        json.dumps(dict(sorted(judged.items()))),
     )
+    identity = f"p-{key[:12]}"
     folder = workspace.pretrained / identity
     if not (folder / ASKED).is_file():
         folder.mkdir(parents=True, exist_ok=True)
         for name, modality in description.modalities.items():
-            if modality.kind == "table" and modality.gene_sets:
+            if modality.gene_sets:
                 write_text(
                     folder / f"gene_sets_{name}.json",
                     json.dumps(gene_set_columns(description.root, modality, store.columns(name))),
@@ -139,11 +130,11 @@ def pretrain(folder: Path, unit: str, progress: Progress | None = None) -> None:
             f"{asked['cohort']['name']} was ingested anew since: begin another."
         )
     train_rows, held_rows = _rows(store, asked["judged"], part, what)
-    objective = _objective(folder, asked, store, part, what, train_rows, held_rows)
+    pretext = _pretext_task(folder, asked, store, part, what, train_rows, held_rows)
     working = folder / part / f".{what}"  # checkpoints
     working.mkdir(parents=True, exist_ok=True)
     curve, best = learn(
-        objective,
+        pretext,
         seed=_config(asked).seed,
         folder=working,
         owner=digest(asked["id"], unit),
@@ -165,7 +156,7 @@ def pretrain(folder: Path, unit: str, progress: Progress | None = None) -> None:
     }
     _write(
         folder / part / what,
-        objective,
+        pretext,
         facts,
         SubjectKeys.of(subjects, store.hash),
         _licence(_config(asked), what),
@@ -212,6 +203,20 @@ def _ordered(what: Sequence[str]) -> list[str]:
     return [name for name in WHAT if name in what]
 
 
+def _require_beginning(config: RunConfig, what: Sequence[str]) -> None:
+    """Refuse a configuration that a pretraining cannot begin with."""
+    if config.pretrained:
+        raise UsageError(
+            "A pretraining begins from a recipe alone, found one that names "
+            f"{config.pretrained!r}: leave `pretrained` out."
+        )
+    if TEXT in what and config.text.encoder == TFIDF:
+        raise UsageError(
+            f"Pretraining by {TEXT} goes on from a transformer, the recipe {config.recipe!r} has "
+            f"{TFIDF}: choose another recipe, or --what."
+        )
+
+
 def _parts(store: Store, config: RunConfig) -> tuple[list[str], dict[str, str]]:
     """The parts that need weights of their own, the final model's last, and which part judges each
     subject; nobody is judged in a cohort without labels.
@@ -248,7 +253,7 @@ def _require_enough(
 
 def _rows(
     store: Store, judged: Mapping[str, str], part: str, what: str
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Int64[ndarray, "train"], Int64[ndarray, "held"]]:
     """Rows to learn from, and rows by which the best epoch is chosen: never of a subject whom this
     part judges.
     """
@@ -267,26 +272,21 @@ def _rows(
     return np.flatnonzero(allowed & ~held), np.flatnonzero(allowed & held)
 
 
-def _objective(
+def _pretext_task(
     folder: Path,
     asked: Mapping[str, Any],
     store: Store,
     part: str,
     what: str,
-    train_rows: np.ndarray,
-    held_rows: np.ndarray,
-) -> Objective:
+    train_rows: Int64[ndarray, "train"],
+    held_rows: Int64[ndarray, "held"],
+) -> PretextTask:
     config, epochs = _config(asked), asked["epochs"]
-    if what == IMAGE:
-        from mmdiag.pretraining.masked_images import masked_images
-
-        return masked_images(store, train_rows, held_rows, epochs=epochs, seed=config.seed)
-    if what == TEXT:
-        from mmdiag.pretraining.masked_language import masked_notes
-
-        return masked_notes(
-            store, train_rows, held_rows, config.text.encoder, epochs=epochs, seed=config.seed
-        )
+    if what != CONTRASTIVE:
+        pretraining = kind_named(what).pretraining
+        assert pretraining is not None, f"{what} is not among WHAT"
+        task: PretextTask = pretraining(store, train_rows, held_rows, config, epochs)
+        return task
     from mmdiag.pretraining.contrastive import alignment
 
     before = [
@@ -306,15 +306,15 @@ def _objective(
 
 def _write(
     target: Path,
-    objective: Objective,
+    pretext: PretextTask,
     facts: Mapping[str, Any],
     subjects: SubjectKeys,
     licence: str,
 ) -> None:
     """The weights, whom they saw and how it went, in a folder that appears whole or not at all."""
     temporary = Path(tempfile.mkdtemp(prefix=".weights-", dir=target.parent))
-    objective.save(temporary)
-    record = {**facts, "sha256": sha256(temporary / FILE), "subjects": subjects.to_json()}
+    pretext.save(temporary)
+    record = {**facts, "sha256": file_sha256(temporary / FILE), "subjects": subjects.to_json()}
     write_text(temporary / RECORD, json.dumps(record, indent=1))
     card = (
         f"Pretrained without labels by mmdiag on {facts['subjects_seen']} subjects of "

@@ -8,7 +8,6 @@ is true of.
 """
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,21 +17,22 @@ from typing import Any
 from safetensors.torch import load_file as load_tensors
 from torch import Tensor
 
-from mmdiag.config import FINE_TUNED, FROZEN, RANDOM, ImageConfig, RunConfig
-from mmdiag.encoders.weights import FILE
+from mmdiag.config import RunConfig
+from mmdiag.encoders.weights import FILE, Weights
 from mmdiag.errors import UsageError
+from mmdiag.kinds import KINDS
 from mmdiag.prepare import Preparation, read_preparations
 from mmdiag.privacy.subject_keys import SubjectKeys
-from mmdiag.workspace import Workspace
+from mmdiag.workspace import Workspace, file_sha256
 
-IMAGE, TEXT, CONTRASTIVE = WHAT = ("image", "text", "contrastive")
+IMAGE, TEXT, CONTRASTIVE = "image", "text", "contrastive"
+WHAT = (*(name for name, kind in KINDS.items() if kind.pretraining), CONTRASTIVE)
 RECORD, MANIFEST = "pretraining.json", "manifest.json"
 FINAL = "all"
-VIT = "vit"  # the image encoder that a masked autoencoder leaves
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class PretrainedInit:
     """What encoders begin with that were pretrained together.
 
     Args:
@@ -95,30 +95,18 @@ def configured(config: RunConfig, workspace: Workspace, part: str) -> RunConfig:
 
 
 def naming(config: RunConfig, pretraining: Pretraining, part: str) -> RunConfig:
-    """A configuration that names the image and text weights of a pretraining; what is frozen stays
+    """A configuration that names the weights of a pretraining of each kind; what is frozen stays
     frozen, all else is fine-tuned.
     """
-    if IMAGE in pretraining.what:
-        image = config.image
-        training = FROZEN if image.training == FROZEN else FINE_TUNED
-        folder = str(pretraining.weights(part, IMAGE))
-        config = dataclasses.replace(
-            config,
-            image=ImageConfig(
-                encoder=VIT, training=training, weights=folder, components=image.components
-            ),
-        )
-    if TEXT in pretraining.what:
-        config = dataclasses.replace(
-            config,
-            text=dataclasses.replace(config.text, encoder=str(pretraining.weights(part, TEXT))),
-        )
+    for name, kind in KINDS.items():
+        if name in pretraining.what and kind.load_pretrained is not None:
+            config = kind.load_pretrained(config, pretraining.weights(part, name))
     return config
 
 
-def begun(
+def pretrained_init(
     config: RunConfig, workspace: Workspace, part: str, modalities: Iterable[str]
-) -> Begun | None:
+) -> PretrainedInit | None:
     """What the encoders of some modalities begin with; None where nothing was pretrained by
     contrast.
 
@@ -139,7 +127,7 @@ def begun(
             "Encoders that begin pretrained must have been in the pretraining, "
             f"{', '.join(lacking)} was not in {pretraining.folder.name}: pretrain again."
         )
-    return Begun({name: found[name] for name in wanted}, load_tensors(folder / FILE))
+    return PretrainedInit({name: found[name] for name in wanted}, load_tensors(folder / FILE))
 
 
 def check_encoders(config: RunConfig, pretrained: Mapping[str, Any]) -> None:
@@ -154,7 +142,7 @@ def check_encoders(config: RunConfig, pretrained: Mapping[str, Any]) -> None:
     asked = dataclasses.asdict(config)
     differing = [
         name
-        for name in ("image", "text", "table", "signal", "model")
+        for name in (*(kind.settings for kind in KINDS.values() if kind.settings), "model")
         if asked[name] != pretrained[name]
     ]
     if differing:
@@ -177,9 +165,8 @@ def records(config: RunConfig, workspace: Workspace, part: str) -> list[SubjectK
         UsageError: Weights were changed since it was recorded whom they saw.
     """
     named = configured(config, workspace, part)
-    folders = [
-        Path(name) for name in (named.image.weights, named.text.encoder) if name not in ("", RANDOM)
-    ]
+    found: list[Weights | None] = [kind.weights(named) for kind in KINDS.values() if kind.weights]
+    folders = [weights.folder for weights in found if weights is not None]
     if (
         config.pretrained
         and CONTRASTIVE in (pretraining := Pretraining.open(workspace, config.pretrained)).what
@@ -195,7 +182,7 @@ def read_record(folder: Path) -> SubjectKeys:
         UsageError: They are not the weights that the record is about.
     """
     record = json.loads((folder / RECORD).read_text())
-    if sha256(folder / FILE) != record["sha256"]:
+    if file_sha256(folder / FILE) != record["sha256"]:
         raise UsageError(
             f"Pretrained weights must be those that their record says whom they saw, {FILE} "
             f"below {folder.parent.name}/{folder.name} was changed: pretrain again."
@@ -226,9 +213,3 @@ def require_unseen(
                     "weights: run `mmdiag pretrain` on this cohort as it is now, and train with "
                     "the id that it answers."
                 )
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

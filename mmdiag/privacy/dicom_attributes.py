@@ -1,5 +1,5 @@
-"""What is kept of a DICOM file when it is de-identified: attributes, image classes and words; all
-else is dropped.
+"""DICOM attributes by what they say of a patient: which are kept in a de-identified file, which
+identify, and which tell that the pixels may show text.
 
 Reference:
     DICOM PS3.15 Annex E (Basic Application Level Confidentiality Profile; here with the options
@@ -8,6 +8,7 @@ Reference:
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pydicom import uid
@@ -173,19 +174,24 @@ ESSENTIAL: Final = (
     "SamplesPerPixel",
     "Modality",
 )
-# Of a person or a place, read to be masked elsewhere, never written
-IDENTIFYING: Final = (
+# Whose values name the patient, or people and places around the patient: masked in the same case's
+# notes, and never written
+PATIENT_ATTRIBUTES: Final = (
     "PatientName",
     "PatientID",
     "OtherPatientIDs",
+    "OtherPatientIDsSequence",
     "OtherPatientNames",
     "PatientBirthName",
     "PatientMotherBirthName",
     "PatientBirthDate",
     "PatientAddress",
     "PatientTelephoneNumbers",
+    "MilitaryRank",
+    "InsurancePlanIdentification",
     "AccessionNumber",
     "AdmissionID",
+    "StudyID",
     "ReferringPhysicianName",
     "PerformingPhysicianName",
     "OperatorsName",
@@ -194,13 +200,14 @@ IDENTIFYING: Final = (
     "ResponsiblePerson",
     "InstitutionName",
     "InstitutionAddress",
-    "StudyID",
     "DeviceSerialNumber",
     "StationName",
-    "OtherPatientIDsSequence",
 )
+SHORTEST_IDENTIFIER: Final = 2  # letters of a value that can be found in a note
 
-CLEAN: Final = frozenset(
+# Classes of images, by whether their pixels often show text, such as the name of the patient; of
+# other classes no file is de-identified
+CLASSES_WITHOUT_TEXT: Final = frozenset(
     (
         uid.CTImageStorage,
         uid.EnhancedCTImageStorage,
@@ -220,7 +227,7 @@ CLEAN: Final = frozenset(
         uid.BreastTomosynthesisImageStorage,
     )
 )
-RISKY: Final = frozenset(
+CLASSES_WITH_TEXT: Final = frozenset(
     (
         uid.SecondaryCaptureImageStorage,
         uid.MultiFrameSingleBitSecondaryCaptureImageStorage,
@@ -245,11 +252,19 @@ RISKY: Final = frozenset(
         uid.VLSlideCoordinatesMicroscopicImageStorage,
     )
 )
-RISKY_MODALITIES: Final = frozenset(
+MODALITIES_WITH_TEXT: Final = frozenset(
     ("SC", "US", "ES", "XA", "RF", "XC", "OT", "DOC", "SM", "GM", "IVUS", "OP", "DG", "HC", "IO")
 )
-RISKY_IMAGE_TYPES: Final = frozenset(
+IMAGE_TYPES_WITH_TEXT: Final = frozenset(
     ("SCREEN SAVE", "SCREENSAVE", "SCREEN", "REPORT", "DOSE", "SUMMARY", "DOSE_INFO")
+)
+
+TEXT_IN_PIXELS_ATTRIBUTES: Final = (
+    "SOPClassUID",
+    "Modality",
+    "BurnedInAnnotation",
+    "ConversionType",
+    "ImageType",
 )
 
 METHOD_CODES: Final = {  # CID 7050
@@ -308,3 +323,47 @@ VOCABULARY: Final = frozenset(
     """,
     )
 )
+
+
+def header_identifiers(header: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """What a header says of its patient and of people, as it says it: for `mask.mask_note`.
+
+    Args:
+        header: Keyword -> values; of a sequence the ids of its items.
+    """
+    values = (value.strip() for keyword in PATIENT_ATTRIBUTES for value in header.get(keyword, ()))
+    return tuple(dict.fromkeys(value for value in values if len(value) >= SHORTEST_IDENTIFIER))
+
+
+def text_in_pixels(header: Mapping[str, Sequence[str]], *, trust_no: bool) -> list[str]:
+    """Why an image may show text in its pixels; empty where nothing says so.
+
+    De-identification never trusts a BurnedInAnnotation of NO: devices write it on images that show
+    a name, and what is handed on cannot be called back. Ingestion trusts it: the pixels stay in the
+    workspace, and without it every ultrasound and endoscopy would be refused. Silence is never
+    trusted of a kind of image that often shows text.
+
+    Args:
+        header: Keyword -> values of `TEXT_IN_PIXELS_ATTRIBUTES`.
+        trust_no: Whether an explicit NO outweighs the kind of image.
+
+    Returns:
+        The attributes that say so, to be named after "by".
+
+    Reference:
+        DICOM PS3.3 C.7.6.1 (BurnedInAnnotation), C.8.6.1 (ConversionType of secondary captures).
+    """
+    values = {
+        keyword: {value.strip().upper() for value in found} for keyword, found in header.items()
+    }
+    annotation = values.get("BurnedInAnnotation", set()) - {""}
+    if trust_no and annotation == {"NO"}:
+        return []
+    reasons = {
+        "its SOP class": values.get("SOPClassUID", set()) & CLASSES_WITH_TEXT,
+        "its modality": values.get("Modality", set()) & MODALITIES_WITH_TEXT,
+        "BurnedInAnnotation (0028,0301)": annotation - {"NO"},
+        "ConversionType (0008,0064)": values.get("ConversionType", set()) - {""},
+        "ImageType (0008,0008)": values.get("ImageType", set()) & IMAGE_TYPES_WITH_TEXT,
+    }
+    return [reason for reason, values_with_text in reasons.items() if values_with_text]

@@ -3,7 +3,7 @@ people of name lists.
 """
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -89,20 +89,6 @@ def mask_note(text: str, own: Sequence[str], *, names: bool = True) -> Masked:
     return Masked(
         "".join([*pieces, text[place:]]), tuple(spans), dict(Counter(span.kind for span in spans))
     )
-
-
-def to_original(offset: int, spans: Sequence[MaskedSpan]) -> int:
-    """Where a character of the masked text stood in the original.
-
-    Args:
-        offset: Into `Masked.text`; one within a placeholder gives the start of what it stands for.
-        spans: `Masked.spans`.
-    """
-    before = bisect_right(spans, offset, key=lambda span: span.start) - 1
-    if before < 0:
-        return offset
-    span = spans[before]
-    return span.start_in_original if offset < span.end else span.end_in_original + offset - span.end
 
 
 def _hits(text: str, own: Sequence[str], names: bool) -> Iterator[tuple[int, int, str, int]]:

@@ -1,12 +1,11 @@
-"""The other side of the sandbox: a process that forks workers, and the worker that answers one
-request after the other. Started by `sandbox.py` alone.
+"""The other side of the sandbox: a fork server, and the workers forked from it, each of which
+answers one request after the other. Started by `pool.py` alone.
 
 Messages are JSON and raw arrays, never a pickle: what comes back from a process that has parsed a
 hostile file is not believed to be more than data.
 """
 
 import contextlib
-import ctypes
 import importlib
 import json
 import os
@@ -21,22 +20,19 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from mmdiag.sandbox.functions import function_named
+from mmdiag.sandbox.parent import end_with_parent
+
 PRELOADED = (
     "mmdiag.sandbox.requests",
     "mmdiag.readers.imaging.dicom_series",
     "mmdiag.readers.imaging.raster_nifti",
     "pydicom.pixels",
 )
-ALLOWED = (
-    "mmdiag.readers.",
-    "mmdiag.sandbox.",
-    "mmdiag.deidentify.",
-)  # the only functions that a request may name
 HEADER = struct.Struct("<IQ")  # bytes of JSON, bytes of arrays
-PR_SET_PDEATHSIG = 1
 
 
-def packed(message: Any, arrays: Mapping[str, np.ndarray] = MappingProxyType({})) -> bytes:
+def pack(message: Any, arrays: Mapping[str, np.ndarray] = MappingProxyType({})) -> bytes:
     """The beginning of a message: JSON, which says what arrays follow."""
     facts = {
         "message": message,
@@ -49,7 +45,7 @@ def packed(message: Any, arrays: Mapping[str, np.ndarray] = MappingProxyType({})
 def send(connection: socket.socket, message: Any, arrays: Mapping[str, np.ndarray]) -> None:
     """One message: JSON, and arrays as they lie in memory."""
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    connection.sendall(packed(message, plain))
+    connection.sendall(pack(message, plain))
     for array in plain.values():
         connection.sendall(array.data.cast("B") if array.size else b"")
 
@@ -60,9 +56,9 @@ def receive(connection: socket.socket) -> tuple[Any, dict[str, np.ndarray]]:
     Raises:
         EOFError: The other side has gone.
     """
-    head_length, body_length = HEADER.unpack(exactly(connection, HEADER.size))
-    facts = json.loads(exactly(connection, head_length))
-    body, arrays, start = exactly(connection, body_length), {}, 0
+    head_length, body_length = HEADER.unpack(receive_exactly(connection, HEADER.size))
+    facts = json.loads(receive_exactly(connection, head_length))
+    body, arrays, start = receive_exactly(connection, body_length), {}, 0
     for name, kind, shape in facts["arrays"]:
         count = int(np.prod(shape, dtype=np.int64))
         arrays[name] = np.frombuffer(body, np.dtype(kind), count, start).reshape(shape)
@@ -70,7 +66,7 @@ def receive(connection: socket.socket) -> tuple[Any, dict[str, np.ndarray]]:
     return facts["message"], arrays
 
 
-def exactly(connection: socket.socket, count: int) -> bytearray:
+def receive_exactly(connection: socket.socket, count: int) -> bytearray:
     """So many bytes of a connection."""
     content = bytearray(count)
     view = memoryview(content)
@@ -82,8 +78,8 @@ def exactly(connection: socket.socket, count: int) -> bytearray:
     return content
 
 
-def nursery(descriptor: int, parent: int) -> NoReturn:
-    """Import what workers need once, then fork one for every connection that arrives; ends with its
+def serve(descriptor: int, parent: int) -> NoReturn:
+    """Import once what workers need, then fork one for every connection that arrives; ends with its
     parent.
 
     Args:
@@ -92,7 +88,7 @@ def nursery(descriptor: int, parent: int) -> NoReturn:
     """
     for deaf_to in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(deaf_to, signal.SIG_IGN)
-    die_with(parent)
+    end_with_parent(parent)
     for name in PRELOADED:
         importlib.import_module(name)
     import cv2
@@ -103,7 +99,7 @@ def nursery(descriptor: int, parent: int) -> NoReturn:
 
     cv2.setNumThreads(1)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended workers leave no zombies
-    own = os.getpid()
+    server = os.getpid()
     orders = socket.socket(fileno=descriptor)
     while True:
         order, descriptors, _, _ = socket.recv_fds(orders, 64, 1)
@@ -112,18 +108,10 @@ def nursery(descriptor: int, parent: int) -> NoReturn:
         child = os.fork()
         if child == 0:
             orders.close()
-            die_with(own)
+            end_with_parent(server)
             _work(socket.socket(fileno=descriptors[0]), int(order))
         os.close(descriptors[0])
         orders.sendall(struct.pack("<i", child))
-
-
-def die_with(parent: int) -> None:
-    """End when the parent ends, however it ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the line above
-        os._exit(1)
 
 
 def _work(connection: socket.socket, megabytes: int) -> NoReturn:
@@ -145,13 +133,13 @@ def _work(connection: socket.socket, megabytes: int) -> NoReturn:
 
 
 def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What the function gave, or why it refused; nothing escapes, not even what is no `Exception`
-    (a Rust panic is none).
+    """What the function returned, or why it refused; nothing escapes, not even what is no
+    `Exception` (a Rust panic is none).
     """
     from mmdiag.errors import MmdiagError, ReadError
 
     try:
-        facts, arrays = _function(request["function"])(**request["arguments"])
+        facts, arrays = function_named(request["function"])(**request["arguments"])
         return {"facts": facts}, arrays
     except ReadError as refusal:
         return {"code": refusal.code, "detail": refusal.detail}, {}
@@ -163,18 +151,11 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarr
         frames = error.__traceback__
         while frames is not None and frames.tb_next is not None:
             frames = frames.tb_next
-        place = ""
+        where = ""
         if frames is not None:
             file = os.path.basename(frames.tb_frame.f_code.co_filename)  # noqa: PTH119
-            place = f" at {file}:{frames.tb_lineno}"
-        return {"code": "unreadable", "detail": f"{type(error).__name__}{place}"}, {}
-
-
-def _function(name: str) -> Any:
-    module, _, function = name.partition(":")
-    if not module.startswith(ALLOWED):
-        raise ImportError(name)
-    return getattr(importlib.import_module(module), function)
+            where = f" at {file}:{frames.tb_lineno}"
+        return {"code": "unreadable", "detail": f"{type(error).__name__}{where}"}, {}
 
 
 def _limit(megabytes: int) -> None:
@@ -213,4 +194,4 @@ def _peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    nursery(int(sys.argv[1]), int(sys.argv[2]))
+    serve(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,9 +1,9 @@
 """Every file is parsed in a process of its own kind: limited in memory and time, written off when
 it dies, and never more than one verdict of loss.
 
-A small process (the nursery) has imported the readers and forks workers from itself, so that a new
-worker costs milliseconds. A worker serves many files
-and is replaced after so many, or when one kills it.
+A small process (the fork server) has imported the readers and forks workers from itself, so that a
+new worker costs milliseconds. A worker serves many files and is replaced after so many, or when one
+kills it.
 """
 
 import atexit
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from mmdiag.errors import DescriptionError, MmdiagError, ReadError
-from mmdiag.sandbox import fork_server as worker
+from mmdiag.sandbox.fork_server import pack, receive, receive_exactly
 
 SECONDS = 10.0  # of computing; on a busy machine that may take longer
 PATIENCE = 3.0  # times the seconds of computing that are waited for
@@ -86,7 +86,7 @@ class Sandbox:
     ) -> None:
         self.workers = workers or len(os.sched_getaffinity(0))
         self.seconds, self.megabytes = seconds, megabytes
-        self._nursery: _Nursery | None = None
+        self._fork_server: _ForkServer | None = None
         self._members: list[_Worker] = []
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(AT_ONCE * self.workers, thread_name_prefix="sandbox")
@@ -94,9 +94,7 @@ class Sandbox:
     def submit(
         self, function: str, *, seconds: float | None = None, **arguments: Any
     ) -> "Future[Outcome]":
-        """Ask for `function` ("module:name" below mmdiag.readers, arguments and facts as JSON has
-        them).
-        """
+        """Ask for a function of `functions.FUNCTIONS` (arguments and facts are what JSON has)."""
         return self._threads.submit(self._ask, function, arguments, seconds or self.seconds)
 
     def call(self, function: str, *, seconds: float | None = None, **arguments: Any) -> Outcome:
@@ -124,9 +122,9 @@ class Sandbox:
             for member in self._members:
                 member.end()
             self._members = []
-            if self._nursery is not None:
-                self._nursery.end()
-                self._nursery = None
+            if self._fork_server is not None:
+                self._fork_server.end()
+                self._fork_server = None
 
     def _ask(self, function: str, arguments: Mapping[str, Any], seconds: float) -> Outcome:
         while True:
@@ -175,9 +173,9 @@ class Sandbox:
                 default=None,
             )
             if free is None or (free.asked and len(self._members) < self.workers):
-                if self._nursery is None:
-                    self._nursery = _Nursery()
-                free = self._nursery.worker(self.megabytes)
+                if self._fork_server is None:
+                    self._fork_server = _ForkServer()
+                free = self._fork_server.worker(self.megabytes)
                 self._members.append(free)
             free.asked += 1
             free.served += 1
@@ -221,7 +219,7 @@ class _Worker:
             EOFError: The worker died of it.
             _KilledByAnotherError: The worker died of the request before.
         """
-        content, ticket = worker.packed(request), object()
+        content, ticket = pack(request), object()
         with self._turn:
             self._order.append(ticket)
             ahead = (
@@ -274,7 +272,7 @@ class _Worker:
             )  # most files are read before anybody looks
             if time.monotonic() - began > PATIENCE * seconds or self._computed() - spent > seconds:
                 raise TimeoutError
-        return worker.receive(self.connection)
+        return receive(self.connection)
 
     def _computed(self) -> float:
         """Seconds of computing that the worker has used; 0 where the system does not say."""
@@ -295,7 +293,7 @@ class _Worker:
         return time.perf_counter() - self._began
 
 
-class _Nursery:
+class _ForkServer:
     """The process that forks workers."""
 
     def __init__(self) -> None:
@@ -303,8 +301,8 @@ class _Nursery:
         command = [
             sys.executable,
             "-c",
-            "import sys; from mmdiag.sandbox.fork_server import nursery; "
-            "nursery(int(sys.argv[1]), int(sys.argv[2]))",
+            "import sys; from mmdiag.sandbox.fork_server import serve; "
+            "serve(int(sys.argv[1]), int(sys.argv[2]))",
         ]
         environment = {
             **os.environ,
@@ -327,13 +325,13 @@ class _Nursery:
         """Fork a worker.
 
         Raises:
-            MmdiagError: The nursery does not start.
+            MmdiagError: The fork server does not start.
         """
         ours, theirs = socket.socketpair()
         try:
             with theirs:
                 socket.send_fds(self.orders, [str(megabytes).encode()], [theirs.fileno()])
-            (process,) = struct.unpack("<i", worker.exactly(self.orders, 4))
+            (process,) = struct.unpack("<i", receive_exactly(self.orders, 4))
         except (OSError, EOFError):
             ours.close()
             raise MmdiagError(

@@ -11,6 +11,12 @@ import numpy as np
 
 from mmdiag.description import ModalityDescription
 from mmdiag.errors import ReadError
+from mmdiag.privacy.dicom_attributes import (
+    PATIENT_ATTRIBUTES,
+    TEXT_IN_PIXELS_ATTRIBUTES,
+    header_identifiers,
+    text_in_pixels,
+)
 from mmdiag.privacy.mask import mask_note
 from mmdiag.readers.genomics.vcf import read_vcf
 from mmdiag.readers.imaging.dicom_series import Series, check_file, read_series
@@ -25,6 +31,8 @@ from mmdiag.readers.waveforms import content_hash, read_signal, read_wav, to_sto
 
 PICTURES = (".png", ".jpg", ".jpeg")
 NIFTI = (".nii", ".nii.gz")
+ATTRIBUTES_OF_AN_IMAGE = (*PATIENT_ATTRIBUTES, *TEXT_IN_PIXELS_ATTRIBUTES)
+SECONDS_A_NOTE = 60.0  # to read and mask one; a worker reads the name lists with its first
 Reply = tuple[dict[str, Any] | None, dict[str, np.ndarray]]
 
 
@@ -47,7 +55,7 @@ def image(
         files: A DICOM folder's files, or one PNG, JPEG or NIfTI.
         window: `auto`, `voi` (what the header asks to be shown), or the two values that become
             black and white.
-        burned_in: `refuse` images that may carry text in their pixels, or `accept` them.
+        burned_in: `refuse` images that may show text in their pixels, or `accept` them.
 
     Returns:
         Facts for the data contract and about the person, and the array `stack`; None where no image
@@ -74,19 +82,13 @@ def image(
         facts |= {"missing_slices": 0, "localizers": 0}
         person: dict[str, Any] = {"patient_id": "", "identifiers": [], "recorded": ""}
     else:
-        series = read_series(paths, select, size=size, slices=slices)
+        series = read_series(
+            paths, select, size=size, slices=slices, attributes=ATTRIBUTES_OF_AN_IMAGE
+        )
         if series is None:
             return None, {}
-        if burned_in == "refuse" and series.burned_in in ("YES", "RISK"):
-            raise ReadError(
-                "burned_in",
-                "its pixels may carry text: "
-                + (
-                    "the header says so"
-                    if series.burned_in == "YES"
-                    else f"modality {series.modality}"
-                ),
-            )
+        if burned_in == "refuse" and (by := text_in_pixels(series.attributes, trust_no=True)):
+            raise ReadError("burned_in", f"its pixels may show text: by {', '.join(by)}")
         stored = to_stored(series.volume, size, slices, window=_window(series, window))
         facts, person = _facts(series)
     facts |= {
@@ -120,7 +122,7 @@ def _facts(series: Series) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     return facts, {
         "patient_id": series.patient_id,
-        "identifiers": list(series.identifiers),
+        "identifiers": list(header_identifiers(series.attributes)),
         "recorded": series.recorded,
     }
 
@@ -197,6 +199,34 @@ def _masked(found: Note | None, own: Sequence[str]) -> Reply:
         "encoding": found.encoding,
         "format": found.format,
         "written": written,
+    }, {}
+
+
+def masked_note(file: str, own: Sequence[str]) -> Reply:
+    """Read and mask one note of a folder that is de-identified.
+
+    Args:
+        own: As `mask.mask_note`.
+
+    Returns:
+        `text`, `counts` by kind, `words`, and `words_masked`; None where the note is blank.
+
+    Raises:
+        ReadError: As `notes.read_note`.
+    """
+    read = read_note(Path(file))
+    if read is None:
+        return None, {}
+    masked = mask_note(read.text, own)
+    touched = sum(
+        len(read.text[span.start_in_original : span.end_in_original].split())
+        for span in masked.spans
+    )
+    return {
+        "text": masked.text,
+        "counts": masked.counts,
+        "words": len(read.text.split()),
+        "words_masked": touched,
     }, {}
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float32, Int16, UInt8
+from jaxtyping import Bool, Float32, Int16, Shaped, UInt8
 from numpy import ndarray
 
 from mmdiag.errors import UsageError
+from mmdiag.kinds import NOTE, PARTS, ROW, kind_named
 from mmdiag.task import Task
 from mmdiag.workspace import Workspace
 
@@ -27,6 +28,7 @@ class Store:
         task: What is predicted.
         modalities: Name -> kind.
         titles: Modality -> how people read it, where the description says so.
+        rates_hz: Signal -> samples a second, where that was recorded.
         hash: SHA-256 over case versions and labels: what a model can have learned from.
     """
 
@@ -36,6 +38,7 @@ class Store:
     modalities: Mapping[str, str]
     hash: str
     titles: Mapping[str, str] = field(default_factory=dict)
+    rates_hz: Mapping[str, float] = field(default_factory=dict)
 
     def title(self, modality: str) -> str:
         """How people read a modality."""
@@ -62,47 +65,68 @@ class Store:
             described["modalities"],
             described["hash"],
             described.get("titles", {}),
+            described.get("rates_hz", {}),
         )
 
     def present(self, modality: str) -> Bool[ndarray, "case"]:
         """Which cases have a modality."""
         return self.cases[f"has_{modality}"].to_numpy(dtype=bool)
 
+    def raw_input(self, modality: str, row: int) -> Any:
+        """What is kept of one case: its rows of an array (uint8 slices, int16 samples), one row of
+        numbers, or a note.
+
+        Raises:
+            UnknownNameError: Another mmdiag wrote the cohort, and it has a kind that is not known.
+        """
+        layout = kind_named(self.modalities[modality]).layout
+        if layout == NOTE:
+            return self.text(modality, row)
+        return self.parts(modality, row) if layout == PARTS else self.table(modality)[row]
+
+    def parts(self, modality: str, row: int) -> Shaped[ndarray, "part ..."]:
+        """The rows of one case in a modality's array."""
+        where = self._slice(modality, row)
+        rows: np.ndarray = _array(where.file.with_suffix(".npy"))[
+            where.start : where.start + where.count
+        ]
+        return rows
+
     def images(self, modality: str, row: int) -> UInt8[ndarray, "slice row column"]:
         """The slices of one case, in spatial order."""
-        place = self._place(modality, row)
-        slices: np.ndarray = _array(place.file.with_suffix(".npy"))[
-            place.start : place.start + place.count
-        ]
-        return slices
+        return self.parts(modality, row)
 
     def signal(self, modality: str, row: int) -> Int16[ndarray, "time channel"]:
         """The samples of one case."""
-        place = self._place(modality, row)
-        samples: np.ndarray = _array(place.file.with_suffix(".npy"))[
-            place.start : place.start + place.count
-        ]
-        return samples
+        return self.parts(modality, row)
+
+    def rate_hz(self, modality: str) -> float | None:
+        """Samples a second of a signal; None where the cohort was ingested before that was
+        recorded.
+        """
+        return self.rates_hz.get(modality)
 
     def text(self, modality: str, row: int) -> str:
         """The note of one case."""
-        place = self._place(modality, row)
-        return str(_notes(place.file.with_suffix(".parquet"))[place.start])
+        where = self._slice(modality, row)
+        return str(_notes(where.file.with_suffix(".parquet"))[where.start])
 
     def table(self, modality: str) -> Float32[ndarray, "case column"]:
         """All rows of a table; NaN where not measured, and for cases without it."""
         return _table(self, modality)
 
     def columns(self, modality: str) -> list[str]:
-        """Column names of a table."""
+        """Names of the columns, of a table; [] for what has none."""
+        if kind_named(self.modalities[modality]).layout != ROW:
+            return []
         names: list[str] = json.loads((self.folder / f"columns_{modality}.json").read_text())
         return names
 
-    def _place(self, modality: str, row: int) -> "Place":
+    def _slice(self, modality: str, row: int) -> "ArraySlice":
         case = self.cases.iloc[row]
         if not case[f"has_{modality}"]:
             raise KeyError(f"{case['case_id']} has no {modality}")
-        return Place(
+        return ArraySlice(
             self.folder / "shards" / case[f"shard_{modality}"] / modality,
             int(case[f"start_{modality}"]),
             int(case[f"count_{modality}"]),
@@ -110,7 +134,7 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ArraySlice:
     """Where one case lies within a shard's array."""
 
     file: Path

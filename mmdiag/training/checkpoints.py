@@ -85,12 +85,12 @@ class Checkpoints:
             try:
                 with safe_open(path, "pt") as file:
                     packed = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                    said = file.metadata()["facts"]
+                    text = file.metadata()["facts"]
             except (SafetensorError, OSError, ValueError, KeyError, TypeError):  # torn or empty
                 continue
-            if path.stem.rsplit("-", 1)[-1] != _digest(packed, said):
+            if path.stem.rsplit("-", 1)[-1] != _digest(packed, text):
                 continue
-            facts = json.loads(said)
+            facts = json.loads(text)
             if facts["owner"] == self.owner:
                 groups = {
                     group: {
@@ -162,14 +162,14 @@ def _pack(named: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _unpack(packed: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    place = dict.fromkeys(packed, 0)
+    start = dict.fromkeys(packed, 0)
     found = {}
     for name, tensor in like.items():
         kind = str(tensor.dtype).removeprefix("torch.")
         found[name] = (
-            packed[kind][place[kind] : place[kind] + tensor.numel()].view(tensor.shape).clone()
+            packed[kind][start[kind] : start[kind] + tensor.numel()].view(tensor.shape).clone()
         )
-        place[kind] += tensor.numel()
+        start[kind] += tensor.numel()
     return found
 
 

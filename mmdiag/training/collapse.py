@@ -26,7 +26,7 @@ STARVED = 0.01  # gradient of a branch, over that of the strongest, below which 
 
 def gradient_norms(model: DiagnosisModel) -> dict[str, Tensor]:
     """Length of the gradient of each modality's encoder, before it is clipped; none of one that is
-    held still.
+    frozen.
     """
     found = {}
     for name in model.modalities:

@@ -1,5 +1,5 @@
-"""The processes of one training: their number, what they add up and what they tell each other. In
-one process nothing here does anything.
+"""The processes of one training: their number, what they add up and what they gather from each
+other. In one process nothing here does anything.
 """
 
 import torch
@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def place() -> tuple[int, int]:
+def rank_and_world_size() -> tuple[int, int]:
     """This process's number, and how many there are."""
     if not _several():
         return 0, 1
@@ -25,7 +25,7 @@ def training_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def joined(model: nn.Module) -> nn.Module:
+def wrap_ddp(model: nn.Module) -> nn.Module:
     """The model, whose gradients are averaged over all processes as they come."""
     if not _several():
         return model
@@ -37,12 +37,12 @@ def joined(model: nn.Module) -> nn.Module:
     return network
 
 
-def share_of_sum(value: Tensor) -> Tensor:
+def mean_over_ranks(value: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """The mean over processes of a sum that each has a part of."""
-    return summed(value) / place()[1]
+    return all_reduce_sum(value) / rank_and_world_size()[1]
 
 
-def summed(value: Tensor) -> Tensor:
+def all_reduce_sum(value: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """The sum over all processes."""
     if not _several():
         return value
@@ -51,7 +51,7 @@ def summed(value: Tensor) -> Tensor:
     return torch.as_tensor(idist.all_reduce(value.detach().clone()))
 
 
-def everyone(rows: Float[Tensor, "own column"]) -> Float[Tensor, "all column"]:
+def all_gather(rows: Float[Tensor, "own column"]) -> Float[Tensor, "all column"]:
     """The rows of all processes, one process after another."""
     if not _several():
         return rows

@@ -1,4 +1,4 @@
-"""`Best`: the best weights so far, the curve that led there, and when to stop."""
+"""`EarlyStopping`: the best weights so far, the curve that led there, and when to stop."""
 
 import json
 import math
@@ -46,7 +46,7 @@ def curve_table(curve: Sequence[Epoch]) -> pd.DataFrame:
     )
 
 
-class Best:
+class EarlyStopping:
     """The best weights so far and the training curve, kept in the checkpoint.
 
     Args:
@@ -61,7 +61,7 @@ class Best:
         self.value, self.epoch = -math.inf, 0
         self.curve: list[Epoch] = []
 
-    def offer(self, model: nn.Module, row: Epoch) -> None:
+    def update(self, model: nn.Module, row: Epoch) -> None:
         """Take an epoch, and keep its weights if it is better than all before it."""
         if self.watched != LOSS and not self.curve and math.isnan(row.valid_metric):
             self.watched = (
@@ -73,7 +73,7 @@ class Best:
             self.value, self.epoch, self.weights = value, row.epoch, _copy(model)
 
     @property
-    def waited_enough(self) -> bool:
+    def should_stop(self) -> bool:
         """Whether the last `patience` epochs brought nothing better."""
         return bool(self.curve) and self.curve[-1].epoch - self.epoch >= self.patience
 

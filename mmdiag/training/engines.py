@@ -55,10 +55,10 @@ class Steps:
 
     def __call__(self, engine: Any, batch: Batch) -> Tensor:
         """Learn from a batch; returns its loss."""
-        place = (engine.state.iteration - 1) % len(self.rows)
-        first = place - place % self.settings.accumulate
+        number = (engine.state.iteration - 1) % len(self.rows)
+        first = number - number % self.settings.accumulate
         group = range(first, min(first + self.settings.accumulate, len(self.rows)))
-        if place == group[0]:
+        if number == group[0]:
             self.optimizer.zero_grad(set_to_none=True)
         moved = batch.to(self.device, non_blocking=True)
         with mixed(self.precision, self.device):
@@ -67,11 +67,11 @@ class Steps:
         part = (
             loss
             if len(group) == 1
-            else loss * (self.rows.size(place) / sum(map(self.rows.size, group)))
+            else loss * (self.rows.size(number) / sum(map(self.rows.size, group)))
         )
         scaled: Tensor = self.scaler.scale(part)
         torch.autograd.backward(scaled)
-        if place == group[-1]:
+        if number == group[-1]:
             self._step()
         self.losses.append(loss.detach())
         return self.losses[-1]

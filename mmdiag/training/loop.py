@@ -4,7 +4,8 @@ process that ends as if it had not been.
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,25 +14,31 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmdiag.config import RunConfig, TrainingConfig, digest, to_json
-from mmdiag.encoders.layers import Layers, depths, hold, pretrained_layers
+from mmdiag.config import RunConfig, digest, to_json
+from mmdiag.encoders.layers import freeze, pretrained_layers
 from mmdiag.errors import UsageError
 from mmdiag.model.heads import Head
 from mmdiag.model.losses import objective_of
 from mmdiag.model.network import DiagnosisModel
 from mmdiag.prepare import Preparation
+from mmdiag.progress import Progress
 from mmdiag.samples import Batches
 from mmdiag.task import Task
-from mmdiag.training import collapse as branch_monitor
 from mmdiag.training.checkpoints import Checkpoints, moments_of, restore_optimizer
-from mmdiag.training.collectives import joined, place, share_of_sum, summed, training_device
-from mmdiag.training.early_stopping import Best, Epoch
+from mmdiag.training.collapse import collapsed, due
+from mmdiag.training.collectives import (
+    all_reduce_sum,
+    mean_over_ranks,
+    rank_and_world_size,
+    training_device,
+    wrap_ddp,
+)
+from mmdiag.training.early_stopping import EarlyStopping, Epoch
 from mmdiag.training.engines import Steps, make_engines
+from mmdiag.training.optimizer import parameter_groups, rate_of
 from mmdiag.training.threads import one_thread
 from mmdiag.training.validation import Score, Validation
 
-KEPT = ("identity", "null", "offset")  # vectors that weight decay leaves alone
-Progress = Callable[[int, int, str], None]  # done, total, what
 Attach = Callable[[Any], None]  # adds handlers to MONAI's trainer
 
 
@@ -73,8 +80,8 @@ def train(
         train_rows, valid_rows: Labelled cases; the targets as `heads.targets` gives them.
         score: (target, probability) -> the metric shown beside the loss, and watched where the
             configuration says so.
-        start: Weights that the encoders begin with, where these were pretrained as a whole.
         folder: Where checkpoints lie; a training that was killed goes on from the last one.
+        start: Weights that the encoders begin with, where these were pretrained as a whole.
         attach: Adds handlers to the trainer; as an epoch is completed, its `state.metrics` hold
             `train_loss`, `valid_loss` and `valid_metric`.
 
@@ -82,48 +89,22 @@ def train(
         UsageError: The configuration asks for what the task has not.
     """
     device = training_device()
-    small = not any(preparation.reads_originals for preparation in preparations.values())
-    rank, ranks = place()
+    small = not any(preparation.trains_on_raw_input for preparation in preparations.values())
     with torch.random.fork_rng(), one_thread(when=small and device.type == "cpu"):
         torch.manual_seed(config.seed)
         model = DiagnosisModel(config, preparations, task)
         if start is not None:
-            begin_encoders(model, start)
-        model = model.to(device)
-        _aim(model, task, config, train_rows, share_of_sum if ranks > 1 else None)
-        best = Best(model, config.training.early_stopping, config.training.patience)
-        for rows in (train_rows, valid_rows):
-            rows.share(rank, ranks)
-        with Checkpoints(
-            folder, _owner(config, task, model, start is not None), writes=rank == 0
-        ) as kept:
+            load_encoders(model, start)
+        _set_objective(model.to(device), task, config, train_rows)
+        owner = _owner(config, task, model, start is not None)
+        writes = not rank_and_world_size()[0]
+        with _shared(train_rows, valid_rows), Checkpoints(folder, owner, writes=writes) as kept:
             seen = Validation(model, task.kind, score)
-            training = _Training(
-                model,
-                best,
-                train_rows,
-                valid_rows,
-                config,
-                device,
-                seen,
-                kept,
-                progress,
-                start is not None,
-            )
+            training = _Training(model, train_rows, valid_rows, config, seen, kept, start, progress)
             training.run(attach)
-        for rows in (train_rows, valid_rows):
-            rows.share(0, 1)
-        model.load_state_dict(best.weights)
-        for head in _heads(model):
-            head.objective = head.objective.alone()
-        model.eval().settle(valid_rows)
+        _finalize(model, training.best, valid_rows)
     kept.clear()
-    return Trained(
-        model.cpu(),
-        tuple(best.curve),
-        tuple(branch_monitor.collapsed(best.curve)),
-        training.waiting,
-    )
+    return training.result()
 
 
 class _Training:
@@ -132,36 +113,31 @@ class _Training:
     def __init__(
         self,
         model: DiagnosisModel,
-        best: Best,
         train_rows: Batches,
         valid_rows: Batches,
         config: RunConfig,
-        device: torch.device,
         seen: Validation,
         kept: Checkpoints,
+        start: Mapping[str, Tensor] | None,
         progress: Progress | None,
-        started: bool,
     ) -> None:
-        self.model, self.best, self.rows, self.config, self.seen, self.kept, self.progress = (
-            model,
-            best,
-            train_rows,
-            config,
-            seen,
-            kept,
-            progress,
-        )
-        settings = config.training
+        settings, whole = config.training, start is not None
+        self.model, self.rows, self.config, self.seen = model, train_rows, config, seen
+        self.kept, self.progress = kept, progress
+        self.best = EarlyStopping(model, settings.early_stopping, settings.patience)
         self.pretrained = [
-            pretrained_layers(encoder, whole=started) for encoder in model.encoders.values()
+            pretrained_layers(encoder, whole=whole) for encoder in model.encoders.values()
         ]
         self.optimizer = torch.optim.AdamW(
-            _groups(model, self.pretrained, settings), lr=settings.learning_rate
+            parameter_groups(model, self.pretrained, settings), lr=settings.learning_rate
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda epoch: _rate(epoch, settings.warmup_epochs, settings.max_epochs)
+            self.optimizer,
+            lambda epoch: rate_of(epoch, settings.warmup_epochs, settings.max_epochs),
         )
-        self.steps = Steps(model, joined(model), self.optimizer, train_rows, settings, device)
+        self.steps = Steps(
+            model, wrap_ddp(model), self.optimizer, train_rows, settings, training_device()
+        )
         self.trainer, self.evaluator = make_engines(self.steps, valid_rows, seen)
         self.seconds, self.began = 0.0, 0.0
 
@@ -170,7 +146,7 @@ class _Training:
         from ignite.engine import Events
 
         epoch = self._resume()
-        if epoch >= self.config.training.max_epochs or self.best.waited_enough:
+        if epoch >= self.config.training.max_epochs or self.best.should_stop:
             return  # it was killed after its last epoch
         self.trainer.add_event_handler(Events.EPOCH_STARTED, self._begin)
         self.trainer.add_event_handler(Events.EPOCH_COMPLETED, self._end)
@@ -178,30 +154,31 @@ class _Training:
             attach(self.trainer)
         self.rows.waited = 0.0
         self.trainer.run()
-        self._hold(still=False)
+        self._freeze(False)
 
-    @property
-    def waiting(self) -> float:
-        """Share of the time of training steps that was spent waiting for cases."""
-        return self.rows.waited / self.seconds if self.seconds else 0.0
+    def result(self) -> Trained:
+        """The model as it is now, and how it got there."""
+        curve = tuple(self.best.curve)
+        waiting = self.rows.waited / self.seconds if self.seconds else 0.0
+        return Trained(self.model.cpu(), curve, tuple(collapsed(curve)), waiting)
 
     def _begin(self, engine: Any) -> None:
         """Order and randomness of an epoch come from its number alone, wherever a resumed training
         began.
         """
-        epoch, (rank, ranks) = engine.state.epoch, place()
-        self._hold(still=epoch <= self.config.training.probe_epochs)
+        epoch, (rank, ranks) = engine.state.epoch, rank_and_world_size()
+        self._freeze(epoch <= self.config.training.probe_epochs)
         self.rows.set_epoch(epoch)
         torch.manual_seed((self.config.seed * 100_003 + epoch) * ranks + rank)
         self.steps.begin()
         self.began = time.perf_counter()
 
-    def _hold(self, *, still: bool) -> None:
+    def _freeze(self, frozen: bool) -> None:
         for layers in self.pretrained:
-            hold(layers, still)
+            freeze(layers, frozen)
 
     def _end(self, engine: Any) -> None:
-        """Validate, keep what is best, keep all that the next epoch needs, and say how it went."""
+        """Validate, keep what is best and all that the next epoch needs, and report how it went."""
         epoch = engine.state.epoch
         self.seconds += time.perf_counter() - self.began
         row = self._validated(epoch)
@@ -210,26 +187,24 @@ class _Training:
             "valid_loss": row.valid_loss,
             "valid_metric": row.valid_metric,
         }
-        self.best.offer(self.model, row)
+        self.best.update(self.model, row)
         self.schedule.step()
         self.kept.save(epoch, self._tensors(), self._facts())
-        if self.best.waited_enough:
+        if self.best.should_stop:
             engine.terminate()
         if self.progress is not None:
-            collapse = [
-                sentence.split(":")[0] for sentence in branch_monitor.collapsed(self.best.curve)
-            ][:1]
-            said = (
+            warning = [sentence.split(":")[0] for sentence in collapsed(self.best.curve)][:1]
+            message = (
                 f"loss {row.train_loss:.3f}, validation {row.valid_loss:.3f}, metric "
                 f"{row.valid_metric:.3f}"
             )
-            self.progress(epoch, self.config.training.max_epochs, ", ".join([said, *collapse]))
+            self.progress(epoch, self.config.training.max_epochs, ", ".join([message, *warning]))
 
     def _validated(self, epoch: int) -> Epoch:
         norms = {name: float(norm) for name, norm in self.steps.norms.items()}
-        losses = summed(torch.stack(self.steps.losses)) / place()[1]
+        losses = all_reduce_sum(torch.stack(self.steps.losses)) / rank_and_world_size()[1]
         self.model.eval()
-        self.seen.begin(probed=branch_monitor.due(epoch))
+        self.seen.begin(probed=due(epoch))
         self.evaluator.run(epoch)
         loss, metric = self.seen.summary()
         train_loss = float(np.mean(losses.cpu().numpy().astype(np.float64)))
@@ -280,25 +255,41 @@ class _Training:
         }
 
 
-def _aim(
-    model: DiagnosisModel,
-    task: Task,
-    config: RunConfig,
-    rows: Batches,
-    share: Callable[[Tensor], Tensor] | None,
-) -> None:
+@contextmanager
+def _shared(*rows: Batches) -> Iterator[None]:
+    """Each process works on its share of every batch for a while."""
+    rank, ranks = rank_and_world_size()
+    for batches in rows:
+        batches.share(rank, ranks)
+    try:
+        yield
+    finally:
+        for batches in rows:
+            batches.share(0, 1)
+
+
+def _set_objective(model: DiagnosisModel, task: Task, config: RunConfig, rows: Batches) -> None:
     """Give every head the objective, and let it begin at what the training cases say on their
     own.
     """
     target = rows.targets()
     objective = objective_of(task, config.training, target.numpy())
+    share = mean_over_ranks if rank_and_world_size()[1] > 1 else None
     for head in _heads(model):
         head.objective = objective
-        head.start(target.to(head.map.weight.device))
+        head.init_bias_from_prior(target.to(head.map.weight.device))
         head.objective = replace(objective, share=share)
 
 
-def begin_encoders(model: DiagnosisModel, weights: Mapping[str, Tensor]) -> None:
+def _finalize(model: DiagnosisModel, best: EarlyStopping, valid_rows: Batches) -> None:
+    """Take the weights of the best epoch, and fit what is fitted after training."""
+    model.load_state_dict(best.weights)
+    for head in _heads(model):
+        head.objective = head.objective.alone()
+    model.eval().finalize(valid_rows)
+
+
+def load_encoders(model: DiagnosisModel, weights: Mapping[str, Tensor]) -> None:
     """Give the encoders weights that were pretrained together; those of modalities that the model
     has not are left aside.
 
@@ -335,39 +326,3 @@ def _owner(config: RunConfig, task: Task, model: nn.Module, started: bool) -> st
     return digest(
         to_json(config), json.dumps(task.facts(), sort_keys=True), json.dumps(shapes), str(started)
     )
-
-
-def _groups(
-    model: nn.Module, pretrained: Iterable[Layers], settings: TrainingConfig
-) -> list[dict[str, Any]]:
-    """What is new first, then the layers of what is pretrained, each further down with a smaller
-    rate.
-
-    Weight decay is on matrices alone: biases, norms, identities and null vectors are not pulled to
-    zero.
-    """
-    depth = depths(pretrained)
-    named = [
-        (name.split(".")[-1], p, depth.get(id(p), -1))
-        for name, p in model.named_parameters()
-        if p.requires_grad
-    ]
-    groups: list[dict[str, Any]] = []
-    for layer in range(-1, max(depth.values(), default=-1) + 1):
-        rate = settings.learning_rate * (
-            1.0 if layer < 0 else settings.pretrained_rate * settings.layer_decay**layer
-        )
-        decayed = [p for name, p, own in named if own == layer and p.ndim > 1 and name not in KEPT]
-        rest = [p for name, p, own in named if own == layer and (p.ndim <= 1 or name in KEPT)]
-        groups += [
-            {"params": decayed, "lr": rate, "weight_decay": settings.weight_decay},
-            {"params": rest, "lr": rate, "weight_decay": 0.0},
-        ]
-    return groups
-
-
-def _rate(epoch: int, warmup: int, most: int) -> float:
-    """Linear warm-up, then a cosine down to a twentieth."""
-    if epoch < warmup:
-        return (epoch + 1) / (warmup + 1)
-    return 0.05 + 0.95 * 0.5 * (1 + float(np.cos(np.pi * (epoch - warmup) / max(most - warmup, 1))))

@@ -13,8 +13,8 @@ from mmdiag.evaluation.metrics import auroc, average_precision
 from mmdiag.model.losses import METRICS
 from mmdiag.model.network import DiagnosisModel, Output
 from mmdiag.tokens import Tokens
-from mmdiag.training import collapse as branch_monitor
-from mmdiag.training.collectives import everyone
+from mmdiag.training import collapse
+from mmdiag.training.collectives import all_gather
 from mmdiag.training.early_stopping import LOSS
 
 Score = Callable[[np.ndarray, np.ndarray], float]
@@ -64,7 +64,10 @@ class Validation:
         together is weighed afterwards, and before that it counts
         twice what two of them know.
         """
-        logits, target = everyone(torch.cat(self.logits).float()), everyone(torch.cat(self.target))
+        logits, target = (
+            all_gather(torch.cat(self.logits).float()),
+            all_gather(torch.cat(self.target)),
+        )
         head = self.model.head
         branches = [self._gathered(parts) for parts in self.own.values()] or [(logits, target)]
         loss = sum(float(head.objective.alone().mean(*head.losses(*branch))) for branch in branches)
@@ -76,7 +79,7 @@ class Validation:
     @staticmethod
     def _gathered(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Logits of a branch, and targets, NaN of the cases that have it not."""
-        return everyone(torch.cat([logits for logits, _ in parts]).float()), everyone(
+        return all_gather(torch.cat([logits for logits, _ in parts]).float()), all_gather(
             torch.cat([target for _, target in parts])
         )
 
@@ -88,7 +91,7 @@ class Validation:
         for name, parts in self.summaries.items():
             tokens = torch.cat(parts)
             there = torch.isfinite(tokens).all(1)
-            found[name] = branch_monitor.probe(self.kind, tokens[there], target[there])
+            found[name] = collapse.probe(self.kind, tokens[there], target[there])
         return found
 
 

@@ -16,6 +16,7 @@ from optuna.distributions import (
 
 from mmdiag.config import FROZEN, RunConfig, varied
 from mmdiag.errors import UsageError
+from mmdiag.kinds import KINDS, kind_named
 
 Space = Mapping[
     str, BaseDistribution
@@ -64,18 +65,29 @@ def default_space(config: RunConfig, kinds: Iterable[str], *, fusion: bool = Fal
         "model.width": CategoricalDistribution((16, 32, 64)),
         "model.dropout": FloatDistribution(0.0, 0.5),
     }
-    frozen = {
-        "image": config.image.training == FROZEN,
-        "text": config.text.training == FROZEN,
-        "table": config.table.encoder == "pathways",
-    }
-    most = {"image": 16, "text": 32, "table": 16}
-    space |= {
-        f"{kind}.components": IntDistribution(2, most[kind], log=True)
-        for kind in most
-        if kind in set(kinds) and frozen[kind]
-    }
+    named = {kind_named(name).name for name in kinds}
+    for kind in (kind for name, kind in KINDS.items() if name in named):
+        if kind.search_space is not None:
+            space |= kind.search_space(config)
     return space | ({"fusion": CategoricalDistribution(FAMILIES)} if fusion else {})
+
+
+def image_space(config: RunConfig) -> Space:
+    """How much is kept of slices, where their features are stored."""
+    frozen = config.image.training == FROZEN
+    return {"image.components": IntDistribution(2, 16, log=True)} if frozen else {}
+
+
+def text_space(config: RunConfig) -> Space:
+    """How much is kept of sentences, where their features are stored."""
+    frozen = config.text.training == FROZEN
+    return {"text.components": IntDistribution(2, 32, log=True)} if frozen else {}
+
+
+def table_space(config: RunConfig) -> Space:
+    """How much is kept of a row, where a linear branch reads it."""
+    linear = config.table.encoder == "pathways"
+    return {"table.components": IntDistribution(2, 16, log=True)} if linear else {}
 
 
 def check_space(space: Mapping[str, object], config: RunConfig) -> None:

@@ -5,11 +5,9 @@ python -m torch.distributed.run --standalone --nproc-per-node 2 -m mmdiag.worker
 FIT
 """
 
-import ctypes
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,17 +15,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmdiag.errors import UsageError
-from mmdiag.experiment import fit as comparison
+from mmdiag.experiment.fit import fit as fit_here
+from mmdiag.experiment.fit_id import FitId
 from mmdiag.experiment.run import Run, open_data
-from mmdiag.failures import StepFailed, sayable
+from mmdiag.failures import StepFailed, redact
+from mmdiag.progress import Progress
+from mmdiag.sandbox.parent import end_with_parent
 
-PR_SET_PDEATHSIG = 1
 
-
-def fit(
-    folder: Path, name: str, processes: int, progress: comparison.Progress | None = None
-) -> None:
-    """Fit one model of a run by several processes; does what `comparison.fit` does.
+def fit(run: Run, name: FitId, processes: int, progress: Progress | None = None) -> None:
+    """Fit one model of a run by several processes; does what `mmdiag.experiment.fit.fit` does.
 
     Args:
         processes: At least 2; on a machine with GPUs at most their number.
@@ -36,20 +33,18 @@ def fit(
         UsageError: There are fewer GPUs than processes.
         StepFailed: One of the processes failed.
     """
-    run = Run.open(folder)
     if run.done(name):
         return
     _check_devices(processes)
-    open_data(
-        folder, name.split(".", 1)[0]
-    )  # features are made and stored once, before several processes look for them
+    # features are made and stored once, before several processes look for them
+    open_data(run, name.fold)
     failed = ""
-    with _torchrun(folder, name, processes, run.workspace.logs) as lines:
+    with _torchrun(run.folder, str(name), processes, run.workspace.logs) as lines:
         for line in lines:
-            said = json.loads(line)
-            failed = failed or said.get("failed", "")
-            if progress is not None and "done" in said:
-                progress(said["done"], said["of"], said["text"])
+            message = json.loads(line)
+            failed = failed or message.get("failed", "")
+            if progress is not None and "done" in message:
+                progress(message["done"], message["of"], message["text"])
     if failed or not run.done(name):
         raise StepFailed(
             failed
@@ -60,7 +55,7 @@ def fit(
 
 @contextmanager
 def _torchrun(folder: Path, name: str, processes: int, logs: Path) -> Iterator[Iterator[str]]:
-    """Start the processes, give the lines that they say, and end them with this one, however it
+    """Start the processes, give the lines that they write, and end them with this one, however it
     ends.
     """
     command = [
@@ -84,7 +79,7 @@ def _torchrun(folder: Path, name: str, processes: int, logs: Path) -> Iterator[I
             stderr=log,
             text=True,
             env=environment,
-            preexec_fn=die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,
         )
     try:
         yield (line for line in process.stdout or () if line.startswith("{"))
@@ -108,25 +103,20 @@ def _check_devices(processes: int) -> None:
         )
 
 
-def die_with_parent() -> None:
-    """End when the parent does, however it ends."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def _work(_: int, folder: str, name: str) -> None:
-    """What each process does: the same fit, of which it takes its share; the first one says how far
-    it is.
+    """What each process does: the same fit, of which it takes its share; the first one writes how
+    far it is.
     """
-    from mmdiag.training.collectives import place
+    from mmdiag.training.collectives import rank_and_world_size
 
-    def say(done: int, of: int, text: str) -> None:
-        if not place()[0]:
-            _say(done=done, of=of, text=text)
+    def emit_if_first(done: int, of: int, text: str) -> None:
+        if not rank_and_world_size()[0]:
+            _emit(done=done, of=of, text=text)
 
-    comparison.fit(Path(folder), name, progress=say)
+    fit_here(Run.open(Path(folder)), FitId.parse(name), progress=emit_if_first)
 
 
-def _say(**facts: object) -> None:
+def _emit(**facts: object) -> None:
     sys.stdout.write(json.dumps(facts) + "\n")
     sys.stdout.flush()
 
@@ -137,14 +127,14 @@ def main(folder: str, name: str) -> int:
     from ignite.distributed.launcher import Parallel
 
     if sys.platform == "linux":
-        die_with_parent()
+        end_with_parent()
     logging.getLogger("ignite").setLevel(logging.WARNING)
     try:
-        joined = Parallel(backend="nccl" if torch.cuda.is_available() else "gloo")
-        with joined:
-            joined.run(_work, folder, name)
-    except Exception as error:  # noqa: BLE001 - a process boundary; no value is said
-        _say(failed=str(sayable(error, Run.open(Path(folder)).workspace.logs)))
+        parallel = Parallel(backend="nccl" if torch.cuda.is_available() else "gloo")
+        with parallel:
+            parallel.run(_work, folder, name)
+    except Exception as error:  # noqa: BLE001 - a process boundary; no value is shown
+        _emit(failed=str(redact(error, Run.open(Path(folder)).workspace.logs)))
         return 1
     return 0
 

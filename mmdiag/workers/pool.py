@@ -21,59 +21,62 @@ from typing import Any
 
 from mmdiag.config import FROZEN, IMAGE_NETWORKS, RunConfig
 from mmdiag.errors import UsageError
+from mmdiag.experiment.fit_id import FitId
 from mmdiag.experiment.run import Run
-from mmdiag.failures import StepFailed, sayable
-from mmdiag.workers.launch import die_with_parent
+from mmdiag.failures import StepFailed, redact
+from mmdiag.progress import Progress
+from mmdiag.sandbox.parent import end_with_parent
 
 SEARCH, FIT, EXPLAIN = "search", "fit", "explain"
 FEW = 3  # pieces that are sooner done here than a process has started
 MEMORY = 3 * 2**30  # bytes that one may need
 VARIABLE = "MMDIAG_PROCESSES"
-Progress = Callable[[int, int, str], None]  # done, total, what
 
 
 @contextmanager
 def at_work(folder: Path, pieces: int) -> Iterator[int]:
-    """Have processes at hand for the pieces of a run; gives their number, 1 where this process does
-    it alone.
+    """Have worker processes ready for the pieces of a run; gives their number, 1 where this process
+    does it alone.
     """
     run = Run.open(folder)
-    hands = min(_hands(run.config), pieces)
-    if hands < 2 or pieces < FEW:
+    n_workers = min(_worker_count(run.config), pieces)
+    if n_workers < 2 or pieces < FEW:
         yield 1
         return
     from mmdiag.experiment.run import open_data
 
-    open_data(folder)  # features are made and stored once, before several processes look for them
-    crew = _Crew(hands, run.workspace.logs)
-    _crews.append(crew)
+    open_data(run)  # features are made and stored once, before several processes look for them
+    pool = _WorkerPool(n_workers, run.workspace.logs)
+    _pools.append(pool)
     try:
-        yield hands
+        yield n_workers
     finally:
-        _crews.remove(crew)
-        crew.close()
+        _pools.remove(pool)
+        pool.close()
 
 
 def do(kind: str, folder: Path, item: Any, progress: Progress | None = None) -> None:
     """Do one piece of a run: search or fit a model by its name, or explain some cases; in a process
-    that is at hand, else in this one.
+    that is ready, else in this one.
 
     Raises:
         StepFailed: It failed in the other process, or that one was killed.
     """
-    if _crews:
-        _crews[-1].do(kind, folder, item, progress)
+    if _pools:
+        _pools[-1].do(kind, folder, item, progress)
     else:
         _piece(kind, folder, item, progress)
 
 
-def each(kind: str, folder: Path, items: Sequence[Any], told: Callable[[int, str], None]) -> None:
-    """Do the pieces of a run, several at once where processes are at hand.
+def each(
+    kind: str, folder: Path, items: Sequence[Any], callback: Callable[[int, str], None]
+) -> None:
+    """Do the pieces of a run, several at once where processes are ready.
 
     Args:
-        told: Told how many are done, and what is being done.
+        callback: Called with how many are done, and what is being done.
     """
-    with at_work(folder, len(items)) as hands, ThreadPoolExecutor(hands) as threads:
+    with at_work(folder, len(items)) as n_workers, ThreadPoolExecutor(n_workers) as threads:
         done = 0
 
         def one(item: Any) -> None:
@@ -82,7 +85,7 @@ def each(kind: str, folder: Path, items: Sequence[Any], told: Callable[[int, str
                 kind,
                 folder,
                 item,
-                lambda part, of, text: told(done, f"{name} {part}/{of}: {text}".strip()),
+                lambda part, of, text: callback(done, f"{name} {part}/{of}: {text}".strip()),
             )
 
         waiting = [threads.submit(one, item) for item in items]
@@ -90,7 +93,7 @@ def each(kind: str, folder: Path, items: Sequence[Any], told: Callable[[int, str
             for future in as_completed(waiting):
                 future.result()
                 done += 1
-                told(done, "")
+                callback(done, "")
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             raise
@@ -98,21 +101,21 @@ def each(kind: str, folder: Path, items: Sequence[Any], told: Callable[[int, str
 
 def _piece(kind: str, folder: Path, item: Any, progress: Progress | None) -> None:
     if kind == SEARCH:
-        from mmdiag.tuning.trials import try_out
+        from mmdiag.tuning.trials import run_trials
 
-        name, upto = (item, None) if isinstance(item, str) else item
-        try_out(folder, name, upto, progress)
+        name, until_trial = (item, None) if isinstance(item, str) else item
+        run_trials(Run.open(folder), FitId.parse(name), until_trial, progress)
     elif kind == FIT:
         from mmdiag.experiment.fit import fit
 
-        fit(folder, item, progress=progress)
+        fit(Run.open(folder), FitId.parse(item), progress=progress)
     else:
         from mmdiag.explain.run import explain
 
-        explain(folder, item)
+        explain(Run.open(folder), item)
 
 
-def _hands(config: RunConfig) -> int:
+def _worker_count(config: RunConfig) -> int:
     """How many processes the machine has room for."""
     asked = os.environ.get(VARIABLE, "")
     if asked:
@@ -133,34 +136,34 @@ def _hands(config: RunConfig) -> int:
     return 1 if torch.cuda.is_available() else max(1, min(len(os.sched_getaffinity(0)), room))
 
 
-class _Crew:
+class _WorkerPool:
     """Processes, started when they are needed; as many threads as there are processes may ask at
     once, others wait.
     """
 
-    def __init__(self, hands: int, logs: Path) -> None:
+    def __init__(self, n_workers: int, logs: Path) -> None:
         self.logs = logs
-        self.places = threading.Semaphore(hands)
+        self.free = threading.Semaphore(n_workers)
         self.lock = threading.Lock()
-        self.idle: list[_Hand] = []
-        self.all: list[_Hand] = []
+        self.idle: list[_Worker] = []
+        self.all: list[_Worker] = []
 
     def do(self, kind: str, folder: Path, item: Any, progress: Progress | None) -> None:
-        with self.places:
+        with self.free:
             with self.lock:
-                hand = self.idle.pop() if self.idle else _Hand(self.logs)
-                if hand not in self.all:
-                    self.all.append(hand)
-            hand.do({"kind": kind, "folder": str(folder), "item": item}, progress)
+                worker = self.idle.pop() if self.idle else _Worker(self.logs)
+                if worker not in self.all:
+                    self.all.append(worker)
+            worker.do({"kind": kind, "folder": str(folder), "item": item}, progress)
             with self.lock:
-                self.idle.append(hand)
+                self.idle.append(worker)
 
     def close(self) -> None:
-        for hand in self.all:
-            hand.end()
+        for worker in self.all:
+            worker.end()
 
 
-class _Hand:
+class _Worker:
     """The parent's end of one process."""
 
     def __init__(self, logs: Path) -> None:
@@ -191,15 +194,17 @@ class _Hand:
         for line in self.process.stdout:
             if not line.startswith("{"):
                 continue
-            said = json.loads(line)
-            if "failed" in said:
+            message = json.loads(line)
+            if "failed" in message:
                 raise StepFailed(
-                    said["failed"], exit_code=said["exit_code"], worth_a_retry=said["worth_a_retry"]
+                    message["failed"],
+                    exit_code=message["exit_code"],
+                    worth_a_retry=message["worth_a_retry"],
                 )
-            if "ended" in said:
+            if "ended" in message:
                 return
             if progress is not None:
-                progress(said["done"], said["of"], said["text"])
+                progress(message["done"], message["of"], message["text"])
         raise StepFailed(
             "A process that fits models must end by itself, one was killed: look whether the "
             "machine had memory left, and run the same command again, "
@@ -215,17 +220,15 @@ class _Hand:
                 pipe.close()
 
 
-_crews: list[_Crew] = []
+_pools: list[_WorkerPool] = []
 
 
 def main(parent: int) -> int:
     """One of the processes: do what is asked for, line by line, until nobody asks."""
-    die_with_parent()
-    if os.getppid() != parent:  # it ended before the line above
-        return 1
+    end_with_parent(parent)
     out, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no answer
 
-    def say(**facts: object) -> None:
+    def emit(**facts: object) -> None:
         out.write(json.dumps(facts) + "\n")
         out.flush()
 
@@ -237,12 +240,12 @@ def main(parent: int) -> int:
                 asked["kind"],
                 folder,
                 asked["item"],
-                lambda done, of, text: say(done=done, of=of, text=text),
+                lambda done, of, text: emit(done=done, of=of, text=text),
             )
-            say(ended=True)
-        except Exception as error:  # noqa: BLE001 - a process boundary; no value is said
-            failure = sayable(error, Run.open(folder).workspace.logs)
-            say(
+            emit(ended=True)
+        except Exception as error:  # noqa: BLE001 - a process boundary; no value is shown
+            failure = redact(error, Run.open(folder).workspace.logs)
+            emit(
                 failed=str(failure),
                 exit_code=failure.exit_code,
                 worth_a_retry=failure.worth_a_retry,

@@ -4,9 +4,11 @@ acquired'.
 
 import gzip
 import os
+from dataclasses import replace
 
 import pytest
 
+from mmdiag.cohort import case_table
 from mmdiag.cohort.case_table import read_cases
 from mmdiag.cohort.cases import find_cases
 from mmdiag.description import read_description
@@ -129,3 +131,18 @@ def test_a_shared_table_whose_rows_are_wider_than_its_header_is_refused(tmp_path
         DescriptionError, match=r"as long as its header, genes_a\.csv breaks this in line 2, 3"
     ):
         found_in(description)
+
+
+def test_the_case_table_is_parsed_once_until_it_or_its_description_changes(tmp_path, monkeypatch):
+    description = make_cohort(tmp_path)
+    parsed, parse = [], case_table._parse
+    monkeypatch.setattr(case_table, "_parse", lambda d: parsed.append(d) or parse(d))
+    first = read_cases(description)
+    first["case_id"] = "changed by a caller"
+    assert read_cases(description)["case_id"].tolist() == ["001", "002", "003"]
+    assert len(parsed) == 1
+    description.table.write_text("id,note\n001,notes/a.txt\n004,\n")
+    assert read_cases(description)["case_id"].tolist() == ["001", "004"]
+    assert len(parsed) == 2
+    assert read_cases(replace(description, site="note"))["site"].notna().any()
+    assert len(parsed) == 3

@@ -123,16 +123,16 @@ def test_a_self_normalising_network_keeps_mean_and_variance():
 
 
 def test_a_network_begins_with_weights_from_a_folder_whatever_their_prefix(tmp_path):
-    from mmdiag.encoders.backbone import begin_with, make_network
+    from mmdiag.encoders.backbone import load_pretrained, make_network
 
     network = make_network("resnet10")
-    begin_with(
+    load_pretrained(
         network,
         write_image_weights(tmp_path / "w", seed=5, prefix="module.backbone.")
         / "model.safetensors",
     )
     again = make_network("resnet10")
-    begin_with(again, write_image_weights(tmp_path / "v", seed=5) / "model.safetensors")
+    load_pretrained(again, write_image_weights(tmp_path / "v", seed=5) / "model.safetensors")
     assert all(
         torch.equal(one, other)
         for one, other in zip(
@@ -144,11 +144,11 @@ def test_a_network_begins_with_weights_from_a_folder_whatever_their_prefix(tmp_p
 def test_weights_for_three_colours_answer_to_grey_as_to_equal_colours(tmp_path):
     from safetensors.torch import load_file
 
-    from mmdiag.encoders.backbone import begin_with, make_network
+    from mmdiag.encoders.backbone import load_pretrained, make_network
 
     file = write_image_weights(tmp_path / "w", colours=3) / "model.safetensors"
     network = make_network("resnet10")
-    begin_with(network, file)
+    load_pretrained(network, file)
     stored, grey = load_file(file)["conv1.weight"], torch.rand(1, 1, 9, 9)
     torch.testing.assert_close(
         torch.nn.functional.conv2d(grey, network.conv1.weight),
@@ -159,17 +159,17 @@ def test_weights_for_three_colours_answer_to_grey_as_to_equal_colours(tmp_path):
 
 
 def test_weights_of_another_network_or_a_torn_file_are_refused(tmp_path):
-    from mmdiag.encoders.backbone import begin_with, make_network
+    from mmdiag.encoders.backbone import load_pretrained, make_network
 
     file = write_image_weights(tmp_path / "w") / "model.safetensors"
     with pytest.raises(
         UsageError,
         match=r"of its \d+ tensors are missing in model.safetensors or have another shape",
     ):
-        begin_with(make_network("resnet18"), file)
+        load_pretrained(make_network("resnet18"), file)
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(UsageError, match=r"whole safetensors file, model\.safetensors is not"):
-        begin_with(make_network("resnet10"), file)
+        load_pretrained(make_network("resnet10"), file)
 
 
 def test_pretrained_batch_normalisation_stays_as_it_was_and_one_from_scratch_learns():
@@ -257,7 +257,8 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
     from published_example import KINDS, NAME, publish
 
     from mmdiag.config import ImageConfig, TableConfig, TextConfig
-    from mmdiag.explain import case as within
+    from mmdiag.explain import image as within_image
+    from mmdiag.explain.case import explain_within
     from mmdiag.inference.bundle import Bundle
     from mmdiag.model.network import DiagnosisModel
     from mmdiag.prepare import extractor, fit_preparation
@@ -310,17 +311,18 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
         trained_on=frozenset(),
     )
     row = int(np.flatnonzero(np.all([store.present(name) for name in kinds], axis=0))[0])
-    monkeypatch.setattr(within, "heat_map", functools.partial(within.heat_map, grid=2, slices=1))
-    found = within.explain_within(bundle, store, row, prepare_samples(prepared, raws, [row])[0])
+    smaller = functools.partial(within_image.heat_map, grid=2, slices=1)
+    monkeypatch.setattr(within_image, "heat_map", smaller)
+    found = explain_within(bundle, store, row, prepare_samples(prepared, raws, [row])[0])
     assert found.heat["flair"].shape == (7, 2, 2) and np.abs(found.heat["flair"]).max() > 0
     note = store.text("report", row)
-    assert any(weight for _, _, weight in found.text["report"]["spans"]) and all(
-        0 <= a < b <= len(note) for a, b, _ in found.text["report"]["spans"]
+    assert any(weight for _, _, weight in found.values["text"]["report"]["spans"]) and all(
+        0 <= a < b <= len(note) for a, b, _ in found.values["text"]["report"]["spans"]
     )
     assert (
-        len(found.table["expression"]["genes"]) == 20
-        and found.table["expression"]["genes"][0]["weight"]
-        and found.table["expression"]["groups"] == []
+        len(found.values["table"]["expression"]["genes"]) == 20
+        and found.values["table"]["expression"]["genes"][0]["weight"]
+        and found.values["table"]["expression"]["groups"] == []
     )
 
 
@@ -328,7 +330,7 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
 def test_a_question_about_one_modality_is_answered_as_if_the_whole_case_was_asked_again(name):
     from model_builders import BINARY, KINDS, make_preparations, make_raws
 
-    from mmdiag.explain.case import Question
+    from mmdiag.explain.probe import OcclusionProbe
     from mmdiag.inference.bundle import Bundle
     from mmdiag.inference.predict import diagnose
     from mmdiag.model.network import DiagnosisModel
@@ -350,7 +352,7 @@ def test_a_question_about_one_modality_is_answered_as_if_the_whole_case_was_aske
     )
     sample, *others = prepare_samples(prepared, raws, range(12))
     variants = [other[name] for other in others]
-    answers = Question(bundle, sample).log_odds(name, [*variants, None])
+    answers = OcclusionProbe(bundle, sample).log_odds(name, [*variants, None])
     whole = diagnose(
         bundle,
         [

@@ -70,7 +70,7 @@ def fit(config, folder, *, kind="text", cases=24, seen=None, progress=None):
     from mmdiag.prepare import extractor, fit_preparation
     from mmdiag.prepare.batches import batch_of, prepare_samples
     from mmdiag.samples import Batches
-    from mmdiag.training import loop as training
+    from mmdiag.training import loop
 
     originals = (
         notes(cases)
@@ -87,7 +87,7 @@ def fit(config, folder, *, kind="text", cases=24, seen=None, progress=None):
 
     third = cases // 3
     folder.mkdir(parents=True, exist_ok=True)
-    return training.train(
+    return loop.train(
         batches(list(range(2 * third)), True),
         batches(list(range(2 * third, cases)), False),
         prepared,
@@ -104,10 +104,10 @@ def watched(monkeypatch):
     """After each epoch: the pretrained weights, and whether the network was in training during its
     steps.
     """
-    from mmdiag.training import loop as training
+    from mmdiag.training import loop
 
     seen = []
-    end = training._Training._end
+    end = loop._Training._end
 
     def look(self, engine):
         network = self.model.encoders["only_"].network
@@ -120,7 +120,7 @@ def watched(monkeypatch):
         )
         end(self, engine)
 
-    monkeypatch.setattr(training._Training, "_end", look)
+    monkeypatch.setattr(loop._Training, "_end", look)
     return seen
 
 
@@ -140,9 +140,9 @@ def test_a_pretrained_network_stays_as_it_was_in_the_probe_and_learns_afterwards
         SentenceNetwork(4, {}, start=folder).network if kind == "text" else make_network("resnet10")
     )
     if kind == "image":
-        from mmdiag.encoders.backbone import begin_with
+        from mmdiag.encoders.backbone import load_pretrained
 
-        begin_with(network, where / "model.safetensors")
+        load_pretrained(network, where / "model.safetensors")
     trained = fit(
         make_config(where, kind), tmp_path / "fit", kind=kind, cases=24 if kind == "text" else 12
     )

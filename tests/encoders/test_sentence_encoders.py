@@ -151,7 +151,7 @@ def test_code_that_comes_with_a_model_never_runs(tmp_path):
 
 
 def test_a_note_with_too_many_sentences_is_joined_and_none_is_left_out():
-    from mmdiag.prepare.extract import note_parts
+    from mmdiag.prepare.kinds.text import note_parts
 
     note = " ".join(f"Finding number {i} is clear." for i in range(50))
     parts = note_parts(note, 8)
@@ -175,7 +175,7 @@ def test_a_fine_tuned_text_encoder_moves_its_transformer_and_its_bundle_needs_no
     )
     assert [len(raw) for raw in raws] == [2, 3] and raws[0][:, 0].tolist() == [-1, 1]
     prepared = fit_preparation("text", raws, config)
-    assert prepared.source["licence"] == "mit" and prepared.reads_originals
+    assert prepared.source["licence"] == "mit" and prepared.trains_on_raw_input
     task = Task(kind="binary", classes=("no", "yes"), label="label")
     model = DiagnosisModel(config, {"report": prepared}, task)
     batch = batch_of({"report": prepared}, [{"report": prepared.apply(raw)} for raw in raws])

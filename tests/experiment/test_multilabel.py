@@ -88,8 +88,10 @@ def finished(tmp_path_factory):
     """A phantom of two modalities with two labels, opposite to each other, taken all the way."""
     from mmdiag import api
     from mmdiag.description import read_description
-    from mmdiag.experiment import evaluate as results
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.evaluate import evaluate
+    from mmdiag.experiment.fit import fit
+    from mmdiag.experiment.plan import plan_run
+    from mmdiag.experiment.publish import publish
     from mmdiag.phantom import write_phantom
     from mmdiag.recipes import default
     from mmdiag.storage.ledger import Ledger
@@ -124,11 +126,11 @@ def finished(tmp_path_factory):
         evaluation=dataclasses.replace(config.evaluation, folds=2, resamples=100),
     )
     found = api.ingest(description, workspace, ledger)
-    run = comparison.start(description, workspace, config)
-    for name in comparison.fits(run):
-        comparison.fit(run, name)
-    results.evaluate(run)
-    return found | results.finish(run, ledger), ledger, workspace
+    run = plan_run(description, workspace, config)
+    for name in run.fits:
+        fit(run, name)
+    evaluate(run)
+    return found | publish(run, ledger), ledger, workspace
 
 
 def test_each_label_has_a_probability_and_a_metric_with_its_own_n(finished):

@@ -25,52 +25,59 @@ def own_run(small_run, tmp_path) -> PhantomRun:
 def start(found: PhantomRun, **changes: object):
     from mmdiag import recipes
     from mmdiag.description import read_description
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.plan import plan_run
 
     config = dataclasses.replace(recipes.default(fusion="modality_attention"), **changes)
-    return comparison.start(read_description(found.cohort / "cohort.toml"), found.workspace, config)
+    return plan_run(read_description(found.cohort / "cohort.toml"), found.workspace, config)
 
 
 def test_another_fusion_takes_over_what_single_modalities_gave(own_run):
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.fit import fit
+    from mmdiag.experiment.fit_id import FitId
     from mmdiag.experiment.run import Run
     from mmdiag.inference.bundle import Bundle
 
-    folder = start(own_run, fusion="late")
-    comparison.fit(folder, "fold-0.report")
-    run, first = Run.open(folder), Run.open(own_run.folder)
-    facts = run.fitted("fold-0.report")
+    run, first = start(own_run, fusion="late"), Run.open(own_run.folder)
+    fit(run, FitId.parse("fold-0.report"))
+    facts = run.fitted(FitId.parse("fold-0.report"))
     assert (
-        facts["taken_from"] == first.asked["run_id"]
-        and facts["bundle_id"] == first.fitted("fold-0.report")["bundle_id"]
+        facts["taken_from"] == first.manifest.run_id
+        and facts["bundle_id"] == first.fitted(FitId.parse("fold-0.report"))["bundle_id"]
     )
     pd.testing.assert_frame_equal(
-        run.predictions("fold-0.report"), first.predictions("fold-0.report")
+        run.predictions(FitId.parse("fold-0.report")),
+        first.predictions(FitId.parse("fold-0.report")),
     )
     bundle = own_run.workspace.path / facts["bundle"]
-    assert bundle.is_relative_to(folder) and Bundle.load(bundle).kinds == {"report": "text"}, (
+    assert bundle.is_relative_to(run.folder) and Bundle.load(bundle).kinds == {"report": "text"}, (
         "its bundle lies with it: the other run may be deleted"
     )
 
 
 def test_what_depends_on_the_fusion_the_seed_or_the_recipe_is_fitted(own_run):
-    from mmdiag.experiment.reuse import take_over
+    from mmdiag.experiment.reuse import reuse_fit
     from mmdiag.experiment.run import Run
 
     config = Run.open(own_run.folder).config
-    assert not take_over(Run.open(start(own_run, seed=7)), "fold-0.report")
+    assert not reuse_fit(start(own_run, seed=7), FitId.parse("fold-0.report"))
     longer = dataclasses.replace(config.training, max_epochs=3)
-    assert not take_over(Run.open(start(own_run, training=longer)), "fold-0.report")
-    unfinished = Run.open(start(own_run, fusion="gated"))
+    assert not reuse_fit(start(own_run, training=longer), FitId.parse("fold-0.report"))
+    unfinished = start(own_run, fusion="gated")
     (own_run.folder / "fits" / "fold-1.report" / "fit.json").rename(own_run.folder / "kept.json")
     try:
-        assert not take_over(unfinished, "fold-1.report"), "a fit that was not finished is none"
+        assert not reuse_fit(unfinished, FitId.parse("fold-1.report")), (
+            "a fit that was not finished is none"
+        )
     finally:
         (own_run.folder / "kept.json").rename(
             own_run.folder / "fits" / "fold-1.report" / "fit.json"
         )
-    assert take_over(unfinished, "fold-1.report") and not list(unfinished.folder.glob("fits/.*"))
+    assert reuse_fit(unfinished, FitId.parse("fold-1.report")) and not list(
+        unfinished.folder.glob("fits/.*")
+    )
     assert (
-        json.loads((unfinished.fit_folder("fold-1.report") / "fit.json").read_text())["taken_from"]
+        json.loads((unfinished.fit_folder(FitId.parse("fold-1.report")) / "fit.json").read_text())[
+            "taken_from"
+        ]
         == own_run.folder.name
     )

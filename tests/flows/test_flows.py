@@ -155,7 +155,6 @@ def test_settings_reach_the_configuration_of_a_run(
     import importlib
 
     from mmdiag.errors import UsageError
-    from mmdiag.experiment import fit as comparison
     from mmdiag.failures import StepFailed
     from mmdiag.tuning import trials as search_trials
 
@@ -166,7 +165,7 @@ def test_settings_reach_the_configuration_of_a_run(
         raise UsageError("Far enough, found this: go on.")
 
     module = importlib.import_module(f"flows.{name}")
-    monkeypatch.setattr(comparison, "start", stop)
+    monkeypatch.setattr("flows.train.plan_run", stop)
     monkeypatch.setattr(search_trials, "start", stop)
     for place in ("flows.full", "flows.train", "flows.search"):
         for function in ("ingest_shards", "read_description"):

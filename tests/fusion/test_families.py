@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
 from fusion_builders import NAMES, WIDTH, make_fusion, make_tokens, presence
-
-torch = pytest.importorskip("torch")
 
 
 def test_the_matrix_of_modality_attention_is_the_formula():
@@ -47,17 +46,17 @@ def test_low_rank_fusion_multiplies_factors_and_leaves_out_what_is_absent():
 
 
 def test_gates_and_exchanges_start_as_nothing():
-    from mmdiag.fusion import FUSIONS
+    from mmdiag.fusion import FUSIONS, FusionConfig
 
     tokens = make_tokens(batch=4)
-    gated = FUSIONS["gated"](NAMES[:3], WIDTH).eval()
+    gated = FUSIONS["gated"](NAMES[:3], FusionConfig(width=WIDTH)).eval()
     z, present = gated.frame(tokens)
     plain = torch.where(present[..., None], gated.branches(z), 0.0).sum(1) + gated.mask(
         present.float()
     )
     torch.testing.assert_close(gated(tokens).values, plain)
     for name in ("deep", "cross_modal"):
-        fusion = FUSIONS[name](NAMES[:3], WIDTH).eval()
+        fusion = FUSIONS[name](NAMES[:3], FusionConfig(width=WIDTH)).eval()
         z, present = fusion.frame(tokens)
         for k, t in enumerate(fusion.exchange(tokens).values()):
             torch.testing.assert_close(t.values[present[:, k], 0], z[present[:, k], k])
@@ -123,7 +122,7 @@ def test_every_branch_of_late_fusion_sees_its_own_modality_alone():
         ] == [name]
 
 
-def make_settled(cases: int = 400, *, useful: float = 2.0, twice: bool = False, seed: int = 3):
+def make_stacked(cases: int = 400, *, useful: float = 2.0, twice: bool = False, seed: int = 3):
     """Late fusion of two modalities whose log-odds are known: the first is twice too sure, the
     second a copy of it or noise.
     """
@@ -142,7 +141,7 @@ def make_settled(cases: int = 400, *, useful: float = 2.0, twice: bool = False, 
     branches[: cases // 4, 1] = torch.nan  # what is absent is not read
     torch.nn.init.constant_(head.bias, 0.5)
     with torch.no_grad():
-        fusion.settle(
+        fusion.fit_stacking(
             branches.float(),
             present,
             label,
@@ -153,7 +152,7 @@ def make_settled(cases: int = 400, *, useful: float = 2.0, twice: bool = False, 
 
 
 def test_late_fusion_calibrates_what_is_too_sure_and_silences_what_is_noise():
-    fusion = make_settled()
+    fusion = make_stacked()
     known = fusion._row(torch.tensor([[True, True], [True, False], [False, True]]))
     assert sorted(known.tolist()) == [0, 1, 2], (
         "the set that was never met takes the shared weights"
@@ -164,7 +163,7 @@ def test_late_fusion_calibrates_what_is_too_sure_and_silences_what_is_noise():
 
 
 def test_late_fusion_does_not_count_the_same_evidence_twice():
-    fusion = make_settled(twice=True)
+    fusion = make_stacked(twice=True)
     row = fusion._row(torch.tensor([[True, True]]))[0]
     total = fusion.scale[row, 0] * 2 + fusion.scale[row, 1]
     assert 0.7 < total < 1.3
@@ -220,10 +219,13 @@ def test_the_luck_of_a_few_validation_cases_is_not_taken_for_the_merit_of_a_bran
 
 
 def test_a_chain_that_ends_in_late_begins_with_what_was_fused_before():
-    from mmdiag.fusion import chain
+    from mmdiag.fusion import FusionConfig, chain
 
     torch.manual_seed(0)
-    fusion, tokens = chain("gated", "late")(NAMES[:3], WIDTH).eval(), make_tokens()
+    fusion, tokens = (
+        chain("gated", "late")(NAMES[:3], FusionConfig(width=WIDTH)).eval(),
+        make_tokens(),
+    )
     inner = fusion.inner(tokens)
     there = presence(tokens).any(1)
     torch.testing.assert_close(fusion(tokens).values[there], inner.values[there])

@@ -3,9 +3,8 @@ being changed.
 """
 
 import pytest
+import torch
 from fusion_builders import WIDTH, make_fusion, make_tokens, presence
-
-torch = pytest.importorskip("torch")
 
 CHAINS = (
     "deep+low_rank",
@@ -214,27 +213,36 @@ def test_exchanged_tokens_know_nothing_of_what_lies_behind_a_mask(family):
             assert torch.equal(t.values[t.mask], clean[name].values[t.mask]), (name, poison)
 
 
-def test_the_names_that_users_type_are_the_families():
-    from mmdiag.config import FUSION_NAMES
-    from mmdiag.fusion import FUSIONS
-
-    assert tuple(FUSIONS) == FUSION_NAMES
-
-
 def test_only_the_families_that_a_chain_begins_with_exchange_tokens():
-    from mmdiag.config import EXCHANGING
+    from mmdiag.config import FusionRole, fusions_that
     from mmdiag.fusion import FUSIONS
 
     tokens = make_tokens()
     changed = {name for name in FUSIONS if make_fusion(name).exchange(tokens) is not tokens}
-    assert changed == set(EXCHANGING)
+    assert changed == set(fusions_that(FusionRole.EXCHANGES))
+
+
+def test_a_class_whose_methods_are_not_those_of_its_role_is_refused():
+    from mmdiag.config import FusionRole
+    from mmdiag.fusion.families import family_of
+
+    with pytest.raises(
+        TypeError, match="no other, has `exchange`; 'concat' exchanges and has none"
+    ):
+        family_of("concat", FusionRole.EXCHANGES)
+    with pytest.raises(TypeError, match="no other, has `fit_stacking`; 'late' pools and has one"):
+        family_of("late", FusionRole.POOLS)
+    with pytest.raises(TypeError, match="subclass of Fusion by the name Stacking"):
+        family_of("stacking", FusionRole.POOLS)
 
 
 def test_a_chain_of_one_is_the_family_and_builds_like_it():
-    from mmdiag.fusion import FUSIONS, chain
+    from mmdiag.fusion import FUSIONS, FusionConfig, chain
 
     assert chain("gated") is FUSIONS["gated"]
-    fusion = chain("cross_modal", "modality_attention", "late")(("a", "b"), 8, heads=2)
+    fusion = chain("cross_modal", "modality_attention", "late")(
+        ("a", "b"), FusionConfig(width=8, heads=2)
+    )
     assert fusion.modalities == ("a", "b") and fusion.width == 8
 
 

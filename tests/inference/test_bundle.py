@@ -113,12 +113,12 @@ def test_new_cases_are_scored_once_and_a_case_alone_scores_as_in_company(
 
 
 def test_a_case_without_notes_scores_like_its_two_modalities(small_run, bundle):
-    from mmdiag.experiment.run import open_data
+    from mmdiag.experiment.run import Run, open_data
     from mmdiag.inference.bundle import Bundle
     from mmdiag.inference.predict import diagnose
     from mmdiag.prepare.batches import prepare_samples
 
-    loaded, data = Bundle.load(bundle), open_data(small_run.folder)
+    loaded, data = Bundle.load(bundle), open_data(Run.open(small_run.folder))
     rows = np.flatnonzero(np.all([data.store.present(m) for m in data.store.modalities], axis=0))[
         :3
     ]
@@ -148,26 +148,25 @@ def test_a_cohort_with_other_modalities_is_refused(bundle, new_cases, tmp_path):
 def test_a_run_that_is_asked_again_fits_nothing_again(small_run, monkeypatch):
     from mmdiag import recipes
     from mmdiag.description import read_description
-    from mmdiag.experiment import evaluate as results
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.evaluate import metrics_of
+    from mmdiag.experiment.fit import fit
+    from mmdiag.experiment.plan import plan_run
+    from mmdiag.experiment.publish import publish
 
     def never(*_args, **_kwargs):
         raise AssertionError("a finished fit was fitted again")
 
-    monkeypatch.setattr(comparison, "train", never)
-    folder = comparison.start(
+    monkeypatch.setattr("mmdiag.experiment.fit.train", never)
+    run = plan_run(
         read_description(small_run.cohort / "cohort.toml"),
         small_run.workspace,
         recipes.default(fusion="modality_attention"),
     )
-    assert folder == small_run.folder
-    for name in comparison.fits(folder):
-        comparison.fit(folder, name)
-    again = results.finish(folder, small_run.ledger)
-    assert (
-        again["metrics"] == results.metrics_of(folder)
-        and again["bundle"] == small_run.answer["bundle"]
-    )
+    assert run.folder == small_run.folder
+    for name in run.fits:
+        fit(run, name)
+    again = publish(run, small_run.ledger)
+    assert again["metrics"] == metrics_of(run) and again["bundle"] == small_run.answer["bundle"]
     assert small_run.ledger.predictions(cohort=small_run.answer["cohort"]["name"])[
         "case_id"
     ].is_unique
@@ -183,9 +182,9 @@ def test_every_labelled_case_is_judged_out_of_fold_by_a_model_that_never_saw_its
         set(table["role"]) == {"out-of-fold"}
         and len(table) == small_run.answer["cases"]["accepted"]
     )
-    for name in run.asked["fits"]:
-        if name.startswith("fold-") and name.endswith(".fused"):
-            model = Bundle.load(small_run.workspace.path / run.fitted(name)["bundle"])
+    for name in run.fits:
+        if name.fused and name.fold != "all":
+            model = Bundle.load(run.bundle_folder(name))
             judged = table[table["bundle_id"] == run.fitted(name)["bundle_id"]]
             assert len(judged) and not any(
                 model.learned_from(subject) for subject in judged["subject_id"]
@@ -197,7 +196,9 @@ def test_an_image_network_is_trained_end_to_end(tmp_path):
 
     from mmdiag import api, recipes
     from mmdiag.description import read_description
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.fit import fit
+    from mmdiag.experiment.fit_id import FitId
+    from mmdiag.experiment.plan import plan_run
     from mmdiag.phantom import write_phantom
     from mmdiag.storage.ledger import Ledger
     from mmdiag.workspace import Workspace
@@ -212,9 +213,9 @@ def test_an_image_network_is_trained_end_to_end(tmp_path):
     config = dataclasses.replace(
         config, training=dataclasses.replace(config.training, max_epochs=1)
     )
-    run = comparison.start(description, workspace, config)
-    comparison.fit(run, "fold-0.fused")
-    predicted = pd.read_parquet(run / "fits" / "fold-0.fused" / "predictions.parquet")
+    run = plan_run(description, workspace, config)
+    fit(run, FitId.parse("fold-0.fused"))
+    predicted = pd.read_parquet(run.folder / "fits" / "fold-0.fused" / "predictions.parquet")
     assert (
         predicted["probability"].between(0, 1).all()
         and (predicted["contribution_flair"] != 0).all()

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from mmdiag.errors import UnknownNameError, UsageError
 from mmdiag.task import Task
-
-torch = pytest.importorskip("torch")
 
 TASKS = {
     "binary": Task(kind="binary", classes=("no", "yes")),
@@ -103,7 +102,7 @@ def test_a_head_begins_at_the_prevalence_of_each_label():
     for kind in ("binary", "multilabel"):
         head, target = head_of(kind), make_targets(kind)
         target[0] = torch.nan
-        head.start(target)
+        head.init_bias_from_prior(target)
         torch.testing.assert_close(head.map.bias.sigmoid(), torch.nanmean(target, dim=0))
         balanced = head_of(kind, class_weights="balanced")
         balanced.start(make_targets(kind))
@@ -115,7 +114,7 @@ def test_a_head_begins_at_the_prevalence_of_each_label():
 def test_the_classes_and_the_hazards_begin_where_all_cases_together_are():
     head, target = head_of("multiclass"), make_targets("multiclass")
     target[0] = torch.nan
-    head.start(target)
+    head.init_bias_from_prior(target)
     counts = torch.bincount(target[1:, 0].long(), minlength=3).float()
     torch.testing.assert_close(head.map.bias.softmax(0), counts / counts.sum())
     balanced = head_of("multiclass", class_weights="balanced")

@@ -40,14 +40,14 @@ def ingested(folder, workspace, *, labelled, **options):
 def test_with_24_labels_a_network_over_genes_that_was_aligned_with_the_images_of_300_cases_judges_new_cases_better(
     tmp_path, monkeypatch
 ):
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.fit import learn
     from mmdiag.experiment.run import RunData
     from mmdiag.phantom.latent import auroc
     from mmdiag.prepare import extractor
     from mmdiag.prepare.batches import batch_of, prepare_samples
     from mmdiag.prepare.feature_cache import raw_features
     from mmdiag.pretraining import run
-    from mmdiag.pretraining.weights import begun
+    from mmdiag.pretraining.weights import pretrained_init
     from mmdiag.recipes import default
     from mmdiag.workspace import Workspace
 
@@ -75,7 +75,7 @@ def test_with_24_labels_a_network_over_genes_that_was_aligned_with_the_images_of
     data, others = data_of(store, label), data_of(new, truth)
 
     def judged(config, begin, rows, name):
-        learned = comparison.learn(
+        learned = learn(
             data, config, ["expression"], rows[:18], rows[18:], tmp_path / name, begin=begin
         )
         with torch.no_grad():
@@ -97,7 +97,7 @@ def test_with_24_labels_a_network_over_genes_that_was_aligned_with_the_images_of
             dataclasses.replace(config, seed=seed),
             dataclasses.replace(pretrained, seed=seed),
         )
-        begin = begun(pretrained, workspace, "all", ["expression"])
+        begin = pretrained_init(pretrained, workspace, "all", ["expression"])
         gains.append(judged(aligned, begin, rows, "aligned") - judged(plain, None, rows, "plain"))
     error = np.std(gains, ddof=1) / np.sqrt(len(gains))
     assert np.mean(gains) > 0.03 and np.mean(gains) > 2 * error, f"{np.round(gains, 3)}"

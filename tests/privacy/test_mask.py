@@ -2,14 +2,13 @@
 people of lists, and nothing of the medicine.
 """
 
-import time
-
 import numpy as np
 import pytest
+from processor_time import grows_in_proportion
 
-from mmdiag.deidentify.dicom import header_identifiers
+from mmdiag.deidentify.header import identifiers_of
 from mmdiag.phantom.identifiers import header_of, make_person, sentence_of
-from mmdiag.privacy.mask import PLACEHOLDERS, mask_note, to_original
+from mmdiag.privacy.mask import PLACEHOLDERS, mask_note
 
 
 def masked(text, *own, names=True):
@@ -19,7 +18,7 @@ def masked(text, *own, names=True):
 @pytest.mark.parametrize("number", range(25))
 def test_every_identifier_that_the_phantom_plants_is_masked(number):
     person = make_person(number, np.random.default_rng(number))
-    own = header_identifiers(header_of(person))
+    own = identifiers_of(header_of(person))
     assert len(own) >= 4
     text = (
         f"FINDINGS: no mass effect. {sentence_of(person)}IMPRESSION: "
@@ -177,16 +176,13 @@ def test_the_medicine_is_left_as_it_is(text):
     assert masked(text) == text
 
 
-def test_offsets_lead_back_to_the_original():
+def test_spans_lead_back_to_the_original():
     text = "Á: Dr. Kowalski saw the lesion on 14 March 2026; stable."
     result = mask_note(text, [])
     assert result.text == "Á: Dr. [NAME] saw the lesion on [DATE]; stable." and result.counts == {
         "name": 1,
         "date": 1,
     }
-    for word in ("lesion", "stable", "Á"):
-        assert to_original(result.text.index(word), result.spans) == text.index(word)
-    assert to_original(result.text.index("[NAME]") + 2, result.spans) == text.index("Kowalski")
     for span in result.spans:
         assert result.text[span.start : span.end] == PLACEHOLDERS[span.kind]
         assert text[span.start_in_original : span.end_in_original] in ("Kowalski", "14 March 2026")
@@ -213,9 +209,5 @@ def test_a_value_that_identifies_nobody_masks_nothing():
     "piece", ["1 ", "A. ", "Aa ", "aaaa", "Dr. ", "12/", "1.", "a@", "Aa-", "1-", "([", "Calle A"]
 )
 def test_no_text_makes_masking_slow(piece):
-    began = time.perf_counter()
-    mask_note(
-        piece * (20_000 // len(piece)),
-        ["Quagmirelli^Zeb", "MRN12345", "+44 7700 904097", "12 Gossamer Lane"],
-    )
-    assert time.perf_counter() - began < 5
+    own = ["Quagmirelli^Zeb", "MRN12345", "+44 7700 904097", "12 Gossamer Lane"]
+    assert grows_in_proportion(lambda size: mask_note(piece * (size // len(piece)), own), 20_000)

@@ -3,11 +3,11 @@ file says of itself.
 """
 
 import struct
-import time
 import zlib
 
 import pytest
 from dicom_builders import make_slice, write
+from processor_time import grows_in_proportion
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
 
 from mmdiag.errors import ReadError
@@ -71,19 +71,22 @@ def test_fragments_are_counted_and_an_end_that_is_missing_is_said(tmp_path):
 
 @pytest.mark.parametrize("marked", [True, False])
 def test_sequences_that_nest_too_deep_are_refused_in_linear_time(marked):
-    body, levels = b"", 3_000
-    if marked:  # opened and never closed
-        body = (
-            struct.pack("<HH2sHI", 8, 0x1115, b"SQ", 0, 0xFFFF_FFFF)
-            + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFF_FFFF)
-        ) * levels
-    else:
-        for _ in range(levels):
-            item = struct.pack("<HHI", 0xFFFE, 0xE000, len(body)) + body
-            body = element(8, 0x1115, b"SQ", item)
-    began = time.process_time()
-    assert code_of(file_of(body)) == "too_deep"
-    assert time.process_time() - began < 1
+    def nested(levels: int) -> bytes:
+        body = b""
+        if marked:  # opened and never closed
+            body = (
+                struct.pack("<HH2sHI", 8, 0x1115, b"SQ", 0, 0xFFFF_FFFF)
+                + struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFF_FFFF)
+            ) * levels
+        else:
+            for _ in range(levels):
+                item = struct.pack("<HHI", 0xFFFE, 0xE000, len(body)) + body
+                body = element(8, 0x1115, b"SQ", item)
+        return file_of(body)
+
+    files = {levels: nested(levels) for levels in (750, 3_000)}
+    assert {code_of(file) for file in files.values()} == {"too_deep"}
+    assert grows_in_proportion(lambda levels: code_of(files[levels]), 3_000)
 
 
 def test_a_length_that_lies_ends_behind_the_file():

@@ -5,11 +5,13 @@ gets its reason code.
 import numpy as np
 import pytest
 from dicom_builders import SERIES, make_enhanced, make_pet, make_slice, write
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLSLossless,
@@ -17,7 +19,9 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from mmdiag.deidentify.header import identifiers_of
 from mmdiag.errors import ReadError
+from mmdiag.privacy.dicom_attributes import PATIENT_ATTRIBUTES, header_identifiers
 from mmdiag.readers.imaging.dicom_series import check_file, read_series, series_descriptions
 from mmdiag.readers.imaging.resample import to_stored
 
@@ -324,42 +328,23 @@ def test_slices_are_brought_to_size_as_they_are_read_and_all_are_checked(tmp_pat
     ), "also where it is not kept"
 
 
-def test_what_identifies_a_person_is_handed_over_for_masking(tmp_path):
-    other = Dataset()
-    other.PatientID = "MRN-4711"
-    dataset = make_slice(
-        0,
-        PatientID="p1234",
-        PatientName="Doe^Jane",
-        PatientBirthDate="19510203",
-        OtherPatientIDsSequence=Sequence([other]),
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("keyword", PATIENT_ATTRIBUTES)
+def test_every_attribute_that_identifies_a_patient_is_read_for_masking(keyword, syntax, tmp_path):
+    planted = "19510203" if dictionary_VR(keyword) == "DA" else "Doe^Zelda"
+    dataset = make_slice(0, syntax=syntax)
+    if dictionary_VR(keyword) == "SQ":
+        item = Dataset()
+        item.PatientID = planted
+        setattr(dataset, keyword, Sequence([item]))
+    else:
+        setattr(dataset, keyword, planted)
+    series = read_series(
+        write(tmp_path / "s", [dataset]), {}, attributes=[*PATIENT_ATTRIBUTES, "StudyDate"]
     )
-    assert {"Doe^Jane", "19510203", "MRN-4711", "p1234"} <= set(
-        read_series(write(tmp_path / "s", [dataset]), {}).identifiers
-    )
-
-
-def test_text_in_the_pixels_is_a_risk_of_some_kinds_of_images_and_said_by_others(tmp_path):
-    said = {"MR": "", "US": "RISK", "SC": "RISK"}
-    for modality, expected in said.items():
-        assert (
-            read_series(
-                write(tmp_path / modality, [make_slice(0, Modality=modality)]), {}
-            ).burned_in
-            == expected
-        )
-    assert (
-        read_series(
-            write(tmp_path / "yes", [make_slice(0, BurnedInAnnotation="YES")]), {}
-        ).burned_in
-        == "YES"
-    )
-    assert (
-        read_series(
-            write(tmp_path / "no", [make_slice(0, Modality="US", BurnedInAnnotation="NO")]), {}
-        ).burned_in
-        == "NO"
-    )
+    assert series.attributes[keyword] == (planted,) and "StudyDate" not in series.attributes
+    assert planted in header_identifiers(series.attributes)
+    assert identifiers_of(dataset) == header_identifiers(series.attributes)
 
 
 def test_a_window_of_the_header_is_that_of_the_standard(tmp_path):

@@ -9,7 +9,6 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from repository import SHARED
 from scipy import sparse
 
 from mmdiag.errors import DescriptionError, ReadError
@@ -202,17 +201,3 @@ def test_a_maf_without_a_column_or_with_an_unknown_class_is_refused(tmp_path):
         (tmp_path / "m.maf").write_text(MAF.replace(old, new))
         with pytest.raises(ReadError, match="mutation_table"):
             count_mutations(tmp_path / "m.maf")
-
-
-def test_real_mutations_are_counted_as_published():
-    folder = SHARED / "data" / "genomics" / "maftools"
-    if not folder.is_dir():
-        pytest.skip("the shared data is not here")
-    counts = count_mutations(folder / "tcga_laml.maf.gz")
-    mutated = (counts > 0).sum()
-    assert (
-        counts.shape[1] == 1241
-        and mutated["FLT3"] == 52
-        and mutated["DNMT3A"] == 48
-        and mutated["NPM1"] == 33
-    )

@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from repository import SHARED
 
 from mmdiag.description import ModalityDescription, read_description
 from mmdiag.errors import DescriptionError
@@ -176,45 +175,3 @@ def test_units_and_assay_are_keys_of_a_table_and_a_misspelt_unit_is_said(tmp_pat
     ):
         with pytest.raises(DescriptionError, match=message):
             described(tmp_path, line)
-
-
-def test_real_tables_meet_the_real_names():
-    if not (SHARED / "genes").is_dir():
-        pytest.skip("the shared data is not here")
-    genes = read_hgnc(SHARED / "genes" / "hgnc.tsv.gz")
-    assert len(genes.symbols) == 43_882 and approve(["SEPT2"], "symbol", genes).ambiguous == {
-        "SEPT2": ("SEPTIN2", "SEPTIN6")
-    }
-    rna = ModalityDescription(
-        name="rna",
-        kind="table",
-        path="x",
-        key="sample_id",
-        genes="entrez",
-        gene_names="genes/hgnc.tsv.gz",
-        units="log2",
-    )
-    table = read_modality(
-        [SHARED / "data" / "genomics" / "cognoma" / "expression.tsv.gz"], rna, SHARED
-    )
-    counts = table.genes["columns"]["*"]["counts"]
-    assert (
-        table.values.shape == (44, 16_261)
-        and counts["unknown"] == 79
-        and counts["collisions"] == 0
-        and "TP53" in table.values
-    )
-    lgg = ModalityDescription(
-        name="rna",
-        kind="table",
-        path="x",
-        key="patient_id",
-        columns=("*_rnaseq",),
-        gene_names="genes/hgnc.tsv.gz",
-        units="z-score",
-    )
-    found = read_modality([SHARED / "data" / "lgg" / "genomics.csv"], lgg, SHARED)
-    assert (
-        found.genes["columns"]["*_rnaseq"]["counts"]["renamed"] == 3
-        and "KMT2A_rnaseq" in found.values
-    )

@@ -2,7 +2,6 @@
 cell is a number, missing, or wrong.
 """
 
-import csv
 import gzip
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from repository import SHARED
 
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.tables.cohort_tables import (
@@ -26,7 +24,6 @@ from mmdiag.readers.tables.keys import guessed_key, skeleton
 from mmdiag.readers.tables.numbers import strict_numbers
 from mmdiag.reasons import REASONS
 
-TORTURE = SHARED / "data" / "torture" / "tables_notes_vcf"
 ROWS = "".join(f"C{number:04d},{40 + number},F,{number / 100}\n" for number in range(12))
 PLAIN = "case_id,age,sex,TP53_vaf\n" + ROWS
 
@@ -240,37 +237,3 @@ def test_a_row_that_changes_changes_its_hash_alone_and_a_column_changes_all(tmp_
     assert [first[key] == second[key] for key in "123"] == [True, False, True] and not set(
         first.values()
     ) & set(third.values())
-
-
-def test_the_torture_tables_get_the_verdict_of_their_manifest():
-    if not TORTURE.is_dir():
-        pytest.skip("the torture files are not here")
-    needs_a_contract = {"018", "034", "036", "038", "055"}
-    with (TORTURE / "manifest.tsv").open() as manifest:
-        rows = [row for row in csv.DictReader(manifest, delimiter="\t") if row["class"] == "csv"]
-    wrong = []
-    for row in rows:
-        try:
-            check_table(TORTURE / row["file"])
-            accepted = True
-        except ReadError:
-            accepted = False
-        if (
-            accepted != row["expect"].startswith("accept")
-            and Path(row["file"]).name[:3] not in needs_a_contract
-        ):
-            wrong.append(row["file"])
-    assert len(rows) == 35 and not wrong
-
-
-def test_the_real_tables_are_read_and_what_a_cohort_must_not_miss_is_named(tmp_path):
-    data = SHARED / "data"
-    if not data.is_dir():
-        pytest.skip("the shared data is not here")
-    assert check_table(data / "genomics" / "cognoma" / "samples.tsv").shape == (44, 38)
-    values = read_numbers(
-        [data / "genomics" / "cognoma" / "expression.tsv.gz"], "sample_id", [], [], "refuse"
-    ).values
-    assert values.shape == (44, 16_261) and abs(float(values.iloc[0, 0]) - 5.23) < 1e-6
-    with pytest.raises(ReadError, match="duplicate_key"):
-        check_table(data / "pancancer" / "tcga_paad_all_clean.csv.gz")

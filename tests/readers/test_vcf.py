@@ -2,13 +2,11 @@
 kind.
 """
 
-import csv
 import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
-from repository import SHARED
 
 from mmdiag.description import ModalityDescription
 from mmdiag.errors import DescriptionError, ReadError
@@ -16,7 +14,6 @@ from mmdiag.readers.genomics.vcf import count_variants, read_vcf
 from mmdiag.readers.tables.modality import read_case_table, read_case_tables
 from mmdiag.reasons import REASONS
 
-TORTURE = SHARED / "data" / "torture"
 META = (
     '##fileformat=VCFv4.3\n##contig=<ID=chr17,length=83257441>\n##INFO=<ID=AF,Number=A,Type=Float,Description="share">\n'
     '##INFO=<ID=DB,Number=0,Type=Flag,Description="in dbSNP, '
@@ -27,20 +24,6 @@ COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\n"
 RECORD = "chr17\t100\trs1\tC\tT\t99.5\tPASS\tAF=0.5;DB\tGT:GL\t0/1:-1,-2,-3\n"
 LATER = RECORD.replace("\t100\trs1", "\t200\trs2")
 VCF = META + COLUMNS + RECORD + LATER
-# What of the public corpus is decided otherwise than there, and why
-ACCEPTED_ALTHOUGH_FAILED = {
-    "4.1/failed/failed_body_format_003.vcf": "FORMAT keys with '_' (MIN_DP) are what callers "
-    "write under 4.1 and 4.2",
-    "4.2/failed/failed_body_format_003.vcf": "the same",
-    "4.1/failed/failed_meta_sample_000.vcf": "##SAMPLE without Genomes: the specification gives "
-    "it as an example, and cancer callers leave it out",
-    "4.2/failed/failed_meta_sample_000.vcf": "the same",
-    "4.3/failed/failed_body_chrom_004.vcf": "'*' within a contig's name is in the names of HLA "
-    "alleles, and in the specification's own pattern",
-}
-REFUSED_ALTHOUGH_PASSED = {
-    "4.5/passed/zero_length_LAA.vcf": "unsorted, and without the end of its last line"
-}
 
 
 def write(path: Path, text: str) -> Path:
@@ -297,40 +280,3 @@ def test_one_table_a_case_has_one_row_unless_a_rule_is_stated(tmp_path):
     (tmp_path / "1.csv").write_text("A\nlow\n")
     with pytest.raises(ReadError, match="table_value"):
         read_case_table(tmp_path / "1.csv", table(columns=("A",)))
-
-
-def verdict(file: Path) -> bool:
-    try:
-        read_vcf(file)
-    except ReadError:
-        return False
-    return True
-
-
-def test_the_public_corpus_is_decided_as_its_makers_did_but_for_a_few():
-    if not TORTURE.is_dir():
-        pytest.skip("the torture files are not here")
-    files = {
-        str(file.relative_to(TORTURE / "vcf")): file
-        for file in sorted((TORTURE / "vcf").rglob("*.vcf*"))
-    }
-    accepted = {name: verdict(file) for name, file in files.items()}
-    passed = [name for name in files if "/passed/" in name]
-    failed = [name for name in files if "/failed/" in name]
-    assert (len(passed), len(failed)) == (50, 405)
-    assert {name for name in passed if not accepted[name]} == set(REFUSED_ALTHOUGH_PASSED)
-    assert {name for name in failed if accepted[name]} == set(ACCEPTED_ALTHOUGH_FAILED)
-
-
-def test_the_torture_variants_get_the_verdict_of_their_manifest():
-    if not TORTURE.is_dir():
-        pytest.skip("the torture files are not here")
-    folder = TORTURE / "tables_notes_vcf"
-    with (folder / "manifest.tsv").open() as manifest:
-        rows = [row for row in csv.DictReader(manifest, delimiter="\t") if row["class"] == "vcf"]
-    assert len(rows) == 15
-    assert not [
-        row["file"]
-        for row in rows
-        if verdict(folder / row["file"]) != row["expect"].startswith("accept")
-    ]

@@ -253,7 +253,7 @@ def test_every_rule_of_the_contract_has_an_example_that_breaks_it(column, value,
 
 
 def test_the_windows_that_an_answer_hangs_on_are_found_with_their_sign():
-    from mmdiag.explain.case import window_weights
+    from mmdiag.explain.occlusion import window_weights
 
     signal = np.zeros((100, 1), np.int16)
     signal[40:50] = 500
@@ -279,8 +279,10 @@ def run(tmp_path_factory):
     from mmdiag import api, recipes
     from mmdiag.config import EvaluationConfig
     from mmdiag.description import read_description
-    from mmdiag.experiment import evaluate as results
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.evaluate import evaluate
+    from mmdiag.experiment.fit import fit
+    from mmdiag.experiment.plan import plan_run
+    from mmdiag.experiment.publish import publish
     from mmdiag.explain.run import chunks, explain
     from mmdiag.storage.ledger import Ledger
     from mmdiag.workspace import Workspace
@@ -297,12 +299,12 @@ def run(tmp_path_factory):
         training=training,
         evaluation=EvaluationConfig(holdout_from=20, test_share=0.3, resamples=200),
     )
-    place = comparison.start(description, workspace, config)
-    for name in comparison.fits(place):
-        comparison.fit(place, name)
-    results.evaluate(place)
+    place = plan_run(description, workspace, config)
+    for name in place.fits:
+        fit(place, name)
+    evaluate(place)
     explain(place, chunks(place)[0][:3])
-    return place, found | results.finish(place, ledger), workspace
+    return place, found | publish(place, ledger), workspace
 
 
 def test_four_modalities_train_end_to_end_and_the_one_that_says_the_label_is_named(run):
@@ -355,11 +357,11 @@ def test_windows_of_a_signal_are_explained(run):
     done = [
         case
         for case in table["case_id"]
-        if explanation_path(place, case).with_suffix(".npz").is_file()
+        if explanation_path(place.folder, case).with_suffix(".npz").is_file()
     ]
     assert len(done) == 3 and done[0] not in [case for part in chunks(place) for case in part]
     for case in done:
-        with np.load(explanation_path(place, case).with_suffix(".npz")) as arrays:
+        with np.load(explanation_path(place.folder, case).with_suffix(".npz")) as arrays:
             has = "heart" in table.set_index("case_id").loc[case, "modalities"]
             assert ("heat_heart" in arrays.files) == has
             assert not has or (
@@ -374,7 +376,7 @@ def test_the_dashboard_shows_what_the_signal_contributed(run, monkeypatch):
     _, _, workspace = run
     monkeypatch.setenv("MMDIAG_WORKSPACE", str(workspace.path))
     monkeypatch.delenv("MMDIAG_LEDGER", raising=False)
-    test = AppTest.from_file(str(ROOT / "dashboards" / "main.py"), default_timeout=120).run()
+    test = AppTest.from_file(str(ROOT / "dashboards" / "main.py"), default_timeout=300).run()
     for page in ("views/cohort.py", "views/case.py"):
         test = test.switch_page(page).run()
         assert not test.exception, page

@@ -229,7 +229,7 @@ def test_the_archive_sends_to_the_receiver_when_it_is_told_to(
             "127.0.0.1",
             str(archive.dicom),
         ]
-        subprocess.run(move, check=True, timeout=60)
+        subprocess.run(move, check=True, timeout=300)
     finally:
         receiver.stop()
     assert dict(receiver.counts) == {"new": len(files_of(study))}
@@ -264,7 +264,7 @@ def test_storescu_sends_compressed_files_that_arrive_byte_for_byte(
                 str(tmp_path / "one.dcm"),
             ],
             check=True,
-            timeout=60,
+            timeout=300,
         )
         stranger = [
             "storescu",
@@ -277,7 +277,7 @@ def test_storescu_sends_compressed_files_that_arrive_byte_for_byte(
             str(archive.receiver),
             str(tmp_path / "one.dcm"),
         ]
-        assert subprocess.run(stranger, capture_output=True, timeout=60).returncode != 0
+        assert subprocess.run(stranger, capture_output=True, timeout=300).returncode != 0
     finally:
         receiver.stop()
     (arrived,) = files_of(tmp_path / "in")

@@ -2,9 +2,7 @@
 
 import itertools
 
-import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 WIDTH = 16
 LENGTHS = (5, 9, 4, 1, 3, 2, 6, 1)  # tokens of each modality
@@ -12,10 +10,10 @@ NAMES = tuple(f"m{k}" for k in range(8))
 
 
 def make_fusion(family: str, count: int = 3):
-    from mmdiag.fusion import chain
+    from mmdiag.fusion import FusionConfig, chain
 
     torch.manual_seed(0)
-    fusion = chain(*family.split("+"))(NAMES[:count], WIDTH, heads=4, dropout=0.0).eval()
+    fusion = chain(*family.split("+"))(NAMES[:count], FusionConfig(width=WIDTH)).eval()
     with torch.no_grad():  # parts that start at zero must not hide a mistake
         for parameter in fusion.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))

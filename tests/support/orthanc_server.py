@@ -57,7 +57,7 @@ class Orthanc:
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPBasicAuthHandler(keeper)
         )
-        with opener.open(f"http://127.0.0.1:{self.http}/{path}", timeout=10) as answer:
+        with opener.open(f"http://127.0.0.1:{self.http}/{path}", timeout=120) as answer:
             return json.loads(answer.read())
 
     def count(self) -> int:
@@ -99,7 +99,7 @@ def orthanc(folder: Path) -> Iterator[Orthanc]:
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(120)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -118,7 +118,8 @@ def free_ports(count: int) -> list[int]:
 
 
 def _wait(server: Orthanc, process: "subprocess.Popen[bytes]", folder: Path) -> None:
-    for _ in range(200):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"Orthanc ended: {(folder / 'log.txt').read_text()[-2000:]}")
         try:
@@ -127,4 +128,4 @@ def _wait(server: Orthanc, process: "subprocess.Popen[bytes]", folder: Path) -> 
             time.sleep(0.1)
         else:
             return
-    raise RuntimeError("Orthanc did not answer within 20 s")
+    raise RuntimeError("Orthanc did not answer within 120 s")

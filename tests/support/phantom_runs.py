@@ -47,8 +47,10 @@ def run_phantom(
     """Write a phantom, ingest, train, evaluate, explain the first `explained` cases, publish."""
     from mmdiag import api, recipes
     from mmdiag.description import read_description
-    from mmdiag.experiment import evaluate as results
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.evaluate import evaluate
+    from mmdiag.experiment.fit import fit
+    from mmdiag.experiment.plan import plan_run
+    from mmdiag.experiment.publish import publish
     from mmdiag.explain.run import chunks, explain
     from mmdiag.phantom import write_phantom
     from mmdiag.storage.ledger import Ledger
@@ -59,14 +61,14 @@ def run_phantom(
     ledger = Ledger(workspace.ledger_url)
     description = read_description(folder / "cohort" / "cohort.toml")
     found = api.ingest(description, workspace, ledger)
-    run = comparison.start(
+    run = plan_run(
         description, workspace, recipes.named("default", fusion=fusion, settings=settings)
     )
-    for name in comparison.fits(run):
-        comparison.fit(run, name)
-    results.evaluate(run)
+    for name in run.fits:
+        fit(run, name)
+    evaluate(run)
     if explained:
         explain(run, [case for part in chunks(run) for case in part][:explained])
     return PhantomRun(
-        folder / "cohort", workspace, ledger, run, found | results.finish(run, ledger)
+        folder / "cohort", workspace, ledger, run.folder, found | publish(run, ledger)
     )

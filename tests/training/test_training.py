@@ -4,6 +4,8 @@ where a branch collapses.
 
 import json
 import math
+import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -58,13 +60,13 @@ def test_training_stops_when_the_watched_metric_stays_and_keeps_its_best_epoch(t
 def test_where_the_cases_do_not_allow_the_metric_the_loss_is_watched():
     import torch
 
-    from mmdiag.training.early_stopping import Best, Epoch
+    from mmdiag.training.early_stopping import EarlyStopping, Epoch
 
     model = torch.nn.Linear(1, 1)
-    best = Best(model, "auroc", patience=2)
+    best = EarlyStopping(model, "auroc", patience=2)
     for epoch, loss in enumerate([3.0, 2.0, 2.5, 2.5], 1):
-        best.offer(model, Epoch(epoch, 0.0, loss, math.nan))
-    assert best.watched == "loss" and best.epoch == 2 and best.waited_enough
+        best.update(model, Epoch(epoch, 0.0, loss, math.nan))
+    assert best.watched == "loss" and best.epoch == 2 and best.should_stop
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path):
@@ -223,24 +225,31 @@ def test_a_branch_that_holds_nothing_is_said_to_have_collapsed(tmp_path):
     )
 
 
-def test_waiting_for_cases_is_measured(tmp_path):
-    import time
+@pytest.mark.parametrize("ahead", [False, True])
+def test_waiting_for_cases_is_measured(ahead, monkeypatch):
+    """By a clock that only the taking of a block moves on, by a second."""
+    from mmdiag import samples
 
-    from mmdiag.samples import Batches
+    taken = threading.Condition()
+    clock = SimpleNamespace(seconds=0, perf_counter=lambda: clock.seconds)
 
-    def slow(rows):
-        time.sleep(0.1)
+    def take(rows):
+        with taken:
+            clock.seconds += 1
+            taken.notify_all()
         return rows
 
-    waited = {}
-    for ahead in (False, True):
-        batches = Batches(slow, 40, batch_size=10, ahead=ahead, block=1)
-        for _ in batches._blocks([[np.arange(10)]] * 4):
-            time.sleep(0.2)
-        waited[ahead] = batches.waited
-    assert waited[False] >= 0.4 and waited[True] < 0.75 * waited[False], (
-        "blocks are made while the one before is used"
-    )
+    monkeypatch.setattr(samples, "time", clock)
+    batches = samples.Batches(take, 40, batch_size=10, ahead=ahead, block=1)
+    for used, _ in enumerate(batches._blocks([[np.arange(10)]] * 4), start=1):
+        with taken:  # this one is in use until the next one has been taken
+            expected = min(used + ahead, 4)
+            assert taken.wait_for(lambda: clock.seconds >= expected, timeout=300)  # noqa: B023
+            assert clock.seconds == expected
+    assert batches.waited <= 1 if ahead else batches.waited == 4
+
+
+def test_a_training_says_which_share_of_it_was_waiting(tmp_path):
     assert 0 < fit(make_config(max_epochs=2), tmp_path).waiting < 1
 
 

@@ -30,10 +30,10 @@ def without_chance(epochs, **training):
 
 
 @pytest.fixture
-def begun(small_run, tmp_path):
-    """Begin a run on a copy of the small cohort; `begun(name, config)` gives its folder."""
+def begin(small_run, tmp_path):
+    """Begin a run on a copy of the small cohort; `begin(name, config)` gives its run."""
     from mmdiag.description import read_description
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.plan import plan_run
     from mmdiag.workspace import Workspace
 
     def begin(name, config):
@@ -41,52 +41,51 @@ def begun(small_run, tmp_path):
         shutil.copytree(
             small_run.workspace.path, place, ignore=shutil.ignore_patterns("runs", "bundles")
         )
-        return comparison.start(
+        return plan_run(
             read_description(small_run.cohort / "cohort.toml"), Workspace(place), config
         )
 
     return begin
 
 
-def test_two_processes_have_the_losses_of_one(begun):
-    from mmdiag.experiment import fit as comparison
-    from mmdiag.experiment.run import Run
-    from mmdiag.workers import launch as distributed
+def test_two_processes_have_the_losses_of_one(begin):
+    from mmdiag.experiment.fit import fit
+    from mmdiag.experiment.fit_id import FitId
+    from mmdiag.workers import launch
 
     config = without_chance(6, batch_size=7)  # 7 is odd: the two processes have unequal shares
-    alone, joined = begun("alone", config), begun("joined", config)
-    told = Told()
-    comparison.fit(alone, "fold-0.fused")
-    distributed.fit(joined, "fold-0.fused", 2, told)
+    alone, together = begin("alone", config), begin("together", config)
+    progress = Told()
+    name = FitId.parse("fold-0.fused")
+    fit(alone, name)
+    launch.fit(together, name, 2, progress)
     one, two = (
-        pd.read_parquet(Run.open(folder).fit_folder("fold-0.fused") / "curve.parquet")
-        for folder in (alone, joined)
+        pd.read_parquet(run.fit_folder(name) / "curve.parquet") for run in (alone, together)
     )
-    assert told == list(range(1, 7)) and len(one) == 6
+    assert progress == list(range(1, 7)) and len(one) == 6
     for column in ("train_loss", "valid_loss", "valid_metric"):
         np.testing.assert_allclose(two[column], one[column], atol=1e-5)
-    answers = [
-        Run.open(folder).predictions("fold-0.fused")["probability"] for folder in (alone, joined)
-    ]
+    answers = [run.predictions(name)["probability"] for run in (alone, together)]
     np.testing.assert_allclose(*answers, atol=1e-4)
 
 
-def test_a_process_that_fails_is_said_in_one_sentence(begun):
-    from mmdiag.workers import launch as distributed
+def test_a_process_that_fails_is_said_in_one_sentence(begin):
+    from mmdiag.experiment.fit_id import FitId
+    from mmdiag.workers import launch
 
-    folder = begun("broken", without_chance(2))
+    run = begin("broken", without_chance(2))
     with pytest.raises(StepFailed, match=r"should not have: \w+ at mmdiag/"):
-        distributed.fit(folder, "fold-0.nothing", 2)
+        launch.fit(run, FitId.parse("fold-0.nothing"), 2)
 
 
-def test_more_processes_than_devices_are_refused(begun, monkeypatch):
+def test_more_processes_than_devices_are_refused(begin, monkeypatch):
     import torch
 
-    from mmdiag.workers import launch as distributed
+    from mmdiag.workers import launch
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(UsageError, match=r"2 were asked for and 1 are here"):
-        distributed.fit(begun("few", without_chance(2)), "fold-0.fused", 2)
+        launch.fit(begin("few", without_chance(2)), "fold-0.fused", 2)
 
 
 def test_shares_of_a_batch_are_all_of_its_cases_and_a_case_too_few_counts_for_nothing():

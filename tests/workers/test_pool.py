@@ -13,11 +13,11 @@ import pytest
 
 
 @pytest.fixture
-def folder(small_run, tmp_path, monkeypatch):
-    """A run of one fold's fits on the small cohort, with two processes at hand."""
+def run(small_run, tmp_path, monkeypatch):
+    """A run of one fold's fits on the small cohort, with two worker processes."""
     from mmdiag import recipes
     from mmdiag.description import read_description
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.plan import plan_run
     from mmdiag.workspace import Workspace
 
     monkeypatch.setenv("MMDIAG_PROCESSES", "2")
@@ -26,25 +26,24 @@ def folder(small_run, tmp_path, monkeypatch):
     config = dataclasses.replace(
         config, training=dataclasses.replace(config.training, max_epochs=4)
     )
-    return comparison.start(read_description(small_run.cohort / "cohort.toml"), workspace, config)
+    return plan_run(read_description(small_run.cohort / "cohort.toml"), workspace, config)
 
 
-def test_fits_side_by_side_are_those_that_one_process_makes(folder, monkeypatch):
-    from mmdiag.experiment.run import Run
-    from mmdiag.workers import pool as crew
+def test_fits_side_by_side_are_those_that_one_process_makes(run, monkeypatch):
+    from mmdiag.experiment.fit_id import FitId
+    from mmdiag.workers import pool
 
     names = [f"fold-0.{model}" for model in ("fused", "flair", "report", "expression")]
-    told = []
-    crew.each(crew.FIT, folder, names, lambda done, what: told.append((done, what)))
-    run = Run.open(folder)
-    found = [run.fitted(name)["bundle_id"] for name in names]
-    assert {what.split()[0] for _, what in told if what} == set(names) and max(
-        done for done, _ in told
+    messages = []
+    pool.each(pool.FIT, run.folder, names, lambda done, what: messages.append((done, what)))
+    found = [run.fitted(FitId.parse(name))["bundle_id"] for name in names]
+    assert {what.split()[0] for _, what in messages if what} == set(names) and max(
+        done for done, _ in messages
     ) == 4, "each says how far it is"
-    shutil.rmtree(folder / "fits")
+    shutil.rmtree(run.folder / "fits")
     monkeypatch.setenv("MMDIAG_PROCESSES", "1")
-    crew.each(crew.FIT, folder, names, lambda *_: None)
-    assert [run.fitted(name)["bundle_id"] for name in names] == found
+    pool.each(pool.FIT, run.folder, names, lambda *_: None)
+    assert [run.fitted(FitId.parse(name))["bundle_id"] for name in names] == found
 
 
 def test_models_searched_side_by_side_get_the_values_that_one_process_chooses(
@@ -54,8 +53,9 @@ def test_models_searched_side_by_side_get_the_values_that_one_process_chooses(
 
     from mmdiag import recipes
     from mmdiag.description import read_description
-    from mmdiag.tuning import trials as search_trials
-    from mmdiag.workers import pool as crew
+    from mmdiag.experiment.fit_id import FitId
+    from mmdiag.tuning import trials
+    from mmdiag.workers import pool
     from mmdiag.workspace import Workspace
 
     config = recipes.named("default", seed=4, settings={"training.max_epochs": 2})
@@ -64,51 +64,54 @@ def test_models_searched_side_by_side_get_the_values_that_one_process_chooses(
         monkeypatch.setenv("MMDIAG_PROCESSES", processes)
         workspace = Workspace(shutil.copytree(small_run.workspace.path, tmp_path / processes))
         space = {"training.learning_rate": FloatDistribution(1e-4, 1e-1, log=True)}
-        folder = search_trials.start(
+        search = trials.start(
             read_description(small_run.cohort / "cohort.toml"), workspace, config, 2, space
         )
-        crew.each(crew.SEARCH, folder, names, lambda *_: None)
-        found.append([search_trials.choose(folder, name) for name in names])
+        pool.each(pool.SEARCH, search.folder, names, lambda *_: None)
+        found.append([trials.choose(search, FitId.parse(name)) for name in names])
     assert found[0] == found[1] and all(chosen["trials"] == 2 for chosen in found[0])
 
 
-def test_a_piece_that_fails_in_another_process_fails_here_with_what_may_be_said(folder):
+def test_a_piece_that_fails_in_another_process_fails_here_with_what_may_be_said(run):
     from mmdiag.failures import StepFailed
-    from mmdiag.workers import pool as crew
+    from mmdiag.workers import pool
 
     with (
-        crew.at_work(folder, 8),
+        pool.at_work(run.folder, 8),
         pytest.raises(StepFailed, match="The program failed and should not have: ") as failed,
     ):
-        crew.do(crew.FIT, folder, "fold-0.nobody")
+        pool.do(pool.FIT, run.folder, "fold-0.nobody")
     assert failed.value.exit_code == 1 and "Jane" not in str(failed.value)
 
 
-def test_a_process_that_is_killed_is_said_and_another_one_goes_on(folder):
-    from mmdiag.experiment.run import Run
+def test_a_process_that_is_killed_is_said_and_another_one_goes_on(run):
+    from mmdiag.experiment.fit_id import FitId
     from mmdiag.failures import StepFailed
-    from mmdiag.workers import pool as crew
+    from mmdiag.workers import pool
 
-    with crew.at_work(folder, 8):
+    with pool.at_work(run.folder, 8):
 
         def kill(done: int, of: int, text: str) -> None:
-            for hand in list(crew._crews[-1].all):
-                os.kill(hand.process.pid, signal.SIGKILL)
+            for worker in list(pool._pools[-1].all):
+                os.kill(worker.process.pid, signal.SIGKILL)
 
         with pytest.raises(StepFailed, match="one was killed"):
-            crew.do(crew.FIT, folder, "fold-0.report", kill)
-        crew.do(crew.FIT, folder, "fold-0.report")
-        pids = [hand.process.pid for hand in crew._crews[-1].all]
-    assert Run.open(folder).done("fold-0.report") and threading.active_count() < 50
+            pool.do(pool.FIT, run.folder, "fold-0.report", kill)
+        pool.do(pool.FIT, run.folder, "fold-0.report")
+        pids = [worker.process.pid for worker in pool._pools[-1].all]
+    assert run.done(FitId.parse("fold-0.report")) and threading.active_count() < 50
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()], (
         "nobody is left when the work is done"
     )
 
 
-def test_a_number_of_processes_that_is_none_is_wrong_use(folder, monkeypatch):
+def test_a_number_of_processes_that_is_none_is_wrong_use(run, monkeypatch):
     from mmdiag.errors import UsageError
-    from mmdiag.workers import pool as crew
+    from mmdiag.workers import pool
 
     monkeypatch.setenv("MMDIAG_PROCESSES", "many")
-    with pytest.raises(UsageError, match="MMDIAG_PROCESSES is a number"), crew.at_work(folder, 8):
+    with (
+        pytest.raises(UsageError, match="MMDIAG_PROCESSES is a number"),
+        pool.at_work(run.folder, 8),
+    ):
         pass

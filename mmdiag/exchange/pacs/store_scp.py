@@ -61,10 +61,7 @@ class Listening:
 
     def is_local(self) -> bool:
         """Whether only programs on this computer can reach it."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
 
 @dataclass(slots=True)
@@ -96,9 +93,7 @@ class Receiver:
         """
         from pynetdicom import evt
 
-        logging.getLogger("pynetdicom").setLevel(
-            logging.CRITICAL + 1
-        )  # its messages may hold what a sender wrote
+        silence_library()
         self._entity = _entity(self.listening)
         handlers: list[Any] = [
             (evt.EVT_C_STORE, self._store),
@@ -218,6 +213,11 @@ class Receiver:
         return bounded
 
 
+def silence_library() -> None:
+    """Keep pynetdicom from logging: its messages may hold what the other side wrote."""
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
+
+
 def _entity(listening: Listening) -> "ApplicationEntity":
     from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
     from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
@@ -234,6 +234,14 @@ def _entity(listening: Listening) -> "ApplicationEntity":
     for context in AllStoragePresentationContexts:
         entity.add_supported_context(str(context.abstract_syntax), ALL_TRANSFER_SYNTAXES)
     return entity
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this computer's own, which no other can reach."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def require_title(title: str) -> None:

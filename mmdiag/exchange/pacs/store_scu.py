@@ -16,12 +16,13 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from mmdiag.errors import MmdiagError
-from mmdiag.exchange.pacs.store_scp import require_title
+from mmdiag.exchange.pacs.store_scp import require_title, silence_library
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.events import Event
 
+CONNECT_SECONDS = 10.0
 MOST_CONTEXTS = 100  # of one association; the standard allows 128
 UNREADABLE = (InvalidDicomError, OSError, EOFError, ValueError, AttributeError, struct.error)
 WARNING = 0xB  # first digit of a status that says: stored, but ...
@@ -44,13 +45,17 @@ def send_files(
     """
     from pynetdicom import AE, evt
 
+    silence_library()
     for title in (called, calling):
         require_title(title)
     counts = Counter[str]()
     by_kind = _by_kind(files, counts)
     kinds = sorted(by_kind, key=lambda kind: (kind[1], kind[0]))
+    if kinds:
+        _require_reachable(host, port)
     for start in range(0, len(kinds), MOST_CONTEXTS):
         entity = AE(ae_title=calling)
+        entity.connection_timeout = CONNECT_SECONDS
         for sop_class, syntax in kinds[start : start + MOST_CONTEXTS]:
             entity.add_requested_context(sop_class, syntax)
         opened: list[socket.socket] = []
@@ -68,9 +73,7 @@ def send_files(
             association.release()
         finally:
             association.abort()
-            for (
-                connection
-            ) in opened:  # the library leaves one open whose other end was closed first
+            for connection in opened:  # the library leaves one open that the other end closed first
                 connection.close()
     return counts
 
@@ -108,6 +111,19 @@ def _send(association: "Association", files: list[Path], counts: Counter[str]) -
                 "lets this AE title store; then run the same command again."
             )
         counts["sent" if status == 0 or status >> 12 == WARNING else "refused"] += 1
+
+
+def _require_reachable(host: str, port: int) -> None:
+    """Tell a host that does not answer from one that does not know us; the library does not, and
+    waits for minutes.
+    """
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
+    except (OSError, UnicodeError) as error:  # UnicodeError: a label that is no host name
+        raise MmdiagError(
+            f"An archive must be reachable, {host}:{port} is not ({type(error).__name__}): see "
+            "that host and port are right, and that it is up."
+        ) from None
 
 
 def _without_delay(event: "Event", opened: list[socket.socket]) -> None:

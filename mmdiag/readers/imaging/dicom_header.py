@@ -44,6 +44,10 @@ class Header:
         found = self.scan.elements.get(_tag(keyword))
         return found is not None and found.length > 0
 
+    def is_sequence(self, keyword: str) -> bool:
+        """Whether an element holds items rather than values."""
+        return self._vr(keyword) == "SQ"
+
     def text(self, keyword: str) -> str:
         """A value as text, several joined by a backslash as in the file; empty where it is
         absent.

@@ -11,44 +11,22 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
+from pydicom.sequence import Sequence as DicomSequence
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.imaging.dicom_header import Header
-from mmdiag.readers.imaging.dicom_pixels import PixelFormat, frames, pixel_format
+from mmdiag.readers.imaging.dicom_pixels import (
+    PixelFormat,
+    frames,
+    pixel_format,
+    read_attributes,
+)
 from mmdiag.readers.imaging.dicom_prescan import scan
 from mmdiag.readers.imaging.geometry import Arrangement, Plane, arrange, planes_of
 from mmdiag.readers.imaging.resample import shrink, spread
 from mmdiag.readers.imaging.suv import suv_factor
 
 HEAD = 65_536  # bytes that are read of a file to know what it is
-BURNED_IN_MODALITIES = (
-    "US",
-    "SC",
-    "ES",
-    "XA",
-    "XC",
-    "OT",
-)  # images that often carry text in their pixels
-PERSON = (
-    "PatientName",
-    "PatientID",
-    "OtherPatientIDs",
-    "OtherPatientNames",
-    "PatientBirthName",
-    "PatientMotherBirthName",
-    "PatientBirthDate",
-    "PatientAddress",
-    "PatientTelephoneNumbers",
-    "AccessionNumber",
-    "AdmissionID",
-    "ReferringPhysicianName",
-    "PerformingPhysicianName",
-    "OperatorsName",
-    "NameOfPhysiciansReadingStudy",
-    "ResponsiblePerson",
-    "MilitaryRank",
-    "InsurancePlanIdentification",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +47,8 @@ class Series:
         recorded: Study date as YYYYMMDD; empty where the header does not say.
         window: Lowest and highest value that the header asks to be shown (VOI), in the modality's
             units; NaN where it does not.
-        burned_in: What the header says of text in the pixels: YES, NO or nothing.
-        identifiers: What the header says of the person and of people: to be masked in the same
-            case's notes, never to be written.
+        attributes: Keyword -> values as text, of what `read_series` was asked for and the header
+            of the first file has.
     """
 
     volume: Float32[ndarray, "slice row column"]
@@ -84,12 +61,10 @@ class Series:
     tilt_degrees: float
     localizers: int
     modality: str
-    photometric: str
     patient_id: str
     recorded: str
     window: tuple[float, float]
-    burned_in: str
-    identifiers: tuple[str, ...]
+    attributes: Mapping[str, tuple[str, ...]]
     files: int
 
 
@@ -99,6 +74,7 @@ def read_series(
     *,
     size: int | None = None,
     slices: int | None = None,
+    attributes: Sequence[str] = (),
 ) -> Series | None:
     """Read the one series of a folder that `select` means.
 
@@ -109,6 +85,7 @@ def read_series(
             None = as they are.
         slices: At most so many are kept, evenly spaced; the others are read and checked all the
             same.
+        attributes: DICOM keywords whose values are wanted as they are (`Series.attributes`).
 
     Returns:
         The series, or None where no image matches: it was not acquired.
@@ -135,7 +112,7 @@ def read_series(
         raise ReadError(
             "patient_mismatch", f"{len(patients)} patients in one series of {len(chosen)} files"
         )
-    return _read(chosen, size, slices, len(found) - len(chosen))
+    return _read(chosen, size, slices, len(found) - len(chosen), attributes)
 
 
 def check_file(file: Path) -> None:
@@ -207,7 +184,11 @@ class _File:
 
 
 def _read(
-    chosen: Sequence[tuple[Path, Header]], size: int | None, slices: int | None, localizers: int
+    chosen: Sequence[tuple[Path, Header]],
+    size: int | None,
+    slices: int | None,
+    localizers: int,
+    attributes: Sequence[str] = (),
 ) -> Series:
     shapes = {(header.whole("Rows"), header.whole("Columns")) for _, header in chosen}
     if len(shapes) > 1:
@@ -225,6 +206,7 @@ def _read(
         volume,
         len(read),
         localizers,
+        attribute_values(read[0].header, attributes),
     )
 
 
@@ -293,6 +275,7 @@ def _series(
     volume: ndarray,
     files: int,
     localizers: int,
+    attributes: Mapping[str, tuple[str, ...]],
 ) -> Series:
     spacing = plane.spacing or (float("nan"), float("nan"))
     return Series(
@@ -306,12 +289,10 @@ def _series(
         tilt_degrees=arrangement.tilt_degrees,
         localizers=localizers,
         modality=header.text("Modality"),
-        photometric=pixels.photometric,
         patient_id=header.text("PatientID"),
         recorded=header.text("StudyDate") or header.text("AcquisitionDate"),
         window=_voi(header),
-        burned_in=_burned_in(header),
-        identifiers=_identifiers(header),
+        attributes=attributes,
         files=files,
     )
 
@@ -327,35 +308,24 @@ def _voi(header: Header) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def _burned_in(header: Header) -> str:
-    """BurnedInAnnotation (0028,0301); where the header is silent, RISK for kinds of images that
-    often carry text.
+def attribute_values(header: Header, keywords: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The values of some attributes as text, those that are empty or absent left out.
+
+    Args:
+        keywords: Of a sequence, the PatientID of each item counts as its values.
     """
-    said = header.text("BurnedInAnnotation").upper()
-    return (
-        said
-        if said in ("YES", "NO")
-        else "RISK"
-        if header.text("Modality") in BURNED_IN_MODALITIES
-        else ""
-    )
-
-
-def _identifiers(header: Header) -> tuple[str, ...]:
-    found = [
-        part
-        for keyword in PERSON
+    values = {
+        keyword: _item_ids(header, keyword)
+        if header.is_sequence(keyword)
+        else tuple(filter(None, header.text(keyword).split("\\")))
+        for keyword in keywords
         if header.has(keyword)
-        for part in header.text(keyword).split("\\")
-        if part
-    ]
-    if header.has("OtherPatientIDsSequence"):
-        from mmdiag.readers.imaging.dicom_pixels import read_attributes
+    }
+    return {keyword: texts for keyword, texts in values.items() if texts}
 
-        found += [
-            str(item.get("PatientID", ""))
-            for item in read_attributes(header, ["OtherPatientIDsSequence"]).get(
-                "OtherPatientIDsSequence", []
-            )
-        ]
-    return tuple(dict.fromkeys(part for part in found if len(part) > 2))
+
+def _item_ids(header: Header, keyword: str) -> tuple[str, ...]:
+    items = read_attributes(header, [keyword]).get(keyword)
+    if not isinstance(items, DicomSequence):  # bytes that do not parse as items
+        return ()
+    return tuple(filter(None, (str(item.get("PatientID", "")).strip() for item in items)))

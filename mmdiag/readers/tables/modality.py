@@ -2,7 +2,6 @@
 case, under approved gene names, in the declared unit.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from mmdiag.readers.tables.cohort_tables import KEY, is_named, read_numbers
 from mmdiag.readers.tables.delimited import read_table
 from mmdiag.readers.tables.numbers import NumericTable, to_numbers
 from mmdiag.readers.tables.units import check_units
+from mmdiag.workspace import file_sha256
 
 GLOB = frozenset("*?[")
 
@@ -143,7 +143,7 @@ def _finished(table: NumericTable, modality: ModalityDescription, root: Path) ->
     report |= {
         "modality": modality.name,
         "gene_names": modality.gene_names,
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "sha256": file_sha256(file),
     }
     return NumericTable(table.values.set_axis(names, axis=1), table.refused, report)
 

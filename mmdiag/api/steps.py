@@ -1,166 +1,24 @@
-"""mmdiag in Python: the path of a cohort as plain calls. `flows/full.py` is the same path with
-retries and a schedule; both give the same files.
+"""The path of a cohort as plain calls. `flows/full.py` is the same path with retries and a
+schedule; both give the same files.
 """
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmdiag.cohort.case_table import read_cases
 from mmdiag.config import RunConfig
-from mmdiag.description import Description, read_description
+from mmdiag.description import Description
 from mmdiag.errors import UsageError
 from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from mmdiag.experiment.run import Run
     from mmdiag.tuning.space import Space
 
 Report = Callable[..., None]  # report(stage, done, total, detail="")
 Detail = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Cohort:
-    """A described cohort and the workspace that keeps what is made of it."""
-
-    description: Description
-    workspace: Workspace
-
-    @staticmethod
-    def open(cohort: Path | str, *, workspace: Path | str = "workspace") -> "Cohort":
-        """Read and check a cohort.toml; nothing is written.
-
-        Raises:
-            DescriptionError: What is wrong with it, and how to mend it.
-        """
-        description = read_description(Path(cohort))
-        read_cases(description)
-        return Cohort(description, Workspace(Path(workspace).resolve()))
-
-    def ledger(self) -> Ledger:
-        """The record of this workspace."""
-        self.workspace.path.mkdir(parents=True, exist_ok=True)
-        return Ledger(self.workspace.ledger_url)
-
-    def ingest(self, *, progress: Report | None = None) -> dict[str, Any]:
-        """Read what is new; returns `cohort`, `cases` and `modalities` with their counts."""
-        return ingest(self.description, self.workspace, self.ledger(), progress=progress)
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """A trained model in its folder."""
-
-    id: str
-    path: Path
-
-    @staticmethod
-    def load(path: Path | str) -> "Bundle":
-        """Open a bundle, after checking every file against its manifest.
-
-        Raises:
-            BundleError: A file is missing or was changed.
-        """
-        return Bundle(verify(Path(path)), Path(path).resolve())
-
-    def score(
-        self, cohort: Cohort, *, out: Path | str | None = None, progress: Report | None = None
-    ) -> "pd.DataFrame":
-        """Predictions for every accepted case of a cohort, in the columns of predictions.parquet;
-        cases scored earlier are not scored again.
-
-        Args:
-            out: Where they are written too; by default beside the cohort in the workspace.
-        """
-        import pandas as pd
-
-        target = (
-            Path(out)
-            if out
-            else predictions_path(cohort.workspace, cohort.description.name, self.id)
-        )
-        score(
-            self.path,
-            cohort.description,
-            cohort.workspace,
-            cohort.ledger(),
-            target,
-            progress=progress,
-        )
-        return pd.read_parquet(target)
-
-
-@dataclass(frozen=True, slots=True)
-class Searched:
-    """What a search found.
-
-    Args:
-        bundle: The model with the values that were chosen on all labelled subjects, or on those
-            outside the held-out test.
-        chosen: For each part that was judged, and `all` for the bundle, the values by dotted field.
-        metrics: Those of the whole procedure, search included, with their intervals.
-        trials: Parquet with one row a trial.
-    """
-
-    bundle: Bundle
-    chosen: dict[str, dict[str, Any]]
-    metrics: list[dict[str, Any]]
-    trials: Path
-
-
-def train(cohort: Cohort, config: RunConfig, *, progress: Report | None = None) -> Bundle:
-    """Ingest what is new, then train and compare; returns the bundle of the fused model."""
-    answer = compare(
-        cohort.description, cohort.workspace, cohort.ledger(), config, progress=progress
-    )
-    return Bundle(answer["bundle"]["id"], Path(answer["bundle"]["path"]))
-
-
-def search(
-    cohort: Cohort,
-    config: RunConfig | None = None,
-    *,
-    space: "Space | None" = None,
-    trials: int = 20,
-    progress: Report | None = None,
-) -> Searched:
-    """Ingest what is new, then search: each model of each part that is judged has its values chosen
-    on its training subjects alone, and is trained with them.
-
-    Args:
-        config: What is not searched, and the first trial; None = the default recipe, with the
-            fusion's family searched, too.
-        space: Dotted fields of a configuration, such as `training.learning_rate` -> one of Optuna's
-            distributions; None = `mmdiag.tuning.space.default_space`.
-        trials: Trials of each model.
-
-    Raises:
-        UsageError: The space is not one, or the cohort cannot be trained on.
-    """
-    from mmdiag.recipes import default
-
-    answer = search_and_compare(
-        cohort.description,
-        cohort.workspace,
-        cohort.ledger(),
-        config or default(),
-        trials=trials,
-        space=space,
-        fusion=config is None,
-        progress=progress,
-    )
-    chosen = {name: found["values"] for name, found in answer["search"]["fits"].items()}
-    return Searched(
-        Bundle(answer["bundle"]["id"], Path(answer["bundle"]["path"])),
-        chosen,
-        answer["metrics"],
-        Path(answer["search"]["table"]),
-    )
 
 
 def ingest(
@@ -195,11 +53,11 @@ def compare(
     Args:
         processes: Processes of each fit, on GPUs one each; 1 = this process alone.
     """
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.plan import plan_run
 
     found = ingest(description, workspace, ledger, progress=progress)
     return found | _complete(
-        comparison.start(description, workspace, config),
+        plan_run(description, workspace, config),
         ledger,
         processes=processes,
         progress=progress,
@@ -225,16 +83,18 @@ def search_and_compare(
         space: What is searched; None = the default space, with the fusion's family where `fusion`
             says so.
     """
-    from mmdiag.experiment import fit as comparison
     from mmdiag.tuning import trials as search_trials
     from mmdiag.workers import pool as crew
 
     found = ingest(description, workspace, ledger, progress=progress)
     run = search_trials.start(description, workspace, config, trials, space, fusion=fusion)
-    fits = comparison.fits(run)
+    fits = [str(fit) for fit in run.fits]
     _tell(progress, "search", 0, len(fits))
     crew.each(
-        crew.SEARCH, run, fits, lambda done, text: _tell(progress, "search", done, len(fits), text)
+        crew.SEARCH,
+        run.folder,
+        fits,
+        lambda done, text: _tell(progress, "search", done, len(fits), text),
     )
     return (
         found | {"search": search_trials.summary(run)} | _complete(run, ledger, progress=progress)
@@ -242,28 +102,34 @@ def search_and_compare(
 
 
 def _complete(
-    run: Path, ledger: Ledger, *, processes: int = 1, progress: Report | None = None
+    run: "Run", ledger: Ledger, *, processes: int = 1, progress: Report | None = None
 ) -> dict[str, Any]:
     """Train, evaluate, explain and publish a run that was laid out."""
-    from mmdiag.experiment import evaluate as results
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.evaluate import evaluate
+    from mmdiag.experiment.publish import publish
     from mmdiag.explain.run import chunks
     from mmdiag.workers import pool as crew
 
-    fits = comparison.fits(run)
+    fits = [str(fit) for fit in run.fits]
     _tell(progress, "train", 0, len(fits))
     if processes > 1:
-        _fit_together(run, fits, processes, progress)
+        _fit_together(run, processes, progress)
     else:
         crew.each(
-            crew.FIT, run, fits, lambda done, what: _tell(progress, "train", done, len(fits), what)
+            crew.FIT,
+            run.folder,
+            fits,
+            lambda done, what: _tell(progress, "train", done, len(fits), what),
         )
-    results.evaluate(run)
+    evaluate(run)
     parts = chunks(run)
     crew.each(
-        crew.EXPLAIN, run, parts, lambda done, _: _tell(progress, "explain", done, len(parts))
+        crew.EXPLAIN,
+        run.folder,
+        parts,
+        lambda done, _: _tell(progress, "explain", done, len(parts)),
     )
-    return results.finish(run, ledger)
+    return publish(run, ledger)
 
 
 def pretrain(
@@ -335,21 +201,21 @@ def score(
     )
 
 
-def latest_run(description: Description, workspace: Workspace) -> Path:
-    """Folder of the cohort's latest finished run.
+def latest_run(description: Description, workspace: Workspace) -> "Run":
+    """The cohort's latest run.
 
     Raises:
         UsageError: The cohort has none in this workspace.
     """
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.plan import latest
 
-    folder = comparison.latest(workspace, description.name)
-    if folder is None:
+    run = latest(workspace, description.name)
+    if run is None:
         raise UsageError(
             f"Metrics need a finished run, and cohort {description.name!r} has none in "
             f"{workspace.path}: start `mmdiag run --cohort {description.file}`."
         )
-    return folder
+    return run
 
 
 def explain_case(workspace: Workspace, case_id: str) -> dict[str, Any]:
@@ -369,34 +235,32 @@ def explain_case(workspace: Workspace, case_id: str) -> dict[str, Any]:
             f"A case to explain must be an accepted case of the workspace, {case_id!r} is not in "
             f"{workspace.path}: `mmdiag status` lists the cohorts."
         )
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment.plan import latest
     from mmdiag.explain.run import explain_case as explain_from
 
-    runs = [
-        run for run in (comparison.latest(workspace, name) for name in having) if run is not None
-    ]
+    runs = [run for run in (latest(workspace, name) for name in having) if run is not None]
     if not runs:
         raise UsageError(
             f"Explaining a case needs a finished run, and cohort {having[0]!r} has none in "
             f"{workspace.path}: start `mmdiag run` on it."
         )
-    return explain_from(workspace, runs[0], case_id)
+    return explain_from(runs[0], case_id)
 
 
-def metrics(run: Path) -> list[dict[str, Any]]:
+def metrics(run: "Run") -> list[dict[str, Any]]:
     """The metrics of a run, computed again from its predictions."""
-    from mmdiag.experiment import evaluate as results
+    from mmdiag.experiment.evaluate import evaluate
 
-    return results.evaluate(run)
+    return evaluate(run)
 
 
-def availability(run: Path) -> list[dict[str, Any]]:
+def availability(run: "Run") -> list[dict[str, Any]]:
     """The metrics of an evaluated run's fused model on the cases of each availability pattern;
     `value` is None where there are too few.
     """
-    from mmdiag.experiment import evaluate as results
+    from mmdiag.experiment.evaluate import availability_of
 
-    return results.availability_of(run)
+    return availability_of(run)
 
 
 def verify(bundle: Path) -> str:
@@ -415,13 +279,15 @@ def predictions_path(workspace: Workspace, cohort: str, bundle_id: str) -> Path:
     return workspace.cohort(cohort) / f"predictions-{bundle_id}.parquet"
 
 
-def _fit_together(run: Path, fits: Sequence[str], processes: int, progress: Report | None) -> None:
+def _fit_together(run: "Run", processes: int, progress: Report | None) -> None:
     """One fit after the other, each by several processes."""
     from mmdiag.workers import launch as distributed
 
-    for number, name in enumerate(fits):
-        distributed.fit(run, name, processes, _detail(progress, "train", number, len(fits), name))
-    _tell(progress, "train", len(fits), len(fits))
+    total = len(run.fits)
+    for number, name in enumerate(run.fits):
+        report = _detail(progress, "train", number, total, str(name))
+        distributed.fit(run, name, processes, report)
+    _tell(progress, "train", total, total)
 
 
 def _tell(progress: Report | None, stage: str, done: int, total: int, detail: str = "") -> None:

@@ -1,6 +1,4 @@
-"""Every file of the torture collections gets the verdict that it should, within time and memory.
-The collections are not part of this repository.
-"""
+"""Every file of the torture collections gets the verdict that it should, within time and memory."""
 
 import csv
 from pathlib import Path
@@ -12,7 +10,7 @@ from mmdiag.ingest.inspect import inspect
 from mmdiag.reasons import REASONS
 
 TORTURE = SHARED / "data" / "torture"
-SECONDS, MEGABYTES = 10, 1024
+MEGABYTES = 1024
 NOT_JUDGED = {".tsv", ".csv", ".md", ".txt"}  # lists beside the files of the DICOM collections
 
 # What a hostile file must get. Files whose pixels and geometry are sound are CT images without
@@ -93,11 +91,6 @@ WRONGLY_REFUSED = {
     "no image",
 }
 
-pytestmark = pytest.mark.skipif(
-    not TORTURE.is_dir(),
-    reason="the torture collections are not here: they are no part of this repository",
-)
-
 
 def verdicts(folder):
     found = {
@@ -105,7 +98,7 @@ def verdicts(folder):
         for v in inspect([folder])
         if Path(v["path"]).suffix not in NOT_JUDGED or folder.name == "tables_notes_vcf"
     }
-    slow = {name: v["seconds"] for name, v in found.items() if v["seconds"] > SECONDS}
+    slow = [name for name, v in found.items() if v["code"] == "too_slow"]  # the sandbox's own limit
     large = {name: v["peak_mb"] for name, v in found.items() if v["peak_mb"] > MEGABYTES}
     assert not slow and not large, (slow, large)
     assert all((v["code"] in REASONS) == (v["verdict"] == "quarantined") for v in found.values())

@@ -1,0 +1,134 @@
+"""The keys of a modality, each read and checked by a function of its own; which kind has which key
+says `mmdiag.kinds`.
+
+Each takes the section, the key, and its heading and file for messages, and raises
+`DescriptionError`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmdiag.description.fields import (
+    one_of,
+    optional_text,
+    require_known,
+    section_of,
+    texts_of,
+)
+from mmdiag.errors import DescriptionError
+
+ROW_RULES = ("refuse", "first", "mean")
+GENE_KINDS = ("symbol", "ensembl", "entrez")
+UNITS = ("counts", "tpm", "log2", "z-score")
+SIGNAL_NUMBERS = {
+    "rate_hz": 768_000.0,
+    "store_hz": 48_000.0,
+    "seconds": 600.0,
+    "full_scale": 1e9,
+}  # and the largest of each
+
+
+def patterns(section: Mapping[str, Any], key: str, _heading: str, where: str) -> dict[str, str]:
+    """Keyword -> text or glob."""
+    return {name: str(pattern) for name, pattern in section_of(section, key, where).items()}
+
+
+def texts(section: Mapping[str, Any], key: str, heading: str, where: str) -> tuple[str, ...]:
+    """A text or a list of texts."""
+    return texts_of(section[key], key, heading, where)
+
+
+def whole_number(section: Mapping[str, Any], key: str, heading: str, where: str) -> int:
+    """From 1 to 4096."""
+    value: Any = section[key]
+    if type(value) is not int or not 1 <= value <= 4096:
+        raise DescriptionError(
+            f"{key} under {heading} of {where} must be a whole number from 1 to 4096, it is "
+            "not: correct it."
+        )
+    return value
+
+
+def signal_number(section: Mapping[str, Any], key: str, heading: str, where: str) -> float:
+    """A rate, a length or a scale of a signal."""
+    value = section[key]
+    if type(value) not in (int, float) or not 0 < value <= SIGNAL_NUMBERS[key]:
+        raise DescriptionError(
+            f"{key} under {heading} of {where} must be a number above 0 and at most "
+            f"{SIGNAL_NUMBERS[key]:g}, it is not: correct it."
+        )
+    return float(value)
+
+
+def window(
+    section: Mapping[str, Any], key: str, heading: str, where: str
+) -> str | tuple[float, float]:
+    """`auto`, `voi`, or the two values that become black and white."""
+    value = section[key]
+    if value in ("auto", "voi"):
+        return str(value)
+    if (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(type(part) in (int, float) for part in value)
+        and value[0] < value[1]
+    ):
+        return float(value[0]), float(value[1])
+    raise DescriptionError(
+        f'window under {heading} of {where} must be "auto", "voi" or two rising numbers such as '
+        "[-160, 240], it is not: correct it."
+    )
+
+
+def burned_in(section: Mapping[str, Any], key: str, heading: str, where: str) -> str:
+    """What becomes of images that may carry text in their pixels."""
+    return one_of(section[key], ("refuse", "accept"), f"{key} under {heading}", where)
+
+
+def rows(section: Mapping[str, Any], key: str, heading: str, where: str) -> Any:
+    """What several rows of one case mean."""
+    require_known([section[key]], ROW_RULES, f"{key} under {heading}", where)
+    return section[key]
+
+
+def genes(section: Mapping[str, Any], key: str, heading: str, where: str) -> str | None:
+    """What names of columns are."""
+    return _known_text(GENE_KINDS, section, key, heading, where)
+
+
+def units(section: Mapping[str, Any], key: str, heading: str, where: str) -> str | None:
+    """What the numbers of a table are."""
+    return _known_text(UNITS, section, key, heading, where)
+
+
+def _known_text(
+    known: tuple[str, ...], section: Mapping[str, Any], key: str, heading: str, where: str
+) -> str | None:
+    value = optional_text(section, key, heading, where)
+    require_known([str(value)], known, f"{key} under {heading}", where)
+    return value
+
+
+def check_text(values: Mapping[str, Any], _root: Path, heading: str, where: str) -> None:
+    """Notes in a table are found by two keys."""
+    if bool(values.get("key")) != bool(values.get("column")):
+        raise DescriptionError(
+            f"Notes in a table need both key and column, {heading} of {where} names one: add the "
+            "other."
+        )
+
+
+def check_table(values: Mapping[str, Any], root: Path, heading: str, where: str) -> None:
+    """A table that all cases share has a key, and what it names is there."""
+    if not values.get("key") and "{" not in values["path"]:
+        raise DescriptionError(
+            f"One table for all cases needs its key, {heading} of {where} has none: add key = "
+            '"the column that holds the case\'s key".'
+        )
+    for key in ("gene_sets", "gene_names"):
+        if values.get(key) and not (root / values[key]).is_file():
+            raise DescriptionError(
+                f"{key} under {heading} of {where} must be a file below the root, "
+                f"{values[key]!r} is not there: correct it."
+            )

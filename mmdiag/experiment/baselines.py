@@ -1,0 +1,97 @@
+"""What a model must beat: the cohort's prevalence, a model that sees only which modalities are
+there, and of survival what a group alone says.
+"""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool
+from numpy import ndarray
+from sklearn.linear_model import LogisticRegression
+
+from mmdiag.cohort.labels import label_values
+from mmdiag.experiment.run import RunData
+
+PREVALENCE, AVAILABILITY = "baseline:prevalence", "baseline:availability"
+
+
+def baselines(
+    data: RunData, part: pd.Series, held_out: Bool[ndarray, "case"], facts: pd.DataFrame
+) -> list[pd.DataFrame]:
+    """Predictions of each baseline for the held-out cases.
+
+    Args:
+        part: Part of the split of each case.
+        held_out: Which cases are evaluated.
+        facts: What is known of them, one row each: keys and labels.
+
+    Returns:
+        For each baseline the rows of `facts` with `model`, `part` and the probability columns.
+    """
+    task = data.store.task
+    if task.survival:
+        constant = facts.assign(model=PREVALENCE, part="", probability=0.5)
+        return [constant, *_by_group(data, part, held_out, facts)]
+    columns = task.probability_columns
+    shares = _prevalence(data, len(columns))
+    constant = facts.assign(model=PREVALENCE, part="", **dict(zip(columns, shares, strict=True)))
+    if task.multilabel:
+        return [constant]
+    predicted = _by_availability(data, part, held_out, len(columns))
+    answers = {column: predicted[held_out, i] for i, column in enumerate(columns)}
+    return [constant, facts.assign(model=AVAILABILITY, part="", **answers)]
+
+
+def _prevalence(data: RunData, answers: int) -> list[float]:
+    """Share of the positive class, or of each class or label, among the labelled cases."""
+    values = label_values(data.cases, data.store.task)[data.labelled]
+    if data.store.task.multilabel:
+        return [float(share) for share in np.nanmean(values, axis=0)]
+    if answers == 1:
+        return [float(np.mean(values))]
+    return [float(np.mean(values == number)) for number in range(answers)]
+
+
+def _by_availability(
+    data: RunData, part: pd.Series, held_out: Bool[ndarray, "case"], answers: int
+) -> np.ndarray:
+    """Probabilities (case, answer) of a logistic regression on which modalities are there, fitted
+    outside of each part.
+    """
+    labels = data.cases["label"].to_numpy(float)
+    present = np.stack([data.store.present(name) for name in data.store.modalities], axis=1)
+    present = present.astype(float)
+    predicted = np.zeros((len(data.cases), answers))
+    for name in sorted(part[held_out].unique()):
+        inside = held_out & (part == name).to_numpy()
+        others = [row for row in data.labelled if part.iloc[row] != name]
+        model = LogisticRegression().fit(present[others], labels[others].astype(int))
+        chances = model.predict_proba(present[inside])
+        predicted[inside] = chances[:, 1:] if answers == 1 else chances
+    return predicted
+
+
+def _by_group(
+    data: RunData, part: pd.Series, held_out: Bool[ndarray, "case"], facts: pd.DataFrame
+) -> list[pd.DataFrame]:
+    """What a group column alone says of survival, such as the kind of cancer: events a time of the
+    group's other cases, as a chance within the median time.
+    """
+    cases = data.cases
+    labelled = np.zeros(len(cases), dtype=bool)
+    labelled[data.labelled] = True
+    median = float(cases.loc[labelled, "time"].median())
+    groups = [name for name in map(str, cases) if name.startswith("group_")]
+    found = []
+    for column in (name for name in groups if cases[name].notna().any()):
+        group, rate = cases[column].fillna("").astype(str), np.zeros(len(cases))
+        for name in sorted(part[held_out].unique()):
+            others = cases[labelled & (part != name).to_numpy()]
+            sums = others.groupby(group[others.index])[["event", "time"]].sum()
+            overall = float(sums["event"].sum() / sums["time"].sum())
+            inside = held_out & (part == name).to_numpy()
+            rates = sums["event"] / sums["time"].clip(lower=1e-9)
+            rate[inside] = group[inside].map(rates).fillna(overall)
+        chance = 1 - np.exp(-rate[held_out] * median)
+        model = f"baseline:{column.removeprefix('group_')}"
+        found.append(facts.assign(model=model, part="", probability=chance))
+    return found

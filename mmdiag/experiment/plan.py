@@ -1,0 +1,112 @@
+"""A run is laid out: its folder, its split and the names of its fits.
+
+The path of a run: `plan_run` -> `fit` for each of `run.fits` -> `evaluate` -> `explain` ->
+`publish`. Each step may be killed and started again.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from mmdiag.cohort.labels import labelled, stratum_of
+from mmdiag.cohort.splits import Split, read_or_make_split
+from mmdiag.config import RunConfig, digest, to_json
+from mmdiag.description import Description
+from mmdiag.errors import UsageError
+from mmdiag.experiment import mlflow_tracking
+from mmdiag.experiment.fit_id import ALL, FUSED, TEST, FitId
+from mmdiag.experiment.manifest import RunManifest
+from mmdiag.experiment.run import Run
+from mmdiag.model.losses import check_training
+from mmdiag.prepare import require_encoders
+from mmdiag.pretraining.weights import Pretraining, configured, pretrained_init, require_unseen
+from mmdiag.readers.genomics.gene_sets import gene_set_columns
+from mmdiag.storage.store import Store
+from mmdiag.workspace import Workspace, write_text
+
+
+def plan_run(
+    description: Description,
+    workspace: Workspace,
+    config: RunConfig,
+    search: Mapping[str, Any] | None = None,
+) -> Run:
+    """Lay out a run: its folder, its split and the names of its fits. The same question about the
+    same cohort is the run that was laid out before.
+
+    Args:
+        search: What `mmdiag.tuning.trials` is to do before the fits.
+
+    Raises:
+        UsageError: The cohort has no label, or too few labelled subjects.
+    """
+    store = Store.open(workspace, description.name)
+    split = _split(description, store, config)
+    _require_ready(config, workspace, store, split)
+    parts = json.dumps(dict(sorted(split.part.items())))
+    searched = [json.dumps(search)] if search else []
+    asked = digest(store.hash, to_json(config), parts, str(split.folds), *searched)
+    folder = workspace.runs / f"r-{asked[:12]}"
+    if (folder / "run.json").is_file():
+        return Run.open(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, modality in description.modalities.items():
+        if modality.gene_sets:
+            columns = gene_set_columns(description.root, modality, store.columns(name))
+            write_text(folder / f"gene_sets_{name}.json", json.dumps(columns))
+    manifest = RunManifest(
+        run_id=folder.name,
+        cohort=description.name,
+        cohort_hash=store.hash,
+        config=json.loads(to_json(config)),
+        split=split.summary(),
+        fits=_fits(split.folds, list(store.modalities)),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        search=search or {},
+    )
+    write_text(folder / "run.json", json.dumps(manifest.facts(), indent=1))
+    return Run(folder, manifest)
+
+
+def latest(workspace: Workspace, cohort: str | None = None) -> Run | None:
+    """The run that was started last, of one cohort or of all."""
+    runs = [Run.open(path.parent) for path in workspace.runs.glob("*/run.json")]
+    runs = [run for run in runs if cohort is None or run.manifest.cohort == cohort]
+    return max(runs, key=lambda run: run.manifest.started) if runs else None
+
+
+def _split(description: Description, store: Store, config: RunConfig) -> Split:
+    known = labelled(store.cases, store.task.kind)
+    if not known.any():
+        raise UsageError(
+            f"Training needs labelled cases, the cohort {description.name} has none: name a label "
+            f"under [task] in {description.file.name}."
+        )
+    stratum = stratum_of(store.cases, store.task).where(known)
+    cases = store.cases.assign(stratum=stratum)
+    return read_or_make_split(store.folder / "split.json", cases, config.evaluation)
+
+
+def _require_ready(config: RunConfig, workspace: Workspace, store: Store, split: Split) -> None:
+    """Does the configuration fit the task, are the encoders of every fold there, and did what is
+    pretrained see nobody who is held out?
+    """
+    check_training(store.task, config.training)
+    mlflow_tracking.require()
+    require_encoders(config, store.modalities.values())
+    if config.pretrained:
+        Pretraining.open(workspace, config.pretrained)
+    held_out = [f"fold-{i}" for i in range(split.folds)] or [TEST]
+    for fold in [*held_out, *([ALL] if split.folds else ())]:
+        require_encoders(configured(config, workspace, fold), store.modalities.values())
+        pretrained_init(config, workspace, fold, store.modalities)
+    require_unseen(config, workspace, split.part, held_out)
+
+
+def _fits(folds: int, modalities: Sequence[str]) -> tuple[FitId, ...]:
+    models = [FUSED, *(modalities if len(modalities) > 1 else ())]
+    if not folds:
+        return tuple(FitId(TEST, model) for model in models)
+    judged = [FitId(f"fold-{i}", model) for i in range(folds) for model in models]
+    return (*judged, FitId(ALL, FUSED))

@@ -1,0 +1,72 @@
+"""Which regions of an image moved the answer: a heat map by occlusion."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+
+from mmdiag.explain.occlusion import heat_map
+from mmdiag.explain.probe import Explanation, OcclusionProbe
+from mmdiag.prepare import extractor
+from mmdiag.storage.store import Store
+
+COARSE = 4  # patches a side, on two slices, where every question is a whole volume
+OTHER_PATIENTS = 3  # whose images stand in for a patch that is taken away
+
+
+def explain_image(probe: OcclusionProbe, store: Store, name: str, row: int) -> Explanation:
+    """A signed map (slice, row, column) on a coarse grid."""
+    volume = probe.bundle.config.image.encoder.endswith("_3d")
+    fewer = {"grid": COARSE, "slices": 2} if volume else {}
+    heat = heat_map(
+        store.images(name, row), _logit(probe, name), _other_patients(store, name, row), **fewer
+    )
+    return Explanation(heat=heat.astype(np.float16))
+
+
+def _other_patients(store: Store, name: str, row: int) -> list[np.ndarray]:
+    """Images of a few other subjects of the cohort, the same ones for every case but their own."""
+    subjects = store.cases["subject_id"].to_numpy()
+    others = np.flatnonzero(store.present(name) & (subjects != subjects[row]))
+    chosen = (
+        others[np.unique(np.linspace(0, len(others) - 1, OTHER_PATIENTS).round().astype(int))]
+        if len(others)
+        else others
+    )
+    return [store.images(name, int(other)) for other in chosen]
+
+
+def _logit(
+    probe: OcclusionProbe, name: str
+) -> Callable[[UInt8[ndarray, "variant slice row column"]], Float[ndarray, "variant"]]:
+    """Ask about other images; features of slices that stay the same are made once."""
+    preparation, config = probe.bundle.preparations[name], probe.bundle.config
+    extract = extractor("image", config)
+    if not preparation.trains_on_raw_input and not config.image.encoder.endswith("_3d"):
+        extract_all: Callable[[Sequence[ndarray]], list[ndarray]] = _SliceFeatures(extract)
+    else:
+        extract_all = extract
+    return lambda stacks: probe.log_odds(
+        name, [preparation.apply(raw) for raw in extract_all(list(stacks))]
+    )
+
+
+class _SliceFeatures:
+    """Features of stacks, each distinct slice extracted once."""
+
+    def __init__(self, extract: Callable[[Sequence[ndarray]], list[ndarray]]) -> None:
+        self.extract, self.known = extract, dict[bytes, ndarray]()
+
+    def __call__(self, stacks: Sequence[ndarray]) -> list[ndarray]:
+        keys = [[plane.tobytes() for plane in stack] for stack in stacks]
+        fresh = {
+            key: plane
+            for row, stack in zip(keys, stacks, strict=True)
+            for key, plane in zip(row, stack, strict=True)
+            if key not in self.known
+        }
+        if fresh:
+            features = self.extract([np.stack(list(fresh.values()))])[0]
+            self.known.update(zip(fresh, features, strict=True))
+        return [np.stack([self.known[key] for key in row]) for row in keys]

@@ -1,0 +1,137 @@
+"""Images: statistics, textures or a network's features of slices; or the slices themselves."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Shaped, UInt8
+from numpy import ndarray
+from torch import nn
+
+from mmdiag.config import FINE_TUNED, FROZEN, IMAGE_STATISTICS, RANDOM, ImageConfig, RunConfig
+from mmdiag.encoders.backbone import VOLUME
+from mmdiag.encoders.weights import Weights, find_weights
+from mmdiag.prepare.extract import Extractor, feature_key, version_of
+from mmdiag.prepare.preparation import Preparation, fit_parts
+from mmdiag.prepare.statistics import slice_statistics
+from mmdiag.prepare.texture import plane_texture
+from mmdiag.prepare.volume import to_volume
+
+VIT = "vit"  # the image encoder that a masked autoencoder leaves
+
+
+def image_version(config: RunConfig) -> str:
+    """Statistics, textures or a network, where features are stored."""
+    image = config.image
+    if image.training != FROZEN:
+        return ""
+    return version_of(image.encoder if image.encoder in IMAGE_STATISTICS else "network")
+
+
+def image_extractor(config: RunConfig) -> Extractor:
+    """From stacks of slices to one array each, (slice, feature); a network that is trained reads
+    the slices.
+    """
+    image = config.image
+    if image.encoder == "statistics":
+        return Extractor(
+            feature_key(image_version(config)),
+            lambda stacks: [slice_statistics(stack) for stack in stacks],
+        )
+    if image.encoder == "texture":
+        return Extractor(
+            feature_key(image_version(config)),
+            lambda stacks: [slice_textures(stack) for stack in stacks],
+        )
+    if image.training != FROZEN:
+        return Extractor("", list)
+    from mmdiag.encoders.frozen_image import frozen_image_network
+
+    network = frozen_image_network(image.encoder, image.weights, config.seed)
+    key = feature_key(image_version(config), network.identity)
+    if image.encoder.endswith("_3d"):
+        return Extractor(
+            key,
+            lambda stacks: list(
+                network.features(np.stack([to_volume(stack) for stack in stacks]))[:, None]
+            ),
+        )
+    return Extractor(key, lambda stacks: [network.features(stack) for stack in stacks])
+
+
+def slice_textures(stack: UInt8[ndarray, "slice row column"]) -> Float32[ndarray, "slice feature"]:
+    """First-order statistics and texture of every slice."""
+    return np.concatenate(
+        [
+            slice_statistics(stack),
+            np.asarray([plane_texture(plane) for plane in stack], dtype=np.float32),
+        ],
+        axis=1,
+    )
+
+
+def image_weights(config: RunConfig) -> Weights | None:
+    """The pretrained weights of the image network."""
+    if config.image.weights in ("", RANDOM):
+        return None
+    return find_weights(config.image.weights, "image encoder")
+
+
+def load_pretrained_image(config: RunConfig, folder: Path) -> RunConfig:
+    """Name what a masked autoencoder left; what is frozen stays frozen, all else is fine-tuned."""
+    image = config.image
+    return dataclasses.replace(
+        config,
+        image=ImageConfig(
+            encoder=VIT,
+            training=FROZEN if image.training == FROZEN else FINE_TUNED,
+            weights=str(folder),
+            components=image.components,
+        ),
+    )
+
+
+def summarise_slices(
+    features: Float32[ndarray, "slice feature"],
+) -> tuple[Float32[ndarray, "summary"], Float32[ndarray, "slice feature"]]:
+    """Extremes, mean and spread over slices; and the slices as they are."""
+    summary = [features.max(axis=0), features.mean(axis=0), features.std(axis=0)]
+    return np.concatenate(summary), features
+
+
+def fit_image(
+    raws: Sequence[Shaped[ndarray, "slice ..."]],
+    config: RunConfig,
+    _columns: Sequence[str],
+    _gene_sets: Mapping[str, Sequence[int]] | None,
+) -> Preparation:
+    """Projections of stored features; of slices that a network reads, their size."""
+    image = config.image
+    weights = image_weights(config)
+    source = weights.record() if weights else {"source": RANDOM} if image.weights else {}
+    if image.training == FROZEN:
+        return fit_parts("image", raws, image.components, source=source)
+    start = weights.file if weights else None
+    if image.encoder.endswith("_3d"):
+        return Preparation(kind="image", reads="volume", shape=VOLUME, source=source, start=start)
+    return Preparation(
+        kind="image", reads="image", shape=(-1, *raws[0].shape[1:]), source=source, start=start
+    )
+
+
+def image_encoder(preparation: Preparation, config: RunConfig) -> nn.Module:
+    """A network on slices or on the volume, or on stored features of slices."""
+    from mmdiag.encoders.image_network import SliceNetwork, VolumeNetwork
+    from mmdiag.prepare.build_encoder import stored_encoder
+
+    if preparation.reads == "features":
+        return stored_encoder(preparation, config)
+    network = VolumeNetwork if preparation.reads == "volume" else SliceNetwork
+    return network(
+        config.model.width,
+        name=config.image.encoder,
+        start=preparation.start,
+        pretrained=config.image.training == FINE_TUNED,
+        dropout=config.model.dropout,
+    )

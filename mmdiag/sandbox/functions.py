@@ -1,0 +1,45 @@
+"""The closed list of what a worker of the sandbox may be asked; each function is imported at its
+first use, because some lie in packages above this one.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from mmdiag.errors import UnknownNameError
+
+FUNCTIONS: dict[str, str] = {
+    name: f"mmdiag.sandbox.requests:{name}"
+    for name in (
+        "image",
+        "note",
+        "note_text",
+        "masked_note",
+        "signal",
+        "case_table",
+        "dicom_verdict",
+        "picture_verdict",
+        "nifti_verdict",
+        "signal_verdict",
+        "note_verdict",
+        "table_verdict",
+        "matrix_verdict",
+        "mutations_verdict",
+        "variants_verdict",
+    )
+} | {
+    name: f"mmdiag.deidentify.dicom:{name}" for name in ("deidentified_dicom", "dicom_identifiers")
+}
+
+
+def function_named(name: str) -> Callable[..., Any]:
+    """The function that a request names; it answers with facts (what JSON has) and arrays.
+
+    Raises:
+        UnknownNameError: It is not on the list.
+    """
+    if name not in FUNCTIONS:
+        raise UnknownNameError("A function that the sandbox runs", name, FUNCTIONS)
+    module, _, function = FUNCTIONS[name].partition(":")
+    named: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return named

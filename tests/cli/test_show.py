@@ -1,0 +1,163 @@
+"""What a person reads of a run in a terminal: intervals, counts, the verdict and the way on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def shown(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What `mmdiag run` shows for a fused model that differs from the best single modality by
+    `value` (`low` to `high`).
+    """
+
+    def show(value: float, low: float, high: float) -> str:
+        from mmdiag.cli.show import show_run
+
+        split = {"split": "cross-validation", "n": 49}
+        metrics = [
+            {
+                "model": "fused",
+                "fusion": "concat",
+                "modalities": ["flair", "report"],
+                "metric": "auroc",
+                "value": 0.81,
+                "low": 0.66,
+                "high": 0.93,
+                **split,
+            },
+            {
+                "model": "flair",
+                "fusion": None,
+                "modalities": ["flair"],
+                "metric": "auroc",
+                "value": 0.7,
+                "low": 0.5,
+                "high": 0.9,
+                **split,
+            },
+            {
+                "model": "fused-minus-best",
+                "fusion": "concat",
+                "modalities": ["flair"],
+                "metric": "auroc",
+                "value": value,
+                "low": low,
+                "high": high,
+                **split,
+            },
+        ]
+        show_run(
+            {
+                "seconds": 12.0,
+                "workspace": "/w",
+                "cohort": {"name": "lgg"},
+                "bundle": {"id": "b-1", "path": "/w/bundles/b-1"},
+                "predictions": "/w/p.parquet",
+                "cases": {"in": 75, "accepted": 74, "quarantined": 1, "labelled": 49, "new": 75},
+                "metrics": metrics,
+                "modalities": {
+                    "flair": {"kind": "image", "present": 74, "absent": 1, "quarantined": 0}
+                },
+            }
+        )
+        return capsys.readouterr().out
+
+    return show
+
+
+def test_a_run_shows_intervals_counts_and_the_way_on(shown: Callable[..., str]) -> None:
+    said = shown(0.11, 0.02, 0.2)
+    assert "0.81 (0.66 to 0.93)" in said
+    assert "75 cases received: 74 accepted, 1 quarantined; 49 labelled" in said
+    assert "mmdiag quarantine list" in said
+    assert "mmdiag dashboard --workspace /w" in said
+    assert "research use only" in said
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [
+        ((0.11, 0.02, 0.2), "Fusion helps"),
+        ((0.02, -0.05, 0.09), "not shown to be better"),
+        ((-0.1, -0.2, -0.01), "Fusion performs worse than the best single modality"),
+    ],
+)
+def test_the_verdict_on_fusion_follows_its_interval(
+    interval: tuple[float, float, float], verdict: str, shown: Callable[..., str]
+) -> None:
+    assert verdict in shown(*interval)
+
+
+def test_a_terminal_is_safe_from_the_names_of_files(capsys: pytest.CaptureFixture[str]) -> None:
+    from mmdiag.cli.show import show_verdict
+
+    show_verdict({"path": "a\x1b]0;title\x07[red]b\n.dcm", "verdict": "accepted", "code": ""})
+    assert capsys.readouterr().out.splitlines() == [
+        "accepted    -                            a?]0;title?[red]b?.dcm"
+    ]
+
+
+def availability_rows(*patterns: tuple[list[str], float | None, int]) -> list[dict[str, object]]:
+    return [
+        {
+            "availability": "+".join(names),
+            "modalities": names,
+            "model": "fused",
+            "fusion": "concat",
+            "split": "test",
+            "metric": "auroc",
+            "value": value,
+            "low": value and value - 0.1,
+            "high": value and value + 0.1,
+            "n": n,
+            "n_positive": n // 2,
+        }
+        for names, value, n in patterns
+    ]
+
+
+def test_metrics_are_shown_by_the_available_modalities_and_too_few_cases_are_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from mmdiag.cli.show import show_evaluation
+
+    rows = availability_rows((["flair", "report"], 0.8, 41), (["report"], None, 7))
+    metrics = [{**rows[0], "n": 48}]
+    titles = {"flair": "FLAIR", "report": "Report"}
+    show_evaluation({"metrics": metrics, "availability": rows, "run": "/w/runs/r-1"}, titles)
+    lines = capsys.readouterr().out.splitlines()
+    assert any(
+        "FLAIR, Report" in line and "0.80 (0.70 to 0.90)" in line and "41" in line for line in lines
+    )
+    assert any("Report" in line and "too few" in line and "7" in line for line in lines)
+    show_evaluation({"metrics": metrics, "availability": rows[:1], "run": "/w/runs/r-1"})
+    assert "available modalities" not in capsys.readouterr().out, (
+        "where all cases have the same, there is nothing to compare"
+    )
+
+
+def test_one_case_is_explained_in_the_cohorts_own_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pandas as pd
+
+    from mmdiag.cli.show import show_explanation
+    from mmdiag.storage.store import Store
+    from mmdiag.task import Task
+
+    task = Task(kind="binary", title="Progression within 24 months", positive="1")
+    kinds = {"flair": "image", "report": "text"}
+    store = Store(tmp_path, pd.DataFrame(), task, kinds, "", {"flair": "FLAIR"})
+    answer = {"case_id": "c7", "bundle_id": "b-1", "role": "out-of-fold", "predicted": "1"}
+    values = {"contribution_flair": 0.5, "contribution_report": 0.0, "weight_flair": 0.3}
+    show_explanation(
+        {**answer, **values, "probability": 0.5, "modalities": ["flair"], "workspace": "/w"}, store
+    )
+    shown = capsys.readouterr().out
+    assert "Progression within 24 months: 50 % · cross-validated (out-of-fold) prediction" in shown
+    assert "prediction of Progression within 24 months (Shapley, log-odds)" in shown
+    lines = shown.splitlines()
+    assert any("FLAIR" in line and "+0.50" in line for line in lines)
+    assert any("report" in line and "not acquired" in line for line in lines)

@@ -1,0 +1,38 @@
+"""What a run is asked and what its models are called come back from disk as they were."""
+
+import json
+
+import pytest
+
+from mmdiag.experiment.fit_id import FitId
+from mmdiag.experiment.manifest import RunManifest
+
+
+@pytest.mark.parametrize("text", ["fold-0.fused", "all.fused", "test.flair", "fold-12.t1_gd"])
+def test_the_name_of_a_fit_is_its_folder(text):
+    assert str(FitId.parse(text)) == text
+
+
+def test_the_fused_model_of_all_or_of_the_test_becomes_the_bundle():
+    final = [
+        text
+        for text in ("fold-0.fused", "all.fused", "test.fused", "test.flair")
+        if FitId.parse(text).final
+    ]
+    assert final == ["all.fused", "test.fused"]
+
+
+def test_run_json_keeps_its_form_and_what_other_versions_added_is_left_aside():
+    facts = {
+        "run_id": "r-1",
+        "cohort": "c",
+        "cohort_hash": "sha256:0",
+        "status": "running",
+        "config": {"fusion": "late"},
+        "split": {"folds": 2},
+        "fits": ["fold-0.fused", "fold-1.fused", "all.fused"],
+        "started": "2026-01-01T00:00:00+00:00",
+    }
+    manifest = RunManifest.from_facts({**facts, "added_later": 1})
+    assert manifest.facts() == facts and manifest.cross_validated
+    assert json.loads(json.dumps(manifest.facts())) == facts

@@ -1,0 +1,9 @@
+"""Every family, and a chain of all kinds, for tests that take a `fusion`."""
+
+
+def pytest_generate_tests(metafunc):
+    """Every family, and a chain of all kinds."""
+    from mmdiag.config import FUSION_NAMES
+
+    if "fusion" in metafunc.fixturenames:
+        metafunc.parametrize("fusion", [*FUSION_NAMES, "cross_modal+modality_attention+late"])

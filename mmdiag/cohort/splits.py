@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.config import EvaluationConfig
-from mmdiag.contracts.internal_tables import hold_split
+from mmdiag.contracts.internal_tables import validate_split
 from mmdiag.errors import UsageError
 from mmdiag.workspace import write_text
 
@@ -62,7 +62,7 @@ def read_or_make_split(path: Path, cases: pd.DataFrame, settings: EvaluationConf
         split = Split(split.folds, {**split.part, **_extend(split, new)}) if len(new) else split
     else:
         split, new = _make(strata, settings), strata
-    hold_split(split.part, cases[cases["stratum"].notna()])
+    validate_split(split.part, cases[cases["stratum"].notna()])
     if len(new):
         write_text(
             path,

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from mmdiag.cohort.labels import label_values
-from mmdiag.contracts.internal_tables import hold_predictions
+from mmdiag.contracts.internal_tables import validate_predictions
 from mmdiag.evaluation.metrics import evaluate as measure
 from mmdiag.evaluation.metrics import paired_difference
 from mmdiag.experiment import mlflow_tracking as mirror
@@ -392,7 +392,7 @@ def finish(folder: Path, ledger: Ledger) -> dict[str, Any]:
     """
     run = Run.open(folder)
     table = predictions(folder)
-    hold_predictions(
+    validate_predictions(
         table[prediction_columns(table)],
         exclusive=not open_data(folder).store.task.multilabel,
     )

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.cohort.case_table import class_names, read_cases
-from mmdiag.contracts.contract import as_table
-from mmdiag.contracts.internal_tables import hold_case_table
+from mmdiag.contracts.internal_tables import validate_case_table
+from mmdiag.contracts.validate import as_table
 from mmdiag.description import Description
 from mmdiag.errors import MmdiagError
 from mmdiag.ingest.overrides import read_decisions
@@ -105,7 +105,7 @@ def _gather(folder: Path, description: Description) -> _Held:
         )
     contracts = pd.concat(
         [
-            as_table(hold_case_table(table)[0]),
+            as_table(validate_case_table(table)[0]),
             _union(folder, "contracts.parquet", CONTRACT_COLUMNS),
         ],
         ignore_index=True,
@@ -162,7 +162,7 @@ def _refuse_leaks(folder: Path, description: Description, held: _Held) -> None:
     found = judge_leakage(
         cases, held.fingerprints, notes, tables, task, description.task.label_patterns
     )
-    found.refuse_blocked()
+    found.raise_if_blocked()
     decisions = read_decisions(folder)
     refused = [one for one in found.refused if (one[1], one[2]) not in decisions.overridden(one[0])]
     _take_away(held, refused)

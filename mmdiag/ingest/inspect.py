@@ -8,7 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from mmdiag.contracts.contract import Contract, hold, read_contract
+from mmdiag.contracts.contract import read_contract
+from mmdiag.contracts.rules import Contract
+from mmdiag.contracts.validate import validate
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.tables.cohort_tables import check_table
 from mmdiag.readers.tables.numbers import strict_numbers
@@ -112,7 +114,7 @@ def _hold(file: Path, contract: Contract) -> None:
         raise ReadError("table_value", f"{file.name} has {wrong} cells that are not")
     broken = [
         result
-        for result in hold(typed, contract)
+        for result in validate(typed, contract)
         if not result.passed and result.severity != "warn"
     ]
     if broken:

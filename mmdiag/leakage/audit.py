@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2_contingency
 
-from mmdiag.contracts.contract import RuleResult
+from mmdiag.contracts.rules import RuleResult
 from mmdiag.errors import ContractError
 from mmdiag.leakage.label_columns import columns_that_hold, columns_that_hold_times
 from mmdiag.leakage.label_text import class_pattern, compiled, stating
@@ -72,7 +72,7 @@ class Leakage:
     results: list[RuleResult]
     refused: list[tuple[str, str, str, str]]
 
-    def refuse_blocked(self) -> None:
+    def raise_if_blocked(self) -> None:
         """Do nothing where no rule of severity block is broken.
 
         Raises:

@@ -111,10 +111,10 @@ def test_a_locked_database_ends_with_a_clear_error_and_nothing_is_lost(
     from mmdiag import api
     from mmdiag.description import read_description
     from mmdiag.errors import MmdiagError
-    from mmdiag.storage import ledger
+    from mmdiag.storage import database, ledger
     from mmdiag.workspace import Workspace
 
-    monkeypatch.setattr(ledger, "BUSY_TIMEOUT_MS", 200)
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 200)
     workspace = Workspace(tmp_path / "w")
     record = ledger.Ledger(workspace.ledger_url)
     other = sqlite3.connect(tmp_path / "w" / "ledger.db", isolation_level=None)

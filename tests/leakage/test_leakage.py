@@ -185,7 +185,7 @@ def test_a_sound_cohort_breaks_no_rule(task):
     assert {one.rule for one in found.results if not one.checked} == {
         REASONS["template_note"].rule
     }, "no note is short, everything else is judged"
-    found.refuse_blocked()
+    found.raise_if_blocked()
 
 
 @pytest.mark.parametrize("code", BREAKERS)
@@ -263,7 +263,7 @@ def test_a_block_names_the_column_and_its_cure_and_no_value():
         match=r"No column of an input is the label .*genes.* Columns: coded\. Leave the column "
         r"out by `exclude`",
     ) as caught:
-        judge_leakage(**cohort).refuse_blocked()
+        judge_leakage(**cohort).raise_if_blocked()
     assert "7" not in str(caught.value)
 
 

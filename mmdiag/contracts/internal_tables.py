@@ -20,7 +20,7 @@ def validate_case_table(cases: pd.DataFrame) -> tuple[list[RuleResult], dict[str
     """Validate the case table and its labels against the contracts `cases` and `labels`.
 
     Args:
-        cases: What `read_cases` gives; a column of which nothing is known is not judged.
+        cases: What `read_cases` gives; a column of which nothing is known is not evaluated.
 
     Returns:
         How every rule fared, and for each case that breaks a rule of severity quarantine: that

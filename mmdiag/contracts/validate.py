@@ -127,7 +127,7 @@ def _rules_of_columns(table: pd.DataFrame, contract: Contract) -> list[Rule]:
                     "exact_match": True,
                 },
                 severity="block",
-                why="A column that the contract does not know would pass unjudged.",
+                why="A column that the contract does not know would pass unchecked.",
             )
         )
     return rules

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from mmdiag.cohort.case_table import read_cases
-from mmdiag.cohort.cases import Case, find_cases, people_of
+from mmdiag.cohort.cases import Case, find_cases, patient_identifiers
 from mmdiag.contracts.internal_tables import validate_case_table
 from mmdiag.description import Description, read_description
 from mmdiag.errors import DescriptionError
@@ -100,7 +100,7 @@ def ingest_shard(plan_file: Path) -> None:
         find_cases(description, rows),
         asked,
         frozenset(table["subject_id"]),
-        people_of(description, rows),
+        patient_identifiers(description, rows),
         _columns(target.parent.parent),
     )
 

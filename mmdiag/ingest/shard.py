@@ -75,7 +75,7 @@ def write_shard(
     identifiers: Mapping[str, Sequence[str]],
     columns: Mapping[str, Sequence[str]],
 ) -> None:
-    """Read, judge and write one shard; does nothing where the folder is there.
+    """Read, validate and write one shard; does nothing where the folder is there.
 
     Args:
         subjects: Subjects of the whole cohort: a file that names another one of them lies in the

@@ -66,9 +66,8 @@ def write_phantom(
     people = [make_person(i, generator) for i in range(cases)] if identifiers else []
     lesions = _write_images(out, table, drawn.u[:, 0], present[:, 0], people, seed, progress)
     _write_notes(out, table, drawn.findings, present[:, 1], people, generator)
-    expression = genomics.expression_table(
-        table["case_id"].tolist(), genomics.expression(drawn.u[:, 2], generator)
-    )[present[:, 2]]
+    values = genomics.expression(drawn.u[:, 2], generator)
+    expression = genomics.expression_table(table["case_id"].tolist(), values)[present[:, 2]]
     planted = faults.choose(broken, present, generator)
     for case, code in planted:
         expression = faults.plant(out, table["case_id"].iloc[case], code, expression, generator)

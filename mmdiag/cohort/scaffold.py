@@ -164,8 +164,10 @@ def _files_named(folder: Path, cases: pd.DataFrame, keys: set[str]) -> list[str]
 def _head(folder: Path, root: str, path: Path, cases: pd.DataFrame, key: str) -> list[str]:
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.name).strip("-.") or "cohort"
     texts = {str(column): cases[column] for column in cases.columns}
-    subject = _first(texts, r"subject|patient", lambda c: c != key and (texts[c] != "").all(), key)
-    date = _first(texts, r"date", lambda c: texts[c].str.match(r"\d{4}-\d{2}-\d{2}$").all())
+    subject = _first(
+        texts, r"subject|patient", lambda c: c != key and bool((texts[c] != "").all()), key
+    )
+    date = _first(texts, r"date", lambda c: bool(texts[c].str.match(r"\d{4}-\d{2}-\d{2}$").all()))
     site = _first(texts, r"^(?:site|hospital|centre|center)$")
     lines = [
         "# Written by `mmdiag init`: read it, correct it, then run `mmdiag ingest --cohort` with "

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import charts, notes, pictures, published
+from mmdiag.kinds import kind_named
 from mmdiag.storage.store import Store
 
 LEAST = 5e-6  # weights are published with five digits
@@ -91,7 +92,7 @@ def asked(row: pd.Series, store: Store) -> str:
 
 
 def _named(store: Store, kind: str) -> list[str]:
-    return [name for name, known in store.modalities.items() if known == kind]
+    return [name for name, own in store.modalities.items() if kind_named(own).drawn_as == kind]
 
 
 def _choose(order: pd.DataFrame, store: Store) -> tuple[str, int | None]:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboards import charts, notes, published
 from mmdiag.evaluation.metrics import calibration_bins, roc_points, wilson
-from mmdiag.explain.importance import leaning
+from mmdiag.explain.importance import global_importance
 
 DIFFERENCE = "fused-minus-best"
 NAMES = {
@@ -138,7 +138,7 @@ def _curves(curve: pd.DataFrame | None) -> charts.Drawn | None:
 def _leanings(
     size: np.ndarray, present: np.ndarray, names: list[str], subject: list[str]
 ) -> list[dict[str, Any]]:
-    return leaning(size, present, names, subject=np.asarray(subject))
+    return global_importance(size, present, names, subject=np.asarray(subject))
 
 
 def _leaning(predicted: pd.DataFrame | None, modalities: list[str]) -> charts.Drawn | None:

@@ -40,7 +40,7 @@ def ingested(folder, workspace, *, labelled, **options):
 def test_with_24_labels_a_network_over_genes_that_was_aligned_with_the_images_of_300_cases_judges_new_cases_better(
     tmp_path, monkeypatch
 ):
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment import fit
     from mmdiag.experiment.run import RunData
     from mmdiag.phantom.latent import auroc
     from mmdiag.prepare import extractor
@@ -75,7 +75,7 @@ def test_with_24_labels_a_network_over_genes_that_was_aligned_with_the_images_of
     data, others = data_of(store, label), data_of(new, truth)
 
     def judged(config, begin, rows, name):
-        learned = comparison.learn(
+        learned = fit.learn(
             data, config, ["expression"], rows[:18], rows[18:], tmp_path / name, begin=begin
         )
         with torch.no_grad():

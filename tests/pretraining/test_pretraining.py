@@ -177,14 +177,14 @@ def test_training_begins_with_the_weights_of_its_part_and_its_bundle_knows_whom_
 ):
     from safetensors.torch import load_file
 
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment import fit
     from mmdiag.experiment.run import Run
     from mmdiag.inference.bundle import Bundle
 
     config = train_config(aligned)
     held = dataclasses.replace(config, training=dataclasses.replace(config.training, max_epochs=1))
-    run = comparison.start(cohort.description, cohort.workspace, held)
-    comparison.fit(run, "fold-1.fused")
+    run = fit.start(cohort.description, cohort.workspace, held)
+    fit.fit(run, "fold-1.fused")
     facts = Run.open(run).fitted("fold-1.fused")
     bundle = Bundle.load(cohort.workspace.path / facts["bundle"])
     own = load_file(aligned / "fold-1" / "contrastive" / "model.safetensors")
@@ -205,7 +205,7 @@ def test_training_begins_with_the_weights_of_its_part_and_its_bundle_knows_whom_
 def test_pretrained_encoders_learn_and_end_the_same_after_a_kill(cohort, aligned, tmp_path):
     from safetensors.torch import load_file
 
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment import fit
     from mmdiag.experiment.run import Run
     from mmdiag.inference.bundle import Bundle
 
@@ -218,8 +218,8 @@ def test_pretrained_encoders_learn_and_end_the_same_after_a_kill(cohort, aligned
     config = dataclasses.replace(
         config, training=dataclasses.replace(config.training, probe_epochs=0)
     )
-    run = comparison.start(cohort.description, cohort.workspace, config)
-    comparison.fit(run, "fold-0.expression")
+    run = fit.start(cohort.description, cohort.workspace, config)
+    fit.fit(run, "fold-0.expression")
     whole = weights(run, "fold-0.expression")
     own = load_file(aligned / "fold-0" / "contrastive" / "model.safetensors")
     assert set(whole) < set(own) and not all(
@@ -232,8 +232,8 @@ def test_pretrained_encoders_learn_and_end_the_same_after_a_kill(cohort, aligned
             raise Killed
 
     with pytest.raises(Killed):
-        comparison.fit(run, "fold-0.expression", progress=kill)
-    comparison.fit(run, "fold-0.expression")
+        fit.fit(run, "fold-0.expression", progress=kill)
+    fit.fit(run, "fold-0.expression")
     again = weights(run, "fold-0.expression")
     assert all(torch.equal(value, again[name]) for name, value in whole.items())
 
@@ -247,7 +247,7 @@ def copied(cohort, aligned, name):
 
 
 def test_weights_that_saw_a_judged_subject_are_refused_before_anything_is_trained(cohort, aligned):
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment import fit
 
     spoilt = copied(cohort, aligned, "p-spoilt")
     shutil.rmtree(spoilt / "fold-2")
@@ -257,11 +257,11 @@ def test_weights_that_saw_a_judged_subject_are_refused_before_anything_is_traine
         match=r"Nobody may be judged by weights that learned from them, \d+ of \d+ subjects of "
         r"fold-2",
     ):
-        comparison.start(cohort.description, cohort.workspace, train_config(spoilt))
+        fit.start(cohort.description, cohort.workspace, train_config(spoilt))
 
 
 def test_a_folder_of_pretrained_weights_that_is_named_by_hand_is_held_to_the_same(cohort):
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment import fit
     from mmdiag.pretraining import run
 
     config = make_config(text=dataclasses.replace(make_config().text, encoder=str(cohort.tiny)))
@@ -269,11 +269,11 @@ def test_a_folder_of_pretrained_weights_that_is_named_by_hand_is_held_to_the_sam
     weights = learn_unit(folder, "all.text")
     by_hand = make_config(text=dataclasses.replace(config.text, encoder=str(weights)))
     with pytest.raises(UsageError, match="Nobody may be judged by weights that learned from them"):
-        comparison.start(cohort.description, cohort.workspace, by_hand)
+        fit.start(cohort.description, cohort.workspace, by_hand)
 
 
 def test_weights_that_were_changed_since_their_record_are_refused(cohort, aligned):
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment import fit
 
     changed = copied(cohort, aligned, "p-changed")
     shutil.copy(
@@ -285,15 +285,15 @@ def test_weights_that_were_changed_since_their_record_are_refused(cohort, aligne
         match=r"their record says whom they saw, model.safetensors below fold-0/contrastive was "
         r"changed",
     ):
-        comparison.start(cohort.description, cohort.workspace, train_config(changed))
+        fit.start(cohort.description, cohort.workspace, train_config(changed))
 
 
 def test_encoders_of_another_recipe_are_refused(cohort, aligned):
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment import fit
 
     other = train_config(aligned, model=dataclasses.replace(make_config().model, width=16))
     with pytest.raises(UsageError, match="model of the recipe 'classical' differ from those of p-"):
-        comparison.start(cohort.description, cohort.workspace, other)
+        fit.start(cohort.description, cohort.workspace, other)
 
 
 # Killed, too small, and what comes out is loaded
@@ -378,7 +378,7 @@ def test_pretrained_notes_are_a_text_encoder_that_reads_like_any_other_folder(co
 
 
 def test_pretrained_images_are_the_features_of_each_part_and_what_judges_a_case_explains_it(cohort):
-    from mmdiag.experiment import fit as comparison
+    from mmdiag.experiment import fit
     from mmdiag.experiment.run import Run, open_data
     from mmdiag.inference.bundle import Bundle
     from mmdiag.pretraining import run
@@ -390,8 +390,8 @@ def test_pretrained_images_are_the_features_of_each_part_and_what_judges_a_case_
     assert [row["part"] for row in answer["weights"]][-1] == "all" and answer["pretrained"][
         "id"
     ] == folder.name
-    place = comparison.start(cohort.description, cohort.workspace, train_config(folder))
-    comparison.fit(place, "fold-0.flair")
+    place = fit.start(cohort.description, cohort.workspace, train_config(folder))
+    fit.fit(place, "fold-0.flair")
     bundle = Bundle.load(cohort.workspace.path / Run.open(place).fitted("fold-0.flair")["bundle"])
     source = bundle.preparations["flair"].source
     assert (

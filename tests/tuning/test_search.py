@@ -67,6 +67,7 @@ def ingested(tmp_path_factory):
 @pytest.fixture
 def begun(ingested, tmp_path):
     """Begin a search on a copy; `begun(name)` gives its folder."""
+    from mmdiag.tuning import trials
     from mmdiag.workspace import Workspace
 
     description, workspace = ingested
@@ -166,17 +167,18 @@ def spoiled(data, rows):
 
 def test_the_choice_is_the_same_whatever_the_judged_subjects_are(begun, monkeypatch):
     from mmdiag.experiment.run import open_data
+    from mmdiag.tuning import trials
 
     calm, blind, seen = begun("calm"), begun("blind"), begun("seen")
     data = open_data(calm)
     fold = data.cases["subject_id"].map(dict(data.parts)).to_numpy()
     found = tried(calm)
     monkeypatch.setattr(
-        search_trials, "open_data", lambda *_: spoiled(data, np.flatnonzero(fold == "fold-0"))
+        trials, "open_data", lambda *_: spoiled(data, np.flatnonzero(fold == "fold-0"))
     )
     pd.testing.assert_frame_equal(tried(blind), found, check_exact=True)
     monkeypatch.setattr(
-        search_trials, "open_data", lambda *_: spoiled(data, np.flatnonzero(fold == "fold-1"))
+        trials, "open_data", lambda *_: spoiled(data, np.flatnonzero(fold == "fold-1"))
     )
     assert not np.allclose(tried(seen)["loss"], found["loss"]), (
         "those who are learned from do have a say"
@@ -317,7 +319,7 @@ def test_a_record_that_cannot_be_written_is_said_with_its_cure(begun, monkeypatc
         raise optuna.exceptions.StorageInternalError("disk I/O error")
 
     folder = begun()
-    monkeypatch.setattr(search_trials, "_trial", full)
+    monkeypatch.setattr(trials, "_trial", full)
     with pytest.raises(
         MmdiagError, match=r"could not be written: free some space, and run again"
     ) as raised:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmdiag.leakage.audit import judge_leakage
+from mmdiag.leakage.audit import audit_leakage
 from mmdiag.task import Task
 
 SIZES = (1_000, 10_000, 100_000)
@@ -38,7 +38,7 @@ def measure(sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
 def _seconds(n: int) -> float:
     cohort = _cohort(n, np.random.default_rng(0))
     began = time.perf_counter()
-    found = judge_leakage(**cohort)
+    found = audit_leakage(**cohort)
     taken = time.perf_counter() - began
     hit = {(case_id, code) for case_id, _, code, _ in found.refused}
     assert hit == {("c1", "same_image"), ("c7", "same_image")}, (

@@ -16,10 +16,11 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Integer
+from numpy import ndarray
 from torch import Tensor
 
-Sample = Mapping[str, Mapping[str, np.ndarray]]
+Sample = Mapping[str, Mapping[str, ndarray]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Batch:
         }
         return Batch(values, present, self.target.to(device, non_blocking=non_blocking))
 
-    def rows(self, index: np.ndarray) -> "Batch":
+    def rows(self, index: Integer[ndarray, "row"]) -> "Batch":
         """The batch of some of these cases, in the order given."""
         rows = torch.from_numpy(np.asarray(index, dtype=np.int64))
         values = {
@@ -77,7 +78,7 @@ class Batch:
 def collate(
     samples: Sequence[Sample],
     modalities: Sequence[str],
-    target: np.ndarray,
+    target: Float[ndarray, "batch target"],
     shapes: Mapping[str, Mapping[str, tuple[int, ...]]],
 ) -> Batch:
     """Pad samples to a batch.
@@ -85,7 +86,7 @@ def collate(
     Args:
         samples: One mapping a case; a missing key is a modality that was not acquired.
         modalities: The modalities of the model, in its order.
-        target: (batch, target), NaN = unlabelled.
+        target: NaN = unlabelled.
         shapes: For each modality and array the shape of one case; its first axis may differ between
             cases where it is -1.
     """
@@ -100,9 +101,7 @@ def collate(
     return Batch(values, present, torch.from_numpy(np.ascontiguousarray(target, dtype=np.float32)))
 
 
-def _pad(
-    key: str, arrays: Sequence[np.ndarray | None], shape: tuple[int, ...]
-) -> dict[str, Tensor]:
+def _pad(key: str, arrays: Sequence[ndarray | None], shape: tuple[int, ...]) -> dict[str, Tensor]:
     if shape[0] != -1:
         out = np.zeros((len(arrays), *shape), dtype=np.float32)
         for row, array in enumerate(arrays):
@@ -139,7 +138,7 @@ class Batches:
 
     def __init__(
         self,
-        take: Callable[[np.ndarray], Batch],
+        take: Callable[[Integer[ndarray, "row"]], Batch],
         rows: int,
         *,
         batch_size: int,
@@ -147,7 +146,7 @@ class Batches:
         seed: int = 0,
         block: int = 1,
         ahead: bool = False,
-        target: np.ndarray | None = None,
+        target: Float[ndarray, "case target"] | None = None,
     ) -> None:
         self.take, self.rows, self.batch_size, self.shuffle, self.seed, self.epoch = (
             take,
@@ -210,7 +209,7 @@ class Batches:
                 else replace(batch, target=torch.full_like(batch.target, torch.nan))
             )
 
-    def _blocks(self, blocks: Sequence[Sequence[np.ndarray]]) -> Iterator[Batch]:
+    def _blocks(self, blocks: Sequence[Sequence[Integer[ndarray, "_"]]]) -> Iterator[Batch]:
         """Take block after block; `waited` grows by the seconds that the caller stood still."""
         with ThreadPoolExecutor(1) if self.ahead else nullcontext() as thread:
             calls = [partial(self.take, np.concatenate(block)) for block in blocks]
@@ -224,7 +223,7 @@ class Batches:
                 yield batch
 
 
-def _cut(blocks: Iterator[Batch], rows: Sequence[np.ndarray]) -> Iterator[Batch]:
+def _cut(blocks: Iterator[Batch], rows: Sequence[Integer[ndarray, "_"]]) -> Iterator[Batch]:
     """Cut blocks into the batches of so many rows that they hold, one after another."""
     block, start = next(blocks), 0
     for part in rows:

@@ -25,7 +25,7 @@ from mmdiag.evaluation.verdict import (
     primary_metric,
     verdict,
 )
-from mmdiag.explain.importance import leaning
+from mmdiag.explain.importance import global_importance
 
 Titles = Mapping[str, str]  # modality -> how people read it
 SHOWN = ("model", "metric", "value", "low", "high", "n", "n_positive", "split")
@@ -145,7 +145,7 @@ def _importances(
     names: list[str],
     subject: list[str],
 ) -> list[dict[str, Any]]:
-    return leaning(values, present, names, subject=np.asarray(subject))
+    return global_importance(values, present, names, subject=np.asarray(subject))
 
 
 def _importance(predicted: pd.DataFrame | None, titles: Titles) -> Drawn | None:

@@ -82,7 +82,7 @@ def find_cases(description: Description, table: pd.DataFrame) -> list[Case]:
     return found
 
 
-def people_of(description: Description, table: pd.DataFrame) -> dict[str, list[str]]:
+def patient_identifiers(description: Description, table: pd.DataFrame) -> dict[str, list[str]]:
     """What identifies the person of each case, from the columns or the file that the description
     names; to be masked in notes, never to be written.
     """

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable, Iterable
 from itertools import combinations
 from pathlib import Path
 
@@ -162,33 +163,12 @@ def _files_named(folder: Path, cases: pd.DataFrame, keys: set[str]) -> list[str]
 
 def _head(folder: Path, root: str, path: Path, cases: pd.DataFrame, key: str) -> list[str]:
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.name).strip("-.") or "cohort"
-    subject = next(
-        (
-            c
-            for c in cases.columns
-            if c != key
-            and re.search(r"subject|patient", c, re.IGNORECASE)
-            and (cases[c] != "").all()
-        ),
-        key,
+    texts = {str(column): cases[column] for column in cases.columns}
+    subject = _first(
+        texts, r"subject|patient", lambda c: c != key and bool((texts[c] != "").all()), key
     )
-    date = next(
-        (
-            c
-            for c in cases.columns
-            if re.search(r"date", c, re.IGNORECASE)
-            and cases[c].str.match(r"\d{4}-\d{2}-\d{2}$").all()
-        ),
-        None,
-    )
-    site = next(
-        (
-            c
-            for c in cases.columns
-            if re.fullmatch(r"site|hospital|centre|center", c, re.IGNORECASE)
-        ),
-        None,
-    )
+    date = _first(texts, r"date", lambda c: bool(texts[c].str.match(r"\d{4}-\d{2}-\d{2}$").all()))
+    site = _first(texts, r"^(?:site|hospital|centre|center)$")
     lines = [
         "# Written by `mmdiag init`: read it, correct it, then run `mmdiag ingest --cohort` with "
         "it.",
@@ -217,6 +197,17 @@ def _head(folder: Path, root: str, path: Path, cases: pd.DataFrame, key: str) ->
         '# group = ["sex"]                    # for subgroup reports, never inputs of a model',
         "",
     ]
+
+
+def _first(
+    columns: Iterable[str],
+    words: str,
+    holds: Callable[[str], bool] = lambda _: True,
+    default: str = "",
+) -> str:
+    """The first column whose name has one of some words, and of which a rule holds."""
+    named = (c for c in columns if re.search(words, c, re.IGNORECASE) and holds(c))
+    return next(named, default)
 
 
 def _task(cases: pd.DataFrame, key: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which subjects train and which judge: by subject, stratified, written once with the cohort."""
+"""Which subjects train and which test: by subject, stratified, written once with the cohort."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.config import EvaluationConfig
-from mmdiag.contracts.internal_tables import hold_split
+from mmdiag.contracts.internal_tables import validate_split
 from mmdiag.errors import UsageError
 from mmdiag.workspace import write_text
 
@@ -54,14 +54,14 @@ def read_split(path: Path) -> Split:
 
 def read_or_make_split(path: Path, cases: pd.DataFrame, settings: EvaluationConfig) -> Split:
     """The cohort's split; made at the first call, and afterwards only extended by new subjects. It
-    is held against its contract each time.
+    is validated against its contract each time.
 
     Args:
         path: split.json of the cohort.
         cases: `subject_id`, and `stratum` (NaN = unlabelled).
 
     Raises:
-        UsageError: Too few labelled subjects to judge anything.
+        UsageError: Too few labelled subjects to evaluate anything.
         ContractError: The split that was found breaks its contract, or the one that was made would.
     """
     strata = _by_subject(cases)
@@ -71,7 +71,7 @@ def read_or_make_split(path: Path, cases: pd.DataFrame, settings: EvaluationConf
         split = Split(split.folds, {**split.part, **_extend(split, new)}) if len(new) else split
     else:
         split, new = _make(strata, settings), strata
-    hold_split(split.part, cases[cases["stratum"].notna()])
+    validate_split(split.part, cases[cases["stratum"].notna()])
     if len(new):
         write_text(
             path,
@@ -90,7 +90,7 @@ def _make(strata: pd.Series, settings: EvaluationConfig) -> Split:
     counts = strata.value_counts()
     if len(counts) < 2 or counts.min() < 2:
         raise UsageError(
-            "A model is judged on at least 2 labelled subjects of each class, found "
+            "A model is evaluated on at least 2 labelled subjects of each class, found "
             f"{dict(counts.astype(int))}: add labelled cases to the cohort."
         )
     names: list[str]
@@ -156,11 +156,11 @@ def validation_subjects(subjects: pd.Series, strata: pd.Series, share: float) ->
     them, fixed by their keys.
     """
     table = pd.DataFrame({"subject": subjects, "stratum": strata}).drop_duplicates("subject")
-    held: set[str] = set()
+    held_back: set[str] = set()
     for _, members in table.groupby("stratum"):
         order = sorted(members["subject"], key=lambda subject: _shuffled(f"valid\x1f{subject}"))
-        held.update(order[: max(1, round(share * len(order)))])
-    return held
+        held_back.update(order[: max(1, round(share * len(order)))])
+    return held_back
 
 
 def inner_folds(subjects: pd.Series, strata: pd.Series, folds: int) -> pd.Series:

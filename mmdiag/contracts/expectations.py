@@ -78,7 +78,7 @@ class ExpectGroupsToHaveOneValue(ColumnPairMapExpectation):
 
 class NotAfter(ColumnPairMapMetricProvider):
     """Which rows have a date (column_A) on or before another (column_B); what is no date, or
-    missing, is not judged.
+    missing, is not evaluated.
     """
 
     condition_metric_name = "column_pair_values.not_after"

@@ -1,5 +1,5 @@
-"""Tables that mmdiag makes itself, brought to the form of their contract and held: the case table
-with its labels, splits, predictions.
+"""Tables that mmdiag makes itself, brought to the form of their contract and validated: the case
+table with its labels, splits, predictions.
 """
 
 from collections.abc import Mapping
@@ -7,18 +7,20 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from mmdiag.contracts.contract import RuleResult, hold, packaged_contract, refuse_blocked
+from mmdiag.contracts.contract import packaged_contract
+from mmdiag.contracts.rules import RuleResult
+from mmdiag.contracts.validate import raise_if_blocked, validate
 
 KEYS = ["case_id", "subject_id", "as_of", "site"]
 LABELS = ["label", "time", "event"]
 PREDICTION_FACTS = ["case_id", "subject_id", "as_of", "bundle_id", "role", "predicted", "scored_at"]
 
 
-def hold_case_table(cases: pd.DataFrame) -> tuple[list[RuleResult], dict[str, str]]:
-    """Hold the case table and its labels against the contracts `cases` and `labels`.
+def validate_case_table(cases: pd.DataFrame) -> tuple[list[RuleResult], dict[str, str]]:
+    """Validate the case table and its labels against the contracts `cases` and `labels`.
 
     Args:
-        cases: What `read_cases` gives; a column of which nothing is known is not judged.
+        cases: What `read_cases` gives; a column of which nothing is known is not evaluated.
 
     Returns:
         How every rule fared, and for each case that breaks a rule of severity quarantine: that
@@ -34,10 +36,10 @@ def hold_case_table(cases: pd.DataFrame) -> tuple[list[RuleResult], dict[str, st
     }
     results = []
     for name, columns in (("cases", KEYS), ("labels", ["case_id", *LABELS])):
-        results += hold(
+        results += validate(
             table[[column for column in columns if column in known]], packaged_contract(name)
         )
-    refuse_blocked(results, "Correct the case table.")
+    raise_if_blocked(results, "Correct the case table.")
     refused: dict[str, str] = {}
     for result in results:
         if result.severity == "quarantine":
@@ -49,8 +51,8 @@ def hold_case_table(cases: pd.DataFrame) -> tuple[list[RuleResult], dict[str, st
     return results, refused
 
 
-def hold_split(part: Mapping[str, str], cases: pd.DataFrame) -> list[RuleResult]:
-    """Hold a split against its contract.
+def validate_split(part: Mapping[str, str], cases: pd.DataFrame) -> list[RuleResult]:
+    """Validate a split against its contract.
 
     Args:
         part: Subject -> part of the split.
@@ -62,15 +64,15 @@ def hold_split(part: Mapping[str, str], cases: pd.DataFrame) -> list[RuleResult]
     table = cases[[name for name in ("case_id", "subject_id") if name in cases]].reset_index(
         drop=True
     )
-    results = hold(
+    results = validate(
         table.assign(part=table["subject_id"].map(dict(part))), packaged_contract("splits")
     )
-    refuse_blocked(results, "Remove split.json of the cohort, so that it is made anew.")
+    raise_if_blocked(results, "Remove split.json of the cohort, so that it is made anew.")
     return results
 
 
-def hold_predictions(table: pd.DataFrame, *, exclusive: bool = True) -> list[RuleResult]:
-    """Hold predictions against their contract before they are published.
+def validate_predictions(table: pd.DataFrame, *, exclusive: bool = True) -> list[RuleResult]:
+    """Validate predictions against their contract before they are published.
 
     Args:
         table: The columns of predictions.parquet, one row a case.
@@ -80,8 +82,8 @@ def hold_predictions(table: pd.DataFrame, *, exclusive: bool = True) -> list[Rul
     Raises:
         ContractError: A rule of severity block is broken: nothing of this table may be published.
     """
-    results = hold(_prediction_facts(table, exclusive), packaged_contract("predictions"))
-    refuse_blocked(
+    results = validate(_prediction_facts(table, exclusive), packaged_contract("predictions"))
+    raise_if_blocked(
         results,
         "Nothing was published: this is a fault of the program or of its bundle; score again, "
         "and report it if it stays.",

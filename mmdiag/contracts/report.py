@@ -57,12 +57,12 @@ def report(ledger: "Ledger", cohort: str) -> str:
     rules = rules_of(ledger, cohort)
     refused = _rows(ledger.quarantine(cohort).sort_values(["case_id", "modality", "code"]))
     broken = [rule for rule in rules if rule["failed"]]
-    judged = max((str(rule["judged_at"]) for rule in rules), default="never")
+    evaluated = max((str(rule["judged_at"]) for rule in rules), default="never")
     keys = len({row["case_id"] for row in refused})
     summary = (
         f"{len(rules)} rules were checked, {len(broken)} are broken by some row; {keys} "
         f"{'case is' if keys == 1 else 'cases are'} in quarantine, "
-        f"whole or in part. Judged {judged}. For research use only: not a medical device."
+        f"whole or in part. Evaluated {evaluated}. For research use only: not a medical device."
     )
     parts = [
         f"<h1>Data contracts of {escape(cohort)}</h1>",

@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +61,7 @@ def read_description(path: Path) -> Description:
     for section, keys in SECTIONS.items():
         require_known(section_of(raw, section, where), keys, f"A key of [{section}]", where)
     cohort, cases, task = (section_of(raw, section, where) for section in SECTIONS)
-    root = (
-        path.parent / os.path.expandvars(text_of(cohort, "root", "[cohort]", where, default="."))
-    ).resolve()
-    if not root.is_dir():
-        raise DescriptionError(
-            f"The root of a cohort must be a folder, {cohort.get('root')!r} in {where} is not: "
-            "correct root under [cohort]."
-        )
+    root = _root(path, cohort)
     table = root / text_of(cases, "table", "[cases]", where)
     if not table.is_file():
         raise DescriptionError(
@@ -98,6 +92,18 @@ def read_description(path: Path) -> Description:
         task=read_task(task, where),
         modalities=read_modalities(raw, root, where),
     )
+
+
+def _root(path: Path, cohort: Mapping[str, Any]) -> Path:
+    """The folder that all paths are relative to."""
+    named = text_of(cohort, "root", "[cohort]", path.name, default=".")
+    root = (path.parent / os.path.expandvars(named)).resolve()
+    if not root.is_dir():
+        raise DescriptionError(
+            f"The root of a cohort must be a folder, {cohort.get('root')!r} in {path.name} is "
+            "not: correct root under [cohort]."
+        )
+    return root
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ feature vector an image.
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from mmdiag.config import IMAGE_NETWORKS
 from mmdiag.errors import UsageError
 
-FEATURES = {
-    "resnet10": 512,
-    "resnet18": 512,
-    "densenet121": 1024,
-    "vit": 192,
-    "swin": 384,
-    "resnet10_3d": 512,
-    "densenet121_3d": 1024,
-}
 # pixels; a smaller slice is enlarged, so that a network that halves it five times still sees a
 # plane
 SMALLEST_SIDE = 64
@@ -49,9 +42,35 @@ PREFIXES = (
 )  # that training scripts put before a network's own names
 
 
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """An image network without its head.
+
+    Args:
+        build: Number of spatial dimensions (2 or 3) -> the network, with random weights and one
+            channel of input.
+        features: Length of the vector of an image.
+        vector: (network, images) -> one vector an image.
+        side: The one side of an image that the network takes, in pixels; None = any from
+            `SMALLEST_SIDE`.
+    """
+
+    build: Callable[[int], Any]
+    features: int
+    vector: Callable[[Any, Float[Tensor, "image 1 *space"]], Float[Tensor, "image feature"]]
+    side: int | None = None
+
+
+def backbone_of(name: str) -> Backbone:
+    """The backbone of one of `mmdiag.config.IMAGE_NETWORKS`; `resnet10_3d` is `resnet10` in three
+    dimensions.
+    """
+    return BACKBONES[name.removesuffix("_3d")]
+
+
 def make_network(name: str) -> nn.Module:
-    """Build a network by a name of `FEATURES`; its weights are random."""
-    network: nn.Module = BUILDERS[name.removesuffix("_3d")](3 if name.endswith("_3d") else 2)
+    """Build a network by a name of `mmdiag.config.IMAGE_NETWORKS`; its weights are random."""
+    network: nn.Module = backbone_of(name).build(3 if name.endswith("_3d") else 2)
     return network
 
 
@@ -63,28 +82,15 @@ def features_of(
     Args:
         images: Grey values from -1 to 1; slices of any size, or volumes of the size `VOLUME`.
     """
-    sized = as_seen(name, images)
-    if name.startswith("resnet"):
-        found: Tensor = network(sized)
-    elif name.startswith("densenet"):
-        maps: Tensor = torch.relu(network.features(sized))  # type: ignore[operator]
-        found = reduce(maps, "image feature ... -> image feature", "mean")
-    elif name == "vit":
-        found = network(sized)[0].mean(dim=1)
-    else:
-        found = reduce(network(sized)[-1], "image feature ... -> image feature", "mean")
-    return found.float()
+    return backbone_of(name).vector(network, as_seen(name, images)).float()
 
 
 def as_seen(name: str, images: Float[Tensor, "image 1 *space"]) -> Float[Tensor, "image 1 *seen"]:
     """Images in the size that a network takes; volumes have theirs already."""
     if name.endswith("_3d"):
         return images
-    rows, columns = (
-        (VIT_SIDE, VIT_SIDE)
-        if name == "vit"
-        else (max(side, SMALLEST_SIDE) for side in images.shape[-2:])
-    )
+    side = backbone_of(name).side
+    rows, columns = (side or max(length, SMALLEST_SIDE) for length in images.shape[-2:])
     same = (rows, columns) == tuple(images.shape[-2:])
     return (
         images
@@ -216,10 +222,44 @@ def _swin(dimensions: int) -> Any:
     )
 
 
-BUILDERS: dict[str, Callable[[int], Any]] = {
-    "resnet10": _resnet10,
-    "resnet18": _resnet18,
-    "densenet121": _densenet121,
-    "vit": _vit,
-    "swin": _swin,
+def _output(
+    network: Any, images: Float[Tensor, "image 1 *space"]
+) -> Float[Tensor, "image feature"]:
+    found: Tensor = network(images)
+    return found
+
+
+def _mean_of_maps(
+    network: Any, images: Float[Tensor, "image 1 *space"]
+) -> Float[Tensor, "image feature"]:
+    maps: Tensor = torch.relu(network.features(images))
+    return reduce(maps, "image feature ... -> image feature", "mean")
+
+
+def _mean_of_patches(
+    network: Any, images: Float[Tensor, "image 1 row column"]
+) -> Float[Tensor, "image feature"]:
+    found: Tensor = network(images)[0].mean(dim=1)
+    return found
+
+
+def _mean_of_last_stage(
+    network: Any, images: Float[Tensor, "image 1 row column"]
+) -> Float[Tensor, "image feature"]:
+    maps: Tensor = network(images)[-1]
+    return reduce(maps, "image feature ... -> image feature", "mean")
+
+
+BACKBONES: dict[str, Backbone] = {
+    "resnet10": Backbone(_resnet10, 512, _output),
+    "resnet18": Backbone(_resnet18, 512, _output),
+    "densenet121": Backbone(_densenet121, 1024, _mean_of_maps),
+    "vit": Backbone(_vit, VIT["hidden_size"], _mean_of_patches, side=VIT_SIDE),
+    "swin": Backbone(_swin, 384, _mean_of_last_stage),
 }
+_unmatched = set(BACKBONES) ^ {name.removesuffix("_3d") for name in IMAGE_NETWORKS}
+if _unmatched:
+    raise TypeError(
+        "Image networks stand in mmdiag.config.IMAGE_NETWORKS and in BACKBONES, "
+        f"{', '.join(sorted(_unmatched))} in one alone: add it to the other."
+    )

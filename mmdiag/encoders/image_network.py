@@ -5,11 +5,11 @@ volume: for training with the fusion.
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Real
 from torch import Tensor, nn
 
 from mmdiag.encoders.attention_pool import attention_pool, attention_score
-from mmdiag.encoders.backbone import FEATURES, features_of, load_pretrained, make_network
+from mmdiag.encoders.backbone import backbone_of, features_of, load_pretrained, make_network
 from mmdiag.encoders.layers import keep_pretrained_state
 from mmdiag.tokens import Tokens
 
@@ -19,7 +19,7 @@ class ImageNetwork(nn.Module):
 
     Args:
         width: Common width.
-        name: A name of `backbone.FEATURES`.
+        name: Of `mmdiag.config.IMAGE_NETWORKS`.
         start: Pretrained weights that it begins with; its batch normalisation then stays as it was
             pretrained.
         pretrained: Whether the weights are pretrained, also where a bundle brings them.
@@ -33,7 +33,7 @@ class ImageNetwork(nn.Module):
         self.network = make_network(name)
         if start is not None:
             load_pretrained(self.network, start)
-        self.project = nn.Linear(FEATURES[name], width)
+        self.project = nn.Linear(backbone_of(name).features, width)
         self.dropout = nn.Dropout(dropout)
 
     def train(self, mode: bool = True) -> "ImageNetwork":
@@ -45,7 +45,7 @@ class ImageNetwork(nn.Module):
             keep_pretrained_state(self.network)
         return self
 
-    def _project(self, images: Tensor) -> Tensor:
+    def _project(self, images: Real[Tensor, "image *space"]) -> Float[Tensor, "image width"]:
         """Vectors of the common width from images of 0 to 255."""
         projected: Tensor = self.project(
             features_of(self.name, self.network, images.float().div(127.5).sub(1.0)[:, None])

@@ -54,7 +54,7 @@ class SentenceEncoder:
         return out if len(ids) == len(sentences) else _averaged(out, ids, owner, len(sentences))
 
     @torch.inference_mode()
-    def _forward(self, ids: list[list[int]]) -> np.ndarray:
+    def _forward(self, ids: list[list[int]]) -> Float32[ndarray, "piece width"]:
         longest = max(len(row) for row in ids)
         tokens = torch.zeros((len(ids), longest), dtype=torch.long)
         mask = torch.zeros((len(ids), longest), dtype=torch.long)
@@ -68,7 +68,7 @@ class SentenceEncoder:
             .cpu()
         )
         pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-        vectors: np.ndarray = torch.nn.functional.normalize(pooled, dim=-1).numpy()
+        vectors: ndarray = torch.nn.functional.normalize(pooled, dim=-1).numpy()
         return vectors
 
 
@@ -89,8 +89,11 @@ def pieces(
 
 
 def _averaged(
-    vectors: np.ndarray, ids: Sequence[Sequence[int]], owner: Sequence[int], sentences: int
-) -> np.ndarray:
+    vectors: Float32[ndarray, "piece width"],
+    ids: Sequence[Sequence[int]],
+    owner: Sequence[int],
+    sentences: int,
+) -> Float32[ndarray, "sentence width"]:
     """One unit vector a sentence: its pieces, weighted by their length."""
     total = np.zeros((sentences, vectors.shape[1]), dtype=np.float32)
     np.add.at(
@@ -98,7 +101,7 @@ def _averaged(
         np.asarray(owner),
         vectors * np.asarray([[len(row)] for row in ids], dtype=np.float32),
     )
-    averaged: np.ndarray = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+    averaged: ndarray = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
     return averaged
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int32
+from numpy import ndarray
 from torch import Tensor, nn
 
 from mmdiag.encoders.attention_pool import attention_pool, attention_score
@@ -68,7 +69,7 @@ class SentenceNetwork(nn.Module):
             )
         return attention_pool(values, mask, present, self.score, self.dropout)
 
-    def _sentences(self, rows: Tensor) -> Tensor:
+    def _sentences(self, rows: Int32[Tensor, "row column"]) -> Float[Tensor, "row width"]:
         """Vectors of the common width; where nothing is learned, some rows at a time."""
         return torch.cat(
             [
@@ -77,7 +78,7 @@ class SentenceNetwork(nn.Module):
             ]
         )
 
-    def _some(self, rows: Tensor) -> Tensor:
+    def _some(self, rows: Int32[Tensor, "row column"]) -> Float[Tensor, "row width"]:
         sign, ids = rows[:, :1].float(), rows[:, 1:].long()
         ids = ids[:, : int((ids != NOTHING).sum(1).max())]
         there = ids != NOTHING
@@ -90,7 +91,9 @@ class SentenceNetwork(nn.Module):
         return projected
 
 
-def token_rows(name: str) -> Callable[[Sequence[Sequence[str]]], list[np.ndarray]]:
+def token_rows(
+    name: str,
+) -> Callable[[Sequence[Sequence[str]]], list[Int32[ndarray, "_ column"]]]:
     """How notes that are cut into sentences become rows: the sign of negation, then token ids; a
     long sentence gives several rows.
 
@@ -99,7 +102,7 @@ def token_rows(name: str) -> Callable[[Sequence[Sequence[str]]], list[np.ndarray
     """
     tokenizer, most = _tokenizer(name)
 
-    def rows(notes: Sequence[Sequence[str]]) -> list[np.ndarray]:
+    def rows(notes: Sequence[Sequence[str]]) -> list[Int32[ndarray, "_ column"]]:
         return [_rows_of(tokenizer, most, note) for note in notes]
 
     return rows
@@ -115,7 +118,7 @@ def architecture_of(name: str) -> dict[str, Any]:
     return found
 
 
-def _rows_of(tokenizer: Any, most: int, note: Sequence[str]) -> np.ndarray:
+def _rows_of(tokenizer: Any, most: int, note: Sequence[str]) -> Int32[ndarray, "row column"]:
     if not note:
         return np.zeros((0, COLUMNS), dtype=np.int32)
     ids, owner = pieces(tokenizer, note, most)

@@ -24,7 +24,9 @@ class DilatedLayer(nn.Module):
         self.onward = nn.Conv1d(channels, channels, kernel_size=1)
         self.aside = nn.Conv1d(channels, channels, kernel_size=1)
 
-    def forward(self, x_BCT: Float[Tensor, "batch channel time"]) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x_BCT: Float[Tensor, "batch channel time"]
+    ) -> tuple[Float[Tensor, "batch channel time"], Float[Tensor, "batch channel time"]]:
         """What goes on to the next layer, and what goes to the output."""
         filtered, gate = self.gated(nn.functional.pad(x_BCT, (self.dilation, 0))).chunk(2, dim=1)
         z_BCT = filtered.tanh() * gate.sigmoid()
@@ -70,7 +72,9 @@ class WaveNetwork(nn.Module):
         values, mask = self._windows(self._filtered(rearrange(x_BTC, "b t c -> b c t")), there_BT)
         return attention_pool(values, mask, present, self.score, self.dropout)
 
-    def _filtered(self, x_BCT: Tensor) -> Tensor:
+    def _filtered(
+        self, x_BCT: Float[Tensor, "batch input time"]
+    ) -> Float[Tensor, "batch channel time"]:
         passing = self.enter(x_BCT)
         output = torch.zeros_like(passing)
         for layer in self.layers:
@@ -78,7 +82,9 @@ class WaveNetwork(nn.Module):
             output = output + aside
         return output
 
-    def _windows(self, x_BCT: Tensor, there_BT: Tensor) -> tuple[Tensor, Tensor]:
+    def _windows(
+        self, x_BCT: Float[Tensor, "batch channel time"], there_BT: Bool[Tensor, "batch time"]
+    ) -> tuple[Float[Tensor, "batch window width"], Bool[Tensor, "batch window"]]:
         """A token a window from the samples in it that are there, and which windows have any."""
         short = -x_BCT.shape[2] % self.window
         x_BNCW = rearrange(

@@ -5,7 +5,7 @@ bundle.
 import numpy as np
 import pandas as pd
 
-from mmdiag.contracts.internal_tables import hold_predictions
+from mmdiag.contracts.internal_tables import validate_predictions
 from mmdiag.experiment.fit_id import TEST
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
@@ -25,7 +25,7 @@ def write_predictions(run: Run) -> pd.DataFrame:
     """
     table = predictions(run)
     published = table[prediction_columns(table)]
-    hold_predictions(published, exclusive=not open_data(run).store.task.multilabel)
+    validate_predictions(published, exclusive=not open_data(run).store.task.multilabel)
     write_parquet(run.folder / "predictions.parquet", published)
     weights = [c for c in table.columns if c.startswith(("weight_", "contribution_"))]
     modality = table[["case_id", *weights, "attention", "base"]]

@@ -25,7 +25,7 @@ def explain_image(probe: OcclusionProbe, store: Store, name: str, row: int) -> E
     return Explanation(heat=heat.astype(np.float16))
 
 
-def _other_patients(store: Store, name: str, row: int) -> list[np.ndarray]:
+def _other_patients(store: Store, name: str, row: int) -> list[UInt8[ndarray, "_ row column"]]:
     """Images of a few other subjects of the cohort, the same ones for every case but their own."""
     subjects = store.cases["subject_id"].to_numpy()
     others = np.flatnonzero(store.present(name) & (subjects != subjects[row]))

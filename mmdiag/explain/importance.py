@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from numpy import ndarray
 
 from mmdiag.evaluation.bootstrap import bootstrap_weights, interval
 
 
-def leaning(
+def global_importance(
     contributions: Float[ndarray, "case modality"],
     present: Bool[ndarray, "case modality"],
     names: Sequence[str],
     *,
-    subject: ndarray | None = None,
+    subject: Shaped[ndarray, "case"] | None = None,
     seed: int = 0,
     resamples: int = 1000,
 ) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from mmdiag.contracts.internal_tables import hold_predictions
+from mmdiag.contracts.internal_tables import validate_predictions
 from mmdiag.description import Description
 from mmdiag.errors import UsageError
 from mmdiag.inference.bundle import Bundle
@@ -63,7 +63,7 @@ def score(
     for start in range(0, len(todo), PART):
         rows = todo[start : start + PART]
         table = _score_rows(bundle, store, raws, rows)
-        hold_predictions(table, exclusive=not bundle.task.multilabel)
+        validate_predictions(table, exclusive=not bundle.task.multilabel)
         ledger.record_predictions(description.name, table)
         if progress:
             progress(start + len(rows), len(todo), "scored")

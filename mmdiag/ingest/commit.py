@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.cohort.case_table import class_names, read_cases
-from mmdiag.contracts.contract import as_table
-from mmdiag.contracts.internal_tables import hold_case_table
+from mmdiag.contracts.internal_tables import validate_case_table
+from mmdiag.contracts.validate import as_table
 from mmdiag.description import Description
 from mmdiag.errors import MmdiagError
 from mmdiag.ingest.overrides import read_decisions
 from mmdiag.ingest.shard import FINGERPRINT_COLUMNS, QUARANTINE_COLUMNS, rule_of
 from mmdiag.kinds import KINDS, NOTE, ROW
-from mmdiag.leakage.audit import judge_leakage
+from mmdiag.leakage.audit import audit_leakage
 from mmdiag.reasons import REASONS
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import read_rows
@@ -44,7 +44,7 @@ class IngestSummary:
 
 
 @dataclass(slots=True)
-class _Held:
+class _Shards:
     """What the shards hold of the cohort as it is now.
 
     Args:
@@ -71,29 +71,29 @@ def commit(description: Description, workspace: Workspace, ledger: Ledger) -> In
         ContractError: The cohort leaks its label, or breaks another rule of severity block.
     """
     folder = workspace.cohort(description.name)
-    held = _gather(folder, description)
-    _refuse_leaks(folder, description, held)
-    _refuse_incomplete(description, held)
-    facts = held.table[[c for c in held.table.columns if not c.startswith("column_")]]
+    shards = _gather(folder, description)
+    _refuse_leaks(folder, description, shards)
+    _refuse_incomplete(description, shards)
+    facts = shards.table[[c for c in shards.table.columns if not c.startswith("column_")]]
     cases = facts.merge(
-        held.manifest[held.manifest["verdict"] == "accepted"].drop(columns="verdict"),
+        shards.manifest[shards.manifest["verdict"] == "accepted"].drop(columns="verdict"),
         on="case_id",
         how="inner",
     )
-    cohort_hash = _write_cohort(folder, description, held.table, cases)
+    cohort_hash = _write_cohort(folder, description, shards.table, cases)
     seen = ledger.verdicts(description.name)
     before = set(zip(seen["case_id"], seen["version"], strict=True))
     new = sum(
         pair not in before
-        for pair in zip(held.manifest["case_id"], held.manifest["version"], strict=True)
+        for pair in zip(shards.manifest["case_id"], shards.manifest["version"], strict=True)
     )
-    summary = _summary(description, cohort_hash, held, cases, new)
-    _record(ledger, description, summary, held)
-    show_quarantine(folder / "quarantine", held.quarantine)
+    summary = _summary(description, cohort_hash, shards, cases, new)
+    _record(ledger, description, summary, shards)
+    show_quarantine(folder / "quarantine", shards.quarantine)
     return summary
 
 
-def _gather(folder: Path, description: Description) -> _Held:
+def _gather(folder: Path, description: Description) -> _Shards:
     versions = pd.read_parquet(folder / "versions.parquet")
     table = read_cases(description)
     manifest = _current(_union(folder, "manifest.parquet", []), versions)
@@ -105,14 +105,14 @@ def _gather(folder: Path, description: Description) -> _Held:
         )
     contracts = pd.concat(
         [
-            as_table(hold_case_table(table)[0]),
+            as_table(validate_case_table(table)[0]),
             _union(folder, "contracts.parquet", CONTRACT_COLUMNS),
         ],
         ignore_index=True,
     )
     quarantine = _current(_union(folder, "quarantine.parquet", QUARANTINE_COLUMNS), versions)
     prints = _current(_union(folder, "fingerprints.parquet", FINGERPRINT_COLUMNS), versions)
-    return _Held(table, manifest, quarantine, contracts, prints)
+    return _Shards(table, manifest, quarantine, contracts, prints)
 
 
 def _union(folder: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
@@ -136,15 +136,15 @@ def _current(table: pd.DataFrame, versions: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _refuse_leaks(folder: Path, description: Description, held: _Held) -> None:
+def _refuse_leaks(folder: Path, description: Description, shards: _Shards) -> None:
     """Hold the cohort as a whole against the rules on leakage; a modality that leaks is taken from
     its case, unless a person accepted it.
 
     Raises:
         ContractError: A rule of severity block is broken.
     """
-    facts = held.table[["case_id", "subject_id", "site", "as_of", "label", "time", "event"]]
-    cases = facts.merge(held.manifest, on="case_id", how="inner")
+    facts = shards.table[["case_id", "subject_id", "site", "as_of", "label", "time", "event"]]
+    cases = facts.merge(shards.manifest, on="case_id", how="inner")
     notes, tables = {}, {}
     for name, modality in description.modalities.items():
         layout = KINDS[modality.kind].layout
@@ -158,18 +158,18 @@ def _refuse_leaks(folder: Path, description: Description, held: _Held) -> None:
                 index=keys,
                 columns=columns,
             )
-    task = Task.from_facts(_task_facts(description, held.table))
-    found = judge_leakage(
-        cases, held.fingerprints, notes, tables, task, description.task.label_patterns
+    task = Task.from_facts(_task_facts(description, shards.table))
+    found = audit_leakage(
+        cases, shards.fingerprints, notes, tables, task, description.task.label_patterns
     )
-    found.refuse_blocked()
+    found.raise_if_blocked()
     decisions = read_decisions(folder)
     refused = [one for one in found.refused if (one[1], one[2]) not in decisions.overridden(one[0])]
-    _take_away(held, refused)
-    held.contracts = pd.concat([held.contracts, as_table(found.results)], ignore_index=True)
+    _take_away(shards, refused)
+    shards.contracts = pd.concat([shards.contracts, as_table(found.results)], ignore_index=True)
 
 
-def _take_away(held: _Held, refused: Sequence[tuple[str, str, str, str]]) -> None:
+def _take_away(shards: _Shards, refused: Sequence[tuple[str, str, str, str]]) -> None:
     """Take modalities from cases: (case, modality, code, detail); a case that has none left is
     quarantined.
     """
@@ -177,12 +177,12 @@ def _take_away(held: _Held, refused: Sequence[tuple[str, str, str, str]]) -> Non
         return
     place = {
         case_id: row
-        for row, case_id in zip(held.manifest.index, held.manifest["case_id"], strict=True)
+        for row, case_id in zip(shards.manifest.index, shards.manifest["case_id"], strict=True)
     }
-    version = dict(zip(held.manifest["case_id"], held.manifest["version"], strict=True))
+    version = dict(zip(shards.manifest["case_id"], shards.manifest["version"], strict=True))
     rows = []
     for case_id, modality, code, detail in refused:
-        held.manifest.loc[place[case_id], f"has_{modality}"] = False
+        shards.manifest.loc[place[case_id], f"has_{modality}"] = False
         rows.append(
             (
                 case_id,
@@ -195,8 +195,10 @@ def _take_away(held: _Held, refused: Sequence[tuple[str, str, str, str]]) -> Non
                 REASONS[code].cure,
             )
         )
-    has = held.manifest[[c for c in held.manifest.columns if c.startswith("has_")]].any(axis=1)
-    for case_id in held.manifest.loc[~has & (held.manifest["verdict"] == "accepted"), "case_id"]:
+    has = shards.manifest[[c for c in shards.manifest.columns if c.startswith("has_")]].any(axis=1)
+    for case_id in shards.manifest.loc[
+        ~has & (shards.manifest["verdict"] == "accepted"), "case_id"
+    ]:
         rows.append(
             (
                 case_id,
@@ -209,23 +211,23 @@ def _take_away(held: _Held, refused: Sequence[tuple[str, str, str, str]]) -> Non
                 REASONS["no_modality"].cure,
             )
         )
-    held.manifest["verdict"] = np.where(has, held.manifest["verdict"], "refused")
-    held.quarantine = pd.concat(
-        [held.quarantine, pd.DataFrame(rows, columns=QUARANTINE_COLUMNS)], ignore_index=True
+    shards.manifest["verdict"] = np.where(has, shards.manifest["verdict"], "refused")
+    shards.quarantine = pd.concat(
+        [shards.quarantine, pd.DataFrame(rows, columns=QUARANTINE_COLUMNS)], ignore_index=True
     )
 
 
-def _refuse_incomplete(description: Description, held: _Held) -> None:
+def _refuse_incomplete(description: Description, shards: _Shards) -> None:
     """Where the description asks for it, a case of which one modality is refused is refused as a
     whole.
     """
     if description.incomplete == "keep":
         return
     partly = sorted(
-        set(held.quarantine.loc[held.quarantine["modality"] != "", "case_id"])
-        & set(held.manifest.loc[held.manifest["verdict"] == "accepted", "case_id"])
+        set(shards.quarantine.loc[shards.quarantine["modality"] != "", "case_id"])
+        & set(shards.manifest.loc[shards.manifest["verdict"] == "accepted", "case_id"])
     )
-    version = dict(zip(held.manifest["case_id"], held.manifest["version"], strict=True))
+    version = dict(zip(shards.manifest["case_id"], shards.manifest["version"], strict=True))
     reason = REASONS["incomplete"]
     rows = [
         (
@@ -240,9 +242,9 @@ def _refuse_incomplete(description: Description, held: _Held) -> None:
         )
         for case_id in partly
     ]
-    held.manifest.loc[held.manifest["case_id"].isin(partly), "verdict"] = "refused"
-    held.quarantine = pd.concat(
-        [held.quarantine, pd.DataFrame(rows, columns=QUARANTINE_COLUMNS)], ignore_index=True
+    shards.manifest.loc[shards.manifest["case_id"].isin(partly), "verdict"] = "refused"
+    shards.quarantine = pd.concat(
+        [shards.quarantine, pd.DataFrame(rows, columns=QUARANTINE_COLUMNS)], ignore_index=True
     )
 
 
@@ -280,19 +282,21 @@ def _task_facts(description: Description, table: pd.DataFrame) -> dict[str, Any]
 
 
 def _summary(
-    description: Description, cohort_hash: str, held: _Held, cases: pd.DataFrame, new: int
+    description: Description, cohort_hash: str, shards: _Shards, cases: pd.DataFrame, new: int
 ) -> IngestSummary:
     labelled = (cases["label"].notna() | (cases["time"].notna() & cases["event"].notna())).sum()
     counts = {
-        "in": len(held.table),
+        "in": len(shards.table),
         "accepted": len(cases),
-        "quarantined": int((held.manifest["verdict"] == "refused").sum()),
+        "quarantined": int((shards.manifest["verdict"] == "refused").sum()),
         "new": new,
         "labelled": int(labelled),
     }
     modalities = {}
     for name, modality in description.modalities.items():
-        bad = held.quarantine.loc[held.quarantine["modality"] == name, "case_id"].drop_duplicates()
+        bad = shards.quarantine.loc[
+            shards.quarantine["modality"] == name, "case_id"
+        ].drop_duplicates()
         present, lost = int(cases[f"has_{name}"].sum()), int(cases["case_id"].isin(bad).sum())
         modalities[name] = {
             "kind": modality.kind,
@@ -301,18 +305,20 @@ def _summary(
             "quarantined": len(bad),
         }
         if KINDS[modality.kind].layout == NOTE:
-            masked = held.fingerprints.loc[held.fingerprints["modality"] == name, "n_masked"]
+            masked = shards.fingerprints.loc[shards.fingerprints["modality"] == name, "n_masked"]
             modalities[name]["masked"] = int(pd.to_numeric(masked).fillna(0).sum())
     return IngestSummary({"name": description.name, "hash": cohort_hash}, counts, modalities)
 
 
-def _record(ledger: Ledger, description: Description, summary: IngestSummary, held: _Held) -> None:
+def _record(
+    ledger: Ledger, description: Description, summary: IngestSummary, shards: _Shards
+) -> None:
     names = list(description.modalities)
-    verdicts = held.manifest[["case_id", "version", "verdict"]].merge(
-        held.table[["case_id", "subject_id"]], on="case_id"
+    verdicts = shards.manifest[["case_id", "version", "verdict"]].merge(
+        shards.table[["case_id", "subject_id"]], on="case_id"
     )
     has = (
-        held.manifest.set_index("case_id")
+        shards.manifest.set_index("case_id")
         .loc[verdicts["case_id"], [f"has_{name}" for name in names]]
         .to_numpy()
     )
@@ -327,9 +333,9 @@ def _record(ledger: Ledger, description: Description, summary: IngestSummary, he
         dict(summary.cases),
     )
     ledger.record_verdicts(description.name, verdicts)
-    ledger.record_quarantine(description.name, held.quarantine.drop(columns="version"))
-    if len(held.contracts):
-        grouped = held.contracts.groupby(
+    ledger.record_quarantine(description.name, shards.quarantine.drop(columns="version"))
+    if len(shards.contracts):
+        grouped = shards.contracts.groupby(
             ["contract", "rule", "column", "severity", "why"], sort=False, as_index=False
         )[["checked", "failed"]].sum()
         ledger.record_contracts(

@@ -8,7 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from mmdiag.contracts.contract import Contract, hold, read_contract
+from mmdiag.contracts.contract import read_contract
+from mmdiag.contracts.rules import Contract
+from mmdiag.contracts.validate import validate
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.tables.cohort_tables import check_table
 from mmdiag.readers.tables.numbers import strict_numbers
@@ -33,13 +35,13 @@ def inspect(
     """Give a verdict on every file below some paths.
 
     Args:
-        contract: A data contract that tables are held against too.
+        contract: A data contract that tables are validated against too.
 
     Yields:
         `path, kind, verdict (accepted or quarantined), code, detail, seconds, peak_mb`: code is a
         key of `mmdiag.reasons.REASONS`, empty where accepted.
     """
-    held = read_contract(contract) if contract else None
+    expected = read_contract(contract) if contract else None
     pool = sandbox or shared_sandbox()
     files = [
         file
@@ -55,19 +57,19 @@ def inspect(
         {"function": f"{kind}_verdict", "file": str(file)}
         for file, kind in zip(files, kinds, strict=True)
     ]
-    keys = [name for name, column in held.columns.items() if column.key] if held else []
+    keys = [name for name, column in expected.columns.items() if column.key] if expected else []
     for request, kind in zip(asked, kinds, strict=True):
         if kind == "table" and keys:
             request["key"] = keys
     for file, kind, outcome in zip(files, kinds, pool.each(asked), strict=True):
-        yield _verdict(file, kind, outcome, held)
+        yield _verdict(file, kind, outcome, expected)
 
 
 def _verdict(file: Path, kind: str, outcome: Outcome, contract: Contract | None) -> dict[str, Any]:
     code, detail = outcome.code, outcome.detail
     if kind == "table" and contract is not None and not code:
         try:
-            _hold(file, contract)
+            _validate(file, contract)
         except ReadError as refusal:
             code, detail = refusal.code, refusal.detail
         except DescriptionError:
@@ -95,8 +97,8 @@ def kind_of(file: Path) -> str:
     return next((kind for kind, suffixes in KINDS if name.endswith(suffixes)), "dicom")
 
 
-def _hold(file: Path, contract: Contract) -> None:
-    """Hold a table that was checked as a file against its contract: numbers are strictly decimal,
+def _validate(file: Path, contract: Contract) -> None:
+    """Validate a table that was checked as a file: numbers are strictly decimal,
     everything else is text.
     """
     keys = [name for name, column in contract.columns.items() if column.key]
@@ -104,16 +106,16 @@ def _hold(file: Path, contract: Contract) -> None:
     typed, wrong = table.astype(object).where(table != "", None), 0
     for name, column in contract.columns.items():
         if column.type in ("number", "integer") and name in table:
-            typed[name], odd = strict_numbers(
+            typed[name], non_numeric = strict_numbers(
                 pa.chunked_array([pa.array(table[name], pa.string())])
             )
-            wrong += int(odd.sum())
+            wrong += int(non_numeric.sum())
     if wrong:
         raise ReadError("table_value", f"{file.name} has {wrong} cells that are not")
-    broken = [
+    failing = [
         result
-        for result in hold(typed, contract)
+        for result in validate(typed, contract)
         if not result.passed and result.severity != "warn"
     ]
-    if broken:
-        raise ReadError("contract", f"{file.name}: {broken[0].column} {broken[0].rule}")
+    if failing:
+        raise ReadError("contract", f"{file.name}: {failing[0].column} {failing[0].rule}")

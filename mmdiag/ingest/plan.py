@@ -3,7 +3,7 @@ again: no case is lost, none is there twice.
 
 plan          which cases are new or changed; a case's version is the hash of its files and rows and
 of how its modalities are described
-ingest_shard  one part of a plan: read, hold against the contracts, write a folder that appears
+ingest_shard  one part of a plan: read, validate against the contracts, write a folder that appears
 whole or not at all
 commit        the shards' manifests become cases.parquet, and the ledger learns what was accepted
 and what was refused
@@ -18,8 +18,8 @@ from typing import Any
 import pandas as pd
 
 from mmdiag.cohort.case_table import read_cases
-from mmdiag.cohort.cases import Case, find_cases, people_of
-from mmdiag.contracts.internal_tables import hold_case_table
+from mmdiag.cohort.cases import Case, find_cases, patient_identifiers
+from mmdiag.contracts.internal_tables import validate_case_table
 from mmdiag.description import Description, read_description
 from mmdiag.errors import DescriptionError
 from mmdiag.ingest.case_versions import Versions, case_versions
@@ -47,7 +47,7 @@ def plan(
     """
     _require_keywords(description)
     table = read_cases(description)
-    failing_rule = hold_case_table(table)[1]
+    failing_rule = validate_case_table(table)[1]
     cases = find_cases(description, table)
     folder = workspace.cohort(description.name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def ingest_shard(plan_file: Path) -> None:
         find_cases(description, rows),
         asked,
         frozenset(table["subject_id"]),
-        people_of(description, rows),
+        patient_identifiers(description, rows),
         _columns(target.parent.parent),
     )
 

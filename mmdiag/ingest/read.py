@@ -19,7 +19,7 @@ IsOverridden = Callable[[str, str, str], bool]  # (case, modality, code) -> did 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One source that was read: its content, the facts that its contract judges, and what else is
+    """One source that was read: its content, the facts that its contract is about, and what else is
     stored beside it.
     """
 

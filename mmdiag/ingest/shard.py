@@ -1,5 +1,5 @@
-"""One shard: read the sources of some cases, hold what was found against the contracts, and write a
-folder that appears whole or not at all.
+"""One shard: read the sources of some cases, validate what was found against the contracts, and
+write a folder that appears whole or not at all.
 """
 
 import json
@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.cohort.cases import Case
-from mmdiag.contracts.contract import RuleResult, as_table, hold, packaged_contract
+from mmdiag.contracts.contract import packaged_contract
+from mmdiag.contracts.rules import RuleResult
+from mmdiag.contracts.validate import as_table, validate
 from mmdiag.description import Description
 from mmdiag.ingest.read import Found, Refusal, read_sources
 from mmdiag.kinds import KINDS, NOTE, PARTS
@@ -40,7 +42,7 @@ FINGERPRINT_COLUMNS = [
     "text_sha256",
     "n_masked",
 ]
-NOT_JUDGED = ("pixel_sha256", "perceptual", "text_sha256")
+NOT_VALIDATED = ("pixel_sha256", "perceptual", "text_sha256")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ def write_shard(
     identifiers: Mapping[str, Sequence[str]],
     columns: Mapping[str, Sequence[str]],
 ) -> None:
-    """Read, judge and write one shard; does nothing where the folder is there.
+    """Read, validate and write one shard; does nothing where the folder is there.
 
     Args:
         subjects: Subjects of the whole cohort: a file that names another one of them lies in the
@@ -91,7 +93,7 @@ def write_shard(
     found, refused = read_sources(
         description, asked, subjects, identifiers, planned.is_overridden, columns
     )
-    results = judge(description, found, refused, planned)
+    results = validate_sources(description, found, refused, planned)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".shard-", dir=folder.parent))
     try:
@@ -115,14 +117,14 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def judge(
+def validate_sources(
     description: Description,
     found: dict[tuple[str, str], Found],
     refused: dict[tuple[str, str], Refusal],
     planned: ShardPlan,
 ) -> list[RuleResult]:
-    """Hold what was read against the contracts; a source that breaks a rule of severity quarantine
-    or block is refused, unless a person accepted it.
+    """Validate what was read against the contracts; a source that breaks a rule of severity
+    quarantine or block is refused, unless a person accepted it.
     """
     results: list[RuleResult] = []
     for kind in KINDS.values():
@@ -133,8 +135,8 @@ def judge(
         ]
         if not facts:
             continue
-        table = pd.DataFrame(facts).drop(columns=list(NOT_JUDGED), errors="ignore")
-        for result in hold(table, packaged_contract(kind.contract)):
+        table = pd.DataFrame(facts).drop(columns=list(NOT_VALIDATED), errors="ignore")
+        for result in validate(table, packaged_contract(kind.contract)):
             results.append(result)
             if result.severity == "warn" or result.passed:
                 continue

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2_contingency
 
-from mmdiag.contracts.contract import RuleResult
+from mmdiag.contracts.rules import RuleResult
 from mmdiag.errors import ContractError
 from mmdiag.leakage.label_columns import columns_that_hold, columns_that_hold_times
 from mmdiag.leakage.label_text import class_pattern, compiled, stating
@@ -40,11 +40,11 @@ SEVERITY = {
     "label_by_site": "warn",
 }
 WHY = {
-    "same_image": "It would be learned from as one person's and judged as another's, or count "
+    "same_image": "It would be learned from as one person's and tested as another's, or count "
     "twice for one person.",
     "near_same_image": "Nearly the same picture under another key may be the same person's; a "
     "template or a phantom looks alike, too.",
-    "same_note": "It would be learned from as one person's and judged as another's.",
+    "same_note": "It would be learned from as one person's and tested as another's.",
     "template_note": "The same short text for several people says nothing of any of them.",
     "label_in_note": "The model would read the answer instead of finding it.",
     "class_in_note": "A note that names its class may give the answer away; state what does so "
@@ -72,7 +72,7 @@ class Leakage:
     results: list[RuleResult]
     refused: list[tuple[str, str, str, str]]
 
-    def refuse_blocked(self) -> None:
+    def raise_if_blocked(self) -> None:
         """Do nothing where no rule of severity block is broken.
 
         Raises:
@@ -87,7 +87,7 @@ class Leakage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _Finding:
     """One rule on one modality (or column).
 
     Args:
@@ -103,7 +103,7 @@ class _Judged:
     fact: str = ""
 
 
-def judge_leakage(
+def audit_leakage(
     cases: pd.DataFrame,
     fingerprints: pd.DataFrame,
     notes: Mapping[str, Mapping[str, str]],
@@ -111,7 +111,7 @@ def judge_leakage(
     task: Task,
     label_patterns: Sequence[str] = (),
 ) -> Leakage:
-    """Judge a whole cohort; nothing is changed.
+    """Audit a whole cohort; nothing is changed.
 
     Args:
         cases: One row a case: case_id, subject_id, site, label, time, event, has_<modality>.
@@ -129,23 +129,23 @@ def judge_leakage(
     patterns = compiled(label_patterns)
     subjects = pd.Series(pd.factorize(cases["subject_id"])[0], index=cases["case_id"])
     label = cases.set_index("case_id")["event" if task.survival else "label"]
-    judged = [
+    findings = [
         *_images(fingerprints, subjects),
         *_same_notes(notes, subjects),
         *_stated(notes, label, task, patterns),
     ]
-    judged += [*_columns(tables, cases, label, task), *_absence(cases, label)]
+    findings += [*_columns(tables, cases, label, task), *_absence(cases, label)]
     refused: dict[tuple[str, str], tuple[str, str]] = {}
-    for one in judged:
+    for one in findings:
         if SEVERITY[one.code] == "quarantine":
             for case_id, detail in one.failed.items():
                 refused.setdefault((case_id, one.column), (one.code, detail))
     return Leakage(
-        [_result(one) for one in judged], [(*place, *reason) for place, reason in refused.items()]
+        [_result(one) for one in findings], [(*place, *reason) for place, reason in refused.items()]
     )
 
 
-def _result(one: _Judged) -> RuleResult:
+def _result(one: _Finding) -> RuleResult:
     return RuleResult(
         contract="leakage",
         rule=REASONS[one.code].rule,
@@ -158,7 +158,7 @@ def _result(one: _Judged) -> RuleResult:
     )
 
 
-def _images(fingerprints: pd.DataFrame, subjects: pd.Series) -> Iterator[_Judged]:
+def _images(fingerprints: pd.DataFrame, subjects: pd.Series) -> Iterator[_Finding]:
     """The same picture, of any modality, under two subjects, or of one modality under two cases of
     one; and of one modality nearly the same.
     """
@@ -187,7 +187,7 @@ def _images(fingerprints: pd.DataFrame, subjects: pd.Series) -> Iterator[_Judged
             str(rows["case_id"][row]): f"the same content as case {partner[row]}"
             for row in rows.index[copied[rows.index]]
         }
-        yield _Judged("same_image", str(modality), len(rows), failed)
+        yield _Finding("same_image", str(modality), len(rows), failed)
         hashed = rows[~copied[rows.index] & rows["perceptual"].notna()]
         pairs = near_pictures(hashed["perceptual"].tolist(), hashed["subject"].to_numpy())
         names = hashed["case_id"].to_numpy()[pairs]
@@ -197,7 +197,7 @@ def _images(fingerprints: pd.DataFrame, subjects: pd.Series) -> Iterator[_Judged
             for case, other in (pair, pair[::-1])
         }
         shown = ", ".join(" and ".join(pair) for pair in names[:SHOWN])
-        yield _Judged(
+        yield _Finding(
             "near_same_image",
             str(modality),
             len(hashed),
@@ -227,7 +227,7 @@ def _partners(key: pd.Series, subject: pd.Series, case: pd.Series) -> "pd.Series
     return pd.Series(other, index=frame.index, dtype=object)
 
 
-def _same_notes(notes: Mapping[str, Mapping[str, str]], subjects: pd.Series) -> Iterator[_Judged]:
+def _same_notes(notes: Mapping[str, Mapping[str, str]], subjects: pd.Series) -> Iterator[_Finding]:
     for modality, texts in notes.items():
         cases = [case_id for case_id in texts if case_id in subjects.index]
         plain = [" ".join(texts[case_id].lower().split()) for case_id in cases]
@@ -247,7 +247,7 @@ def _same_notes(notes: Mapping[str, Mapping[str, str]], subjects: pd.Series) -> 
             ("same_note", copied[long[copied.index]], long.sum()),
             ("template_note", copied[~long[copied.index]], (~long).sum()),
         ):
-            yield _Judged(
+            yield _Finding(
                 code,
                 modality,
                 int(number),
@@ -260,7 +260,7 @@ def _stated(
     label: pd.Series,
     task: Task,
     patterns: Sequence[Any],
-) -> Iterator[_Judged]:
+) -> Iterator[_Finding]:
     """Labels that stand in notes: by the task's patterns, else by the names of its classes."""
     for modality, texts in notes.items():
         if patterns:
@@ -269,14 +269,14 @@ def _stated(
                 for case, number in stating(texts, patterns).items()
                 if case in label.index
             }
-            yield _Judged("label_in_note", modality, len(texts), found)
+            yield _Finding("label_in_note", modality, len(texts), found)
         elif not task.survival:
             yield _named(modality, texts, label.dropna(), list(task.classes))
 
 
 def _named(
     modality: str, texts: Mapping[str, str], label: pd.Series, classes: Sequence[str]
-) -> _Judged:
+) -> _Finding:
     """Notes that name their own class, where that class's notes name it more often than those of
     the others.
     """
@@ -303,7 +303,7 @@ def _named(
                 f"{name} stands in {inside} of {of_class.sum()} notes of its class and in "
                 f"{outside} of {(~of_class).sum()} others"
             )
-    return _Judged(
+    return _Finding(
         "class_in_note", modality, len(own), failed, f"{'; '.join(facts)}." if facts else ""
     )
 
@@ -313,7 +313,7 @@ def _columns(
     cases: pd.DataFrame,
     label: pd.Series,
     task: Task,
-) -> Iterator[_Judged]:
+) -> Iterator[_Finding]:
     time = cases.set_index("case_id")["time"]
     for modality, table in tables.items():
         found = [columns_that_hold(table, label)]
@@ -326,12 +326,12 @@ def _columns(
             shown = ", ".join(names[:SHOWN]) + (
                 f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
             )
-            yield _Judged(
+            yield _Finding(
                 code, modality, found[0].cases, fact=f"Columns: {shown}." if names else ""
             )
 
 
-def _absence(cases: pd.DataFrame, label: pd.Series) -> Iterator[_Judged]:
+def _absence(cases: pd.DataFrame, label: pd.Series) -> Iterator[_Finding]:
     """Which modalities are there, and which site a case is from, against the label; cases without
     any modality are left out.
     """
@@ -341,14 +341,14 @@ def _absence(cases: pd.DataFrame, label: pd.Series) -> Iterator[_Judged]:
     pattern = pd.Series(
         has @ (1 << np.arange(len(columns), dtype=np.int64)), index=cases.index
     )  # a number for each set of modalities
-    judged = [("label_by_absence", "", pattern)]
-    judged += [("label_by_site", "site", cases["site"])] if cases["site"].notna().any() else []
-    for code, column, groups in judged:
+    asked = [("label_by_absence", "", pattern)]
+    asked += [("label_by_site", "site", cases["site"])] if cases["site"].notna().any() else []
+    for code, column, groups in asked:
         p, strength, n = _association(
             groups[kept].reset_index(drop=True), label[kept].reset_index(drop=True)
         )
         strong = p < SMALLEST_P and strength >= SMALLEST_V
-        yield _Judged(
+        yield _Finding(
             code,
             column,
             n,

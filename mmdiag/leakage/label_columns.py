@@ -24,13 +24,13 @@ class Holding:
     Args:
         same: Equal to the label up to renaming, or to the time of a survival task.
         ordered: Separate a class from the rest, or order the times, without a fault.
-        judged: Columns.
-        cases: Cases that were judged.
+        checked: Columns.
+        cases: Cases that were compared.
     """
 
     same: tuple[str, ...]
     ordered: tuple[str, ...]
-    judged: int
+    checked: int
     cases: int
 
 

@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
+from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -47,7 +48,7 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def losses(
         self, logits: Float[Tensor, "batch logit"], target: Float[Tensor, "batch target"]
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Float[Tensor, "*label"], Float[Tensor, "*label"]]:
         """Loss and weight of every label, of one shape; the weight of an unknown one is 0."""
 
     @abstractmethod
@@ -59,7 +60,7 @@ class Head(nn.Module, ABC):
         """
 
     def log_odds(
-        self, logits: Float[Tensor, "batch logit"], chosen: Tensor
+        self, logits: Float[Tensor, "batch logit"], chosen: Int64[Tensor, "batch"]
     ) -> Float[Tensor, "batch"]:
         """The scalar that explanations decompose: the log-odds of the reported probability (of
         number `chosen`, where there are several).
@@ -80,20 +81,26 @@ class Head(nn.Module, ABC):
 class BinaryHead(Head):
     """One logit, cross-entropy."""
 
-    def losses(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def losses(
+        self, logits: Float[Tensor, "batch logit"], target: Float[Tensor, "batch target"]
+    ) -> tuple[Float[Tensor, "*label"], Float[Tensor, "*label"]]:
         """Binary cross-entropy."""
         return self.objective.binary(logits, target)
 
-    def probability(self, logits: Tensor) -> Tensor:
+    def probability(
+        self, logits: Float[Tensor, "batch logit"]
+    ) -> Float[Tensor, "batch probability"]:
         """Probability of the positive class."""
         return logits.sigmoid()
 
-    def log_odds(self, logits: Tensor, chosen: Tensor) -> Tensor:
+    def log_odds(
+        self, logits: Float[Tensor, "batch logit"], chosen: Int64[Tensor, "batch"]
+    ) -> Float[Tensor, "batch"]:
         """The logit itself."""
         return logits.gather(1, chosen[:, None]).squeeze(1)
 
     @torch.no_grad()
-    def init_bias_from_prior(self, target: Tensor) -> None:
+    def init_bias_from_prior(self, target: Float[Tensor, "case target"]) -> None:
         """The bias begins at the prevalence, as the objective weighs it, instead of one half."""
         weights = self.objective.binary(torch.zeros_like(target), target)[1].double()
         share = (weights * torch.nan_to_num(target).double()).sum(0) / weights.sum(0).clamp(
@@ -111,16 +118,20 @@ class MultilabelHead(BinaryHead):
 class MulticlassHead(Head):
     """One logit a class, cross-entropy."""
 
-    def losses(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def losses(
+        self, logits: Float[Tensor, "batch logit"], target: Float[Tensor, "batch target"]
+    ) -> tuple[Float[Tensor, "*label"], Float[Tensor, "*label"]]:
         """Cross-entropy."""
         return self.objective.classes(logits, target[:, 0])
 
-    def probability(self, logits: Tensor) -> Tensor:
+    def probability(
+        self, logits: Float[Tensor, "batch logit"]
+    ) -> Float[Tensor, "batch probability"]:
         """Probability of each class."""
         return logits.softmax(dim=1)
 
     @torch.no_grad()
-    def init_bias_from_prior(self, target: Tensor) -> None:
+    def init_bias_from_prior(self, target: Float[Tensor, "case target"]) -> None:
         """The biases begin at the frequencies of the classes, as the objective weighs them."""
         weights = self.objective.classes(
             self.map.bias.new_zeros(len(target), self.outputs), target[:, 0]
@@ -142,12 +153,14 @@ class SurvivalHead(Head):
         Gensheimer 2019, A scalable discrete-time survival model for neural networks.
     """
 
-    def losses(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def losses(
+        self, logits: Float[Tensor, "batch logit"], target: Float[Tensor, "batch target"]
+    ) -> tuple[Float[Tensor, "*label"], Float[Tensor, "*label"]]:
         """Negative log-likelihood; `target` holds the interval's number and whether the event was
         seen in it.
         """
-        known = ~torch.isnan(target).any(1)
-        target = torch.where(known[:, None], target, 0.0)
+        labelled = ~torch.isnan(target).any(1)
+        target = torch.where(labelled[:, None], target, 0.0)
         interval, event = target[:, 0].long(), target[:, 1]
         survived = torch.arange(self.outputs, device=logits.device) < interval[:, None]
         at_risk = functional.logsigmoid(-logits)
@@ -155,19 +168,21 @@ class SurvivalHead(Head):
         likelihood = (at_risk * survived).sum(1) + torch.where(
             event > 0, functional.logsigmoid(last), functional.logsigmoid(-last)
         )
-        return -likelihood, known.to(likelihood.dtype)
+        return -likelihood, labelled.to(likelihood.dtype)
 
-    def probability(self, logits: Tensor) -> Tensor:
+    def probability(
+        self, logits: Float[Tensor, "batch logit"]
+    ) -> Float[Tensor, "batch probability"]:
         """Risk in 0..1."""
         return 1 - functional.logsigmoid(-logits).cumsum(1).exp().mean(1, keepdim=True)
 
     @torch.no_grad()
-    def init_bias_from_prior(self, target: Tensor) -> None:
+    def init_bias_from_prior(self, target: Float[Tensor, "case target"]) -> None:
         """The biases begin at the hazards of all cases together: events in an interval over those
         at risk in it (Kaplan & Meier 1958).
         """
-        known = target[~torch.isnan(target).any(1)].double()
-        interval, event = known[:, 0].long(), known[:, 1]
+        labelled = target[~torch.isnan(target).any(1)].double()
+        interval, event = labelled[:, 0].long(), labelled[:, 1]
         events = torch.zeros(self.outputs, dtype=torch.float64, device=target.device).index_add_(
             0, interval, event
         )
@@ -199,7 +214,7 @@ def make_head(task: Task, width: int) -> Head:
     return HEADS[kind](width, outputs.get(kind, 1))
 
 
-def survival_cuts(time: np.ndarray, event: np.ndarray) -> list[float]:
+def survival_cuts(time: Float[ndarray, "case"], event: Float[ndarray, "case"]) -> list[float]:
     """Ends of the intervals but the last: quantiles of the training events' times."""
     seen = time[event > 0]
     number = max(2, min(INTERVALS, len(seen) // 4))
@@ -211,8 +226,11 @@ def survival_cuts(time: np.ndarray, event: np.ndarray) -> list[float]:
 
 
 def targets(
-    task: Task, label: np.ndarray, time: np.ndarray, event: np.ndarray
-) -> Float[np.ndarray, "case target"]:
+    task: Task,
+    label: Float[ndarray, "case *label"],
+    time: Float[ndarray, "case"],
+    event: Float[ndarray, "case"],
+) -> Float[ndarray, "case target"]:
     """What the loss is given: the label (a column each, where there are several), or interval and
     event.
     """

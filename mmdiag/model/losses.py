@@ -60,15 +60,15 @@ class Objective:
 
     def binary(
         self, logits: Float[Tensor, "batch label"], target: Float[Tensor, "batch label"]
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Float[Tensor, "batch label"], Float[Tensor, "batch label"]]:
         """Loss and weight of every label that is 0, 1 or NaN (unknown: weight 0)."""
-        known = ~torch.isnan(target)
-        one = torch.where(known, target, 0.0).to(logits.dtype)
+        labelled = ~torch.isnan(target)
+        one = torch.where(labelled, target, 0.0).to(logits.dtype)
         soft = one * (1 - self.smoothing) + self.smoothing / 2 if self.smoothing else one
         losses = torch.nn.functional.binary_cross_entropy_with_logits(
             logits, soft, reduction="none"
         )
-        weights = known.to(losses.dtype)
+        weights = labelled.to(losses.dtype)
         if self.gamma:
             losses = losses * torch.where(one > 0.5, -logits, logits).sigmoid() ** self.gamma
         if self.class_weights is not None:
@@ -78,14 +78,14 @@ class Objective:
 
     def classes(
         self, logits: Float[Tensor, "batch class"], target: Float[Tensor, "batch"]
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Float[Tensor, "batch"], Float[Tensor, "batch"]]:
         """Loss and weight of every class number; NaN = unknown: weight 0."""
-        known = ~torch.isnan(target)
-        number = torch.where(known, target, 0.0).long()
+        labelled = ~torch.isnan(target)
+        number = torch.where(labelled, target, 0.0).long()
         losses = torch.nn.functional.cross_entropy(
             logits, number, reduction="none", label_smoothing=self.smoothing
         )
-        weights = known.to(losses.dtype)
+        weights = labelled.to(losses.dtype)
         if self.gamma:
             losses = (
                 losses * (1 - logits.softmax(1).gather(1, number[:, None]).squeeze(1)) ** self.gamma

@@ -68,7 +68,9 @@ class DiagnosisModel(nn.Module):
             self.encode(batch, self._hide(batch.present) if self.training else batch.present)
         )
 
-    def encode(self, batch: Batch, present: Mapping[str, Tensor]) -> dict[str, Tokens]:
+    def encode(
+        self, batch: Batch, present: Mapping[str, Bool[Tensor, "batch"]]
+    ) -> dict[str, Tokens]:
         """Tokens of each modality, masked where it is absent."""
         return {
             name: self.encoders[f"{name}_"](batch.values[name], present[name])
@@ -122,7 +124,9 @@ class DiagnosisModel(nn.Module):
             self.head.loss,
         )
 
-    def _hide(self, present: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _hide(
+        self, present: Mapping[str, Bool[Tensor, "batch"]]
+    ) -> dict[str, Bool[Tensor, "batch"]]:
         """Which modalities a case in training is shown: never none of those that it has."""
         if not self.modality_dropout or len(self.modalities) < 2:
             return dict(present)
@@ -137,11 +141,13 @@ class DiagnosisModel(nn.Module):
         return {name: shown[:, k] for k, name in enumerate(self.modalities)}
 
 
-def _summary(tokens: Tokens) -> Tensor:
+def _summary(tokens: Tokens) -> Float[Tensor, "batch width"]:
     return torch.where(tokens.present()[:, None], tokens.values[:, 0], 0.0)
 
 
-def loss_of(head: Head, output: Output, target: Tensor, own_weight: float) -> Float[Tensor, ""]:
+def loss_of(
+    head: Head, output: Output, target: Float[Tensor, "batch target"], own_weight: float
+) -> Float[Tensor, ""]:
     """The task's loss, plus `own_weight` times the mean loss of the branches on the cases that have
     them; of what is stacked, the branches' alone.
 

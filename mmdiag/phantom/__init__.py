@@ -56,14 +56,8 @@ def write_phantom(
     Raises:
         UsageError: An unknown signal or pattern.
     """
-    if signal not in latent.SIGNALS or pattern not in PATTERNS:
-        raise UsageError(
-            f"A phantom's signal is one of {', '.join(latent.SIGNALS)} and its pattern of "
-            f"{', '.join(PATTERNS)}, found {signal!r}, {pattern!r}: choose one."
-        )
-    for name in ("dicom", "notes", "truth"):
-        shutil.rmtree(out / name, ignore_errors=True)
-        (out / name).mkdir(parents=True)
+    _check(signal, pattern)
+    _empty(out)
     generator = np.random.default_rng([seed, cases, latent.SIGNALS.index(signal)])
     drawn = latent.draw(cases, signal, generator)
     table = _case_table(cases, seed, generator)
@@ -72,21 +66,37 @@ def write_phantom(
     people = [make_person(i, generator) for i in range(cases)] if identifiers else []
     lesions = _write_images(out, table, drawn.u[:, 0], present[:, 0], people, seed, progress)
     _write_notes(out, table, drawn.findings, present[:, 1], people, generator)
-    expression = genomics.expression_table(
-        table["case_id"].tolist(), genomics.expression(drawn.u[:, 2], generator)
-    )[present[:, 2]]
+    values = genomics.expression(drawn.u[:, 2], generator)
+    expression = genomics.expression_table(table["case_id"].tolist(), values)[present[:, 2]]
     planted = faults.choose(broken, present, generator)
     for case, code in planted:
         expression = faults.plant(out, table["case_id"].iloc[case], code, expression, generator)
-    expression.to_csv(out / "genomics.csv", index=False)
-    table.to_csv(out / "cases.csv", index=False)
-    (out / "pathways.gmt").write_text(genomics.gmt())
+    _write_tables(out, table, expression)
     name = _name(cases, seed, signal, missing, pattern, broken, identifiers)
     (out / "cohort.toml").write_text(cohort_toml(name))
     _write_case_truth(out, table, drawn.u, signal, planted, lesions)
-    truth = _truth(seed, signal, present, people, generator)
-    (out / "truth" / "truth.json").write_text(json.dumps(truth, indent=1, sort_keys=True))
-    return truth
+    return _write_truth(out, _truth(seed, signal, present, people, generator))
+
+
+def _check(signal: str, pattern: str) -> None:
+    if signal not in latent.SIGNALS or pattern not in PATTERNS:
+        raise UsageError(
+            f"A phantom's signal is one of {', '.join(latent.SIGNALS)} and its pattern of "
+            f"{', '.join(PATTERNS)}, found {signal!r}, {pattern!r}: choose one."
+        )
+
+
+def _empty(out: Path) -> None:
+    """The folders of a phantom, without what an older one left."""
+    for name in ("dicom", "notes", "truth"):
+        shutil.rmtree(out / name, ignore_errors=True)
+        (out / name).mkdir(parents=True)
+
+
+def _write_tables(out: Path, table: pd.DataFrame, expression: pd.DataFrame) -> None:
+    expression.to_csv(out / "genomics.csv", index=False)
+    table.to_csv(out / "cases.csv", index=False)
+    (out / "pathways.gmt").write_text(genomics.gmt())
 
 
 def _name(
@@ -217,6 +227,11 @@ def _write_case_truth(
         truth.loc[case, "fault"] = code
     truth.to_parquet(out / "truth" / "cases.parquet", index=False)
     pd.DataFrame(lesions).to_parquet(out / "truth" / "lesions.parquet", index=False)
+
+
+def _write_truth(out: Path, truth: dict[str, Any]) -> dict[str, Any]:
+    (out / "truth" / "truth.json").write_text(json.dumps(truth, indent=1, sort_keys=True))
+    return truth
 
 
 def _truth(

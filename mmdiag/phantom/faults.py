@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pydicom
+from jaxtyping import Bool
+from numpy import ndarray
 
 FAULTS: tuple[tuple[str, str], ...] = (  # code, and the modality that is damaged
     ("no_modality", ""),
@@ -22,7 +24,7 @@ FAULTS: tuple[tuple[str, str], ...] = (  # code, and the modality that is damage
 
 
 def choose(
-    number: int, present: np.ndarray, generator: np.random.Generator
+    number: int, present: Bool[ndarray, "case modality"], generator: np.random.Generator
 ) -> list[tuple[int, str]]:
     """Which case gets which fault: the damaged modality is one that the case has, and never its
     only one.

@@ -152,6 +152,12 @@ def _slice(
     dataset.ImageOrientationPatient = orientation
     dataset.ImagePositionPatient = [-SIZE / 2, -SIZE / 2, number * GAP_MM]
     dataset.FrameOfReferenceUID = generate_uid(entropy_srcs=[study.case_id, "frame"])
+    _set_pixels(dataset, plane)
+    return dataset
+
+
+def _set_pixels(dataset: Dataset, plane: UInt16[ndarray, "row column"]) -> None:
+    """12 bits of grey, 3.5 mm a pixel."""
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
     dataset.Rows, dataset.Columns = plane.shape
@@ -164,4 +170,3 @@ def _slice(
     )
     dataset.PixelData = np.ascontiguousarray(plane).tobytes()
     dataset["PixelData"].VR = "OW"
-    return dataset

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float, Shaped
+from numpy import ndarray
 
 from mmdiag.prepare.preparation import Preparation
 from mmdiag.samples import Batch, Sample, collate
@@ -10,7 +12,7 @@ from mmdiag.samples import Batch, Sample, collate
 
 def prepare_samples(
     preparations: Mapping[str, Preparation],
-    raws: Mapping[str, Sequence[np.ndarray | None]],
+    raws: Mapping[str, Sequence[Shaped[ndarray, "..."] | None]],
     rows: Sequence[int],
 ) -> list[Sample]:
     """Apply the fitted state to some cases; a modality that a case lacks has no key."""
@@ -26,7 +28,7 @@ def prepare_samples(
 def batch_of(
     preparations: Mapping[str, Preparation],
     samples: Sequence[Sample],
-    target: np.ndarray | None = None,
+    target: Float[ndarray, "case target"] | None = None,
 ) -> Batch:
     """Samples as a batch; without targets they are NaN."""
     shapes = {name: preparation.shapes() for name, preparation in preparations.items()}

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Shaped
+from numpy import ndarray
 
 from mmdiag.config import digest
 from mmdiag.prepare.extract import Extractor
@@ -27,7 +29,7 @@ def raw_features(
     extractor: Extractor,
     *,
     progress: Callable[[int, int, str], None] | None = None,
-) -> list[np.ndarray | None]:
+) -> list[Shaped[ndarray, "..."] | None]:
     """Raw features of every case of a cohort, in the order of `store.cases`; None where the
     modality is absent.
     """

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int16
+from jaxtyping import Float32, Num
 from numpy import ndarray
 
 from mmdiag.errors import UsageError
@@ -23,7 +23,7 @@ class Channels:
 
     CLIP = 20.0  # deviations: an R wave has about 10, an electrode that came off more
 
-    def __call__(self, signal: Int16[ndarray, "time channel"]) -> Float32[ndarray, "time channel"]:
+    def __call__(self, signal: Num[ndarray, "time channel"]) -> Float32[ndarray, "time channel"]:
         """Deviations from the training mean.
 
         Raises:
@@ -38,7 +38,7 @@ class Channels:
         return deviations
 
 
-def fit_channels(signals: Sequence[Int16[ndarray, "_ channel"]]) -> Channels:
+def fit_channels(signals: Sequence[Num[ndarray, "_ channel"]]) -> Channels:
     """Fit on training signals, every sample counting alike."""
     samples = sum(len(signal) for signal in signals)
     center = sum(signal.sum(axis=0, dtype=np.float64) for signal in signals) / samples

@@ -110,14 +110,7 @@ def alignment(
         name: _fitted(store, config, name, raws[name], gene_sets, train_rows)
         for name in store.modalities
     }
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        network = Alignment(
-            {
-                f"{name}_": make_encoder(preparation, config)
-                for name, preparation in preparations.items()
-            }
-        )
+    network = _initial_network(preparations, config)
     several = np.sum([store.present(name) for name in store.modalities], axis=0) >= 2
     subjects = torch.from_numpy(
         np.unique(store.cases["subject_id"].to_numpy(dtype=str), return_inverse=True)[1]
@@ -143,6 +136,12 @@ def alignment(
         held=held_rows[several[held_rows]],
         small=not lazy,
     )
+
+
+def _initial_network(preparations: Mapping[str, Preparation], config: RunConfig) -> Alignment:
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        return Alignment({f"{name}_": make_encoder(p, config) for name, p in preparations.items()})
 
 
 def _batches_of(

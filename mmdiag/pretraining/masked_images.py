@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from mmdiag.config import RunConfig
 from mmdiag.encoders.backbone import (
-    FEATURES,
     VIT_SIDE,
     as_seen,
+    backbone_of,
     make_masked_autoencoder,
     vit_weights,
 )
@@ -96,7 +96,12 @@ def _save(network: nn.Module, folder: Path) -> None:
     """The encoder alone, under the names of the network `vit`."""
     weights = {name: value.contiguous() for name, value in vit_weights(network).items()}
     save_file(weights, folder / FILE)
-    facts = {"encoder": "vit", "features": FEATURES["vit"], "side": VIT_SIDE, "patch": PATCH}
+    facts = {
+        "encoder": "vit",
+        "features": backbone_of("vit").features,
+        "side": VIT_SIDE,
+        "patch": PATCH,
+    }
     write_text(folder / "config.json", json.dumps(facts, indent=1))
 
 

@@ -45,7 +45,7 @@ from mmdiag.readers.genomics.gene_sets import gene_set_columns
 from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace, file_sha256, write_text
 
-ASKED = "asked.json"
+REQUESTED = "asked.json"
 HELD_BACK = 0.1  # share of the subjects
 LEAST = {
     **dict.fromkeys(WHAT, 200),
@@ -74,13 +74,13 @@ def start(
             subjects to know who is judged.
     """
     store = Store.open(workspace, description.name)
-    asked_for = _ordered(what)
-    _require_beginning(config, asked_for)
+    kinds = _ordered(what)
+    _require_beginning(config, kinds)
     require_encoders(config, store.modalities.values())
     parts, judged = _parts(store, config)
-    for name in asked_for:
+    for name in kinds:
         _require_enough(store, name, parts, judged)
-    settings = {"what": asked_for, "epochs": epochs, "parts": parts}
+    settings = {"what": kinds, "epochs": epochs, "parts": parts}
     key = digest(
         store.hash,
         to_json(config),
@@ -89,30 +89,25 @@ def start(
     )
     identity = f"p-{key[:12]}"
     folder = workspace.pretrained / identity
-    if not (folder / ASKED).is_file():
+    if not (folder / REQUESTED).is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        for name, modality in description.modalities.items():
-            if modality.gene_sets:
-                write_text(
-                    folder / f"gene_sets_{name}.json",
-                    json.dumps(gene_set_columns(description.root, modality, store.columns(name))),
-                )
+        _write_gene_sets(folder, description, store)
         cohort = {"name": description.name, "hash": store.hash}
-        asked = {
+        requested = {
             "id": identity,
             "cohort": cohort,
             "config": json.loads(to_json(config)),
             **settings,
             "judged": judged,
         }
-        write_text(folder / ASKED, json.dumps(asked, indent=1))
+        write_text(folder / REQUESTED, json.dumps(requested, indent=1))
     return folder
 
 
 def units(folder: Path) -> list[str]:
     """What is to be learned, in order: `<part that is judged>.<what>`."""
-    asked = _asked(folder)
-    return [f"{part}.{what}" for part in asked["parts"] for what in asked["what"]]
+    requested = _requested(folder)
+    return [f"{part}.{what}" for part in requested["parts"] for what in requested["what"]]
 
 
 def pretrain(folder: Path, unit: str, progress: Progress | None = None) -> None:
@@ -122,29 +117,29 @@ def pretrain(folder: Path, unit: str, progress: Progress | None = None) -> None:
         return
     for torn in (folder / part).glob(".weights-*"):  # of a process that was killed while it wrote
         shutil.rmtree(torn)
-    asked, workspace = _asked(folder), Workspace(folder.parent.parent)
-    store = Store.open(workspace, asked["cohort"]["name"])
-    if store.hash != asked["cohort"]["hash"]:
+    requested, workspace = _requested(folder), Workspace(folder.parent.parent)
+    store = Store.open(workspace, requested["cohort"]["name"])
+    if store.hash != requested["cohort"]["hash"]:
         raise UsageError(
             "A pretraining goes on with the cohort that it began with, "
-            f"{asked['cohort']['name']} was ingested anew since: begin another."
+            f"{requested['cohort']['name']} was ingested anew since: begin another."
         )
-    train_rows, held_rows = _rows(store, asked["judged"], part, what)
-    pretext = _pretext_task(folder, asked, store, part, what, train_rows, held_rows)
+    train_rows, held_rows = _rows(store, requested["judged"], part, what)
+    pretext = _pretext_task(folder, requested, store, part, what, train_rows, held_rows)
     working = folder / part / f".{what}"  # checkpoints
     working.mkdir(parents=True, exist_ok=True)
     curve, best = learn(
         pretext,
-        seed=_config(asked).seed,
+        seed=_config(requested).seed,
         folder=working,
-        owner=digest(asked["id"], unit),
+        owner=digest(requested["id"], unit),
         progress=progress,
     )
     subjects = store.cases["subject_id"].iloc[np.concatenate([train_rows, held_rows])]
     facts = {
         "part": part,
         "what": what,
-        "cohort": asked["cohort"],
+        "cohort": requested["cohort"],
         "cases": len(train_rows),
         "held_back": len(held_rows),
         "subjects_seen": int(subjects.nunique()),
@@ -159,7 +154,7 @@ def pretrain(folder: Path, unit: str, progress: Progress | None = None) -> None:
         pretext,
         facts,
         SubjectKeys.of(subjects, store.hash),
-        _licence(_config(asked), what),
+        _licence(_config(requested), what),
     )
     shutil.rmtree(working)
 
@@ -172,12 +167,14 @@ def finish(folder: Path) -> dict[str, Any]:
         `held_back`, `epochs`, `best_epoch`, and the loss of the cases
         held back after the first and after the best epoch.
     """
-    asked = _asked(folder)
+    requested = _requested(folder)
     weights = [_summary(folder.joinpath(*unit.split(".", 1))) for unit in units(folder)]
     for working in folder.glob("*/.*"):
         shutil.rmtree(working)
     if not (folder / MANIFEST).is_file():
-        kept = {key: asked[key] for key in ("id", "cohort", "config", "what", "epochs", "parts")}
+        kept = {
+            key: requested[key] for key in ("id", "cohort", "config", "what", "epochs", "parts")
+        }
         write_text(
             folder / MANIFEST,
             json.dumps(
@@ -190,8 +187,8 @@ def finish(folder: Path) -> dict[str, Any]:
             ),
         )
     return {
-        "pretrained": {"id": asked["id"], "path": str(folder)},
-        "what": asked["what"],
+        "pretrained": {"id": requested["id"], "path": str(folder)},
+        "what": requested["what"],
         "weights": weights,
     }
 
@@ -201,6 +198,14 @@ def _ordered(what: Sequence[str]) -> list[str]:
         if name not in WHAT:
             raise UnknownNameError("What is pretrained", name, WHAT)
     return [name for name in WHAT if name in what]
+
+
+def _write_gene_sets(folder: Path, description: Description, store: Store) -> None:
+    """The columns of each gene set, as they are now: a cohort's files may be gone later."""
+    for name, modality in description.modalities.items():
+        if modality.gene_sets:
+            columns = gene_set_columns(description.root, modality, store.columns(name))
+            write_text(folder / f"gene_sets_{name}.json", json.dumps(columns))
 
 
 def _require_beginning(config: RunConfig, what: Sequence[str]) -> None:
@@ -274,14 +279,14 @@ def _rows(
 
 def _pretext_task(
     folder: Path,
-    asked: Mapping[str, Any],
+    requested: Mapping[str, Any],
     store: Store,
     part: str,
     what: str,
     train_rows: Int64[ndarray, "train"],
     held_rows: Int64[ndarray, "held"],
 ) -> PretextTask:
-    config, epochs = _config(asked), asked["epochs"]
+    config, epochs = _config(requested), requested["epochs"]
     if what != CONTRASTIVE:
         pretraining = kind_named(what).pretraining
         assert pretraining is not None, f"{what} is not among WHAT"
@@ -290,9 +295,9 @@ def _pretext_task(
     from mmdiag.pretraining.contrastive import alignment
 
     before = [
-        name for name in asked["what"] if name != CONTRASTIVE
+        name for name in requested["what"] if name != CONTRASTIVE
     ]  # the weights that the features come from
-    named = naming(config, Pretraining(folder, {**asked, "what": before}), part)
+    named = naming(config, Pretraining(folder, {**requested, "what": before}), part)
     raws = {
         name: raw_features(store, name, extractor(kind, named))
         for name, kind in store.modalities.items()
@@ -352,10 +357,10 @@ def _summary(folder: Path) -> dict[str, Any]:
     }
 
 
-def _asked(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / ASKED).read_text())
+def _requested(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / REQUESTED).read_text())
     return found
 
 
-def _config(asked: Mapping[str, Any]) -> RunConfig:
-    return from_json(json.dumps(asked["config"]))
+def _config(requested: Mapping[str, Any]) -> RunConfig:
+    return from_json(json.dumps(requested["config"]))

@@ -6,38 +6,20 @@ a kill changes nothing.
 """
 
 import json
-import math
-import sqlite3
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Table,
-    create_engine,
-    delete,
-    event,
-    func,
-    inspect,
-    select,
-)
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import func, select
 
-from mmdiag.errors import MmdiagError
+from mmdiag.storage.database import Database, plain_value
 from mmdiag.storage.ledger_tables import (
     ACCEPTANCES,
     BUNDLES,
     COHORTS,
     CONTRACTS,
     CURVES,
-    METADATA,
     METRICS,
     PREDICTIONS,
     QUARANTINE,
@@ -45,32 +27,14 @@ from mmdiag.storage.ledger_tables import (
     VERDICTS,
 )
 
-BUSY_TIMEOUT_MS = 30_000
-ROWS = 500  # of one statement
 
-
-class Ledger:
+class Ledger(Database):
     """The record of a workspace.
 
     Args:
         url: SQLAlchemy URL; `sqlite:///path` is made in WAL mode, so that readers never wait for a
             writer.
     """
-
-    def __init__(self, url: str) -> None:
-        if url.startswith("sqlite:///"):
-            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        self.engine: Engine = create_engine(url)
-        if self.engine.dialect.name == "sqlite":
-            event.listen(self.engine, "connect", _prepare_sqlite)
-            event.listen(self.engine, "begin", _begin_sqlite)
-        try:
-            known = set(inspect(self.engine).get_table_names())
-        except OperationalError as error:
-            raise MmdiagError(_unwritable(str(error.orig))) from None
-        if not set(METADATA.tables) <= known:  # a reader of a ledger that is whole takes no lock
-            with self._writing() as connection:
-                METADATA.create_all(connection)
 
     def record_cohort(
         self,
@@ -117,7 +81,7 @@ class Ledger:
         self._upsert(
             ACCEPTANCES,
             [
-                {str(k): _plain(v) for k, v in row.items()}
+                {str(k): plain_value(v) for k, v in row.items()}
                 for row in accepted.assign(accepted_at=_now()).to_dict("records")
             ],
         )
@@ -166,7 +130,7 @@ class Ledger:
         self._upsert(
             METRICS,
             [
-                {"run_id": run_id} | {name: _plain(row.get(name)) for name in columns}
+                {"run_id": run_id} | {name: plain_value(row.get(name)) for name in columns}
                 for row in metrics
             ],
         )
@@ -179,7 +143,7 @@ class Ledger:
         names = [column.name for column in CURVES.columns if column.name in curves]
         rows = [
             {
-                name: json.loads(row[name]) if name in json_columns else _plain(row[name])
+                name: json.loads(row[name]) if name in json_columns else plain_value(row[name])
                 for name in names
             }
             for row in curves.to_dict("records")
@@ -215,7 +179,7 @@ class Ledger:
         rows = []
         for row in predictions.to_dict("records"):
             plain = {
-                name: _plain(row.get(name))
+                name: plain_value(row.get(name))
                 for name in (
                     "bundle_id",
                     "case_id",
@@ -232,8 +196,8 @@ class Ledger:
                 "abstained": bool(row["abstained"]),
             }
             plain |= {
-                "answers": {c: _plain(row[c]) for c in answers},
-                "contributions": {c: _plain(row[c]) for c in contributions},
+                "answers": {c: plain_value(row[c]) for c in answers},
+                "contributions": {c: plain_value(row[c]) for c in contributions},
             }
             rows.append(plain | {"modalities": list(row["modalities"])})
         self._upsert(PREDICTIONS, rows)
@@ -300,156 +264,6 @@ class Ledger:
             return int(
                 connection.execute(select(func.count()).select_from(PREDICTIONS)).scalar_one()
             )
-
-    def _read(self, table: Table, **where: Any) -> pd.DataFrame:
-        query = select(table)
-        for name, value in where.items():
-            if value is not None:
-                query = query.where(table.c[name] == value)
-        with self.engine.connect() as connection:
-            rows = connection.execute(query).mappings().all()
-        return pd.DataFrame(
-            [dict(row) for row in rows], columns=[column.name for column in table.columns]
-        )
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """One transaction that is a writer from its first statement.
-
-        Raises:
-            MmdiagError: The database is locked, full, read-only or not to be reached.
-        """
-        try:
-            with self.engine.execution_options(writes=True).begin() as connection:
-                yield connection
-        except OperationalError as error:
-            raise MmdiagError(_unwritable(str(error.orig))) from None
-
-    def _upsert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        with self._writing() as connection:
-            self._write(connection, table, rows)
-
-    def _write(
-        self,
-        connection: Connection,
-        table: Table,
-        rows: Sequence[Mapping[str, Any]],
-        kept: Iterable[str] = (),
-    ) -> None:
-        dialect = sqlite if self.engine.dialect.name == "sqlite" else postgresql
-        keys = [column.name for column in table.primary_key]
-        for start in range(0, len(rows), ROWS):
-            statement = dialect.insert(table)
-            changed = {
-                c.name: statement.excluded[c.name]
-                for c in table.columns
-                if c.name not in keys and c.name not in set(kept)
-            }
-            connection.execute(
-                statement.on_conflict_do_update(index_elements=keys, set_=changed),
-                [dict(row) for row in rows[start : start + ROWS]],
-            )
-
-    def _replace(
-        self,
-        table: Table,
-        cohort: str,
-        keys: Sequence[str],
-        rows: pd.DataFrame,
-        kept: Iterable[str] = (),
-    ) -> None:
-        """Upsert the rows of a cohort and drop those that are not among them, in one
-        transaction.
-        """
-        names = [column.name for column in table.columns]
-        plain = [
-            {str(name): _plain(value) for name, value in row.items()}
-            for row in rows[names].to_dict("records")
-        ]
-        wanted = {tuple(str(row[key]) for key in keys) for row in plain}
-        with self._writing() as connection:
-            known = connection.execute(
-                select(*(table.c[key] for key in keys)).where(table.c.cohort == cohort)
-            ).all()
-            for gone in known:
-                if tuple(str(value) for value in gone) not in wanted:
-                    connection.execute(
-                        delete(table).where(
-                            table.c.cohort == cohort,
-                            *(table.c[key] == value for key, value in zip(keys, gone, strict=True)),
-                        )
-                    )
-            self._write(connection, table, plain, kept)
-
-
-def _unwritable(said: str) -> str:
-    """What a database says when it cannot be written, as fact and cure; nothing of the statement,
-    which holds values.
-    """
-    facts = {
-        "locked": (
-            f"another process has held it for {BUSY_TIMEOUT_MS // 1000} s",
-            "end that process",
-        ),
-        "full": ("its disk is full", "free some space"),
-        "readonly": ("it is read-only", "make the file and its folder writable"),
-        "unable to open": ("it does not open", "make its folder writable"),
-    }
-    fact, cure = next(
-        (found for word, found in facts.items() if word in said),
-        ("it does not answer", "see that it runs and may be reached"),
-    )
-    return (
-        f"The ledger must take what is written, {fact}: {cure} and run the same command "
-        "again, it picks up where it stopped."
-    )
-
-
-def _prepare_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = (
-        None  # transactions begin where _begin_sqlite says, not before the first change
-    )
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    _turn_to_wal(cursor)
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
-
-
-def _turn_to_wal(cursor: Any) -> None:
-    """Turn a database to WAL mode. Where several turn a new one at once, SQLite refuses all but one
-    without waiting, whatever its timeout is.
-    """
-    last = time.monotonic() + BUSY_TIMEOUT_MS / 1000
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > last:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes the lock at once and waits for it: one that reads first and then writes is
-    refused without waiting.
-    """
-    connection.exec_driver_sql(
-        "BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN"
-    )
-
-
-def _plain(value: Any) -> Any:
-    """A value that SQL and JSON take: no NumPy scalar, no NaN."""
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict | list | str | int | float) or value is None:
-        return value
-    return json.loads(json.dumps(value, default=str))
 
 
 def _now() -> str:

@@ -105,11 +105,11 @@ def _score(
     kind: str, tokens: Float[np.ndarray, "case width"], target: Float[np.ndarray, "case target"]
 ) -> float:
     if kind == "survival":
-        known = ~np.isnan(target).any(1)
-        interval, event = target[known, 0], target[known, 1]
-        return _known(
-            concordance(interval, event, _left_out(tokens[known], event - interval))(
-                np.ones((1, known.sum()))
+        labelled = ~np.isnan(target).any(1)
+        interval, event = target[labelled, 0], target[labelled, 1]
+        return _finite(
+            concordance(interval, event, _left_out(tokens[labelled], event - interval))(
+                np.ones((1, labelled.sum()))
             )[0]
         )
     columns = target
@@ -117,19 +117,19 @@ def _score(
         columns = np.where(np.isnan(target), np.nan, target == np.unique(target[~np.isnan(target)]))
     scores = []
     for column in columns.T:
-        known = ~np.isnan(column)
-        if len(np.unique(column[known])) == 2:
+        labelled = ~np.isnan(column)
+        if len(np.unique(column[labelled])) == 2:
             scores.append(
                 float(
-                    auroc(column[known], _left_out(tokens[known], column[known]))(
-                        np.ones((1, known.sum()))
+                    auroc(column[labelled], _left_out(tokens[labelled], column[labelled]))(
+                        np.ones((1, labelled.sum()))
                     )[0]
                 )
             )
     return float(np.mean(scores)) if scores else math.nan
 
 
-def _known(value: float) -> float:
+def _finite(value: float) -> float:
     return float(value) if np.isfinite(value) else math.nan
 
 

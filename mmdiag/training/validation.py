@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from numpy import ndarray
 from torch import Tensor
 
 from mmdiag.evaluation.concordance import concordance
@@ -17,7 +19,10 @@ from mmdiag.training import collapse
 from mmdiag.training.collectives import all_gather
 from mmdiag.training.early_stopping import LOSS
 
-Score = Callable[[np.ndarray, np.ndarray], float]
+# (target, probability) -> the metric
+Score = Callable[[Float[ndarray, "case target"], Float[ndarray, "case probability"]], float]
+# (bootstrap weights) -> the metric under each of them, as `mmdiag.evaluation.metrics` gives it
+Weighted = Callable[[Float[ndarray, "resample case"]], Float[ndarray, "resample"]]
 
 
 class Validation:
@@ -40,14 +45,16 @@ class Validation:
         self.own: dict[str, list[tuple[Tensor, Tensor]]] = {}
         self.summaries: dict[str, list[Tensor]] = {name: [] for name in self.model.modalities}
 
-    def add(self, tokens: Mapping[str, Tokens], output: Output, target: Tensor) -> None:
+    def add(
+        self, tokens: Mapping[str, Tokens], output: Output, target: Float[Tensor, "batch target"]
+    ) -> None:
         """Take a batch."""
         self.logits.append(output.logits)
         self.target.append(target)
         if output.stacked:
-            for name, (logits, there) in output.own.items():
+            for name, (logits, present) in output.own.items():
                 self.own.setdefault(name, []).append(
-                    (logits, target.masked_fill(~there[:, None], torch.nan))
+                    (logits, target.masked_fill(~present[:, None], torch.nan))
                 )
         if self.probed:
             for name, parts in self.summaries.items():
@@ -71,9 +78,9 @@ class Validation:
         head = self.model.head
         branches = [self._gathered(parts) for parts in self.own.values()] or [(logits, target)]
         loss = sum(float(head.objective.alone().mean(*head.losses(*branch))) for branch in branches)
-        known = ~torch.isnan(target).all(1)
+        labelled = ~torch.isnan(target).all(1)
         return loss, self.score(
-            target[known].cpu().numpy(), head.probability(logits)[known].cpu().numpy()
+            target[labelled].cpu().numpy(), head.probability(logits)[labelled].cpu().numpy()
         )
 
     @staticmethod
@@ -90,8 +97,8 @@ class Validation:
         target, found = torch.cat(self.target), {}
         for name, parts in self.summaries.items():
             tokens = torch.cat(parts)
-            there = torch.isfinite(tokens).all(1)
-            found[name] = collapse.probe(self.kind, tokens[there], target[there])
+            present = torch.isfinite(tokens).all(1)
+            found[name] = collapse.probe(self.kind, tokens[present], target[present])
         return found
 
 
@@ -106,14 +113,16 @@ def score_of(kind: str, watched: str = LOSS) -> Score:
     """
     name = METRICS[kind][0] if watched == LOSS else watched
     if name == "c_index":
-        return lambda target, risk: _whole(
+        return lambda target, risk: _unweighted(
             concordance(target[:, 0], target[:, 1], risk[:, 0]), len(risk)
         )
     if name == "accuracy":
         return lambda target, probability: float(np.mean(probability.argmax(1) == target[:, 0]))
     measure = auroc if name == "auroc" else average_precision
 
-    def score(target: np.ndarray, probability: np.ndarray) -> float:
+    def score(
+        target: Float[ndarray, "case target"], probability: Float[ndarray, "case probability"]
+    ) -> float:
         columns = (
             (target == np.arange(probability.shape[1])).astype(float)
             if kind == "multiclass"
@@ -128,17 +137,17 @@ def score_of(kind: str, watched: str = LOSS) -> Score:
 
 
 def _of_label(
-    measure: Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]],
-    label: np.ndarray,
-    probability: np.ndarray,
+    measure: Callable[[Float[ndarray, "case"], Float[ndarray, "case"]], Weighted],
+    label: Float[ndarray, "case"],
+    probability: Float[ndarray, "case"],
 ) -> float:
-    known = ~np.isnan(label)
+    labelled = ~np.isnan(label)
     return (
-        _whole(measure(label[known], probability[known]), int(known.sum()))
-        if len(np.unique(label[known])) == 2
+        _unweighted(measure(label[labelled], probability[labelled]), int(labelled.sum()))
+        if len(np.unique(label[labelled])) == 2
         else float("nan")
     )
 
 
-def _whole(measure: Callable[[np.ndarray], np.ndarray], cases: int) -> float:
+def _unweighted(measure: Weighted, cases: int) -> float:
     return float(measure(np.ones((1, cases)))[0])

@@ -7,15 +7,9 @@ import pandas as pd
 import pytest
 
 from mmdiag.application_root import application_root
-from mmdiag.contracts.contract import (
-    PACKAGED,
-    Column,
-    Contract,
-    as_table,
-    hold,
-    packaged_contract,
-    read_contract,
-)
+from mmdiag.contracts.contract import PACKAGED, packaged_contract, read_contract
+from mmdiag.contracts.rules import Column, Contract
+from mmdiag.contracts.validate import as_table, validate
 
 SOUND = {
     "cases": {
@@ -203,7 +197,9 @@ def breaking(name, number):
 @pytest.mark.parametrize("name", PACKAGED)
 def test_a_sound_table_holds_its_contract(name):
     assert [
-        result.rule for result in hold(sound(name), packaged_contract(name)) if not result.passed
+        result.rule
+        for result in validate(sound(name), packaged_contract(name))
+        if not result.passed
     ] == []
 
 
@@ -218,7 +214,7 @@ def test_every_rule_has_an_example_that_breaks_it(name):
 def test_every_rule_fails_on_a_table_broken_for_it_and_names_the_row_and_no_value(name, number):
     rule = packaged_contract(name).rules[number]
     table, also = breaking(name, number)
-    failed = [result for result in hold(table, packaged_contract(name)) if not result.passed]
+    failed = [result for result in validate(table, packaged_contract(name)) if not result.passed]
     hit = [result for result in failed if (result.rule, result.column) == (rule.text, rule.column)]
     assert len(hit) == 1 and hit[0].severity == rule.severity and hit[0].why == rule.why
     on_rows = not any(word in rule.expect for word in ("proportion", "rarest"))
@@ -250,7 +246,7 @@ def test_a_missing_column_and_an_unknown_one_are_broken_rules_and_no_crash():
     table = sound("notes").drop(columns="n_words").assign(surprise=1)
     failed = {
         (result.column, result.severity)
-        for result in hold(table, packaged_contract("notes"))
+        for result in validate(table, packaged_contract("notes"))
         if not result.passed
     }
     assert ("n_words", "block") in failed and ("", "block") in failed
@@ -258,14 +254,14 @@ def test_a_missing_column_and_an_unknown_one_are_broken_rules_and_no_crash():
 
 def test_an_empty_table_breaks_nothing():
     assert all(
-        result.passed for result in hold(sound("notes").iloc[:0], packaged_contract("notes"))
+        result.passed for result in validate(sound("notes").iloc[:0], packaged_contract("notes"))
     )
 
 
 def broken(table, contract):
     return {
         (r.column, r.rule.split(" (")[0]): (r.severity, r.failed_rows)
-        for r in hold(table, contract)
+        for r in validate(table, contract)
         if not r.passed
     }
 
@@ -330,8 +326,8 @@ def test_a_column_of_one_type_throughout_is_judged_without_looking_at_its_cells(
 
 def test_results_of_shards_are_added_up_and_a_broken_table_counts_as_one_row():
     results = [
-        *hold(breaking("labels", 1)[0], packaged_contract("labels")),
-        *hold(breaking("labels", 3)[0], packaged_contract("labels")),
+        *validate(breaking("labels", 1)[0], packaged_contract("labels")),
+        *validate(breaking("labels", 3)[0], packaged_contract("labels")),
     ]
     table = as_table(results).set_index(["rule", "column"])
     assert table.loc[

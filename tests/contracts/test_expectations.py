@@ -5,11 +5,8 @@ import re
 import pandas as pd
 import pytest
 
-from mmdiag.contracts.contract import (
-    Contract,
-    Rule,
-    hold,
-)
+from mmdiag.contracts.rules import Contract, Rule
+from mmdiag.contracts.validate import validate
 
 CUSTOM = [
     (
@@ -59,7 +56,7 @@ def custom(expect, kwargs, first, second):
         other_columns="allow",
         rules=(Rule(expect=expect, kwargs=kwargs, severity="warn", why="w"),),
     )
-    return hold(table, contract)
+    return validate(table, contract)
 
 
 @pytest.mark.parametrize(("expect", "kwargs", "first", "second", "rows"), CUSTOM)

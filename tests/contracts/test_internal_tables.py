@@ -8,8 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmdiag.contracts.contract import hold, packaged_contract, refuse_blocked
-from mmdiag.contracts.internal_tables import hold_case_table, hold_predictions, hold_split
+from mmdiag.contracts.contract import packaged_contract
+from mmdiag.contracts.internal_tables import (
+    validate_case_table,
+    validate_predictions,
+    validate_split,
+)
+from mmdiag.contracts.validate import raise_if_blocked, validate
 from mmdiag.errors import ContractError
 
 
@@ -31,7 +36,7 @@ def make_case_table(**changes):
 
 
 def test_the_case_table_is_held_with_its_labels_and_a_bad_row_is_refused_alone():
-    results, refused = hold_case_table(make_case_table())
+    results, refused = validate_case_table(make_case_table())
     assert (
         refused == {}
         and all(result.passed for result in results)
@@ -40,9 +45,9 @@ def test_the_case_table_is_held_with_its_labels_and_a_bad_row_is_refused_alone()
     survival = make_case_table(
         label=np.nan, time=[3.0, -2.0, 5.0], event=[1.0, 0.0, 0.0]
     ).set_index(pd.Index([7, 8, 9]))
-    _, refused = hold_case_table(survival)
+    _, refused = validate_case_table(survival)
     assert refused == {"b": "labels: time column values to be between (min_value=0)"}
-    unlabelled, refused = hold_case_table(make_case_table(label=np.nan))
+    unlabelled, refused = validate_case_table(make_case_table(label=np.nan))
     assert refused == {} and all(result.passed for result in unlabelled)
 
 
@@ -65,25 +70,26 @@ def test_the_case_table_is_held_with_its_labels_and_a_bad_row_is_refused_alone()
 )
 def test_a_case_table_that_breaks_a_block_is_refused_as_a_whole(column, values, message):
     with pytest.raises(ContractError, match=message):
-        hold_case_table(make_case_table(**{column: values}))
+        validate_case_table(make_case_table(**{column: values}))
 
 
 def test_a_split_in_which_a_labelled_case_has_no_part_or_an_unknown_one_is_refused():
     cases = pd.DataFrame({"case_id": ["a", "b"], "subject_id": ["s", "t"]})
     assert all(
-        result.passed for result in hold_split({"s": "train", "t": "test", "gone": "valid"}, cases)
+        result.passed
+        for result in validate_split({"s": "train", "t": "test", "gone": "valid"}, cases)
     )
     for part in ({"s": "train"}, {"s": "train", "t": "training"}):
         with pytest.raises(
             ContractError, match=r"splits must hold, column part .* Remove split.json"
         ):
-            hold_split(part, cases)
+            validate_split(part, cases)
 
 
 def test_a_subject_on_both_sides_of_a_split_is_refused():
     table = pd.DataFrame({"subject_id": ["s", "s", "t"], "part": ["train", "test", "test"]})
     with pytest.raises(ContractError, match="A subject on both sides of a split"):
-        refuse_blocked(hold(table, packaged_contract("splits")), "Split anew.")
+        raise_if_blocked(validate(table, packaged_contract("splits")), "Split anew.")
 
 
 def test_a_split_file_that_was_edited_is_refused_and_left_as_it_is(tmp_path):
@@ -138,7 +144,7 @@ def test_sound_predictions_may_be_published_of_many_classes_of_one_probability_a
         abstained,
         make_predictions().set_index(pd.Index([5, 5])),
     ):
-        assert all(result.passed for result in hold_predictions(table))
+        assert all(result.passed for result in validate_predictions(table))
 
 
 @pytest.mark.parametrize(
@@ -158,4 +164,4 @@ def test_predictions_that_break_their_contract_are_not_published(changes, column
     with pytest.raises(
         ContractError, match=rf"predictions must hold, column {column} .* Nothing was published"
     ):
-        hold_predictions(make_predictions(**changes))
+        validate_predictions(make_predictions(**changes))

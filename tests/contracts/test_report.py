@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmdiag.contracts.contract import as_table, hold, packaged_contract
+from mmdiag.contracts.contract import packaged_contract
+from mmdiag.contracts.validate import as_table, validate
 
 IMAGES = pd.DataFrame(
     {
@@ -64,8 +65,8 @@ def workspace(tmp_path):
 
     ledger = Ledger(f"sqlite:///{tmp_path / 'w' / 'ledger.db'}")
     results = [
-        *hold(IMAGES, packaged_contract("images")),
-        *hold(LABELS, packaged_contract("labels")),
+        *validate(IMAGES, packaged_contract("images")),
+        *validate(LABELS, packaged_contract("labels")),
     ]
     ledger.record_cohort("k", "sha256:0", {"kind": "binary"}, {}, {"in": 3})
     ledger.record_contracts(

@@ -93,13 +93,6 @@ def test_a_batch_that_nobody_of_has_the_modality_is_masked_and_finite(example):
     assert not tokens.mask.any() and torch.isfinite(tokens.values).all()
 
 
-def test_the_names_that_users_type_are_the_networks_and_features_have_their_length():
-    from mmdiag.config import IMAGE_NETWORKS
-    from mmdiag.encoders.backbone import FEATURES
-
-    assert set(IMAGE_NETWORKS) == set(FEATURES) <= set(ENCODERS)
-
-
 def test_a_signal_is_never_looked_at_ahead_of_time():
     example = make_example("wavenet")
     later = example.arrays["signal"].clone()

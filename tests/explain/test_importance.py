@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
-from mmdiag.explain.importance import leaning
+from mmdiag.explain.importance import global_importance
 
 PRESENT = np.asarray([[True, True, False], [True, False, False], [True, True, False]])
 CONTRIBUTIONS = np.asarray([[2.0, -1.0, 0.0], [-4.0, 0.0, 0.0], [3.0, 0.5, 0.0]])
 
 
 def test_the_mean_is_over_the_cases_that_have_the_modality_whatever_its_sign():
-    rows = leaning(CONTRIBUTIONS, PRESENT, ("flair", "report", "expression"), resamples=100)
+    rows = global_importance(
+        CONTRIBUTIONS, PRESENT, ("flair", "report", "expression"), resamples=100
+    )
     assert [(row["modality"], row["value"], row["n"]) for row in rows] == [
         ("flair", 3.0, 3),
         ("report", 0.75, 2),
@@ -20,7 +22,7 @@ def test_the_mean_is_over_the_cases_that_have_the_modality_whatever_its_sign():
 
 def test_what_lies_behind_absence_is_never_read():
     dirty = np.where(PRESENT, CONTRIBUTIONS, np.nan)
-    assert leaning(dirty, PRESENT, "abc", resamples=50) == leaning(
+    assert global_importance(dirty, PRESENT, "abc", resamples=50) == global_importance(
         CONTRIBUTIONS, PRESENT, "abc", resamples=50
     )
 
@@ -29,7 +31,9 @@ def test_a_subject_with_many_cases_widens_the_interval():
     rng = np.random.default_rng(0)
     size = np.repeat(rng.exponential(size=(30, 1)), 6, axis=0)
     by_subject, by_case = (
-        leaning(size, np.ones_like(size, dtype=bool), ["flair"], subject=subject, resamples=400)[0]
+        global_importance(
+            size, np.ones_like(size, dtype=bool), ["flair"], subject=subject, resamples=400
+        )[0]
         for subject in (np.repeat(np.arange(30), 6), None)
     )
     assert by_subject["high"] - by_subject["low"] > 1.8 * (by_case["high"] - by_case["low"])
@@ -37,7 +41,7 @@ def test_a_subject_with_many_cases_widens_the_interval():
 
 def test_the_interval_of_a_known_spread_is_the_normal_one():
     size = np.abs(np.random.default_rng(1).normal(5, 1, size=(400, 1)))
-    row = leaning(size, np.ones_like(size, dtype=bool), ["flair"], resamples=2000)[0]
+    row = global_importance(size, np.ones_like(size, dtype=bool), ["flair"], resamples=2000)[0]
     half = 1.96 * size.std() / 20
     assert (row["value"] - row["low"], row["high"] - row["value"]) == pytest.approx(
         (half, half), rel=0.12

@@ -112,12 +112,12 @@ def test_a_locked_database_ends_with_a_clear_error_and_nothing_is_lost(
     from mmdiag import api
     from mmdiag.description import read_description
     from mmdiag.errors import MmdiagError
-    from mmdiag.storage import ledger
+    from mmdiag.storage import database, ledger
     from mmdiag.workspace import Workspace
 
     workspace = Workspace(tmp_path / "w")
     with monkeypatch.context() as impatient:
-        impatient.setattr(ledger, "BUSY_TIMEOUT_MS", 200)
+        impatient.setattr(database, "BUSY_TIMEOUT_MS", 200)
         record = ledger.Ledger(workspace.ledger_url)
         other = sqlite3.connect(tmp_path / "w" / "ledger.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mmdiag.errors import ContractError, UsageError
-from mmdiag.leakage.audit import SEVERITY, WHY, Leakage, judge_leakage
+from mmdiag.leakage.audit import SEVERITY, WHY, Leakage, audit_leakage
 from mmdiag.leakage.near_duplicates import near_pictures
 from mmdiag.reasons import REASONS
 from mmdiag.task import Task
@@ -50,7 +50,7 @@ def make_note(seed, words=60):
 
 
 def make_cohort(n=N, task=BINARY):
-    """A sound cohort: each argument of `judge_leakage` by its name. Subject s0 has two cases, 0 and
+    """A sound cohort: each argument of `audit_leakage` by its name. Subject s0 has two cases, 0 and
     1.
     """
     generator = np.random.default_rng(7)
@@ -180,19 +180,19 @@ def test_every_rule_has_a_reason_a_severity_and_a_cohort_that_breaks_it():
 
 @pytest.mark.parametrize("task", [BINARY, SURVIVAL])
 def test_a_sound_cohort_breaks_no_rule(task):
-    found = judge_leakage(**make_cohort(task=task))
+    found = audit_leakage(**make_cohort(task=task))
     assert broken(found) == {} and found.refused == []
     assert {one.rule for one in found.results if not one.checked} == {
         REASONS["template_note"].rule
     }, "no note is short, everything else is judged"
-    found.refuse_blocked()
+    found.raise_if_blocked()
 
 
 @pytest.mark.parametrize("code", BREAKERS)
 def test_each_rule_is_broken_by_its_cohort_alone_and_what_it_quarantines_is_named(code):
     cohort = make_cohort()
     BREAKERS[code](cohort)
-    found = judge_leakage(**cohort)
+    found = audit_leakage(**cohort)
     hit = broken(found)
     assert set(hit) == {code}
     assert set(hit[code].failed_rows) == FAILED.get(code, set()) and hit[code].failed >= 1
@@ -209,7 +209,7 @@ def test_what_is_said_names_the_other_case_and_no_text_of_a_note():
     cohort = make_cohort()
     for breaker in (same_image, same_note, label_in_note):
         breaker(cohort)
-    found = judge_leakage(**cohort)
+    found = audit_leakage(**cohort)
     assert ("c4", "scan", "same_image", "the same content as case c9") in found.refused
     assert ("c9", "scan", "same_image", "the same content as case c4") in found.refused
     assert (
@@ -229,14 +229,14 @@ def test_two_cases_of_one_subject_may_look_alike_and_share_a_note():
     cohort = make_cohort()
     cohort["fingerprints"].loc[1, "perceptual"] = cohort["fingerprints"].loc[0, "perceptual"]
     cohort["notes"]["note"] |= dict.fromkeys(("c0", "c1"), make_note(99))
-    assert broken(judge_leakage(**cohort)) == {}
+    assert broken(audit_leakage(**cohort)) == {}
 
 
 def test_an_image_under_two_cases_of_one_subject_counts_twice_and_is_refused():
     cohort = make_cohort()
-    assert not judge_leakage(**cohort).refused, "two cases of one person are none"
+    assert not audit_leakage(**cohort).refused, "two cases of one person are none"
     cohort["fingerprints"].loc[[0, 1], "pixel_sha256"] = "e" * 64
-    assert ("c1", "scan", "same_image", "the same content as case c0") in judge_leakage(
+    assert ("c1", "scan", "same_image", "the same content as case c0") in audit_leakage(
         **cohort
     ).refused
 
@@ -249,7 +249,7 @@ def test_an_image_under_another_modality_of_another_subject_is_the_same_image():
         .assign(modality="second", pixel_sha256=cohort["fingerprints"]["pixel_sha256"][4])
     )
     cohort["fingerprints"] = pd.concat([cohort["fingerprints"], other], ignore_index=True)
-    assert {(case, name) for case, name, *_ in judge_leakage(**cohort).refused} == {
+    assert {(case, name) for case, name, *_ in audit_leakage(**cohort).refused} == {
         ("c4", "scan"),
         ("c9", "second"),
     }
@@ -263,7 +263,7 @@ def test_a_block_names_the_column_and_its_cure_and_no_value():
         match=r"No column of an input is the label .*genes.* Columns: coded\. Leave the column "
         r"out by `exclude`",
     ) as caught:
-        judge_leakage(**cohort).refuse_blocked()
+        audit_leakage(**cohort).raise_if_blocked()
     assert "7" not in str(caught.value)
 
 
@@ -275,7 +275,7 @@ def test_the_time_and_the_event_of_a_survival_task_are_labels(column, code):
     cohort = make_cohort(task=SURVIVAL)
     values = cohort["cases"].assign(days=cohort["cases"]["time"] * -30.4)[column]
     cohort["tables"]["genes"]["leak"] = values.to_numpy(np.float32)
-    assert set(broken(judge_leakage(**cohort))) == {code}
+    assert set(broken(audit_leakage(**cohort))) == {code}
 
 
 def test_a_class_of_several_that_one_column_tells_from_the_rest_is_seen():
@@ -285,7 +285,7 @@ def test_a_class_of_several_that_one_column_tells_from_the_rest_is_seen():
     cohort["tables"]["genes"]["third"] = (
         np.where(np.arange(N) % 3 == 2, 5.0, 0.0) + np.random.default_rng(1).normal(size=N) / 9
     )
-    found = broken(judge_leakage(**cohort))
+    found = broken(audit_leakage(**cohort))
     assert (
         "grade" in found["label_in_input"].why
         and "third" in found["label_by_input"].why
@@ -297,12 +297,12 @@ def test_few_cases_and_rare_classes_prove_nothing_about_a_column():
     cohort = make_cohort()
     cohort["cases"]["label"] = (np.arange(N) == 5) * 1.0
     cohort["tables"]["genes"]["mutated"] = (np.arange(N) == 5) * 1.0
-    assert set(broken(judge_leakage(**cohort))) == set(), (
+    assert set(broken(audit_leakage(**cohort))) == set(), (
         "one case of 80 in a class: a rare mutation may hit it by chance"
     )
     six = make_cohort(n=6)
     six["tables"]["genes"]["coded"] = six["cases"]["label"].to_numpy()
-    assert "label_in_input" not in broken(judge_leakage(**six))
+    assert "label_in_input" not in broken(audit_leakage(**six))
 
 
 def test_a_class_that_both_classes_mention_alike_and_names_that_are_no_words_are_no_leak():
@@ -310,11 +310,11 @@ def test_a_class_that_both_classes_mention_alike_and_names_that_are_no_words_are
     cohort["notes"]["note"] = {
         case: f"{text} No oedema." for case, text in cohort["notes"]["note"].items()
     }
-    assert broken(judge_leakage(**cohort)) == {}
+    assert broken(audit_leakage(**cohort)) == {}
     for name in ("yes", "3", "II", "positive"):
         named = make_cohort(task=Task(kind="binary", classes=(f"not {name}", name)))
         named["notes"]["note"]["c9"] += f" Answer: {name}."
-        assert broken(judge_leakage(**named)) == {}, name
+        assert broken(audit_leakage(**named)) == {}, name
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_a_class_that_both_classes_mention_alike_and_names_that_are_no_words_are
 )
 def test_a_wrong_pattern_is_refused_by_its_number(pattern, fault):
     with pytest.raises(UsageError, match=rf"number 2 .*{fault}.*correct it in cohort.toml"):
-        judge_leakage(**make_cohort(), label_patterns=("sound", pattern))
+        audit_leakage(**make_cohort(), label_patterns=("sound", pattern))
 
 
 def test_a_pattern_that_never_ends_is_stopped(monkeypatch):
@@ -339,7 +339,7 @@ def test_a_pattern_that_never_ends_is_stopped(monkeypatch):
         UsageError,
         match=r"number 1 does not on that of c9: write it without repetitions inside repetitions",
     ):
-        judge_leakage(**cohort, label_patterns=(r"^(?:a|aa|aaa)+$",))
+        audit_leakage(**cohort, label_patterns=(r"^(?:a|aa|aaa)+$",))
 
 
 def test_a_cohort_without_labels_images_notes_or_tables_is_judged_for_what_it_has():
@@ -349,7 +349,7 @@ def test_a_cohort_without_labels_images_notes_or_tables_is_judged_for_what_it_ha
     cohort["cases"] = (
         cohort["cases"].drop(columns=["has_scan", "has_note", "has_genes"]).assign(site=pd.NA)
     )
-    assert broken(judge_leakage(**cohort)) == {}
+    assert broken(audit_leakage(**cohort)) == {}
 
 
 def brute_force(hashes, subjects):

@@ -105,7 +105,7 @@ def test_a_head_begins_at_the_prevalence_of_each_label():
         head.init_bias_from_prior(target)
         torch.testing.assert_close(head.map.bias.sigmoid(), torch.nanmean(target, dim=0))
         balanced = head_of(kind, class_weights="balanced")
-        balanced.start(make_targets(kind))
+        balanced.init_bias_from_prior(make_targets(kind))
         torch.testing.assert_close(
             balanced.map.bias, torch.zeros(balanced.outputs), atol=1e-5, rtol=0
         )
@@ -118,11 +118,11 @@ def test_the_classes_and_the_hazards_begin_where_all_cases_together_are():
     counts = torch.bincount(target[1:, 0].long(), minlength=3).float()
     torch.testing.assert_close(head.map.bias.softmax(0), counts / counts.sum())
     balanced = head_of("multiclass", class_weights="balanced")
-    balanced.start(make_targets("multiclass"))
+    balanced.init_bias_from_prior(make_targets("multiclass"))
     torch.testing.assert_close(balanced.map.bias.softmax(0), torch.full((3,), 1 / 3))
     survival = head_of("survival")
     known = torch.tensor([[0.0, 1.0], [0.0, 0.0], [1.0, 1.0], [2.0, 0.0], [3.0, 1.0], [3.0, 0.0]])
-    survival.start(torch.cat([known, torch.full((1, 2), torch.nan)]))
+    survival.init_bias_from_prior(torch.cat([known, torch.full((1, 2), torch.nan)]))
     torch.testing.assert_close(
         survival.map.bias.sigmoid(), torch.tensor([1 / 6, 1 / 4, 0.002, 1 / 2])
     )

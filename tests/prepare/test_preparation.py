@@ -115,9 +115,10 @@ def fit_as_a_run(folder, kind, config, originals):
     from mmdiag.experiment.run import RunData
     from mmdiag.prepare import extractor
     from mmdiag.storage.store import Store
+    from mmdiag.task import Task
 
     (folder / "columns_one.json").write_text(str([f"G{i}" for i in range(20)]).replace("'", '"'))
-    store = Store(folder, pd.DataFrame(), {}, {"one": kind}, "hash")
+    store = Store(folder, pd.DataFrame(), Task("binary"), {"one": kind}, "hash")
     raws = {"one": extractor(kind, config)(originals)}
     return _prepare(RunData(store, store.cases, raws, {}), config, ["one"], np.arange(TRAIN))[
         "one"

@@ -228,7 +228,8 @@ def test_a_wrong_description_of_a_signal_is_refused(tmp_path, line, said):
     ],
 )
 def test_every_rule_of_the_contract_has_an_example_that_breaks_it(column, value, severity):
-    from mmdiag.contracts.contract import hold, packaged_contract
+    from mmdiag.contracts.contract import packaged_contract
+    from mmdiag.contracts.validate import validate
 
     sound = {
         "case_id": ["a", "b"],
@@ -243,10 +244,14 @@ def test_every_rule_of_the_contract_has_an_example_that_breaks_it(column, value,
         "share_clipped": 0.0,
         "n_flat": 0,
     }
-    assert all(result.passed for result in hold(pd.DataFrame(sound), packaged_contract("signals")))
+    assert all(
+        result.passed for result in validate(pd.DataFrame(sound), packaged_contract("signals"))
+    )
     broken = pd.DataFrame(sound)
     broken.loc[0, column] = value
-    failed = [result for result in hold(broken, packaged_contract("signals")) if not result.passed]
+    failed = [
+        result for result in validate(broken, packaged_contract("signals")) if not result.passed
+    ]
     assert severity in {result.severity for result in failed} and all(
         result.failed_rows == (0,) for result in failed
     )

@@ -3,11 +3,14 @@ and of a hub.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+
+from mmdiag.config import IMAGE_NETWORKS
 
 WIDTH = 16
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -116,11 +119,7 @@ def sentences() -> Example:
 ENCODERS: dict[str, Callable[[], Example]] = {
     "stored": stored,
     "pathways": lambda: stored(4),
-    **{
-        name: (lambda name=name: slices(name))
-        for name in ("resnet10", "resnet18", "densenet121", "vit", "swin")
-    },
-    **{name: (lambda name=name: volumes(name)) for name in ("resnet10_3d", "densenet121_3d")},
+    **{name: partial(volumes if name.endswith("_3d") else slices, name) for name in IMAGE_NETWORKS},
     "snn": lambda: rows(True),
     "mlp": lambda: rows(False),
     "wavenet": signals,

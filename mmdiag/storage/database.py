@@ -1,0 +1,197 @@
+"""The ledger's database: connected, read, and written in whole transactions. SQLite by default,
+PostgreSQL by URL.
+"""
+
+import json
+import math
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, inspect, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
+
+from mmdiag.errors import MmdiagError
+from mmdiag.storage.ledger_tables import METADATA
+
+BUSY_TIMEOUT_MS = 30_000
+ROWS = 500  # of one statement
+
+
+class Database:
+    """Tables that are read as frames, and written by upserts on their natural keys.
+
+    Args:
+        url: SQLAlchemy URL; `sqlite:///path` is made in WAL mode, so that readers never wait for a
+            writer.
+    """
+
+    def __init__(self, url: str) -> None:
+        if url.startswith("sqlite:///"):
+            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self.engine: Engine = create_engine(url)
+        if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        try:
+            known = set(inspect(self.engine).get_table_names())
+        except OperationalError as error:
+            raise MmdiagError(_unwritable(str(error.orig))) from None
+        if not set(METADATA.tables) <= known:  # a reader of a ledger that is whole takes no lock
+            with self._writing() as connection:
+                METADATA.create_all(connection)
+
+    def _read(self, table: Table, **where: Any) -> pd.DataFrame:
+        query = select(table)
+        for name, value in where.items():
+            if value is not None:
+                query = query.where(table.c[name] == value)
+        with self.engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        return pd.DataFrame(
+            [dict(row) for row in rows], columns=[column.name for column in table.columns]
+        )
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """One transaction that is a writer from its first statement.
+
+        Raises:
+            MmdiagError: The database is locked, full, read-only or not to be reached.
+        """
+        try:
+            with self.engine.execution_options(writes=True).begin() as connection:
+                yield connection
+        except OperationalError as error:
+            raise MmdiagError(_unwritable(str(error.orig))) from None
+
+    def _upsert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        with self._writing() as connection:
+            self._write(connection, table, rows)
+
+    def _write(
+        self,
+        connection: Connection,
+        table: Table,
+        rows: Sequence[Mapping[str, Any]],
+        kept: Iterable[str] = (),
+    ) -> None:
+        dialect = sqlite if self.engine.dialect.name == "sqlite" else postgresql
+        keys = [column.name for column in table.primary_key]
+        for start in range(0, len(rows), ROWS):
+            statement = dialect.insert(table)
+            changed = {
+                c.name: statement.excluded[c.name]
+                for c in table.columns
+                if c.name not in keys and c.name not in set(kept)
+            }
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=keys, set_=changed),
+                [dict(row) for row in rows[start : start + ROWS]],
+            )
+
+    def _replace(
+        self,
+        table: Table,
+        cohort: str,
+        keys: Sequence[str],
+        rows: pd.DataFrame,
+        kept: Iterable[str] = (),
+    ) -> None:
+        """Upsert the rows of a cohort and drop those that are not among them, in one
+        transaction.
+        """
+        names = [column.name for column in table.columns]
+        plain = [
+            {str(name): plain_value(value) for name, value in row.items()}
+            for row in rows[names].to_dict("records")
+        ]
+        wanted = {tuple(str(row[key]) for key in keys) for row in plain}
+        with self._writing() as connection:
+            known = connection.execute(
+                select(*(table.c[key] for key in keys)).where(table.c.cohort == cohort)
+            ).all()
+            for gone in known:
+                if tuple(str(value) for value in gone) not in wanted:
+                    connection.execute(
+                        delete(table).where(
+                            table.c.cohort == cohort,
+                            *(table.c[key] == value for key, value in zip(keys, gone, strict=True)),
+                        )
+                    )
+            self._write(connection, table, plain, kept)
+
+
+def _unwritable(said: str) -> str:
+    """What a database says when it cannot be written, as fact and cure; nothing of the statement,
+    which holds values.
+    """
+    facts = {
+        "locked": (
+            f"another process has held it for {BUSY_TIMEOUT_MS // 1000} s",
+            "end that process",
+        ),
+        "full": ("its disk is full", "free some space"),
+        "readonly": ("it is read-only", "make the file and its folder writable"),
+        "unable to open": ("it does not open", "make its folder writable"),
+    }
+    fact, cure = next(
+        (found for word, found in facts.items() if word in said),
+        ("it does not answer", "see that it runs and may be reached"),
+    )
+    return (
+        f"The ledger must take what is written, {fact}: {cure} and run the same command "
+        "again, it picks up where it stopped."
+    )
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = (
+        None  # transactions begin where _begin_sqlite says, not before the first change
+    )
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    _turn_to_wal(cursor)
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _turn_to_wal(cursor: Any) -> None:
+    """Turn a database to WAL mode. Where several turn a new one at once, SQLite refuses all but one
+    without waiting, whatever its timeout is.
+    """
+    last = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > last:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes the lock at once and waits for it: one that reads first and then writes is
+    refused without waiting.
+    """
+    connection.exec_driver_sql(
+        "BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN"
+    )
+
+
+def plain_value(value: Any) -> Any:
+    """A value that SQL and JSON take: no NumPy scalar, no NaN."""
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict | list | str | int | float) or value is None:
+        return value
+    return json.loads(json.dumps(value, default=str))

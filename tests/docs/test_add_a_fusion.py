@@ -1,0 +1,24 @@
+"""docs/guides/add-a-fusion.md does what it says: a family that pools and one that stacks."""
+
+import re
+
+from guide import copy_checkout, follow
+from repository import ROOT
+
+
+def test_a_fusion_that_is_added_by_the_guide_passes_the_contract_and_trains(tmp_path):
+    checkout = copy_checkout(tmp_path / "checkout", "tests/fusion")
+    commands = follow("add-a-fusion.md", checkout)
+    assert [command.split()[0] for command in commands] == [
+        "pytest",
+        "mmdiag",
+        "mmdiag",
+        "pytest",
+        "mmdiag",
+    ]
+
+
+def test_a_fusion_takes_one_file_and_one_line():
+    page = (ROOT / "docs" / "guides" / "add-a-fusion.md").read_text().split("## A family that")[0]
+    assert len(re.findall(r"^Write ", page, re.MULTILINE)) == 1
+    assert len(re.findall(r"^In `", page, re.MULTILINE)) == 1

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from jaxtyping import Float32
+from numpy import ndarray
 from pyarrow import csv as arrow_csv
 
 from mmdiag.errors import ReadError
@@ -231,7 +233,7 @@ def _text_of(attribute: Any) -> str:
     return attribute.decode() if isinstance(attribute, bytes) else str(attribute)
 
 
-def _x(item: Any, shape: tuple[int, int]) -> np.ndarray:
+def _x(item: Any, shape: tuple[int, int]) -> Float32[ndarray, "case gene"]:
     """X as cases x genes, float32."""
     import h5py
     from scipy import sparse

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pydicom
-from jaxtyping import Integer
+from jaxtyping import Float, Integer
 from numpy import ndarray
 
 from mmdiag.errors import ReadError
@@ -212,7 +212,7 @@ def _require_one_spacing(planes: Sequence[Plane]) -> None:
             raise ReadError("mixed_geometry", "slices differ in spacing")
 
 
-def _tilt(line: ndarray, normal: ndarray) -> float:
+def _tilt(line: Float[ndarray, "3"], normal: Float[ndarray, "3"]) -> float:
     """Degrees between the direction in which slices follow each other and their normal."""
     share = abs(float(line @ normal)) / max(
         float(np.linalg.norm(line) * np.linalg.norm(normal)), 1e-9

@@ -220,7 +220,9 @@ def _ask_note(
 ) -> "Future[Outcome]":
     own = list(dict.fromkeys(reading.people[case.case_id]))
     if source.key is None:
-        return pool.submit(NOTE, seconds=SECONDS_A_NOTE, file=str(source.files[0]), own=own)
+        return pool.submit(
+            NOTE, seconds=SECONDS_A_NOTE, file=str(source.files[0]), subject_terms=own
+        )
     modality = reading.description.modalities[name]
     notes = _notes_table(
         source.files, _stamp(source.files), str(modality.key), str(modality.column)
@@ -230,7 +232,11 @@ def _ask_note(
         refused.set_result(Outcome(code="duplicate_row", detail=f"{len(notes)} notes"))
         return refused
     return pool.submit(
-        NOTE_TEXT, seconds=SECONDS_A_NOTE, text=notes[0], name=source.files[0].name, own=own
+        NOTE_TEXT,
+        seconds=SECONDS_A_NOTE,
+        text=notes[0],
+        name=source.files[0].name,
+        subject_terms=own,
     )
 
 

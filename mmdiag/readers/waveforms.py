@@ -1,4 +1,4 @@
-"""A signal (an ECG, an auscultation) from a WAV or a table: its channels, brought to one rate, one
+"""Reads a signal (an ECG, an auscultation) from a WAV or a table, and brings it to one rate, one
 length and 16 bits.
 """
 

@@ -1,5 +1,5 @@
-"""What a worker of the sandbox is asked: read one source of one case, or say whether one file would
-be read. Arguments and facts are what JSON has.
+"""The functions that workers of the sandbox run: read one source of one case, or check whether a
+file would be read. Arguments and facts are what JSON has.
 """
 
 import math
@@ -135,7 +135,7 @@ def _facts(series: Series) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _json(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """NaN is no JSON: what is not known is null."""
+    """NaN is no JSON: what is missing is null."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in facts.items()
@@ -164,11 +164,11 @@ def nifti_verdict(file: str) -> Reply:
     return {}, {}
 
 
-def note(file: str, own: Sequence[str]) -> Reply:
+def note(file: str, subject_terms: Sequence[str]) -> Reply:
     """Read one note and mask what identifies its person.
 
     Args:
-        own: What the case's images and tables say of the person.
+        subject_terms: What the case's images and tables say of the person.
 
     Returns:
         `text`, `sections` (name, start, end), `spans` of what was masked (start, end, start and end
@@ -176,24 +176,24 @@ def note(file: str, own: Sequence[str]) -> Reply:
         `written` (ISO date or null); None where the note is blank.
 
     Raises:
-        ReadError: As `readers.notes.read_note`.
+        ReadError: As `readers.text.notes.read_note`.
     """
-    return _masked(read_note(Path(file)), own)
+    return _masked(read_note(Path(file)), subject_terms)
 
 
-def note_text(text: str, name: str, own: Sequence[str]) -> Reply:
+def note_text(text: str, name: str, subject_terms: Sequence[str]) -> Reply:
     """As `note`, of text that lay in a table.
 
     Args:
         name: The table's name, for messages.
     """
-    return _masked(clean_note(text.encode("utf-8", "surrogatepass"), name), own)
+    return _masked(clean_note(text.encode("utf-8", "surrogatepass"), name), subject_terms)
 
 
-def _masked(found: Note | None, own: Sequence[str]) -> Reply:
+def _masked(found: Note | None, subject_terms: Sequence[str]) -> Reply:
     if found is None:
         return None, {}
-    masked = mask_note(found.text, own)
+    masked = mask_note(found.text, subject_terms)
     sections = [
         [section.name, section.start, section.end] for section in find_sections(masked.text)
     ]
@@ -209,11 +209,11 @@ def _masked(found: Note | None, own: Sequence[str]) -> Reply:
     }, {}
 
 
-def masked_note(file: str, own: Sequence[str]) -> Reply:
+def masked_note(file: str, subject_terms: Sequence[str]) -> Reply:
     """Read and mask one note of a folder that is de-identified.
 
     Args:
-        own: As `mask.mask_note`.
+        subject_terms: As `mask.mask_note`.
 
     Returns:
         `text`, `counts` by kind, `words`, and `words_masked`; None where the note is blank.
@@ -224,7 +224,7 @@ def masked_note(file: str, own: Sequence[str]) -> Reply:
     read = read_note(Path(file))
     if read is None:
         return None, {}
-    masked = mask_note(read.text, own)
+    masked = mask_note(read.text, subject_terms)
     touched = sum(
         len(read.text[span.start_in_original : span.end_in_original].split())
         for span in masked.spans
@@ -291,7 +291,7 @@ def signal(
         Facts for the data contract, and the array `samples` (time, channel).
 
     Raises:
-        ReadError: As `readers.signals.read_signal`.
+        ReadError: As `readers.waveforms.read_signal`.
     """
     found = read_signal(Path(file), channels, rate_hz=rate_hz, seconds=longest_s)
     stored = to_stored_signal(found, rate_hz=store_hz, seconds=longest_s, full_scale=full_scale)

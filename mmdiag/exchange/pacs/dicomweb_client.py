@@ -1,5 +1,5 @@
-"""A DICOMweb archive asked with patience: what may pass by itself is tried again, and failures are
-said without the URL, which holds UIDs.
+"""A DICOMweb client that retries: transient failures are tried again, and errors are reported
+without the URL, which holds UIDs.
 
 dicomweb-client searches and stores. It would decode what it retrieves, so the retrieval is one
 plain request of the same session, and its bytes stay as they are.
@@ -87,8 +87,8 @@ def open_archive(url: str, user: str | None = None, password: str | None = None)
     return Archive(client, session)
 
 
-def is_in_the_clear(url: str) -> bool:
-    """Whether what is said to an archive can be read on its way."""
+def is_unencrypted(url: str) -> bool:
+    """Whether others on the network can read what goes to an archive and comes from it."""
     return url.startswith("http://") and urlsplit(url).hostname not in (
         "127.0.0.1",
         "::1",

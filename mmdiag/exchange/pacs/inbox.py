@@ -1,5 +1,5 @@
-"""Where images from a PACS are put: below one folder, under names of our own making, whole or not
-at all.
+"""The folder that images from a PACS arrive in, named by hashes of their UIDs and written
+atomically; and the list of the studies that are wanted.
 """
 
 import csv

@@ -175,20 +175,20 @@ def _refuse_links(stored: Any, name: str) -> None:
     """A link or an external storage would read another file of this machine."""
     import h5py
 
-    places = ["X", "obs", "var"] + [
+    members = ["X", "obs", "var"] + [
         f"{group}/{child}"
         for group in ("X", "obs", "var")
         if isinstance(stored.get(group), h5py.Group)
         and isinstance(stored.get(group, getlink=True), h5py.HardLink)
         for child in stored[group]
     ]
-    for place in places:
-        link = stored.get(place, getlink=True)
-        found = stored[place] if isinstance(link, h5py.HardLink) else None
+    for member in members:
+        link = stored.get(member, getlink=True)
+        found = stored[member] if isinstance(link, h5py.HardLink) else None
         if found is None or (
             isinstance(found, h5py.Dataset) and (found.external or found.is_virtual)
         ):
-            raise ReadError("gene_matrix", f"{name} keeps {place.split('/')[0]} outside of itself")
+            raise ReadError("gene_matrix", f"{name} keeps {member.split('/')[0]} outside of itself")
 
 
 def _observations(group: Any) -> pd.DataFrame:

@@ -1,5 +1,5 @@
-"""Variants of one case from a VCF, plain, gzip or bgzip: its records, and counts of them by gene or
-by kind.
+"""Reads the variants of one case from a VCF, plain, gzip or bgzip, and counts them by gene or by
+kind.
 """
 
 import re

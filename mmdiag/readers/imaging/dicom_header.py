@@ -1,5 +1,5 @@
-"""The values of a DICOM header that are asked for, read from where the pre-scan found them; nothing
-else of the file is parsed.
+"""Reads single values of a DICOM header from where the pre-scan found them; nothing else of the
+file is parsed.
 """
 
 import math

@@ -1,5 +1,5 @@
-"""A linear look at a DICOM file before anything parses it: where its elements lie, how deep they
-nest and how much its pixels would take.
+"""Pre-scan of a DICOM file before anything parses it: where its elements lie, how deep they nest
+and how much its pixels would take.
 
 Nothing is copied, nothing recurses and every count has a cap, so that a file that lies about itself
 costs a verdict and no memory.

@@ -1,5 +1,5 @@
-"""DICOM series: choose by header, group, sort by geometry, decode, bring to the modality's own
-units.
+"""Reads a DICOM series: chosen by header, grouped, sorted by geometry, decoded, and brought to the
+modality's own units.
 """
 
 import fnmatch

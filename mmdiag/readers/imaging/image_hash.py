@@ -1,5 +1,5 @@
-"""What two images must share to be the same picture: a hash of the grey levels, and one that
-survives another scale, window or compression.
+"""Hashes of an image: an exact one of its grey levels, and a perceptual one that survives another
+scale, window or compression.
 
 Reference:
     Zauner 2010, Implementation and benchmarking of perceptual image hash functions (difference

@@ -1,4 +1,4 @@
-"""From a plane of any size to the grey levels that the store keeps."""
+"""Resamples and windows image planes to the square 8-bit slices that the store keeps."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -38,7 +38,7 @@ def score(
         out: Parquet with every case of the cohort that this bundle has scored, now or before.
 
     Returns:
-        `scored`, `already_scored`, `bundle` and `predictions` of the answer in interface.md 3.
+        `scored`, `already_scored`, `bundle` and `predictions` of the answer in docs/interface.md 3.
 
     Raises:
         BundleError: The bundle was changed.

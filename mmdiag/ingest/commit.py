@@ -34,7 +34,7 @@ CONTRACT_COLUMNS = ["contract", "rule", "column", "severity", "why", "checked", 
 
 @dataclass(frozen=True, slots=True)
 class IngestSummary:
-    """What a cohort holds after ingestion, in the form of interface.md 3; `new` counts case
+    """What a cohort holds after ingestion, in the form of docs/interface.md 3; `new` counts case
     versions that the ledger had not seen.
     """
 

@@ -125,7 +125,7 @@ class Ledger(Database):
         )
 
     def record_metrics(self, run_id: str, metrics: Sequence[Mapping[str, Any]]) -> None:
-        """Metrics in the form of interface.md 3."""
+        """Metrics in the form of docs/interface.md 3."""
         columns = [column.name for column in METRICS.columns if column.name != "run_id"]
         self._upsert(
             METRICS,

@@ -30,12 +30,8 @@ def copy_checkout(target: Path, *parts: str) -> Path:
     return target
 
 
-def follow(guide: str, checkout: Path, *, programs: tuple[str, ...]) -> list[str]:
-    """Do what every block of a page says; returns the commands that were run.
-
-    Args:
-        programs: Whose commands are run; others are passed over.
-    """
+def follow(guide: str, checkout: Path) -> list[str]:
+    """Do what every block of a page says; returns the commands that were run."""
     done = []
     for block in BLOCK.finditer((ROOT / "docs" / "guides" / guide).read_text()):
         before, body = block["before"], block["body"]
@@ -46,9 +42,8 @@ def follow(guide: str, checkout: Path, *, programs: tuple[str, ...]) -> list[str
         else:
             assert block["language"] == "sh", f"what is to be done with this block? {body}"
             for command in body.splitlines():
-                if command.split()[0] in programs:
-                    _run(command, checkout)
-                    done.append(command)
+                _run(command, checkout)
+                done.append(command)
     return done
 
 

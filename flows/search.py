@@ -18,7 +18,7 @@ from mmdiag import recipes
 from mmdiag.description import read_description
 from mmdiag.experiment.run import Run
 from mmdiag.tuning import trials as search_trials
-from mmdiag.workers import pool as crew
+from mmdiag.workers import pool
 from mmdiag.workspace import Workspace
 
 BATCH = 5  # trials of a task
@@ -61,7 +61,7 @@ def search_all(run: Path) -> dict[str, Any]:
     """
     names, most = to_search(run)
     rounds = [*range(BATCH, most, BATCH), most]
-    with crew.at_work(run, len(names)) as n_workers:
+    with pool.at_work(run, len(names)) as n_workers:
         for number, until_trial in enumerate(rounds):
             each(
                 "search",
@@ -116,7 +116,7 @@ def to_search(run: Path) -> tuple[list[str], int]:
 def batch(run: Path, part: tuple[str, int], _total: int) -> None:
     """Run trials of a model until so many are finished."""
     with gpu_slot():
-        crew.do(crew.SEARCH, run, part)
+        pool.do(pool.SEARCH, run, part)
 
 
 @step

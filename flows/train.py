@@ -21,7 +21,7 @@ from mmdiag.experiment.plan import plan_run
 from mmdiag.experiment.run import Run
 from mmdiag.explain import run as explanations
 from mmdiag.storage.ledger import Ledger
-from mmdiag.workers import pool as crew
+from mmdiag.workers import pool
 from mmdiag.workspace import Workspace
 
 AT_ONCE = max(2, os.cpu_count() or 1)  # tasks; how many work is for `mmdiag.workers.pool` to say
@@ -57,7 +57,7 @@ def explain_all(run: Path) -> None:
 
 def _all(stage: str, task: Task[..., None], run: Path, pieces: Sequence[Any]) -> None:
     """Do the pieces of a run, as many at once as there are worker processes."""
-    with crew.at_work(run, len(pieces)) as n_workers:
+    with pool.at_work(run, len(pieces)) as n_workers:
         report(stage, 0, len(pieces))
         each(stage, task, run, pieces, n_workers)
 
@@ -125,7 +125,7 @@ def fit(run: Path, name: str, total: int) -> None:
             f"{name} {done}/{of}: {text}",
         )
 
-    crew.do(crew.FIT, run, name, on_progress)
+    pool.do(pool.FIT, run, name, on_progress)
 
 
 @step
@@ -143,7 +143,7 @@ def chunks(run: Path) -> list[list[str]]:
 @step
 def explain(run: Path, part: list[str], _total: int) -> None:
     """Explain some cases."""
-    crew.do(crew.EXPLAIN, run, part)
+    pool.do(pool.EXPLAIN, run, part)
 
 
 @step

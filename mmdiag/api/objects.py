@@ -162,7 +162,7 @@ class Searched:
     Args:
         bundle: The model with the values that were chosen on all labelled subjects, or on those
             outside the held-out test.
-        chosen: For each part that was judged, and `all` for the bundle, the values by dotted field.
+        chosen: For each fold, and `all` for the bundle, the values by dotted field.
         metrics: Those of the whole procedure, search included, with their intervals.
         trials: Parquet with one row a trial.
     """
@@ -189,7 +189,7 @@ def search(
     trials: int = 20,
     progress: Report | None = None,
 ) -> Searched:
-    """Ingest what is new, then search: each model of each part that is judged has its values chosen
+    """Ingest what is new, then search: each model of each fold has its values chosen
     on its training subjects alone, and is trained with them.
 
     Args:

@@ -84,14 +84,14 @@ def search_and_compare(
             says so.
     """
     from mmdiag.tuning import trials as search_trials
-    from mmdiag.workers import pool as crew
+    from mmdiag.workers import pool
 
     found = ingest(description, workspace, ledger, progress=progress)
     run = search_trials.start(description, workspace, config, trials, space, fusion=fusion)
     fits = [str(fit) for fit in run.fits]
     _tell(progress, "search", 0, len(fits))
-    crew.each(
-        crew.SEARCH,
+    pool.each(
+        pool.SEARCH,
         run.folder,
         fits,
         lambda done, text: _tell(progress, "search", done, len(fits), text),
@@ -108,23 +108,23 @@ def _complete(
     from mmdiag.experiment.evaluate import evaluate
     from mmdiag.experiment.publish import publish
     from mmdiag.explain.run import chunks
-    from mmdiag.workers import pool as crew
+    from mmdiag.workers import pool
 
     fits = [str(fit) for fit in run.fits]
     _tell(progress, "train", 0, len(fits))
     if processes > 1:
         _fit_together(run, processes, progress)
     else:
-        crew.each(
-            crew.FIT,
+        pool.each(
+            pool.FIT,
             run.folder,
             fits,
             lambda done, what: _tell(progress, "train", done, len(fits), what),
         )
     evaluate(run)
     parts = chunks(run)
-    crew.each(
-        crew.EXPLAIN,
+    pool.each(
+        pool.EXPLAIN,
         run.folder,
         parts,
         lambda done, _: _tell(progress, "explain", done, len(parts)),

@@ -309,7 +309,7 @@ def _card(run: Run, name: FitId, config: RunConfig, subjects: int) -> str:
         "",
         f"- Fusion: {config.fusion}; recipe: {config.recipe}; seed: {config.seed}.",
         f"- Fitted on {subjects} subjects of the cohort {asked.cohort} ({asked.cohort_hash[:23]}).",
-        f"- Run {asked.run_id}, fit {name}. How it was judged: metrics.parquet of that run.",
+        f"- Run {asked.run_id}, fit {name}. How it was evaluated: metrics.parquet of that run.",
         "",
     )
     return "\n".join(lines)

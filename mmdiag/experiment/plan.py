@@ -108,5 +108,5 @@ def _fits(folds: int, modalities: Sequence[str]) -> tuple[FitId, ...]:
     models = [FUSED, *(modalities if len(modalities) > 1 else ())]
     if not folds:
         return tuple(FitId(TEST, model) for model in models)
-    judged = [FitId(f"fold-{i}", model) for i in range(folds) for model in models]
-    return (*judged, FitId(ALL, FUSED))
+    held_out = [FitId(f"fold-{i}", model) for i in range(folds) for model in models]
+    return (*held_out, FitId(ALL, FUSED))

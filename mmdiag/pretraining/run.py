@@ -2,7 +2,7 @@
 be killed and run again, and finished with a manifest.
 
 Every part of a split that judges has weights of its own, which saw none of its subjects; those of
-the final model saw everybody who is not judged.
+the final model saw everybody who is not held out.
 """
 
 import json
@@ -71,21 +71,21 @@ def start(
 
     Raises:
         UsageError: The cohort has too few cases for it, not the modalities, or too few labelled
-            subjects to know who is judged.
+            subjects to know who is held out.
     """
     store = Store.open(workspace, description.name)
     kinds = _ordered(what)
     _require_beginning(config, kinds)
     require_encoders(config, store.modalities.values())
-    parts, judged = _parts(store, config)
+    parts, held_out = _parts(store, config)
     for name in kinds:
-        _require_enough(store, name, parts, judged)
+        _require_enough(store, name, parts, held_out)
     settings = {"what": kinds, "epochs": epochs, "parts": parts}
     key = digest(
         store.hash,
         to_json(config),
         json.dumps(settings),
-        json.dumps(dict(sorted(judged.items()))),
+        json.dumps(dict(sorted(held_out.items()))),
     )
     identity = f"p-{key[:12]}"
     folder = workspace.pretrained / identity
@@ -98,14 +98,14 @@ def start(
             "cohort": cohort,
             "config": json.loads(to_json(config)),
             **settings,
-            "judged": judged,
+            "judged": held_out,
         }
         write_text(folder / REQUESTED, json.dumps(requested, indent=1))
     return folder
 
 
 def units(folder: Path) -> list[str]:
-    """What is to be learned, in order: `<part that is judged>.<what>`."""
+    """What is to be learned, in order: `<part that is held out>.<what>`."""
     requested = _requested(folder)
     return [f"{part}.{what}" for part in requested["parts"] for what in requested["what"]]
 
@@ -224,7 +224,7 @@ def _require_beginning(config: RunConfig, what: Sequence[str]) -> None:
 
 def _parts(store: Store, config: RunConfig) -> tuple[list[str], dict[str, str]]:
     """The parts that need weights of their own, the final model's last, and which part judges each
-    subject; nobody is judged in a cohort without labels.
+    subject; nobody is held out in a cohort without labels.
     """
     known = labelled(store.cases, store.task.kind)
     if not known.any():
@@ -237,7 +237,7 @@ def _parts(store: Store, config: RunConfig) -> tuple[list[str], dict[str, str]]:
 
 
 def _require_enough(
-    store: Store, what: str, parts: Sequence[str], judged: Mapping[str, str]
+    store: Store, what: str, parts: Sequence[str], held_out: Mapping[str, str]
 ) -> None:
     kinds = list(store.modalities.values())
     if (what == CONTRASTIVE and len(kinds) < 2) or (what != CONTRASTIVE and what not in kinds):
@@ -245,19 +245,19 @@ def _require_enough(
             f"Pretraining by {what} needs cases with {PAIR[what]}, this cohort describes none: "
             "name another --what."
         )
-    numbers = {part: len(np.concatenate(_rows(store, judged, part, what))) for part in parts}
+    numbers = {part: len(np.concatenate(_rows(store, held_out, part, what))) for part in parts}
     fewest = min(numbers, key=lambda part: numbers[part])
     if numbers[fewest] < LEAST[what]:
         raise UsageError(
             f"Pretraining by {what} needs at least {LEAST[what]} cases with {PAIR[what]} that "
-            "are not judged by its weights, labelled or not, found "
+            "are not evaluated by its weights, labelled or not, found "
             f"{numbers[fewest]} for {fewest}: add cases to the cohort (they need no label), or "
             "train without."
         )
 
 
 def _rows(
-    store: Store, judged: Mapping[str, str], part: str, what: str
+    store: Store, held_out: Mapping[str, str], part: str, what: str
 ) -> tuple[Int64[ndarray, "train"], Int64[ndarray, "held"]]:
     """Rows to learn from, and rows by which the best epoch is chosen: never of a subject whom this
     part judges.
@@ -267,7 +267,7 @@ def _rows(
         2 if what == CONTRASTIVE else 1
     )
     subjects = store.cases["subject_id"]
-    allowed = there & (subjects.map(dict(judged)) != part).to_numpy()
+    allowed = there & (subjects.map(dict(held_out)) != part).to_numpy()
     alike = pd.Series(0, index=subjects.index)
     held = (
         subjects.isin(validation_subjects(subjects[allowed], alike[allowed], HELD_BACK)).to_numpy()

@@ -1,5 +1,5 @@
 """Weights that `mmdiag pretrain` left: which of them a fit begins with, and the proof that they saw
-nobody whom the fit is judged on.
+nobody whom the fit is evaluated on.
 
 `pretrained/<id>/<part>/<what>/` holds weights that saw no subject of that part of the split; `all`
 is for the final model, which nobody judges. Beside
@@ -191,25 +191,25 @@ def read_record(folder: Path) -> SubjectKeys:
 
 
 def require_unseen(
-    config: RunConfig, workspace: Workspace, parts: Mapping[str, str], judging: Iterable[str]
+    config: RunConfig, workspace: Workspace, parts: Mapping[str, str], held_out: Iterable[str]
 ) -> None:
     """Refuse pretrained weights that saw a subject whom they are to be judged on.
 
     Args:
         parts: Subject -> part of the split.
-        judging: The parts that judge.
+        held_out: The parts that are held out.
 
     Raises:
         UsageError: They saw one, or were changed.
     """
-    for part in judging:
-        judged = [subject for subject, own in parts.items() if own == part]
+    for part in held_out:
+        evaluated = [subject for subject, own in parts.items() if own == part]
         for keys in records(config, workspace, part):
-            seen = sum(subject in keys for subject in judged)
+            seen = sum(subject in keys for subject in evaluated)
             if seen:
                 raise UsageError(
-                    f"Nobody may be judged by weights that learned from them, {seen} of "
-                    f"{len(judged)} subjects of {part} were in the pretraining of its "
+                    f"Nobody may be evaluated by weights that learned from them, {seen} of "
+                    f"{len(evaluated)} subjects of {part} were in the pretraining of its "
                     "weights: run `mmdiag pretrain` on this cohort as it is now, and train with "
                     "the id that it answers."
                 )

@@ -29,7 +29,7 @@ FAMILIES = (
     "cross_modal",
 )  # searched where the user names none
 
-LOSS = "it changes the validation loss, by which trials are judged"
+LOSS = "it changes the validation loss, by which trials are compared"
 FEATURES = "it changes the features that are stored for the whole cohort"
 RUN = "it is the same for a whole run"
 NOT_SEARCHED = {

@@ -98,7 +98,7 @@ def test_weights_that_saw_a_judged_subject_are_refused_before_anything_is_traine
     shutil.copytree(spoilt / "all", spoilt / "fold-2")
     with pytest.raises(
         UsageError,
-        match=r"Nobody may be judged by weights that learned from them, \d+ of \d+ subjects of "
+        match=r"Nobody may be evaluated by weights that learned from them, \d+ of \d+ subjects of "
         r"fold-2",
     ):
         plan_run(cohort.description, cohort.workspace, train_config(spoilt))
@@ -112,7 +112,9 @@ def test_a_folder_of_pretrained_weights_that_is_named_by_hand_is_held_to_the_sam
     folder = run.start(cohort.description, cohort.workspace, config, ["text"], epochs=1)
     weights = learn_unit(folder, "all.text")
     by_hand = make_config(text=dataclasses.replace(config.text, encoder=str(weights)))
-    with pytest.raises(UsageError, match="Nobody may be judged by weights that learned from them"):
+    with pytest.raises(
+        UsageError, match="Nobody may be evaluated by weights that learned from them"
+    ):
         plan_run(cohort.description, cohort.workspace, by_hand)
 
 

@@ -297,6 +297,6 @@ def test_every_note_of_the_torture_files_gets_the_verdict_of_its_manifest():
     "piece", ["FINDINGS:\n", "A B:\n", "1. ", "history ", " \n", "{ ", "- \n", "\t"]
 )
 def test_no_text_makes_reading_slow(piece):
-    began = time.perf_counter()
+    began = time.process_time()
     clean_note((piece * (300_000 // len(piece))).encode() + b"end", "n.txt")
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5

@@ -88,9 +88,8 @@ class AttributeRebuilder:
                     value = getattr(self, f"_kept_as_{rule}")(element)
             except BROKEN:  # no value of its kind: dropped like an attribute that is not listed
                 continue
-            if value is not None and element.VR in dictionary_VR(element.tag).split(
-                " or "
-            ):  # text may pass for a number under another VR
+            # text may pass for a number under another VR
+            if value is not None and element.VR in dictionary_VR(element.tag).split(" or "):
                 new[element.tag] = DataElement(element.tag, element.VR, value)
         return new
 
@@ -147,9 +146,8 @@ class AttributeRebuilder:
             if hasattr(element.value, "append")
             else [str(element.value or "")]
         )
-        patient_words: frozenset[str] = (
-            frozenset() if element.VR == "CS" else self.patient_words
-        )  # a code means what it says, a patient called CT or not
+        # a code means what it says, a patient called CT or not
+        patient_words: frozenset[str] = frozenset() if element.VR == "CS" else self.patient_words
         kept = [self._vocabulary(value, patient_words) for value in values]
         return (kept if len(kept) > 1 else kept[0]) if any(kept) else None
 

@@ -121,12 +121,10 @@ class _Run:
             progress,
         )
         self.report = FolderReport()
-        self.identifiers: dict[str, dict[str, None]] = defaultdict(
-            dict
-        )  # patient -> what headers say of them
-        self.patients_in: dict[Path, set[str]] = defaultdict(
-            set
-        )  # folder -> patients of the images in it or below
+        # patient -> what headers say of them
+        self.identifiers: dict[str, dict[str, None]] = defaultdict(dict)
+        # folder -> patients of the images in it or below
+        self.patients_in: dict[Path, set[str]] = defaultdict(set)
         self.written: dict[Path, bytes] = {}
 
     def go(self, files: Sequence[Path]) -> None:

@@ -29,11 +29,12 @@ BROKEN: Final = (
     OverflowError,
     ArithmeticError,
 )
+# application segments that say how colours are coded
 _JPEG_KEPT = {
     0xE0: b"JFIF\0",
     0xE8: b"mrfx",
     0xEE: b"Adobe",
-}  # application segments that say how colours are coded
+}
 
 
 def copy_pixels(old: Dataset, new: Dataset, syntax: UID, *, clear_unused_bits: bool) -> None:
@@ -143,9 +144,10 @@ def _jpeg(stream: bytes) -> bytes:
         if not (marker == 0xFE or 0xE0 <= marker <= 0xEF):
             kept.append(segment)
         elif segment[4:].startswith(_JPEG_KEPT.get(marker, b"\0none")):
+            # without its thumbnail
             kept.append(
                 segment if marker != 0xE0 else b"\xff\xe0\x00\x10" + segment[4:16] + b"\0\0"
-            )  # without its thumbnail
+            )
         position = end
     raise ReadError("undecodable_pixels", "a JPEG codestream has no scan")
 

@@ -105,9 +105,8 @@ def _hits(
         )
     listed = ((start, end, "name", _LISTED) for start, end in find_names(text)) if names else ()
     for start, end, kind, rank in [*((*hit, _PATTERN) for hit in find_identifiers(text)), *listed]:
-        before = (
-            bisect_left(kept, (end, 0)) - 1
-        )  # the last placeholder that begins before this ends
+        # the last placeholder that begins before this ends
+        before = bisect_left(kept, (end, 0)) - 1
         if before < 0 or kept[before][1] <= start:
             yield start, end, kind, rank
 

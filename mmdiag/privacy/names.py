@@ -18,9 +18,8 @@ from mmdiag.readers.text.dates import MONTHS
 # per cent of the people of the United States' census of 1990 whose family names may stand alone
 COMMON_SHARE = 75.0
 SHORTEST = 3  # letters of a name that may stand alone
-_MIXED = re.compile(
-    r"(?<!\bMc)(?<!\bMac)(?<![\s'-])(?<!\b[DLO]e)(?<!\bL[ae])(?<!\bDi)(?<!^)[A-Z]"
-)  # PaO, ANAs
+# PaO, ANAs
+_MIXED = re.compile(r"(?<!\bMc)(?<!\bMac)(?<![\s'-])(?<!\b[DLO]e)(?<!\bL[ae])(?<!\bDi)(?<!^)[A-Z]")
 WORD: Final = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 _GAP = re.compile(r"[ \t]{1,3}|\.[ \t]{0,2}")
 # fmt: off
@@ -176,9 +175,8 @@ def _stems(word: str) -> Iterator[str]:
 
 def _stands_alone(lists: NameLists, text: str, token: re.Match[str]) -> bool:
     word = token.group()
-    if (
-        not word[0].isupper() or word.isupper() or _MIXED.search(word)
-    ):  # in capitals an abbreviation looks the same: CEA, ELISA
+    # in capitals an abbreviation looks the same: CEA, ELISA
+    if not word[0].isupper() or word.isupper() or _MIXED.search(word):
         return False
     name = word.lower().removesuffix("'s")
     return lists.stands_alone(name) and not _AFTER.match(text, token.end())
@@ -227,6 +225,7 @@ def _is_pair(lists: NameLists, word: str, following: str) -> bool:
     given, family = word.lower(), following.lower()
     if given not in lists.given or family not in lists.family or family in MONTHS:
         return False
+    # in capitals a heading looks the same
     return not word.isupper() or not (
         min(len(given), len(family)) < 4 or lists.is_word(given) or lists.is_word(family)
-    )  # in capitals a heading looks the same
+    )

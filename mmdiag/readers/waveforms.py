@@ -140,6 +140,7 @@ def read_wav(file: Path) -> tuple[Float32[ndarray, "time channel"], float]:
         warnings.simplefilter("always", wavfile.WavFileWarning)
         try:
             rate, samples = wavfile.read(file)
+        # of a parser that expects good files
         except (
             ValueError,
             EOFError,
@@ -148,7 +149,7 @@ def read_wav(file: Path) -> tuple[Float32[ndarray, "time channel"], float]:
             OverflowError,
             UnboundLocalError,
             struct.error,
-        ) as error:  # of a parser that expects good files
+        ) as error:
             raise ReadError("not_a_signal", f"{file.name} ({type(error).__name__})") from None
     if any("EOF" in str(one.message) for one in caught):
         raise ReadError("truncated", file.name)

@@ -36,10 +36,11 @@ AT_ONCE = 2  # requests of a worker: one that it works on, one that waits in its
 SENT_AHEAD = 2**16  # bytes of a request that may wait there
 FILES_A_WORKER = 500  # after so many it is replaced: a decoder may leak
 STARTUP_SECONDS = 60.0
+# glibc: pages of one file serve the next, which saves a third of its time
 KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
     "MALLOC_TRIM_THRESHOLD_": str(2**26),
-}  # glibc: pages of one file serve the next, which saves a third of its time
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,9 +268,8 @@ class _Worker:
     def _answer(self, seconds: float) -> tuple[Any, Mapping[str, np.ndarray]]:
         began, tick, spent = time.monotonic(), min(TICK, seconds), -1.0
         while not select.select([self.connection], [], [], tick)[0]:
-            spent = (
-                self._computed() - tick if spent < 0 else spent
-            )  # most files are read before anybody looks
+            # most files are read before anybody looks
+            spent = self._computed() - tick if spent < 0 else spent
             if time.monotonic() - began > PATIENCE * seconds or self._computed() - spent > seconds:
                 raise TimeoutError
         return receive(self.connection)

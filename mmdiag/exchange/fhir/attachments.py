@@ -154,9 +154,8 @@ class _Words(HTMLParser):
         self.hidden = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the library's signature
-        self.hidden = (
-            0 if tag == "body" else self.hidden + (tag in HIDDEN)
-        )  # a title that nobody closed hides no note
+        # a title that nobody closed hides no note
+        self.hidden = 0 if tag == "body" else self.hidden + (tag in HIDDEN)
         if tag in BLOCKS:
             self.words.append("\n")
         elif tag in ("td", "th"):

@@ -86,10 +86,8 @@ def fetch_fhir(
     columns = _write_values(out / "observations.csv", cases, keys)
     imaging = _write_tables(out, cases, keys, subjects)
     if not (out / "cohort.toml").exists():
-        write_text(
-            out / "cohort.toml",
-            _cohort_toml(out, _suffixes(reports), _suffixes(documents), bool(columns), imaging),
-        )
+        kinds = _suffixes(reports), _suffixes(documents), bool(columns)
+        write_text(out / "cohort.toml", _cohort_toml(out, *kinds, imaging))
     answer = {
         "cases": len(cases),
         "subjects": len(set(subjects.values())),

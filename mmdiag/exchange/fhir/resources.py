@@ -286,9 +286,10 @@ def _references(body: Mapping[str, Any], name: str) -> list[str]:
 
 def _dicom_kind(series: Mapping[str, Any]) -> str:
     modality = series.get("modality")
+    # R4 gives one code, R5 a list of codings
     code = _text(modality, "code") or next(
         (_text(c, "code") for c in _dicts(modality, "coding")), ""
-    )  # the latter in R5
+    )
     return code if DICOM_KIND.fullmatch(code) else ""
 
 

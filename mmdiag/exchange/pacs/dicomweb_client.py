@@ -207,9 +207,8 @@ class RetryingArchive:
         status = 0
         for wait in (*WAITS, None):
             try:
-                with (
-                    warnings.catch_warnings()
-                ):  # an archive that leaves off the multipart wrapping is understood
+                # an archive that leaves off the multipart wrapping is understood
+                with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     return ask()
             except requests.HTTPError as error:

@@ -28,12 +28,8 @@ if TYPE_CHECKING:
     from pynetdicom.events import Event
     from pynetdicom.transport import ThreadedAssociationServer
 
-STORED, OUT_OF_RESOURCES, NOT_WHAT_IT_SAYS, NOT_UNDERSTOOD = (
-    0x0000,
-    0xA700,
-    0xA900,
-    0xC000,
-)  # PS3.4 table B.2-1
+# PS3.4 table B.2-1
+STORED, OUT_OF_RESOURCES, NOT_WHAT_IT_SAYS, NOT_UNDERSTOOD = (0x0000, 0xA700, 0xA900, 0xC000)
 LARGEST_PDU = 2**20  # bytes
 LARGEST_DATASET = 2 * 2**30  # bytes between two answers of one sender
 MOST_SENDERS = 10  # at once

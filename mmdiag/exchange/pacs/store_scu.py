@@ -94,10 +94,8 @@ def _send(association: "Association", files: list[Path], counts: Counter[str]) -
     for file in files:
         try:
             answer = association.send_c_store(file)
-        except (
-            ValueError,
-            AttributeError,
-        ):  # no context for it was accepted, or the data set lacks its UIDs
+        # no context for it was accepted, or the data set lacks its UIDs
+        except (ValueError, AttributeError):
             counts["refused"] += 1
             continue
         except RuntimeError:

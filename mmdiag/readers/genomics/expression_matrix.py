@@ -157,6 +157,7 @@ def read_h5ad(file: Path, *, values: bool = True) -> Matrix:
 def _h5_errors(name: str) -> Iterator[None]:
     try:
         yield
+    # what h5py and scipy raise of torn files
     except (
         OSError,
         KeyError,
@@ -165,7 +166,7 @@ def _h5_errors(name: str) -> Iterator[None]:
         RuntimeError,
         AttributeError,
         IndexError,
-    ) as error:  # what h5py and scipy raise of torn files
+    ) as error:
         raise ReadError(
             "gene_matrix", f"{name} is not whole h5ad ({type(error).__name__})"
         ) from None

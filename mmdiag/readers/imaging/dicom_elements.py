@@ -85,10 +85,8 @@ class ElementWalk:
                     "an item lies outside of a sequence" if tag else "an element has no tag",
                 )
             if tag < previous and len(elements) > 8 and tag >> 16 < 8:
-                return (
-                    elements,
-                    0,
-                )  # not in order and no group of a data set: bytes behind the last element
+                # not in order and no group of a data set: bytes behind the last element
+                return (elements, 0)
             previous = tag
             if length == UNDEFINED or vr == b"SQ":
                 self._sequence(start, length, implicit=not self.explicit or vr == b"UN")

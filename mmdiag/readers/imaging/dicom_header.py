@@ -26,9 +26,8 @@ NUMBERS = {
     "US or SS": "H",
     "OW": "H",
 }
-ENCODED = frozenset(
-    {"LO", "LT", "PN", "SH", "ST", "UC", "UT"}
-)  # text in the file's own character set
+# text in the file's own character set
+ENCODED = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 LONGEST_TEXT = 1024  # bytes of a value that is compared or shown
 MOST_NUMBERS = 4096
 

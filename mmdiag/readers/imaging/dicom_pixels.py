@@ -373,9 +373,8 @@ def rescale_of(header: Header) -> Rescale:
     """
     if header.has("ModalityLUTSequence"):
         table = read_attributes(header, ["ModalityLUTSequence", "PixelRepresentation"])
-        if table.ModalityLUTSequence and table.ModalityLUTSequence[0].get(
-            "LUTDescriptor"
-        ):  # an empty one says nothing
+        # an empty one says nothing
+        if table.ModalityLUTSequence and table.ModalityLUTSequence[0].get("LUTDescriptor"):
             return Rescale(table=table)
     slope, intercept = header.number("RescaleSlope"), header.number("RescaleIntercept")
     if slope is None and intercept is None and header.text("Modality") not in MODALITIES_WITH_UNITS:

@@ -155,9 +155,8 @@ def _head(file: Path) -> Header:
 
 def _with_content(file: Path, header: Header) -> Header:
     """The header with the content of the whole file: what its first bytes said stays true."""
-    if (
-        len(header.scan.content) != HEAD or header.scan.start == 0
-    ):  # smaller than a head, larger because it had to be, or inflated: whole
+    # smaller than a head, larger because it had to be, or inflated: whole
+    if len(header.scan.content) != HEAD or header.scan.start == 0:
         return header
     return Header(replace(header.scan, content=file.read_bytes()))
 

@@ -130,7 +130,6 @@ def to_stored(
     for square, plane in zip(stack, planes, strict=True):
         top, left = (size - plane.shape[0]) // 2, (size - plane.shape[1]) // 2
         inside = square[top : top + plane.shape[0], left : left + plane.shape[1]]
-        inside[:] = cv2.addWeighted(
-            plane, scale, plane, 0, -float(low) * scale, dtype=cv2.CV_8U
-        )  # rounds, and stops at 0 and 255
+        # rounds, and stops at 0 and 255
+        inside[:] = cv2.addWeighted(plane, scale, plane, 0, -float(low) * scale, dtype=cv2.CV_8U)
     return Stored(stack, float(low), float(high))

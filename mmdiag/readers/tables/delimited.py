@@ -74,9 +74,8 @@ def parse(
     except pa.ArrowInvalid:
         _require_even_rows(source)
         raise ReadError("unreadable", f"{source.name} is no regular delimited file") from None
-    if (
-        source.quoted and source.content.count(b'"') % 2
-    ):  # a quote that is never closed takes the rest of the file for one cell
+    # a quote that is never closed takes the rest of the file for one cell
+    if source.quoted and source.content.count(b'"') % 2:
         _require_even_rows(source)
     if not table.num_rows:
         raise ReadError("no_rows", f"{source.name} has a header only")
@@ -148,9 +147,8 @@ def _arrow(
 ) -> pa.Table:
     return arrow_csv.read_csv(
         pa.BufferReader(source.content),
-        read_options=arrow_csv.ReadOptions(
-            block_size=len(source.content) + 1
-        ),  # one block: wide tables have few rows in a megabyte
+        # one block: wide tables have few rows in a megabyte
+        read_options=arrow_csv.ReadOptions(block_size=len(source.content) + 1),
         parse_options=arrow_csv.ParseOptions(
             delimiter=source.separator,
             newlines_in_values=source.quoted,

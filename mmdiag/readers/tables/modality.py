@@ -116,9 +116,8 @@ def read_case_tables(
     )
     if variants:
         values = values.where(values.notna() | ~values.index.isin(list(variants))[:, None], 0.0)
-    for (
-        case
-    ) in refused:  # refused is something else than absent: the case has its row, and its reason
+    # refused is something else than absent: the case has its row, and its reason
+    for case in refused:
         values.loc[case] = np.nan
     return _finished(NumericTable(values.astype(np.float32), refused), modality, root)
 

@@ -80,9 +80,8 @@ def strict_numbers(
     """
     if pa.types.is_null(cells.type):
         return np.full(len(cells), np.nan), np.zeros(len(cells), bool)
-    if not (
-        pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)
-    ):  # dates, true and false are no numbers
+    # dates, true and false are no numbers
+    if not (pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)):
         return np.full(len(cells), np.nan), compute.is_valid(cells).to_numpy()
     text = compute.fill_null(compute.utf8_trim_whitespace(cells), "")
     blank = compute.is_in(compute.utf8_lower(text), pa.array(sorted(MISSING), text.type))

@@ -125,9 +125,8 @@ def _pdf(content: bytes, name: str) -> str:
             text = "\n\n".join(page.extract_text() for page in reader.pages)
     except (PyPdfError, *BROKEN) as error:
         raise ReadError("unreadable", f"{name} ({type(error).__name__})") from None
-    if sum(map(str.isalnum, text)) < 10 * len(
-        reader.pages
-    ):  # a page number or a stamp is no report
+    # a page number or a stamp is no report
+    if sum(map(str.isalnum, text)) < 10 * len(reader.pages):
         raise ReadError("no_text_layer", f"{name} has {len(reader.pages)} pages")
     return re.sub(r"[\x00-\x08\x0e-\x1f\ud800-\udfff]", " ", text)  # glyphs without a letter
 

@@ -87,9 +87,8 @@ def clean_note(content: bytes, name: str) -> Note | None:
         )
     text = _LINE_ENDS.sub("\n", text)
     _check(text, name)
-    if not any(
-        letter.isprintable() and not letter.isspace() for letter in text
-    ):  # zero-width characters are not printable
+    # zero-width characters are not printable
+    if not any(letter.isprintable() and not letter.isspace() for letter in text):
         return None
     return Note(text, find_sections(text), encoding, form, written or labelled_date(text))
 

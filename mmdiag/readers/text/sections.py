@@ -44,9 +44,8 @@ _HEADING = re.compile(
     rf"|(?<=[.!?][ \n])(?P<inline>{_KNOWN}):",
     re.IGNORECASE | re.MULTILINE,
 )
-_OTHER = re.compile(
-    r"^[ \t]*[A-Z][A-Z /&(),-]{2,40}(?::|[ \t]*$)", re.MULTILINE
-)  # a heading that is not known ends the section before it
+# a heading that is not known ends the section before it
+_OTHER = re.compile(r"^[ \t]*[A-Z][A-Z /&(),-]{2,40}(?::|[ \t]*$)", re.MULTILINE)
 
 
 class Section(NamedTuple):
@@ -77,9 +76,8 @@ def find_sections(text: str) -> tuple[Section, ...]:
     ]
     taken = [(start, end) for start, end, _ in marks]
     for found in _OTHER.finditer(text):
-        before = (
-            bisect_left(taken, (found.end(), 0)) - 1
-        )  # the last heading that begins before this line ends
+        # the last heading that begins before this line ends
+        before = bisect_left(taken, (found.end(), 0)) - 1
         if before < 0 or taken[before][1] <= found.start():
             marks.append((found.start(), found.end(), "other"))
     marks.sort()

@@ -2,9 +2,9 @@
 subjects alone, one study for each fit of a run.
 
 `start` -> `run_trials` and `choose` for each fit -> the fits of `mmdiag.experiment.fit`, as in any
-run, with what was chosen. What is measured out of fold, or on the
-held-out test, is the whole procedure, search included: no held-out subject had a say in the values
-that its model was trained with. Single modalities have as
+run, with what was chosen. The metrics are nested cross-validation
+estimates (or those of the held-out test): no evaluated subject influenced the values that its model
+was trained with. Single modalities have as
 many trials as the fused model: what fusion gains over them is not what a search gains.
 
 A study lies in the run's search.db. Trials come from the seed and from what is finished, so that a

@@ -62,7 +62,7 @@ def fetch_fhir(
 
     Args:
         export: A bundle (.json), an .ndjson file, or a folder of them.
-        out: Folder; made if it is not there.
+        out: Folder; created if missing.
         pseudonym: Kind (`patient` or `case`) and value -> a keyed pseudonym, which names files.
         case: What one case is: `report`, `study` or `patient`.
 

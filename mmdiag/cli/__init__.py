@@ -9,16 +9,16 @@ from collections.abc import Sequence
 import click
 
 from mmdiag.cli import boundary
-from mmdiag.cli.cohorts import ingest, init, inspect, phantom
-from mmdiag.cli.contracts import contracts
-from mmdiag.cli.deidentify import deidentify
-from mmdiag.cli.fetch import fetch
-from mmdiag.cli.models import evaluate, explain, run, score, train
-from mmdiag.cli.pretrain import pretrain
-from mmdiag.cli.quarantine import quarantine
-from mmdiag.cli.search import search
-from mmdiag.cli.send import send
-from mmdiag.cli.workspaces import dashboard, status
+from mmdiag.cli.data.cohorts import ingest, init, inspect, phantom
+from mmdiag.cli.data.contracts import contracts
+from mmdiag.cli.data.deidentify import deidentify
+from mmdiag.cli.data.fetch import fetch
+from mmdiag.cli.data.quarantine import quarantine
+from mmdiag.cli.data.send import send
+from mmdiag.cli.models.pretrain import pretrain
+from mmdiag.cli.models.runs import evaluate, explain, run, score, train
+from mmdiag.cli.models.search import search
+from mmdiag.cli.operate.workspaces import dashboard, status
 
 EPILOG = """\b
 From nothing to a dashboard:

@@ -41,7 +41,7 @@ class FolderReport:
         masked: Kind -> identifiers masked in notes (`mask.PLACEHOLDERS`).
         note_words, note_words_masked: Words of all notes, and how many of them became part of a
             placeholder.
-        notes_with_own: Notes that were masked with identifiers of their own subject.
+        notes_with_subject_terms: Notes that were masked with identifiers of their own subject.
         refused: `path` (below the folder), `code`, `rule`, `fact` and `cure` of each file that was
             not written.
     """
@@ -59,7 +59,7 @@ class FolderReport:
     masked: Counter[str] = field(default_factory=Counter)
     note_words: int = 0
     note_words_masked: int = 0
-    notes_with_own: int = 0
+    notes_with_subject_terms: int = 0
     refused: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -199,7 +199,11 @@ class _Run:
     def _masked(self, notes: Sequence[Path]) -> Iterator[tuple[Path, list[str], Outcome]]:
         patients = [self._patients_of(file) for file in notes]
         requests = (
-            {"file": str(file), "own": self._own(file, whose), "seconds": SECONDS_A_NOTE}
+            {
+                "file": str(file),
+                "subject_terms": self._subject_terms(file, whose),
+                "seconds": SECONDS_A_NOTE,
+            }
             for file, whose in zip(notes, patients, strict=True)
         )
         yield from zip(
@@ -209,7 +213,7 @@ class _Run:
             strict=True,
         )
 
-    def _own(self, file: Path, patients: Sequence[str]) -> list[str]:
+    def _subject_terms(self, file: Path, patients: Sequence[str]) -> list[str]:
         """What to mask in a note besides what has the form of an identifier; its file's name too,
         where that looks like a number.
         """
@@ -232,7 +236,9 @@ class _Run:
             found["text"].encode(),
         )
         self.report.notes += 1
-        self.report.notes_with_own += any(self.identifiers[patient] for patient in patients)
+        self.report.notes_with_subject_terms += any(
+            self.identifiers[patient] for patient in patients
+        )
         self.report.masked.update(found["counts"])
         self.report.note_words += found["words"]
         self.report.note_words_masked += found["words_masked"]

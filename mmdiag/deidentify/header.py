@@ -1,5 +1,5 @@
-"""Reads of a DICOM header what de-identification asks for: who the patient is, and what identifies
-the patient in notes.
+"""Reads the attributes of a DICOM header that de-identification needs: who the patient is, and what
+identifies the patient in notes.
 """
 
 import io

@@ -1,5 +1,5 @@
-"""Pixels of a DICOM file without what is hidden beside them: comments in codestreams, bytes behind
-the last frame, overlays in unused bits, text at the top.
+"""Copies the pixels of a DICOM file without what may identify: comments in codestreams, bytes
+behind the last frame, overlays in unused bits, text in the top rows.
 """
 
 import struct
@@ -126,42 +126,42 @@ def without_comments(stream: bytes) -> bytes:
 
 
 def _jpeg(stream: bytes) -> bytes:
-    kept, place = [stream[:2]], 2
-    while place + 4 <= len(stream) and stream[place] == 0xFF:
-        marker = stream[place + 1]
+    kept, position = [stream[:2]], 2
+    while position + 4 <= len(stream) and stream[position] == 0xFF:
+        marker = stream[position + 1]
         if marker == 0xFF:  # a fill byte
-            place += 1
+            position += 1
             continue
-        end = place + 2 + struct.unpack_from(">H", stream, place + 2)[0]
+        end = position + 2 + struct.unpack_from(">H", stream, position + 2)[0]
         if marker == 0xDA:
             last = stream.rfind(b"\xff\xd9")
-            kept.append(stream[place : last + 2] if last > place else stream[place:])
+            kept.append(stream[position : last + 2] if last > position else stream[position:])
             return b"".join(kept)
         if end > len(stream):
             break
-        segment = stream[place:end]
+        segment = stream[position:end]
         if not (marker == 0xFE or 0xE0 <= marker <= 0xEF):
             kept.append(segment)
         elif segment[4:].startswith(_JPEG_KEPT.get(marker, b"\0none")):
             kept.append(
                 segment if marker != 0xE0 else b"\xff\xe0\x00\x10" + segment[4:16] + b"\0\0"
             )  # without its thumbnail
-        place = end
+        position = end
     raise ReadError("undecodable_pixels", "a JPEG codestream has no scan")
 
 
 def _jpeg2000(stream: bytes) -> bytes:
-    kept, place = [stream[:2]], 2
-    while place + 4 <= len(stream) and stream[place] == 0xFF:
-        marker = stream[place + 1]
+    kept, position = [stream[:2]], 2
+    while position + 4 <= len(stream) and stream[position] == 0xFF:
+        marker = stream[position + 1]
         if marker == 0x90:  # the first tile-part
             last = stream.rfind(b"\xff\xd9")
-            kept.append(stream[place : last + 2] if last > place else stream[place:])
+            kept.append(stream[position : last + 2] if last > position else stream[position:])
             return b"".join(kept)
-        end = place + 2 + struct.unpack_from(">H", stream, place + 2)[0]
+        end = position + 2 + struct.unpack_from(">H", stream, position + 2)[0]
         if marker != 0x64:
-            kept.append(stream[place:end])
-        place = end
+            kept.append(stream[position:end])
+        position = end
     raise ReadError("undecodable_pixels", "a JPEG 2000 codestream has no tile")
 
 

@@ -27,9 +27,11 @@ def read_notes(
 
 def _ask(reading: Reading, pool: Sandbox, case: Case, name: str) -> "Future[Outcome]":
     source = case.sources[name]
-    own = list(dict.fromkeys(reading.identifiers[case.case_id]))
+    terms = list(dict.fromkeys(reading.identifiers[case.case_id]))
     if source.key is None:
-        return pool.submit(NOTE, seconds=SECONDS_A_NOTE, file=str(source.files[0]), own=own)
+        return pool.submit(
+            NOTE, seconds=SECONDS_A_NOTE, file=str(source.files[0]), subject_terms=terms
+        )
     modality = reading.description.modalities[name]
     notes = _notes_table(
         source.files, stamp_of(source.files), str(modality.key), str(modality.column)
@@ -37,7 +39,11 @@ def _ask(reading: Reading, pool: Sandbox, case: Case, name: str) -> "Future[Outc
     if len(notes) > 1 and modality.rows == "refuse":
         return refusal("duplicate_row", f"{len(notes)} notes")
     return pool.submit(
-        NOTE_TEXT, seconds=SECONDS_A_NOTE, text=notes[0], name=source.files[0].name, own=own
+        NOTE_TEXT,
+        seconds=SECONDS_A_NOTE,
+        text=notes[0],
+        name=source.files[0].name,
+        subject_terms=terms,
     )
 
 

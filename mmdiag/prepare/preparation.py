@@ -152,7 +152,7 @@ def fit_preparation(
 
 def fit_parts(
     kind: str,
-    raws: Sequence[Shaped[ndarray, "part ..."]],
+    raws: Sequence[Shaped[ndarray, "_ ..."]],
     components: int,
     *,
     source: Mapping[str, str] | None = None,

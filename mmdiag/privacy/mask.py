@@ -1,5 +1,5 @@
-"""Masks the identifiers in a note: the subject's own first, then what has the form of one, then the
-people of name lists.
+"""Masks the identifiers in a note: those of the subject first, then patterns of identifiers, then
+names from lists.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from mmdiag.privacy.names import find_names
 from mmdiag.privacy.normalise import fold
 from mmdiag.privacy.patterns import find_identifiers
-from mmdiag.privacy.subject_identifiers import own_patterns
+from mmdiag.privacy.subject_identifiers import subject_patterns
 
 PLACEHOLDERS: Final = {
     "name": "[NAME]",
@@ -29,7 +29,7 @@ PLACEHOLDERS: Final = {
     "institution": "[INSTITUTION]",
 }
 _PLACEHOLDER = re.compile(r"\[(?:NAME|DATE|AGE|ID|PHONE|EMAIL|URL|IP|ADDRESS|INSTITUTION)\]")
-_OWN, _FORM, _LISTED = range(3)
+_SUBJECT, _PATTERN, _LISTED = range(3)
 
 
 class MaskedSpan(NamedTuple):
@@ -59,52 +59,52 @@ class Masked:
     counts: dict[str, int]
 
 
-def mask_note(text: str, own: Sequence[str], *, names: bool = True) -> Masked:
+def mask_note(text: str, subject_terms: Sequence[str], *, names: bool = True) -> Masked:
     """Replace identifiers by placeholders.
 
     A date finer than a year is masked as a whole; a year that stands alone stays, and so does an
     age up to 89 (HIPAA Safe Harbor, 45 CFR 164.514(b)(2)).
 
-    Args:
-        text: The note as it is read.
-        own: The subject's own identifiers as they are in a DICOM header, a table or a FHIR resource
-            (`own_identifiers.own_patterns`): they are found
-            whatever their case, spelling, grouping or format.
-        names: Whether the people of name lists are masked as well.
+    Args: text: The note as it is read. subject_terms: The subject's own identifiers as they are in
+        a DICOM header, a table or a FHIR resource (`subject_identifiers.subject_patterns`): they
+        are found whatever their case, spelling, grouping or format. names: Whether the people of
+        name lists are masked as well.
     """
     folded = fold(text)
     hits = [
         (*folded.original(start, end), kind, rank)
-        for start, end, kind, rank in _hits(folded.text, own, names)
+        for start, end, kind, rank in _hits(folded.text, subject_terms, names)
     ]
     pieces: list[str] = []
     spans: list[MaskedSpan] = []
-    place = length = 0
+    copied = length = 0
     for start, end, kind in _merged(text, hits):
-        pieces += [text[place:start], PLACEHOLDERS[kind]]
-        length += start - place
+        pieces += [text[copied:start], PLACEHOLDERS[kind]]
+        length += start - copied
         spans.append(MaskedSpan(length, length + len(PLACEHOLDERS[kind]), start, end, kind))
         length += len(PLACEHOLDERS[kind])
-        place = end
+        copied = end
     return Masked(
-        "".join([*pieces, text[place:]]), tuple(spans), dict(Counter(span.kind for span in spans))
+        "".join([*pieces, text[copied:]]), tuple(spans), dict(Counter(span.kind for span in spans))
     )
 
 
-def _hits(text: str, own: Sequence[str], names: bool) -> Iterator[tuple[int, int, str, int]]:
+def _hits(
+    text: str, subject_terms: Sequence[str], names: bool
+) -> Iterator[tuple[int, int, str, int]]:
     """Start, end, kind and rank of all that is found in folded text; a placeholder of an earlier
     masking is left alone.
     """
     kept = [found.span() for found in _PLACEHOLDER.finditer(text)]
-    for kind, pattern in own_patterns(own):
+    for kind, pattern in subject_patterns(subject_terms):
         group = "hit" if "hit" in pattern.groupindex else 0
         yield from (
-            (*found.span(group), kind, _OWN)
+            (*found.span(group), kind, _SUBJECT)
             for found in pattern.finditer(text)
             if found.end() > found.start()
         )
     listed = ((start, end, "name", _LISTED) for start, end in find_names(text)) if names else ()
-    for start, end, kind, rank in [*((*hit, _FORM) for hit in find_identifiers(text)), *listed]:
+    for start, end, kind, rank in [*((*hit, _PATTERN) for hit in find_identifiers(text)), *listed]:
         before = (
             bisect_left(kept, (end, 0)) - 1
         )  # the last placeholder that begins before this ends

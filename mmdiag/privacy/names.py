@@ -1,5 +1,5 @@
-"""Lists of given and family names, and which of them are words of their own: a listed word is a
-name by its company.
+"""Lists of given and family names, and which of them are ordinary words too: such a word counts as
+a name by the words beside it.
 """
 
 import importlib

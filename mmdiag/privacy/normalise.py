@@ -40,18 +40,20 @@ class Folded:
 
     Args:
         text: Of the same case as the original.
-        places: Of each character of `text` where it stood in the original, and the original's
+        positions: Of each character of `text` where it stood in the original, and the original's
             length at the end; None where both are the same.
     """
 
     text: str
-    places: Sequence[int] | None
+    positions: Sequence[int] | None
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """The stretch of the original that a stretch of `text` stands for; accents and hidden
         characters behind its last letter are in it.
         """
-        return (start, end) if self.places is None else (self.places[start], self.places[end])
+        return (
+            (start, end) if self.positions is None else (self.positions[start], self.positions[end])
+        )
 
 
 def fold(text: str) -> Folded:
@@ -64,12 +66,12 @@ def fold(text: str) -> Folded:
     if text.isascii():
         return Folded(text, None)
     letters: list[str] = []
-    places: list[int] = []
-    for place, letter in enumerate(text):
+    positions: list[int] = []
+    for position, letter in enumerate(text):
         folded = letter if letter.isascii() else _fold_letter(letter)
         letters.append(folded)
-        places.extend([place] * len(folded))
-    return Folded("".join(letters), [*places, len(text)])
+        positions.extend([position] * len(folded))
+    return Folded("".join(letters), [*positions, len(text)])
 
 
 def _fold_letter(letter: str) -> str:

@@ -1,4 +1,6 @@
-"""The key of pseudonyms: one file that only its owner reads, and what is derived from it."""
+"""Keyed pseudonyms: a key file that only its owner can read, and the ids, UIDs and date shifts that
+are derived from it.
+"""
 
 import base64
 import hashlib
@@ -31,18 +33,18 @@ def read_key(file: Path | None = None, *, outside: Sequence[Path] = ()) -> bytes
     Raises:
         UsageError: The key lies in one of these folders, others may read it, or it is not a key.
     """
-    place = (
+    path = (
         (file or Path(os.environ.get(ENVIRONMENT) or "~/.config/mmdiag/key")).expanduser().resolve()
     )
     for folder in outside:
-        if place.is_relative_to(folder.expanduser().resolve()):
+        if path.is_relative_to(folder.expanduser().resolve()):
             raise UsageError(
-                f"the key must lie outside of what it protects, found {place}: set {ENVIRONMENT} "
+                f"the key must lie outside of what it protects, found {path}: set {ENVIRONMENT} "
                 "to a file elsewhere."
             )
     with suppress(FileExistsError):
-        _make(place)
-    return _checked(place)
+        _make(path)
+    return _checked(path)
 
 
 def pseudonym(key: bytes, kind: str, value: str) -> str:
@@ -84,37 +86,37 @@ def _digest(key: bytes, kind: str, value: str) -> bytes:
     ).digest()
 
 
-def _make(place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+def _make(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as written:
             written.write(os.urandom(KEY_BYTES))
             written.flush()
             os.fsync(written.fileno())
-        os.link(temporary, place)  # fails where the key is there, and never shows half of one
+        os.link(temporary, path)  # fails where the key is there, and never shows half of one
     finally:
         temporary.unlink()
 
 
-def _checked(place: Path) -> bytes:
-    with place.open("rb") as opened:
+def _checked(path: Path) -> bytes:
+    with path.open("rb") as opened:
         state = os.fstat(opened.fileno())
         if stat.S_IMODE(state.st_mode) & 0o077:
             raise UsageError(
                 "the key must be readable by its owner alone, found mode "
-                f"{stat.S_IMODE(state.st_mode):o}: chmod 600 {place}."
+                f"{stat.S_IMODE(state.st_mode):o}: chmod 600 {path}."
             )
         if state.st_uid != os.geteuid():
             raise UsageError(
-                f"the key must belong to who uses it, found another owner of {place}: set "
+                f"the key must belong to who uses it, found another owner of {path}: set "
                 f"{ENVIRONMENT} to a file of your own."
             )
         key = opened.read(LONGEST_KEY)
     if len(key) < KEY_BYTES:
         raise UsageError(
-            f"the key must have at least {KEY_BYTES} bytes, found {len(key)} in {place}: restore "
+            f"the key must have at least {KEY_BYTES} bytes, found {len(key)} in {path}: restore "
             "it, or remove it to have a new one made."
         )
     return key

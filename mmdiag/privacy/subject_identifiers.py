@@ -1,4 +1,6 @@
-"""Patterns that find one subject's own identifiers wherever and however they are written."""
+"""Patterns that find one subject's identifiers in text, however they are spelt, grouped or
+formatted.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,32 +32,30 @@ _INSTITUTION: Final = frozenset(
         "regional",
     )
 )
-_NOT_OWN: Final = re.compile(
+_NO_TERM: Final = re.compile(
     r"\d{3}[DWMY]|text|unknown|none|anonymous|anonymized|n/?a|male|female|other", re.IGNORECASE
 )
 
 
-class OwnPattern(NamedTuple):
+class SubjectPattern(NamedTuple):
     """What is found, and how."""
 
     kind: str
     pattern: re.Pattern[str]
 
 
-def own_patterns(own: Sequence[str]) -> list[OwnPattern]:
+def subject_patterns(subject_terms: Sequence[str]) -> list[SubjectPattern]:
     """Patterns for folded text, made of raw identifiers.
 
-    Args:
-        own: Values of a DICOM header, a table or a FHIR resource as they are: `Family^Given`, ids,
-            dates as YYYYMMDD, telephone numbers, addresses.
-            What each one is, is told by its form; a name that is an ordinary word as well is sought
-            with a capital only.
+    Args: subject_terms: Values of a DICOM header, a table or a FHIR resource as they are:
+            `Family^Given`, ids, dates as YYYYMMDD, telephone numbers, addresses. The form of each
+            shows what it is; a name that is an ordinary word as well is sought with a capital only.
     """
     words: dict[str, None] = {}
     sought: dict[tuple[str, str], None] = {}
-    for value in own:
+    for value in subject_terms:
         folded = fold(value).text.strip(" \0")
-        if len(folded) < 2 or _NOT_OWN.fullmatch(folded):
+        if len(folded) < 2 or _NO_TERM.fullmatch(folded):
             continue
         for kind, expression in _expressions(folded, words):
             sought[kind, expression] = None
@@ -63,19 +63,21 @@ def own_patterns(own: Sequence[str]) -> list[OwnPattern]:
             for kind, expression in _expressions(_umlauts(value), words):
                 sought[kind, expression] = None
     patterns = [
-        OwnPattern(kind, re.compile(expression, re.IGNORECASE)) for kind, expression in sought
+        SubjectPattern(kind, re.compile(expression, re.IGNORECASE)) for kind, expression in sought
     ]
     names = _names(words)
-    return [*patterns, OwnPattern("name", re.compile(names, re.IGNORECASE))] if names else patterns
+    return (
+        [*patterns, SubjectPattern("name", re.compile(names, re.IGNORECASE))] if names else patterns
+    )
 
 
-def name_parts(own: Sequence[str]) -> frozenset[str]:
+def name_parts(subject_terms: Sequence[str]) -> frozenset[str]:
     """The words and numbers within some identifiers, in small letters and folded, those of one
     letter left out.
     """
     return frozenset(
         part
-        for value in own
+        for value in subject_terms
         for part in re.findall(r"[^\W_]{2,}", fold(value).text.lower())
         if part not in _INSTITUTION
     )

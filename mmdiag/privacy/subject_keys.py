@@ -1,5 +1,5 @@
-"""Subjects that something was learned from, under keys: whether somebody was among them can be
-asked, who was cannot be read.
+"""The subjects that a model was trained on, as salted hashes: whether a subject is among them can
+be tested, but they cannot be listed.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""A signal (an ECG, an auscultation) from a WAV or a table: its channels, brought to one rate, one
+"""Reads a signal (an ECG, an auscultation) from a WAV or a table, and brings it to one rate, one
 length and 16 bits.
 """
 
@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int16
+from jaxtyping import Float32, Float64, Int16
 from numpy import ndarray
 
 from mmdiag.errors import ReadError
@@ -136,7 +136,7 @@ def read_wav(file: Path) -> tuple[Float32[ndarray, "time channel"], float]:
     """
     from scipy.io import wavfile
 
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", wavfile.WavFileWarning)
         try:
             rate, samples = wavfile.read(file)
@@ -150,7 +150,7 @@ def read_wav(file: Path) -> tuple[Float32[ndarray, "time channel"], float]:
             struct.error,
         ) as error:  # of a parser that expects good files
             raise ReadError("not_a_signal", f"{file.name} ({type(error).__name__})") from None
-    if any("EOF" in str(one.message) for one in said):
+    if any("EOF" in str(one.message) for one in caught):
         raise ReadError("truncated", file.name)
     samples = samples[:, None] if samples.ndim == 1 else samples
     if samples.dtype == np.uint8:
@@ -167,19 +167,19 @@ def read_wav(file: Path) -> tuple[Float32[ndarray, "time channel"], float]:
 
 def _read_columns(
     file: Path, channels: Sequence[str], rate_hz: float | None
-) -> tuple[np.ndarray, float]:
+) -> tuple[Float32[ndarray, "time channel"], float]:
     numbers = to_numbers(read_table(file))
-    places = {name: place for place, name in enumerate(numbers.names)}
+    column_of = {name: number for number, name in enumerate(numbers.names)}
     wanted = list(channels) or [name for name in numbers.names if name != TIME]
-    lacking = [name for name in wanted if name not in places]
+    lacking = [name for name in wanted if name not in column_of]
     if lacking or (not channels and len(wanted) != 1):
-        found = (
+        fact = (
             f"{len(lacking)} of the {len(wanted)} channels are no columns"
             if lacking
             else f"{len(wanted)} columns and no channels are described"
         )
-        raise ReadError("signal_channels", f"{file.name}: {found}")
-    rows = [places[name] for name in wanted]
+        raise ReadError("signal_channels", f"{file.name}: {fact}")
+    rows = [column_of[name] for name in wanted]
     if numbers.wrong is not None and numbers.wrong[rows].any():
         raise ReadError(
             "table_value", f"{file.name} has {int(numbers.wrong[rows].sum())} cells that are not"
@@ -189,8 +189,8 @@ def _read_columns(
     if gaps:
         raise ReadError("signal_gap", f"{file.name} has {gaps} samples without a value")
     rate = (
-        _rate_of(numbers.values[places[TIME]].astype(np.float64), file.name)
-        if TIME in places
+        _rate_of(numbers.values[column_of[TIME]].astype(np.float64), file.name)
+        if TIME in column_of
         else rate_hz
     )
     if rate is None:
@@ -200,7 +200,7 @@ def _read_columns(
     return np.ascontiguousarray(samples), rate
 
 
-def _rate_of(times: np.ndarray, name: str) -> float:
+def _rate_of(times: Float64[ndarray, " time"], name: str) -> float:
     """Samples a second of times that are evenly spaced."""
     steps = np.diff(times)
     mean = float(steps.mean()) if len(steps) else 0.0

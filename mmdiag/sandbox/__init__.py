@@ -1,1 +1,1 @@
-"""Every file is parsed in a process of its own kind, with limits of memory and time."""
+"""Sandbox: worker processes that parse files of unknown origin, with limits of memory and time."""

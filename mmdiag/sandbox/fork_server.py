@@ -147,7 +147,7 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarr
         return {"error": type(error).__name__, "detail": str(error)}, {}
     except MemoryError:
         return {"code": "too_large", "detail": "it needs more memory than a file is given"}, {}
-    except BaseException as error:  # noqa: BLE001 - a process boundary; its text is never said
+    except BaseException as error:  # noqa: BLE001 - a process boundary; its text may hold a value
         frames = error.__traceback__
         while frames is not None and frames.tb_next is not None:
             frames = frames.tb_next
@@ -160,8 +160,8 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarr
 
 def _limit(megabytes: int) -> None:
     """So much memory beyond what an idle worker has, and no file may be written."""
-    held = _status("VmSize") * 1024
-    limit = held + megabytes * 2**20
+    idle_bytes = _status("VmSize") * 1024
+    limit = idle_bytes + megabytes * 2**20
     for kind, most in (
         (resource.RLIMIT_AS, limit),
         (resource.RLIMIT_FSIZE, 0),

@@ -1,5 +1,5 @@
-"""The closed list of what a worker of the sandbox may be asked; each function is imported at its
-first use, because some lie in packages above this one.
+"""The closed list of functions that a worker of the sandbox runs; each is imported at its first
+use, because some lie in packages above this one.
 """
 
 import importlib

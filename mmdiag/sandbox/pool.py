@@ -1,5 +1,5 @@
-"""Every file is parsed in a process of its own kind: limited in memory and time, written off when
-it dies, and never more than one verdict of loss.
+"""The worker pool of the sandbox: each file is parsed in a process with limits of memory and time;
+a worker that dies is replaced, and costs the verdict of one file.
 
 A small process (the fork server) has imported the readers and forks workers from itself, so that a
 new worker costs milliseconds. A worker serves many files and is replaced after so many, or when one

@@ -1,5 +1,5 @@
-"""What a worker of the sandbox is asked: read one source of one case, or say whether one file would
-be read. Arguments and facts are what JSON has.
+"""The functions that workers of the sandbox run: read one source of one case, or check whether a
+file would be read. Arguments and facts are what JSON has.
 """
 
 import math
@@ -22,7 +22,7 @@ from mmdiag.readers.genomics.vcf import read_vcf
 from mmdiag.readers.imaging.dicom_series import Series, check_file, read_series
 from mmdiag.readers.imaging.image_hash import exact_hash, perceptual_hash
 from mmdiag.readers.imaging.raster_nifti import read_nifti, read_picture
-from mmdiag.readers.imaging.resample import CT_WINDOW_HU, to_stored
+from mmdiag.readers.imaging.resample import CT_WINDOW_HU, Stored, to_stored
 from mmdiag.readers.tables.cohort_tables import check_table
 from mmdiag.readers.tables.modality import read_case_table
 from mmdiag.readers.text.notes import Note, clean_note, read_note
@@ -31,6 +31,7 @@ from mmdiag.readers.waveforms import content_hash, read_signal, read_wav, to_sto
 
 PICTURES = (".png", ".jpg", ".jpeg")
 NIFTI = (".nii", ".nii.gz")
+SPACINGS = ("spacing_row_mm", "spacing_column_mm", "slice_gap_mm", "tilt_degrees")
 ATTRIBUTES_OF_AN_IMAGE = (*PATIENT_ATTRIBUTES, *TEXT_IN_PIXELS_ATTRIBUTES)
 SECONDS_A_NOTE = 60.0  # to read and mask one; a worker reads the name lists with its first
 Reply = tuple[dict[str, Any] | None, dict[str, np.ndarray]]
@@ -66,21 +67,9 @@ def image(
     """
     paths = [Path(file) for file in files]
     suffix = "".join(paths[0].suffixes[-2:]).lower() if len(paths) == 1 else ""
-    nothing = float("nan")
     if suffix.endswith((*PICTURES, *NIFTI)):
-        volume = read_picture(paths[0]) if suffix.endswith(PICTURES) else read_nifti(paths[0])
-        chosen = None if isinstance(window, str) else (float(window[0]), float(window[1]))
-        stored = to_stored(volume, size, slices, window=chosen)
-        facts: dict[str, Any] = {
-            "n_slices": len(volume),
-            "height": volume.shape[1],
-            "width": volume.shape[2],
-        }
-        facts |= dict.fromkeys(
-            ("spacing_row_mm", "spacing_column_mm", "slice_gap_mm", "tilt_degrees"), nothing
-        )
-        facts |= {"missing_slices": 0, "localizers": 0}
-        person: dict[str, Any] = {"patient_id": "", "identifiers": [], "recorded": ""}
+        stored, facts = _stored_picture(paths[0], suffix, size, slices, window)
+        of_patient: dict[str, Any] = {"patient_id": "", "identifiers": [], "recorded": ""}
     else:
         series = read_series(
             paths, select, size=size, slices=slices, attributes=ATTRIBUTES_OF_AN_IMAGE
@@ -90,20 +79,38 @@ def image(
         if burned_in == "refuse" and (by := text_in_pixels(series.attributes, trust_no=True)):
             raise ReadError("burned_in", f"its pixels may show text: by {', '.join(by)}")
         stored = to_stored(series.volume, size, slices, window=_window(series, window))
-        facts, person = _facts(series)
+        facts, of_patient = _facts(series)
     facts |= {
         "low": stored.low,
         "high": stored.high,
         "share_black": np.count_nonzero(stored.stack < 5) / stored.stack.size,
+        "pixel_sha256": exact_hash(stored.stack),
+        "perceptual": perceptual_hash(stored.stack),
     }
-    facts |= {"pixel_sha256": exact_hash(stored.stack), "perceptual": perceptual_hash(stored.stack)}
-    return {"facts": _json(facts), **person}, {"stack": stored.stack}
+    return {"facts": _json(facts), **of_patient}, {"stack": stored.stack}
 
 
-def _window(series: Series, asked: str | Sequence[float]) -> tuple[float, float] | None:
-    if not isinstance(asked, str):
-        return float(asked[0]), float(asked[1])
-    if asked == "voi" and np.isfinite(series.window).all():
+def _stored_picture(
+    file: Path, suffix: str, size: int, slices: int, window: str | Sequence[float]
+) -> tuple[Stored, dict[str, Any]]:
+    """A PNG, JPEG or NIfTI as the store keeps it, and its facts; it says nothing of spacings."""
+    volume = read_picture(file) if suffix.endswith(PICTURES) else read_nifti(file)
+    chosen = None if isinstance(window, str) else (float(window[0]), float(window[1]))
+    facts: dict[str, Any] = {
+        "n_slices": len(volume),
+        "height": volume.shape[1],
+        "width": volume.shape[2],
+        **dict.fromkeys(SPACINGS, math.nan),
+        "missing_slices": 0,
+        "localizers": 0,
+    }
+    return to_stored(volume, size, slices, window=chosen), facts
+
+
+def _window(series: Series, window: str | Sequence[float]) -> tuple[float, float] | None:
+    if not isinstance(window, str):
+        return float(window[0]), float(window[1])
+    if window == "voi" and np.isfinite(series.window).all():
         return series.window
     return CT_WINDOW_HU if series.modality == "CT" else None
 
@@ -128,7 +135,7 @@ def _facts(series: Series) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _json(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """NaN is no JSON: what is not known is null."""
+    """NaN is no JSON: what is missing is null."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in facts.items()
@@ -157,11 +164,11 @@ def nifti_verdict(file: str) -> Reply:
     return {}, {}
 
 
-def note(file: str, own: Sequence[str]) -> Reply:
+def note(file: str, subject_terms: Sequence[str]) -> Reply:
     """Read one note and mask what identifies its person.
 
     Args:
-        own: What the case's images and tables say of the person.
+        subject_terms: What the case's images and tables say of the person.
 
     Returns:
         `text`, `sections` (name, start, end), `spans` of what was masked (start, end, start and end
@@ -169,24 +176,24 @@ def note(file: str, own: Sequence[str]) -> Reply:
         `written` (ISO date or null); None where the note is blank.
 
     Raises:
-        ReadError: As `readers.notes.read_note`.
+        ReadError: As `readers.text.notes.read_note`.
     """
-    return _masked(read_note(Path(file)), own)
+    return _masked(read_note(Path(file)), subject_terms)
 
 
-def note_text(text: str, name: str, own: Sequence[str]) -> Reply:
+def note_text(text: str, name: str, subject_terms: Sequence[str]) -> Reply:
     """As `note`, of text that lay in a table.
 
     Args:
         name: The table's name, for messages.
     """
-    return _masked(clean_note(text.encode("utf-8", "surrogatepass"), name), own)
+    return _masked(clean_note(text.encode("utf-8", "surrogatepass"), name), subject_terms)
 
 
-def _masked(found: Note | None, own: Sequence[str]) -> Reply:
+def _masked(found: Note | None, subject_terms: Sequence[str]) -> Reply:
     if found is None:
         return None, {}
-    masked = mask_note(found.text, own)
+    masked = mask_note(found.text, subject_terms)
     sections = [
         [section.name, section.start, section.end] for section in find_sections(masked.text)
     ]
@@ -202,11 +209,11 @@ def _masked(found: Note | None, own: Sequence[str]) -> Reply:
     }, {}
 
 
-def masked_note(file: str, own: Sequence[str]) -> Reply:
+def masked_note(file: str, subject_terms: Sequence[str]) -> Reply:
     """Read and mask one note of a folder that is de-identified.
 
     Args:
-        own: As `mask.mask_note`.
+        subject_terms: As `mask.mask_note`.
 
     Returns:
         `text`, `counts` by kind, `words`, and `words_masked`; None where the note is blank.
@@ -217,7 +224,7 @@ def masked_note(file: str, own: Sequence[str]) -> Reply:
     read = read_note(Path(file))
     if read is None:
         return None, {}
-    masked = mask_note(read.text, own)
+    masked = mask_note(read.text, subject_terms)
     touched = sum(
         len(read.text[span.start_in_original : span.end_in_original].split())
         for span in masked.spans
@@ -284,7 +291,7 @@ def signal(
         Facts for the data contract, and the array `samples` (time, channel).
 
     Raises:
-        ReadError: As `readers.signals.read_signal`.
+        ReadError: As `readers.waveforms.read_signal`.
     """
     found = read_signal(Path(file), channels, rate_hz=rate_hz, seconds=longest_s)
     stored = to_stored_signal(found, rate_hz=store_hz, seconds=longest_s, full_scale=full_scale)

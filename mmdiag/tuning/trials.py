@@ -50,8 +50,8 @@ ACROSS = (
     "training.auxiliary_weight",
 )  # what a model of one modality has not
 
-# rows that a trial learns from, and rows that it is evaluated on
-InnerFold = tuple[Int64[ndarray, "train"], Int64[ndarray, "held"]]
+# rows that a trial learns from, and rows that it is evaluated on; folds differ in their numbers
+InnerFold = tuple[Int64[ndarray, "_"], Int64[ndarray, "_"]]
 
 
 def start(

@@ -78,7 +78,7 @@ def test_the_rarest_of_values_that_are_nearly_even_or_not_known_has_its_share():
 
 def test_the_help_of_the_command_lists_every_expectation_of_mmdiag():
     import mmdiag.contracts.expectations as module
-    from mmdiag.cli.contracts import contracts
+    from mmdiag.cli.data.contracts import contracts
 
     own = {
         re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

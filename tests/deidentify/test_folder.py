@@ -1,4 +1,6 @@
-"""De-identification of a folder: written under pseudonyms, notes masked, what is refused is listed."""
+"""De-identification of a folder: written under pseudonyms, notes masked, what is refused is
+listed.
+"""
 
 import json
 
@@ -19,7 +21,7 @@ def test_a_folder_is_written_under_pseudonyms_and_what_is_refused_is_listed(tmp_
         found.notes,
         found.blank,
         found.subjects,
-        found.notes_with_own,
+        found.notes_with_subject_terms,
     ) == (2, 1, 1, 1, 1, 1)
     assert {row["path"]: row["code"] for row in found.refused} == {
         "report.pdf": "unknown_kind",

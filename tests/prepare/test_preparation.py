@@ -118,7 +118,7 @@ def fit_as_a_run(folder, kind, config, originals):
     from mmdiag.task import Task
 
     (folder / "columns_one.json").write_text(str([f"G{i}" for i in range(20)]).replace("'", '"'))
-    store = Store(folder, pd.DataFrame(), Task("binary"), {"one": kind}, "hash")
+    store = Store(folder, pd.DataFrame(), Task(kind="binary"), {"one": kind}, "hash")
     raws = {"one": extractor(kind, config)(originals)}
     return _prepare(RunData(store, store.cases, raws, {}), config, ["one"], np.arange(TRAIN))[
         "one"

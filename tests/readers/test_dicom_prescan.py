@@ -11,6 +11,7 @@ from processor_time import grows_in_proportion
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.imaging import dicom_elements as elements
 from mmdiag.readers.imaging import dicom_prescan as prescan
 from mmdiag.readers.imaging.dicom_prescan import fragments, scan
 
@@ -26,7 +27,7 @@ def element(group: int, number: int, vr: bytes, value: bytes) -> bytes:
         head
         + (
             struct.pack("<HI", 0, len(value))
-            if vr in prescan.LONG_FORMS
+            if vr in elements.LONG_FORMS
             else struct.pack("<H", len(value))
         )
         + value
@@ -64,7 +65,7 @@ def test_fragments_are_counted_and_an_end_that_is_missing_is_said(tmp_path):
     dataset = make_slice(0)
     dataset.compress(RLELossless, generate_instance_uid=False)
     content = write(tmp_path / "s", [dataset])[0].read_bytes()
-    assert len(fragments(scan(content)).places) == 1
+    assert len(fragments(scan(content)).fragments) == 1
     with pytest.raises(ReadError, match="truncated"):
         fragments(scan(content[:-8]))
 
@@ -111,7 +112,7 @@ def test_a_deflated_bomb_is_not_inflated_beyond_its_cap(monkeypatch):
 
 
 def test_more_elements_than_any_image_has_are_not_counted_to_their_end(monkeypatch):
-    monkeypatch.setattr(prescan, "MOST_ELEMENTS", 100)
+    monkeypatch.setattr(elements, "MOST_ELEMENTS", 100)
     assert code_of(file_of(element(9, 0x10, b"LO", b"ab") * 101)) == "too_large"
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 STUDY, SERIES = "1.2.3", "1.2.3.4"
@@ -84,3 +85,8 @@ def archive(
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def below(folder: Path) -> list[Path]:
+    """All files below a folder."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())

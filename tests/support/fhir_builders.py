@@ -1,8 +1,12 @@
 """FHIR resources as a hospital would export them, whole by default and bent by their arguments."""
 
 import base64
+import csv
 import json
+from pathlib import Path
 from typing import Any
+
+KEY = b"k" * 32  # of pseudonyms
 
 
 def patient(number: str = "1", **more: Any) -> dict[str, Any]:
@@ -106,3 +110,16 @@ def bundle(*resources: dict[str, Any]) -> str:
             "entry": [{"resource": resource} for resource in resources],
         }
     )
+
+
+def rows(tmp_path: Path, name: str) -> list[dict[str, str]]:
+    """A table of the cohort that was fetched."""
+    with (tmp_path / "cohort" / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def left_out(found: dict[str, Any], kind: str) -> dict[str, int]:
+    """Reason -> resources of a type that were left out for it; every one is accounted for."""
+    row = found["resources"][kind]
+    assert row["in"] == row["used"] + sum(row["left_out"].values())
+    return dict(row["left_out"])

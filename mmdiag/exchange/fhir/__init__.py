@@ -1,1 +1,1 @@
-"""FHIR exports brought to a cohort folder."""
+"""FHIR exports turned into cohort folders."""

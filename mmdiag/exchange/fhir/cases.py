@@ -10,19 +10,19 @@ from typing import Any
 
 from mmdiag.exchange.fhir.accounting import Account, LeftOut
 from mmdiag.exchange.fhir.dates import When
-from mmdiag.exchange.fhir.json import Found
+from mmdiag.exchange.fhir.json import ExportedResource
 from mmdiag.exchange.fhir.resources import (
-    READ,
-    Document,
+    READERS,
+    DiagnosticReport,
+    DocumentReference,
+    ImagingStudy,
     Observation,
     Patient,
-    Report,
     Resource,
-    Study,
     read_resource,
 )
 
-UNITS = ("report", "study", "patient")
+CASE_UNITS = ("report", "study", "patient")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class FhirCase:
     key: str
     patient: Patient
     when: When
-    report: Report | None
-    studies: tuple[Study, ...]
-    document: Document | None
+    report: DiagnosticReport | None
+    studies: tuple[ImagingStudy, ...]
+    document: DocumentReference | None
     values: Mapping[str, float]
 
 
@@ -60,13 +60,13 @@ class Export:
     relative: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     _contents: dict[str, int] = field(default_factory=dict)
 
-    def add(self, found: Found) -> None:
+    def add(self, found: ExportedResource) -> None:
         """Take one resource in; whatever is wrong with it is entered in the account."""
         kind = _kind(found.body)
         if found.refused is not None or kind is None:
             self.account.leave_nameless("unknown", found.refused or "not_fhir")
             return
-        if kind not in READ:
+        if kind not in READERS:
             self.account.leave_nameless(kind, "type_not_read")
             return
         name = found.body.get("id")
@@ -75,9 +75,9 @@ class Export:
         if key is None:
             self.account.leave_nameless(kind, "no_id")
         elif key in self._contents:
-            self._again(key, kind, found.body)
+            self._add_repeated(key, kind, found.body)
         else:
-            self._first(key, kind, relative, found.body)
+            self._add_first(key, kind, relative, found.body)
 
     def resolve(self, reference: str, source: str) -> Resource | None:
         """What a reference of a resource means; None where it is not in the export, or could mean
@@ -95,7 +95,9 @@ class Export:
         named = self.relative.get(wanted, [])
         return self.resources.get(named[0]) if len(named) == 1 else None
 
-    def _first(self, key: str, kind: str, relative: str | None, body: Mapping[str, Any]) -> None:
+    def _add_first(
+        self, key: str, kind: str, relative: str | None, body: Mapping[str, Any]
+    ) -> None:
         self.account.see(key, kind)
         self._contents[key] = _fingerprint(body)
         if relative is not None:
@@ -105,7 +107,7 @@ class Export:
         except LeftOut as refusal:
             self.account.leave(key, refusal.why)
 
-    def _again(self, key: str, kind: str, body: Mapping[str, Any]) -> None:
+    def _add_repeated(self, key: str, kind: str, body: Mapping[str, Any]) -> None:
         same = self._contents[key] == _fingerprint(body)
         self.account.leave_nameless(kind, "duplicate" if same else "conflicting")
         if not same:
@@ -113,7 +115,7 @@ class Export:
             self.account.leave(key, "conflicting")
 
 
-def make_cases(found: Iterable[Found], unit: str) -> tuple[list[FhirCase], Export]:
+def make_cases(found: Iterable[ExportedResource], unit: str) -> tuple[list[FhirCase], Export]:
     """Cases of an export, in the order of their keys, and the account of what became of each
     resource.
 
@@ -127,11 +129,12 @@ def make_cases(found: Iterable[Found], unit: str) -> tuple[list[FhirCase], Expor
     by_patient = _by_patient(export)
     export.units = _units(by_patient)
     cases = []
-    for key, held in by_patient.items():
+    for key, resources in by_patient.items():
         patient = export.resources[key]
         if isinstance(patient, Patient):
             cases += [
-                _case(export, patient, start, held) for start in _starts(held, unit, export.account)
+                _case(export, patient, start, resources)
+                for start in _index_resources(resources, unit, export.account)
             ]
     return sorted(cases, key=lambda case: case.key), export
 
@@ -151,7 +154,7 @@ def _fingerprint(body: Mapping[str, Any]) -> int:
 
 def _by_patient(export: Export) -> dict[str, list[Resource]]:
     """What each patient has, oldest first."""
-    held: dict[str, list[Resource]] = {
+    resources: dict[str, list[Resource]] = {
         key: [] for key, resource in export.resources.items() if isinstance(resource, Patient)
     }
     for key, resource in export.resources.items():
@@ -159,10 +162,10 @@ def _by_patient(export: Export) -> dict[str, list[Resource]]:
             continue
         patient = export.resolve(resource.patient, key)
         if isinstance(patient, Patient):
-            held[patient.key].append(resource)
+            resources[patient.key].append(resource)
         else:
             export.account.leave(key, "no_patient")
-    return {key: sorted(rows, key=_order) for key, rows in held.items()}
+    return {key: sorted(rows, key=_order) for key, rows in resources.items()}
 
 
 def _order(resource: Resource) -> tuple[Any, ...]:
@@ -176,19 +179,21 @@ def _order(resource: Resource) -> tuple[Any, ...]:
 def _units(by_patient: Mapping[str, list[Resource]]) -> dict[str, set[str]]:
     """Code -> its units in this export."""
     units: dict[str, set[str]] = defaultdict(set)
-    for held in by_patient.values():
-        for resource in held:
+    for resources in by_patient.values():
+        for resource in resources:
             for code, unit, _ in resource.values if isinstance(resource, Observation) else ():
                 units[code].add(unit)
     return units
 
 
-def _starts(held: list[Resource], unit: str, account: Account) -> list[Report | Study]:
+def _index_resources(
+    resources: list[Resource], unit: str, account: Account
+) -> list[DiagnosticReport | ImagingStudy]:
     """The resources of one patient that are cases."""
-    reports = [resource for resource in held if isinstance(resource, Report)]
-    studies = [resource for resource in held if isinstance(resource, Study)]
+    reports = [resource for resource in resources if isinstance(resource, DiagnosticReport)]
+    studies = [resource for resource in resources if isinstance(resource, ImagingStudy)]
     if unit == "patient":
-        starts: list[Report | Study] = [*(reports or studies)]
+        starts: list[DiagnosticReport | ImagingStudy] = [*(reports or studies)]
         for earlier in starts[:-1]:
             account.leave(earlier.key, "superseded")
         return starts[-1:]
@@ -196,12 +201,21 @@ def _starts(held: list[Resource], unit: str, account: Account) -> list[Report | 
 
 
 def _case(
-    export: Export, patient: Patient, start: Report | Study, held: list[Resource]
+    export: Export,
+    patient: Patient,
+    start: DiagnosticReport | ImagingStudy,
+    resources: list[Resource],
 ) -> FhirCase:
     account, when = export.account, start.when
-    report = start if isinstance(start, Report) else _report_of(export, start, held)
-    studies = _studies_of(export, start, held) if isinstance(start, Report) else [start]
-    documents = [one for one in held if isinstance(one, Document) and _known_by(one, when, account)]
+    report = start if isinstance(start, DiagnosticReport) else _report_of(export, start, resources)
+    studies = (
+        _studies_of(export, start, resources) if isinstance(start, DiagnosticReport) else [start]
+    )
+    documents = [
+        one
+        for one in resources
+        if isinstance(one, DocumentReference) and _is_dated_by(one, when, account)
+    ]
     for earlier in documents[:-1]:
         account.leave(earlier.key, "superseded")
     for resource in (patient, report, *studies):
@@ -214,36 +228,44 @@ def _case(
         report,
         tuple(studies),
         documents[-1] if documents else None,
-        _values(held, when, export.units, account),
+        _values(resources, when, export.units, account),
     )
 
 
-def _known_by(resource: Study | Document | Observation, when: When, account: Account) -> bool:
-    known = resource.when.not_after(when)
-    if not known:
+def _is_dated_by(
+    resource: ImagingStudy | DocumentReference | Observation, when: When, account: Account
+) -> bool:
+    by_then = resource.when.not_after(when)
+    if not by_then:
         account.leave(resource.key, "after_as_of")
-    return known
+    return by_then
 
 
-def _studies_of(export: Export, report: Report, held: list[Resource]) -> list[Study]:
+def _studies_of(
+    export: Export, report: DiagnosticReport, resources: list[Resource]
+) -> list[ImagingStudy]:
     """The studies that a report names; where it names none, those of the same order."""
     if report.studies:
         found = [export.resolve(reference, report.key) for reference in report.studies]
-        named = [study for study in found if isinstance(study, Study)]
-        mine = [study for study in named if study in held]
+        named = [study for study in found if isinstance(study, ImagingStudy)]
+        mine = [study for study in named if study in resources]
         for study in named:
             if study not in mine:
                 export.account.leave(study.key, "other_patient")
     else:
         mine = [
-            one for one in held if isinstance(one, Study) and set(one.orders) & set(report.orders)
+            one
+            for one in resources
+            if isinstance(one, ImagingStudy) and set(one.orders) & set(report.orders)
         ]
-    return [study for study in mine if _known_by(study, report.when, export.account)]
+    return [study for study in mine if _is_dated_by(study, report.when, export.account)]
 
 
-def _report_of(export: Export, study: Study, held: list[Resource]) -> Report | None:
+def _report_of(
+    export: Export, study: ImagingStudy, resources: list[Resource]
+) -> DiagnosticReport | None:
     """The latest report that names a study, or is of the same order."""
-    reports = [one for one in held if isinstance(one, Report)]
+    reports = [one for one in resources if isinstance(one, DiagnosticReport)]
     naming = [
         one
         for one in reports
@@ -256,12 +278,12 @@ def _report_of(export: Export, study: Study, held: list[Resource]) -> Report | N
 
 
 def _values(
-    held: list[Resource], when: When, units: Mapping[str, set[str]], account: Account
+    resources: list[Resource], when: When, units: Mapping[str, set[str]], account: Account
 ) -> dict[str, float]:
     """The latest number of each code; a code that comes in several units has none."""
     latest: dict[str, tuple[str, float]] = {}
-    for resource in held:
-        if not isinstance(resource, Observation) or not _known_by(resource, when, account):
+    for resource in resources:
+        if not isinstance(resource, Observation) or not _is_dated_by(resource, when, account):
             continue
         single = [
             (code, unit, number) for code, unit, number in resource.values if len(units[code]) == 1

@@ -19,10 +19,10 @@ from typing import Any
 from mmdiag.errors import UsageError
 from mmdiag.exchange.fhir.accounting import WHY, Account
 from mmdiag.exchange.fhir.attachments import note_of, text_of_html
-from mmdiag.exchange.fhir.cases import UNITS, FhirCase, make_cases
+from mmdiag.exchange.fhir.cases import CASE_UNITS, FhirCase, make_cases
 from mmdiag.exchange.fhir.json import read_export
 from mmdiag.exchange.pacs.inbox import FOLDER
-from mmdiag.workspace import atomic_path, write_text
+from mmdiag.workspace import atomic_path, write_bytes, write_text
 
 SUMMARY = "fetched.json"
 OLDEST = 89  # years; above, a year of birth names a person (45 CFR 164.514)
@@ -72,18 +72,10 @@ def fetch_fhir(
     Raises:
         UsageError: The export is not FHIR JSON or holds no case, or `out` holds something else.
     """
-    _require_place(out, case)
+    _require_own_folder(out, case)
     cases, exported = make_cases(read_export(export), case)
     if not cases:
-        what = {
-            "report": "DiagnosticReport",
-            "study": "ImagingStudy",
-            "patient": "DiagnosticReport or ImagingStudy",
-        }[case]
-        raise UsageError(
-            f"A cohort has a case, this export has no {what} that can be one "
-            f"({_reasons(exported.account)}): correct the export, or choose another --case."
-        )
+        raise UsageError(_no_case(case, exported.account))
     keys = {one.key: _folder_name(pseudonym("case", one.key)) for one in cases}
     subjects = {
         one.patient.number: _folder_name(pseudonym("patient", one.patient.number)) for one in cases
@@ -117,9 +109,9 @@ def fetch_fhir(
     return answer
 
 
-def _require_place(out: Path, case: str) -> None:
-    if case not in UNITS:
-        raise UsageError(f"A case is one of {', '.join(UNITS)}, found {case!r}: choose one.")
+def _require_own_folder(out: Path, case: str) -> None:
+    if case not in CASE_UNITS:
+        raise UsageError(f"A case is one of {', '.join(CASE_UNITS)}, found {case!r}: choose one.")
     if out.exists() and (
         not out.is_dir() or (any(out.iterdir()) and not (out / SUMMARY).is_file())
     ):
@@ -165,6 +157,18 @@ def _write_tables(
     return imaging
 
 
+def _no_case(case: str, account: Account) -> str:
+    kinds = {
+        "report": "DiagnosticReport",
+        "study": "ImagingStudy",
+        "patient": "DiagnosticReport or ImagingStudy",
+    }
+    return (
+        f"A cohort has a case, this export has no {kinds[case]} that can be one "
+        f"({_reasons(account)}): correct the export, or choose another --case."
+    )
+
+
 def _reasons(account: Account) -> str:
     found = sorted(
         {
@@ -201,7 +205,7 @@ def _notes(cases: Sequence[FhirCase], account: Account) -> tuple[dict[str, Note]
     for case in cases:
         report, document = case.report, case.document
         if report is not None:
-            found = note_of(report.attachments, account) or _spoken(
+            found = note_of(report.attachments, account) or _text_note(
                 report.conclusion, report.narrative
             )
             if found:
@@ -220,7 +224,7 @@ def _notes(cases: Sequence[FhirCase], account: Account) -> tuple[dict[str, Note]
     return reports, documents
 
 
-def _spoken(conclusion: str, narrative: str) -> tuple[str, bytes] | None:
+def _text_note(conclusion: str, narrative: str) -> tuple[str, bytes] | None:
     text = conclusion or text_of_html(narrative)
     return (".txt", text.encode("utf-8", "replace")) if text else None
 
@@ -235,8 +239,7 @@ def _write_notes(folder: Path, notes: dict[str, Note]) -> None:
         target = folder / f"{key}{note.suffix}"
         if target.is_file() and target.read_bytes() == note.content:
             continue
-        with atomic_path(target) as temporary:
-            temporary.write_bytes(note.content)
+        write_bytes(target, note.content)
 
 
 def _write_values(path: Path, cases: Sequence[FhirCase], keys: Mapping[str, str]) -> list[str]:

@@ -27,13 +27,13 @@ BUNDLES = ("collection", "document", "searchset", "transaction", "batch", "messa
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ExportedResource:
     """One resource of an export, or why there is none.
 
     Args:
         body: The resource; empty where it could not be read.
         url: Its address within a bundle.
-        refused: Why it could not be read, by a reason code of `fhir_account`.
+        refused: Why it could not be read, by a key of `accounting.WHY`.
     """
 
     body: Mapping[str, Any]
@@ -41,7 +41,7 @@ class Found:
     refused: str | None = None
 
 
-def read_export(export: Path) -> Iterator[Found]:
+def read_export(export: Path) -> Iterator[ExportedResource]:
     """Every resource of a bundle, of an ndjson file, or of all such files of a folder.
 
     Raises:
@@ -104,7 +104,7 @@ def _finite(text: str) -> float:
     return float(text)
 
 
-def _bundle(file: Path) -> Iterator[Found]:
+def _bundle(file: Path) -> Iterator[ExportedResource]:
     if file.stat().st_size > LARGEST_BUNDLE:
         raise UsageError(
             f"A bundle has at most {LARGEST_BUNDLE >> 20} MB, {file.name} has more: export "
@@ -119,10 +119,10 @@ def _bundle(file: Path) -> Iterator[Found]:
             f"A bundle is strict JSON, {file.name} is not ({refusal}): export it again."
         ) from None
     if not isinstance(body, dict) or "resourceType" not in body:
-        yield Found({}, refused="not_fhir")  # such as the manifest of a bulk export
+        yield ExportedResource({}, refused="not_fhir")  # such as the manifest of a bulk export
         return
     if body["resourceType"] != "Bundle":
-        yield Found(body)
+        yield ExportedResource(body)
         return
     if body.get("type") not in BUNDLES:
         raise UsageError(
@@ -134,31 +134,31 @@ def _bundle(file: Path) -> Iterator[Found]:
         resource = entry.get("resource") if isinstance(entry, dict) else None
         url = entry.get("fullUrl") if isinstance(entry, dict) else None
         if isinstance(resource, dict) and (url is None or isinstance(url, str)):
-            yield Found(resource, url)
+            yield ExportedResource(resource, url)
         else:
-            yield Found({}, refused="not_fhir")
+            yield ExportedResource({}, refused="not_fhir")
 
 
-def _lines(file: Path) -> Iterator[Found]:
+def _lines(file: Path) -> Iterator[ExportedResource]:
     with file.open("rb") as lines:
         while line := lines.readline(LONGEST_LINE + 1):
             if len(line) > LONGEST_LINE:
                 while line and not line.endswith(b"\n"):
                     line = lines.readline(LONGEST_LINE)
-                yield Found({}, refused="too_large")
+                yield ExportedResource({}, refused="too_large")
             elif line.strip():
                 yield _line(line)
 
 
-def _line(line: bytes) -> Found:
+def _line(line: bytes) -> ExportedResource:
     try:
         body = parse(line.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        return Found({}, refused="not_json")
+        return ExportedResource({}, refused="not_json")
     except LeftOut as refusal:
-        return Found({}, refused=refusal.why)
+        return ExportedResource({}, refused=refusal.why)
     return (
-        Found(body)
+        ExportedResource(body)
         if isinstance(body, dict) and "resourceType" in body
-        else Found({}, refused="not_fhir")
+        else ExportedResource({}, refused="not_fhir")
     )

@@ -58,7 +58,7 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DiagnosticReport:
     """A DiagnosticReport. `studies` and `orders` are references."""
 
     key: str
@@ -72,7 +72,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class ImagingStudy:
     """An ImagingStudy; `series` are UID, modality and number of instances."""
 
     key: str
@@ -84,7 +84,7 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class DocumentReference:
     """A DocumentReference."""
 
     key: str
@@ -103,7 +103,7 @@ class Observation:
     values: tuple[tuple[str, str, float], ...]
 
 
-Resource = Patient | Report | Study | Document | Observation
+Resource = Patient | DiagnosticReport | ImagingStudy | DocumentReference | Observation
 
 
 def read_resource(key: str, body: Mapping[str, Any]) -> Resource:
@@ -113,9 +113,9 @@ def read_resource(key: str, body: Mapping[str, Any]) -> Resource:
         key: What it is called within the export.
 
     Raises:
-        LeftOut: It cannot be used; the code is one of `fhir_account.WHY`.
+        LeftOut: It cannot be used; the code is a key of `accounting.WHY`.
     """
-    return READ[body["resourceType"]](key, body)
+    return READERS[body["resourceType"]](key, body)
 
 
 def _patient(key: str, body: Mapping[str, Any]) -> Patient:
@@ -161,9 +161,9 @@ def _identifying(body: Mapping[str, Any]) -> Iterator[str]:
     yield from (_text(body, "id"), _text(body, "birthDate"))
 
 
-def _report(key: str, body: Mapping[str, Any]) -> Report:
+def _report(key: str, body: Mapping[str, Any]) -> DiagnosticReport:
     _require(body.get("status") in FINAL, "not_final")
-    return Report(
+    return DiagnosticReport(
         key,
         patient=_reference(body.get("subject")),
         when=_day(date_of(body, "effectiveDateTime", "effectivePeriod")),
@@ -176,7 +176,7 @@ def _report(key: str, body: Mapping[str, Any]) -> Report:
     )
 
 
-def _study(key: str, body: Mapping[str, Any]) -> Study:
+def _study(key: str, body: Mapping[str, Any]) -> ImagingStudy:
     _require(body.get("status") == "available", "not_final")
     uids = [
         _text(item, "value").removeprefix("urn:oid:")
@@ -190,7 +190,7 @@ def _study(key: str, body: Mapping[str, Any]) -> Study:
     _require(
         len(uids) == 1 and is_uid(uids[0]) and all(is_uid(uid) for uid, _, _ in series), "no_uid"
     )
-    return Study(
+    return ImagingStudy(
         key,
         _reference(body.get("subject")),
         _day(date_of(body, "started")),
@@ -200,7 +200,7 @@ def _study(key: str, body: Mapping[str, Any]) -> Study:
     )
 
 
-def _document(key: str, body: Mapping[str, Any]) -> Document:
+def _document(key: str, body: Mapping[str, Any]) -> DocumentReference:
     _require(
         body.get("status") == "current" and body.get("docStatus", "final") in FINAL, "not_final"
     )
@@ -209,12 +209,14 @@ def _document(key: str, body: Mapping[str, Any]) -> Document:
         for item in _dicts(body, "content")
         if isinstance(item.get("attachment"), dict)
     )
-    return Document(key, _reference(body.get("subject")), _day(date_of(body, "date")), attachments)
+    return DocumentReference(
+        key, _reference(body.get("subject")), _day(date_of(body, "date")), attachments
+    )
 
 
 def _observation(key: str, body: Mapping[str, Any]) -> Observation:
     _require(body.get("status") in FINAL, "not_final")
-    when = _known(date_of(body, "effectiveDateTime", "effectivePeriod", "effectiveInstant"))
+    when = _dated(date_of(body, "effectiveDateTime", "effectivePeriod", "effectiveInstant"))
     values, reasons = [], []
     for part in (body, *_dicts(body, "component")):
         try:
@@ -291,7 +293,7 @@ def _dicom_kind(series: Mapping[str, Any]) -> str:
 
 
 def _day(when: When | None) -> When:
-    found = _known(when)
+    found = _dated(when)
     _require(
         found.to_the_day
         and found.last_day.year >= 1900
@@ -301,7 +303,7 @@ def _day(when: When | None) -> When:
     return found
 
 
-def _known(when: When | None) -> When:
+def _dated(when: When | None) -> When:
     if when is None:
         raise LeftOut("no_date")
     return when
@@ -336,7 +338,7 @@ def _require(holds: bool, why: str) -> None:
         raise LeftOut(why)
 
 
-READ: dict[str, Callable[[str, Mapping[str, Any]], Resource]] = {
+READERS: dict[str, Callable[[str, Mapping[str, Any]], Resource]] = {
     "Patient": _patient,
     "DiagnosticReport": _report,
     "ImagingStudy": _study,

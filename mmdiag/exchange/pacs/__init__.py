@@ -1,1 +1,1 @@
-"""Images over the DICOM network and over DICOMweb."""
+"""Images from and to a PACS, over the DICOM network (C-STORE) and over DICOMweb."""

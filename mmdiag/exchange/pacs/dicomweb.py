@@ -18,7 +18,7 @@ from typing import Any
 import pydicom
 
 from mmdiag.errors import ReadError, UsageError
-from mmdiag.exchange.pacs.dicomweb_client import Archive, AskedArchive
+from mmdiag.exchange.pacs.dicomweb_client import Archive, RetryingArchive
 from mmdiag.exchange.pacs.inbox import Arrivals, Wanted
 
 BATCH_BYTES = 64 * 2**20  # of one STOW request
@@ -72,7 +72,7 @@ def fetch_dicomweb(
         MmdiagError: The archive does not answer; what arrived stays, and a rerun goes on.
         DiskNearlyFull: There is no room for more.
     """
-    remote = AskedArchive(archive, sleep)
+    remote = RetryingArchive(archive, sleep)
     found, fetched = sorted(set(_series(remote, query))), Fetched()
     fetched.studies, fetched.series = len({study for study, _ in found}), len(found)
     for number, (study, series) in enumerate(found):
@@ -98,7 +98,7 @@ def send_dicomweb(
         UsageError: The archive refuses the credentials.
         MmdiagError: The archive does not answer.
     """
-    remote, counts = AskedArchive(archive, sleep), Counter[str]()
+    remote, counts = RetryingArchive(archive, sleep), Counter[str]()
     for batch in _batches(files, counts):
         refused = remote.store(batch)
         counts["refused"] += refused
@@ -106,7 +106,7 @@ def send_dicomweb(
     return counts
 
 
-def _series(remote: "AskedArchive", query: Query) -> Iterator[tuple[str, str]]:
+def _series(remote: "RetryingArchive", query: Query) -> Iterator[tuple[str, str]]:
     """Study and series UIDs of all that a query means."""
     studies: set[str] | None = None
     if query.patient_id is not None or not query.wanted:
@@ -128,7 +128,7 @@ def _series(remote: "AskedArchive", query: Query) -> Iterator[tuple[str, str]]:
 
 
 def _fetch(
-    remote: "AskedArchive", arrivals: Arrivals, uids: tuple[str, str, str], fetched: Fetched
+    remote: "RetryingArchive", arrivals: Arrivals, uids: tuple[str, str, str], fetched: Fetched
 ) -> None:
     paths = arrivals.paths(*uids)
     if all(path.is_file() for path in paths):

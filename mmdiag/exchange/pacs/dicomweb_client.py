@@ -1,5 +1,5 @@
-"""A DICOMweb archive asked with patience: what may pass by itself is tried again, and failures are
-said without the URL, which holds UIDs.
+"""A DICOMweb client that retries: transient failures are tried again, and errors are reported
+without the URL, which holds UIDs.
 
 dicomweb-client searches and stores. It would decode what it retrieves, so the retrieval is one
 plain request of the same session, and its bytes stay as they are.
@@ -83,12 +83,12 @@ def open_archive(url: str, user: str | None = None, password: str | None = None)
     if user is not None:
         session.auth = (user, password or "")
     client = DICOMwebClient(url.rstrip("/"), session=session, timeout=TIMEOUT)
-    client.set_http_retry_params(retry=False)  # `_again` retries, lost connections too
+    client.set_http_retry_params(retry=False)  # `_retry` does, lost connections too
     return Archive(client, session)
 
 
-def is_in_the_clear(url: str) -> bool:
-    """Whether what is said to an archive can be read on its way."""
+def is_unencrypted(url: str) -> bool:
+    """Whether others on the network can read what goes to an archive and comes from it."""
     return url.startswith("http://") and urlsplit(url).hostname not in (
         "127.0.0.1",
         "::1",
@@ -96,7 +96,7 @@ def is_in_the_clear(url: str) -> bool:
     )
 
 
-class AskedArchive:
+class RetryingArchive:
     """An archive; `sleep` waits between attempts, in seconds."""
 
     def __init__(self, archive: Archive, sleep: Callable[[float], None]) -> None:
@@ -147,7 +147,7 @@ class AskedArchive:
             ReadError: The archive does not give it, or gives another one.
         """
         url = f"{self.archive.client.base_url}/studies/{study}/series/{series}/instances/{instance}"
-        content = self._again(lambda: self._get(url), skippable=True)
+        content = self._retry(lambda: self._get(url), skippable=True)
         found = scan(content).value(0x0008_0018).rstrip(b"\0 ").decode("ascii", "replace")
         if found != instance:
             raise ReadError("not_retrieved", "the archive gave another instance than was asked for")
@@ -156,7 +156,7 @@ class AskedArchive:
     def store(self, batch: Sequence[Any]) -> int:
         """Store some data sets; answers how many were refused."""
         try:
-            answer = self._again(lambda: self.archive.client.store_instances(batch), skippable=True)
+            answer = self._retry(lambda: self.archive.client.store_instances(batch), skippable=True)
         except ReadError:
             return len(batch)
         return len(answer.get("FailedSOPSequence") or ())
@@ -190,13 +190,13 @@ class AskedArchive:
                 "search_filters": dict(filters) or None,
                 "fields": None,
             }
-            rows = self._again(partial(search, **ask))
+            rows = self._retry(partial(search, **ask))
             new = {uid: row for row in rows if is_uid(uid := _value(row, tag)) and uid not in found}
             if not new:
                 return found
             found |= new
 
-    def _again(self, ask: Callable[[], Result], *, skippable: bool = False) -> Result:
+    def _retry(self, ask: Callable[[], Result], *, skippable: bool = False) -> Result:
         """Ask until there is an answer, or until waiting does not help.
 
         Args:

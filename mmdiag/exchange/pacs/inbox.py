@@ -1,5 +1,5 @@
-"""Where images from a PACS are put: below one folder, under names of our own making, whole or not
-at all.
+"""The folder that images from a PACS arrive in, named by hashes of their UIDs and written
+atomically; and the list of the studies that are wanted.
 """
 
 import csv
@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 from mmdiag.errors import MmdiagError, UsageError
-from mmdiag.workspace import atomic_path
+from mmdiag.workspace import write_bytes
 
 UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -77,9 +77,8 @@ class Arrivals:
             states = {path: _state(path, content) for path in paths}
             for path, state in states.items():
                 if state != "already_there":
-                    with atomic_path(path) as temporary:
-                        temporary.write_bytes(content)
-                    _settle(path.parent)
+                    write_bytes(path, content)
+                    _sync_folder(path.parent)
         return next(
             (state for state in ("new", "replaced") if state in states.values()), "already_there"
         )
@@ -178,7 +177,7 @@ def _state(path: Path, content: bytes) -> str:
     return "already_there" if same else "replaced"
 
 
-def _settle(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """A rename is on the disk once its folder is."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -2,8 +2,8 @@
 were sent.
 
 The protocol has neither passwords nor encryption: whoever reaches the port may send. So it listens
-on this computer alone unless told otherwise,
-bounds what one sender can take, and decodes nothing; a linear scan finds the UIDs.
+on this computer alone by default, bounds what one sender can take, and decodes nothing; a linear
+scan finds the UIDs.
 
 Reference:
     DICOM PS3.4 B (Storage), PS3.8 9.3 (PDUs).
@@ -37,9 +37,9 @@ STORED, OUT_OF_RESOURCES, NOT_WHAT_IT_SAYS, NOT_UNDERSTOOD = (
 LARGEST_PDU = 2**20  # bytes
 LARGEST_DATASET = 2 * 2**30  # bytes between two answers of one sender
 MOST_SENDERS = 10  # at once
-GRACE = 10.0  # seconds for transfers under way when the receiver is stopped
-HESITATION = 5.0  # seconds for a connection to say who it is
-SILENCE = 60.0  # seconds after which a sender that says nothing is let go
+SHUTDOWN_SECONDS = 10.0  # for transfers under way when the receiver is stopped
+ASSOCIATION_SECONDS = 5.0  # for a connection to name its AE title
+IDLE_SECONDS = 60.0  # after which a sender that sends nothing is let go
 STUDY, SERIES, INSTANCE = 0x0020_000D, 0x0020_000E, 0x0008_0018
 
 
@@ -122,7 +122,7 @@ class Receiver:
         """Since something was last heard from any sender."""
         return time.monotonic() - self._heard
 
-    def stop(self, grace: float = GRACE) -> None:
+    def stop(self, grace: float = SHUTDOWN_SECONDS) -> None:
         """Take no more senders, let transfers end for some seconds, then stop."""
         if self._entity is None or self._server is None:
             return
@@ -228,8 +228,8 @@ def _entity(listening: Listening) -> "ApplicationEntity":
     entity.require_called_aet = True
     entity.require_calling_aet = list(listening.senders)
     entity.maximum_associations = MOST_SENDERS
-    entity.acse_timeout = HESITATION
-    entity.dimse_timeout = entity.network_timeout = SILENCE
+    entity.acse_timeout = ASSOCIATION_SECONDS
+    entity.dimse_timeout = entity.network_timeout = IDLE_SECONDS
     entity.add_supported_context(Verification)
     for context in AllStoragePresentationContexts:
         entity.add_supported_context(str(context.abstract_syntax), ALL_TRANSFER_SYNTAXES)

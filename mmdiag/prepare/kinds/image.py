@@ -101,7 +101,7 @@ def summarise_slices(
 
 
 def fit_image(
-    raws: Sequence[Shaped[ndarray, "slice ..."]],
+    raws: Sequence[Shaped[ndarray, "_ ..."]],
     config: RunConfig,
     _columns: Sequence[str],
     _gene_sets: Mapping[str, Sequence[int]] | None,

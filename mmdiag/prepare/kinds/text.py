@@ -40,7 +40,7 @@ def text_extractor(config: RunConfig) -> Extractor:
 
 def from_sentences(
     config: RunConfig, remember: Callable[[Embed], Embed] = lambda embed: embed
-) -> tuple[str, Callable[[Notes], list[Shaped[ndarray, "sentence ..."]]]]:
+) -> tuple[str, Callable[[Notes], list[Shaped[ndarray, "_ ..."]]]]:
     """How notes that are cut into sentences become raw features, and the key under which these may
     be stored.
 
@@ -76,7 +76,7 @@ def note_parts(note: str, most: int) -> list[tuple[int, int]]:
     return [(sentences[group[0]][0], sentences[group[-1]][1]) for group in groups]
 
 
-def embed_sentences(notes: Notes, embed: Embed) -> list[Float32[ndarray, "sentence feature"]]:
+def embed_sentences(notes: Notes, embed: Embed) -> list[Float32[ndarray, "_ feature"]]:
     """One row a sentence: its embedding, and in the last column -1 where a rule finds it negated,
     else 1.
 
@@ -122,7 +122,7 @@ def summarise_sentences(
 
 
 def fit_text(
-    raws: Sequence[Shaped[ndarray, "sentence ..."]],
+    raws: Sequence[Shaped[ndarray, "_ ..."]],
     config: RunConfig,
     _columns: Sequence[str],
     _gene_sets: Mapping[str, Sequence[int]] | None,

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from jaxtyping import Float32
+from numpy import ndarray
 from pyarrow import csv as arrow_csv
 
 from mmdiag.errors import ReadError
@@ -173,20 +175,20 @@ def _refuse_links(stored: Any, name: str) -> None:
     """A link or an external storage would read another file of this machine."""
     import h5py
 
-    places = ["X", "obs", "var"] + [
+    members = ["X", "obs", "var"] + [
         f"{group}/{child}"
         for group in ("X", "obs", "var")
         if isinstance(stored.get(group), h5py.Group)
         and isinstance(stored.get(group, getlink=True), h5py.HardLink)
         for child in stored[group]
     ]
-    for place in places:
-        link = stored.get(place, getlink=True)
-        found = stored[place] if isinstance(link, h5py.HardLink) else None
+    for member in members:
+        link = stored.get(member, getlink=True)
+        found = stored[member] if isinstance(link, h5py.HardLink) else None
         if found is None or (
             isinstance(found, h5py.Dataset) and (found.external or found.is_virtual)
         ):
-            raise ReadError("gene_matrix", f"{name} keeps {place.split('/')[0]} outside of itself")
+            raise ReadError("gene_matrix", f"{name} keeps {member.split('/')[0]} outside of itself")
 
 
 def _observations(group: Any) -> pd.DataFrame:
@@ -231,7 +233,7 @@ def _text_of(attribute: Any) -> str:
     return attribute.decode() if isinstance(attribute, bytes) else str(attribute)
 
 
-def _x(item: Any, shape: tuple[int, int]) -> np.ndarray:
+def _x(item: Any, shape: tuple[int, int]) -> Float32[ndarray, "case gene"]:
     """X as cases x genes, float32."""
     import h5py
     from scipy import sparse

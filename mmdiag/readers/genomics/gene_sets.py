@@ -1,4 +1,4 @@
-"""Gene sets in GMT form, brought to the columns of a table."""
+"""Reads gene sets in GMT format, as indices of a table's columns."""
 
 import gzip
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ def gene_set_columns(
         Gene Matrix Transposed format, Broad Institute.
     """
     path = root / str(modality.gene_sets)
-    places: dict[str, list[int]] = {}
+    columns_of: dict[str, list[int]] = {}
     for number, column in enumerate(columns):
-        places.setdefault(gene_of(column, modality.columns)[1], []).append(number)
+        columns_of.setdefault(gene_of(column, modality.columns)[1], []).append(number)
     content = path.read_bytes()
     text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
     lines = [line.split("\t") for line in text.splitlines()]
@@ -54,7 +54,7 @@ def gene_set_columns(
     named = zip(lines, members, strict=True)
     sets = {
         fields[1 if described else 0]: sorted(
-            {place for gene in genes for place in places.get(gene, ())}
+            {column for gene in genes for column in columns_of.get(gene, ())}
         )
         for fields, genes in named
     }

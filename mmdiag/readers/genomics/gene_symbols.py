@@ -138,9 +138,9 @@ def approve(names: Sequence[str], kind: str, genes: GeneNames) -> Approval:
     """
     notes = _Notes()
     meant = [_meant(name, kind, genes, notes) for name in names]
-    held = Counter(symbol for symbol in meant if symbol is not None)
+    counts = Counter(symbol for symbol in meant if symbol is not None)
     collisions: dict[str, tuple[str, ...]] = {}
-    for symbol in (symbol for symbol, count in held.items() if count > 1):
+    for symbol in (symbol for symbol, count in counts.items() if count > 1):
         collisions[symbol] = tuple(
             name for name, other in zip(names, meant, strict=True) if other == symbol
         )

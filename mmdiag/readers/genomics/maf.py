@@ -1,5 +1,5 @@
-"""Mutation Annotation Format: one row a mutation, counted as non-silent mutations of each gene and
-case.
+"""Reads Mutation Annotation Format: one row a mutation, counted as non-silent mutations of each
+gene and case.
 """
 
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""Variants of one case from a VCF, plain, gzip or bgzip: its records, and counts of them by gene or
-by kind.
+"""Reads the variants of one case from a VCF, plain, gzip or bgzip, and counts them by gene or by
+kind.
 """
 
 import re
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool
+from numpy import ndarray
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.genomics.vcf_header import VERSION, Header, read_header_lines
@@ -187,7 +189,7 @@ def _trimmed(position: int, reference: str, allele: str) -> tuple[int, str, str]
     return position, reference, allele
 
 
-def _counted(variants: Variants) -> np.ndarray:
+def _counted(variants: Variants) -> Bool[ndarray, " record"]:
     passed = (
         variants.records["filter"].isin(("PASS", ".")).to_numpy()
         & (variants.records["alt"] != ".").to_numpy()

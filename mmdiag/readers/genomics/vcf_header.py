@@ -187,18 +187,18 @@ def structured(value: str) -> dict[str, str] | None:
     if not (value.startswith("<") and value.endswith(">")):
         return None
     fields: dict[str, str] = {}
-    place, inner = 0, value[1:-1]
+    position, inner = 0, value[1:-1]
     while True:
-        part = PART.match(inner, place)
+        part = PART.match(inner, position)
         if part is None or part[1] in fields:
             return None
         fields[part[1]] = part[2]
-        place = part.end()
-        if place == len(inner):
+        position = part.end()
+        if position == len(inner):
             return fields
-        if inner[place] != ",":
+        if inner[position] != ",":
             return None
-        place += 1
+        position += 1
 
 
 PART = re.compile(r'([^=,\s"<>]+)=("(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,"\[][^,]*|)(?=,|$)')

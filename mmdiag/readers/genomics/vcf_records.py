@@ -1,4 +1,4 @@
-"""One record of a VCF held against the specification and against its header."""
+"""Checks one record of a VCF against the specification and against its header."""
 
 import math
 import re

@@ -1,5 +1,5 @@
-"""The values of a DICOM header that are asked for, read from where the pre-scan found them; nothing
-else of the file is parsed.
+"""Reads single values of a DICOM header from where the pre-scan found them; nothing else of the
+file is parsed.
 """
 
 import math
@@ -94,7 +94,7 @@ class Header:
         found = self.numbers(keyword)
         return found[0] if found else None
 
-    def whole(self, keyword: str, default: int = 0) -> int:
+    def integer(self, keyword: str, default: int = 0) -> int:
         """A whole number; the default where it is absent.
 
         Raises:

@@ -1,5 +1,5 @@
-"""The pixels of one DICOM file: what its header says of them, held against what is there, and its
-frames one after the other.
+"""The pixels of one DICOM file: what its header says of them, checked against the pixel data, and
+its frames one after the other.
 """
 
 import io
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from jaxtyping import Float32
+from jaxtyping import Float32, Num
 from numpy import ndarray
 from pydicom.datadict import tag_for_keyword
 from pydicom.filereader import read_dataset
@@ -20,8 +20,9 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.uid import UID
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.imaging.dicom_elements import PIXELS
 from mmdiag.readers.imaging.dicom_header import Header
-from mmdiag.readers.imaging.dicom_prescan import EXPLICIT, IMPLICIT, PIXELS, Fragments, fragments
+from mmdiag.readers.imaging.dicom_prescan import EXPLICIT, IMPLICIT, Fragments, fragments
 
 LARGEST_PLANE = 2**28  # bytes of one decoded frame
 LARGEST_IMAGE = 2**33  # bytes of all frames: they are decoded one after the other
@@ -77,16 +78,16 @@ def pixel_format(header: Header) -> PixelFormat:
     if not header.scan.pixels or not header.has("Rows"):
         raise ReadError("no_pixel_data", "no pixels, or no Rows")
     found = PixelFormat(
-        rows=header.whole("Rows"),
-        columns=header.whole("Columns"),
-        frames=header.whole("NumberOfFrames", 1) if header.has("NumberOfFrames") else 1,
-        samples=header.whole("SamplesPerPixel", 1),
-        bits_allocated=header.whole("BitsAllocated"),
-        bits_stored=header.whole("BitsStored", header.whole("BitsAllocated")),
-        high_bit=header.whole("HighBit", header.whole("BitsStored") - 1),
-        signed=header.whole("PixelRepresentation") == 1,
+        rows=header.integer("Rows"),
+        columns=header.integer("Columns"),
+        frames=header.integer("NumberOfFrames", 1) if header.has("NumberOfFrames") else 1,
+        samples=header.integer("SamplesPerPixel", 1),
+        bits_allocated=header.integer("BitsAllocated"),
+        bits_stored=header.integer("BitsStored", header.integer("BitsAllocated")),
+        high_bit=header.integer("HighBit", header.integer("BitsStored") - 1),
+        signed=header.integer("PixelRepresentation") == 1,
         photometric=header.text("PhotometricInterpretation"),
-        planar=header.whole("PlanarConfiguration"),
+        planar=header.integer("PlanarConfiguration"),
     )
     if found.photometric not in (*GREY, *COLOUR, PALETTE):
         raise ReadError(
@@ -117,7 +118,7 @@ def pixel_format(header: Header) -> PixelFormat:
     return found
 
 
-def frames(header: Header, pixels: PixelFormat) -> Iterator[ndarray]:
+def frames(header: Header, pixels: PixelFormat) -> Iterator[Num[ndarray, "row column"]]:
     """Frames in the order of the file, (row, column) of stored values or of luminance; one at a
     time, so that memory does not grow with their number.
 
@@ -135,9 +136,9 @@ def frames(header: Header, pixels: PixelFormat) -> Iterator[ndarray]:
             and scanned.pixels == 0x7FE0_0010
         ):
             return _plain_frames(header, pixels)
-    elif len(encapsulated.places) < pixels.frames:
+    elif len(encapsulated.fragments) < pixels.frames:
         raise ReadError(
-            "truncated", f"{len(encapsulated.places)} fragments for {pixels.frames} frames"
+            "truncated", f"{len(encapsulated.fragments)} fragments for {pixels.frames} frames"
         )
     else:
         _require_size(scanned.content, encapsulated, pixels)
@@ -152,19 +153,21 @@ def _require_length(length: int, pixels: PixelFormat) -> None:
         )
 
 
-def _plain_frames(header: Header, pixels: PixelFormat) -> Iterator[ndarray]:
+def _plain_frames(header: Header, pixels: PixelFormat) -> Iterator[Num[ndarray, "row column"]]:
     """Views into the file, little endian."""
-    place = header.scan.elements[header.scan.pixels].start
+    start = header.scan.elements[header.scan.pixels].start
     kind = np.dtype(f"{'i' if pixels.signed else 'u'}{pixels.bits_allocated // 8}")
     size = pixels.rows * pixels.columns
     for number in range(pixels.frames):
         plane = np.frombuffer(
-            header.scan.content, kind, size, place + number * size * kind.itemsize
+            header.scan.content, kind, size, start + number * size * kind.itemsize
         ).reshape(pixels.rows, pixels.columns)
         yield _without_other_bits(plane, pixels)
 
 
-def _without_other_bits(plane: ndarray, pixels: PixelFormat) -> ndarray:
+def _without_other_bits(
+    plane: Num[ndarray, "row column"], pixels: PixelFormat
+) -> Num[ndarray, "row column"]:
     """Bits outside of BitsStored may hold an overlay, or nothing that means anything (PS3.5
     8.1.1).
     """
@@ -184,7 +187,7 @@ def _without_other_bits(plane: ndarray, pixels: PixelFormat) -> ndarray:
 
 def _decoded_frames(
     header: Header, pixels: PixelFormat, encapsulated: Fragments | None
-) -> Iterator[ndarray]:
+) -> Iterator[Num[ndarray, "row column"]]:
     """Frames by pydicom's decoders: compressed, big endian, colour, bit-packed or floating
     point.
     """
@@ -277,7 +280,9 @@ def read_attributes(header: Header, keywords: list[str]) -> pydicom.Dataset:
             ) from None
 
 
-def _grey(plane: ndarray, photometric: str) -> ndarray:
+def _grey(
+    plane: Num[ndarray, "row column *sample"], photometric: str
+) -> Num[ndarray, "row column"]:
     """Colour as luminance."""
     if plane.ndim == 2:
         return plane
@@ -291,9 +296,9 @@ def _require_size(content: bytes, encapsulated: Fragments, pixels: PixelFormat) 
     """A codestream that says another size than the header would have the decoder allocate what
     nobody asked for.
     """
-    start, length = encapsulated.places[0] if encapsulated.places else (0, 0)
-    found = codestream_size(content[start : start + min(length, 65_536)])
-    if found is not None and found != (pixels.rows, pixels.columns):
+    start, length = encapsulated.fragments[0] if encapsulated.fragments else (0, 0)
+    size = codestream_size(content[start : start + min(length, 65_536)])
+    if size is not None and size != (pixels.rows, pixels.columns):
         raise ReadError(
             "undecodable_pixels", "the codestream has another size than the header says"
         )
@@ -311,16 +316,16 @@ def codestream_size(stream: bytes) -> tuple[int, int] | None:
         return height - top, width - left
     if stream[:2] != b"\xff\xd8":
         return None
-    place = 2
-    while place + 9 < len(stream) and stream[place] == 0xFF:
-        marker = stream[place + 1]
+    offset = 2
+    while offset + 9 < len(stream) and stream[offset] == 0xFF:
+        marker = stream[offset + 1]
         if (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7:
-            height, width = struct.unpack_from(">2H", stream, place + 5)
+            height, width = struct.unpack_from(">2H", stream, offset + 5)
             return height, width
-        place += (
+        offset += (
             2
             if marker == 0xFF or 0xD0 <= marker <= 0xD8
-            else 2 + struct.unpack_from(">H", stream, place + 2)[0]
+            else 2 + struct.unpack_from(">H", stream, offset + 2)[0]
         )
     return None
 
@@ -337,7 +342,7 @@ class Rescale:
     intercept: float = 0.0
     table: pydicom.Dataset | None = None
 
-    def __call__(self, stored: ndarray) -> Float32[ndarray, "row column"]:
+    def __call__(self, stored: Num[ndarray, "row column"]) -> Float32[ndarray, "row column"]:
         """Values of a plane."""
         if self.table is not None:
             return _looked_up(stored, self.table)
@@ -349,7 +354,9 @@ class Rescale:
         )
 
 
-def _looked_up(stored: ndarray, table: pydicom.Dataset) -> Float32[ndarray, "row column"]:
+def _looked_up(
+    stored: Num[ndarray, "row column"], table: pydicom.Dataset
+) -> Float32[ndarray, "row column"]:
     try:
         return np.asarray(apply_modality_lut(stored, table), dtype=np.float32)
     except BROKEN as error:

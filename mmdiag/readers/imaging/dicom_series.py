@@ -1,5 +1,5 @@
-"""DICOM series: choose by header, group, sort by geometry, decode, bring to the modality's own
-units.
+"""Reads a DICOM series: chosen by header, grouped, sorted by geometry, decoded, and brought to the
+modality's own units.
 """
 
 import fnmatch
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Num
 from numpy import ndarray
 from pydicom.sequence import Sequence as DicomSequence
 
@@ -94,16 +94,16 @@ def read_series(
         ReadError: A file is not DICOM, is cut short or does not decode; the series is mixed or
             ambiguous.
     """
-    found = [
+    matching = [
         (file, header)
         for file, header in ((file, _head(file)) for file in files)
         if _is_image(header) and _matches(header, select)
     ]
-    chosen = [pair for pair in found if "LOCALIZER" not in pair[1].text("ImageType").split("\\")]
-    if not found:
+    chosen = [pair for pair in matching if "LOCALIZER" not in pair[1].text("ImageType").split("\\")]
+    if not matching:
         return None
     if not chosen:
-        raise ReadError("localizer", f"all {len(found)} images that match are localizers")
+        raise ReadError("localizer", f"all {len(matching)} images that match are localizers")
     series = {header.text("SeriesInstanceUID") for _, header in chosen}
     if len(series) > 1:
         raise ReadError("several_series", f"{len(series)} series match")
@@ -112,7 +112,7 @@ def read_series(
         raise ReadError(
             "patient_mismatch", f"{len(patients)} patients in one series of {len(chosen)} files"
         )
-    return _read(chosen, size, slices, len(found) - len(chosen), attributes)
+    return _read(chosen, size, slices, len(matching) - len(chosen), attributes)
 
 
 def check_file(file: Path) -> None:
@@ -153,8 +153,8 @@ def _head(file: Path) -> Header:
             raise ReadError(refusal.code, f"{file.name}: {refusal.detail}") from None
 
 
-def _whole(file: Path, header: Header) -> Header:
-    """The header over the whole file: what its first bytes said stays true."""
+def _with_content(file: Path, header: Header) -> Header:
+    """The header with the content of the whole file: what its first bytes said stays true."""
     if (
         len(header.scan.content) != HEAD or header.scan.start == 0
     ):  # smaller than a head, larger because it had to be, or inflated: whole
@@ -190,7 +190,7 @@ def _read(
     localizers: int,
     attributes: Sequence[str] = (),
 ) -> Series:
-    shapes = {(header.whole("Rows"), header.whole("Columns")) for _, header in chosen}
+    shapes = {(header.integer("Rows"), header.integer("Columns")) for _, header in chosen}
     if len(shapes) > 1:
         raise ReadError("mixed_geometry", "slices differ in rows or columns")
     read = [_described(path, header) for path, header in chosen]
@@ -229,13 +229,13 @@ def _decoded(
     number = 0
     for (path, head), file in zip(chosen, read, strict=True):
         try:
-            header = _whole(path, head)
+            header = _with_content(path, head)
             factor = suv_factor(header) if header.text("Modality") == "PT" else 1.0
-            for place, stored in zip(file.planes, frames(header, file.pixels), strict=True):
+            for plane, stored in zip(file.planes, frames(header, file.pixels), strict=True):
                 if number in slots:
-                    values = _values(stored, place, size)
+                    values = _values(stored, plane, size)
                     values = (
-                        _inverted(values, file.pixels, place)
+                        _inverted(values, file.pixels, plane)
                         if file.pixels.photometric == "MONOCHROME1"
                         else values
                     )
@@ -246,7 +246,9 @@ def _decoded(
     return np.stack([plane for plane in planes if plane is not None]).astype(np.float32, copy=False)
 
 
-def _values(stored: ndarray, plane: Plane, size: int | None) -> Float32[ndarray, "row column"]:
+def _values(
+    stored: Num[ndarray, "row column"], plane: Plane, size: int | None
+) -> Float32[ndarray, "new_row new_column"]:
     """Resized, then rescaled, which is the same for a linear rescale and cheaper; a table is looked
     up first, because between its entries lies nothing.
     """
@@ -255,7 +257,9 @@ def _values(stored: ndarray, plane: Plane, size: int | None) -> Float32[ndarray,
     return plane.rescale(shrink(stored, size))
 
 
-def _inverted(values: ndarray, pixels: PixelFormat, plane: Plane) -> ndarray:
+def _inverted(
+    values: Float32[ndarray, "row column"], pixels: PixelFormat, plane: Plane
+) -> Float32[ndarray, "row column"]:
     """MONOCHROME1 shows its lowest value white (PS3.3 C.7.6.3.1.2): every stored value is taken
     from the highest that there can be, plus the lowest.
     """
@@ -272,7 +276,7 @@ def _series(
     pixels: PixelFormat,
     plane: Plane,
     arrangement: Arrangement,
-    volume: ndarray,
+    volume: Float32[ndarray, "slice row column"],
     files: int,
     localizers: int,
     attributes: Mapping[str, tuple[str, ...]],

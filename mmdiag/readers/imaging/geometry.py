@@ -1,5 +1,5 @@
-"""Where the planes of a series lie in the patient: their order along the normal, and what is odd
-about it.
+"""Where the planes of a series lie in the patient: their order along the normal, and their gaps,
+tilt and spacing.
 
 Reference:
     DICOM PS3.3 C.7.6.2, Image Plane Module; C.7.6.16, Multi-frame Functional Groups Module.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pydicom
-from jaxtyping import Integer
+from jaxtyping import Float, Integer
 from numpy import ndarray
 
 from mmdiag.errors import ReadError
@@ -124,27 +124,30 @@ def _from_functional_groups(header: Header, frames: int) -> list[Plane]:
     )
     try:
         shared = groups.get("SharedFunctionalGroupsSequence") or []
-        own = list(groups.PerFrameFunctionalGroupsSequence)
-        if len(own) < frames:
-            raise ReadError("unreadable", f"functional groups of {len(own)} frames for {frames}")
+        per_frame = list(groups.PerFrameFunctionalGroupsSequence)
+        if len(per_frame) < frames:
+            raise ReadError(
+                "unreadable", f"functional groups of {len(per_frame)} frames for {frames}"
+            )
         common = shared[0] if len(shared) else pydicom.Dataset()
-        return [_plane_of_frame(header, group, common) for group in own[:frames]]
+        return [_plane_of_frame(header, group, common) for group in per_frame[:frames]]
     except BROKEN as error:
         raise ReadError(
             "unreadable", f"its functional groups do not parse ({type(error).__name__})"
         ) from None
 
 
-def _plane_of_frame(header: Header, own: pydicom.Dataset, shared: pydicom.Dataset) -> Plane:
+def _plane_of_frame(header: Header, of_frame: pydicom.Dataset, shared: pydicom.Dataset) -> Plane:
     def numbers(sequence: str, keyword: str) -> tuple[float, ...]:
-        for group in (own, shared):
+        for group in (of_frame, shared):
             if group.get(sequence):
                 return tuple(float(value) for value in group[sequence].value[0].get(keyword) or ())
         return ()
 
     rescale = Rescale()
     transformed = next(
-        (group for group in (own, shared) if group.get("PixelValueTransformationSequence")), None
+        (group for group in (of_frame, shared) if group.get("PixelValueTransformationSequence")),
+        None,
     )
     if transformed is not None:
         item = transformed.PixelValueTransformationSequence[0]
@@ -186,9 +189,9 @@ def arrange(planes: Sequence[Plane], files: int) -> Arrangement:
     _require_one_spacing(planes)
     positions = np.asarray([plane.position for plane in planes])
     normal = np.cross(orientation[0, :3], orientation[0, 3:])
-    places = positions @ normal
-    order = np.argsort(places, kind="stable")
-    gaps = np.diff(places[order])
+    distances = positions @ normal
+    order = np.argsort(distances, kind="stable")
+    gaps = np.diff(distances[order])
     if gaps.min() < SAME_MM:
         raise ReadError(
             "duplicate_slice",
@@ -204,15 +207,15 @@ def arrange(planes: Sequence[Plane], files: int) -> Arrangement:
 def _require_one_spacing(planes: Sequence[Plane]) -> None:
     spacings = {plane.spacing for plane in planes}
     if len(spacings) > 1:
-        known = np.asarray([spacing for spacing in spacings if spacing])
+        stated = np.asarray([spacing for spacing in spacings if spacing])
         if (
-            len(known) < len(spacings)
-            or (np.ptp(known, axis=0) > SAME_SPACING * known.min(axis=0)).any()
+            len(stated) < len(spacings)
+            or (np.ptp(stated, axis=0) > SAME_SPACING * stated.min(axis=0)).any()
         ):
             raise ReadError("mixed_geometry", "slices differ in spacing")
 
 
-def _tilt(line: ndarray, normal: ndarray) -> float:
+def _tilt(line: Float[ndarray, "3"], normal: Float[ndarray, "3"]) -> float:
     """Degrees between the direction in which slices follow each other and their normal."""
     share = abs(float(line @ normal)) / max(
         float(np.linalg.norm(line) * np.linalg.norm(normal)), 1e-9

@@ -1,5 +1,5 @@
-"""What two images must share to be the same picture: a hash of the grey levels, and one that
-survives another scale, window or compression.
+"""Hashes of an image: an exact one of its grey levels, and a perceptual one that survives another
+scale, window or compression.
 
 Reference:
     Zauner 2010, Implementation and benchmarking of perceptual image hash functions (difference
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Integer, UInt8
 from numpy import ndarray
 
 ROWS, COLUMNS = 16, 9  # cells, each compared with its right neighbour: 128 bits a picture
@@ -42,7 +42,9 @@ def _cells(plane: UInt8[ndarray, "row column"]) -> Float[ndarray, "cell_row cell
 
 
 @lru_cache(maxsize=8)
-def _grid(height: int, width: int) -> tuple[tuple[ndarray, ...], ndarray]:
+def _grid(
+    height: int, width: int
+) -> tuple[tuple[ndarray, ...], Integer[ndarray, "cell_row cell_column"]]:
     """Corners of the cells, and pixels in each."""
     rows, columns = (
         np.arange(number + 1) * side // number

@@ -1,4 +1,4 @@
-"""PNG, JPEG and NIfTI."""
+"""Reads PNG, JPEG and NIfTI files as planes of grey levels."""
 
 import struct
 from pathlib import Path

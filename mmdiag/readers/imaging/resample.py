@@ -1,11 +1,11 @@
-"""From a plane of any size to the grey levels that the store keeps."""
+"""Resamples and windows image planes to the square 8-bit slices that the store keeps."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Num, UInt8
 from numpy import ndarray
 from scipy.sparse import csr_array
 
@@ -14,7 +14,9 @@ PERCENTILES = (0.5, 99.5)
 STRIP = 2**20  # pixels of a plane that are averaged at once
 
 
-def shrink(plane: ndarray, size: int | None) -> ndarray:
+def shrink(
+    plane: Num[ndarray, "row column"], size: int | None
+) -> Num[ndarray, "new_row new_column"]:
     """A plane whose longest side is `size` pixels, aspect kept: averages over areas where it
     becomes smaller, bilinear where it becomes larger.
     """
@@ -31,7 +33,9 @@ def shrink(plane: ndarray, size: int | None) -> ndarray:
     return larger
 
 
-def area_means(plane: ndarray, target: tuple[int, int]) -> Float32[ndarray, "row column"]:
+def area_means(
+    plane: Num[ndarray, "row column"], target: tuple[int, int]
+) -> Float32[ndarray, "new_row new_column"]:
     """The mean of the area that each pixel of a smaller plane covers, pixels on its edge by their
     share.
 
@@ -59,13 +63,13 @@ def _weights(count: int, target: int) -> csr_array:
         np.minimum(np.ceil(edges[1:] - 1e-9), count).astype(np.int32),
     )
     row = np.repeat(np.arange(target), last - first)
-    place = np.concatenate(
+    column = np.concatenate(
         [np.arange(a, b, dtype=np.int32) for a, b in zip(first, last, strict=True)]
     )
-    covered = np.minimum(place + 1, edges[row + 1]) - np.maximum(place, edges[row])
+    covered = np.minimum(column + 1, edges[row + 1]) - np.maximum(column, edges[row])
     starts = np.concatenate([[0], np.cumsum(last - first)]).astype(np.int32)
     return csr_array(
-        ((covered * (target / count)).astype(np.float32), place, starts), shape=(target, count)
+        ((covered * (target / count)).astype(np.float32), column, starts), shape=(target, count)
     )
 
 
@@ -74,11 +78,11 @@ def _strips(count: int, target: int, width: int) -> list[tuple[int, int, csr_arr
     """Weights of a few rows after the others, with the first and last row that they look at: so
     much of a plane stays in the processor's cache.
     """
-    whole = _weights(count, target)
+    all_weights = _weights(count, target)
     number = max(1, min(target, count * width // STRIP))
     parts = []
     for rows in np.array_split(np.arange(target), number):
-        part = whole[rows[0] : rows[-1] + 1]
+        part = all_weights[rows[0] : rows[-1] + 1]
         start, stop = int(part.indices.min()), int(part.indices.max()) + 1
         parts.append((start, stop, part[:, start:stop]))
     return parts
@@ -88,7 +92,7 @@ def spread(count: int, most: int) -> list[int]:
     """At most so many of `count` numbers, evenly spaced, the first and the last among them."""
     if most >= count:
         return list(range(count))
-    return sorted({round(place) for place in np.linspace(0, count - 1, most).tolist()})
+    return sorted({round(number) for number in np.linspace(0, count - 1, most).tolist()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,13 +261,15 @@ def _numbers_of(file: Path, key: str, columns: Sequence[str], exclude: Sequence[
 
 
 def _chosen(numbers: Numbers, columns: Sequence[str], exclude: Sequence[str]) -> Numbers:
-    places = [
-        place for place, name in enumerate(numbers.names) if _is_chosen(name, columns, exclude)
+    kept_columns = [
+        column for column, name in enumerate(numbers.names) if _is_chosen(name, columns, exclude)
     ]
-    if len(places) == len(numbers.names):
+    if len(kept_columns) == len(numbers.names):
         return numbers
-    wrong = None if numbers.wrong is None else numbers.wrong[places]
-    return Numbers([numbers.names[place] for place in places], numbers.values[places], wrong)
+    wrong = None if numbers.wrong is None else numbers.wrong[kept_columns]
+    return Numbers(
+        [numbers.names[column] for column in kept_columns], numbers.values[kept_columns], wrong
+    )
 
 
 def _is_chosen(name: str, columns: Sequence[str], exclude: Sequence[str]) -> bool:
@@ -280,31 +282,33 @@ def is_named(column: str, patterns: Sequence[str]) -> bool:
 
 
 def _all_numeric(parts: Sequence[Part]) -> list[Part]:
-    """Without the columns that hold anything but numbers, and those that hold nothing at all."""
+    """Without the columns that contain text, and those that are empty."""
     textual, measured = set[str](), set[str]()
     for part in parts:
         wrong = part.numbers.wrong
-        odd = (
+        non_numeric = (
             [False] * len(part.numbers.names)
             if wrong is None
             else list(np.atleast_1d(wrong.any(axis=1)))
         )
-        there = list(np.atleast_1d(~np.isnan(part.numbers.values).all(axis=1)))
-        for name, is_odd, is_there in zip(part.numbers.names, odd, there, strict=True):
-            (textual if is_odd else measured if is_there else set()).add(name)
+        present = list(np.atleast_1d(~np.isnan(part.numbers.values).all(axis=1)))
+        for name, is_text, is_measured in zip(
+            part.numbers.names, non_numeric, present, strict=True
+        ):
+            (textual if is_text else measured if is_measured else set()).add(name)
     kept = []
     for part in parts:
-        places = [
-            place
-            for place, name in enumerate(part.numbers.names)
+        kept_columns = [
+            column
+            for column, name in enumerate(part.numbers.names)
             if name in measured and name not in textual
         ]
         kept.append(
             Part(
                 part.keys,
                 Numbers(
-                    [part.numbers.names[place] for place in places],
-                    part.numbers.values[places],
+                    [part.numbers.names[column] for column in kept_columns],
+                    part.numbers.values[kept_columns],
                     None,
                 ),
             )

@@ -208,9 +208,9 @@ def _require_even_rows(source: DelimitedText) -> None:
     except csv.Error as error:
         code = "cell_too_long" if "field larger" in str(error) else "ragged"
         raise ReadError(code, f"{source.name} breaks this near line {reader.line_num}") from None
-    odd = [str(line) for line, count in others if count != width]
-    if odd:
-        raise ReadError("ragged", f"{source.name} breaks this in line {', '.join(odd[:SHOWN])}")
+    ragged = [str(line) for line, count in others if count != width]
+    if ragged:
+        raise ReadError("ragged", f"{source.name} breaks this in line {', '.join(ragged[:SHOWN])}")
 
 
 def _require_short_cells(table: pa.Table, name: str) -> None:

@@ -198,11 +198,11 @@ def _require_delimiter(content: bytes, separator: str, name: str) -> None:
     end = content.find(b"\n", 0, HEAD)
     header = re.sub(rb'"[^"]*"', b"", content[: end if end >= 0 else HEAD])
     counts = {other: header.count(other) for other in (b",", b";", b"\t", b"|")}
-    own = counts.pop(separator.encode())
-    if max(counts.values()) > own:
+    of_separator = counts.pop(separator.encode())
+    if max(counts.values()) > of_separator:
         names = {b",": "commas", b";": "semicolons", b"\t": "tabs", b"|": "bars"}
-        found = names[max(counts, key=lambda other: counts[other])]
+        separated_by = names[max(counts, key=lambda other: counts[other])]
         raise ReadError(
             "delimiter",
-            f"{name} is separated by {found}, its name says {names[separator.encode()]}",
+            f"{name} is separated by {separated_by}, its name says {names[separator.encode()]}",
         )

@@ -102,18 +102,18 @@ def check_keys(
         ReadError: `missing_key`, `bad_key`, `duplicate_key` or `look_alike_key`, with the number of
             rows.
     """
-    known = [key for key in keys if key is not None and key.strip().lower() not in NO_KEY]
-    if complete and len(known) < len(keys):
+    present = [key for key in keys if key is not None and key.strip().lower() not in NO_KEY]
+    if complete and len(present) < len(keys):
         raise ReadError(
-            "missing_key", f"{name} has none in {len(keys) - len(known)} of {len(keys)} rows"
+            "missing_key", f"{name} has none in {len(keys) - len(present)} of {len(keys)} rows"
         )
-    distinct = list(dict.fromkeys(known))
+    distinct = list(dict.fromkeys(present))
     bad = sum(is_bad_key(key) for key in distinct)
     if bad:
         raise ReadError("bad_key", f"{name} has {bad} that are not")
-    if unique and len(distinct) < len(known):
+    if unique and len(distinct) < len(present):
         raise ReadError(
-            "duplicate_key", f"{name} repeats keys in {len(known) - len(distinct)} rows"
+            "duplicate_key", f"{name} repeats keys in {len(present) - len(distinct)} rows"
         )
     alike = len(distinct) - len({skeleton(key) for key in distinct})
     if alike:

@@ -63,8 +63,8 @@ def read_case_table(file: Path, modality: ModalityDescription) -> pd.Series:
     )
     wrong = np.zeros(numbers.values.shape, bool) if numbers.wrong is None else numbers.wrong
     if not modality.columns:  # a column of text is no number of this case, whatever it is
-        places = np.flatnonzero(~wrong.any(axis=1)).tolist()
-        names, values = [numbers.names[place] for place in places], numbers.values[places]
+        numeric = np.flatnonzero(~wrong.any(axis=1)).tolist()
+        names, values = [numbers.names[column] for column in numeric], numbers.values[numeric]
     else:
         names, values = numbers.names, numbers.values
         if wrong.any():
@@ -157,12 +157,12 @@ def approved_columns(
     parts = [gene_of(column, modality.columns) for column in columns]
     kind, names, reports = modality.genes or "symbol", list(columns), dict[str, Any]()
     for before, after in dict.fromkeys((before, after) for before, _, after in parts):
-        places = [
-            place for place, part in enumerate(parts) if (part[0], part[2]) == (before, after)
+        alike = [
+            number for number, part in enumerate(parts) if (part[0], part[2]) == (before, after)
         ]
-        approval = approve([parts[place][1] for place in places], kind, genes)
-        for place, name in zip(places, approval.names, strict=True):
-            names[place] = f"{before}{name}{after}"
+        approval = approve([parts[number][1] for number in alike], kind, genes)
+        for number, name in zip(alike, approval.names, strict=True):
+            names[number] = f"{before}{name}{after}"
         reports[f"{before}*{after}"] = approval.report()
     return names, {"genes": kind, "columns": reports}
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from jaxtyping import Bool, Float32, Float64
+from numpy import ndarray
 from pyarrow import compute
 
 from mmdiag.readers.tables.delimited import MISSING
@@ -38,41 +40,43 @@ class Numbers:
 
     Args:
         names: Names of the columns.
-        values: (columns, rows) float32, NaN = missing or wrong.
-        wrong: (columns, rows) cells that are neither missing nor finite numbers; None = there is
+        values: NaN = missing or wrong.
+        wrong: Cells that are neither missing nor finite numbers; None = there is
             none.
     """
 
     names: list[str]
-    values: np.ndarray
-    wrong: np.ndarray | None
+    values: Float32[ndarray, "column row"]
+    wrong: Bool[ndarray, "column row"] | None
 
 
 def to_numbers(table: pa.Table) -> Numbers:
     """Every column of an Arrow table as numbers."""
     values = np.empty((table.num_columns, table.num_rows), np.float32)
-    odd: dict[int, np.ndarray] = {}
+    non_numeric: dict[int, Bool[ndarray, " row"]] = {}
     with np.errstate(over="ignore"):  # what no float32 holds becomes infinite
-        for place, cells in enumerate(table.columns):
+        for column, cells in enumerate(table.columns):
             if pa.types.is_floating(cells.type) or pa.types.is_integer(cells.type):
-                values[place] = cells.to_numpy()
+                values[column] = cells.to_numpy()
             else:
-                values[place], odd[place] = strict_numbers(cells)
+                values[column], non_numeric[column] = strict_numbers(cells)
     infinite = np.isinf(values)
-    if not infinite.any() and not any(rows.any() for rows in odd.values()):
+    if not infinite.any() and not any(rows.any() for rows in non_numeric.values()):
         return Numbers(list(table.column_names), values, None)
-    for place, rows in odd.items():
-        infinite[place] |= rows
+    for column, rows in non_numeric.items():
+        infinite[column] |= rows
     values[infinite] = np.nan
     return Numbers(list(table.column_names), values, infinite)
 
 
-def strict_numbers(cells: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+def strict_numbers(
+    cells: pa.ChunkedArray,
+) -> tuple[Float64[ndarray, " row"], Bool[ndarray, " row"]]:
     """Cells of any type as numbers.
 
     Returns:
-        (row) float64, NaN where a cell is missing or no number; and (row) whether it is neither
-        missing nor a finite number.
+        Values, NaN where a cell is missing or no number; and whether it is neither missing nor a
+        finite number.
     """
     if pa.types.is_null(cells.type):
         return np.full(len(cells), np.nan), np.zeros(len(cells), bool)

@@ -1,10 +1,12 @@
-"""The unit that a table modality declares, held against its numbers: a wrong unit shifts every
-value and no shape tells.
+"""Checks a table modality's numbers against the unit that it declares: a wrong unit shifts every
+value, and no shape shows it.
 """
 
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
 
 from mmdiag.errors import DescriptionError
 
@@ -17,11 +19,11 @@ FEW = 0.05
 LEAST_ROWS = 5  # fewer have no centre
 
 
-def check_units(values: np.ndarray, units: str, where: str) -> None:
+def check_units(values: Float[ndarray, "case column"], units: str, where: str) -> None:
     """Refuse numbers that cannot be of the unit that was declared.
 
     Args:
-        values: (case, column), NaN = not measured.
+        values: NaN = not measured.
         units: `counts`, `tpm`, `log2` or `z-score`.
         where: The modality's section, for the message.
 
@@ -37,27 +39,27 @@ def check_units(values: np.ndarray, units: str, where: str) -> None:
         )
 
 
-def _counts(values: np.ndarray) -> str:
-    known = np.nan_to_num(values, nan=0.0)
-    return _columns(((known < 0) | (known % 1 != 0)).any(axis=0))
+def _counts(values: Float[ndarray, "case column"]) -> str:
+    filled = np.nan_to_num(values, nan=0.0)
+    return _columns(((filled < 0) | (filled % 1 != 0)).any(axis=0))
 
 
-def _tpm(values: np.ndarray) -> str:
-    known = np.nan_to_num(values, nan=0.0)
-    columns = _columns((known < 0).any(axis=0))
+def _tpm(values: Float[ndarray, "case column"]) -> str:
+    filled = np.nan_to_num(values, nan=0.0)
+    columns = _columns((filled < 0).any(axis=0))
     if columns:
         return columns
-    sums = known.sum(axis=1, dtype=float)
+    sums = filled.sum(axis=1, dtype=float)
     least = TPM_SUM[0] if values.shape[1] >= WHOLE_TRANSCRIPTOME else 0.0
     rows = int(((sums < least) | (sums > TPM_SUM[1])).sum())
     return f"{rows} of {len(sums)} rows" if rows else ""
 
 
-def _log2(values: np.ndarray) -> str:
+def _log2(values: Float[ndarray, "case column"]) -> str:
     return _columns((np.abs(np.nan_to_num(values, nan=0.0)) > LARGEST_LOG2).any(axis=0))
 
 
-def _z_score(values: np.ndarray) -> str:
+def _z_score(values: Float[ndarray, "case column"]) -> str:
     if len(values) < LEAST_ROWS:
         return ""
     measured = values[:, ~np.isnan(values).all(axis=0)]
@@ -65,11 +67,11 @@ def _z_score(values: np.ndarray) -> str:
     return _columns(off) if off.mean() > FEW else ""
 
 
-def _columns(wrong: np.ndarray) -> str:
+def _columns(wrong: Bool[ndarray, " column"]) -> str:
     return f"{int(wrong.sum())} of {len(wrong)} columns" if wrong.any() else ""
 
 
-UNITS: dict[str, tuple[str, Callable[[np.ndarray], str]]] = {
+UNITS: dict[str, tuple[str, Callable[[Float[ndarray, "case column"]], str]]] = {
     "counts": ("Counts are whole numbers of at least 0", _counts),
     "tpm": ("TPM are at least 0 and add up to a million in a row", _tpm),
     "log2": (f"Logarithms to base 2 lie within {LARGEST_LOG2:.0f} of 0", _log2),

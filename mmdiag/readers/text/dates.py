@@ -1,4 +1,4 @@
-"""Dates as notes write them: one pattern for all usual forms, and the date that a note's head
+"""Finds dates as notes write them: one pattern for all usual forms, and the date that a note's head
 states.
 """
 

@@ -1,5 +1,5 @@
-"""Documents that carry a note: RTF, PDF with a text layer, HL7 CDA and FHIR, brought to plain
-text.
+"""Extracts the plain text of documents that carry a note: RTF, PDF with a text layer, HL7 CDA and
+FHIR.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Clinical notes: from a file's bytes to clean text with its sections and its date."""
+"""Reads clinical notes: from a file's bytes to clean text with its encoding and its date."""
 
 import re
 import unicodedata

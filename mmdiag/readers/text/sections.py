@@ -1,4 +1,4 @@
-"""Sections of a clinical note, by its headings."""
+"""Finds the sections of a clinical note by its headings."""
 
 import re
 from bisect import bisect_left

@@ -1,4 +1,4 @@
-"""Sentences of a clinical note, by offsets into its text, and whether one is negated."""
+"""Splits a clinical note into sentences, as offsets into its text, and tells which are negated."""
 
 import re
 

@@ -60,7 +60,7 @@ def deidentify(context: Context, source: Path, target: Path, blank_top: float) -
             "masked": dict(found.masked.most_common()),
             "note_words": found.note_words,
             "note_words_masked": found.note_words_masked,
-            "notes_with_own_identifiers": found.notes_with_own,
+            "notes_with_own_identifiers": found.notes_with_subject_terms,
             "refused": found.refused,
         },
         _show,

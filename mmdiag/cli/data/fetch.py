@@ -251,7 +251,7 @@ def archive_at(url: str, user: str | None) -> "Archive":
         UsageError: The URL is none, or the password is not set.
     """
     from mmdiag.errors import UsageError
-    from mmdiag.exchange.pacs.dicomweb_client import is_in_the_clear, open_archive
+    from mmdiag.exchange.pacs.dicomweb_client import is_unencrypted, open_archive
 
     password = os.environ.get(PASSWORD)
     if user is not None and password is None:
@@ -260,7 +260,7 @@ def archive_at(url: str, user: str | None) -> "Archive":
             "--user out and use ~/.netrc."
         )
     archive = open_archive(url, user, password)
-    if is_in_the_clear(url):
+    if is_unencrypted(url):
         click.echo(
             "Images and password travel unencrypted to another computer: use an https URL where "
             "the archive has one.",

@@ -1,0 +1,1 @@
+"""Commands on data: what comes in, what goes out, what was refused."""

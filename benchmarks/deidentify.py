@@ -39,11 +39,12 @@ NOT_SOUGHT = {
     "FAMILIARES_SUJETO_ASISTENCIA",
     "OTROS_SUJETO_ASISTENCIA",
 }
+# of MEDDOCAN, what a record holds of its subject
 OWN = {
     "NOMBRE_SUJETO_ASISTENCIA",
     "ID_SUJETO_ASISTENCIA",
     "ID_ASEGURAMIENTO",
-}  # of MEDDOCAN, what a record holds of its subject
+}
 
 
 @dataclass

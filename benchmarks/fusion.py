@@ -49,11 +49,12 @@ PHANTOMS: dict[str, dict[str, Any]] = {
 PEER = "logistic regression"
 CHAIN = "cross_modal+modality_attention+late"
 FINDS_PRODUCTS = ("cross_modal", "low_rank", "deep")
+# of the best possible; of it; AUROC below it
 LEAST_INTERACTION, LEAST_ADDITIVE, MOST_BELOW = (
     0.93,
     0.97,
     0.02,
-)  # of the best possible; of it; AUROC below it
+)
 FOLDS = 5
 
 

@@ -36,11 +36,12 @@ from mmdiag.sandbox import requests as sources
 from mmdiag.sandbox.pool import Sandbox
 
 SIZE, ROUNDS = 224, 7
+# rows and columns, files, files of a request
 KINDS = {
     "CT series": (512, 96, 24),
     "CT one by one": (512, 96, 1),
     "CR": (2048, 16, 1),
-}  # rows and columns, files, files of a request
+}
 ASKED: dict[str, Any] = {"select": {}, "size": SIZE, "window": "auto", "burned_in": "accept"}
 LEAST_OF_FLOOR, LEAST_OF_MONAI, MOST_SHARE, MOST_GROWTH = 0.7, 8.0, 0.15, 1.25
 IMAGE = "image"

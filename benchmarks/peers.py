@@ -17,9 +17,8 @@ from mmdiag.prepare.batches import batch_of, prepare_samples
 
 Features = Mapping[str, np.ndarray]  # (case, feature) of each modality
 Present = Mapping[str, np.ndarray]  # (case,) whether a case has it
-Answer = Callable[
-    [RunData, Features, Present, np.ndarray, np.ndarray], np.ndarray
-]  # features, present, seen and judged rows -> what is said of the judged
+# features, present, seen and judged rows -> what is said of the judged
+Answer = Callable[[RunData, Features, Present, np.ndarray, np.ndarray], np.ndarray]
 
 
 def logistic_regression(run: Run) -> pd.Series:

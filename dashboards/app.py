@@ -21,11 +21,12 @@ import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.responses import PlainTextResponse  # noqa: E402
 
+# they answer anyone, and no page needs them
 HIDDEN = (
     "/_stcore/metrics",
     "/_stcore/agent",
     "/_stcore/script-health-check",
-)  # they answer anyone, and no page needs them
+)
 
 
 def content_security_policy() -> str:

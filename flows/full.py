@@ -34,12 +34,10 @@ def full(
         settings: Fields of the recipe to change, such as `training.learning_rate` -> 0.003.
     """
     prepare(workspace)
-    ingested = ingest_shards(
-        cohort, workspace
-    )  # files -> checked, decoded shards; what is refused goes to quarantine with a reason
-    run = start(
-        cohort, workspace, recipe, fusion, seed, settings
-    )  # split by subject, written once; the list of fits
+    # files -> checked, decoded shards; what is refused goes to quarantine with a reason
+    ingested = ingest_shards(cohort, workspace)
+    # split by subject, written once; the list of fits
+    run = start(cohort, workspace, recipe, fusion, seed, settings)
     fit_all(run)  # the fused model and each modality alone, everything fitted inside the fold
     evaluate(run)  # every metric with its interval and n, beside the baselines
     explain_all(run)  # contributions and attention of the modalities, image regions, words, genes

@@ -19,9 +19,8 @@ def prepare(workspace: Path, *, quiet: bool = True) -> None:
         workspace: Absolute path; Prefect's own database goes into its folder `prefect`.
         quiet: Show nothing of Prefect's log, whose lines would carry tracebacks.
     """
-    workspace.mkdir(
-        parents=True, exist_ok=True
-    )  # Prefect makes its own folder, but not the one above it
+    # Prefect makes its own folder, but not the one above it
+    workspace.mkdir(parents=True, exist_ok=True)
     os.environ["MMDIAG_WORKSPACE"] = str(workspace)
     level = "CRITICAL" if quiet else "INFO"
     wanted = {

@@ -11,9 +11,8 @@ Importing this package loads nothing heavy; torch comes with the first model.
 import os
 from typing import TYPE_CHECKING, Any
 
-os.environ.setdefault(
-    "MLFLOW_DISABLE_TELEMETRY", "true"
-)  # MONAI imports MLflow where it is installed, which would call its makers
+# MONAI imports MLflow where it is installed, which would call its makers
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 if TYPE_CHECKING:
     from mmdiag import recipes

@@ -28,9 +28,10 @@ for _name, _value in {
 for _name in ("MMDIAG_WORKSPACE", "MMDIAG_LEDGER", "MMDIAG_DEBUG", "PREFECT_API_URL"):
     os.environ.pop(_name, None)
 
+# both are of the clock, which a busy machine moves on
 hypothesis.settings.register_profile(
     "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)  # both are of the clock, which a busy machine moves on
+)
 hypothesis.settings.load_profile("tests")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

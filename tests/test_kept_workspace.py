@@ -12,12 +12,13 @@ from repository import ROOT
 
 KEPT = Path(__file__).resolve().parent / "kept"
 EXPECTED = json.loads((KEPT / "expected-226f31c.json").read_text())
+# the same options give the same bytes, so the files need not be kept
 PHANTOM = {
     "cases": 20,
     "seed": 5,
     "missing": 0.2,
     "broken": 2,
-}  # the same options give the same bytes, so the files need not be kept
+}
 
 
 @pytest.fixture

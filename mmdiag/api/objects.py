@@ -163,7 +163,7 @@ class Searched:
         bundle: The model with the values that were chosen on all labelled subjects, or on those
             outside the held-out test.
         chosen: For each fold, and `all` for the bundle, the values by dotted field.
-        metrics: Those of the whole procedure, search included, with their intervals.
+        metrics: Nested cross-validation estimates, with their intervals.
         trials: Parquet with one row a trial.
     """
 

@@ -75,7 +75,6 @@ for _command in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "PASSIVE"
-    )  # read as torch loads: threads that wait must not spin on cores that others need
+    # read as torch loads: threads that wait must not spin on cores that others need
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(boundary.run(cli, arguments))

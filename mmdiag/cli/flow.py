@@ -27,18 +27,15 @@ def run_full(
     root = str(application_root())
     if root not in sys.path:
         sys.path.insert(0, root)
-    os.environ["MMDIAG_LEDGER"] = (
-        context.ledger_url
-    )  # by the environment, because Prefect stores parameters and a URL may hold a password
+    # by the environment, because Prefect stores parameters and a URL may hold a password
+    os.environ["MMDIAG_LEDGER"] = context.ledger_url
     settings: Any = importlib.import_module("flows.settings")
     server: Any = importlib.import_module("flows.server")
-    settings.prepare(
-        context.workspace.path, quiet=not debugging()
-    )  # before Prefect is imported, which reads its settings then
+    # before Prefect is imported, which reads its settings then
+    settings.prepare(context.workspace.path, quiet=not debugging())
     with server.a_server(context.workspace.path) as ready, settings.reporting(progress):
-        full: Any = importlib.import_module(
-            "flows.full"
-        )  # takes seconds, in which the server comes up
+        # takes seconds, in which the server comes up
+        full: Any = importlib.import_module("flows.full")
         ready()
         return cast(
             Answer,

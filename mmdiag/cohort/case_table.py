@@ -15,13 +15,14 @@ from mmdiag.errors import DescriptionError
 from mmdiag.readers.tables.delimited import as_description_error, read_frame
 from mmdiag.readers.tables.keys import check_keys, is_plain_key, key_values, template_columns
 
+# in a label, time or event: unknown; "none" may be a class
 NO_LABEL = {
     "",
     "na",
     "n/a",
     "nan",
     "null",
-}  # in a label, time or event: unknown; "none" may be a class
+}
 KEPT = 4  # parsed tables; a command works on one or two
 _PARSED: dict[Hashable, pd.DataFrame] = {}
 SHOWN = 5  # case keys named in one message
@@ -192,9 +193,8 @@ def _as_of(description: Description, table: pd.DataFrame) -> pd.Series:
     one = _is_date(description.as_of)
     text = pd.Series(description.as_of, index=table.index) if one else table[description.as_of]
     dates = pd.to_datetime(text, errors="coerce", format="ISO8601")
-    tomorrow = pd.Timestamp.now() + pd.Timedelta(
-        days=1
-    )  # the date line runs between hospital and computer
+    # the date line runs between hospital and computer
+    tomorrow = pd.Timestamp.now() + pd.Timedelta(days=1)
     rules = (
         (dates.isna() & text.notna(), "must be ISO dates (2025-03-02)"),
         (dates > tomorrow, "must not lie in the future"),

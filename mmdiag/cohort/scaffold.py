@@ -88,9 +88,8 @@ def _case_table(folder: Path, tables: dict[Path, pd.DataFrame]) -> tuple[Path, s
         path.stem for path in folder.rglob("*") if path.is_file()
     }
     best: tuple[int, int, Path, str] | None = None
-    plain = {
-        path: table for path, table in tables.items() if path.suffix != ".gz"
-    }  # a compressed table is data, not a list of cases
+    # a compressed table is data, not a list of cases
+    plain = {path: table for path, table in tables.items() if path.suffix != ".gz"}
     for path, table in (plain or tables).items():
         for column in _keys(table) if len(table) > 1 else []:
             offer = (

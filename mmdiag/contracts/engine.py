@@ -27,10 +27,11 @@ def quiet() -> Iterator[None]:
 
         import mmdiag.contracts.expectations  # noqa: F401 - its expectations are known by name then
 
+        # the latter sets itself to INFO
         for logger in (
             "great_expectations",
             "great_expectations.data_context.types.base",
-        ):  # the latter sets itself to INFO
+        ):
             logging.getLogger(logger).setLevel(logging.ERROR)
         yield
 

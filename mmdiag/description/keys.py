@@ -21,12 +21,13 @@ from mmdiag.errors import DescriptionError
 ROW_RULES = ("refuse", "first", "mean")
 GENE_KINDS = ("symbol", "ensembl", "entrez")
 UNITS = ("counts", "tpm", "log2", "z-score")
+# and the largest of each
 SIGNAL_NUMBERS = {
     "rate_hz": 768_000.0,
     "store_hz": 48_000.0,
     "seconds": 600.0,
     "full_scale": 1e9,
-}  # and the largest of each
+}
 
 
 def patterns(section: Mapping[str, Any], key: str, _heading: str, where: str) -> dict[str, str]:

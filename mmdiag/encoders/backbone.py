@@ -32,6 +32,7 @@ VIT: dict[str, Any] = {
     "num_heads": 3,
 }
 VOLUME = (32, 64, 64)  # slices, rows, columns of the stack that a 3D network is given
+# that training scripts put before a network's own names
 PREFIXES = (
     "module.",
     "state_dict.",
@@ -39,7 +40,7 @@ PREFIXES = (
     "backbone.",
     "encoder.",
     "model.",
-)  # that training scripts put before a network's own names
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,9 +182,10 @@ def longest_input(tokenizer: Any, config: Any) -> int:
     tokenizer that states none says a huge number.
     """
     positions = int(getattr(config, "max_position_embeddings", MAX_TOKENS) or MAX_TOKENS)
+    # their positions begin after padding
     offset = (
         2
         if str(getattr(config, "model_type", "")) in ("roberta", "xlm-roberta", "camembert")
         else 0
-    )  # their positions begin after padding
+    )
     return max(min(MAX_TOKENS, int(tokenizer.model_max_length), positions - offset), 8)

@@ -30,9 +30,8 @@ def bootstrap_weights(
         times = np.empty((min(block, resamples - start), number))
         for row in times:
             row[:] = np.bincount(generator.integers(0, number, number), minlength=number)
-        yield (
-            times if number == len(number_of) else np.take(times, number_of, axis=1)
-        )  # any order serves where nobody has two rows
+        # any order serves where nobody has two rows
+        yield (times if number == len(number_of) else np.take(times, number_of, axis=1))
 
 
 def resampled(

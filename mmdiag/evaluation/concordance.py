@@ -73,17 +73,15 @@ def _ordered_pairs(
     """Weights -> of each resample the pairs in the right order, ties half, and all that can be
     compared.
     """
-    order = np.lexsort(
-        (event != 1, time)
-    )  # of one time, events stand before the censored, who outlived them
+    # of one time, events stand before the censored, who outlived them
+    order = np.lexsort((event != 1, time))
     group = np.cumsum(
         np.diff(time[order], prepend=-np.inf).astype(bool)
         | np.diff(event[order] == 1, prepend=False)
     )
     events = np.flatnonzero(event[order] == 1)
-    outlived = np.searchsorted(
-        group, group[events], side="right"
-    )  # the cases to compare with stand from there on
+    # the cases to compare with stand from there on
+    outlived = np.searchsorted(group, group[events], side="right")
     _, rank = np.unique(risk[order], return_inverse=True)
     levels = list(_suffix_blocks(rank, rank[events], outlived))
 

@@ -29,9 +29,8 @@ def delong(
     if min(map(len, gain)) < 2:
         return {"value": value, "variance": math.nan, "p": math.nan}
     variance = float(sum(np.var(part, ddof=1) / len(part) for part in gain))
-    alike = (
-        1.0 if abs(value) < 1e-12 else 0.0
-    )  # no variance: two scores that order every pair alike, or one that is right in every pair
+    # no variance: two scores that order every pair alike, or one that is right in every pair
+    alike = 1.0 if abs(value) < 1e-12 else 0.0
     return {
         "value": value,
         "variance": variance,

@@ -272,9 +272,10 @@ def auroc(label: Real[ndarray, "case"], score: Real[ndarray, "case"]) -> Measure
     Sums of whole weights are exact, so that the one division is all that is rounded.
     """
     values = np.unique(score[label > 0])
+    # even: between two values, odd: equal to one
     slot = np.searchsorted(values, score, side="left") + np.searchsorted(
         values, score, side="right"
-    )  # even: between two values, odd: equal to one
+    )
     negatives = 2 * len(values) + 1
     slot_of_case = np.where(label > 0, negatives + slot // 2, slot)
 
@@ -299,9 +300,8 @@ def average_precision(label: Real[ndarray, "case"], score: Real[ndarray, "case"]
     positive.
     """
     order = np.argsort(-score, kind="stable")
-    last = np.append(
-        np.flatnonzero(np.diff(score[order])), len(score) - 1
-    )  # of each group of equal scores
+    # of each group of equal scores
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
     positive = (label[order] > 0).astype(float)
 
     def measure(weights: Weights) -> Float[ndarray, "resample"]:

@@ -9,6 +9,7 @@ from typing import Any
 from mmdiag.task import Task
 
 FUSED, DIFFERENCE, BASELINE = "fused", "fused-minus-best", "baseline:"
+# in the order in which they are shown
 METRICS = {
     "c_index": "C-index",
     "c_index_within": "C-index within site or group",
@@ -18,7 +19,7 @@ METRICS = {
     "brier": "Brier score",
     "ece": "calibration error",
     "log_loss": "log loss",
-}  # in the order in which they are shown
+}
 SMALLER_IS_BETTER = ("brier", "ece", "log_loss")
 BASELINES = {
     "prevalence": "Prevalence (baseline)",

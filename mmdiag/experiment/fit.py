@@ -283,9 +283,8 @@ def _batches(
         "seed": config.seed,
         "target": target,
     }
-    if any(
-        p.trains_on_raw_input for p in preparations.values()
-    ):  # slices stay on the disk until their batch is asked for
+    # slices stay on the disk until their batch is asked for
+    if any(p.trains_on_raw_input for p in preparations.values()):
         return Batches(
             lambda index: batch_of(
                 preparations,

@@ -29,10 +29,11 @@ from mmdiag.experiment.run import Run
 from mmdiag.training.collectives import rank_and_world_size
 
 SWITCH, ADDRESS = "MMDIAG_MLFLOW", "MLFLOW_TRACKING_URI"
+# seconds, and tries; MLflow's own make minutes
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-}  # seconds, and tries; MLflow's own make minutes
+}
 APART = 10  # seconds between two sendings of a training
 MOST = 1000  # metrics in a request
 STORES = ("http", "https", "sqlite", "postgresql", "mysql")

@@ -89,9 +89,8 @@ class CrossLayer(nn.Module):
         self.condense = nn.MultiheadAttention(width, heads, dropout=dropout, batch_first=True)
         self.read = nn.MultiheadAttention(width, heads, dropout=dropout, batch_first=True)
         self.null = nn.Parameter(0.02 * torch.randn(width))
-        self.gate = nn.Parameter(
-            torch.zeros(2)
-        )  # an exchange starts as nothing and is learned (Alayrac 2022, Flamingo)
+        # an exchange starts as nothing and is learned (Alayrac 2022, Flamingo)
+        self.gate = nn.Parameter(torch.zeros(2))
         self.feed = nn.Sequential(
             nn.LayerNorm(width),
             nn.Linear(width, 2 * width),

@@ -52,9 +52,8 @@ class Deep(Fusion):
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Fused:
         """Fuse a batch."""
-        assert (
-            self.out is not None and self.mask is not None
-        )  # a chain builds it without them only to exchange
+        # a chain builds it without them only to exchange
+        assert self.out is not None and self.mask is not None
         state_BMD, present_BM = self._depths(tokens)
         terms_BMD = torch.stack([layer(state_BMD[:, k]) for k, layer in enumerate(self.out)], dim=1)
         terms_BMD = torch.where(present_BM[..., None], terms_BMD, 0.0)

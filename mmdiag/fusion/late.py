@@ -1,5 +1,5 @@
 """Late fusion: a model of each modality alone, whose calibrated answers are blended by a weight for
-each set of modalities at hand.
+each set of available modalities.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -22,10 +22,11 @@ LONG_NOTE = (
     200  # characters: two people may well share a shorter one, such as "See previous report."
 )
 RARE = 5  # cases: sites or patterns of absence with fewer are counted together
+# of an association between absence and label that is worth a warning
 SMALLEST_P, SMALLEST_V = (
     0.001,
     0.2,
-)  # of an association between absence and label that is worth a warning
+)
 SHOWN = 5  # case keys or columns named in one sentence
 SEVERITY = {
     "same_image": "quarantine",
@@ -338,9 +339,8 @@ def _absence(cases: pd.DataFrame, label: pd.Series) -> Iterator[_Finding]:
     columns = [name for name in cases if str(name).startswith("has_")]
     has = cases[columns].to_numpy(dtype=bool)
     kept = has.any(axis=1) & label.notna().to_numpy()
-    pattern = pd.Series(
-        has @ (1 << np.arange(len(columns), dtype=np.int64)), index=cases.index
-    )  # a number for each set of modalities
+    # a number for each set of modalities
+    pattern = pd.Series(has @ (1 << np.arange(len(columns), dtype=np.int64)), index=cases.index)
     asked = [("label_by_absence", "", pattern)]
     asked += [("label_by_site", "site", cases["site"])] if cases["site"].notna().any() else []
     for code, column, groups in asked:

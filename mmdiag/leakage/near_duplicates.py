@@ -47,11 +47,12 @@ def near_pictures(
     same, first, other = _same_hash(rows, place.ravel(), subjects)
     near = _near(distinct, subjects[first], subjects[other])
     pairs = [same]
+    # a hash may stand for two subjects
     for mine, yours in (
         (first, first),
         (first, other),
         (other, first),
-    ):  # a hash may stand for two subjects
+    ):
         both = np.stack([mine[near[:, 0]], yours[near[:, 1]]], axis=1)
         pairs.append(both[subjects[both[:, 0]] != subjects[both[:, 1]]])
     found: ndarray = np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
@@ -86,9 +87,8 @@ def _near(
     """Pairs of different hashes that are near each other and not of one subject alone; `second` is
     another subject of a hash, or the same.
     """
-    dealt = np.random.default_rng(0).permutation(
-        BITS
-    )  # neighbouring bits look alike in most pictures: each band gets bits from everywhere
+    # neighbouring bits look alike in most pictures: each band gets bits from everywhere
+    dealt = np.random.default_rng(0).permutation(BITS)
     mixed = np.ascontiguousarray(np.packbits(np.unpackbits(distinct, axis=1)[:, dealt], axis=1))
     bands = mixed.view(np.uint32).astype(np.uint64)
     words = np.ascontiguousarray(distinct).view(np.uint64)

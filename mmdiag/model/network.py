@@ -57,9 +57,8 @@ class DiagnosisModel(nn.Module):
         sizes = FusionConfig(width=width, heads=config.model.heads, dropout=config.model.dropout)
         self.fusion = chain(*config.fusion.split("+"))(self.modalities, sizes)
         self.head: Head = make_head(task, width)
-        with_own = (
-            () if self.fusion.stacks else self.modalities
-        )  # what is stacked speaks through the task head, so that logits blend
+        # what is stacked speaks through the task head, so that logits blend
+        with_own = () if self.fusion.stacks else self.modalities
         self.own_heads = nn.ModuleDict({f"{name}_": make_head(task, width) for name in with_own})
 
     def forward(self, batch: Batch) -> Output:

@@ -12,12 +12,13 @@ from numpy import ndarray
 from mmdiag.config import RunConfig, digest
 from mmdiag.kinds import kind_named
 
+# raised where what is made of the same raw input changes
 VERSIONS = {
     "statistics": 4,
     "texture": 3,
     "network": 1,
     "sentences": 3,
-}  # raised where what is made of the same raw input changes
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,9 +55,8 @@ def _scores(rows: np.ndarray) -> np.ndarray:
     vectors = np.linalg.eigh(gram)[1][:, ::-1][:, : PATHWAY_SCORES - 1]
     vectors = vectors * np.where(vectors.sum(axis=0) < 0, -1, 1)
     directions = np.concatenate([np.full((rows.shape[1], 1), 1 / rows.shape[1]), vectors], axis=1)
-    directions = np.pad(
-        directions, ((0, 0), (0, PATHWAY_SCORES - directions.shape[1]))
-    )  # a group may have fewer columns than scores
+    # a group may have fewer columns than scores
+    directions = np.pad(directions, ((0, 0), (0, PATHWAY_SCORES - directions.shape[1])))
     deviation = (rows @ directions).std(axis=0)
     scaled: np.ndarray = directions / np.maximum(deviation, 1e-6)
     return scaled

@@ -8,12 +8,13 @@ from numpy import ndarray
 
 LEVELS = 16
 DISTANCES_PX = (1, 2, 4, 8)
+# rows down, columns across: 0, 45, 90 and 135 degrees, each both ways
 DIRECTIONS = (
     (0, 1),
     (1, 1),
     (1, 0),
     (1, -1),
-)  # rows down, columns across: 0, 45, 90 and 135 degrees, each both ways
+)
 
 
 def plane_texture(plane: UInt8[ndarray, "row column"]) -> list[float]:

@@ -109,9 +109,8 @@ def _groups(pretext: PretextTask) -> list[dict[str, Any]]:
         for parameter in module.parameters()
     }
     named = list(pretext.network.parameters())
-    fresh = [
-        parameter for parameter in named if id(parameter) in new - old
-    ]  # what is shared with the rest learns with the rest
+    # what is shared with the rest learns with the rest
+    fresh = [parameter for parameter in named if id(parameter) in new - old]
     rest = [parameter for parameter in named if id(parameter) not in new - old]
     return [{"params": rest}, *([{"params": fresh, "lr": rate}] if fresh else [])]
 

@@ -131,9 +131,8 @@ def _network(encoder: str, seed: int) -> tuple[Any, Any]:
             f"{weights.source} has none: name another encoder."
         )
     with torch.random.fork_rng(), _quiet():
-        torch.manual_seed(
-            seed
-        )  # the map from vectors to words is new where the folder holds an encoder alone
+        # the map from vectors to words is new where the folder holds an encoder alone
+        torch.manual_seed(seed)
         try:
             return tokenizer, AutoModelForMaskedLM.from_pretrained(
                 folder,

@@ -47,10 +47,11 @@ from mmdiag.workspace import Workspace, file_sha256, write_text
 
 REQUESTED = "asked.json"
 HELD_BACK = 0.1  # share of the subjects
+# cases that a part needs: below, weights learn the cases by heart
 LEAST = {
     **dict.fromkeys(WHAT, 200),
     CONTRASTIVE: 100,
-}  # cases that a part needs: below, weights learn the cases by heart
+}
 PAIR = {what: f"a {what}" for what in WHAT}
 PAIR |= {IMAGE: "an image", TEXT: "a note", CONTRASTIVE: "two modalities"}
 
@@ -294,9 +295,8 @@ def _pretext_task(
         return task
     from mmdiag.pretraining.contrastive import alignment
 
-    before = [
-        name for name in requested["what"] if name != CONTRASTIVE
-    ]  # the weights that the features come from
+    # the weights that the features come from
+    before = [name for name in requested["what"] if name != CONTRASTIVE]
     named = naming(config, Pretraining(folder, {**requested, "what": before}), part)
     raws = {
         name: raw_features(store, name, extractor(kind, named))

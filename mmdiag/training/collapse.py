@@ -150,9 +150,8 @@ def _left_out(
 
 def _effective_rank(tokens: Float[Tensor, "case width"]) -> float:
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # MONAI's first import with torch 2.13: torch.jit
+        # MONAI's first import with torch 2.13: torch.jit
+        warnings.simplefilter("ignore", DeprecationWarning)
         from monai.metrics import EmbeddingCollapseMetric
 
     found: Mapping[str, Tensor] = EmbeddingCollapseMetric(include_indicators=["effective_rank"])(

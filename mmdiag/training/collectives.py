@@ -31,9 +31,8 @@ def wrap_ddp(model: nn.Module) -> nn.Module:
         return model
     import ignite.distributed as idist
 
-    network: nn.Module = idist.auto_model(
-        model, find_unused_parameters=True
-    )  # a branch that no case of a batch has gets no gradient
+    # a branch that no case of a batch has gets no gradient
+    network: nn.Module = idist.auto_model(model, find_unused_parameters=True)
     return network
 
 

@@ -92,9 +92,8 @@ def make_engines(steps: Steps, valid_rows: Batches, seen: Validation) -> tuple[A
     validation cases to `seen`.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # MONAI's first import with torch 2.13: torch.jit
+        # MONAI's first import with torch 2.13: torch.jit
+        warnings.simplefilter("ignore", DeprecationWarning)
         from monai.engines import SupervisedEvaluator, SupervisedTrainer
 
     def look(_: Any, batch: Batch) -> None:

@@ -18,16 +18,16 @@ from mmdiag.config import FROZEN, RunConfig, varied
 from mmdiag.errors import UsageError
 from mmdiag.kinds import KINDS, kind_named
 
-Space = Mapping[
-    str, BaseDistribution
-]  # dotted field, such as `training.learning_rate` -> what it may be
+# dotted field, such as `training.learning_rate` -> what it may be
+Space = Mapping[str, BaseDistribution]
+# searched where the user names none
 FAMILIES = (
     "concat",
     "gated",
     "low_rank",
     "modality_attention",
     "cross_modal",
-)  # searched where the user names none
+)
 
 LOSS = "it changes the validation loss, by which trials are compared"
 FEATURES = "it changes the features that are stored for the whole cohort"

@@ -27,9 +27,8 @@ def open_study(run: Run, name: FitId) -> Iterator[optuna.Study]:
     (run.folder / "search").mkdir(exist_ok=True)
     with (run.folder / "search" / f"{name}.lock").open("w") as lock:
         try:
-            fcntl.flock(
-                lock, fcntl.LOCK_EX | fcntl.LOCK_NB
-            )  # the system lets go of it when the process ends, however it ends
+            # the system lets go of it when the process ends, however it ends
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise MmdiagError(
                 f"A model is searched by one process at a time, another one is at {name} of "
@@ -37,9 +36,8 @@ def open_study(run: Run, name: FitId) -> Iterator[optuna.Study]:
             ) from None
         with (run.folder / "search" / "database.lock").open("w") as one:
             fcntl.flock(one, fcntl.LOCK_EX)
-            if (
-                not database.is_file()
-            ):  # whole or not there: a kill while tables are laid out leaves nothing
+            # whole or not there: a kill while tables are laid out leaves nothing
+            if not database.is_file():
                 with atomic_path(database) as temporary:
                     _storage(temporary).engine.dispose()
         storage = _storage(database)

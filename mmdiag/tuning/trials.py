@@ -2,9 +2,9 @@
 subjects alone, one study for each fit of a run.
 
 `start` -> `run_trials` and `choose` for each fit -> the fits of `mmdiag.experiment.fit`, as in any
-run, with what was chosen. What is measured out of fold, or on the
-held-out test, is the whole procedure, search included: no held-out subject had a say in the values
-that its model was trained with. Single modalities have as
+run, with what was chosen. The metrics are nested cross-validation
+estimates (or those of the held-out test): no evaluated subject influenced the values that its model
+was trained with. Single modalities have as
 many trials as the fused model: what fusion gains over them is not what a search gains.
 
 A study lies in the run's search.db. Trials come from the seed and from what is finished, so that a
@@ -44,11 +44,12 @@ from mmdiag.tuning.study import finished_trials, open_study
 from mmdiag.workspace import Workspace, write_text
 
 FOLDS = 3  # inside a training part without validation subjects of its own
+# what a model of one modality has not
 ACROSS = (
     "fusion",
     "training.modality_dropout",
     "training.auxiliary_weight",
-)  # what a model of one modality has not
+)
 
 # rows that a trial learns from, and rows that it is evaluated on; folds differ in their numbers
 InnerFold = tuple[Int64[ndarray, "_"], Int64[ndarray, "_"]]

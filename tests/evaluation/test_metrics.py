@@ -129,9 +129,8 @@ def test_concordance_by_hand_with_censoring_and_ties():
     row = evaluate(np.full(4, np.nan), risk, kind="survival", time=time, event=event, resamples=20)[
         0
     ]
-    assert row["metric"] == "c_index" and row["value"] == pytest.approx(
-        3.5 / 4
-    )  # pairs (1,2) (1,3) (1,4) right, (3,4) tied
+    # pairs (1,2) (1,3) (1,4) right, (3,4) tied
+    assert row["metric"] == "c_index" and row["value"] == pytest.approx(3.5 / 4)
 
 
 @settings(max_examples=200, deadline=None)
@@ -336,9 +335,8 @@ def test_pairs_of_survival_are_compared_within_the_fold_whose_model_judged_them(
     shared = {"kind": "survival", "time": time, "event": event, "fold": fold, "resamples": 50}
     row = evaluate(np.full(240, np.nan), shift - time, **shared)[0]
     assert row["metric"] == "c_index" and row["value"] == 1.0 and row["n"] == 240
-    learned = np.concatenate(
-        [np.full(80, time[fold != name].mean()) for name in np.unique(fold)]
-    )  # what a model that knows nothing says of its fold
+    # what a model that knows nothing says of its fold
+    learned = np.concatenate([np.full(80, time[fold != name].mean()) for name in np.unique(fold)])
     assert evaluate(np.full(240, np.nan), learned, **shared)[0]["value"] == 0.5, (
         "and not less than nothing"
     )

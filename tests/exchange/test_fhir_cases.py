@@ -153,9 +153,8 @@ def test_two_servers_in_one_bundle_do_not_share_their_patients(
         for host in ("a", "b")
         for resource in (patient(gender={"a": "male", "b": "female"}[host]), report(text=host))
     ]
-    entries.append(
-        {"fullUrl": "urn:uuid:9", "resource": observation("o1", 13.5)}
-    )  # of which of the two?
+    # of which of the two?
+    entries.append({"fullUrl": "urn:uuid:9", "resource": observation("o1", 13.5)})
     found = fetch(
         text=json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries})
     )

@@ -42,9 +42,8 @@ def test_every_note_of_the_torture_files_gets_the_verdict_of_its_manifest():
             verdict = f"quarantine:{refusal.code}"
         if verdict.partition(":")[0] != row["expect"].removesuffix("-sanitised").partition(":")[0]:
             wrong[row["file"]] = (verdict, row["expect"])
-    assert set(wrong) <= {"notes/004_cp1252.txt", "notes/028_rtf.txt"}, (
-        wrong
-    )  # both are detected and read
+    # both are detected and read
+    assert set(wrong) <= {"notes/004_cp1252.txt", "notes/028_rtf.txt"}, wrong
 
 
 def test_the_torture_tables_get_the_verdict_of_their_manifest():

@@ -148,11 +148,12 @@ def test_tables_notes_variants_archives_and_models_get_the_verdict_of_their_mani
     needs_contract = (
         ("quarantine:schema", "quarantine:domain", "quarantine:type") if kind == "csv" else ()
     )
+    # readers that know these formats read them
     detected = {
         "notes/004_cp1252.txt",
         "notes/028_rtf.txt",
         "notes/030_pdf.txt",
-    }  # readers that know these formats read them
+    }
     found = {str(Path(v["path"]).relative_to(folder)): v for v in inspect([folder / kind])}
     wrong = {
         row["file"]: (row["expect"], found[row["file"]]["code"])

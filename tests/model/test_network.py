@@ -66,9 +66,8 @@ def test_every_weight_of_a_fusion_learns(fusion):
         for name, parameter in model.fusion.named_parameters()
         if parameter.grad is None or not parameter.grad.any()
     ]
-    assert not [name for name in still if not name.endswith("frame.null")], (
-        still
-    )  # a null vector is not read where absence only masks
+    # a null vector is not read where absence only masks
+    assert not [name for name in still if not name.endswith("frame.null")], still
 
 
 def test_a_branch_of_late_fusion_learns_from_its_own_answer_alone():

@@ -136,9 +136,8 @@ def test_several_who_open_a_new_ledger_at_once_all_get_it_and_lose_nothing(tmp_p
 
 
 def test_a_new_ledger_that_several_open_at_once_refuses_nobody(tmp_path):
-    for attempt in range(
-        40
-    ):  # SQLite refuses about one in twenty openings where it is asked for WAL once
+    # SQLite refuses about one in twenty openings where it is asked for WAL once
+    for attempt in range(40):
         together = Barrier(6)
 
         def opened(_, url=f"sqlite:///{tmp_path / f'{attempt}.db'}", together=together):

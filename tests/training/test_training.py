@@ -191,9 +191,8 @@ def test_a_probe_finds_a_known_signal_and_none_where_there_is_none():
         name: probe("binary", tokens, target)["score"]
         for name, tokens in (("noise", noise), ("signal", signal))
     }
-    assert abs(scores["noise"] - 0.5) < 0.1 and scores["signal"] == pytest.approx(
-        0.92, abs=0.04
-    )  # d' = 2: AUROC 0.921
+    # d' = 2: AUROC 0.921
+    assert abs(scores["noise"] - 0.5) < 0.1 and scores["signal"] == pytest.approx(0.92, abs=0.04)
     three = torch.from_numpy(np.arange(200) % 3.0)[:, None]
     assert (
         probe("multiclass", torch.eye(3)[three[:, 0].long()] + 0.1 * noise[:, :3], three)["score"]

@@ -25,7 +25,7 @@ out_option = click.option(
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Folder to write; made if it is not there.",
+    help="Folder to write; created if missing.",
 )
 user_option = click.option(
     "--user",

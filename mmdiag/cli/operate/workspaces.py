@@ -86,6 +86,5 @@ def dashboard(context: Context, port: int) -> None:
         "--port",
         str(port),
     ]
-    os.execve(
-        sys.executable, arguments, environment
-    )  # one process, so that signals reach the server
+    # one process, so that signals reach the server
+    os.execve(sys.executable, arguments, environment)

@@ -10,7 +10,9 @@ CONTRIBUTIONS = np.asarray([[2.0, -1.0, 0.0], [-4.0, 0.0, 0.0], [3.0, 0.5, 0.0]]
 
 
 def test_the_mean_is_over_the_cases_that_have_the_modality_whatever_its_sign():
-    rows = global_importance(CONTRIBUTIONS, PRESENT, ("flair", "report", "expression"), resamples=100)
+    rows = global_importance(
+        CONTRIBUTIONS, PRESENT, ("flair", "report", "expression"), resamples=100
+    )
     assert [(row["modality"], row["value"], row["n"]) for row in rows] == [
         ("flair", 3.0, 3),
         ("report", 0.75, 2),
@@ -29,7 +31,9 @@ def test_a_subject_with_many_cases_widens_the_interval():
     rng = np.random.default_rng(0)
     size = np.repeat(rng.exponential(size=(30, 1)), 6, axis=0)
     by_subject, by_case = (
-        global_importance(size, np.ones_like(size, dtype=bool), ["flair"], subject=subject, resamples=400)[0]
+        global_importance(
+            size, np.ones_like(size, dtype=bool), ["flair"], subject=subject, resamples=400
+        )[0]
         for subject in (np.repeat(np.arange(30), 6), None)
     )
     assert by_subject["high"] - by_subject["low"] > 1.8 * (by_case["high"] - by_case["low"])

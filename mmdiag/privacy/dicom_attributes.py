@@ -328,10 +328,18 @@ VOCABULARY: Final = frozenset(
 def header_identifiers(header: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """What a header says of its patient and of people, as it says it: for `mask.mask_note`.
 
+    A station that is called by words of radiology alone, such as MRI, is left out: it identifies
+    nobody, and every such word of a note would be masked.
+
     Args:
         header: Keyword -> values; of a sequence the ids of its items.
     """
-    values = (value.strip() for keyword in PATIENT_ATTRIBUTES for value in header.get(keyword, ()))
+    values = (
+        value.strip()
+        for keyword in PATIENT_ATTRIBUTES
+        for value in header.get(keyword, ())
+        if keyword != "StationName" or not VOCABULARY.issuperset(value.lower().split())
+    )
     return tuple(dict.fromkeys(value for value in values if len(value) >= SHORTEST_IDENTIFIER))
 
 

@@ -6,6 +6,7 @@ from mmdiag.privacy.dicom_attributes import (
     CLASSES_WITH_TEXT,
     IMAGE_TYPES_WITH_TEXT,
     MODALITIES_WITH_TEXT,
+    header_identifiers,
     text_in_pixels,
 )
 
@@ -35,3 +36,11 @@ def test_an_image_of_another_kind_shows_text_where_it_says_so_itself(trust_no):
     for said in ("YES", "MAYBE"):
         header = plain | {"BurnedInAnnotation": (said,)}
         assert text_in_pixels(header, trust_no=trust_no) == ["BurnedInAnnotation (0028,0301)"]
+
+
+def test_a_station_that_is_called_by_words_of_radiology_masks_none_of_them():
+    for station in ("MRI", "CT scan"):
+        assert header_identifiers({"StationName": (station,), "StudyID": ("4711",)}) == ("4711",)
+    for station in ("MRC35174", "CT Featherstone"):
+        assert header_identifiers({"StationName": (station,)}) == (station,)
+    assert header_identifiers({"PatientName": ("Brain^Mri", "Head")}) == ("Brain^Mri", "Head")

@@ -8,7 +8,8 @@ from typing import Any
 
 from mmdiag.task import Task
 
-FUSED, DIFFERENCE, BASELINE = "fused", "fused-minus-best", "baseline:"
+FUSED = "fused"  # the model of all modalities; any other of a run is named for the one that it has
+DIFFERENCE, BASELINE = "fused-minus-best", "baseline:"
 # in the order in which they are shown
 METRICS = {
     "c_index": "C-index",

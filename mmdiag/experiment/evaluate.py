@@ -14,13 +14,13 @@ from numpy import ndarray
 from mmdiag.cohort.labels import label_values
 from mmdiag.evaluation.metrics import evaluate as measure
 from mmdiag.evaluation.metrics import paired_difference
+from mmdiag.evaluation.verdict import DIFFERENCE
 from mmdiag.experiment.baselines import baselines
 from mmdiag.experiment.fit_id import ALL, FUSED, TEST
 from mmdiag.experiment.predictions import write_predictions
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.storage.tables import write_parquet
 
-DIFFERENCE = "fused-minus-best"
 # of an availability pattern, and of its rarer class or its events: of fewer, a number would mislead
 LEAST_CASES, LEAST_OF_A_KIND = 20, 5
 

@@ -4,7 +4,8 @@ has.
 
 from dataclasses import dataclass
 
-FUSED = "fused"  # the model of all modalities; any other of a run is named for the one that it has
+from mmdiag.evaluation.verdict import FUSED
+
 ALL, TEST = "all", "test"  # folds of the models that become a run's bundle
 
 

@@ -34,10 +34,9 @@ from mmdiag.description import read_description
 from mmdiag.errors import DescriptionError
 from mmdiag.evaluation.metrics import evaluate as metrics_of
 from mmdiag.evaluation.metrics import paired_difference
-from mmdiag.evaluation.verdict import DIFFERENCE
+from mmdiag.evaluation.verdict import DIFFERENCE, FUSED
 from mmdiag.experiment.evaluate import evaluate
 from mmdiag.experiment.fit import fit
-from mmdiag.experiment.fit_id import FUSED
 from mmdiag.experiment.plan import plan_run
 from mmdiag.experiment.run import Run
 from mmdiag.storage.ledger import Ledger

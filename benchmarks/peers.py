@@ -9,8 +9,9 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 
+from mmdiag.evaluation.verdict import FUSED
 from mmdiag.experiment.fit import rows_of
-from mmdiag.experiment.fit_id import ALL, FUSED, FitId
+from mmdiag.experiment.fit_id import ALL, FitId
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
 from mmdiag.prepare.batches import batch_of, prepare_samples

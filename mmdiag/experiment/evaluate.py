@@ -14,9 +14,9 @@ from numpy import ndarray
 from mmdiag.cohort.labels import label_values
 from mmdiag.evaluation.metrics import evaluate as measure
 from mmdiag.evaluation.metrics import paired_difference
-from mmdiag.evaluation.verdict import DIFFERENCE
+from mmdiag.evaluation.verdict import DIFFERENCE, FUSED
 from mmdiag.experiment.baselines import baselines
-from mmdiag.experiment.fit_id import ALL, FUSED, TEST
+from mmdiag.experiment.fit_id import ALL, TEST
 from mmdiag.experiment.predictions import write_predictions
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.storage.tables import write_parquet

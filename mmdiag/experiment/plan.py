@@ -14,8 +14,9 @@ from mmdiag.cohort.splits import Split, read_or_make_split
 from mmdiag.config import RunConfig, digest, to_json
 from mmdiag.description import Description
 from mmdiag.errors import UsageError
+from mmdiag.evaluation.verdict import FUSED
 from mmdiag.experiment import mlflow_tracking
-from mmdiag.experiment.fit_id import ALL, FUSED, TEST, FitId
+from mmdiag.experiment.fit_id import ALL, TEST, FitId
 from mmdiag.experiment.manifest import RunManifest
 from mmdiag.experiment.run import Run
 from mmdiag.model.losses import check_training

@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO ?= demo
 
-.PHONY: demo test test-slow test-services check dashboard bench clean
+.PHONY: demo test test-slow test-services coverage check dashboard bench clean
 
 $(STAMP): pyproject.toml constraints.txt setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -24,11 +24,18 @@ demo: $(STAMP)
 dashboard: $(STAMP)
 	$(BIN)/mmdiag dashboard --workspace $(DEMO)/workspace
 
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile -m "not slow"
+
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile -m "not slow"
+	$(PYTEST) $(PARALLEL)
+
+# The same tests with every line watched, then the total and what no test enters; `make check` shows that list again.
+coverage: $(STAMP)
+	$(PYTEST) $(PARALLEL) --cov --cov-report=; status=$$?; $(BIN)/python tests/support/untested.py --write; exit $$status
 
 test-slow: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m slow
+	$(PYTEST) -m slow
 
 # Tests against real services. As root on Debian it installs what is missing, without starting it; the tests start their own on free ports.
 SERVICES := orthanc orthanc-dicomweb dcmtk
@@ -38,17 +45,18 @@ test-services: $(STAMP)
 		if [ ! -e $$policy ]; then trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' > $$policy; chmod +x $$policy; fi; \
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(SERVICES); \
 	fi
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m services
+	$(PYTEST) -m services
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(BIN)/python tests/support/untested.py
 
 bench: $(STAMP)
 	@for file in $$(grep -l __main__ benchmarks/*.py); do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
 
 clean:
-	rm -rf $(DEMO) workspace build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(DEMO) workspace build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* .untested
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from phantom_runs import PhantomRun
 
+from mmdiag.experiment.fit_id import FitId
+
 
 @pytest.fixture
 def own_run(small_run, tmp_path) -> PhantomRun:
@@ -33,7 +35,6 @@ def start(found: PhantomRun, **changes: object):
 
 def test_another_fusion_takes_over_what_single_modalities_gave(own_run):
     from mmdiag.experiment.fit import fit
-    from mmdiag.experiment.fit_id import FitId
     from mmdiag.experiment.run import Run
     from mmdiag.inference.bundle import Bundle
 

@@ -1,24 +1,14 @@
 """Hostile DICOM files with planted identifiers come out of de-identification without them."""
 
-import base64
 import shutil
 
+from deidentify_builders import forms
 from repository import SHARED
 
 from mmdiag.deidentify.folder import deidentify_folder
 
 HOSTILE = SHARED / "data/torture/dicom_hostile"
 KEY = bytes(range(32))
-
-
-def forms(secret: str) -> list[bytes]:
-    """How a text may stand in a file: as it is, in UTF-16, in base64 and in hexadecimal digits."""
-    return [
-        secret.encode(),
-        secret.encode("utf-16-le"),
-        base64.b64encode(secret.encode()).rstrip(b"=")[:-1],
-        secret.encode().hex().encode(),
-    ]
 
 
 def test_the_hostile_files_with_planted_identifiers_come_out_clean(tmp_path):

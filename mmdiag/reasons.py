@@ -95,7 +95,8 @@ REASONS: dict[str, Reason] = {
     "burned_in": Reason(
         "De-identified pixels show no text: captures, ultrasound, endoscopy and angiography "
         "often carry the patient's name in the image.",
-        "Blank the region that holds text (`--blank-top SHARE`), or leave the file out.",
+        "Blank the region that holds text (`mmdiag deidentify --blank-top SHARE`); or look at the "
+        'images, and write burned_in = "accept" for the modality where they show none.',
     ),
     "not_an_image": Reason(
         "De-identification rebuilds images of known SOP classes only; reports, documents, "

@@ -8,7 +8,7 @@ MmdiagError                 1   a fault of the machine or of the program; a reru
 |  `- BundleError           2   a bundle is incomplete or was changed since it was saved
 |- ContractError            2   a table breaks a rule of severity `block`
 `- ReadError                -   one file or row is refused with a reason code; it ends in
-quarantine, never in a crash
+                                quarantine, never in a crash
 """
 
 import difflib

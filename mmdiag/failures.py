@@ -103,7 +103,7 @@ def _of_the_machine(error: OSError, number: int) -> str:
     fact = errno.errorcode.get(number, "EIO")
     return (
         f"Files and connections must answer, found {type(error).__name__} ({fact}){where}: "
-        "mend that and run the same command again, it picks up where it stopped."
+        "fix that and run the same command again, it picks up where it stopped."
     )
 
 

@@ -327,3 +327,26 @@ def test_survival_refuses_what_is_no_time_or_event(tmp_path, rows):
                 make_folder(tmp_path, toml=toml, cases="id,person,date,months,died\n" + rows)
             )
         )
+
+
+def test_the_state_of_a_tables_columns_is_what_it_was_and_a_title_does_not_change_it():
+    """`ingest/plan.py` keeps a hash of a modality's repr beside its columns: another one reads
+    every file again, and may refuse the cohort.
+    """
+    import hashlib
+
+    from mmdiag.description import ModalityDescription
+
+    def state(**facts: str) -> str:
+        modality = ModalityDescription(
+            name="rna",
+            kind="table",
+            path="rna/{case_id}.csv",
+            genes="symbol",
+            columns=("*_rna",),
+            **facts,
+        )
+        return hashlib.sha256(repr([[], modality]).encode()).hexdigest()
+
+    assert state() == state(title="RNA")
+    assert state() == "da8399d9c9c6ce23b1170a53ec725cd83f7a95525907bef1ebd9d4babe2eb40c"

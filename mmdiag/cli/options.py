@@ -53,7 +53,7 @@ class ModelChoice:
         Raises:
             UsageError: A name or a setting is not known, or makes no sense.
         """
-        fusion = self.fusion or FUSION_NAMES[0]
+        fusion = FUSION_NAMES[0] if self.fusion is None else self.fusion
         return named(self.recipe, fusion=fusion, seed=self.seed, settings=self.changed)
 
 
@@ -108,5 +108,5 @@ _set_option = click.option(
     multiple=True,
     metavar="FIELD=VALUE",
     help="Change a field of the recipe, such as training.learning_rate=0.003, "
-    "image.encoder=texture or evaluation.folds=10 (mmdiag/config.py). Repeatable.",
+    "image.encoder=texture or evaluation.folds=10 (mmdiag/config/). Repeatable.",
 )

@@ -10,19 +10,11 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.description import Description
-from mmdiag.description.task import REST
+from mmdiag.description.task import NO_LABEL, REST
 from mmdiag.errors import DescriptionError
 from mmdiag.readers.tables.delimited import as_description_error, read_frame
 from mmdiag.readers.tables.keys import check_keys, is_plain_key, key_values, template_columns
 
-# in a label, time or event: unknown; "none" may be a class
-NO_LABEL = {
-    "",
-    "na",
-    "n/a",
-    "nan",
-    "null",
-}
 KEPT = 4  # parsed tables; a command works on one or two
 _PARSED: dict[Hashable, pd.DataFrame] = {}
 SHOWN = 5  # case keys named in one message
@@ -44,12 +36,13 @@ def read_cases(description: Description) -> pd.DataFrame:
             has one class ...
     """
     state = _state(description)
-    if state not in _PARSED:
+    cases = _PARSED.get(state)
+    if cases is None:
         cases = _parse(description)
-        for oldest in list(_PARSED)[: len(_PARSED) + 1 - KEPT]:
+        for oldest in list(_PARSED)[: max(0, len(_PARSED) + 1 - KEPT)]:
             _PARSED.pop(oldest, None)
         _PARSED[state] = cases
-    return _PARSED[state].copy()
+    return cases.copy(deep=False)  # pandas copies what is written to, and nothing else
 
 
 def _state(description: Description) -> Hashable:
@@ -264,9 +257,10 @@ def _binary_labels(description: Description, text: pd.Series) -> pd.Series:
         further = others[~_one_of(others, (str(first),))]
         further = others if len(further) else further
     if len(further):
+        shown, file = _shown(further, known), description.file.name
         raise DescriptionError(
             f"A binary label is positive or negative, {task.label!r} in {description.table.name} "
-            f"has besides {task.positive!r} {_shown(further)}: say in {description.file.name} "
+            f"has besides {task.positive!r} {shown}: say in {file} "
             'which of them are negative (negative = ["..."], or "rest") and which say that '
             'nothing is known (unknown = ["..."]).'
         )
@@ -280,10 +274,12 @@ def _one_of(text: pd.Series, values: Sequence[str]) -> "pd.Series[bool]":
     return pd.Series(found, index=text.index, dtype=bool)
 
 
-def _shown(text: pd.Series) -> str:
-    """Values of a label as far as they may be printed: few and short ones, else their number."""
-    values = sorted(text.unique())
-    if len(values) > SHOWN_VALUES or max(map(len, values)) > SHOWN_LETTERS:
+def _shown(further: pd.Series, column: pd.Series) -> str:
+    """Values of a label as far as they may be printed: those of a column that has few and short
+    ones, else their number.
+    """
+    values, of_column = sorted(further.unique()), column.unique()
+    if len(of_column) > SHOWN_VALUES or max(map(len, of_column)) > SHOWN_LETTERS:
         return f"{len(values)} other values"
     return ", ".join(map(repr, values))
 

@@ -13,8 +13,8 @@ from mmdiag.deidentify.dicom import ImageReport
 from mmdiag.errors import ReadError, UsageError
 from mmdiag.privacy.pseudonyms import pseudonym
 from mmdiag.reasons import REASONS
+from mmdiag.sandbox.functions import SECONDS_A_NOTE
 from mmdiag.sandbox.pool import Outcome, shared_sandbox
-from mmdiag.sandbox.requests import SECONDS_A_NOTE
 from mmdiag.workspace import write_bytes
 
 NOTES: Final = (".txt", ".text", ".md")

@@ -54,7 +54,7 @@ def header_values(header: Dataset, keywords: Iterable[str]) -> dict[str, tuple[s
 
 def identifiers_of(header: Dataset) -> tuple[str, ...]:
     """What a header says of its patient and of people, as it says it: for `mask.mask_note`."""
-    return header_identifiers(header_values(header, PATIENT_ATTRIBUTES))
+    return header_identifiers(header_values(header, PATIENT_ATTRIBUTES), plain_stations=True)
 
 
 def patient_of(header: Dataset) -> str:

@@ -31,7 +31,7 @@ class ModalityDescription:
         slices: At most so many slices are kept, evenly spaced.
         window: Values that become black and white: `auto` (-1000 to 1000 HU for CT, else
             percentiles), `voi` (as the header asks), or two numbers.
-        burned_in: What becomes of images that may carry text in their pixels: `refuse` or `accept`.
+        burned_in: What becomes of images that may show text in their pixels: `refuse` or `accept`.
         key: Column of a table that holds the case's key; None = the file belongs to one case.
         column: Column that holds the note, where notes lie in a table.
         columns: Columns of a table modality, by globs; empty = every numeric column.
@@ -46,8 +46,8 @@ class ModalityDescription:
         rate_hz: Samples a second of a signal in a table that does not say by a column `time_s`.
         store_hz: Samples a second that are stored.
         seconds: Longest part of a signal that is stored, from its beginning.
-        title: How people read the modality; empty = its name.
         full_scale: Largest value that is stored, in the file's unit; of a WAV 1 is its full range.
+        title: How people read the modality; empty = its name.
         options: What only its kind has, beyond the fields above.
     """
 
@@ -74,8 +74,9 @@ class ModalityDescription:
     store_hz: float = 250.0
     seconds: float = 10.0
     full_scale: float = 1.0
-    title: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    # not in repr: the state of a table's columns is a hash of it (ingest/plan.py)
+    title: str = field(default="", repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def facts(self) -> dict[str, Any]:
         """What a hash is made of: all but how people read it."""

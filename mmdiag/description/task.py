@@ -13,6 +13,13 @@ from mmdiag.description.fields import (
 )
 from mmdiag.errors import DescriptionError
 
+NO_LABEL = {
+    "",
+    "na",
+    "n/a",
+    "nan",
+    "null",
+}  # in a label, time or event: unknown; "none" may be a class
 REST = "rest"  # every other value of the label is negative
 WORDS = ("title", "class_names")  # they change what people read, and nothing that is computed
 LATER = ("labels", "negative", "unknown")
@@ -128,6 +135,12 @@ def _values(
             "keep one of the two."
         )
     stated = [*negative, *unknown, *([positive] if positive else [])]
+    empty = sorted(value for value in negative if value.strip().lower() in NO_LABEL)
+    if empty:
+        raise DescriptionError(
+            f"negative under [task] of {where} holds values, {', '.join(map(repr, empty))} says "
+            "that nothing is known: leave it out."
+        )
     twice = sorted({value for value in stated if stated.count(value) > 1})
     if twice:
         raise DescriptionError(

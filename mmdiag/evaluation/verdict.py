@@ -72,11 +72,13 @@ def _by_intervals(of_primary: Mapping[str, Row], primary: str, title: Title) -> 
     more.
     """
     fused = of_primary[FUSED]
+    if not _measured(fused):
+        return "The fused model was evaluated on too few cases to say whether fusion helps."
     reached = f"{metric_name(primary)} {interval(fused)}"
     singles = [
         row
         for name, row in of_primary.items()
-        if name != FUSED and not name.startswith(BASELINE) and row["value"] is not None
+        if name != FUSED and not name.startswith(BASELINE) and _measured(row)
     ]
     if not singles:
         return f"The fused model reaches {reached}; no single modality was evaluated beside it."
@@ -93,6 +95,13 @@ def _by_intervals(of_primary: Mapping[str, Row], primary: str, title: Title) -> 
     return (
         "Fusion performs worse than the best single modality on this cohort, the intervals lie "
         f"apart: {beside}."
+    )
+
+
+def _measured(row: Row) -> bool:
+    """Whether a metric has a value and an interval."""
+    return all(
+        row.get(key) is not None and math.isfinite(row[key]) for key in ("value", "low", "high")
     )
 
 

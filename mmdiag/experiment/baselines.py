@@ -9,9 +9,10 @@ from numpy import ndarray
 from sklearn.linear_model import LogisticRegression
 
 from mmdiag.cohort.labels import label_values
+from mmdiag.evaluation.verdict import BASELINE
 from mmdiag.experiment.run import RunData
 
-PREVALENCE, AVAILABILITY = "baseline:prevalence", "baseline:availability"
+PREVALENCE, AVAILABILITY = f"{BASELINE}prevalence", f"{BASELINE}availability"
 
 
 def baselines(
@@ -92,6 +93,6 @@ def _by_group(
             rates = sums["event"] / sums["time"].clip(lower=1e-9)
             rate[inside] = group[inside].map(rates).fillna(overall)
         chance = 1 - np.exp(-rate[held_out] * median)
-        model = f"baseline:{column.removeprefix('group_')}"
+        model = f"{BASELINE}{column.removeprefix('group_')}"
         found.append(facts.assign(model=model, part="", probability=chance))
     return found

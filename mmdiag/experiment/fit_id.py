@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mmdiag.evaluation.verdict import FUSED
 
-ALL, TEST = "all", "test"  # folds of the models that become a run's bundle
+ALL, TEST = "all", "test"  # the fused model of either becomes the run's bundle
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -44,7 +44,8 @@ class RunManifest:
         """What run.json holds; nothing that is not known yet."""
         listed = {key: getattr(self, key) for key in self.__dataclass_fields__}
         listed["fits"] = [str(fit) for fit in self.fits]
-        later = ("finished", "bundle", "warnings", "search")
+        later = {"finished", "bundle", "warnings", "search"}
+        later -= {"warnings"} if self.status == "done" else set()
         return {key: value for key, value in listed.items() if value or key not in later}
 
     @property

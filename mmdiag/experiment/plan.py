@@ -43,8 +43,17 @@ def plan_run(
         UsageError: The cohort has no label, or too few labelled subjects.
     """
     store = Store.open(workspace, description.name)
-    split = _split(description, store, config)
-    _require_ready(config, workspace, store, split)
+    known = labelled(store.cases, store.task.kind)
+    if not known.any():
+        raise UsageError(
+            f"Training needs labelled cases, the cohort {description.name} has none: name a label "
+            f"under [task] in {description.file.name}."
+        )
+    _require_configuration(config, workspace, store)  # before the split, which is written for good
+    stratum = stratum_of(store.cases, store.task).where(known)
+    cases = store.cases.assign(stratum=stratum)
+    split = read_or_make_split(store.folder / "split.json", cases, config.evaluation)
+    _require_weights(config, workspace, store, split)
     parts = json.dumps(dict(sorted(split.part.items())))
     searched = [json.dumps(search)] if search else []
     asked = digest(store.hash, to_json(config), parts, str(split.folds), *searched)
@@ -77,27 +86,19 @@ def latest(workspace: Workspace, cohort: str | None = None) -> Run | None:
     return max(runs, key=lambda run: run.manifest.started) if runs else None
 
 
-def _split(description: Description, store: Store, config: RunConfig) -> Split:
-    known = labelled(store.cases, store.task.kind)
-    if not known.any():
-        raise UsageError(
-            f"Training needs labelled cases, the cohort {description.name} has none: name a label "
-            f"under [task] in {description.file.name}."
-        )
-    stratum = stratum_of(store.cases, store.task).where(known)
-    cases = store.cases.assign(stratum=stratum)
-    return read_or_make_split(store.folder / "split.json", cases, config.evaluation)
-
-
-def _require_ready(config: RunConfig, workspace: Workspace, store: Store, split: Split) -> None:
-    """Does the configuration fit the task, are the encoders of every fold there, and did what is
-    pretrained see nobody who is held out?
-    """
+def _require_configuration(config: RunConfig, workspace: Workspace, store: Store) -> None:
+    """Does the configuration fit the task, and are its encoders there?"""
     check_training(store.task, config.training)
     mlflow_tracking.require()
     require_encoders(config, store.modalities.values())
     if config.pretrained:
         Pretraining.open(workspace, config.pretrained)
+
+
+def _require_weights(config: RunConfig, workspace: Workspace, store: Store, split: Split) -> None:
+    """Are the encoders of every fold there, and did what is pretrained see nobody who is held
+    out?
+    """
     held_out = [f"fold-{i}" for i in range(split.folds)] or [TEST]
     for fold in [*held_out, *([ALL] if split.folds else ())]:
         require_encoders(configured(config, workspace, fold), store.modalities.values())

@@ -6,7 +6,7 @@ import pandas as pd
 
 from mmdiag.experiment import mlflow_tracking
 from mmdiag.experiment.evaluate import availability_of, metrics_of
-from mmdiag.experiment.predictions import write_predictions
+from mmdiag.experiment.predictions import predictions, write_predictions
 from mmdiag.experiment.run import Run
 from mmdiag.inference.columns import prediction_columns
 from mmdiag.storage.ledger import Ledger
@@ -19,7 +19,9 @@ def publish(run: Run, ledger: Ledger) -> dict[str, Any]:
         `split`, `bundle`, `metrics` and `predictions` of the answer in docs/interface.md, and
         `availability`.
     """
-    table, metrics = write_predictions(run), metrics_of(run)
+    table, metrics = predictions(run), metrics_of(run)
+    if not (run.folder / "predictions.parquet").is_file():  # evaluated by an earlier version
+        write_predictions(run)
     final, fusion = run.fitted(run.final), run.config_of(run.final).fusion
     bundle = {"id": final["bundle_id"], "path": str(run.workspace.path / final["bundle"])}
     found = {str(fit): run.fitted(fit).get("warnings") for fit in run.fits}

@@ -40,11 +40,20 @@ def chunks(run: Run) -> list[list[str]]:
     return [todo[start : start + CHUNK] for start in range(0, len(todo), CHUNK)]
 
 
-def explain(run: Run, case_ids: Sequence[str], progress: Progress | None = None) -> None:
+def explain(
+    run: Run,
+    case_ids: Sequence[str],
+    progress: Progress | None = None,
+    *,
+    answers: pd.DataFrame | None = None,
+) -> None:
     """Explain some cases with the model that did not learn from them; cases that are explained
     already are left alone.
+
+    Args:
+        answers: case_id and bundle_id of the run's predictions; None = as they were published.
     """
-    answers = _answers(run).set_index("case_id")
+    answers = (_answers(run) if answers is None else answers).set_index("case_id")
     row_of = {case: row for row, case in enumerate(open_data(run).cases["case_id"])}
     fused = {run.fitted(fit)["bundle_id"]: fit for fit in run.fits if fit.fused}
     for number, case in enumerate(case_ids, start=1):
@@ -71,7 +80,8 @@ def explanation_path(folder: Path, case_id: str) -> Path:
 
 
 def explain_case(run: Run, case_id: str) -> dict[str, Any]:
-    """Everything that is known of one case: answer, contributions, weights, words, genes.
+    """Everything that is known of one case: answer, contributions, weights, and what each
+    modality shows: words, genes, windows of a signal.
 
     Raises:
         UsageError: The run has no such case.
@@ -83,7 +93,7 @@ def explain_case(run: Run, case_id: str) -> dict[str, Any]:
             f"A case to explain must be one of the run's cases, {case_id} is not: `mmdiag "
             "status` shows the cohort, predictions.parquet its cases."
         )
-    explain(run, [case_id])
+    explain(run, [case_id], answers=table)
     facts = json.loads(row.drop(columns=["version"]).to_json(orient="records", date_format="iso"))[
         0
     ]
@@ -92,7 +102,7 @@ def explain_case(run: Run, case_id: str) -> dict[str, Any]:
     within = json.loads(path.with_suffix(".json").read_text())
     maps = path.with_suffix(".npz").relative_to(run.workspace.path)
     explained = {name: values for name, values in within.items() if name in KINDS}
-    return {**facts, **explained, "heat_maps": str(maps)}
+    return {"cohort": run.manifest.cohort, **facts, **explained, "heat_maps": str(maps)}
 
 
 def _answers(run: Run) -> pd.DataFrame:

@@ -133,7 +133,8 @@ def _fix_columns(folder: Path, description: Description, cases: Sequence[Case]) 
             if modality.key
             else []
         )
-        now = hashlib.sha256(repr([seen, modality]).encode()).hexdigest()
+        options = [dict(modality.options)] if modality.options else []
+        now = hashlib.sha256(repr([seen, modality, *options]).encode()).hexdigest()
         if path.is_file() and state.is_file() and state.read_text() == now:
             continue
         table: NumericTable = kind.columns(modality, own, description.root)

@@ -9,10 +9,10 @@ from pathlib import Path
 from mmdiag.cohort.cases import Case
 from mmdiag.ingest.read import Found, Reading, Wait, refusal, require_recorded, stamp_of
 from mmdiag.readers.tables.cohort_tables import KEY, read_text_table
+from mmdiag.sandbox.functions import SECONDS_A_NOTE
 from mmdiag.sandbox.pool import Outcome, Sandbox
 
 NOTE, NOTE_TEXT = "note", "note_text"
-SECONDS_A_NOTE = 60.0  # to read it and to mask it, which takes a second for 100 000 characters
 
 
 def read_notes(

@@ -15,8 +15,8 @@ from mmdiag.kinds.text import TEXT
 KINDS: dict[str, Kind] = {
     IMAGE.name: IMAGE,
     TEXT.name: TEXT,
-    TABLE.name: TABLE,
     SIGNAL.name: SIGNAL,
+    TABLE.name: TABLE,
 }
 
 

@@ -17,8 +17,8 @@ from typing import Any
 from safetensors.torch import load_file as load_tensors
 from torch import Tensor
 
-from mmdiag.config import RunConfig
-from mmdiag.encoders.weights import FILE, Weights
+from mmdiag.config import RANDOM, RunConfig
+from mmdiag.encoders.weights import FILE
 from mmdiag.errors import UsageError
 from mmdiag.kinds import KINDS
 from mmdiag.prepare import Preparation, read_preparations
@@ -165,8 +165,9 @@ def records(config: RunConfig, workspace: Workspace, part: str) -> list[SubjectK
         UsageError: Weights were changed since it was recorded whom they saw.
     """
     named = configured(config, workspace, part)
-    found: list[Weights | None] = [kind.weights(named) for kind in KINDS.values() if kind.weights]
-    folders = [weights.folder for weights in found if weights is not None]
+    folders = [
+        Path(name) for name in (named.image.weights, named.text.encoder) if name not in ("", RANDOM)
+    ]
     if (
         config.pretrained
         and CONTRASTIVE in (pretraining := Pretraining.open(workspace, config.pretrained)).what

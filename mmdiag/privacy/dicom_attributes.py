@@ -325,20 +325,24 @@ VOCABULARY: Final = frozenset(
 )
 
 
-def header_identifiers(header: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+def header_identifiers(
+    header: Mapping[str, Sequence[str]], *, plain_stations: bool = False
+) -> tuple[str, ...]:
     """What a header says of its patient and of people, as it says it: for `mask.mask_note`.
-
-    A station that is called by words of radiology alone, such as MRI, is left out: it identifies
-    nobody, and every such word of a note would be masked.
 
     Args:
         header: Keyword -> values; of a sequence the ids of its items.
+        plain_stations: Whether a station counts that is called by words of radiology alone, such as
+            MRI. It identifies nobody, and every such word of a note is masked with it: what is
+            handed on does without the word, what is learned from does not.
     """
     values = (
         value.strip()
         for keyword in PATIENT_ATTRIBUTES
         for value in header.get(keyword, ())
-        if keyword != "StationName" or not VOCABULARY.issuperset(value.lower().split())
+        if plain_stations
+        or keyword != "StationName"
+        or not VOCABULARY.issuperset(value.lower().split())
     )
     return tuple(dict.fromkeys(value for value in values if len(value) >= SHORTEST_IDENTIFIER))
 

@@ -65,10 +65,12 @@ def mask_note(text: str, subject_terms: Sequence[str], *, names: bool = True) ->
     A date finer than a year is masked as a whole; a year that stands alone stays, and so does an
     age up to 89 (HIPAA Safe Harbor, 45 CFR 164.514(b)(2)).
 
-    Args: text: The note as it is read. subject_terms: The subject's own identifiers as they are in
-        a DICOM header, a table or a FHIR resource (`subject_identifiers.subject_patterns`): they
-        are found whatever their case, spelling, grouping or format. names: Whether the people of
-        name lists are masked as well.
+    Args:
+        text: The note as it is read.
+        subject_terms: The subject's own identifiers as they are in a DICOM header, a table or a
+            FHIR resource (`subject_identifiers.subject_patterns`): they are found whatever their
+            case, spelling, grouping or format.
+        names: Whether the people of name lists are masked as well.
     """
     folded = fold(text)
     hits = [

@@ -47,7 +47,8 @@ class SubjectPattern(NamedTuple):
 def subject_patterns(subject_terms: Sequence[str]) -> list[SubjectPattern]:
     """Patterns for folded text, made of raw identifiers.
 
-    Args: subject_terms: Values of a DICOM header, a table or a FHIR resource as they are:
+    Args:
+        subject_terms: Values of a DICOM header, a table or a FHIR resource as they are:
             `Family^Given`, ids, dates as YYYYMMDD, telephone numbers, addresses. The form of each
             shows what it is; a name that is an ordinary word as well is sought with a capital only.
     """

@@ -8,6 +8,7 @@ from typing import Any
 
 from mmdiag.errors import UnknownNameError
 
+SECONDS_A_NOTE = 60.0  # to read and mask one; a worker reads the name lists with its first
 FUNCTIONS: dict[str, str] = {
     name: f"mmdiag.sandbox.requests:{name}"
     for name in (

@@ -33,7 +33,6 @@ PICTURES = (".png", ".jpg", ".jpeg")
 NIFTI = (".nii", ".nii.gz")
 SPACINGS = ("spacing_row_mm", "spacing_column_mm", "slice_gap_mm", "tilt_degrees")
 ATTRIBUTES_OF_AN_IMAGE = (*PATIENT_ATTRIBUTES, *TEXT_IN_PIXELS_ATTRIBUTES)
-SECONDS_A_NOTE = 60.0  # to read and mask one; a worker reads the name lists with its first
 Reply = tuple[dict[str, Any] | None, dict[str, np.ndarray]]
 
 

@@ -283,7 +283,7 @@ def _inner_losses(
 def _write_trials(run: Run, name: FitId, done: Sequence[optuna.trial.FrozenTrial]) -> None:
     rows = [
         {
-            "fit": name,
+            "fit": str(name),
             "trial": n,
             "state": t.state.name.lower(),
             "loss": t.value,

@@ -36,3 +36,28 @@ def test_run_json_keeps_its_form_and_what_other_versions_added_is_left_aside():
     manifest = RunManifest.from_facts({**facts, "added_later": 1})
     assert manifest.facts() == facts and manifest.cross_validated
     assert json.loads(json.dumps(manifest.facts())) == facts
+
+
+def test_a_configuration_that_does_not_fit_leaves_no_split_behind(small_run, tmp_path):
+    """The split is written for good: what fails before training must not choose it."""
+    import dataclasses
+    import shutil
+
+    from mmdiag import recipes
+    from mmdiag.description import read_description
+    from mmdiag.errors import UsageError
+    from mmdiag.experiment.plan import plan_run
+    from mmdiag.workspace import Workspace
+
+    workspace = Workspace(shutil.copytree(small_run.workspace.path, tmp_path / "w"))
+    name = small_run.answer["cohort"]["name"]
+    (workspace.cohort(name) / "split.json").unlink()
+    config = recipes.default()
+    survival = dataclasses.replace(config.training, early_stopping="c_index")
+    with pytest.raises(UsageError, match="early_stopping"):
+        plan_run(
+            read_description(small_run.cohort / "cohort.toml"),
+            workspace,
+            dataclasses.replace(config, training=survival),
+        )
+    assert not (workspace.cohort(name) / "split.json").exists()

@@ -49,8 +49,7 @@ def fetch() -> None:
     \b
     Examples:
       mmdiag fetch fhir export/ --out cohort
-      mmdiag fetch dicomweb https://pacs.example.org/dicom-web --studies cohort/imaging.csv --out
-      cohort/dicom
+      mmdiag fetch dicomweb https://pacs.example.org/web --studies imaging.csv --out cohort/dicom
       mmdiag fetch listen --out incoming --port 11112
     """
 
@@ -130,10 +129,8 @@ def fetch_dicomweb(
 
     \b
     Examples:
-      mmdiag fetch dicomweb https://pacs.example.org/dicom-web --studies cohort/imaging.csv --out
-      cohort/dicom
-      mmdiag fetch dicomweb http://127.0.0.1:8042/dicom-web --study-uid 1.2.3 --modality MR --user
-      reader --out dicom
+      mmdiag fetch dicomweb https://pacs.example.org/web --studies imaging.csv --out cohort/dicom
+      mmdiag fetch dicomweb http://127.0.0.1:8042/web --study-uid 1.2.3 --user reader --out dicom
     """
     from mmdiag.cli.progress import stages
     from mmdiag.exchange.pacs.dicomweb import Query
@@ -209,8 +206,7 @@ def listen(
     \b
     Examples:
       mmdiag fetch listen --out incoming
-      mmdiag fetch listen --out cohort/dicom --studies cohort/imaging.csv --from PACS --until-idle
-      60
+      mmdiag fetch listen --out cohort/dicom --studies imaging.csv --from PACS --until-idle 60
     """
     from mmdiag.exchange.pacs.inbox import Arrivals, cases_of, wanted_of
     from mmdiag.exchange.pacs.store_scp import Listening, Receiver

@@ -61,12 +61,13 @@ def pretrain(
     from mmdiag.cli.progress import stages
 
     description = read_and_check(cohort)
+    config = model.config()  # wrong use is said before anything is written
     with stages() as progress:
         result = api.pretrain(
             description,
             context.workspace,
             context.ledger(),
-            model.config(),
+            config,
             what,
             epochs=epochs,
             progress=progress,

@@ -1,6 +1,5 @@
 """Commands that make and use models: run, train, evaluate, explain, score."""
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -167,8 +166,7 @@ def _store_of(context: Context, answer: Answer) -> "Store":
     """The cohort of an explained case, which knows how people read its task and modalities."""
     from mmdiag.storage.store import Store
 
-    run = context.workspace.runs / Path(answer["heat_maps"]).parts[1]
-    return Store.open(context.workspace, json.loads((run / "run.json").read_text())["cohort"])
+    return Store.open(context.workspace, answer["cohort"])
 
 
 @click.command(short_help="Score new cases with a bundle.")
@@ -194,9 +192,8 @@ def score(context: Context, bundle: Path, cohort: Path, out: Path) -> int:
 
     \b
     Examples:
-      mmdiag score --bundle workspace/bundles/b-3f9c1d20 --cohort new.toml --out predictions.parquet
-      mmdiag score --bundle workspace/bundles/b-3f9c1d20 --cohort new.toml --out predictions.parquet
-      --json
+      mmdiag score --bundle workspace/bundles/b-3f9c1d20 --cohort new.toml --out scored.parquet
+      mmdiag score --bundle bundles/b-3f9c1d20 --cohort new.toml --out scored.parquet --json
     """
     from mmdiag import api
     from mmdiag.cli.progress import stages

@@ -53,12 +53,13 @@ def search(context: Context, cohort: Path, trials: int, model: ModelChoice) -> i
     from mmdiag.cli.show import show_search
 
     description = read_and_check(cohort)
+    config = model.config()  # wrong use is said before anything is written
     with stages() as progress:
         result = api.search_and_compare(
             description,
             context.workspace,
             context.ledger(),
-            model.config(),
+            config,
             trials=trials,
             fusion=model.fusion is None,
             progress=progress,

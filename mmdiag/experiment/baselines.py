@@ -4,7 +4,7 @@ there, and of survival what a group alone says.
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from numpy import ndarray
 from sklearn.linear_model import LogisticRegression
 
@@ -31,7 +31,7 @@ def baselines(
     task = data.store.task
     if task.survival:
         constant = facts.assign(model=PREVALENCE, part="", probability=0.5)
-        return [constant, *_by_group(data, part, held_out, facts)]
+        return [constant, *by_group(data.cases, data.labelled, part, held_out, facts)]
     columns = task.probability_columns
     shares = _prevalence(data, len(columns))
     constant = facts.assign(model=PREVALENCE, part="", **dict(zip(columns, shares, strict=True)))
@@ -71,15 +71,18 @@ def _by_availability(
     return predicted
 
 
-def _by_group(
-    data: RunData, part: pd.Series, held_out: Bool[ndarray, "case"], facts: pd.DataFrame
+def by_group(
+    cases: pd.DataFrame,
+    labelled_rows: Int[ndarray, "labelled"],
+    part: pd.Series,
+    held_out: Bool[ndarray, "case"],
+    facts: pd.DataFrame,
 ) -> list[pd.DataFrame]:
     """What a group column alone says of survival, such as the kind of cancer: events a time of the
     group's other cases, as a chance within the median time.
     """
-    cases = data.cases
     labelled = np.zeros(len(cases), dtype=bool)
-    labelled[data.labelled] = True
+    labelled[labelled_rows] = True
     median = float(cases.loc[labelled, "time"].median())
     groups = [name for name in map(str, cases) if name.startswith("group_")]
     found = []

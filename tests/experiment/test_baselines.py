@@ -7,7 +7,7 @@ import pytest
 
 def test_a_group_alone_is_a_baseline_of_survival_learned_from_the_other_parts():
     from mmdiag.evaluation.metrics import evaluate
-    from mmdiag.experiment.evaluate import _by_group
+    from mmdiag.experiment.baselines import by_group
 
     rng = np.random.default_rng(0)
     kind = np.repeat(["slow", "fast"], 100)
@@ -22,7 +22,7 @@ def test_a_group_alone_is_a_baseline_of_survival_learned_from_the_other_parts():
         }
     )
     where = pd.Series(np.where(np.arange(200) % 2, "fold-0", "fold-1"))
-    (found,) = _by_group(
+    (found,) = by_group(
         cases, np.arange(200), where, np.ones(200, dtype=bool), cases[["case_id", "time", "event"]]
     )
     assert set(found["model"]) == {"baseline:cancer"} and len(found) == 200

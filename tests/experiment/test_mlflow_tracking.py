@@ -83,7 +83,7 @@ def test_a_run_is_mirrored_once_with_its_configuration_curves_and_intervals(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     mirror.require()
     trained = fit(
-        make_config(max_epochs=EPOCHS), tmp_path / "fit", attach=mirror.attach(run, "all.fused")
+        make_config(max_epochs=EPOCHS), tmp_path / "fit", attach=mirror.attach(run, run.fits[0])
     )
     fit(
         make_config(max_epochs=EPOCHS),
@@ -132,7 +132,7 @@ def test_a_run_that_was_killed_goes_on_in_the_same_mirror(run, tmp_path, monkeyp
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     fit(make_config(max_epochs=2), tmp_path / "fit", attach=mirror.attach(run, "fold-0.fused"))
     mirror._mirror.cache_clear()  # another process
-    fit(make_config(max_epochs=2), tmp_path / "fit", attach=mirror.attach(run, "all.fused"))
+    fit(make_config(max_epochs=2), tmp_path / "fit", attach=mirror.attach(run, run.fits[0]))
     mirror.publish(run, "b-1", ROWS)
     _, (found,) = mirrored(address)
     assert {"fold-0.fused/valid_loss", "all.fused/valid_loss", "fused/auroc"} <= set(
@@ -167,7 +167,7 @@ def test_a_server_that_does_not_answer_costs_seconds_once_and_changes_nothing(
             ),
         )
         with caplog.at_level(logging.WARNING, logger="mmdiag.experiment.mlflow_tracking"):
-            found = fit(config, tmp_path / "fit", attach=mirror.attach(run, "all.fused"))
+            found = fit(config, tmp_path / "fit", attach=mirror.attach(run, run.fits[0]))
             fit(config, tmp_path / "again", attach=mirror.attach(run, "fold-0.fused"))
             mirror.publish(run, "b-1", ROWS)
         assert asked == [("127.0.0.1", port)], "it is asked once"
@@ -192,7 +192,7 @@ def test_without_being_asked_nothing_is_mirrored(run, monkeypatch):
     monkeypatch.delenv("MMDIAG_MLFLOW", raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     mirror.require()
-    assert mirror.attach(run, "all.fused") is None
+    assert mirror.attach(run, run.fits[0]) is None
     mirror.publish(run, "b-1", ROWS)
 
 

@@ -125,7 +125,7 @@ def test_a_gpu_is_waited_for_and_a_machine_without_one_waits_for_nothing(monkeyp
 def test_the_command_teaches_and_refuses_wrong_use(mmdiag_command, tmp_path):
     told = mmdiag_command("search", "--help").stdout
     assert (
-        "no judged subject had a say" in " ".join(told.split())
+        "no evaluated subject influenced the values" in " ".join(told.split())
         and "--trials" in told
         and "mmdiag search --cohort cohort.toml" in told
     )

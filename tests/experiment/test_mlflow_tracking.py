@@ -12,6 +12,7 @@ import pytest
 from training_builders import digest, fit, make_config
 
 from mmdiag.errors import UsageError
+from mmdiag.experiment.fit_id import FitId
 
 EPOCHS = 4
 ROWS = [
@@ -88,7 +89,7 @@ def test_a_run_is_mirrored_once_with_its_configuration_curves_and_intervals(
     fit(
         make_config(max_epochs=EPOCHS),
         tmp_path / "other",
-        attach=mirror.attach(run, "fold-0.flair"),
+        attach=mirror.attach(run, FitId.parse("fold-0.flair")),
     )
     mirror.publish(run, "b-1", ROWS)
     mirror.publish(run, "b-1", ROWS)
@@ -130,7 +131,11 @@ def test_a_run_that_was_killed_goes_on_in_the_same_mirror(run, tmp_path, monkeyp
     address = f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MMDIAG_MLFLOW", "1")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    fit(make_config(max_epochs=2), tmp_path / "fit", attach=mirror.attach(run, "fold-0.fused"))
+    fit(
+        make_config(max_epochs=2),
+        tmp_path / "fit",
+        attach=mirror.attach(run, FitId.parse("fold-0.fused")),
+    )
     mirror._mirror.cache_clear()  # another process
     fit(make_config(max_epochs=2), tmp_path / "fit", attach=mirror.attach(run, run.fits[0]))
     mirror.publish(run, "b-1", ROWS)
@@ -168,7 +173,7 @@ def test_a_server_that_does_not_answer_costs_seconds_once_and_changes_nothing(
         )
         with caplog.at_level(logging.WARNING, logger="mmdiag.experiment.mlflow_tracking"):
             found = fit(config, tmp_path / "fit", attach=mirror.attach(run, run.fits[0]))
-            fit(config, tmp_path / "again", attach=mirror.attach(run, "fold-0.fused"))
+            fit(config, tmp_path / "again", attach=mirror.attach(run, FitId.parse("fold-0.fused")))
             mirror.publish(run, "b-1", ROWS)
         assert asked == [("127.0.0.1", port)], "it is asked once"
         assert mirror.PATIENCE.items() <= os.environ.items(), "and waited for so many seconds"

@@ -1,7 +1,9 @@
-"""Patterns of identifiers in notes: English first, German, Spanish and French where their words are known.
+"""Patterns of identifiers in notes: English first, German, Spanish and French where their words
+are known.
 
 Reference:
-    HIPAA Safe Harbor, 45 CFR 164.514(b)(2): its eighteen kinds of identifier. A year that stands alone and an age up to 89 may stay.
+    HIPAA Safe Harbor, 45 CFR 164.514(b)(2): its eighteen kinds of identifier. A year that stands
+        alone and an age up to 89 may stay.
 """
 
 import ipaddress
@@ -50,7 +52,8 @@ _NAME_LABEL = (
 
 
 class IdentifierPattern(NamedTuple):
-    """A kind, an expression whose group `hit` (or the whole) is the identifier, and what it must hold besides.
+    """A kind, an expression whose group `hit` (or the whole) is the identifier, and what it must
+    hold besides.
 
     Args:
         accept: Gives the stretch to mask within the hit, or None.
@@ -62,7 +65,9 @@ class IdentifierPattern(NamedTuple):
 
 
 def find_identifiers(text: str) -> Iterator[tuple[int, int, str]]:
-    """Start, end and kind of everything in folded text that has the form of an identifier; they may overlap."""
+    """Start, end and kind of everything in folded text that has the form of an identifier; they may
+    overlap.
+    """
     for kind, expression, accept in PATTERNS:
         for found in expression.finditer(text):
             start, end = found.span("hit") if "hit" in expression.groupindex else found.span()

@@ -122,7 +122,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationConfig:
-    """How a model is judged.
+    """How a model is evaluated.
 
     Args:
         folds: Folds of the cross-validation, used below `holdout_from` labelled subjects.

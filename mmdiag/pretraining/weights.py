@@ -194,7 +194,7 @@ def read_record(folder: Path) -> SubjectKeys:
 def require_unseen(
     config: RunConfig, workspace: Workspace, parts: Mapping[str, str], held_out: Iterable[str]
 ) -> None:
-    """Refuse pretrained weights that saw a subject whom they are to be judged on.
+    """Refuse pretrained weights that saw a subject whom they are to be evaluated on.
 
     Args:
         parts: Subject -> part of the split.

@@ -53,7 +53,7 @@ def probe(
 
     Returns:
         `score`: AUROC (mean over classes or labels) or C-index of a ridge regression on the tokens,
-        every case judged by the fit on the others; NaN where
+        every case predicted by the fit on the others; NaN where
         there are too few cases. `rank`: MONAI's effective-rank score, 0 = the tokens fill their
         space, 1 = they are one point. `spread`: their deviation
         over their size.

@@ -81,11 +81,12 @@ def test_a_process_that_fails_is_said_in_one_sentence(begin):
 def test_more_processes_than_devices_are_refused(begin, monkeypatch):
     import torch
 
+    from mmdiag.experiment.fit_id import FitId
     from mmdiag.workers import launch
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(UsageError, match=r"2 were asked for and 1 are here"):
-        launch.fit(begin("few", without_chance(2)), "fold-0.fused", 2)
+        launch.fit(begin("few", without_chance(2)), FitId.parse("fold-0.fused"), 2)
 
 
 def test_shares_of_a_batch_are_all_of_its_cases_and_a_case_too_few_counts_for_nothing():

@@ -29,7 +29,8 @@ FUNCTIONS: dict[str, str] = {
         "variants_verdict",
     )
 } | {
-    name: f"mmdiag.deidentify.dicom:{name}" for name in ("deidentified_dicom", "dicom_identifiers")
+    "deidentified_dicom": "mmdiag.deidentify.dicom:deidentified_dicom",
+    "dicom_identifiers": "mmdiag.deidentify.dicom:dicom_identifiers",
 }
 
 

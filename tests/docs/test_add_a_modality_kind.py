@@ -97,10 +97,10 @@ def run(folder, *arguments):
     )
 
 
-def test_the_guide_asks_for_five_new_files_and_one_entry(copy):
+def test_the_guide_asks_for_five_new_files_and_two_entries(copy):
     _, new, edited = copy
     assert len(new) == 6 and "cohort.toml" in new  # which is the user's, not the package's
-    assert edited == ["mmdiag/kinds/__init__.py"]
+    assert edited == ["mmdiag/kinds/__init__.py", "mmdiag/sandbox/functions.py"]
 
 
 def test_every_facet_of_the_new_kind_is_checked_by_the_tests_that_are_there(copy):

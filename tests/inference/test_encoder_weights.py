@@ -78,7 +78,9 @@ def test_a_bundle_whose_features_were_made_by_another_version_is_refused(
     from mmdiag.prepare import extract
 
     where = Path(small_run.answer["bundle"]["path"])
-    assert {name: found.feature_version for name, found in Bundle.load(where).preparations.items()} == {
+    assert {
+        name: found.feature_version for name, found in Bundle.load(where).preparations.items()
+    } == {
         "flair": "statistics 4",
         "report": "sentences 3",
         "expression": "",
@@ -119,5 +121,6 @@ def test_weights_are_compared_only_where_features_are_still_made_by_them(tiny_te
         require_same_features(config, {"flair": Preparation(kind="image", source=other)})
     with pytest.raises(UsageError, match="those of report were"):
         require_same_features(
-            config, {"report": Preparation(kind="text", feature_version="sentences 3", source=other)}
+            config,
+            {"report": Preparation(kind="text", feature_version="sentences 3", source=other)},
         )

@@ -30,8 +30,10 @@ def copy_checkout(target: Path, *parts: str) -> Path:
     return target
 
 
-def follow(guide: str, checkout: Path) -> list[str]:
-    """Do what every block of a page says; returns the commands that were run."""
+def follow(guide: str, checkout: Path, programs: tuple[str, ...]) -> list[str]:
+    """Do what every block of a page says, of its commands those of the programs; returns the
+    commands that were run.
+    """
     done = []
     for block in BLOCK.finditer((ROOT / "docs" / "guides" / guide).read_text()):
         before, body = block["before"], block["body"]
@@ -42,8 +44,9 @@ def follow(guide: str, checkout: Path) -> list[str]:
         else:
             assert block["language"] == "sh", f"what is to be done with this block? {body}"
             for command in body.splitlines():
-                _run(command, checkout)
-                done.append(command)
+                if command.split()[0] in programs:
+                    _run(command, checkout)
+                    done.append(command)
     return done
 
 

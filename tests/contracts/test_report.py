@@ -158,7 +158,8 @@ def test_the_rules_are_listed_as_json_and_as_a_table(workspace, capsys):
     }
     assert rows[0]["cure"] and not rows[-1]["cure"]
     assert run("contracts", "--workspace", workspace) == 0
-    assert "2 are broken" in " ".join(capsys.readouterr().out.split())
+    shown = capsys.readouterr()
+    assert "2 are broken" in " ".join((shown.out + shown.err).split())
 
 
 @pytest.mark.parametrize(

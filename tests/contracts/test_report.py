@@ -159,7 +159,7 @@ def test_the_rules_are_listed_as_json_and_as_a_table(workspace, capsys):
     assert rows[0]["cure"] and not rows[-1]["cure"]
     assert run("contracts", "--workspace", workspace) == 0
     shown = capsys.readouterr()
-    assert "2 are broken" in " ".join((shown.out + shown.err).split())
+    assert "2 failed for at least one row" in " ".join((shown.out + shown.err).split())
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,18 @@ from phantom_runs import run_phantom
 
 from mmdiag.explain.run import explanation_path
 
+QUICK = {"settings": {"evaluation.folds": 3}, "checked": False}  # the small run is checked
+
 
 @pytest.fixture(scope="module")
 def additive(tmp_path_factory):
     return run_phantom(
-        tmp_path_factory.mktemp("additive"), cases=300, seed=7, signal="additive", explained=16
+        tmp_path_factory.mktemp("additive"),
+        cases=300,
+        seed=7,
+        signal="additive",
+        explained=16,
+        **QUICK,
     )
 
 
@@ -105,14 +112,14 @@ def test_the_words_that_are_shaded_are_findings(additive):
 
 
 def test_where_there_is_no_signal_none_is_reported(tmp_path):
-    run = run_phantom(tmp_path, cases=150, seed=8, signal="none")
+    run = run_phantom(tmp_path, cases=150, seed=8, signal="none", **QUICK)
     fused = run.metric("fused")
     assert fused["low"] <= 0.5 <= fused["high"]
     assert run.metric("fused-minus-best")["low"] <= 0
 
 
 def test_where_one_modality_holds_the_signal_it_is_named(tmp_path):
-    run = run_phantom(tmp_path, cases=150, seed=9, signal="one-modality", missing=0.1)
+    run = run_phantom(tmp_path, cases=150, seed=9, signal="one-modality", missing=0.1, **QUICK)
     moved = {
         name: run.predictions[f"contribution_{name}"].abs().mean()
         for name in run.answer["modalities"]

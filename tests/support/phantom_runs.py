@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import pandas as pd
 
 
@@ -42,9 +43,28 @@ def run_phantom(
     explained: int = 0,
     fusion: str = "concat",
     settings: dict[str, Any] | None = None,
+    checked: bool = True,
     **options: Any,
 ) -> PhantomRun:
-    """Write a phantom, ingest, train, evaluate, explain the first `explained` cases, publish."""
+    """Write a phantom, ingest, train, evaluate, explain the first `explained` cases, publish.
+
+    Args:
+        checked: Whether shapes are checked at every call, which is a third of the time.
+    """
+    jaxtyping.config.update("jaxtyping_disable", not checked)
+    try:
+        return _run(folder, explained, fusion, settings, options)
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def _run(
+    folder: Path,
+    explained: int,
+    fusion: str,
+    settings: dict[str, Any] | None,
+    options: dict[str, Any],
+) -> PhantomRun:
     from mmdiag import api, recipes
     from mmdiag.description import read_description
     from mmdiag.experiment.evaluate import evaluate

@@ -91,6 +91,24 @@ def mmdiag_command() -> Run:
     return run
 
 
+@pytest.fixture
+def mmdiag_call(capsys: pytest.CaptureFixture[str]) -> Run:
+    """As `mmdiag_command`, within this process: for what depends on no process of its own, whose
+    imports take seconds.
+    """
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        from mmdiag.cli import boundary, cli
+
+        given = [str(argument) for argument in arguments]
+        capsys.readouterr()
+        code = boundary.run(cli, given)
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(given, code, said.out, said.err)
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """One temporary server for all tests of flows."""

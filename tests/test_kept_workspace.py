@@ -3,6 +3,7 @@ explained and shown.
 """
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -21,14 +22,22 @@ PHANTOM = {
 }
 
 
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory):
+    """The files of the old cohort."""
+    from mmdiag.phantom import write_phantom
+
+    folder = tmp_path_factory.mktemp("phantom")
+    write_phantom(folder, **PHANTOM)
+    return folder
+
+
 @pytest.fixture
-def kept(tmp_path):
+def kept(phantom, tmp_path):
     """The old workspace, beside the cohort that it was made of, described by the old
     cohort.toml.
     """
-    from mmdiag.phantom import write_phantom
-
-    write_phantom(tmp_path / "cohort", **PHANTOM)
+    shutil.copytree(phantom, tmp_path / "cohort")
     with zipfile.ZipFile(KEPT / "workspace-226f31c.zip") as archive:
         archive.extractall(tmp_path / "workspace")
     (tmp_path / "workspace" / "cohort.toml").replace(tmp_path / "cohort" / "cohort.toml")
@@ -69,9 +78,9 @@ def test_nothing_of_an_old_cohort_is_read_again(kept):
     assert answer["cases"] == {**EXPECTED["cases"], "new": 0}
 
 
-def test_an_old_run_is_listed_evaluated_and_explained(kept, mmdiag_command):
+def test_an_old_run_is_listed_evaluated_and_explained(kept, mmdiag_command, mmdiag_call):
     workspace = ("--workspace", kept / "workspace", "--json")
-    status = json.loads(mmdiag_command("status", *workspace).stdout)
+    status = json.loads(mmdiag_call("status", *workspace).stdout)
     assert [bundle["bundle_id"] for bundle in status["bundles"]] == [EXPECTED["bundle"]]
     done = mmdiag_command("evaluate", "--cohort", kept / "cohort" / "cohort.toml", *workspace)
     metrics = {(row["model"], row["metric"]): row for row in json.loads(done.stdout)["metrics"]}
@@ -80,7 +89,7 @@ def test_an_old_run_is_listed_evaluated_and_explained(kept, mmdiag_command):
         assert (
             found["value"] == pytest.approx(wanted["value"], abs=1e-6) and found["n"] == wanted["n"]
         )
-    case = json.loads(mmdiag_command("explain", "P20S5-0000", *workspace).stdout)
+    case = json.loads(mmdiag_call("explain", "P20S5-0000", *workspace).stdout)
     assert case["case_id"] == "P20S5-0000" and case["bundle_id"].startswith("b-")
 
 

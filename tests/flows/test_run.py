@@ -95,20 +95,18 @@ def test_progress_goes_to_stderr_and_no_traceback_does(answered):
     )
 
 
-def test_one_case_is_explained_by_its_key(answered, mmdiag_command, small_run):
+def test_one_case_is_explained_by_its_key(answered, mmdiag_call, small_run):
     _, _, workspace = answered
     table = small_run.predictions
     case_id = table.loc[[len(names) == 3 for names in table["modalities"]], "case_id"].iloc[0]
-    answer = json.loads(
-        mmdiag_command("explain", case_id, "--workspace", workspace, "--json").stdout
-    )
+    answer = json.loads(mmdiag_call("explain", case_id, "--workspace", workspace, "--json").stdout)
     assert (
         answer["case_id"] == case_id
         and len(answer["attention"]) == 3
         and answer["text"]
         and answer["table"]
     )
-    unknown = mmdiag_command("explain", "nobody", "--workspace", workspace)
+    unknown = mmdiag_call("explain", "nobody", "--workspace", workspace)
     assert unknown.returncode == 2 and "nobody" in unknown.stderr
 
 

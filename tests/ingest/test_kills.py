@@ -31,6 +31,7 @@ def calm(cohort, tmp_path_factory):
     answer = kills.ingest(cohort, workspace)
     return {
         "answer": answer,
+        "workspace": workspace,
         "state": kills.state_of(workspace),
         "seconds": time.monotonic() - began,
     }
@@ -76,7 +77,7 @@ def test_a_full_disk_ends_with_a_clear_error_and_the_next_run_goes_on(
         and "Traceback" not in done.stderr
     ), done.stderr
     subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
-    answer = kills.ingest(cohort, small_disk / "w")
+    answer = kills.plain_ingest(cohort, small_disk / "w")
     assert (
         answer["cases"]["accepted"] == calm["answer"]["cases"]["accepted"]
         and kills.state_of(small_disk / "w") == calm["state"]
@@ -93,7 +94,7 @@ def test_a_read_only_folder_ends_with_a_clear_error_and_nothing_is_lost(
     cohort, calm, small_disk, mmdiag_command
 ):
     subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
-    kills.ingest(cohort, small_disk / "w")
+    shutil.copytree(calm["workspace"], small_disk / "w")
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     done = mmdiag_command("ingest", "--cohort", cohort, "--workspace", small_disk / "w")
     assert done.returncode == 1 and "writable" in done.stderr and "Traceback" not in done.stderr, (
@@ -101,7 +102,7 @@ def test_a_read_only_folder_ends_with_a_clear_error_and_nothing_is_lost(
     )
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
     assert (
-        kills.ingest(cohort, small_disk / "w")["cases"]["new"] == 0
+        kills.plain_ingest(cohort, small_disk / "w")["cases"]["new"] == 0
         and kills.state_of(small_disk / "w") == calm["state"]
     )
 
@@ -130,15 +131,15 @@ def test_a_locked_database_ends_with_a_clear_error_and_nothing_is_lost(
     assert kills.state_of(tmp_path / "w") == calm["state"]
 
 
-def test_only_new_files_are_read_again_and_what_was_decided_holds(tmp_path, mmdiag_command, cohort):
+def test_only_new_files_are_read_again_and_what_was_decided_holds(tmp_path, mmdiag_call, cohort):
     folder = shutil.copytree(cohort.parent, tmp_path / "cohort")
     workspace = tmp_path / "w"
-    kills.ingest(folder / "cohort.toml", workspace)
+    kills.plain_ingest(folder / "cohort.toml", workspace)
     refused = json.loads(
-        mmdiag_command("quarantine", "list", "--workspace", workspace, "--json").stdout
+        mmdiag_call("quarantine", "list", "--workspace", workspace, "--json").stdout
     )
     broken = next(row for row in refused if row["code"] == "truncated")
-    said = mmdiag_command(
+    said = mmdiag_call(
         "quarantine",
         "accept",
         broken["case_id"],
@@ -149,19 +150,17 @@ def test_only_new_files_are_read_again_and_what_was_decided_holds(tmp_path, mmdi
     )
     assert said.returncode == 2 and "cannot" in said.stderr, "what was not read cannot be accepted"
     assert (
-        mmdiag_command(
-            "quarantine", "retry", broken["case_id"], "--workspace", workspace
-        ).returncode
+        mmdiag_call("quarantine", "retry", broken["case_id"], "--workspace", workspace).returncode
         == 0
     )
-    assert kills.ingest(folder / "cohort.toml", workspace)["cases"]["new"] == 1
+    assert kills.plain_ingest(folder / "cohort.toml", workspace)["cases"]["new"] == 1
     view = next(path for path in workspace.rglob("quarantine/truncated/*.txt"))
     assert view.name.startswith(broken["case_id"]) and "cure:" in view.read_text()
-    assert mmdiag_command("quarantine", "retry", "nobody", "--workspace", workspace).returncode == 2
+    assert mmdiag_call("quarantine", "retry", "nobody", "--workspace", workspace).returncode == 2
 
 
 def test_a_person_accepts_what_a_rule_refuses_and_the_record_says_who_and_why(
-    tmp_path, mmdiag_command
+    tmp_path, mmdiag_call
 ):
     import cv2
     import numpy as np
@@ -177,8 +176,8 @@ def test_a_person_accepts_what_a_rule_refuses_and_the_record_says_who_and_why(
         '"id"\n[modalities.x]\nkind = "image"\npath = "{id}.png"\n'
     )
     workspace = tmp_path / "w"
-    assert kills.ingest(tmp_path / "cohort.toml", workspace)["cases"]["quarantined"] == 1
-    done = mmdiag_command(
+    assert kills.plain_ingest(tmp_path / "cohort.toml", workspace)["cases"]["quarantined"] == 1
+    done = mmdiag_call(
         "quarantine",
         "accept",
         "a",
@@ -190,7 +189,7 @@ def test_a_person_accepts_what_a_rule_refuses_and_the_record_says_who_and_why(
         workspace,
     )
     assert done.returncode == 0, done.stderr
-    answer = kills.ingest(tmp_path / "cohort.toml", workspace)
+    answer = kills.plain_ingest(tmp_path / "cohort.toml", workspace)
     assert answer["cases"] == {"in": 3, "accepted": 3, "quarantined": 0, "new": 1, "labelled": 0}
     from mmdiag.storage.ledger import Ledger
     from mmdiag.workspace import Workspace

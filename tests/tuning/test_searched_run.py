@@ -122,12 +122,12 @@ def test_a_gpu_is_waited_for_and_a_machine_without_one_waits_for_nothing(monkeyp
         assert asked == [("gpu", {"occupy": 1, "strict": False})]
 
 
-def test_the_command_teaches_and_refuses_wrong_use(mmdiag_command, tmp_path):
-    told = mmdiag_command("search", "--help").stdout
+def test_the_command_teaches_and_refuses_wrong_use(mmdiag_call, tmp_path):
+    told = mmdiag_call("search", "--help").stdout
     assert (
         "no evaluated subject influenced the values" in " ".join(told.split())
         and "--trials" in told
         and "mmdiag search --cohort cohort.toml" in told
     )
-    done = mmdiag_command("search", "--cohort", tmp_path / "none.toml", "--trials", 0)
+    done = mmdiag_call("search", "--cohort", tmp_path / "none.toml", "--trials", 0)
     assert done.returncode == 2 and "--trials" in done.stderr and not list(tmp_path.iterdir())

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("tests")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+TESTS = Path(__file__).parent
+COSTLY = ("small_run", "prefect_server")  # fixtures of files in several folders
 WITHOUT_DATA = pytest.StashKey[int]()  # tests of tests/external that were deselected
 
 
@@ -59,6 +62,33 @@ def pytest_testnodedown(node: Any) -> None:
     deselected = getattr(node, "workeroutput", {}).get("external_deselected")
     if deselected:
         node.config.stash[WITHOUT_DATA] = deselected
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With --dist loadfile: give files that share a costly fixture to one process, which makes it
+    once.
+    """
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFixtures(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return company(config.rootpath / nodeid.split("::")[0])
+
+    return ByFixtures(config, log)
+
+
+@lru_cache
+def company(file: Path) -> str:
+    """What a file runs in one process with: all that name a fixture of `COSTLY`, else the files of
+    a folder with fixtures of its own, else nothing.
+    """
+    alone = file.parent == TESTS or not (file.parent / "conftest.py").is_file()
+    files = [file] if alone else sorted(file.parent.glob("test_*.py"))
+    text = "".join(one.read_text() for one in files)
+    return next((name for name in COSTLY if name in text), str(file if alone else file.parent))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

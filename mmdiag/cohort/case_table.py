@@ -3,12 +3,12 @@ refused before anything is written.
 """
 
 import difflib
-import re
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pandas as pd
 
+from mmdiag.cohort.as_of import is_one_date, moment_of
 from mmdiag.description import Description
 from mmdiag.description.task import NO_LABEL, REST
 from mmdiag.errors import DescriptionError
@@ -136,7 +136,7 @@ def _require_columns(description: Description, table: pd.DataFrame) -> None:
     named += [
         ("identifiers", name) for name in description.identifiers if not name.endswith(".csv")
     ]
-    if description.as_of and not _is_date(description.as_of):
+    if description.as_of and not is_one_date(description.as_of):
         named.append(("as_of", description.as_of))
     for modality in description.modalities.values():
         named += [
@@ -176,20 +176,21 @@ def _ids(description: Description, table: pd.DataFrame, column: str) -> pd.Serie
     return values.astype(object)
 
 
-def _is_date(text: str) -> bool:
-    return re.match(r"\d{4}-\d{2}-\d{2}", text) is not None
-
-
 def _as_of(description: Description, table: pd.DataFrame) -> pd.Series:
     if not description.as_of:
         return pd.Series(pd.NaT, index=table.index, dtype="datetime64[ns]")
-    one = _is_date(description.as_of)
+    one = is_one_date(description.as_of)
     text = pd.Series(description.as_of, index=table.index) if one else table[description.as_of]
-    dates = pd.to_datetime(text, errors="coerce", format="ISO8601")
+    text = text.astype(object).where(text.fillna("").str.strip() != "", None)
+    moments = {cell: moment_of(str(cell)) for cell in text.dropna().unique()}
+    dates = pd.Series(pd.to_datetime(text.map(moments)), index=table.index)
     # the date line runs between hospital and computer
     tomorrow = pd.Timestamp.now() + pd.Timedelta(days=1)
     rules = (
-        (dates.isna() & text.notna(), "must be ISO dates (2025-03-02)"),
+        (
+            dates.isna() & text.notna(),
+            "must be ISO dates (2025-03-02), with or without a time and its zone",
+        ),
         (dates > tomorrow, "must not lie in the future"),
         (dates < pd.Timestamp(1900, 1, 1), "must not lie before 1900"),
     )

@@ -115,14 +115,12 @@ def _receive(reading: Reading, case: Case, name: str, wait: Wait) -> None:
 
 
 def require_recorded(reading: Reading, case: Case, name: str, recorded: str) -> None:
-    """Nothing recorded after `as_of` may be read; both are compared as days."""
-    digits = recorded.replace("-", "")[:8]
-    later = (
-        case.as_of is not None
-        and len(digits) == 8
-        and digits.isdigit()
-        and digits > f"{case.as_of:%Y%m%d}"
-    )
+    """Nothing recorded after `as_of` may be read; both are compared as days, each on its own clock.
+
+    Args:
+        recorded: ISO date of the last day on which it may have been recorded; empty = unknown.
+    """
+    later = case.as_of is not None and recorded > f"{case.as_of:%Y-%m-%d}"
     if later and not reading.is_overridden(case.case_id, name, "after_as_of"):
         raise ReadError("after_as_of", "it is dated after the case's as_of")
 

@@ -43,6 +43,10 @@ class Header:
         found = self.scan.elements.get(_tag(keyword))
         return found is not None and found.length > 0
 
+    def raw(self, keyword: str) -> bytes:
+        """The bytes of a value; empty where it is absent."""
+        return self.scan.value(_tag(keyword))
+
     def is_sequence(self, keyword: str) -> bool:
         """Whether an element holds items rather than values."""
         return self._vr(keyword) == "SQ"

@@ -6,6 +6,7 @@ import fnmatch
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy import ndarray
 from pydicom.sequence import Sequence as DicomSequence
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.imaging.dicom_dates import recorded_day
 from mmdiag.readers.imaging.dicom_header import Header
 from mmdiag.readers.imaging.dicom_pixels import (
     PixelFormat,
@@ -44,7 +46,8 @@ class Series:
         tilt_degrees: Of the gantry; NaN for one slice.
         localizers: Files of the selection that were left out because they are localizers.
         modality: DICOM modality, such as MR.
-        recorded: Study date as YYYYMMDD; empty where the header does not say.
+        recorded: ISO date of the last day on which it was recorded (`dicom_dates`); empty where no
+            header says.
         window: Lowest and highest value that the header asks to be shown (VOI), in the modality's
             units; NaN where it does not.
         attributes: Keyword -> values as text, of what `read_series` was asked for and the header
@@ -206,6 +209,7 @@ def _read(
         len(read),
         localizers,
         attribute_values(read[0].header, attributes),
+        recorded_day([header for _, header in chosen]),
     )
 
 
@@ -279,6 +283,7 @@ def _series(
     files: int,
     localizers: int,
     attributes: Mapping[str, tuple[str, ...]],
+    recorded: date | None,
 ) -> Series:
     spacing = plane.spacing or (float("nan"), float("nan"))
     return Series(
@@ -293,7 +298,7 @@ def _series(
         localizers=localizers,
         modality=header.text("Modality"),
         patient_id=header.text("PatientID"),
-        recorded=header.text("StudyDate") or header.text("AcquisitionDate"),
+        recorded=recorded.isoformat() if recorded else "",
         window=_voi(header),
         attributes=attributes,
         files=files,

@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
-from mmdiag.cohort.case_table import class_names, read_cases
+from mmdiag.cohort.case_table import read_cases
 from mmdiag.cohort.cases import find_cases
+from mmdiag.cohort.label_cells import class_names
 from mmdiag.description import read_description
 from mmdiag.errors import DescriptionError
 

@@ -262,6 +262,7 @@ def _counts(answer: Answer, titles: Titles) -> None:
         f"{answer['cohort']['name']}: {cases['in']} cases received: {cases['accepted']} accepted, "
         f"{cases['quarantined']} quarantined; {cases['labelled']} labelled{new}."
     )
+    _classes(answer)
     rows = [
         {"modality": titles.get(name, name), **counts}
         for name, counts in answer["modalities"].items()
@@ -274,6 +275,23 @@ def _counts(answer: Answer, titles: Titles) -> None:
         )
     if cases["quarantined"] or any(row["quarantined"] for row in rows):
         _line(f"What was refused and why: mmdiag quarantine list --workspace {answer['workspace']}")
+
+
+def _classes(answer: Answer) -> None:
+    """How many cases each class has, and which values of the table count as it."""
+    by_label: dict[str, list[str]] = {}
+    for one in answer.get("classes", ()):
+        values = one["values"] or ()
+        spelled = (
+            f" ({', '.join(map(repr, values))})" if [*values] not in ([], [one["name"]]) else ""
+        )
+        by_label.setdefault(one["label"], []).append(f"{one['cases']} {one['name']}{spelled}")
+    cases = answer["cases"]
+    for label, counts in by_label.items():
+        without = (
+            f", {cases['accepted'] - cases['labelled']} without label" if len(by_label) == 1 else ""
+        )
+        _line(f"{label}: {', '.join(counts)}{without}.")
 
 
 def _interval(metric: Mapping[str, Any] | None) -> str:

@@ -3,22 +3,20 @@ refused before anything is written.
 """
 
 import difflib
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 
 import numpy as np
 import pandas as pd
 
 from mmdiag.cohort.as_of import is_one_date, moment_of
+from mmdiag.cohort.label_cells import SHOWN, read_labels, refuse_lines
 from mmdiag.description import Description
-from mmdiag.description.task import NO_LABEL, REST
 from mmdiag.errors import DescriptionError
 from mmdiag.readers.tables.delimited import as_description_error, read_frame
 from mmdiag.readers.tables.keys import check_keys, is_plain_key, key_values, template_columns
 
 KEPT = 4  # parsed tables; a command works on one or two
 _PARSED: dict[Hashable, pd.DataFrame] = {}
-SHOWN = 5  # case keys named in one message
-SHOWN_VALUES, SHOWN_LETTERS = 10, 20  # of a label, that a message may print
 
 
 def read_cases(description: Description) -> pd.DataFrame:
@@ -81,32 +79,10 @@ def _parse(description: Description) -> pd.DataFrame:
         )
     cases["as_of"] = _as_of(description, table)
     cases["site"] = table[description.site] if description.site else pd.NA
-    cases["label"], cases["time"], cases["event"] = np.nan, np.nan, np.nan
-    if description.task.kind == "survival":
-        _survival(description, table, cases)
-    elif description.task.label:
-        cases["label"] = _labels(description, table)
-    several = _several_labels(description, table)
-    if len(several.columns):
-        cases["label"] = several.max(axis=1)
-    extra = {f"label_{name}": several[name] for name in several} | {
-        f"group_{name}": table[name] for name in description.group
-    }
+    labels = read_labels(description, table)
+    extra = {f"group_{name}": table[name] for name in description.group}
     extra |= {f"column_{name}": table[name] for name in table.columns}
-    return pd.concat([cases, pd.DataFrame(extra)], axis=1)
-
-
-def class_names(description: Description, cases: pd.DataFrame) -> tuple[str, ...]:
-    """Names of the classes in the order of their numbers; empty for survival and for unlabelled
-    cohorts.
-    """
-    task = description.task
-    if task.kind == "binary" and task.label:
-        return f"not {task.positive}", str(task.positive)
-    if task.kind == "multiclass" and task.label:
-        text = _known(cases[f"column_{task.label}"])
-        return _classes(text.where(~_one_of(text, task.unknown), None))
-    return ()
+    return pd.concat([cases, labels, pd.DataFrame(extra)], axis=1)
 
 
 def _read_text_table(description: Description) -> pd.DataFrame:
@@ -200,154 +176,5 @@ def _as_of(description: Description, table: pd.DataFrame) -> pd.Series:
                 f"as_of {rule}, {description.as_of!r} in {description.file.name} breaks this: "
                 "correct it."
             )
-        _lines(description, wrong, f"as_of {rule}")
+        refuse_lines(description, wrong, f"as_of {rule}")
     return dates.astype("datetime64[ns]")
-
-
-def _known(text: pd.Series, positive: str | None = None) -> pd.Series:
-    """Cells without surrounding blanks; what only says that nothing is known is missing, unless it
-    is the positive class.
-    """
-    stripped = text.str.strip()
-    return stripped.where(~stripped.str.lower().isin(NO_LABEL) | (stripped == positive), None)
-
-
-def _labels(description: Description, table: pd.DataFrame) -> pd.Series:
-    task = description.task
-    text = _known(table[str(task.label)], task.positive)
-    text = text.where(~_one_of(text, task.unknown), None)
-    if text.dropna().empty:
-        raise DescriptionError(
-            f"The label {task.label!r} must be there for some cases, {description.table.name} "
-            "has none: name another column, or leave label out to score."
-        )
-    if task.kind == "multiclass":
-        classes = _classes(text)
-        if len(classes) < 2:
-            raise DescriptionError(
-                f"A label needs two classes, {task.label!r} in {description.table.name} has one: "
-                "nothing can be learned from it."
-            )
-        return text.map({name: float(number) for number, name in enumerate(classes)})
-    return _binary_labels(description, text)
-
-
-def _binary_labels(description: Description, text: pd.Series) -> pd.Series:
-    """1.0, 0.0 or NaN: a value is the positive one, a negative one, or refused."""
-    task = description.task
-    known = text.dropna()
-    positive = _one_of(known, (str(task.positive),))
-    if not positive.any():
-        raise DescriptionError(
-            f"positive must be a value of the label {task.label!r}, no case of "
-            f"{description.table.name} has {task.positive!r}: correct positive in "
-            f"{description.file.name}."
-        )
-    if positive.all():
-        raise DescriptionError(
-            f"A label needs two classes, every case of {description.table.name} is "
-            f"{task.positive!r}: nothing can be learned from it."
-        )
-    others = known[~positive]
-    if task.negative == (REST,):
-        further = others.iloc[:0]
-    elif task.negative:
-        further = others[~_one_of(others, task.negative)]
-    else:
-        first = others.iloc[0]
-        further = others[~_one_of(others, (str(first),))]
-        further = others if len(further) else further
-    if len(further):
-        shown, file = _shown(further, known), description.file.name
-        raise DescriptionError(
-            f"A binary label is positive or negative, {task.label!r} in {description.table.name} "
-            f"has besides {task.positive!r} {shown}: say in {file} "
-            'which of them are negative (negative = ["..."], or "rest") and which say that '
-            'nothing is known (unknown = ["..."]).'
-        )
-    return positive.astype(float).reindex(text.index)
-
-
-def _one_of(text: pd.Series, values: Sequence[str]) -> "pd.Series[bool]":
-    """Which cells are one of some values; what is missing is none."""
-    cells = ["" if missing else str(cell) for cell, missing in zip(text, text.isna(), strict=True)]
-    found = [bool(cell) and any(_same(cell, value) for value in values) for cell in cells]
-    return pd.Series(found, index=text.index, dtype=bool)
-
-
-def _shown(further: pd.Series, column: pd.Series) -> str:
-    """Values of a label as far as they may be printed: those of a column that has few and short
-    ones, else their number.
-    """
-    values, of_column = sorted(further.unique()), column.unique()
-    if len(of_column) > SHOWN_VALUES or max(map(len, of_column)) > SHOWN_LETTERS:
-        return f"{len(values)} other values"
-    return ", ".join(map(repr, values))
-
-
-def _several_labels(description: Description, table: pd.DataFrame) -> pd.DataFrame:
-    """0, 1 or NaN of each label of a multilabel task, by its name; no columns for other tasks."""
-    found = {}
-    for name in description.task.labels:
-        text = _known(table[name])
-        numbers = pd.to_numeric(text, errors="coerce").astype(float)
-        _lines(
-            description,
-            text.notna() & ~numbers.isin([0, 1]),
-            f"The label {name!r} must be 0, 1 or empty",
-        )
-        if numbers.nunique() < 2:
-            raise DescriptionError(
-                f"A label needs cases with 1 and cases with 0, {name!r} in "
-                f"{description.table.name} has one of the two at most: "
-                f"take it out of labels in {description.file.name}."
-            )
-        found[name] = numbers
-    return pd.DataFrame(found, index=table.index)
-
-
-def _classes(text: pd.Series) -> tuple[str, ...]:
-    return tuple(sorted(text.dropna().unique()))
-
-
-def _same(value: str, positive: str) -> bool:
-    """Equal as text, or as numbers: a table that went through a spreadsheet says 1.0 for 1."""
-    try:
-        return value == positive or float(value) == float(positive)
-    except ValueError:
-        return False
-
-
-def _survival(description: Description, table: pd.DataFrame, cases: pd.DataFrame) -> None:
-    task = description.task
-    if not task.time or not task.event:
-        return
-    for key, column in (("time", task.time), ("event", task.event)):
-        text = _known(table[column])
-        numbers = pd.to_numeric(text, errors="coerce").astype(float)
-        _lines(
-            description,
-            (numbers.isna() & text.notna()) | np.isinf(numbers),
-            f"{key} must be a number",
-        )
-        cases[key] = numbers
-    _lines(
-        description,
-        cases["event"].notna() & ~cases["event"].isin([0, 1]),
-        "event must be 0 (censored) or 1 (seen)",
-    )
-    known = cases["time"].notna() & cases["event"].notna()
-    if not (cases.loc[known, "event"] == 1).any():
-        raise DescriptionError(
-            f"A survival task needs events, {description.table.name} has none in {task.event!r}: "
-            "nothing can be learned from it."
-        )
-
-
-def _lines(description: Description, wrong: "pd.Series[bool]", rule: str) -> None:
-    lines: Sequence[int] = (np.flatnonzero(wrong.to_numpy()) + 2).tolist()
-    if lines:
-        raise DescriptionError(
-            f"{rule}, {description.table.name} breaks this in line "
-            f"{', '.join(map(str, lines[:SHOWN]))}: correct the table."
-        )

@@ -1,7 +1,7 @@
 """The task of a cohort.toml: which column is predicted, and what its values mean."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,14 +12,16 @@ from mmdiag.description.fields import (
     texts_of,
 )
 from mmdiag.errors import DescriptionError
+from mmdiag.spelling import fold
 
-NO_LABEL = {
-    "",
-    "na",
-    "n/a",
-    "nan",
-    "null",
-}  # in a label, time or event: unknown; "none" may be a class
+# in a label, time or event, as `fold` writes them: unknown; "none" may be a class
+NO_LABEL = {"", "na", "n/a", "n.a.", "nan", "null", "#n/a", "#na", "<na>", "nat"}
+# what is a class only where class_names says so
+NOT_KNOWN = {
+    *("unknown", "unk", "not known", "not available", "not reported", "missing", "pending", "tbd"),
+    *("?", "??", "-", "--", ".", "unbekannt", "k.a.", "keine angabe", "desconocido"),
+    *("no disponible", "inconnu", "non disponible", "non renseigné"),
+}
 REST = "rest"  # every other value of the label is negative
 WORDS = ("title", "class_names")  # they change what people read, and nothing that is computed
 LATER = ("labels", "negative", "unknown")
@@ -35,7 +37,7 @@ class TaskDescription:
         labels: Columns of a multilabel task: 1 = there, 0 = not there, empty = unknown.
         negative: Values of a binary label that are negative, or `rest`: every value that is neither
             positive nor unknown. Empty = the label has one other value.
-        unknown: Values of the label that count as unlabelled.
+        unknown: Values of the label that count as unlabelled; of a survival task those of event.
         title: How people read the task.
         class_names: Value of the label -> how people read it.
         label_patterns: Regular expressions that state the label: a note that matches one is refused
@@ -124,24 +126,19 @@ def _values(
             f"negative under [task] of {where} belongs to a binary task, this one is {kind}: "
             "leave it out."
         )
-    if unknown and kind not in ("binary", "multiclass"):
-        raise DescriptionError(
-            f"unknown under [task] of {where} belongs to a binary or multiclass task, this one is "
-            f"{kind}: leave the cells empty."
-        )
     if REST in negative and len(negative) > 1:
         raise DescriptionError(
             f'negative under [task] of {where} is a list of values or "{REST}", found both: '
             "keep one of the two."
         )
     stated = [*negative, *unknown, *([positive] if positive else [])]
-    empty = sorted(value for value in negative if value.strip().lower() in NO_LABEL)
+    empty = sorted(value for value in negative if fold(value) in NO_LABEL)
     if empty:
         raise DescriptionError(
             f"negative under [task] of {where} holds values, {', '.join(map(repr, empty))} says "
             "that nothing is known: leave it out."
         )
-    twice = sorted({value for value in stated if stated.count(value) > 1})
+    twice = _spelled_twice(stated)
     if twice:
         raise DescriptionError(
             f"A value of the label is one of positive, negative and unknown in {where}, found "
@@ -150,10 +147,19 @@ def _values(
     return negative, unknown
 
 
+def _spelled_twice(values: Iterable[str]) -> list[str]:
+    """Values that are there in two spellings, or in one twice."""
+    spelled = [*values]
+    folded = [fold(value) for value in spelled]
+    return sorted(
+        {value for value, key in zip(spelled, folded, strict=True) if folded.count(key) > 1}
+    )
+
+
 def _label_values(task: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
     given = task.get(key, ())
     listed = given if isinstance(given, list | tuple) else [given]
-    plain = [str(value) if type(value) in (int, float) else value for value in listed]
+    plain = [str(value) if type(value) in (bool, int, float) else value for value in listed]
     return texts_of(plain, key, "[task]", where)
 
 
@@ -165,6 +171,12 @@ def _class_names(task: Mapping[str, Any], where: str) -> dict[str, str]:
         raise DescriptionError(
             f"class_names under [task] of {where} must give a text for each value, it does not: "
             'write class_names = { "0" = "stable", "1" = "progresses" }.'
+        )
+    twice = _spelled_twice(map(str, names))
+    if twice:
+        raise DescriptionError(
+            f"class_names under [task] of {where} names a value once, found "
+            f"{', '.join(map(repr, twice))}: they are spellings of one, keep one of them."
         )
     return {str(value): name for value, name in names.items()}
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmdiag.cohort.case_table import class_names, read_cases
+from mmdiag.cohort.case_table import read_cases
+from mmdiag.cohort.label_cells import count_classes, described_task
 from mmdiag.contracts.internal_tables import validate_case_table
 from mmdiag.contracts.validate import as_table
 from mmdiag.description import Description
@@ -26,7 +27,6 @@ from mmdiag.reasons import REASONS
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import read_rows
 from mmdiag.storage.tables import write_parquet
-from mmdiag.task import Task
 from mmdiag.workspace import Workspace, write_text
 
 CONTRACT_COLUMNS = ["contract", "rule", "column", "severity", "why", "checked", "failed"]
@@ -40,6 +40,7 @@ class IngestSummary:
 
     cohort: dict[str, str]
     cases: dict[str, int]
+    classes: list[dict[str, Any]]
     modalities: dict[str, dict[str, Any]]
 
 
@@ -158,7 +159,7 @@ def _refuse_leaks(folder: Path, description: Description, shards: _Shards) -> No
                 index=keys,
                 columns=columns,
             )
-    task = Task.from_facts(_task_facts(description, shards.table))
+    task = described_task(description, shards.table)
     found = audit_leakage(
         cases, shards.fingerprints, notes, tables, task, description.task.label_patterns
     )
@@ -278,7 +279,11 @@ def _write_cohort(
 
 def _task_facts(description: Description, table: pd.DataFrame) -> dict[str, Any]:
     """What was described of the task, and its classes as the case table has them."""
-    return asdict(description.task) | {"classes": list(class_names(description, table))}
+    task = described_task(description, table)
+    return asdict(description.task) | {
+        "classes": list(task.classes),
+        "class_names": dict(task.class_names),
+    }
 
 
 def _summary(
@@ -307,7 +312,12 @@ def _summary(
         if KINDS[modality.kind].layout == NOTE:
             masked = shards.fingerprints.loc[shards.fingerprints["modality"] == name, "n_masked"]
             modalities[name]["masked"] = int(pd.to_numeric(masked).fillna(0).sum())
-    return IngestSummary({"name": description.name, "hash": cohort_hash}, counts, modalities)
+    return IngestSummary(
+        {"name": description.name, "hash": cohort_hash},
+        counts,
+        count_classes(description, shards.table, set(cases["case_id"])),
+        modalities,
+    )
 
 
 def _record(

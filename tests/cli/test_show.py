@@ -161,3 +161,27 @@ def test_one_case_is_explained_in_the_cohorts_own_words(
     lines = shown.splitlines()
     assert any("FLAIR" in line and "+0.50" in line for line in lines)
     assert any("report" in line and "not acquired" in line for line in lines)
+
+
+def test_an_ingestion_says_how_many_cases_each_class_has(capsys):
+    from mmdiag.cli.show import show_ingest
+
+    show_ingest(
+        {
+            "workspace": "/w",
+            "cohort": {"name": "lgg"},
+            "cases": {"in": 75, "accepted": 74, "quarantined": 0, "labelled": 49, "new": 75},
+            "modalities": {},
+            "classes": [
+                {
+                    "label": "y",
+                    "class": "not 1",
+                    "name": "stable",
+                    "cases": 28,
+                    "values": ["0", "no"],
+                },
+                {"label": "y", "class": "1", "name": "1", "cases": 21, "values": ["1"]},
+            ],
+        }
+    )
+    assert "y: 28 stable ('0', 'no'), 21 1, 25 without label." in capsys.readouterr().out

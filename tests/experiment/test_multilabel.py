@@ -36,7 +36,8 @@ def described(folder, toml=TOML, table=TABLE):
 
 
 def test_each_label_is_a_column_of_its_own_and_may_be_unknown(tmp_path):
-    from mmdiag.cohort.case_table import class_names, read_cases
+    from mmdiag.cohort.case_table import read_cases
+    from mmdiag.cohort.label_cells import class_names
 
     description = described(tmp_path)
     cases = read_cases(description)

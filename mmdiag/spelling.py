@@ -1,0 +1,69 @@
+"""Values that print alike are one value: how a cell is spelled does not depend on case, blanks, the
+width of its letters, or on how a number was written.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from decimal import Decimal
+
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?")
+DIGITS = 28  # of a number; longer ones are names
+# other characters in a raised or lowered place, or within a ring, print otherwise
+PRINT_OTHERWISE = ("<super>", "<sub>", "<fraction>", "<circle>", "<square>")
+HYPHENS, APOSTROPHES = "\u2010\u2011\u2012\u2013\u2014\u2212", "\u2018\u2019\u02bc\u2032"
+SIGNS = str.maketrans(dict.fromkeys(HYPHENS, "-") | dict.fromkeys(APOSTROPHES, "'"))
+# Cyrillic and Greek letters that print like Latin ones, and the Turkish i without a dot
+LOOKS_LATIN = str.maketrans("аеорсухіјѕԁԛԝһӏвкмнтαβεικνορτυχı", "aeopcyxijsdqwhlbkmhtabeikvoptuxi")
+
+
+def fold(value: str) -> str:
+    """A value as it is compared: `ＴＲＵＥ ` and `true` are one, `1`, `1.0` and `01` are one.
+
+    Differences of case, of blanks (no-break ones, several, surrounding), of characters that do not
+    show, of full and half width, composed and decomposed accents, hyphens and apostrophes are none.
+    """
+    text = value if value.isascii() else _plain(value)
+    text = " ".join(text.casefold().split())
+    if len(text) <= DIGITS and NUMBER.fullmatch(text):
+        number = Decimal(text).normalize()
+        return format(number, "f") if number else "0"
+    return text
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two values are spellings of one."""
+    return one == other or fold(one) == fold(other)
+
+
+def is_one_of(value: str, others: Iterable[str]) -> bool:
+    """Whether a value is a spelling of one of others."""
+    folded = fold(value)
+    return any(folded == fold(other) for other in others)
+
+
+def as_number(value: str) -> float | None:
+    """The number that a cell is, in decimal form; None where it is none."""
+    folded = fold(value)
+    return float(folded) if NUMBER.fullmatch(folded) else None
+
+
+def shape(value: str) -> str:
+    """What the eye takes two values for one by: `fold` without blanks, hyphens beside letters, and
+    the differences between alphabets.
+    """
+    text = fold(value).translate(LOOKS_LATIN).replace("_", " ")
+    text = re.sub(r"(?<=[^\W\d])\s*-\s*(?=\w)|(?<=\w)\s*-\s*(?=[^\W\d])", "", text)
+    return re.sub(r"\s+", "", text)
+
+
+def _plain(value: str) -> str:
+    letters = (
+        letter
+        if unicodedata.decomposition(letter).startswith(PRINT_OTHERWISE)
+        else unicodedata.normalize("NFKC", letter)
+        for letter in value
+        if unicodedata.category(letter) != "Cf"
+    )
+    text = unicodedata.normalize("NFC", "".join(letters)).translate(SIGNS)
+    return unicodedata.normalize("NFC", text.casefold().replace("i\u0307", "i"))

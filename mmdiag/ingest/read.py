@@ -114,15 +114,32 @@ def _receive(reading: Reading, case: Case, name: str, wait: Wait) -> None:
             reading.found[case.case_id, name] = found
 
 
-def require_recorded(reading: Reading, case: Case, name: str, recorded: str) -> None:
+def require_recorded(
+    reading: Reading,
+    case: Case,
+    name: str,
+    recorded: str,
+    open_dates: Sequence[Sequence[str]] = (),
+) -> None:
     """Nothing recorded after `as_of` may be read; both are compared as days, each on its own clock.
 
     Args:
         recorded: ISO date of the last day on which it may have been recorded; empty = unknown.
+        open_dates: Pairs of ISO dates of which one is meant: the later one counts, unless the
+            other is `as_of` itself.
     """
-    later = case.as_of is not None and recorded > f"{case.as_of:%Y-%m-%d}"
-    if later and not reading.is_overridden(case.case_id, name, "after_as_of"):
-        raise ReadError("after_as_of", "it is dated after the case's as_of")
+    if case.as_of is None:
+        return
+    as_of = f"{case.as_of:%Y-%m-%d}"
+    unsure = any(max(days) > as_of and as_of not in days for days in open_dates)
+    if not (recorded > as_of or unsure) or reading.is_overridden(case.case_id, name, "after_as_of"):
+        return
+    fact = (
+        "it is dated after the case's as_of"
+        if recorded > as_of
+        else "one reading of its date, with day and month exchanged, lies after the case's as_of"
+    )
+    raise ReadError("after_as_of", fact)
 
 
 def refusal(code: str, detail: str) -> "Future[Outcome]":

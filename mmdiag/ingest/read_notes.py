@@ -51,7 +51,7 @@ def _take(reading: Reading, case: Case, name: str, answer: "Future[Outcome]") ->
     reply, _ = answer.result().value()
     if reply is None:
         return None
-    require_recorded(reading, case, name, str(reply["written"] or ""))
+    require_recorded(reading, case, name, str(reply["written"] or ""), reply["open_dates"])
     text = str(reply["text"])
     plain = " ".join(text.lower().split())
     facts = {

@@ -171,8 +171,8 @@ def note(file: str, subject_terms: Sequence[str]) -> Reply:
 
     Returns:
         `text`, `sections` (name, start, end), `spans` of what was masked (start, end, start and end
-        in the original, kind), `encoding`, `format` and
-        `written` (ISO date or null); None where the note is blank.
+        in the original, kind), `encoding`, `format`, `written` (ISO date or null) and `open_dates`
+        (pairs of ISO dates); None where the note is blank.
 
     Raises:
         ReadError: As `readers.text.notes.read_note`.
@@ -205,6 +205,7 @@ def _masked(found: Note | None, subject_terms: Sequence[str]) -> Reply:
         "encoding": found.encoding,
         "format": found.format,
         "written": written,
+        "open_dates": [[day.isoformat() for day in pair] for pair in found.open_dates],
     }, {}
 
 

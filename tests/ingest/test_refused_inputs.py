@@ -101,6 +101,31 @@ def test_what_was_recorded_after_as_of_is_refused(cohort):
     assert codes == {("c04", "note"): "after_as_of", ("c05", "scan"): "after_as_of"}
 
 
+def test_a_later_date_is_found_in_every_attribute_and_form(cohort):
+    late = {
+        "c01": "Lesion of 14 mm.\nElectronically signed on 06/15/2024 14:02\n",
+        "c02": "Datum: 15.06.24\n" + NOTE.format(2),
+        "c03": "Date of service: June 2024\n" + NOTE.format(3),
+        "c04": NOTE.format(4) + "No change of the rest. " * 100 + "\nDate of report: 2024-06-15\n",
+    }
+    early = {
+        "c05": NOTE.format(5) + "Next visit on 06/15/2024.\n",
+        "c06": "Date: 01/02/2024\n" + NOTE.format(6),  # 1 February or 2 January
+        "c07": "Date: 03/01/2024\n" + NOTE.format(7),  # one of its readings is as_of
+    }
+    images = {
+        "c08": {"SeriesDate": "20240601"},
+        "c09": {"StudyDate": "20240215", "AcquisitionDate": "20240601"},
+        "c10": {"AcquisitionDateTime": "20240601101500"},
+        "c11": {"ContentDate": "20240601"},
+    }
+    _, codes, _ = cohort(notes=late | early, images=images)
+    assert codes == {
+        **{(case, "note"): "after_as_of" for case in late},
+        **{(case, "scan"): "after_as_of" for case in images},
+    }
+
+
 def test_a_note_that_states_its_label_is_refused_where_the_cohort_says_what_does(cohort):
     _, codes, _ = cohort(
         task='label_patterns = ["(?i)progress(es|ion)"]',

@@ -1,6 +1,4 @@
-"""Finds dates as notes write them: one pattern for all usual forms, and the date that a note's head
-states.
-"""
+"""Reads a date as people write it, where it can mean one day only."""
 
 import re
 from collections.abc import Mapping
@@ -37,13 +35,7 @@ _DAY_MONTH = re.compile(
     rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th|er|\.|º)?(?:\s+of|\s+de|\s+del)?[\s-]*({MONTH})\.?,?(?:\s+de|\s+del)?[\s-]*(\d{{4}})", re.IGNORECASE
 )
 _MONTH_DAY = re.compile(rf"\b({MONTH})\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})", re.IGNORECASE)
-_LABEL = re.compile(
-    r"^[ \t]*(?:date(?: of (?:report|dictation|exam(?:ination)?|service|procedure|visit))?|(?:report|exam|study|procedure|visit) date|(?:date )?reported|"
-    r"datum|befunddatum|untersuchungsdatum|fecha(?: del? (?:informe|ingreso|estudio))?|date du compte rendu)[ \t]*[:\-\u2013][ \t]*(.{6,40})$",
-    re.IGNORECASE | re.MULTILINE,
-)
 # fmt: on
-HEAD = 2_000  # characters of a note in which its own date is looked for
 
 
 def parse_date(text: str) -> date | None:
@@ -68,12 +60,6 @@ def parse_date(text: str) -> date | None:
             return _date(year, second, first)
         return _date(year, first, second) if second > 12 else None
     return None
-
-
-def labelled_date(text: str) -> date | None:
-    """The date of a line such as `Date of report: 2024-03-02` near the head of a note."""
-    found = _LABEL.search(text[:HEAD])
-    return parse_date(found[1].strip()) if found else None
 
 
 def _date(year: int, month: int, day: int) -> date | None:

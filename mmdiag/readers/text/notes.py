@@ -7,8 +7,9 @@ from datetime import date
 from pathlib import Path
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.text.dates import labelled_date
+from mmdiag.readers.recorded import latest
 from mmdiag.readers.text.documents import extract
+from mmdiag.readers.text.note_dates import note_dates
 from mmdiag.readers.text.sections import Section, find_sections
 
 LONGEST = 2_000_000  # bytes of one plain note, characters of the text of any
@@ -37,8 +38,8 @@ class Note:
         sections: Parts under a heading, by offsets into `text`.
         encoding: Such as utf-8 or cp1252; of a document that says its own, the name of its format.
         format: plain, rtf, pdf, cda or fhir.
-        written: The note's date, where the document states it in structured form or in a labelled
-            line at its head.
+        written: The latest day on which the document or its text says that it was written.
+        open_dates: Pairs of days of which one is meant, where the text writes 02/03/2024.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Note:
     encoding: str
     format: str
     written: date | None
+    open_dates: tuple[tuple[date, date], ...] = ()
 
 
 def read_note(file: Path) -> Note | None:
@@ -90,7 +92,9 @@ def clean_note(content: bytes, name: str) -> Note | None:
     # zero-width characters are not printable
     if not any(letter.isprintable() and not letter.isspace() for letter in text):
         return None
-    return Note(text, find_sections(text), encoding, form, written or labelled_date(text))
+    stated = note_dates(text)
+    written = latest((written, stated.written))
+    return Note(text, find_sections(text), encoding, form, written, stated.open)
 
 
 def decode(content: bytes, name: str) -> tuple[str, str]:

@@ -23,14 +23,15 @@ from mmdiag.deidentify.attributes import AttributeRebuilder
 from mmdiag.deidentify.header import (
     OVERLAY_BIT_POSITIONS,
     header_values,
-    identifiers_of,
     patient_of,
     read_attributes,
 )
 from mmdiag.deidentify.pixels import BROKEN, blank_top_rows, copy_pixels
 from mmdiag.errors import ReadError
 from mmdiag.privacy import dicom_attributes as attributes
+from mmdiag.readers.imaging.dicom_header import Header
 from mmdiag.readers.imaging.dicom_prescan import scan
+from mmdiag.readers.imaging.dicom_series import attribute_values
 
 READ: Final = (
     *attributes.ALLOWED,
@@ -90,14 +91,19 @@ def deidentified_dicom(
 
 
 def dicom_identifiers(file: str) -> tuple[dict[str, Any], dict[str, ndarray]]:
-    """For the sandbox: `patient` (PatientID) and `identifiers` (`identifiers_of`) of a file."""
+    """For the sandbox: `patient` (PatientID) of a file, and `identifiers`: what its header says of
+    people, read as at ingestion.
+    """
     path = Path(file)
     content = path.read_bytes()
-    scan(content)
+    values = attribute_values(Header(scan(content)), attributes.PATIENT_ATTRIBUTES)
     header = read_attributes(
         content, path.name, [*attributes.PATIENT_ATTRIBUTES, "StudyInstanceUID"]
     )
-    return {"patient": patient_of(header), "identifiers": list(identifiers_of(header))}, {}
+    return {
+        "patient": patient_of(header),
+        "identifiers": list(attributes.header_identifiers(values, plain_stations=True)),
+    }, {}
 
 
 def rebuild(

@@ -98,12 +98,11 @@ def _hits(
     masking is left alone.
     """
     kept = [found.span() for found in _PLACEHOLDER.finditer(text)]
-    for kind, pattern in subject_patterns(subject_terms):
-        group = "hit" if "hit" in pattern.groupindex else 0
+    for pattern in subject_patterns(subject_terms):
         yield from (
-            (*found.span(group), kind, _SUBJECT)
-            for found in pattern.finditer(text)
-            if found.end() > found.start()
+            (start, end, pattern.kind, _SUBJECT)
+            for start, end in pattern.spans(text)
+            if end > start
         )
     listed = ((start, end, "name", _LISTED) for start, end in find_names(text)) if names else ()
     for start, end, kind, rank in [*((*hit, _PATTERN) for hit in find_identifiers(text)), *listed]:
@@ -122,7 +121,7 @@ def _merged(text: str, hits: Sequence[tuple[int, int, str, int]]) -> Iterator[tu
         if current is None:
             current = (start, end, kind, rank)
         elif start < current[1] or (
-            kind == current[2] == "name" and not text[current[1] : start].strip(" .,")
+            kind == current[2] == "name" and not text[current[1] : start].strip(" .,-^")
         ):
             better = (kind, rank) if rank < current[3] else (current[2], current[3])
             current = (current[0], max(current[1], end), *better)

@@ -3,25 +3,27 @@ formatted.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
-from mmdiag.privacy.names import name_lists
+from mmdiag.privacy.name_forms import BETWEEN, Names, add_name, bounded, name_patterns
 from mmdiag.privacy.normalise import fold
 from mmdiag.readers.text.dates import MONTHS, parse_date
 
-SHORTEST_NAME = 3  # letters of a part of a name that is masked by itself
+SHORTEST_WHOLE = 4  # letters of a name of several parts, which are written with something between
+SURE_WHOLE = 6  # letters of one that is found without anything between
 SHORTEST_CODE = 4  # letters and digits of an id that is masked without a label
 SHORTEST_CORE = 5  # digits within an id or a number that are masked by themselves
-_BETWEEN = r"[\s\-./,'^_()]{0,3}"  # what may stand between the parts of a name, an id or an address
-_PARTICLES: Final = frozenset(
-    re.findall(
-        r"\w+",
-        "van von der den de del della di da dos du la las le los el al bin ben ibn abu ter ten "
-        "zu zum zur mac san st",
-    )
+# first year, name and letter of each era of Japan since 1868
+_ERAS: Final = (
+    (1868, "明治", "M"),
+    (1912, "大正", "T"),
+    (1926, "昭和", "S"),
+    (1989, "平成", "H"),
+    (2019, "令和", "R"),
 )
+_BUDDHIST_ERA = 543  # years that Thailand counts more
 _INSTITUTION: Final = frozenset(
     re.findall(
         r"\w+",
@@ -42,6 +44,14 @@ class SubjectPattern(NamedTuple):
 
     kind: str
     pattern: re.Pattern[str]
+    accept: Callable[[str], bool] | None = None
+
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where it is found in folded text."""
+        group = "hit" if "hit" in self.pattern.groupindex else 0
+        for found in self.pattern.finditer(text):
+            if self.accept is None or self.accept(found.group("name")):
+                yield found.span(group)
 
 
 def subject_patterns(subject_terms: Sequence[str]) -> list[SubjectPattern]:
@@ -52,24 +62,27 @@ def subject_patterns(subject_terms: Sequence[str]) -> list[SubjectPattern]:
             `Family^Given`, ids, dates as YYYYMMDD, telephone numbers, addresses. The form of each
             shows what it is; a name that is an ordinary word as well is sought with a capital only.
     """
-    words: dict[str, None] = {}
+    names = Names()
     sought: dict[tuple[str, str], None] = {}
     for value in subject_terms:
         folded = fold(value).text.strip(" \0")
         if len(folded) < 2 or _NO_TERM.fullmatch(folded):
             continue
-        for kind, expression in _expressions(folded, words):
+        for kind, expression in _expressions(folded, value, names):
             sought[kind, expression] = None
         if folded != value:  # Müller is Mueller elsewhere
-            for kind, expression in _expressions(_umlauts(value), words):
+            for kind, expression in _expressions(_umlauts(value), value, Names()):
                 sought[kind, expression] = None
     patterns = [
         SubjectPattern(kind, re.compile(expression, re.IGNORECASE)) for kind, expression in sought
     ]
-    names = _names(words)
-    return (
-        [*patterns, SubjectPattern("name", re.compile(names, re.IGNORECASE))] if names else patterns
-    )
+    return [
+        *patterns,
+        *(
+            SubjectPattern("name", re.compile(pattern.expression, re.IGNORECASE), pattern.accept)
+            for pattern in name_patterns(names)
+        ),
+    ]
 
 
 def name_parts(subject_terms: Sequence[str]) -> frozenset[str]:
@@ -84,8 +97,12 @@ def name_parts(subject_terms: Sequence[str]) -> frozenset[str]:
     )
 
 
-def _expressions(value: str, words: dict[str, None]) -> Iterator[tuple[str, str]]:
-    """Kind and expression of all forms of one value; parts of names are added to `words`."""
+def _expressions(value: str, written: str, names: Names) -> Iterator[tuple[str, str]]:
+    """Kind and expression of all forms of one folded value; parts of names are added to `names`.
+
+    Args:
+        written: The value as it is.
+    """
     stated = (
         parse_date(value)
         if re.fullmatch(r"\d{8}|\d{4}-\d\d-\d\d.*|\d{1,2}[./-]\d{1,2}[./-]\d{4}", value)
@@ -100,70 +117,25 @@ def _expressions(value: str, words: dict[str, None]) -> Iterator[tuple[str, str]
     elif "^" in value or not any(
         map(str.isdigit, value)
     ):  # a name may have digits, as in a test or in research
-        yield from _words(value, words)
+        yield from _words(value, written, names)
     elif re.fullmatch(r"[+\d\s()./-]+", value):
         yield from _number(value)
     elif len(re.findall(r"[^\W\d_]{3,}", value)) >= 2 or re.search(r"\d\s+[^\W\d_]{3,}", value):
-        yield from _address(value, words)
+        yield from _address(value, names)
     else:
         yield from _code(value)
 
 
-def _words(value: str, words: dict[str, None]) -> Iterator[tuple[str, str]]:
+def _words(value: str, written: str, names: Names) -> Iterator[tuple[str, str]]:
+    add_name(names, written, _INSTITUTION)
     parts = re.findall(r"[\w']+", value.replace("_", " "))
-    for part in parts:
-        bare = part.replace("'", "")
-        if part.isascii() and bare.lower() not in _INSTITUTION:
-            words[part.lower()] = None
-        elif not part.isascii() and len(part) >= 2:
-            yield "name", re.escape(part)
-    glued = [part for part in parts if not part.isascii()]
-    if len(glued) > 1:  # scripts that write names without a space
-        yield "name", _BETWEEN.join(map(re.escape, glued))
-    if len(parts) > 1 and sum(map(len, parts)) >= 6:
+    letters = sum(map(len, parts))
+    if len(parts) > 1 and letters >= SHORTEST_WHOLE:
+        between = BETWEEN if letters >= SURE_WHOLE else rf"(?=\W){BETWEEN}"
         yield (
             ("institution" if any(part.lower() in _INSTITUTION for part in parts) else "name"),
-            _bounded(_BETWEEN.join(map(re.escape, parts))),
+            bounded(between.join(map(re.escape, parts))),
         )
-
-
-def _names(words: Iterable[str]) -> str:
-    """One expression for all parts of the subject's names, with the initials and particles beside
-    them.
-    """
-    is_word = name_lists().is_word
-    alone = [
-        _spelt(word, is_word(word.replace("'", "")))
-        for word in words
-        if len(word) >= SHORTEST_NAME and word not in _PARTICLES
-    ]
-    if not alone:
-        return ""
-    beside = "|".join(
-        [
-            *(re.escape(word) for word in words if len(word) < SHORTEST_NAME or word in _PARTICLES),
-            *_PARTICLES,
-            r"(?-i:[A-Z])\.?",
-        ]
-    )
-    name = "|".join(sorted(alone, key=len, reverse=True))
-    before, initial = (
-        rf"(?:(?:{beside})[\s,.^]{{1,2}})?",
-        r"(?:[\s,^]{1,2}(?-i:[A-Z])(?=[\s,.;:)]))?",
-    )
-    return _bounded(rf"{before}(?:{name})(?:[\s,.^-]{{1,3}}{before}(?:{name}))*{initial}")
-
-
-def _spelt(word: str, is_word: bool) -> str:
-    """A name's letters, which a line's end may part; with a capital where the name is a word as
-    well.
-    """
-    letters = [re.escape(letter) for letter in word.replace("'", "")]
-    if is_word:
-        letters[0] = f"(?-i:{letters[0].upper()})"
-    gap = r"(?:['-]?\n)?" if len(word) >= 5 else ""
-    plain = gap.join(letters)
-    return rf"{re.escape(word[0])}['\s]?{gap.join(letters[1:])}" if word[1:2] == "'" else plain
 
 
 def _date(day: date) -> str:
@@ -189,8 +161,33 @@ def _date(day: date) -> str:
         rf"{number}(?:st|nd|rd|th|\.|er)?(?:\s?(?:of|de|del)\s|[\s-]{{0,2}})(?:{names})\.?,?"
         rf"(?:\s?(?:de|del)\s|[\s-]{{0,2}}){year}",
         rf"(?:{names})\.?[\s-]{{0,2}}{number}(?:st|nd|rd|th)?,?\s{{0,2}}{year}",
+        *_eastern_dates(day, month, number),
     ]
     return rf"(?<!\d)(?:{'|'.join(forms)})(?!\d)"
+
+
+def _eastern_dates(day: date, month: str, number: str) -> Iterator[str]:
+    """A date with the characters of year, month and day, in Japanese eras, and in years of the
+    Buddhist era.
+    """
+    years = [str(day.year)]
+    for begun, era, letter in _ERAS:
+        if day.year >= begun:
+            of_era = day.year - begun + 1
+            count = f"(?:0?{of_era}|元)" if of_era == 1 else f"0?{of_era}"
+            years.append(rf"(?:{era}|{letter})\s?{count}")
+    year = rf"(?:{'|'.join(years)})"
+    marks = [fold(text).text for text in ("年년", "月월", "日일")]
+    yield (
+        rf"{year}\s?(?:{_either(marks[0])}|[./-])\s?{month}\s?(?:{_either(marks[1])}|[./-])\s?"
+        rf"{number}(?:\s?(?:{_either(marks[2])}))?"
+    )
+    yield rf"{number}\s?[./\-\s]\s?{month}\s?[./\-\s]\s?{day.year + _BUDDHIST_ERA}"
+
+
+def _either(characters: str) -> str:
+    """A Han character, or the Hangul syllable behind it as folded text has it."""
+    return f"{characters[0]}|{characters[1:]}"
 
 
 def _number(value: str) -> Iterator[tuple[str, str]]:
@@ -225,7 +222,7 @@ def _code(value: str) -> Iterator[tuple[str, str]]:
     if len(letters) < SHORTEST_CODE:
         yield from _labelled(re.escape(value))
         return
-    yield "id", _bounded(r"[\s\-./_]{0,2}".join(map(re.escape, letters)))
+    yield "id", bounded(r"[\s\-./_]{0,2}".join(map(re.escape, letters)))
     yield from _cores(value)
 
 
@@ -247,22 +244,22 @@ def _labelled(expression: str) -> Iterator[tuple[str, str]]:
     )
 
 
-def _address(value: str, words: dict[str, None]) -> Iterator[tuple[str, str]]:
+def _address(value: str, names: Names) -> Iterator[tuple[str, str]]:
     """An address as a whole, its lines, and the name of its street without the number."""
     for line in [value, *re.split(r"[,;^\n\\]+", value)]:
         parts = re.findall(r"\w+", line)
         letters = [part for part in parts if not part.isdigit()]
         if any(map(str.isdigit, line)) and letters and len("".join(parts)) >= 6:
-            yield "address", _bounded(_BETWEEN.join(map(re.escape, parts)))
+            yield "address", bounded(BETWEEN.join(map(re.escape, parts)))
         if len(letters) > 1 and len("".join(letters)) >= 8:
-            yield "address", _bounded(_BETWEEN.join(map(re.escape, letters)))
+            yield "address", bounded(BETWEEN.join(map(re.escape, letters)))
         elif (
             len(parts) == 1
             and len(letters) == 1
             and letters[0].isalpha()
             and len(letters[0]) >= SHORTEST_CODE
         ):
-            words[letters[0].lower()] = None
+            names.words[letters[0]] = False
     yield from _cores(value)
 
 
@@ -271,7 +268,3 @@ def _umlauts(value: str) -> str:
     for letter, written in (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("å", "aa"), ("ø", "oe")):
         value = value.replace(letter, written).replace(letter.upper(), written.title())
     return fold(value).text.strip(" \0")
-
-
-def _bounded(expression: str) -> str:
-    return rf"(?<![^\W_])(?:{expression})(?![^\W_])"

@@ -4,14 +4,13 @@ file is parsed.
 
 import math
 import struct
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.imaging.character_sets import decoded, is_encoded, other_readings
 from mmdiag.readers.imaging.dicom_prescan import Scan
 
 NUMBERS = {
@@ -28,6 +27,7 @@ NUMBERS = {
 }
 # text in the file's own character set
 ENCODED = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+CHARACTER_SET = 0x0008_0005  # SpecificCharacterSet
 LONGEST_TEXT = 1024  # bytes of a value that is compared or shown
 MOST_NUMBERS = 4096
 
@@ -60,10 +60,23 @@ class Header:
         vr = self._vr(keyword)
         if vr in NUMBERS:
             return "\\".join(f"{value:g}" for value in self.numbers(keyword))
-        content = self.scan.value(_tag(keyword))[:LONGEST_TEXT].rstrip(b"\0 ")
-        if vr in ENCODED and not content.isascii():
-            return _decoded(content, self.scan.value(0x0008_0005)).strip()
+        content = self._content(keyword)
+        if vr in ENCODED and is_encoded(content):
+            return decoded(content, self.scan.value(CHARACTER_SET)).strip()
         return content.decode("ascii", "replace").strip()
+
+    def readings(self, keyword: str) -> tuple[str, ...]:
+        """A value as text, in each character set that may be meant: what the header names first,
+        then others where that one is absent, unknown or often wrong. For looking up, not for show.
+        """
+        text, content = self.text(keyword), self._content(keyword)
+        if self._vr(keyword) not in ENCODED or content.isascii():
+            return (text,)
+        others = other_readings(content, self.scan.value(CHARACTER_SET))
+        return tuple(dict.fromkeys((text, *(other.strip() for other in others))))
+
+    def _content(self, keyword: str) -> bytes:
+        return self.scan.value(_tag(keyword))[:LONGEST_TEXT].rstrip(b"\0 ")
 
     def numbers(self, keyword: str) -> list[float]:
         """The numbers of a value; empty where it is absent.
@@ -145,21 +158,3 @@ def _dictionary_vr(keyword: str) -> str:
 def known_keyword(keyword: str) -> bool:
     """Whether DICOM has such an attribute (PS3.6)."""
     return _tag(keyword) != 0
-
-
-def _decoded(content: bytes, charset: bytes) -> str:
-    """Text in the character set that SpecificCharacterSet (0008,0005) names; what does not decode
-    is shown as replaced, never dropped.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            names = [
-                part.strip()
-                for part in charset.decode("ascii", "replace").rstrip("\0 ").split("\\")
-            ]
-            return decode_bytes(
-                content, convert_encodings(names), {0x5C, 0x5E, 0x3D, 0x0D, 0x0A, 0x0C}
-            )
-        except (LookupError, ValueError):
-            return content.decode("utf-8", "replace")

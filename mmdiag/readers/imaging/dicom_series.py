@@ -325,7 +325,7 @@ def attribute_values(header: Header, keywords: Sequence[str]) -> dict[str, tuple
     values = {
         keyword: _item_ids(header, keyword)
         if header.is_sequence(keyword)
-        else tuple(filter(None, header.text(keyword).split("\\")))
+        else tuple(part for text in header.readings(keyword) for part in text.split("\\") if part)
         for keyword in keywords
         if header.has(keyword)
     }

@@ -6,9 +6,12 @@ leaves the flow to wait for it for a minute; and it
 outlives a command that was killed. This one ignores both signals and dies with its parent.
 """
 
+import http.client
 import os
+import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -16,6 +19,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from mmdiag.failures import StepFailed
 from mmdiag.sandbox.parent import end_with_parent
 
 STARTUP_SECONDS = 120
+ANSWER_SECONDS = 10
 
 
 @contextmanager
@@ -33,7 +38,8 @@ def a_server(workspace: Path) -> Iterator[Callable[[], None]]:
     Returns:
         A function that waits until the server answers; to be called before the first flow.
     """
-    if os.environ.get("PREFECT_API_URL"):
+    if named := os.environ.get("PREFECT_API_URL"):
+        require_server(named)
         yield lambda: None
         return
     server = TemporaryServer(workspace)
@@ -43,6 +49,40 @@ def a_server(workspace: Path) -> Iterator[Callable[[], None]]:
     finally:
         del os.environ["PREFECT_API_URL"]
         server.stop()
+
+
+def require_server(url: str) -> None:
+    """Say at once where nobody answers; Prefect itself tries for a quarter of a minute.
+
+    Raises:
+        StepFailed: No Prefect server answers at the address.
+    """
+    try:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=ANSWER_SECONDS):
+            return
+    except urllib.error.HTTPError as error:
+        if error.code != HTTPStatus.NOT_FOUND:  # it wants a password, or is busy: Prefect says
+            return
+        fact = "another service answers there"
+    except ValueError:
+        fact = "that is no http address"
+    except (OSError, http.client.HTTPException) as error:
+        if isinstance(getattr(error, "reason", None), ssl.SSLError):  # Prefect may know its issuer
+            return
+        fact = "nobody answers there"
+    raise StepFailed(
+        f"A run goes through the Prefect server that PREFECT_API_URL names, {_address(url)}, and "
+        f"{fact}: start it (`prefect server start`), correct the address (it ends in /api), or "
+        "unset PREFECT_API_URL for a temporary server.",
+        worth_a_retry=True,
+    )
+
+
+def _address(url: str) -> str:
+    """The address without what may be a name and a password."""
+    return re.sub(r"//[^/@]*@", "//", url.partition("?")[0])
 
 
 class TemporaryServer:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from mmdiag.cohort.case_table import read_cases
 from mmdiag.cohort.labels import labelled, stratum_of
 from mmdiag.cohort.splits import Split, read_or_make_split
 from mmdiag.config import RunConfig, digest, to_json
@@ -45,10 +46,7 @@ def plan_run(
     store = Store.open(workspace, description.name)
     known = labelled(store.cases, store.task.kind)
     if not known.any():
-        raise UsageError(
-            f"Training needs labelled cases, the cohort {description.name} has none: name a label "
-            f"under [task] in {description.file.name}."
-        )
+        raise UsageError(_without_labels(description, store))
     _require_configuration(config, workspace, store)  # before the split, which is written for good
     stratum = stratum_of(store.cases, store.task).where(known)
     cases = store.cases.assign(stratum=stratum)
@@ -77,6 +75,24 @@ def plan_run(
     )
     write_text(folder / "run.json", json.dumps(manifest.facts(), indent=1))
     return Run(folder, manifest)
+
+
+def _without_labels(description: Description, store: Store) -> str:
+    """Why nothing can be trained on: the labelled cases were refused, or there never were any."""
+    rule = "Training needs labelled cases"
+    table = read_cases(description)
+    labels = int(labelled(table, store.task.kind).sum())
+    if labels:
+        accepted = len(store.cases)
+        kept = f"the {accepted} that were accepted have no label" if accepted else "none is left"
+        return (
+            f"{rule}, all {labels} of the cohort {description.name} are in quarantine and {kept}: "
+            "`mmdiag quarantine list` says why and what to do about it."
+        )
+    return (
+        f"{rule}, the cohort {description.name} has none: name a label under [task] in "
+        f"{description.file.name}."
+    )
 
 
 def latest(workspace: Workspace, cohort: str | None = None) -> Run | None:

@@ -12,6 +12,7 @@ from mmdiag.contracts.contract import read_contract
 from mmdiag.contracts.rules import Contract
 from mmdiag.contracts.validate import validate
 from mmdiag.errors import DescriptionError, ReadError
+from mmdiag.readers.archives import HEAD, archive_form
 from mmdiag.readers.tables.cohort_tables import check_table
 from mmdiag.readers.tables.numbers import strict_numbers
 from mmdiag.sandbox.pool import Outcome, Sandbox, shared_sandbox
@@ -86,15 +87,16 @@ def _verdict(file: Path, kind: str, outcome: Outcome, contract: Contract | None)
 
 
 def kind_of(file: Path) -> str:
-    """`dicom`, `picture`, `nifti`, `signal`, `variants`, `mutations`, `matrix`, `table` or `note`:
-    by content where it says, else by suffix; else DICOM.
+    """`dicom`, `picture`, `nifti`, `signal`, `variants`, `mutations`, `matrix`, `table`, `note` or
+    `archive`: by content where it says, else by suffix; else DICOM.
     """
     name = file.name.lower()
     with file.open("rb") as content:
-        head = content.read(PREAMBLE + 4)
-    if head[PREAMBLE:] == b"DICM" or name.endswith((".dcm", ".dicom", ".ima")):
+        head = content.read(HEAD)
+    if head[PREAMBLE : PREAMBLE + 4] == b"DICM" or name.endswith((".dcm", ".dicom", ".ima")):
         return "dicom"
-    return next((kind for kind, suffixes in KINDS if name.endswith(suffixes)), "dicom")
+    otherwise = "archive" if archive_form(head) else "dicom"
+    return next((kind for kind, suffixes in KINDS if name.endswith(suffixes)), otherwise)
 
 
 def _validate(file: Path, contract: Contract) -> None:

@@ -27,6 +27,7 @@ FUNCTIONS: dict[str, str] = {
         "matrix_verdict",
         "mutations_verdict",
         "variants_verdict",
+        "archive_verdict",
     )
 } | {
     "deidentified_dicom": "mmdiag.deidentify.dicom:deidentified_dicom",

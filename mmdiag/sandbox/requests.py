@@ -18,6 +18,7 @@ from mmdiag.privacy.dicom_attributes import (
     text_in_pixels,
 )
 from mmdiag.privacy.mask import mask_note
+from mmdiag.readers.archives import refuse_archive
 from mmdiag.readers.genomics.vcf import read_vcf
 from mmdiag.readers.imaging.dicom_series import Series, check_file, read_series
 from mmdiag.readers.imaging.image_hash import exact_hash, perceptual_hash
@@ -269,6 +270,12 @@ def matrix_verdict(file: str) -> Reply:
 def variants_verdict(file: str) -> Reply:
     """Read one VCF to the end."""
     read_vcf(Path(file))
+    return {}, {}
+
+
+def archive_verdict(file: str) -> Reply:
+    """Refuse a file that holds other files."""
+    refuse_archive(Path(file))
     return {}, {}
 
 

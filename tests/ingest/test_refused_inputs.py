@@ -9,7 +9,7 @@ from dicom_builders import make_slice
 
 from mmdiag import api
 from mmdiag.description import read_description
-from mmdiag.errors import ContractError, DescriptionError
+from mmdiag.errors import ContractError, DescriptionError, UsageError
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace
@@ -217,3 +217,27 @@ def test_a_table_that_holds_the_label_blocks_the_cohort(cohort, tmp_path):
 def test_a_misspelt_dicom_keyword_is_an_error_and_no_absence(cohort):
     with pytest.raises(DescriptionError, match=r"'SeriesDescriptoin' is none"):
         cohort(image='select = { SeriesDescriptoin = "FLAIR" }')
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ('label = "y"\npositive = "1"', "all 4 of the cohort s are in quarantine and none is left"),
+        ("", "the cohort s has none: name a label"),
+    ],
+)
+def test_training_on_what_was_refused_says_so(tmp_path, label, said):
+    from mmdiag import recipes
+    from mmdiag.experiment.plan import plan_run
+
+    (tmp_path / "cases.csv").write_text("id,y\na,1\nb,0\nc,1\nd,0\n")
+    (tmp_path / "lab.csv").write_text("id,x\na,1e31\nb,2e31\nc,3e31\nd,4e31\n")
+    (tmp_path / "cohort.toml").write_text(
+        '[cohort]\nname = "s"\n[cases]\ntable = "cases.csv"\ncase_id = "id"\n[task]\n'
+        f'kind = "binary"\n{label}\n[modalities.lab]\nkind = "table"\npath = "lab.csv"\nkey = "id"\n'
+    )
+    description, workspace = read_description(tmp_path / "cohort.toml"), Workspace(tmp_path / "w")
+    found = api.ingest(description, workspace, Ledger(workspace.ledger_url))
+    assert found["cases"]["accepted"] == 0
+    with pytest.raises(UsageError, match=said):
+        plan_run(description, workspace, recipes.default())

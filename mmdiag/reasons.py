@@ -15,6 +15,10 @@ REASONS: dict[str, Reason] = {
         "A file must open and parse.",
         "Export the file again from its source; then `mmdiag quarantine retry`.",
     ),
+    "archive": Reason(
+        "A file is read by itself, never out of an archive.",
+        "Unpack it and name the folder; a compressed table or NIfTI keeps its suffix before .gz.",
+    ),
     "not_dicom": Reason(
         "A DICOM file carries the DICM prefix or a readable data set (PS3.10).",
         "Remove the file or export the study again as DICOM.",
@@ -270,7 +274,7 @@ REASONS: dict[str, Reason] = {
         "Leave the column out by `exclude` in cohort.toml.",
     ),
     "label_by_input": Reason(
-        "No column of an input tells a class, or the order of times, without a fault.",
+        "No column of an input tells a class, or the order of times, with no or hardly a fault.",
         "Find out how the column was made; leave it out by `exclude` in cohort.toml if the label "
         "went into it.",
     ),

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?")
+PRINTED_VALUES, PRINTED_LETTERS = 10, 20  # of a label column, whose values may be printed
 DIGITS = 28  # of a number; longer ones are names
 # other characters in a raised or lowered place, or within a ring, print otherwise
 PRINT_OTHERWISE = ("<super>", "<sub>", "<fraction>", "<circle>", "<square>")
@@ -46,6 +47,16 @@ def as_number(value: str) -> float | None:
     """The number that a cell is, in decimal form; None where it is none."""
     folded = fold(value)
     return float(folded) if NUMBER.fullmatch(folded) else None
+
+
+def may_be_printed(values: Iterable[str]) -> bool:
+    """Whether a label column has at most ten different values, of at most twenty letters each; else
+    messages say how many there are.
+    """
+    found = [*values]
+    return len(set(map(fold, found))) <= PRINTED_VALUES and all(
+        len(value) <= PRINTED_LETTERS for value in found
+    )
 
 
 def shape(value: str) -> str:

@@ -1,7 +1,7 @@
 """Overview: was fusion worth it, how good is the model, and where are its probabilities right."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def main() -> None:
         return
     store = published.store(st.session_state["cohort"])
     titles = texts.display_names(list(store.modalities), store.title)
-    st.markdown(f"#### {sentence(metrics, titles)}")
+    st.markdown(f"#### {sentence(metrics, titles, store.leaks)}")
     _figures(metrics)
     charts_of_run = _charts(folder, metrics, titles)
     for start in range(0, len(charts_of_run), 2):
@@ -61,12 +61,13 @@ def main() -> None:
     _tables(metrics, titles)
 
 
-def sentence(metrics: pd.DataFrame, titles: Titles) -> str:
+def sentence(metrics: pd.DataFrame, titles: Titles, leaks: Sequence[Mapping[str, str]] = ()) -> str:
     """The verdict on fusion, as Markdown in which `n = 39` is not broken between lines."""
     rows = [
         {**row, "modalities": json.loads(row["modalities"])} for row in published.records(metrics)
     ]
-    text = verdict(rows, title=lambda name: notes.plain(titles.get(name, name)))
+    plain = [{**leak, "fact": notes.plain(leak["fact"])} for leak in leaks]
+    text = verdict(rows, title=lambda name: notes.plain(titles.get(name, name)), leaks=plain)
     return text.replace("n = ", "n\u00a0=\u00a0")
 
 

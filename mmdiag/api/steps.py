@@ -263,6 +263,13 @@ def availability(run: "Run") -> list[dict[str, Any]]:
     return availability_of(run)
 
 
+def leaks(run: "Run") -> list[dict[str, str]]:
+    """What may give the label of a run's cohort away: code, modality and fact of each leak."""
+    from mmdiag.storage.store import Store
+
+    return [dict(leak) for leak in Store.open(run.workspace, run.manifest.cohort).leaks]
+
+
 def verify(bundle: Path) -> str:
     """Check a bundle's files against its manifest; returns its id.
 

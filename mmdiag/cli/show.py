@@ -13,6 +13,7 @@ from mmdiag.evaluation.verdict import (
     DIFFERENCE,
     ROLES,
     answer_of,
+    leak_sentences,
     metric_name,
     model_name,
     ordered_metrics,
@@ -29,7 +30,7 @@ NO_TITLES: Titles = {}
 
 def show_run(answer: Answer, titles: Titles = NO_TITLES) -> None:
     """Metrics, the verdict on fusion, the counts, and what to do next."""
-    _metrics(answer["metrics"], titles)
+    _metrics(answer, titles)
     _availability(answer.get("availability", ()), titles)
     _counts(answer, titles)
     _line(f"Bundle {answer['bundle']['id']} in {answer['bundle']['path']}")
@@ -70,7 +71,7 @@ def show_search(answer: Answer, titles: Titles = NO_TITLES) -> None:
 
 def show_evaluation(answer: Answer, titles: Titles = NO_TITLES) -> None:
     """The metrics of a run."""
-    _metrics(answer["metrics"], titles)
+    _metrics(answer, titles)
     _availability(answer.get("availability", ()), titles)
     _line(f"Run {answer['run']}")
     _line(RESEARCH)
@@ -205,7 +206,8 @@ def show_status(answer: Answer) -> None:
     )
 
 
-def _metrics(metrics: Sequence[Mapping[str, Any]], titles: Titles) -> None:
+def _metrics(answer: Answer, titles: Titles) -> None:
+    metrics = answer["metrics"]
     rows = [metric for metric in metrics if metric["model"] != DIFFERENCE]
     if not rows:
         _line("No metrics.")
@@ -215,7 +217,7 @@ def _metrics(metrics: Sequence[Mapping[str, Any]], titles: Titles) -> None:
         for row in rows
     }
     _metric_table("model", names, rows, f"Metrics with 95 % intervals ({rows[0]['split']})")
-    _line(verdict(metrics, title=_title(titles)))
+    _line(verdict(metrics, title=_title(titles), leaks=answer.get("leaks", ())))
 
 
 def _title(titles: Titles) -> Callable[[str], str]:
@@ -273,6 +275,8 @@ def _counts(answer: Answer, titles: Titles) -> None:
             f"{row['masked']} identifiers were masked in {row['modality']}: no masking is "
             "complete, read a sample."
         )
+    for leak in leak_sentences(answer.get("leaks", ()), title=_title(titles)):
+        _line(f"The label may be given away. {leak} See mmdiag contracts.")
     if cases["quarantined"] or any(row["quarantined"] for row in rows):
         _line(f"What was refused and why: mmdiag quarantine list --workspace {answer['workspace']}")
 

@@ -15,11 +15,10 @@ import pandas as pd
 from mmdiag.description import Description
 from mmdiag.description.task import NO_LABEL, NOT_KNOWN, REST
 from mmdiag.errors import DescriptionError
-from mmdiag.spelling import as_number, fold, same, shape
+from mmdiag.spelling import as_number, fold, may_be_printed, same, shape
 from mmdiag.task import Task
 
 SHOWN = 5  # lines named in one message
-SHOWN_VALUES, SHOWN_LETTERS = 10, 20  # of a label, that a message may print
 EVENT = {0.0: "censored", 1.0: "event"}
 
 
@@ -107,7 +106,7 @@ def count_classes(
     for number, name in enumerate(described.classes):
         cells = cases.loc[cases["label"] == number, f"column_{task.label}"]
         values = [value for value, _ in Counter(map(_trimmed, cells)).most_common()]
-        shown = values if _may_be_printed(values) else None
+        shown = values if may_be_printed(values) else None
         found.append(_count(task.label, name, len(cells), described.name_of(name), shown))
     return found
 
@@ -344,16 +343,9 @@ def _code(values: Sequence[float], digits: int) -> float | None:
 def _shown(further: pd.Series, column: pd.Series) -> str:
     """Values of a label as far as they may be printed, else their number."""
     values = sorted({fold(value): value for value in reversed(list(further))}.values())
-    if not _may_be_printed(column.unique().tolist()):
+    if not may_be_printed(column.unique().tolist()):
         return f"{len(values)} other values"
     return ", ".join(map(repr, values))
-
-
-def _may_be_printed(values: Sequence[str]) -> bool:
-    """Whether a column has at most ten different values, of at most twenty letters each."""
-    return len(set(map(fold, values))) <= SHOWN_VALUES and all(
-        len(value) <= SHOWN_LETTERS for value in values
-    )
 
 
 def refuse_lines(description: Description, wrong: "pd.Series[bool]", rule: str) -> None:

@@ -33,18 +33,38 @@ ROLES = {
     "test": "held-out test case",
     "out-of-fold": "cross-validated (out-of-fold) prediction",
 }
+LEAKS = {"label_by_absence": "Which modalities are present"}  # of the cohort as a whole
+HARMLESS = ("template_note",)  # a short note that several people share tells nothing
 Row = Mapping[str, Any]
 Title = Callable[[str], str]
 
 
-def verdict(metrics: Sequence[Row], *, title: Title = str) -> str:
+def verdict(metrics: Sequence[Row], *, title: Title = str, leaks: Sequence[Row] = ()) -> str:
     """Whether fusion is worth it on this cohort, in one sentence with the difference, its interval
-    and n.
+    and n; and what may have given the label away.
 
     Args:
         metrics: `model, modalities (a list), metric, value, low, high, n`, and `p` of a difference.
         title: How people read a modality.
+        leaks: `code, modality, fact` of each leak that the contracts found.
     """
+    said = _of_metrics(metrics, title)
+    found = leak_sentences(leaks, title=title)
+    return f"{said} The figures may be too good: {' '.join(found)}" if found else said
+
+
+def leak_sentences(leaks: Sequence[Row], *, title: Title = str) -> list[str]:
+    """Each leak that was found, in a sentence that begins with its modality."""
+    return [
+        f"{title(leak['modality'])}: {leak['fact']}"
+        if leak["modality"]
+        else f"{LEAKS.get(leak['code'], 'Cohort')}: {leak['fact']}"
+        for leak in leaks
+        if leak["code"] not in HARMLESS
+    ]
+
+
+def _of_metrics(metrics: Sequence[Row], title: Title) -> str:
     primary = primary_metric(metrics)
     of_primary = {row["model"]: row for row in metrics if row["metric"] == primary}
     if FUSED not in of_primary:

@@ -42,6 +42,7 @@ class IngestSummary:
     cases: dict[str, int]
     classes: list[dict[str, Any]]
     modalities: dict[str, dict[str, Any]]
+    leaks: list[dict[str, str]]
 
 
 @dataclass(slots=True)
@@ -73,7 +74,7 @@ def commit(description: Description, workspace: Workspace, ledger: Ledger) -> In
     """
     folder = workspace.cohort(description.name)
     shards = _gather(folder, description)
-    _refuse_leaks(folder, description, shards)
+    leaks = _refuse_leaks(folder, description, shards)
     _refuse_incomplete(description, shards)
     facts = shards.table[[c for c in shards.table.columns if not c.startswith("column_")]]
     cases = facts.merge(
@@ -81,14 +82,14 @@ def commit(description: Description, workspace: Workspace, ledger: Ledger) -> In
         on="case_id",
         how="inner",
     )
-    cohort_hash = _write_cohort(folder, description, shards.table, cases)
+    cohort_hash = _write_cohort(folder, description, shards.table, cases, leaks)
     seen = ledger.verdicts(description.name)
     before = set(zip(seen["case_id"], seen["version"], strict=True))
     new = sum(
         pair not in before
         for pair in zip(shards.manifest["case_id"], shards.manifest["version"], strict=True)
     )
-    summary = _summary(description, cohort_hash, shards, cases, new)
+    summary = _summary(description, cohort_hash, shards, cases, new, leaks)
     _record(ledger, description, summary, shards)
     show_quarantine(folder / "quarantine", shards.quarantine)
     return summary
@@ -137,9 +138,9 @@ def _current(table: pd.DataFrame, versions: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _refuse_leaks(folder: Path, description: Description, shards: _Shards) -> None:
+def _refuse_leaks(folder: Path, description: Description, shards: _Shards) -> list[dict[str, str]]:
     """Hold the cohort as a whole against the rules on leakage; a modality that leaks is taken from
-    its case, unless a person accepted it.
+    its case, unless a person accepted it. Returns what is only warned of.
 
     Raises:
         ContractError: A rule of severity block is broken.
@@ -168,6 +169,7 @@ def _refuse_leaks(folder: Path, description: Description, shards: _Shards) -> No
     refused = [one for one in found.refused if (one[1], one[2]) not in decisions.overridden(one[0])]
     _take_away(shards, refused)
     shards.contracts = pd.concat([shards.contracts, as_table(found.results)], ignore_index=True)
+    return [asdict(leak) for leak in found.leaks]
 
 
 def _take_away(shards: _Shards, refused: Sequence[tuple[str, str, str, str]]) -> None:
@@ -250,7 +252,11 @@ def _refuse_incomplete(description: Description, shards: _Shards) -> None:
 
 
 def _write_cohort(
-    folder: Path, description: Description, table: pd.DataFrame, cases: pd.DataFrame
+    folder: Path,
+    description: Description,
+    table: pd.DataFrame,
+    cases: pd.DataFrame,
+    leaks: list[dict[str, str]],
 ) -> str:
     has = [f"has_{name}" for name in description.modalities]
     several = [f"label_{name}" for name in description.task.labels]
@@ -271,6 +277,7 @@ def _write_cohort(
             if "store_hz" in KINDS[m.kind].keys
         },
         "assays": {name: m.assay for name, m in description.modalities.items() if m.assay},
+        "leaks": leaks,
         "hash": f"sha256:{digest}",
     }
     write_text(folder / "description.json", json.dumps(described, indent=1))
@@ -287,7 +294,12 @@ def _task_facts(description: Description, table: pd.DataFrame) -> dict[str, Any]
 
 
 def _summary(
-    description: Description, cohort_hash: str, shards: _Shards, cases: pd.DataFrame, new: int
+    description: Description,
+    cohort_hash: str,
+    shards: _Shards,
+    cases: pd.DataFrame,
+    new: int,
+    leaks: list[dict[str, str]],
 ) -> IngestSummary:
     labelled = (cases["label"].notna() | (cases["time"].notna() & cases["event"].notna())).sum()
     counts = {
@@ -317,6 +329,7 @@ def _summary(
         counts,
         count_classes(description, shards.table, set(cases["case_id"])),
         modalities,
+        leaks,
     )
 
 

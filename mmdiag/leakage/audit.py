@@ -16,6 +16,7 @@ from mmdiag.leakage.label_columns import columns_that_hold, columns_that_hold_ti
 from mmdiag.leakage.label_text import class_pattern, compiled, stating
 from mmdiag.leakage.near_duplicates import near_pictures
 from mmdiag.reasons import REASONS
+from mmdiag.spelling import may_be_printed
 from mmdiag.task import Task
 
 LONG_NOTE = (
@@ -61,6 +62,21 @@ WHY = {
 
 
 @dataclass(frozen=True, slots=True)
+class Leak:
+    """Something that stays in the cohort and may give the label away.
+
+    Args:
+        code: A key of `mmdiag.reasons.REASONS`.
+        modality: Its modality or column; empty = the cohort.
+        fact: What was found, in a sentence without a patient's value.
+    """
+
+    code: str
+    modality: str
+    fact: str
+
+
+@dataclass(frozen=True, slots=True)
 class Leakage:
     """How the rules on leakage fared.
 
@@ -68,10 +84,12 @@ class Leakage:
         results: One a rule and what it is about; `failed_rows` are case keys.
         refused: (case_id, modality, code, detail) of each modality that is to be refused, each
             once.
+        leaks: What is only warned of.
     """
 
     results: list[RuleResult]
     refused: list[tuple[str, str, str, str]]
+    leaks: list[Leak]
 
     def raise_if_blocked(self) -> None:
         """Do nothing where no rule of severity block is broken.
@@ -142,8 +160,21 @@ def audit_leakage(
             for case_id, detail in one.failed.items():
                 refused.setdefault((case_id, one.column), (one.code, detail))
     return Leakage(
-        [_result(one) for one in findings], [(*place, *reason) for place, reason in refused.items()]
+        [_result(one) for one in findings],
+        [(*place, *reason) for place, reason in refused.items()],
+        [_leak(one) for one in findings if SEVERITY[one.code] == "warn" and _is_broken(one)],
     )
+
+
+def _is_broken(one: _Finding) -> bool:
+    return bool(one.failed or one.fact)
+
+
+def _leak(one: _Finding) -> Leak:
+    fact = (
+        one.fact or f"{len(one.failed)} of {one.checked} cases, such as {next(iter(one.failed))}."
+    )
+    return Leak(one.code, one.column, fact)
 
 
 def _result(one: _Finding) -> RuleResult:
@@ -153,7 +184,7 @@ def _result(one: _Finding) -> RuleResult:
         column=one.column,
         severity=SEVERITY[one.code],
         why=f"{WHY[one.code]} {one.fact}".strip(),
-        passed=not one.failed and not one.fact,
+        passed=not _is_broken(one),
         failed_rows=tuple(one.failed),
         checked=one.checked,
     )
@@ -300,8 +331,9 @@ def _named(
         )
         if inside * max(int((~of_class).sum()), 1) > outside * int(of_class.sum()):
             failed |= {case: "its note names its class" for case in naming if of_class[case]}
+            shown = name if may_be_printed(classes) else f"class {number + 1} of {len(classes)}"
             facts.append(
-                f"{name} stands in {inside} of {of_class.sum()} notes of its class and in "
+                f"{shown} stands in {inside} of {of_class.sum()} notes of its class and in "
                 f"{outside} of {(~of_class).sum()} others"
             )
     return _Finding(
@@ -320,16 +352,21 @@ def _columns(
         found = [columns_that_hold(table, label)]
         if task.survival:
             found.append(columns_that_hold_times(table, time))
-        for code, names in (
-            ("label_in_input", [n for one in found for n in one.same]),
-            ("label_by_input", [n for one in found for n in one.ordered]),
+        same = _listed([name for one in found for name in one.same])
+        ordered = _listed([name for one in found for name in one.ordered])
+        nearly = _listed([name for one in found for name in one.nearly])
+        by_input = [f"Columns: {ordered}."] if ordered else []
+        by_input += [f"Columns that nearly do: {nearly}."] if nearly else []
+        for code, fact in (
+            ("label_in_input", f"Columns: {same}." if same else ""),
+            ("label_by_input", " ".join(by_input)),
         ):
-            shown = ", ".join(names[:SHOWN]) + (
-                f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            )
-            yield _Finding(
-                code, modality, found[0].cases, fact=f"Columns: {shown}." if names else ""
-            )
+            yield _Finding(code, modality, found[0].cases, fact=fact)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
 
 
 def _absence(cases: pd.DataFrame, label: pd.Series) -> Iterator[_Finding]:

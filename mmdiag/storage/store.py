@@ -1,7 +1,7 @@
 """The cohort on disk, read side: cases.parquet beside shards of memory-mapped arrays."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +29,7 @@ class Store:
         modalities: Name -> kind.
         titles: Modality -> how people read it, where the description says so.
         rates_hz: Signal -> samples a second, where that was recorded.
+        leaks: What may give the label away: code, modality and fact of each.
         hash: SHA-256 over case versions and labels: what a model can have learned from.
     """
 
@@ -39,6 +40,7 @@ class Store:
     hash: str
     titles: Mapping[str, str] = field(default_factory=dict)
     rates_hz: Mapping[str, float] = field(default_factory=dict)
+    leaks: Sequence[Mapping[str, str]] = ()
 
     def title(self, modality: str) -> str:
         """How people read a modality."""
@@ -66,6 +68,7 @@ class Store:
             described["hash"],
             described.get("titles", {}),
             described.get("rates_hz", {}),
+            tuple(described.get("leaks", ())),
         )
 
     def present(self, modality: str) -> Bool[ndarray, "case"]:

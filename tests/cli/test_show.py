@@ -163,7 +163,7 @@ def test_one_case_is_explained_in_the_cohorts_own_words(
     assert any("report" in line and "not acquired" in line for line in lines)
 
 
-def test_an_ingestion_says_how_many_cases_each_class_has(capsys):
+def test_an_ingestion_says_how_many_cases_each_class_has_and_what_leaks(capsys):
     from mmdiag.cli.show import show_ingest
 
     show_ingest(
@@ -172,6 +172,7 @@ def test_an_ingestion_says_how_many_cases_each_class_has(capsys):
             "cohort": {"name": "lgg"},
             "cases": {"in": 75, "accepted": 74, "quarantined": 0, "labelled": 49, "new": 75},
             "modalities": {},
+            "leaks": [{"code": "class_in_note", "modality": "note", "fact": "ill stands in 7."}],
             "classes": [
                 {
                     "label": "y",
@@ -184,4 +185,6 @@ def test_an_ingestion_says_how_many_cases_each_class_has(capsys):
             ],
         }
     )
-    assert "y: 28 stable ('0', 'no'), 21 1, 25 without label." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "y: 28 stable ('0', 'no'), 21 1, 25 without label." in said
+    assert "The label may be given away. note: ill stands in 7. See mmdiag contracts." in said

@@ -62,6 +62,19 @@ def test_the_verdict_follows_the_interval_of_the_difference(bounds, sentence):
     assert verdict(compared(*bounds, p=0.02), title={"flair": "FLAIR"}.get) == sentence
 
 
+def test_the_verdict_says_what_may_have_given_the_label_away():
+    leaks = [
+        {"code": "class_in_note", "modality": "flair", "fact": "edema stands in 7 of 9 notes."},
+        {"code": "label_by_absence", "modality": "", "fact": "Cramer's V 0.50."},
+        {"code": "template_note", "modality": "flair", "fact": "2 of 9 cases."},
+    ]
+    said = verdict(compared(0.11, 0.02, 0.2), title={"flair": "FLAIR"}.get, leaks=leaks)
+    assert said.startswith("Fusion helps on this cohort") and said.endswith(
+        "n = 49. The figures may be too good: FLAIR: edema stands in 7 of 9 notes. Which "
+        "modalities are present: Cramer's V 0.50."
+    )
+
+
 @pytest.mark.parametrize("p", [None, math.nan])
 def test_a_difference_without_p_has_none_in_its_sentence(p):
     assert "p =" not in verdict(compared(0.1, 0.0, 0.2, p=p))

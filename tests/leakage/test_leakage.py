@@ -394,3 +394,72 @@ def test_no_message_of_a_reason_holds_a_placeholder():
         for code in SEVERITY
         if re.search(r"[{}]", REASONS[code].rule + REASONS[code].cure + WHY[code])
     ]
+
+
+def with_faults(values, rows):
+    values = np.array(values, dtype=float)
+    values[list(rows)] = values[list(rows)[::-1]]
+    return values
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("copied with two faults", lambda label: with_faults(label, [4, 9])),
+        (
+            "ordered with two faults",
+            lambda label: with_faults(label * 50 + np.arange(N) % 7, [4, 9]),
+        ),
+        ("measured in one class alone", lambda label: np.where(label == 1, np.arange(N), np.nan)),
+        (
+            "measured in one class and twice in the other",
+            lambda label: np.where((label == 1) | (np.arange(N) < 3), np.arange(N) % 9, np.nan),
+        ),
+    ],
+)
+def test_a_column_that_nearly_tells_the_label_is_named(name, make):
+    cohort = make_cohort()
+    cohort["tables"]["genes"]["leak"] = make(cohort["cases"]["label"].to_numpy())
+    found = audit_leakage(**cohort)
+    assert set(broken(found)) == {"label_by_input"}, name
+    (leak,) = found.leaks
+    assert (leak.code, leak.modality) == ("label_by_input", "genes")
+    assert leak.fact == "Columns that nearly do: leak."
+
+
+def test_a_column_that_nearly_orders_the_times_is_named():
+    cohort = make_cohort(task=SURVIVAL)
+    noise = np.random.default_rng(3).normal(scale=4, size=N)
+    cohort["tables"]["genes"]["leak"] = cohort["cases"]["time"].to_numpy() + noise
+    (leak,) = audit_leakage(**cohort).leaks
+    assert leak.fact == "Columns that nearly do: leak."
+
+
+def test_a_column_that_says_much_about_the_label_is_no_leak():
+    cohort = make_cohort()
+    label = cohort["cases"]["label"].to_numpy()
+    cohort["tables"]["genes"]["strong"] = label + np.random.default_rng(3).normal(scale=0.6, size=N)
+    assert audit_leakage(**cohort).leaks == []
+
+
+def test_of_many_columns_none_nearly_tells_a_rare_class_by_chance():
+    cohort = make_cohort()
+    cohort["cases"]["label"] = (np.arange(N) % 20 == 5) * 1.0
+    generator = np.random.default_rng(5)
+    cohort["tables"]["genes"] = pd.DataFrame(
+        generator.normal(size=(N, 3000)), index=cohort["cases"]["case_id"]
+    )
+    assert "label_by_input" not in broken(audit_leakage(**cohort))
+
+
+def test_what_is_warned_of_is_a_leak_and_a_class_of_many_is_not_printed():
+    cohort = make_cohort()
+    class_in_note(cohort)
+    (leak,) = audit_leakage(**cohort).leaks
+    assert (leak.code, leak.modality) == ("class_in_note", "note")
+    assert leak.fact.startswith("oedema stands in 1 of ")
+    classes = ("not so", "a condition of which a patient wrote", "oedema")
+    cohort["task"] = Task(kind="multiclass", classes=classes)
+    cohort["cases"]["label"] = np.where(np.arange(N) == 9, 2.0, np.arange(N) % 2)
+    (leak,) = audit_leakage(**cohort).leaks
+    assert leak.fact.startswith("class 3 of 3 stands in 1 of ")

@@ -137,6 +137,7 @@ def evaluate(context: Context, cohort: Path) -> int:
         run=str(run.folder),
         metrics=metrics,
         availability=api.availability(run),
+        leaks=api.leaks(run),
     )
     context.emit(answer, lambda done: show_evaluation(done, titles(description)))
     return 0

@@ -74,9 +74,9 @@ REASONS: dict[str, Reason] = {
         "Save the note as UTF-8 text.",
     ),
     "encoding": Reason(
-        "A note or a table must be whole in one encoding: UTF-8, UTF-16 with its mark, or "
-        "Windows-1252.",
-        "Save it as UTF-8 text.",
+        "A note or a table must be whole in one encoding, and certainly in that: UTF-8, UTF-16 "
+        "with its mark, or Windows-1252; a note in another one must hold the case's own name.",
+        "Save it as UTF-8 text, or name the patient in `identifiers` of cohort.toml.",
     ),
     "control_characters": Reason(
         "A note or a table holds no control characters, none that turn the direction of text, "

@@ -97,7 +97,7 @@ def spelt_forms(word: str, *, is_word: bool, apart: bool) -> Iterator[str]:
         yield _BEFORE_HEBREW + re.escape(folded)
     else:
         yield re.escape(folded) + _AFTER_APOSTROPHE
-    yield from lost_letters(word)
+    yield from damaged_forms(word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +178,24 @@ def script_of(folded: str) -> str:
     return "other"
 
 
-def lost_letters(word: str) -> Iterator[str]:
-    """A name of which an earlier conversion lost the letters outside of ASCII: M?ller."""
-    if word.isascii() or not any(letter.isascii() and letter.isalpha() for letter in word):
+def damaged_forms(word: str) -> Iterator[str]:
+    """A name with letters beyond ASCII as earlier conversions leave it: without them (`M?ller`), or
+    read in another encoding than it was written in (`MÃ¼ller`).
+    """
+    if word.isascii():
         return
-    yield "".join(
-        re.escape(letter) if letter.isascii() else r"[?\ufffd\u00bf]{1,3}" for letter in word
-    )
+    if any(letter.isascii() and letter.isalpha() for letter in word):
+        yield "".join(
+            re.escape(letter) if letter.isascii() else r"[?\ufffd\u00bf]{1,3}" for letter in word
+        )
+    for written in ("utf-8", "cp1250", "cp1251", "cp1253", "cp1254", "cp1257", "cp850", "cp866"):
+        try:
+            read = word.encode(written).decode("cp1252")
+        except UnicodeError:
+            continue
+        folded = fold(read).text
+        if len(folded) > SHORT_STEM and folded.lower() != fold(word).text.lower():
+            yield re.escape(folded)
 
 
 def _latin(word: str, folded: str, *, is_word: bool, apart: bool) -> str:

@@ -91,6 +91,23 @@ def mask_note(text: str, subject_terms: Sequence[str], *, names: bool = True) ->
     )
 
 
+def has_own_name(subject_terms: Sequence[str], text: str) -> bool:
+    """Whether a text has a name of the subject that is written with letters beyond ASCII, with the
+    accents that the name has.
+    """
+    if text.isascii():
+        return False
+    folded = fold(text)
+    accented = set("".join(subject_terms).casefold())
+    for pattern in subject_patterns(subject_terms):
+        for start, end in pattern.spans(folded.text) if pattern.kind == "name" else ():
+            beyond = set(text[slice(*folded.original(start, end))].casefold())
+            beyond -= set(map(chr, range(128)))
+            if beyond and all(letter in accented or letter >= "\u0370" for letter in beyond):
+                return True
+    return False
+
+
 def _hits(
     text: str, subject_terms: Sequence[str], names: bool
 ) -> Iterator[tuple[int, int, str, int]]:

@@ -4,6 +4,7 @@ file would be read. Arguments and facts are what JSON has.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from mmdiag.privacy.dicom_attributes import (
     header_identifiers,
     text_in_pixels,
 )
-from mmdiag.privacy.mask import mask_note
+from mmdiag.privacy.mask import has_own_name, mask_note
 from mmdiag.readers.archives import refuse_archive
 from mmdiag.readers.genomics.vcf import read_vcf
 from mmdiag.readers.imaging.dicom_series import Series, check_file, read_series
@@ -178,7 +179,7 @@ def note(file: str, subject_terms: Sequence[str]) -> Reply:
     Raises:
         ReadError: As `readers.text.notes.read_note`.
     """
-    return _masked(read_note(Path(file)), subject_terms)
+    return _masked(read_note(Path(file), partial(has_own_name, subject_terms)), subject_terms)
 
 
 def note_text(text: str, name: str, subject_terms: Sequence[str]) -> Reply:
@@ -222,7 +223,7 @@ def masked_note(file: str, subject_terms: Sequence[str]) -> Reply:
     Raises:
         ReadError: As `notes.read_note`.
     """
-    read = read_note(Path(file))
+    read = read_note(Path(file), partial(has_own_name, subject_terms))
     if read is None:
         return None, {}
     masked = mask_note(read.text, subject_terms)

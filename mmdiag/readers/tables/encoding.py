@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.text.encodings import windows_text
 
 LARGEST = 2**31 - 1  # bytes after inflation: what Arrow parses in one block
 HEAD = 1 << 20  # bytes in which a delimiter is looked for
@@ -28,6 +29,8 @@ HIDDEN = re.compile(rb"\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
 MULTIBYTE = re.compile(
     rb"[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
+NOT_ASCII = re.compile(rb"[^\n]{0,4096}[\x80-\xff][^\n]{0,4096}")
+SAMPLE = 1 << 16  # bytes of lines with letters beyond ASCII by which an encoding is judged
 PAGE = re.compile(rb"\s*<(!doctype|html|\?xml|head|body)", re.IGNORECASE)
 TAB_SUFFIXES = (".tsv", ".txt", ".tab", ".maf", ".gct", ".gistic")
 
@@ -138,7 +141,7 @@ def inflate(content: bytes, name: str) -> bytes:
 
 def to_utf8(content: bytes, name: str, *, nul: bool = False) -> bytes:
     """Bytes in UTF-8 without mark: from UTF-8, from UTF-16 with a mark, else from Windows-1252,
-    which is what spreadsheets write.
+    which is what spreadsheets write, where it gives text of a Western language.
 
     Args:
         nul: Whether NUL bytes are let pass.
@@ -165,10 +168,17 @@ def to_utf8(content: bytes, name: str, *, nul: bool = False) -> bytes:
 def _from_windows(content: bytes, name: str) -> bytes:
     if MULTIBYTE.search(content):
         raise ReadError("encoding", f"{name} mixes UTF-8 with another encoding")
+    sample = bytearray()
+    for line in NOT_ASCII.finditer(content):
+        sample += line.group() + b"\n"
+        if len(sample) > SAMPLE:
+            break
     try:
-        return content.decode("cp1252").encode()
+        if windows_text(bytes(sample), 0) is not None:
+            return content.decode("cp1252").encode()
     except UnicodeDecodeError:
-        raise ReadError("encoding", f"{name} is neither UTF-8 nor Windows-1252") from None
+        pass
+    raise ReadError("encoding", f"{name} is neither UTF-8 nor certainly Windows-1252")
 
 
 def _require_no_nul(content: bytes, name: str, nul: bool) -> None:

@@ -4,11 +4,13 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.recorded import latest
 from mmdiag.readers.text.documents import extract
+from mmdiag.readers.text.encodings import IsOwn, is_disguised, legacy_text, self_named
 from mmdiag.readers.text.note_dates import note_dates
 from mmdiag.readers.text.sections import Section, find_sections
 
@@ -50,8 +52,11 @@ class Note:
     open_dates: tuple[tuple[date, date], ...] = ()
 
 
-def read_note(file: Path) -> Note | None:
+def read_note(file: Path, is_own: IsOwn | None = None) -> Note | None:
     """One note; None where it is blank, which means that there is none.
+
+    Args:
+        is_own: As `clean_note`.
 
     Raises:
         ReadError: `not_text`, `encoding`, `control_characters`, `too_long`, `no_text_layer`,
@@ -59,12 +64,12 @@ def read_note(file: Path) -> Note | None:
     """
     if (size := file.stat().st_size) > LONGEST_DOCUMENT:
         raise ReadError("too_long", f"{file.name} has {size} bytes")
-    return clean_note(file.read_bytes(), file.name)
+    return clean_note(file.read_bytes(), file.name, is_own)
 
 
-def clean_note(content: bytes, name: str) -> Note | None:
+def clean_note(content: bytes, name: str, is_own: IsOwn | None = None) -> Note | None:
     """Bring a note to clean text: documents to their text, plain text by its byte order mark, else
-    UTF-8, else Windows-1252.
+    UTF-8, else an older encoding where one reading is proven.
 
     Line ends become newlines; other control characters are refused rather than dropped, because
     something is wrong with a note that has them.
@@ -72,13 +77,16 @@ def clean_note(content: bytes, name: str) -> Note | None:
     Args:
         content: The note's bytes.
         name: The file's name, for messages; its suffix tells XML, JSON and YAML from text.
+        is_own: Whether a text has a name of the patient with letters beyond ASCII, which proves in
+            which of the older encodings it is read rightly.
 
     Raises:
         ReadError: As `read_note`.
     """
-    document = extract(content, name, decode)
+    decoder = partial(decode, is_own=is_own)
+    document = extract(content, name, decoder)
     if document is None:
-        text, encoding = decode(content, name)
+        text, encoding = decoder(content, name)
         form, written = "plain", None
     else:
         text, encoding, form, written = (
@@ -97,8 +105,11 @@ def clean_note(content: bytes, name: str) -> Note | None:
     return Note(text, find_sections(text), encoding, form, written, stated.open)
 
 
-def decode(content: bytes, name: str) -> tuple[str, str]:
+def decode(content: bytes, name: str, is_own: IsOwn | None = None) -> tuple[str, str]:
     """Text and encoding of some bytes.
+
+    Args:
+        is_own: As `clean_note`.
 
     Raises:
         ReadError: `too_long`, `not_text` or `encoding`.
@@ -110,15 +121,27 @@ def decode(content: bytes, name: str) -> tuple[str, str]:
     )
     if encoding is None and b"\x00" in content:
         raise ReadError("not_text", f"{name} holds NUL bytes")
+    if encoding is None and (named := self_named(content)):
+        return named
     try:
-        return content.decode(encoding or "utf-8"), encoding or "utf-8"
+        text = content.decode(encoding or "utf-8")
     except UnicodeDecodeError:
-        if encoding is not None or not _may_be_windows(content):
-            raise ReadError("encoding", f"{name} is damaged {encoding or 'UTF-8'}") from None
-    try:
-        return content.decode("cp1252"), "cp1252"
-    except UnicodeDecodeError:
-        raise ReadError("encoding", f"{name} is in no known encoding") from None
+        if encoding is not None:
+            raise ReadError("encoding", f"{name} is damaged {encoding}") from None
+        return _legacy(content, name, is_own)
+    if is_disguised(content, text):
+        raise ReadError("encoding", f"{name} was encoded twice, or is in the seven-bit form HZ")
+    return text, encoding or "utf-8"
+
+
+def _legacy(content: bytes, name: str, is_own: IsOwn | None) -> tuple[str, str]:
+    windows = _may_be_windows(content)
+    found = legacy_text(content, is_own, windows=windows)
+    if found is not None:
+        return found
+    if not windows:
+        raise ReadError("encoding", f"{name} is damaged UTF-8, or in an encoding it does not name")
+    raise ReadError("encoding", f"{name} is in an encoding that it does not name")
 
 
 def _may_be_windows(content: bytes) -> bool:

@@ -69,9 +69,18 @@ REASONS: dict[str, Reason] = {
         "Move the foreign file to the case it belongs to.",
     ),
     "not_text": Reason(
-        "A note must be text, RTF, a PDF with text, a CDA or a FHIR document: no NUL bytes, no "
-        "other XML, JSON or YAML.",
+        "A note must be text, RTF, HTML, a PDF with text, a CDA or a FHIR document: no NUL bytes, "
+        "no other XML, JSON or YAML, no message of HL7 version 2.",
         "Save the note as UTF-8 text.",
+    ),
+    "not_final": Reason(
+        "A FHIR document or report that is a note holds: its status is current or final, amended, "
+        "corrected or appended.",
+        "Export the version that holds, or take the file out.",
+    ),
+    "text_elsewhere": Reason(
+        "A document carries its text; another file that it refers to is not followed.",
+        "Name the file that holds the text as the note, or export the document with it.",
     ),
     "encoding": Reason(
         "A note or a table must be whole in one encoding, and certainly in that: UTF-8, UTF-16 "

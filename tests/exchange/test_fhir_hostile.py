@@ -91,7 +91,9 @@ def test_an_attachment_that_is_not_what_it_says_is_left_out_and_the_conclusion_t
     form: dict[str, Any], why: str, fetch: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     found = fetch(patient(), report(presentedForm=[form], conclusion="Normal."))
-    assert [path.read_text() for path in (tmp_path / "cohort" / "notes").iterdir()] == ["Normal."]
+    assert [path.read_text() for path in (tmp_path / "cohort" / "notes").iterdir()] == [
+        "Conclusion:\nNormal."
+    ]
     assert left_out(found, "Attachment") == {why: 1}
 
 
@@ -204,3 +206,46 @@ def test_no_json_type_in_any_place_breaks_the_reading(
         sum(row["in"] for kind, row in found["resources"].items() if kind != "Attachment")
         == len(broken) + 2
     )
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        (
+            attachment("Очаг 14 мм.".encode("cp1251"), "text/plain; charset=windows-1251"),
+            "Очаг 14 мм.",
+        ),
+        (
+            attachment(b'<meta charset="iso-8859-2"><p>lo\xbeisko</p>', "text/html"),
+            "ložisko",
+        ),
+        (attachment(b"{\\rtf1 Lesion{\\v x}.}", "text/plain"), "Lesion."),
+        (attachment(b"<p>No <del>9</del>effusion.</p>", "text/html"), "No effusion."),
+    ],
+)
+def test_a_document_reads_alike_from_an_export_and_as_a_file(
+    form: dict[str, Any], text: str, fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    from mmdiag.readers.text.notes import clean_note, read_note
+
+    resource = document(content=[{"attachment": form}])
+    fetch(patient(), report(), resource)
+    (fetched,) = (tmp_path / "cohort" / "documents").iterdir()
+    as_fetched = read_note(fetched)
+    as_file = clean_note(json.dumps(resource).encode(), "n.json")
+    assert as_fetched is not None and as_file is not None
+    assert as_fetched.text.strip() == as_file.text.strip() == text
+
+
+def test_a_document_that_another_replaces_is_superseded(
+    fetch: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    old = document(content=[{"attachment": attachment(b"old")}]) | {"id": "old"}
+    target = {"reference": "DocumentReference/old"}
+    new = document(content=[{"attachment": attachment(b"new")}]) | {
+        "id": "a-new",
+        "relatesTo": [{"code": "replaces", "target": target}],
+    }
+    found = fetch(patient(), report(), old, new)
+    (note,) = (tmp_path / "cohort" / "documents").iterdir()
+    assert note.read_text() == "new" and left_out(found, "DocumentReference") == {"superseded": 1}

@@ -201,7 +201,7 @@ def test_a_fhir_document_reference_gives_the_text_of_its_attachment():
         (b'{"a": 1}', "n.json", "not_text"),
         (b"[" * 100_000, "n.json", "unreadable"),
         (b"!!python/object/apply:os.system ['true']", "n.yaml", "not_text"),
-        (fhir(b"", content=[{"attachment": {"url": "http://x"}}]), "n.json", "not_text"),
+        (fhir(b"", content=[{"attachment": {"url": "http://x"}}]), "n.json", "text_elsewhere"),
         (fhir(b"\x89PNG", "image/png"), "n.json", "not_text"),
     ],
 )

@@ -216,6 +216,8 @@ def _case(
         for one in resources
         if isinstance(one, DocumentReference) and _is_dated_by(one, when, account)
     ]
+    replaced = [export.resolve(old, one.key) for one in documents for old in one.replaces]
+    documents.sort(key=lambda one: one not in replaced)  # the one that holds, the latest, is last
     for earlier in documents[:-1]:
         account.leave(earlier.key, "superseded")
     for resource in (patient, report, *studies):

@@ -18,7 +18,7 @@ from typing import Any
 
 from mmdiag.errors import UsageError
 from mmdiag.exchange.fhir.accounting import WHY, Account
-from mmdiag.exchange.fhir.attachments import note_of, text_of_html
+from mmdiag.exchange.fhir.attachments import note_of
 from mmdiag.exchange.fhir.cases import CASE_UNITS, FhirCase, make_cases
 from mmdiag.exchange.fhir.json import read_export
 from mmdiag.exchange.pacs.inbox import FOLDER
@@ -203,9 +203,7 @@ def _notes(cases: Sequence[FhirCase], account: Account) -> tuple[dict[str, Note]
     for case in cases:
         report, document = case.report, case.document
         if report is not None:
-            found = note_of(report.attachments, account) or _text_note(
-                report.conclusion, report.narrative
-            )
+            found = note_of(report.attachments, account) or _text_note(report.text)
             if found:
                 reports[case.key] = Note(*found)
         if document is not None:
@@ -222,8 +220,7 @@ def _notes(cases: Sequence[FhirCase], account: Account) -> tuple[dict[str, Note]
     return reports, documents
 
 
-def _text_note(conclusion: str, narrative: str) -> tuple[str, bytes] | None:
-    text = conclusion or text_of_html(narrative)
+def _text_note(text: str) -> tuple[str, bytes] | None:
     return (".txt", text.encode("utf-8", "replace")) if text else None
 
 

@@ -8,9 +8,6 @@ Reference:
     FHIR R4 2.6.2 (JSON), 3.3.1 (Bundle), Bulk Data Access IG 2.0 (ndjson).
 """
 
-import json
-import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +15,10 @@ from typing import Any
 
 from mmdiag.errors import UsageError
 from mmdiag.exchange.fhir.accounting import LeftOut
+from mmdiag.readers.documents.strict_json import NotStrict, parse_json
 
-DEEPEST = 64  # objects and lists within each other; FHIR needs about 20
 LARGEST_BUNDLE = 512 * 2**20  # bytes
 LONGEST_LINE = 64 * 2**20  # bytes of one resource
-STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]')
 BUNDLES = ("collection", "document", "searchset", "transaction", "batch", "message")
 
 
@@ -67,41 +63,10 @@ def parse(text: str) -> Any:
     Raises:
         LeftOut: `not_json`, `duplicate_key`, `not_a_number` or `too_deep`.
     """
-    if text.count("{") + text.count("[") > DEEPEST:
-        _require_shallow(text)
     try:
-        return json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
-        )
-    except LeftOut:
-        raise
-    except (ValueError, RecursionError):
-        raise LeftOut("not_json") from None
-
-
-def _require_shallow(text: str) -> None:
-    depth = 0
-    for match in STRUCTURE.finditer(text):
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match[0], 0)
-        if depth > DEEPEST:
-            raise LeftOut("too_deep")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise LeftOut("duplicate_key")
-    return found
-
-
-def _no_constant(name: str) -> float:  # noqa: ARG001 - the parser's signature
-    raise LeftOut("not_a_number")
-
-
-def _finite(text: str) -> float:
-    if not math.isfinite(float(text)):
-        raise LeftOut("not_a_number")
-    return float(text)
+        return parse_json(text)
+    except NotStrict as fault:
+        raise LeftOut(fault.why) from None
 
 
 def _bundle(file: Path) -> Iterator[ExportedResource]:

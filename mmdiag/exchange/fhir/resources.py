@@ -18,12 +18,19 @@ from typing import Any
 from mmdiag.exchange.fhir.accounting import LeftOut
 from mmdiag.exchange.fhir.dates import When, date_of, read_date
 from mmdiag.exchange.pacs.inbox import is_uid
+from mmdiag.readers.documents.attachments import Attachment
+from mmdiag.readers.documents.fhir import (
+    FINAL,
+    attachments_of,
+    is_final,
+    replaced_by,
+    stated_text,
+)
 
 SYSTEMS = {"http://loinc.org": "loinc", "http://snomed.info/sct": "snomed"}
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,39}")
 UNIT = re.compile(r"[!#-+\--\[\]-~]{1,32}")  # UCUM, less comma, quote and backslash
 DICOM_KIND = re.compile(r"[A-Z][A-Z0-9]{1,15}")
-FINAL = ("final", "amended", "corrected", "appended")
 SEXES = ("female", "male", "other", "unknown")
 LARGEST_VALUE = 1e15
 SHORTEST = 3  # characters of an identifier that can be masked without masking half a note
@@ -47,19 +54,10 @@ class Patient:
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
-    """Data within a resource; `link` where there is only an address."""
-
-    kind: str
-    data: str | None
-    size_bytes: int | None
-    sha1: str | None
-    link: bool
-
-
-@dataclass(frozen=True, slots=True)
 class DiagnosticReport:
-    """A DiagnosticReport. `studies` and `orders` are references."""
+    """A DiagnosticReport. `studies` and `orders` are references; `text` is what it says where it
+    has no attachment.
+    """
 
     key: str
     patient: str
@@ -67,8 +65,7 @@ class DiagnosticReport:
     studies: tuple[str, ...]
     orders: tuple[str, ...]
     attachments: tuple[Attachment, ...]
-    conclusion: str
-    narrative: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +82,13 @@ class ImagingStudy:
 
 @dataclass(frozen=True, slots=True)
 class DocumentReference:
-    """A DocumentReference."""
+    """A DocumentReference; `replaces` are references to documents that it takes the place of."""
 
     key: str
     patient: str
     when: When
     attachments: tuple[Attachment, ...]
+    replaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +160,7 @@ def _identifying(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _report(key: str, body: Mapping[str, Any]) -> DiagnosticReport:
-    _require(body.get("status") in FINAL, "not_final")
+    _require(is_final(body), "not_final")
     return DiagnosticReport(
         key,
         patient=_reference(body.get("subject")),
@@ -170,9 +168,8 @@ def _report(key: str, body: Mapping[str, Any]) -> DiagnosticReport:
         studies=tuple(_references(body, "imagingStudy"))
         or tuple(_references(body, "study")),  # the latter in R5
         orders=tuple(_references(body, "basedOn")),
-        attachments=tuple(map(_attachment, _dicts(body, "presentedForm"))),
-        conclusion=_text(body, "conclusion"),
-        narrative=_text(body.get("text"), "div"),
+        attachments=attachments_of(body),
+        text=stated_text(body, key),
     )
 
 
@@ -201,16 +198,13 @@ def _study(key: str, body: Mapping[str, Any]) -> ImagingStudy:
 
 
 def _document(key: str, body: Mapping[str, Any]) -> DocumentReference:
-    _require(
-        body.get("status") == "current" and body.get("docStatus", "final") in FINAL, "not_final"
-    )
-    attachments = tuple(
-        _attachment(item["attachment"])
-        for item in _dicts(body, "content")
-        if isinstance(item.get("attachment"), dict)
-    )
+    _require(is_final(body), "not_final")
     return DocumentReference(
-        key, _reference(body.get("subject")), _day(date_of(body, "date")), attachments
+        key,
+        _reference(body.get("subject")),
+        _day(date_of(body, "date")),
+        attachments_of(body),
+        replaced_by(body),
     )
 
 
@@ -261,17 +255,6 @@ def _code(concept: Any) -> str:
             )
     _require(bool(found), "no_code")
     return min(found)[1]
-
-
-def _attachment(item: Mapping[str, Any]) -> Attachment:
-    data = item.get("data")
-    return Attachment(
-        kind=_text(item, "contentType"),
-        data=data if isinstance(data, str) else None,
-        size_bytes=_count(item.get("size")),
-        sha1=_text(item, "hash") or None,
-        link=isinstance(item.get("url"), str),
-    )
 
 
 def _reference(value: Any) -> str:

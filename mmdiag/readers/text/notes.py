@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.documents.charsets import BYTE_ORDER_MARKS
+from mmdiag.readers.documents.extract import Document, extract
 from mmdiag.readers.recorded import latest
-from mmdiag.readers.text.documents import extract
 from mmdiag.readers.text.encodings import IsOwn, is_disguised, legacy_text, self_named
 from mmdiag.readers.text.note_dates import note_dates
 from mmdiag.readers.text.sections import Section, find_sections
@@ -17,14 +18,9 @@ from mmdiag.readers.text.sections import Section, find_sections
 LONGEST = 2_000_000  # bytes of one plain note, characters of the text of any
 LONGEST_DOCUMENT = 32_000_000  # bytes of a PDF, RTF, CDA or FHIR document, which may carry pictures
 LONGEST_TOKEN = 10_000  # characters without white space: no prose has such a word
+# what exports write where there is no note
+NO_NOTE = frozenset({"nan", "na", "n/a", "null", "none", "nil", "nat", "no data", "not available"})
 MOST_MARKS = 8  # combining marks on one letter: Vietnamese and pointed Hebrew need fewer
-BYTE_ORDER_MARKS = {
-    b"\xef\xbb\xbf": "utf-8-sig",
-    b"\xff\xfe\x00\x00": "utf-32",
-    b"\x00\x00\xfe\xff": "utf-32",
-    b"\xff\xfe": "utf-16",
-    b"\xfe\xff": "utf-16",
-}
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -39,7 +35,7 @@ class Note:
         text: Clean text; line ends are newlines.
         sections: Parts under a heading, by offsets into `text`.
         encoding: Such as utf-8 or cp1252; of a document that says its own, the name of its format.
-        format: plain, rtf, pdf, cda or fhir.
+        format: plain, rtf, html, pdf, cda or fhir.
         written: The latest day on which the document or its text says that it was written.
         open_dates: Pairs of days of which one is meant, where the text writes 02/03/2024.
     """
@@ -59,8 +55,8 @@ def read_note(file: Path, is_own: IsOwn | None = None) -> Note | None:
         is_own: As `clean_note`.
 
     Raises:
-        ReadError: `not_text`, `encoding`, `control_characters`, `too_long`, `no_text_layer`,
-            `duplicate_key` or `unreadable`.
+        ReadError: `not_text`, `encoding`, `control_characters`, `too_long`, or what
+            `documents.extract` refuses.
     """
     if (size := file.stat().st_size) > LONGEST_DOCUMENT:
         raise ReadError("too_long", f"{file.name} has {size} bytes")
@@ -76,7 +72,7 @@ def clean_note(content: bytes, name: str, is_own: IsOwn | None = None) -> Note |
 
     Args:
         content: The note's bytes.
-        name: The file's name, for messages; its suffix tells XML, JSON and YAML from text.
+        name: The file's name, for messages; its suffix tells XML, JSON, HTML and YAML from text.
         is_own: Whether a text has a name of the patient with letters beyond ASCII, which proves in
             which of the older encodings it is read rightly.
 
@@ -87,22 +83,17 @@ def clean_note(content: bytes, name: str, is_own: IsOwn | None = None) -> Note |
     document = extract(content, name, decoder)
     if document is None:
         text, encoding = decoder(content, name)
-        form, written = "plain", None
-    else:
-        text, encoding, form, written = (
-            document.text,
-            document.encoding,
-            document.format,
-            document.written,
-        )
-    text = _LINE_ENDS.sub("\n", text)
+        document = Document(text, encoding, "plain")
+    text = _LINE_ENDS.sub("\n", document.text)
     _check(text, name)
-    # zero-width characters are not printable
-    if not any(letter.isprintable() and not letter.isspace() for letter in text):
+    if _says_nothing(text):
         return None
     stated = note_dates(text)
-    written = latest((written, stated.written))
-    return Note(text, find_sections(text), encoding, form, written, stated.open)
+    written = latest((document.written, stated.written))
+    if written is None and not stated.open:
+        written = document.made  # a copy is younger than what it holds
+    sections = find_sections(text)
+    return Note(text, sections, document.encoding, document.format, written, stated.open)
 
 
 def decode(content: bytes, name: str, is_own: IsOwn | None = None) -> tuple[str, str]:
@@ -151,6 +142,13 @@ def _may_be_windows(content: bytes) -> bool:
     if _SURROGATE.search(content):
         return False
     return all(ord(letter) < 128 for letter in content.decode("utf-8", "ignore"))
+
+
+def _says_nothing(text: str) -> bool:
+    """Whether a text has no letter and no digit, or is what programs write for a missing one."""
+    if text[:100].strip().strip("#<>[]()").lower() in NO_NOTE and len(text) < 100:
+        return True
+    return not any(map(str.isalnum, text))
 
 
 def _check(text: str, name: str) -> None:

@@ -1,0 +1,3 @@
+"""Documents that carry a note (RTF, HTML, PDF, HL7 CDA, FHIR): the text that their own readers
+show.
+"""

@@ -7,7 +7,7 @@ Reference:
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any
 
@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.valuerep import format_number_as_ds
 
-from mmdiag.deidentify.header import identifiers_of, patient_of
+from mmdiag.deidentify.header import patient_of
 from mmdiag.deidentify.pixels import BROKEN
 from mmdiag.privacy import dicom_attributes as attributes
 from mmdiag.privacy.pseudonyms import pseudonym, pseudonymous_uid, shift_date
@@ -39,6 +39,7 @@ class AttributeRebuilder:
     Args:
         old: The data set of the original.
         key: As `pseudonyms.read_key` gives it.
+        identifiers: What its header says of people (`header.identifiers_of`).
 
     Attributes:
         subject: Pseudonym of the patient.
@@ -46,13 +47,13 @@ class AttributeRebuilder:
             dropped.
     """
 
-    def __init__(self, old: Dataset, key: bytes) -> None:
+    def __init__(self, old: Dataset, key: bytes, identifiers: Iterable[str]) -> None:
         self.key = key
         self.uids = self.dates = self.words = 0
         self.patient = patient_of(old)
         self.subject = pseudonym(key, "patient", self.patient)
         self.keeps_times = str(old.get("Modality", "")).strip() in attributes.TIMED
-        self.patient_words = name_parts(identifiers_of(old))
+        self.patient_words = name_parts(tuple(identifiers))
 
     def build(self, old: Dataset) -> Dataset:
         """The new data set, without pixels."""

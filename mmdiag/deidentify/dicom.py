@@ -22,7 +22,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from mmdiag.deidentify.attributes import AttributeRebuilder
 from mmdiag.deidentify.header import (
     OVERLAY_BIT_POSITIONS,
-    header_values,
+    identifiers_of,
     patient_of,
     read_attributes,
 )
@@ -96,14 +96,11 @@ def dicom_identifiers(file: str) -> tuple[dict[str, Any], dict[str, ndarray]]:
     """
     path = Path(file)
     content = path.read_bytes()
-    values = attribute_values(Header(scan(content)), attributes.PATIENT_ATTRIBUTES)
+    identifiers = identifiers_of(Header(scan(content)))
     header = read_attributes(
         content, path.name, [*attributes.PATIENT_ATTRIBUTES, "StudyInstanceUID"]
     )
-    return {
-        "patient": patient_of(header),
-        "identifiers": list(attributes.header_identifiers(values, plain_stations=True)),
-    }, {}
+    return {"patient": patient_of(header), "identifiers": list(identifiers)}, {}
 
 
 def rebuild(
@@ -125,8 +122,8 @@ def rebuild(
     old = read_attributes(content, name, READ)
     _require_image(old, name)
     if not blank_top:
-        _require_no_text_in_pixels(old, name)
-    rebuilder = AttributeRebuilder(old, key)
+        _require_no_text_in_pixels(Header(scanned), name)
+    rebuilder = AttributeRebuilder(old, key, identifiers_of(Header(scanned)))
     new = rebuilder.build(old)
     if missing := [keyword for keyword in attributes.ESSENTIAL if keyword not in new]:
         raise ReadError(
@@ -163,10 +160,10 @@ def _require_image(old: Dataset, name: str) -> None:
         raise ReadError("no_pixel_data", name)
 
 
-def _require_no_text_in_pixels(old: Dataset, name: str) -> None:
+def _require_no_text_in_pixels(header: Header, name: str) -> None:
     """Refuse what commonly carries text in its pixels, whatever its BurnedInAnnotation says."""
-    header = header_values(old, attributes.TEXT_IN_PIXELS_ATTRIBUTES)
-    if reasons := attributes.text_in_pixels(header, trust_no=False):
+    values = attribute_values(header, attributes.TEXT_IN_PIXELS_ATTRIBUTES)
+    if reasons := attributes.text_in_pixels(values, trust_no=False):
         raise ReadError("burned_in", f"{name}: by {', '.join(reasons)}")
 
 

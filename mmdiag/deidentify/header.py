@@ -9,13 +9,13 @@ from typing import Final
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
-from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from mmdiag.deidentify.pixels import BROKEN
 from mmdiag.errors import ReadError
 from mmdiag.privacy.dicom_attributes import PATIENT_ATTRIBUTES, header_identifiers
+from mmdiag.readers.imaging.dicom_header import Header
+from mmdiag.readers.imaging.dicom_series import attribute_values
 
 OVERLAY_BIT_POSITIONS: Final = tuple(Tag(0x6000_0102 + 0x2_0000 * plane) for plane in range(16))
 
@@ -39,22 +39,11 @@ def read_attributes(content: bytes, name: str, keywords: Iterable[str]) -> Datas
             raise ReadError("unreadable", f"{name} ({type(error).__name__})") from None
 
 
-def header_values(header: Dataset, keywords: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The values of some attributes as text; of a sequence, the PatientID of each item."""
-    found = {}
-    for keyword in keywords:
-        value = header.get(keyword)
-        if isinstance(value, Sequence):
-            found[keyword] = tuple(str(item.get("PatientID", "")) for item in value)
-        elif value is not None:
-            values = value if isinstance(value, MultiValue) else [value]
-            found[keyword] = tuple(str(part) for part in values)
-    return found
-
-
-def identifiers_of(header: Dataset) -> tuple[str, ...]:
-    """What a header says of its patient and of people, as it says it: for `mask.mask_note`."""
-    return header_identifiers(header_values(header, PATIENT_ATTRIBUTES), plain_stations=True)
+def identifiers_of(header: Header) -> tuple[str, ...]:
+    """What a header says of its patient and of people, read as at ingestion: for
+    `mask.mask_note`.
+    """
+    return header_identifiers(attribute_values(header, PATIENT_ATTRIBUTES), plain_stations=True)
 
 
 def patient_of(header: Dataset) -> str:

@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import pydicom
 import pytest
-from deidentify_builders import KEY, PERSON, clean, forms, make_image, to_bytes
+from deidentify_builders import KEY, PERSON, as_header, clean, forms, make_image, to_bytes
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
@@ -214,7 +214,7 @@ def test_the_identifiers_of_a_header_are_read_for_the_masking_of_notes():
         PERSON["born"],
         PERSON["telephone"],
         PERSON["address"],
-    } <= set(identifiers_of(make_image()))
+    } <= set(identifiers_of(as_header(make_image())))
 
 
 def test_a_new_file_is_named_by_pseudonyms():

@@ -4,6 +4,7 @@ gets its reason code.
 
 import numpy as np
 import pytest
+from deidentify_builders import as_header
 from dicom_builders import SERIES, make_enhanced, make_pet, make_slice, write
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
@@ -344,7 +345,7 @@ def test_every_attribute_that_identifies_a_patient_is_read_for_masking(keyword, 
     )
     assert series.attributes[keyword] == (planted,) and "StudyDate" not in series.attributes
     assert planted in header_identifiers(series.attributes)
-    assert identifiers_of(dataset) == header_identifiers(series.attributes)
+    assert identifiers_of(as_header(dataset)) == header_identifiers(series.attributes)
 
 
 def test_a_window_of_the_header_is_that_of_the_standard(tmp_path):
@@ -359,3 +360,18 @@ def test_a_window_of_the_header_is_that_of_the_standard(tmp_path):
 def test_the_series_uid_is_what_makes_a_series(tmp_path):
     files = write(tmp_path / "s", [make_slice(0), make_slice(1, SeriesInstanceUID=SERIES[:-1])])
     assert refusal(lambda: read_series(files, {"SeriesDescription": "FLAIR"})) == "several_series"
+
+
+def test_what_a_later_file_of_a_series_says_counts_as_well(tmp_path):
+    slices = [
+        make_slice(0, BurnedInAnnotation="NO"),
+        make_slice(1, BurnedInAnnotation="YES", OtherPatientIDs="MRN-4711"),
+        make_slice(2, BurnedInAnnotation="NO"),
+    ]
+    keywords = ["BurnedInAnnotation", "OtherPatientIDs", "PatientID"]
+    series = read_series(write(tmp_path / "s", slices), {}, attributes=keywords)
+    assert series.attributes == {
+        "BurnedInAnnotation": ("NO", "YES"),
+        "OtherPatientIDs": ("MRN-4711",),
+        "PatientID": ("p1",),
+    }

@@ -11,6 +11,8 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, MRImageStor
 
 from mmdiag.deidentify.dicom import rebuild
 from mmdiag.phantom.identifiers import header_of, make_person, sentence_of
+from mmdiag.readers.imaging.dicom_header import Header
+from mmdiag.readers.imaging.dicom_prescan import scan
 
 KEY = bytes(range(32))
 PERSON = make_person(7, np.random.default_rng(7))
@@ -96,3 +98,14 @@ def make_export(folder: Path) -> None:
     (folder / "p1" / "blank.txt").write_text(" \n")
     (folder / "p1" / "torn.txt").write_bytes(b"a\x00b")
     (folder / "report.pdf").write_bytes(b"%PDF-1.7")
+
+
+def as_header(dataset: Dataset) -> Header:
+    """The header of a data set as it is read from a file of it."""
+    if not hasattr(dataset, "file_meta"):
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = dataset.get("SOPClassUID", MRImageStorage)
+    dataset.SOPInstanceUID = dataset.get("SOPInstanceUID", "1.2.3")
+    dataset.save_as(written := io.BytesIO(), enforce_file_format=True)
+    return Header(scan(written.getvalue()))

@@ -50,8 +50,8 @@ class Series:
             header says.
         window: Lowest and highest value that the header asks to be shown (VOI), in the modality's
             units; NaN where it does not.
-        attributes: Keyword -> values as text, of what `read_series` was asked for and the header
-            of the first file has.
+        attributes: Keyword -> values as text, of what `read_series` was asked for and a header has,
+            of all files.
     """
 
     volume: Float32[ndarray, "slice row column"]
@@ -208,7 +208,7 @@ def _read(
         volume,
         len(read),
         localizers,
-        attribute_values(read[0].header, attributes),
+        _values_of_all([file.header for file in read], attributes),
         recorded_day([header for _, header in chosen]),
     )
 
@@ -330,6 +330,19 @@ def attribute_values(header: Header, keywords: Sequence[str]) -> dict[str, tuple
         if header.has(keyword)
     }
     return {keyword: texts for keyword, texts in values.items() if texts}
+
+
+def _values_of_all(
+    headers: Sequence[Header], keywords: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """The values of some attributes in all files of a series; most are alike in all."""
+    values = attribute_values(headers[0], keywords)
+    first = {keyword: headers[0].raw(keyword) for keyword in keywords}
+    for header in headers[1:]:
+        others = [keyword for keyword in keywords if header.raw(keyword) != first[keyword]]
+        for keyword, texts in attribute_values(header, others).items():
+            values[keyword] = tuple(dict.fromkeys((*values.get(keyword, ()), *texts)))
+    return values
 
 
 def _item_ids(header: Header, keyword: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from functools import partial
 
 from mmdiag.cohort.cases import Case
-from mmdiag.ingest.read import Found, Reading, Wait, refusal
+from mmdiag.ingest.read import Found, Reading, Wait, refusal, require_recorded
 from mmdiag.sandbox.pool import Outcome, Sandbox
 
 SIGNAL = "signal"
@@ -16,7 +16,8 @@ def read_signals(
 ) -> Mapping[str, Wait]:
     """Ask for the signals of a modality."""
     return {
-        case.case_id: partial(_take, case, name, _ask(reading, pool, case, name)) for case in cases
+        case.case_id: partial(_take, reading, case, name, _ask(reading, pool, case, name))
+        for case in cases
     }
 
 
@@ -35,6 +36,7 @@ def _ask(reading: Reading, pool: Sandbox, case: Case, name: str) -> "Future[Outc
     )
 
 
-def _take(case: Case, name: str, answer: "Future[Outcome]") -> Found:
+def _take(reading: Reading, case: Case, name: str, answer: "Future[Outcome]") -> Found:
     reply, arrays = answer.result().value()
+    require_recorded(reading, case, name, str(reply["recorded"]))
     return Found(arrays["samples"], {"case_id": case.case_id, "modality": name, **reply["facts"]})

@@ -20,6 +20,7 @@ from mmdiag.privacy.dicom_attributes import (
 )
 from mmdiag.privacy.mask import has_own_name, mask_note
 from mmdiag.readers.archives import refuse_archive
+from mmdiag.readers.embedded_dates import nifti_day, picture_day, wav_day
 from mmdiag.readers.genomics.vcf import read_vcf
 from mmdiag.readers.imaging.dicom_series import Series, check_file, read_series
 from mmdiag.readers.imaging.image_hash import exact_hash, perceptual_hash
@@ -70,7 +71,9 @@ def image(
     suffix = "".join(paths[0].suffixes[-2:]).lower() if len(paths) == 1 else ""
     if suffix.endswith((*PICTURES, *NIFTI)):
         stored, facts = _stored_picture(paths[0], suffix, size, slices, window)
-        of_patient: dict[str, Any] = {"patient_id": "", "identifiers": [], "recorded": ""}
+        taken = picture_day(paths[0]) if suffix.endswith(PICTURES) else nifti_day(paths[0])
+        recorded = taken.isoformat() if taken else ""
+        of_patient: dict[str, Any] = {"patient_id": "", "identifiers": [], "recorded": recorded}
     else:
         series = read_series(
             paths, select, size=size, slices=slices, attributes=ATTRIBUTES_OF_AN_IMAGE
@@ -296,7 +299,8 @@ def signal(
         store_hz, longest_s, full_scale: Rate, longest length and largest value of what is stored.
 
     Returns:
-        Facts for the data contract, and the array `samples` (time, channel).
+        Facts for the data contract, `recorded` (ISO date, or empty), and the array `samples`
+        (time, channel).
 
     Raises:
         ReadError: As `readers.waveforms.read_signal`.
@@ -316,7 +320,11 @@ def signal(
         "n_flat": int((stored.samples == stored.samples[:1]).all(axis=0).sum()),
         "pixel_sha256": content_hash(stored.samples),
     }
-    return {"facts": _json(facts)}, {"samples": stored.samples}
+    recorded = wav_day(Path(file))
+    return {
+        "facts": _json(facts),
+        "recorded": recorded.isoformat() if recorded else "",
+    }, {"samples": stored.samples}
 
 
 def signal_verdict(file: str) -> Reply:

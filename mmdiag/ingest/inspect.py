@@ -26,7 +26,10 @@ KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("mutations", (".maf", ".maf.gz")),
     ("matrix", (".gct", ".gct.gz", ".h5ad")),
     ("table", (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")),
-    ("note", (".txt", ".text", ".md", ".rtf", ".pdf", ".xml", ".json", ".yaml", ".yml")),
+    (
+        "note",
+        (".txt", ".text", ".md", ".rtf", ".html", ".htm", ".pdf", ".xml", ".json", ".yaml", ".yml"),
+    ),
 )
 
 

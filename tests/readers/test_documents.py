@@ -277,3 +277,11 @@ def test_no_page_makes_reading_slow(piece):
             html_text(piece * (size // len(piece)), "n")
 
     assert grows_in_proportion(read, 200_000)
+
+
+@pytest.mark.parametrize("name", ["n.html", "n.HTM", "n.rtf", "n.xml"])
+def test_inspection_takes_a_document_for_a_note(tmp_path, name):
+    from mmdiag.ingest.inspect import kind_of
+
+    (tmp_path / name).write_bytes(b"<p>Lesion.</p>")
+    assert kind_of(tmp_path / name) == "note"

@@ -7,6 +7,7 @@ What is planned (`next visit on ...`), and when a person was born, says nothing 
 import re
 from bisect import bisect_right
 from datetime import date
+from itertools import islice
 from typing import Final, NamedTuple
 
 from mmdiag.readers.recorded import latest
@@ -129,8 +130,8 @@ class _Lines:
     def __init__(self, text: str) -> None:
         self.text = text
         self.starts = [0, *(match.end() for match in re.finditer("\n", text))]
-        filled = [number for number in range(len(self.starts)) if self.line(number).strip()]
-        self.title = frozenset(filled[:TITLE])
+        filled = (number for number in range(len(self.starts)) if self.line(number).strip())
+        self.title = frozenset(islice(filled, TITLE))
 
     def line(self, number: int) -> str:
         end = self.starts[number + 1] if number + 1 < len(self.starts) else len(self.text)

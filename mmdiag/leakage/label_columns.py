@@ -60,7 +60,7 @@ def columns_that_hold(table: pd.DataFrame, label: pd.Series) -> Holding:
         return Holding((), (), (), values.shape[1], len(known))
     same = np.asarray([_is_renamed(column, place, len(classes)) for column in values.T], dtype=bool)
     ordered, nearly = np.zeros_like(same), np.zeros_like(same)
-    if len(known) >= FEWEST:
+    if len(known) >= FEWEST and values.shape[1]:
         reached, by_chance = _separation(values, members)
         ordered = (reached >= PERFECT) & (_chance_where_measured(values, members) < CHANCE) & ~same
         nearly = (reached >= NEARLY) & (by_chance < CHANCE) & ~same & ~ordered

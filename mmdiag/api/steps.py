@@ -218,33 +218,46 @@ def latest_run(description: Description, workspace: Workspace) -> "Run":
     return run
 
 
-def explain_case(workspace: Workspace, case_id: str) -> dict[str, Any]:
+def explain_case(workspace: Workspace, case_id: str, cohort: str = "") -> dict[str, Any]:
     """Everything that is known of one case, from the latest run of its cohort.
 
+    Args:
+        cohort: The cohort's name; empty = the one that has the case.
+
     Raises:
-        UsageError: No cohort of the workspace has this case, or its cohort has no run yet.
+        UsageError: No cohort of the workspace has this case or several have, or its cohort has no
+            run yet.
     """
     from mmdiag.storage.store import Store
 
     names = [folder.parent.name for folder in workspace.path.glob("cohorts/*/cases.parquet")]
-    having = [
-        name for name in names if case_id in set(Store.open(workspace, name).cases["case_id"])
-    ]
+    having = sorted(
+        name
+        for name in names
+        if cohort in ("", name) and case_id in set(Store.open(workspace, name).cases["case_id"])
+    )
     if not having:
+        where = f"cohort {cohort} of {workspace.path}" if cohort else workspace.path
         raise UsageError(
             f"A case to explain must be an accepted case of the workspace, {case_id!r} is not in "
-            f"{workspace.path}: `mmdiag status` lists the cohorts."
+            f"{where}: `mmdiag status` lists the cohorts, "
+            f"`mmdiag quarantine show {case_id}` says whether it was refused."
+        )
+    if len(having) > 1:
+        raise UsageError(
+            f"A case to explain must be named by its cohort where several have its key, "
+            f"{case_id!r} is in {', '.join(having)}: give --cohort."
         )
     from mmdiag.experiment.plan import latest
     from mmdiag.explain.run import explain_case as explain_from
 
-    runs = [run for run in (latest(workspace, name) for name in having) if run is not None]
-    if not runs:
+    run = latest(workspace, having[0])
+    if run is None:
         raise UsageError(
             f"Explaining a case needs a finished run, and cohort {having[0]!r} has none in "
             f"{workspace.path}: start `mmdiag run` on it."
         )
-    return explain_from(runs[0], case_id)
+    return explain_from(run, case_id)
 
 
 def metrics(run: "Run") -> list[dict[str, Any]]:

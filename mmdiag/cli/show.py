@@ -13,6 +13,7 @@ from mmdiag.evaluation.verdict import (
     DIFFERENCE,
     ROLES,
     answer_of,
+    is_abstained,
     leak_sentences,
     metric_name,
     model_name,
@@ -98,21 +99,30 @@ def show_explanation(answer: Answer, store: "Store") -> None:
         f"Case {answer['case_id']} · {answer_of(store.task, answer)} · {ROLES[answer['role']]}, "
         f"model {answer['bundle_id']}"
     )
+    if is_abstained(answer):
+        _line("What follows are contributions to an answer that the model does not give.")
     outcome = store.task.explained(answer["predicted"])
     _line(
         f"Contribution of each modality to the prediction of {outcome} (Shapley, log-odds): "
         "+ raises it, - lowers it."
     )
     table = Table("modality", "contribution", "weight")
+    refused = answer.get("quarantined") or {}
     for key in (key for key in answer if key.startswith("contribution_")):
         name = key.removeprefix("contribution_")
         present = name in (answer.get("modalities") or ())
+        without = "quarantined" if name in refused else "not acquired"
         table.add_row(
             _printable(store.title(name)),
-            f"{answer[key]:+.2f}" if present else "not acquired",
+            f"{answer[key]:+.2f}" if present else without,
             _number(answer.get(f"weight_{name}")) if present else "",
         )
     _console().print(table)
+    for name, why in refused.items():
+        _line(f"{store.title(name)} quarantined ({why['code']}): {why['rule']} Cure: {why['cure']}")
+    for parts in (answer.get("drawn") or {}).values():
+        for facts in parts.values():
+            _line(facts["sentence"])
     _line(
         f"Regions, words and genes: mmdiag dashboard --workspace {answer['workspace']}, or --json."
     )

@@ -35,6 +35,7 @@ ROLES = {
 }
 LEAKS = {"label_by_absence": "Which modalities are present"}  # of the cohort as a whole
 HARMLESS = ("template_note",)  # a short note that several people share tells nothing
+NO_ANSWER = "No answer: no case with only these modalities was in training"
 Row = Mapping[str, Any]
 Title = Callable[[str], str]
 
@@ -171,16 +172,26 @@ def _bounded(row: Row) -> str:
 
 def answer_of(task: Task, row: Row) -> str:
     """What the model answers for a case, in the cohort's own words: `Progression within 24 months:
-    50 %`.
+    50 %`; of a case for which the model abstained that there is none, and why.
 
     Args:
         row: A row of predictions.parquet.
     """
+    if is_abstained(row):
+        return NO_ANSWER
     if task.survival:
         return f"{task.outcome}: risk {row['probability']:.2f} (from 0 to 1, higher = earlier)"
     if task.kind == "binary":
         return f"{task.outcome}: {percent(row['probability'])}"
     return f"{question(task)}: {', '.join(f'{cls} {share}' for cls, share in shares_of(task, row))}"
+
+
+def is_abstained(row: Row) -> bool:
+    """Whether the model gives no answer for a case: its probability is kept for evaluation, and
+    shown nowhere.
+    """
+    abstained = row.get("abstained")
+    return abstained is not None and abstained == abstained and bool(abstained)
 
 
 def question(task: Task) -> str:

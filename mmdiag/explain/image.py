@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
+from mmdiag.explain.drawn import heat_on_tissue
 from mmdiag.explain.occlusion import heat_map
 from mmdiag.explain.probe import Explanation, OcclusionProbe
 from mmdiag.prepare import extractor
@@ -16,13 +17,12 @@ OTHER_PATIENTS = 3  # whose images stand in for a patch that is taken away
 
 
 def explain_image(probe: OcclusionProbe, store: Store, name: str, row: int) -> Explanation:
-    """A signed map (slice, row, column) on a coarse grid."""
+    """A signed map (slice, row, column) on a coarse grid, 0 outside of the body."""
     volume = probe.bundle.config.image.encoder.endswith("_3d")
     fewer = {"grid": COARSE, "slices": 2} if volume else {}
-    heat = heat_map(
-        store.images(name, row), _logit(probe, name), _other_patients(store, name, row), **fewer
-    )
-    return Explanation(heat=heat.astype(np.float16))
+    stack = store.images(name, row)
+    heat = heat_map(stack, _logit(probe, name), _other_patients(store, name, row), **fewer)
+    return Explanation(heat=heat_on_tissue(heat, stack).astype(np.float16))
 
 
 def _other_patients(store: Store, name: str, row: int) -> list[UInt8[ndarray, "_ row column"]]:

@@ -4,7 +4,9 @@ case.
 
 import hashlib
 import json
-from collections.abc import Sequence
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.errors import UsageError
+from mmdiag.evaluation.verdict import answer_of, is_abstained
 from mmdiag.experiment.predictions import predictions
 from mmdiag.experiment.run import Run, open_data
 from mmdiag.explain.case import explain_within
+from mmdiag.explain.drawn import content_spans, drawn_parts
 from mmdiag.inference.bundle import Bundle
 from mmdiag.kinds import KINDS
 from mmdiag.prepare import require_same_features
@@ -58,7 +62,7 @@ def explain(
     fused = {run.fitted(fit)["bundle_id"]: fit for fit in run.fits if fit.fused}
     for number, case in enumerate(case_ids, start=1):
         target = explanation_path(run.folder, case)
-        if not target.with_suffix(".json").is_file():
+        if not _is_whole(target):
             fit = fused[answers.loc[case, "bundle_id"]]
             bundle, data = _load(run.bundle_folder(fit)), open_data(run, fit.fold)
             sample = prepare_samples(bundle.preparations, data.raws, [row_of[case]])[0]
@@ -77,6 +81,16 @@ def explain(
 def explanation_path(folder: Path, case_id: str) -> Path:
     """Where a case's explanation lies, without its suffix; the name says nothing of the case."""
     return folder / "explanations" / "cases" / hashlib.sha256(case_id.encode()).hexdigest()[:16]
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether both files of an explanation are there and can be read."""
+    try:
+        json.loads(path.with_suffix(".json").read_text())
+        with np.load(path.with_suffix(".npz")) as arrays:
+            return all(arrays[name].ndim for name in arrays.files)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        return False
 
 
 def explain_case(run: Run, case_id: str) -> dict[str, Any]:
@@ -100,9 +114,42 @@ def explain_case(run: Run, case_id: str) -> dict[str, Any]:
     facts["attention"] = json.loads(facts["attention"]) if facts.get("attention") else None
     path = explanation_path(run.folder, case_id)
     within = json.loads(path.with_suffix(".json").read_text())
-    maps = path.with_suffix(".npz").relative_to(run.workspace.path)
+    maps = path.with_suffix(".npz")
     explained = {name: values for name, values in within.items() if name in KINDS}
-    return {"cohort": run.manifest.cohort, **facts, **explained, "heat_maps": str(maps)}
+    store, of_case = open_data(run).store, _row_of(run, case_id)
+    for name, values in explained.get("text", {}).items():  # kept ones may hold headings
+        values["spans"] = content_spans(store.text(name, of_case), values["spans"])
+    return {
+        "cohort": run.manifest.cohort,
+        "answer": answer_of(store.task, facts),
+        **facts,
+        **explained,
+        "drawn": _drawn(run, facts, explained, maps),
+        "heat_maps": str(maps.relative_to(run.workspace.path)),
+    }
+
+
+def _drawn(
+    run: Run, facts: Mapping[str, Any], explained: Mapping[str, Any], maps: Path
+) -> dict[str, dict[str, Any]]:
+    """Modality -> what is drawn of it -> how many parts, their sum, and whether that has the sign
+    of the contribution.
+    """
+    store, row = open_data(run).store, _row_of(run, facts["case_id"])
+    with np.load(maps) as arrays:
+        heat = {name.removeprefix("heat_"): arrays[name] for name in arrays.files}
+    found: dict[str, dict[str, Any]] = {}
+    for name in facts["modalities"]:
+        within = explained.get(store.modalities[name], {}).get(name)
+        contribution = float(facts[f"contribution_{name}"])
+        for part in drawn_parts(store, row, name, within, heat.get(name), contribution):
+            line = part.sentence(store.title(name), percent=not is_abstained(facts))
+            found.setdefault(name, {})[part.what] = part.facts() | {"sentence": line}
+    return found
+
+
+def _row_of(run: Run, case_id: str) -> int:
+    return int(np.flatnonzero((open_data(run).store.cases["case_id"] == case_id).to_numpy())[0])
 
 
 def _answers(run: Run) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 from numpy import ndarray
 
+from mmdiag.explain.drawn import content_spans
 from mmdiag.explain.occlusion import word_weights
 from mmdiag.explain.probe import Explanation, OcclusionProbe
 from mmdiag.prepare.kinds.text import from_sentences, note_parts
@@ -13,10 +14,10 @@ from mmdiag.storage.store import Store
 
 
 def explain_text(probe: OcclusionProbe, store: Store, name: str, row: int) -> Explanation:
-    """Spans (start, end, weight) in the stored note."""
+    """Spans (start, end, weight) in the stored note; headings and separators are in none."""
     note = store.text(name, row)
     parts = note_parts(note, probe.bundle.config.text.max_sentences)
-    spans = word_weights(note, parts, _logit(probe, name))
+    spans = content_spans(note, word_weights(note, parts, _logit(probe, name)))
     return Explanation({"spans": [[int(a), int(b), round(float(w), 5)] for a, b, w in spans]})
 
 

@@ -59,10 +59,15 @@ class Store:
                 f"A cohort must be ingested first, {name} is not in {workspace.path}: `mmdiag "
                 "ingest --cohort ...`."
             )
+        return Store.described(folder, pd.read_parquet(folder / "cases.parquet"))
+
+    @staticmethod
+    def described(folder: Path, cases: pd.DataFrame) -> "Store":
+        """What description.json says of a cohort, with these of its cases."""
         described = json.loads((folder / "description.json").read_text())
         return Store(
             folder,
-            pd.read_parquet(folder / "cases.parquet"),
+            cases,
             Task.from_facts(described["task"]),
             described["modalities"],
             described["hash"],

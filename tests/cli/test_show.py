@@ -188,3 +188,41 @@ def test_an_ingestion_says_how_many_cases_each_class_has_and_what_leaks(capsys):
     said = capsys.readouterr().out
     assert "y: 28 stable ('0', 'no'), 21 1, 25 without label." in said
     assert "The label may be given away. note: ill stands in 7. See mmdiag contracts." in said
+
+
+def test_a_case_without_an_answer_is_explained_without_a_percentage_and_says_what_was_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pandas as pd
+
+    from mmdiag.cli.show import show_explanation
+    from mmdiag.storage.store import Store
+    from mmdiag.task import Task
+
+    task = Task(kind="binary", title="Progression within 24 months", positive="1")
+    kinds = {"flair": "image", "report": "text", "expression": "table"}
+    store = Store(tmp_path, pd.DataFrame(), task, kinds, "", {"flair": "FLAIR"})
+    line = "The sentences and words drawn add up to -0.20, the contribution of report is +0.50."
+    answer = {
+        "case_id": "c7",
+        "bundle_id": "b-1",
+        "role": "new",
+        "predicted": "1",
+        "abstained": True,
+        "probability": 0.83,
+        "modalities": ["report"],
+        "contribution_flair": 0.0,
+        "contribution_report": 0.5,
+        "contribution_expression": 0.0,
+        "workspace": "/w",
+        "quarantined": {"flair": {"code": "truncated", "rule": "R.", "detail": "", "cure": "C."}},
+        "drawn": {"report": {"sentences and words": {"sentence": line}}},
+    }
+    show_explanation(answer, store)
+    shown = capsys.readouterr().out
+    assert "No answer: no case with only these modalities was in training" in shown
+    assert "%" not in shown and "83" not in shown
+    lines = shown.splitlines()
+    assert any("FLAIR" in row and "quarantined" in row for row in lines)
+    assert any("expression" in row and "not acquired" in row for row in lines)
+    assert "FLAIR quarantined (truncated): R. Cure: C." in shown and line in lines

@@ -145,22 +145,45 @@ def evaluate(context: Context, cohort: Path) -> int:
 
 @click.command(short_help="Explain one case.")
 @click.argument("case_id")
+@click.option(
+    "--cohort",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The cohort.toml of the case, where several cohorts of the workspace have its key.",
+)
 @with_context
-def explain(context: Context, case_id: str) -> int:
+def explain(context: Context, case_id: str, cohort: Path | None) -> int:
     """Explain one case: the contribution of each modality, and which regions, words and genes
     contributed.
 
     \b
     Examples:
       mmdiag explain c0182
+      mmdiag explain c0182 --cohort cohort.toml
       mmdiag explain c0182 --workspace /data/mmdiag --json
     """
     from mmdiag import api
     from mmdiag.cli.show import show_explanation
 
-    answer = context.answer("explain", **api.explain_case(context.workspace, case_id))
+    name = read_and_check(cohort).name if cohort else ""
+    found = api.explain_case(context.workspace, case_id, name)
+    answer = context.answer("explain", **found, quarantined=_refused_of(context, found))
     context.emit(answer, lambda done: show_explanation(done, _store_of(context, done)))
     return 0
+
+
+def _refused_of(context: Context, found: Answer) -> dict[str, dict[str, str]]:
+    """Modality -> code, rule, fact and cure of what was refused of a case."""
+    ledger = context.existing_ledger()
+    if ledger is None:
+        return {}
+    table = ledger.quarantine(found["cohort"])
+    own = table[(table["case_id"] == found["case_id"]) & (table["modality"] != "")]
+    return {
+        str(row["modality"]): {key: row[key] for key in ("code", "rule", "detail", "cure")}
+        for row in own.to_dict("records")
+        if row["modality"] not in found["modalities"]
+    }
 
 
 def _store_of(context: Context, answer: Answer) -> "Store":

@@ -69,11 +69,7 @@ def find_sections(text: str) -> tuple[Section, ...]:
         Sections in the order of the note; `other` under a heading in capitals that is not known.
         What precedes the first heading is in none.
     """
-    marks = [
-        (found.start(), found.end(), _name(found))
-        for found in _HEADING.finditer(text)
-        if _is_heading(found)
-    ]
+    marks = _known(text)
     taken = [(start, end) for start, end, _ in marks]
     for found in _OTHER.finditer(text):
         # the last heading that begins before this line ends
@@ -85,6 +81,19 @@ def find_sections(text: str) -> tuple[Section, ...]:
     return tuple(
         _trimmed(text, name, start, end) for (_, start, name), end in zip(marks, ends, strict=True)
     )
+
+
+def known_headings(text: str) -> list[tuple[int, int]]:
+    """Start and end of each heading of the list, with its colon."""
+    return [(start, end) for start, end, _ in _known(text)]
+
+
+def _known(text: str) -> list[tuple[int, int, str]]:
+    return [
+        (found.start(), found.end(), _name(found))
+        for found in _HEADING.finditer(text)
+        if _is_heading(found)
+    ]
 
 
 def _name(found: re.Match[str]) -> str:

@@ -1,0 +1,107 @@
+"""What `mmdiag explain` says of a case of a finished run: its parts, what they add up to, and whose
+case it is.
+"""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="module")
+def explained(small_run):
+    """The answers for the cases that the run has explained, and its store."""
+    from mmdiag import api
+    from mmdiag.storage.store import Store
+
+    folder = small_run.folder / "explanations" / "cases"
+    from mmdiag.explain.run import explanation_path
+
+    cases = [
+        case
+        for case in small_run.predictions["case_id"]
+        if explanation_path(small_run.folder, case).with_suffix(".json").is_file()
+    ]
+    assert len(cases) == len(list(folder.glob("*.json"))) > 3
+    answers = [api.explain_case(small_run.workspace, case) for case in cases]
+    return answers, Store.open(small_run.workspace, answers[0]["cohort"])
+
+
+def test_the_drawn_parts_add_up_to_what_is_said_of_them(small_run, explained):
+    answers, store = explained
+    seen = set()
+    for answer in answers:
+        with np.load(small_run.workspace.path / answer["heat_maps"]) as maps:
+            heat = {name.removeprefix("heat_"): maps[name] for name in maps.files}
+        assert set(answer["drawn"]) == set(answer["modalities"])
+        for name, kinds in answer["drawn"].items():
+            for what, facts in kinds.items():
+                seen.add(what)
+                contribution = answer[f"contribution_{name}"]
+                assert facts["contribution"] == pytest.approx(contribution, abs=1e-5)
+                if what == "regions":
+                    assert facts["sum"] == pytest.approx(
+                        float(heat[name].sum(dtype=float)), abs=1e-4
+                    )
+                    assert facts["parts"] == np.count_nonzero(heat[name])
+                if facts["same_sign"] is not None:
+                    assert facts["same_sign"] == (facts["sum"] * contribution > 0)
+                    assert ("does not agree" in facts["sentence"]) == (not facts["same_sign"])
+                assert store.title(name) in facts["sentence"]
+    assert seen == {"regions", "sentences and words", "pathways", "genes"}
+
+
+def test_no_region_lies_outside_of_the_body_and_no_span_on_a_heading(small_run, explained):
+    from mmdiag.explain.headings import without_content
+    from mmdiag.explain.tissue import cells_with_tissue
+
+    answers, store = explained
+    row_of = {case: row for row, case in enumerate(store.cases["case_id"])}
+    for answer in answers:
+        row = row_of[answer["case_id"]]
+        with np.load(small_run.workspace.path / answer["heat_maps"]) as maps:
+            for key in maps.files:
+                touched = cells_with_tissue(store.images(key[5:], row), maps[key].shape)
+                assert not maps[key][~touched].any()
+        for name, values in answer["text"].items():
+            note = store.text(name, row)
+            starts = {start for start, _ in without_content(note)}
+            assert values["spans"] and not starts & {start for start, _, _ in values["spans"]}
+            assert all(note[a].isalnum() for a, _, _ in values["spans"])
+
+
+def test_an_explanation_whose_files_are_damaged_is_made_anew(small_run, tmp_path):
+    from mmdiag import api
+    from mmdiag.workspace import Workspace
+
+    shutil.copytree(small_run.workspace.path, tmp_path / "w")
+    workspace = Workspace(tmp_path / "w")
+    files = sorted(
+        (workspace.runs / small_run.folder.name / "explanations" / "cases").glob("*.json")
+    )
+    case = json.loads(files[0].read_text())["case_id"]
+    before = api.explain_case(workspace, case)
+    files[0].with_suffix(".npz").write_bytes(b"PK")
+    files[0].write_text("{")
+    again = api.explain_case(workspace, case)
+    assert {**again, "seconds": 0} == {**before, "seconds": 0}
+
+
+def test_a_key_that_two_cohorts_have_is_asked_for(small_run, tmp_path):
+    from mmdiag import api
+    from mmdiag.errors import UsageError
+    from mmdiag.workspace import Workspace
+
+    shutil.copytree(small_run.workspace.path, tmp_path / "w")
+    workspace = Workspace(tmp_path / "w")
+    first = next((workspace.path / "cohorts").iterdir())
+    shutil.copytree(first, first.with_name("another"))
+    case = small_run.predictions["case_id"].iloc[0]
+    with pytest.raises(UsageError, match=f"another, {first.name}: give --cohort"):
+        api.explain_case(workspace, case)
+    assert api.explain_case(workspace, case, first.name)["cohort"] == first.name
+    with pytest.raises(UsageError, match="needs a finished run"):
+        api.explain_case(workspace, case, "another")
+    with pytest.raises(UsageError, match="'nobody' is not in cohort another of"):
+        api.explain_case(workspace, "nobody", "another")

@@ -11,6 +11,8 @@ import logging
 import os
 import re
 import sys
+import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,13 @@ HIDDEN = (
     "/_stcore/agent",
     "/_stcore/script-health-check",
 )
+# neither a variable of the environment nor a file in the user's home may change them
+FIXED = {
+    "server.address": "127.0.0.1",
+    "logger.enableRich": False,
+    "client.showErrorDetails": "none",
+    "client.disableDataExport": True,
+}
 
 
 def content_security_policy() -> str:
@@ -79,28 +88,55 @@ class Headers:
         await self.app(scope, receive, with_headers)
 
 
-class WithoutValues(logging.Filter):
-    """Streamlit logs uncaught exceptions with their text, which may hold a patient's value: keep
-    the kind and the place.
+def keep_values_out_of_the_log() -> None:
+    """Texts of exceptions and warnings may hold a patient's value. Whoever logs or prints one in
+    this process, Streamlit, the server or a library: its kind and place are written, no text.
     """
+    make = logging.getLogRecordFactory()
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record, never drop it."""
-        if record.exc_info and record.exc_info[0] is not None:
-            trace = record.exc_info[2]
-            while trace is not None and trace.tb_next is not None:
-                trace = trace.tb_next
-            where = (
-                f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-                if trace
-                else "unknown place"
+    def without_values(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            record.msg, record.args = f"uncaught {kind_and_place(error)}", ()
+        elif isinstance(record.msg, BaseException):
+            record.msg, record.args = kind_and_place(record.msg), ()
+        elif isinstance(record.args, tuple):
+            record.args = tuple(
+                kind_and_place(value) if isinstance(value, BaseException) else value
+                for value in record.args
             )
-            record.msg, record.args, record.exc_info = (
-                f"uncaught {record.exc_info[0].__name__} at {where}",
-                (),
-                None,
-            )
-        return True
+        record.exc_info = record.exc_text = None
+        return record
+
+    logging.setLogRecordFactory(without_values)
+    sys.excepthook = lambda _, error, __: _write(f"uncaught {kind_and_place(error)}")
+    threading.excepthook = lambda hook: _write(
+        f"uncaught {kind_and_place(hook.exc_value)}" if hook.exc_value else "a thread ended"
+    )
+    sys.unraisablehook = lambda hook: _write(
+        f"unraisable {kind_and_place(hook.exc_value)}" if hook.exc_value else "unraisable"
+    )
+
+    def show(_: Any, category: type[Warning], filename: str, lineno: int, *__: Any) -> None:
+        _write(f"{category.__name__} at {Path(filename).name}:{lineno}")
+
+    warnings.showwarning = show  # type: ignore[assignment]
+
+
+def kind_and_place(error: BaseException) -> str:
+    """`KeyError at case.py:12`."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return f"{type(error).__name__} at an unknown place"
+    file = Path(trace.tb_frame.f_code.co_filename).name
+    return f"{type(error).__name__} at {file}:{trace.tb_lineno}"
+
+
+def _write(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def on_error(error: Exception) -> bool:
@@ -122,8 +158,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8601)
     options = parser.parse_args()
     os.environ["MMDIAG_WORKSPACE"] = str(Path(options.workspace).resolve())
-    for name in ("streamlit.error_util", "streamlit.runtime.scriptrunner.exec_code"):
-        logging.getLogger(name).addFilter(WithoutValues())
+    keep_values_out_of_the_log()
     for module in (
         "dashboards.charts.models",
         "mmdiag.storage.ledger",
@@ -131,7 +166,7 @@ def main() -> None:
         "mmdiag.evaluation.metrics",
     ):
         importlib.import_module(module)  # now, so that the first reader does not wait for it
-    app.run(config={"server.port": options.port, "server.address": "127.0.0.1"})
+    app.run(config={**FIXED, "server.port": options.port})
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
-"""Every page's frame: navigation, the line that says what is looked at, and the notice that this is
-research.
+"""Every page's frame: the notice that this is research, which is drawn before anything that can
+fail; navigation, and the line that says what is looked at.
 """
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import streamlit as st
 
-from dashboards import published
+from dashboards import notes, published
 from dashboards.charts.style import TEXT
+from dashboards.parts import damaged, part
 
 # Streamlit leaves a hand's width free above and beside the page: a case must fit on one screen. Its
 # own bar lies over the page's first line, so it lets
@@ -37,6 +39,9 @@ def main() -> None:
             "for diagnosis or treatment."
         },
     )
+    st.html(TIGHT)
+    notice, line = st.columns([3, 8], vertical_alignment="center")
+    notice.markdown(NOTICE)
     chosen = st.navigation(
         [
             st.Page(
@@ -48,31 +53,65 @@ def main() -> None:
             ),
         ]
     )
-    cohorts = published.cohort_names()
-    if cohorts:
-        with st.sidebar:
-            _choose(list(cohorts))
     st.session_state["ink"] = INK.get(st.context.theme.type or "", TEXT)
-    st.html(TIGHT)
-    line = published.header_line(st.session_state.get("cohort"), st.session_state.get("run"))
-    st.markdown(f"{line} {NOTICE}")
+    cohorts = _cohorts()
     if cohorts:
+        with st.sidebar, part("The choice of the cohort"):
+            _choose(list(cohorts))
+    with line, part("The line of the workspace"):
+        st.markdown(header_line(st.session_state.get("cohort"), st.session_state.get("run")))
+    if cohorts and st.session_state.get("cohort"):
         chosen.run()
-    else:
+    elif not cohorts:
         _nothing_yet()
+
+
+def header_line(cohort: str | None, run_id: str | None) -> str:
+    """What is looked at, in one line of Markdown."""
+    parts = [f"**mmdiag** · workspace {notes.code(published.workspace().path.name)}"]
+    parts += [f"cohort {notes.code(cohort)}"] if cohort else []
+    model = published.model_of(run_id)
+    parts += [f"model {notes.code(model[0])} ({notes.plain(model[1])})"] if model else []
+    return " · ".join(parts)
+
+
+def _cohorts() -> dict[str, dict[str, Any]]:
+    """The cohorts of the workspace; from their folders where the ledger cannot be read."""
+    try:
+        return published.cohort_names()
+    except published.DamagedFile as error:
+        damaged(error)
+        return published.cohort_folders()
+
+
+def _runs(cohort: str) -> list[dict[str, Any]]:
+    try:
+        return published.records(published.runs(cohort))
+    except published.DamagedFile:  # of the ledger, which is said above
+        return published.records(published.run_folders(cohort))
+
+
+def _another_cohort() -> None:
+    """The case of the address belongs to the cohort that was left."""
+    st.query_params.pop("case", None)
 
 
 def _choose(cohorts: list[str]) -> None:
     """The cohort and the run that all pages show."""
     st.selectbox(
-        "Cohort", cohorts, key="cohort", help="Cohorts of this workspace that were ingested."
+        "Cohort",
+        cohorts,
+        key="cohort",
+        on_change=_another_cohort,
+        help="Cohorts of this workspace that were ingested.",
     )
-    runs = published.records(published.runs(st.session_state["cohort"]))
+    runs = _runs(st.session_state["cohort"])
     if not runs:
         st.session_state["run"] = None
         return
     labels = {
-        row["run_id"]: f"{row['fusion']} · {row['started'][:16].replace('T', ' ')}" for row in runs
+        row["run_id"]: f"{row['fusion']} · {str(row['started'])[:16].replace('T', ' ')}"
+        for row in runs
     }
     st.selectbox(
         "Run",

@@ -1,11 +1,14 @@
 """A note with its words shaded, and text of others within our own: nothing that a patient's file
-says becomes markup.
+says becomes markup, and no address in it a link.
 """
 
 import html
+import re
 import string
 import unicodedata
 from collections.abc import Sequence
+
+from mmdiag.explain.drawn import shaded_pieces
 
 STEPS = 5  # shades of a word
 STYLE = (
@@ -19,12 +22,19 @@ STYLE = (
         for i in range(1, STEPS + 1)
     )
     + ".mmabsent{border:1.5px dashed "
-    "#8A9099;border-radius:8px;padding:1.6rem;text-align:center;color:#8A9099}</style>"
+    "#8A9099;border-radius:8px;padding:1.6rem;text-align:center;color:#8A9099}"
+    ".mmrefused{border:1.5px solid #D55E00;border-left-width:6px;border-radius:8px;"
+    "padding:.7rem 1rem;overflow-wrap:anywhere}.mmrefused b{color:#D55E00}"
+    ".mmrefused div{font-size:.9rem}</style>"
 )
 INVISIBLE = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C, 0x200B, 0xFEFF}
 MARKDOWN = str.maketrans(
     {character: f"\\{character}" for character in string.punctuation if character not in "-,/%"}
 )
+# Streamlit's Markdown makes links of addresses after it has taken escapes away: only a character
+# within them that does not show keeps them text
+ADDRESS = re.compile(r"(?<=www)(?=\.)|(?<=:)(?=//)|(?=@)", re.IGNORECASE)
+JOINER = "\u2060"  # a word joiner: no width, no break
 
 
 def note(text: str, spans: Sequence[Sequence[float]]) -> str:
@@ -33,7 +43,7 @@ def note(text: str, spans: Sequence[Sequence[float]]) -> str:
     Args:
         spans: (start, end, weight) of characters; positive weights support the outcome.
     """
-    return f'{STYLE}<div class="mmnote">{shaded(text, spans)}</div>'
+    return f'{STYLE}<div class="mmnote">{shaded(text, shaded_pieces(text, spans))}</div>'
 
 
 def absent(name: str) -> str:
@@ -45,6 +55,21 @@ def absent(name: str) -> str:
     return box(f"{name} not acquired")
 
 
+def refused(name: str, code: str, rule: str, fact: str, cure: str) -> str:
+    """The box that stands where a modality, or a case, was acquired and refused.
+
+    Args:
+        name: How people read it.
+        code, rule, fact, cure: As the quarantine says them.
+    """
+    lines = [("Rule", rule), ("Fact", fact), ("Cure", cure)]
+    inner = "".join(
+        f"<div>{what}: {html.escape(visible(text))}</div>" for what, text in lines if text
+    )
+    title = html.escape(visible(f"{name} quarantined: {code}"))
+    return f'{STYLE}<div class="mmrefused"><b>{title}</b>{inner}</div>'
+
+
 def box(text: str) -> str:
     """A dashed box around what is absent."""
     return f'{STYLE}<div class="mmabsent">{html.escape(visible(text))}</div>'
@@ -52,7 +77,16 @@ def box(text: str) -> str:
 
 def plain(text: object) -> str:
     """Text of others within Markdown of ours: it stays text."""
-    return visible(str(text)).translate(MARKDOWN)
+    lines = " ".join(visible(str(text)).split("\n"))
+    return ADDRESS.sub(JOINER, lines).translate(MARKDOWN)
+
+
+def code(text: object) -> str:
+    """Text of others as code within Markdown of ours."""
+    shown = " ".join(visible(str(text)).split("\n"))
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+    pad = " " if "`" in shown else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
 
 
 def shaded(text: str, spans: Sequence[Sequence[float]]) -> str:
@@ -62,9 +96,9 @@ def shaded(text: str, spans: Sequence[Sequence[float]]) -> str:
     largest = max((abs(weight) for _, _, weight in spans), default=0.0)
     parts, end = [], 0
     for start, stop, weight in sorted(spans, key=tuple):
-        start, stop = int(start), int(stop)
+        start, stop = max(int(start), end), int(stop)
         parts.append(html.escape(visible(text[end:start])))
-        step = round(STEPS * abs(weight) / largest) if largest else 0
+        step = max(round(STEPS * abs(weight) / largest), 1) if weight else 0
         inner = html.escape(visible(text[start:stop]))
         parts.append(
             f'<span class="{"p" if weight > 0 else "n"}{step}">{inner}</span>' if step else inner

@@ -1,9 +1,12 @@
 """Slices as pictures: a display window, and over it the effect of each region."""
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Shaped, UInt8
 from numpy import ndarray
 from PIL import Image
+
+from mmdiag.explain.drawn import heat_on_tissue
+from mmdiag.explain.tissue import tissue_mask
 
 SIDE = 420  # pixels of the longer side on the page
 RAISES, LOWERS = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and blue
@@ -19,13 +22,6 @@ def window_of(stack: UInt8[ndarray, "slice row column"]) -> tuple[int, int]:
         return 0, 255
     low, high = np.percentile(inside, [0.5, 99.5])
     return int(min(low, high - 1)), int(max(high, 1))
-
-
-def hottest(heat: Float32[ndarray, "slice row column"] | None, slices: int) -> int:
-    """The slice to begin with: where the largest effect lies, else the middle."""
-    if heat is None or not len(heat):
-        return slices // 2
-    return int(np.abs(heat).max(axis=(1, 2)).argmax()) * slices // len(heat)
 
 
 def grey(
@@ -49,23 +45,32 @@ def grey(
 
 def overlaid(
     picture: Float32[ndarray, "height width 3"],
-    heat: Float32[ndarray, "cut row column"],
+    heat: Float32[ndarray, "cut cell_row cell_column"],
     number: int,
-    slices: int,
+    stack: UInt8[ndarray, "slice row column *colour"],
 ) -> Float32[ndarray, "height width 3"]:
     """Orange where a region supports the outcome, blue where it opposes it, as strong as its share
-    of the largest effect in the stack.
+    of the largest effect in the stack; nothing outside of the body.
 
     Args:
+        picture: Slice `number` of the stack, of any size.
         heat: Signed effects on a coarse grid; its cells stay cells, since nothing finer was
             computed.
-        number: Which of the `slices` slices is shown.
     """
-    strength = heat[number * len(heat) // slices] / max(float(np.abs(heat).max()), 1e-6)
-    rows = np.arange(picture.shape[0]) * strength.shape[0] // picture.shape[0]
-    columns = np.arange(picture.shape[1]) * strength.shape[1] // picture.shape[1]
-    wide = strength[np.ix_(rows, columns)][..., None]
+    inside = heat_on_tissue(heat, stack)
+    strength = inside[number * len(heat) // len(stack)] / max(float(np.abs(inside).max()), 1e-6)
+    body = tissue_mask(stack)[number]
+    wide = _spread(strength, picture.shape) * _spread(body, picture.shape)
     colour = np.where(wide > 0, np.asarray(RAISES) / 255, np.asarray(LOWERS) / 255)
     alpha = STRONGEST * np.abs(wide)
     mixed: ndarray = picture * (1 - alpha) + colour * alpha
     return mixed.astype(np.float32)
+
+
+def _spread(
+    cells: Shaped[ndarray, "row column"], shape: tuple[int, ...]
+) -> Shaped[ndarray, "height width 1"]:
+    """A grid at the size of a picture, each cell as it is."""
+    rows = np.arange(shape[0]) * cells.shape[0] // shape[0]
+    columns = np.arange(shape[1]) * cells.shape[1] // shape[1]
+    return cells[np.ix_(rows, columns)][..., None]

@@ -1,10 +1,17 @@
 """What was published: the ledger, the run folders and the stores, read only. Imports no torch,
 monai or transformers.
+
+What cannot be read raises `DamagedFile`, which names the file and its cure.
 """
 
 import hashlib
 import json
 import os
+import shlex
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +20,67 @@ import pandas as pd
 import streamlit as st
 from jaxtyping import Float32
 from numpy import ndarray
+from pyarrow import ArrowException
+from sqlalchemy.exc import SQLAlchemyError
 
+from mmdiag.errors import MmdiagError
+from mmdiag.kinds import NOTE, kind_named
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
+from mmdiag.task import Task
 from mmdiag.workspace import Workspace
+
+UNREADABLE = (
+    MmdiagError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    ArrowException,
+    SQLAlchemyError,
+)
+RUN_AGAIN = ("move it away, then run again", "mmdiag run --cohort cohort.toml")
+INGEST_AGAIN = ("move it away, then run again", "mmdiag ingest --cohort cohort.toml")
+Cure = tuple[str, str]
+QUARANTINE = ("case_id", "modality", "code", "rule", "detail", "cure", "first_seen")
+REQUIRED = {  # columns without which a file of a run is not what it should be
+    "predictions.parquet": ("case_id", "subject_id", "role", "predicted", "modalities"),
+    "metrics.parquet": ("model", "metric", "value", "low", "high", "n", "modalities", "split"),
+    "out_of_fold.parquet": ("model", "label"),
+    "curves.parquet": ("fit", "epoch", "valid_loss"),
+    "explanations/modality.parquet": ("case_id",),
+}
+
+
+class DamagedFile(Exception):
+    """A file of the workspace that cannot be read as what it should be.
+
+    Args:
+        path: Below the workspace.
+        kind: Of the failure; never its text, which may hold a value.
+        cure: What brings the file back, in the imperative, and the command that it ends with.
+    """
+
+    def __init__(self, path: Path, kind: str, cure: Cure) -> None:
+        super().__init__(f"{path} ({kind})")
+        self.path, self.kind, self.cure = path, kind, cure
+
+
+@contextmanager
+def reading(path: Path, cure: Cure) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into the name of the file."""
+    try:
+        yield
+    except DamagedFile:
+        raise
+    except UNREADABLE as error:
+        root = workspace().path
+        shown = path.relative_to(root) if path.is_relative_to(root) else path
+        raise DamagedFile(shown, type(error).__name__, cure) from None
 
 
 def workspace() -> Workspace:
@@ -37,12 +101,21 @@ def ledger() -> Ledger | None:
     return _ledger(url)
 
 
+@contextmanager
+def reading_ledger() -> Iterator[Ledger | None]:
+    """The ledger, while it is read."""
+    file = workspace().ledger_url.removeprefix("sqlite:///")
+    path = Path(file) if file.startswith("/") else workspace().path / "ledger.db"
+    with reading(path, (f"put a backup in its place, or {RUN_AGAIN[0]}", RUN_AGAIN[1])):
+        yield ledger()
+
+
 def cohort_names() -> dict[str, dict[str, Any]]:
     """Ingested cohorts by name, with their counts; the newest first."""
-    record = ledger()
-    if record is None:
-        return {}
-    table = record.cohorts().sort_values("ingested_at", ascending=False)
+    with reading_ledger() as record:
+        if record is None:
+            return {}
+        table = record.cohorts().sort_values("ingested_at", ascending=False)
     return {
         row["name"]: row
         for row in records(table)
@@ -50,12 +123,45 @@ def cohort_names() -> dict[str, dict[str, Any]]:
     }
 
 
+def cohort_folders() -> dict[str, dict[str, Any]]:
+    """Ingested cohorts by name, without their counts: what the folders say where the ledger cannot
+    be read.
+    """
+    found = workspace().path.glob("cohorts/*/cases.parquet")
+    return {path.parent.name: {} for path in sorted(found)}
+
+
 def runs(cohort: str) -> pd.DataFrame:
     """Finished runs of a cohort, the newest first: run_id, fusion, started, bundle_id, folder."""
-    record = ledger()
-    table = record.runs() if record else pd.DataFrame(columns=["cohort"])
-    table = table[table["cohort"] == cohort]
-    return table.assign(fusion=[config.get("fusion", "") for config in table["config"]])
+    with reading_ledger() as record:
+        table = record.runs() if record else pd.DataFrame(columns=["cohort", "config"])
+        table = table[table["cohort"] == cohort]
+        return table.assign(fusion=[config.get("fusion", "") for config in table["config"]])
+
+
+def run_folders(cohort: str) -> pd.DataFrame:
+    """As `runs`, from the folders: run_id, fusion, started."""
+    found = []
+    for path in workspace().runs.glob("*/run.json"):
+        with reading(path, RUN_AGAIN):
+            facts = json.loads(path.read_text())
+            if facts["cohort"] == cohort:
+                fusion, started = facts["config"]["fusion"], str(facts["started"])
+                found.append({"run_id": path.parent.name, "fusion": fusion, "started": started})
+    table = pd.DataFrame(found, columns=["run_id", "fusion", "started"])
+    return table.sort_values("started", ascending=False, ignore_index=True)
+
+
+def quarantine(cohort: str) -> pd.DataFrame:
+    """What is in quarantine, a row a case and modality; `""` = the whole case."""
+    with reading_ledger() as record:
+        return record.quarantine(cohort) if record else pd.DataFrame(columns=list(QUARANTINE))
+
+
+def contracts(cohort: str) -> pd.DataFrame:
+    """How the rules of the data contracts fared."""
+    with reading_ledger() as record:
+        return record.contracts(cohort) if record else pd.DataFrame()
 
 
 def run_folder(run_id: str | None) -> Path | None:
@@ -64,33 +170,81 @@ def run_folder(run_id: str | None) -> Path | None:
     return folder if folder is not None and folder.is_dir() else None
 
 
-def header_line(cohort: str | None, run_id: str | None) -> str:
-    """What is looked at, in one line."""
-    parts = [f"**mmdiag** · workspace `{workspace().path.name}`"]
-    parts += [f"cohort `{cohort}`"] if cohort else []
+def model_of(run_id: str | None) -> tuple[str, str] | None:
+    """Id of the bundle of a run, and its fusion; None where no run is chosen."""
     folder = run_folder(run_id)
-    if folder:
+    if folder is None:
+        return None
+    with reading(folder / "run.json", RUN_AGAIN):
         manifest = json.loads((folder / "run.json").read_text())
         bundle = (manifest.get("bundle") or {}).get("id", "not finished")
-        parts.append(f"model `{bundle}` ({manifest['config']['fusion']})")
-    return " · ".join(parts)
+        return str(bundle), str(manifest["config"]["fusion"])
 
 
 def store(cohort: str) -> Store:
     """The cohort's cases and arrays; read again once ingestion has changed them."""
-    return _store(cohort, (workspace().cohort(cohort) / "cases.parquet").stat().st_mtime_ns)
+    path = workspace().cohort(cohort) / "cases.parquet"
+    described = path.with_name("description.json")
+    with reading(described, INGEST_AGAIN):
+        changed = described.stat().st_mtime_ns
+        Task.from_facts(json.loads(described.read_text())["task"])
+    with reading(path, INGEST_AGAIN):
+        return _store(cohort, (path.stat().st_mtime_ns, changed))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _store(cohort: str, changed: int) -> Store:
+def _store(cohort: str, changed: tuple[int, int]) -> Store:
     del changed
-    return Store.open(workspace(), cohort)
+    found = Store.open(workspace(), cohort)
+    needed = ["case_id", "site", "as_of", "label", *(f"has_{name}" for name in found.modalities)]
+    found.cases[needed]
+    return found
+
+
+def described(cohort: str) -> Store:
+    """The cohort without its cases: how people read its task and modalities."""
+    folder = workspace().cohort(cohort)
+    with reading(folder / "description.json", INGEST_AGAIN):
+        return Store.described(folder, pd.DataFrame({"case_id": []}))
+
+
+@contextmanager
+def reading_part(store: Store, name: str, row: int) -> Iterator[None]:
+    """While what is stored of one modality of a case is read; a file that is shorter than its
+    header says is damaged before it is mapped.
+    """
+    note = kind_named(store.modalities[name]).layout == NOTE
+    shard = str(store.cases.iloc[row][f"shard_{name}"])
+    path = store.folder / "shards" / shard / f"{name}{'.parquet' if note else '.npy'}"
+    cure = ("move the folder that it lies in away, then run again", INGEST_AGAIN[1])
+    with reading(path, cure):
+        if not note:
+            _require_length(path)
+        yield
+
+
+def _require_length(path: Path) -> None:
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(file)
+        if path.stat().st_size < file.tell() + int(np.prod(shape)) * dtype.itemsize:
+            raise ValueError("shorter than its header says")
 
 
 def table(folder: Path, name: str) -> pd.DataFrame | None:
     """One Parquet file of a run, or None where the run did not come that far."""
     path = folder / name
-    return _parquet(str(path), path.stat().st_mtime_ns) if path.is_file() else None
+    if not path.is_file():
+        return None
+    with reading(path, RUN_AGAIN):
+        found = _parquet(str(path), path.stat().st_mtime_ns)
+        found[list(REQUIRED.get(name, ()))]
+        return found
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
@@ -104,17 +258,33 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
-def explanation(
-    folder: Path, case_id: str
-) -> tuple[dict[str, Float32[ndarray, "..."]], dict[str, Any]] | None:
-    """Heat maps of one case; and by kind and modality the words, columns and windows that
-    contributed.
+def within(folder: Path, case_id: str) -> dict[str, Any] | None:
+    """By kind and modality the words, columns and windows of one case that contributed; None where
+    the case is not explained.
     """
-    base = folder / "explanations" / "cases" / hashlib.sha256(case_id.encode()).hexdigest()[:16]
-    if not base.with_suffix(".json").is_file():
+    path = _explanation(folder, case_id, ".json")
+    if not path.is_file():
         return None
-    with np.load(base.with_suffix(".npz")) as arrays:
-        heat = {
+    with reading(path, explain_again(case_id)):
+        return dict(json.loads(path.read_text()))
+
+
+def heat_maps(folder: Path, case_id: str) -> dict[str, Float32[ndarray, "..."]]:
+    """Heat maps of one case; none where it is not explained."""
+    path = _explanation(folder, case_id, ".npz")
+    if not path.is_file():
+        return {}
+    with reading(path, explain_again(case_id)), np.load(path) as arrays:
+        return {
             name.removeprefix("heat_"): arrays[name].astype(np.float32) for name in arrays.files
         }
-    return heat, json.loads(base.with_suffix(".json").read_text())
+
+
+def _explanation(folder: Path, case_id: str, suffix: str) -> Path:
+    key = hashlib.sha256(case_id.encode()).hexdigest()[:16]
+    return folder / "explanations" / "cases" / f"{key}{suffix}"
+
+
+def explain_again(case_id: str) -> Cure:
+    """What brings the explanation of a case back."""
+    return "run", f"mmdiag explain {shlex.quote(case_id)}"

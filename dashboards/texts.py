@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.evaluation.verdict import ROLES
+from mmdiag.explain.drawn import influential as influential_rows
 
-LEAST = 5e-6  # weights are published with five digits
 OUTCOME, AXIS = 40, 60  # characters of an outcome, and of a line, under an axis of half a page
 SHORT_ROLES = {
     "train": "in the training set",
@@ -129,7 +129,8 @@ def influential(table: pd.DataFrame, most: int) -> pd.DataFrame:
     """
     if table.empty:
         return table
-    kept = table[table["weight"].abs() >= LEAST].head(most)
+    rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    kept = pd.DataFrame(influential_rows(rows, most), columns=table.columns)
     share = kept["percentile"] if "percentile" in kept else pd.Series(np.nan, index=kept.index)
     text = [
         f"{name} · {ordinal(percentile)} percentile" if pd.notna(percentile) else str(name)
@@ -142,6 +143,12 @@ def calibration(error: float | None) -> str:
     """Title over the calibration."""
     off = f" by {error:.2f} on average" if error is not None else ""
     return f"Calibration: predicted and observed shares differ{off}"
+
+
+ABSTAINED = (
+    "The model gives no answer where it met no case with the same modalities. What follows are "
+    "contributions to the answer that it does not give."
+)
 
 
 def masked(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -9,7 +9,17 @@ import pandas as pd
 from jaxtyping import Int16
 from numpy import ndarray
 
-from dashboards.charts.style import ACCENT, LOWERS, NEUTRAL, RAISES, TEXT, Layered, colours, titled
+from dashboards.charts.style import (
+    ACCENT,
+    LOWERS,
+    NEUTRAL,
+    RAISES,
+    REFUSED,
+    TEXT,
+    Layered,
+    colours,
+    titled,
+)
 from dashboards.texts import both_ends
 
 BINS = 500  # of a drawn signal: one a pixel and a half
@@ -56,7 +66,7 @@ def contributions(
         x=alt.X(
             "value:Q",
             title=both_ends(outcome),
-            scale=alt.Scale(domain=[-reach, reach]),
+            scale=alt.Scale(domain=[-reach, reach], nice=False),
             axis=SIGNED,
         ),
         color=alt.condition("datum.value > 0", alt.value(RAISES), alt.value(LOWERS)),
@@ -81,8 +91,8 @@ def contributions(
 
 
 def matrix(table: pd.DataFrame, modalities: Sequence[str], title: str) -> Layered:
-    """The K x K attention of `row, column, value`; a cell without a value belongs to a modality
-    that was not acquired.
+    """The K x K attention of `row, column, value, refused`; a dashed cell belongs to a modality
+    that was not acquired, an orange one with a cross to one that is in quarantine.
     """
     base = alt.Chart(table).encode(
         x=alt.X(
@@ -94,9 +104,11 @@ def matrix(table: pd.DataFrame, modalities: Sequence[str], title: str) -> Layere
         y=alt.Y("row:N", sort=list(modalities), title="query modality", axis=NAMES),
     )
     present = base.transform_filter("isValid(datum.value)")
-    empty = base.transform_filter("!isValid(datum.value)").mark_rect(
+    empty = base.transform_filter("!isValid(datum.value) && !datum.refused").mark_rect(
         fillOpacity=0, stroke=NEUTRAL, strokeDash=[3, 3], strokeWidth=0.7
     )
+    refused = base.transform_filter("!isValid(datum.value) && datum.refused")
+    crossed = refused.mark_point(shape="cross", angle=45, size=60, color=REFUSED, strokeWidth=1.5)
     cells = present.mark_rect().encode(
         color=alt.Color("value:Q", scale=alt.Scale(scheme="viridis", domain=[0, 1]), legend=None)
     )
@@ -104,7 +116,7 @@ def matrix(table: pd.DataFrame, modalities: Sequence[str], title: str) -> Layere
         text=alt.Text("value:Q", format=".2f"),
         color=alt.condition("datum.value > 0.55", alt.value("black"), alt.value("white")),
     )
-    return titled(alt.layer(cells, empty, text), title, 28 * len(modalities))
+    return titled(alt.layer(cells, empty, crossed, text), title, 28 * len(modalities))
 
 
 def ranked(table: pd.DataFrame, title: str, outcome: str) -> Layered:

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from dashboards.charts.style import NEUTRAL, TEXT, Layered, colours, title_of
+from dashboards.charts.style import REFUSED as REFUSED_COLOUR
 
+PRESENT, REFUSED = "present", "quarantined"
 ROOM = 400  # pixels of the dots beside their bars
 
 
@@ -78,12 +80,16 @@ def _arrows(table: pd.DataFrame) -> tuple[alt.Chart, alt.Chart]:
 
 
 def dots(patterns: pd.DataFrame, modalities: Sequence[str], title: str) -> alt.HConcatChart:
-    """Which modalities cases have: a row a pattern (`pattern, count`, and a column of bool a
-    modality), dots for what is there, bars for how many.
+    """Which modalities cases have: a row a pattern, bars for how many cases have it.
+
+    Args:
+        patterns: `pattern, count, modality, state`; a full dot for PRESENT, a cross for REFUSED,
+            an empty dot for what was not acquired.
+        modalities: In order.
     """
-    order = patterns["pattern"].tolist()
-    long = patterns.melt(["pattern", "count"], list(modalities), "modality", "present")
-    height = 24 * len(patterns)
+    counts = patterns.drop_duplicates("pattern")[["pattern", "count"]]
+    order = counts["pattern"].tolist()
+    height = 24 * len(counts)
     longest_name = 7 * max(len(name) for name in modalities) + 14
     wide = max(48, min(longest_name, ROOM // len(modalities)))
     y = alt.Y("pattern:N", sort=order, axis=None)
@@ -93,27 +99,32 @@ def dots(patterns: pd.DataFrame, modalities: Sequence[str], title: str) -> alt.H
         title=None,
         axis=alt.Axis(labelAngle=0, orient="top", labelLimit=wide, labelOverlap=False),
     )
-    base = alt.Chart(long).encode(x=x, y=y, tooltip=["modality", "present", "count"])
-    present = (
-        base.transform_filter("datum.present")
+    base = alt.Chart(patterns).encode(x=x, y=y, tooltip=["modality", "state", "count"])
+    marks = [
+        _state(base, PRESENT)
         .mark_circle(size=150, opacity=1)
         .encode(
             color=alt.Color("modality:N", scale=colours(list(modalities), modalities), legend=None)
-        )
-    )
-    missing = base.transform_filter("!datum.present").mark_point(
-        size=70, opacity=0.6, strokeWidth=1, color=NEUTRAL
-    )
-    longest = alt.Scale(domain=[0, int(patterns["count"].max()) * 1.15], nice=False)
+        ),
+        _state(base, REFUSED).mark_point(
+            shape="cross", angle=45, size=90, strokeWidth=1.5, color=REFUSED_COLOUR
+        ),
+        _state(base, "").mark_point(size=70, opacity=0.6, strokeWidth=1, color=NEUTRAL),
+    ]
+    longest = alt.Scale(domain=[0, int(counts["count"].max()) * 1.15], nice=False)
     bars = (
-        alt.Chart(patterns)
+        alt.Chart(counts)
         .mark_bar(height=13, color=NEUTRAL)
         .encode(x=alt.X("count:Q", title="cases", scale=longest, axis=alt.Axis(tickCount=5)), y=y)
     )
-    counts = bars.mark_text(align="left", dx=4, color=TEXT).encode(text="count:Q")
+    numbers = bars.mark_text(align="left", dx=4, color=TEXT).encode(text="count:Q")
     return alt.hconcat(
-        alt.layer(present, missing).properties(width=wide * len(modalities), height=height),
-        alt.layer(bars, counts).properties(
+        alt.layer(*marks).properties(width=wide * len(modalities), height=height),
+        alt.layer(bars, numbers).properties(
             width=max(140, 560 - wide * len(modalities)), height=height
         ),
     ).properties(title=title_of(title))
+
+
+def _state(base: alt.Chart, state: str) -> alt.Chart:
+    return base.transform_filter(alt.datum.state == state)

@@ -17,6 +17,7 @@ TITLE = 58  # characters of a line of a title over half a page
 FRAME = 84  # pixels of title and axis, which Streamlit counts into the height
 Layered = alt.Chart | alt.LayerChart | alt.FacetChart
 Drawn = Layered | alt.HConcatChart
+REFUSED = "#D55E00"  # what was acquired, and is in quarantine
 RAISES, LOWERS = "#D55E00", "#0072B2"  # signed values: orange above zero, blue below
 FUSED_NAME = model_name(FUSED)
 

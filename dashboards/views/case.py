@@ -3,124 +3,134 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
-from jaxtyping import Float32, UInt8
-from numpy import ndarray
 
-from dashboards import notes, pictures, published, texts
+from dashboards import case_parts, notes, published, texts
+from dashboards.case_view import Row, View, case_folder, refusals, view_of
 from dashboards.charts import case as charts
-from mmdiag.evaluation.verdict import answer_of, question, shares_of
-from mmdiag.kinds import kind_named
+from dashboards.parts import damaged, part
+from mmdiag.evaluation.verdict import answer_of, is_abstained, question, shares_of
 from mmdiag.storage.store import Store
-
-Row = Mapping[str, Any]
-NOTHING: dict[str, Any] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """The case that is shown.
-
-    Args:
-        row: Its row in the store.
-        prediction: Its row of predictions.parquet.
-        names: Modality -> how people read it.
-        outcome: What contributions are contributions to.
-        heat: Image -> heat map.
-        within: Per kind (`text`, `table`, `signal`) and modality what contributed inside it.
-    """
-
-    store: Store
-    row: int
-    prediction: Row
-    names: Mapping[str, str]
-    outcome: str
-    heat: Mapping[str, Float32[ndarray, "slice row column"]]
-    within: Mapping[str, Any]
-
-    def of_kind(self, kind: str) -> list[str]:
-        """Names of the modalities that are drawn like a kind."""
-        kinds = self.store.modalities.items()
-        return [name for name, known in kinds if kind_named(known).drawn_as == kind]
-
-    def explained(self, name: str) -> Any:
-        """What contributed inside a modality; None where it is not explained."""
-        return (self.within.get(self.store.modalities[name]) or {}).get(name)
-
-    def has(self, name: str) -> bool:
-        """Whether the case has a modality."""
-        return bool(self.store.present(name)[self.row])
 
 
 def main() -> None:
     """Draw the page."""
-    folder = published.run_folder(st.session_state.get("run"))
-    predictions = published.table(folder, "predictions.parquet") if folder else None
-    if folder is None or predictions is None or predictions.empty:
-        st.info(
-            "No case of this cohort has a prediction yet. This command trains a model on it and "
-            "predicts every case:",
-            icon=":material/person_search:",
-        )
-        st.code("mmdiag run --cohort cohort.toml", language="bash")
+    cohort, run = st.session_state["cohort"], st.session_state.get("run")
+    asked = st.query_params.get("case")
+    found = None
+    with part("The list of cases"):
+        found = case_folder(run)
+    if found is None:
+        if asked is not None:
+            _none(asked, cohort, _refused(cohort))
+        _no_prediction()
         return
-    store = published.store(st.session_state["cohort"])
-    prediction, row = _choose(ordered(predictions), store)
-    if row is None:
+    folder, predictions = found
+    store, whole = _store(cohort)
+    if store is None:
+        return
+    refused = _refused(cohort)
+    line, prediction = _choose(ordered(predictions), cohort, refused)
+    if prediction is None:
+        return
+    row = row_of(store, str(prediction["case_id"]))
+    with line, part("The line of the case"):
+        st.markdown(heading(prediction, store, row))
+    if row is None and whole:
         st.info(
             f"{notes.plain(prediction['case_id'])} has a prediction, but is no longer among the "
             "accepted cases of the cohort.",
             icon=":material/person_off:",
         )
         return
-    _draw(view_of(store, row, prediction, folder), folder, predictions)
+    with part("The case"):
+        own = refusals(refused, str(prediction["case_id"]))
+        _draw(_view(store, row, prediction, own, folder), folder, predictions)
 
 
-def view_of(store: Store, row: int, prediction: Row, folder: Path) -> View:
-    """What is shown of a case, and how it is called."""
-    found = published.explanation(folder, str(prediction["case_id"]))
-    return View(
-        store=store,
-        row=row,
-        prediction=prediction,
-        names=texts.display_names(list(store.modalities), store.title),
-        outcome=store.task.explained(str(prediction["predicted"])),
-        heat=found[0] if found else {},
-        within=found[1] if found else NOTHING,
+def _no_prediction() -> None:
+    st.info(
+        "No case of this cohort has a prediction yet. This command trains a model on it and "
+        "predicts every case:",
+        icon=":material/person_search:",
     )
+    st.code("mmdiag run --cohort cohort.toml", language="bash")
+
+
+def _store(cohort: str) -> tuple[Store | None, bool]:
+    """The cohort, and whether its cases could be read, too."""
+    try:
+        return published.store(cohort), True
+    except published.DamagedFile as error:
+        damaged(error)
+        broken = error
+    try:
+        return published.described(cohort), False
+    except published.DamagedFile as error:
+        if error.path != broken.path:
+            damaged(error)
+        return None, False
+
+
+def _refused(cohort: str) -> pd.DataFrame:
+    """The quarantine; empty where the ledger, whose damage is said above, cannot be read."""
+    try:
+        return published.quarantine(cohort)
+    except published.DamagedFile:
+        return pd.DataFrame(columns=list(published.QUARANTINE))
+
+
+def _view(
+    store: Store, row: int | None, prediction: Row, refused: Mapping[str, Row], folder: Path
+) -> View:
+    """The case with its explanation, as far as that can be read."""
+    within, heat = None, {}
+    case_id = str(prediction["case_id"])
+    with part("What contributed"):
+        within = published.within(folder, case_id)
+    with part("The heat maps"):
+        heat = published.heat_maps(folder, case_id)
+    return view_of(store, row, prediction, refused, within, heat)
 
 
 def _draw(view: View, folder: Path, predictions: pd.DataFrame) -> None:
     left, right = st.columns([10, 11], gap="large")
-    with left:
-        _images(view)
+    with left, part("The images"):
+        case_parts.images(view)
     with right:
-        _answer(view, predictions)
-        _modalities(view, folder)
-    if view.within is NOTHING:
+        with part("The answer"):
+            _answer(view, predictions)
+        with part("The contributions"):
+            _modalities(view, folder)
+    if view.within is None and view.row is not None:
+        command = published.explain_again(view.case_id)[1]
         st.caption(
-            "Regions, words and genes of this case are not explained yet: `mmdiag explain "
-            f"{view.prediction['case_id']}`"
+            "Regions, words and genes of this case are not explained yet, or cannot be read: "
+            f"{notes.code(command)}"
         )
     left, right = st.columns([10, 11], gap="large")
     with left:
         for name in view.of_kind("signal"):
-            _signal(view, name)
+            with part(view.names[name]):
+                case_parts.signal(view, name)
         for name in view.of_kind("text"):
-            _note(view, name)
+            with part(view.names[name]):
+                case_parts.note(view, name)
     with right:
         for name in view.of_kind("table"):
-            _table(view, name)
+            with part(view.names[name]):
+                case_parts.table(view, name)
 
 
 def ordered(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Cases in the order of use: those outside training first, and of them the most uncertain."""
+    """Cases in the order of use: those outside training first, and of them those without an answer,
+    then the most uncertain.
+    """
     classes = [c for c in predictions.columns if c.startswith("probability_")]
     if "probability" in predictions:
         doubt = (predictions["probability"] - 0.5).abs()
@@ -128,38 +138,99 @@ def ordered(predictions: pd.DataFrame) -> pd.DataFrame:
         doubt = predictions[classes].max(axis=1)
     else:
         doubt = pd.Series(0.0, index=predictions.index)
-    return predictions.assign(doubt=doubt, trained=predictions["role"] == "train").sort_values(
-        ["trained", "doubt", "case_id"], ignore_index=True
-    )
+    answered = [not is_abstained(row) for row in published.records(predictions)]
+    return predictions.assign(
+        doubt=doubt, trained=predictions["role"] == "train", answered=answered
+    ).sort_values(["trained", "answered", "doubt", "case_id"], ignore_index=True)
 
 
-def _choose(order: pd.DataFrame, store: Store) -> tuple[Row, int | None]:
-    """The line of the case with its choice: its prediction, and its row in the store."""
+def _choose(order: pd.DataFrame, cohort: str, refused: pd.DataFrame) -> tuple[Any, Row | None]:
+    """The line of the case with its choice, and its prediction; None where the case that the
+    address asks for has none: another one is never shown in its place.
+    """
     cases = order["case_id"].tolist()
-    if st.session_state.get("case") not in cases:
+    asked = st.query_params.get("case")
+    if asked is not None:
+        st.session_state["case"] = asked if asked in cases else None
+    elif st.session_state.get("case") not in cases:
         st.session_state["case"] = cases[0]
-    line, choice, back, forward = st.columns([10, 4, 1, 1], vertical_alignment="center")
-    number = cases.index(st.session_state["case"])
-    if _step(back, "previous", "chevron_left", stop=number == 0):
-        st.session_state["case"] = cases[number - 1]
-    if _step(forward, "next", "chevron_right", stop=number == len(cases) - 1):
-        st.session_state["case"] = cases[number + 1]
-    numbers = {case: number for number, case in enumerate(cases, start=1)}
-    case_id = str(
-        choice.selectbox(
-            f"Case, the most uncertain of {len(cases)} first",
-            cases,
-            key="case",
-            label_visibility="collapsed",
-            format_func=lambda case: f"{numbers[case]} of {len(cases)} · {case}",
-            help="The most uncertain come first.",
-        )
+    line, choice, back, forward = st.columns([9, 5, 1, 1], vertical_alignment="center")
+    shown = st.session_state["case"]
+    number = cases.index(shown) if shown in cases else -1
+    if _step(back, "previous", "chevron_left", stop=number <= 0):
+        _show(cases[number - 1])
+    if _step(forward, "next", "chevron_right", stop=not 0 <= number < len(cases) - 1):
+        _show(cases[number + 1])
+    labels = choices(order)
+    case_id = choice.selectbox(
+        f"Case, without an answer and the most uncertain of {len(cases)} first",
+        cases,
+        index=0 if shown in cases else None,  # what may be empty can be emptied
+        key="case",
+        on_change=_chosen,
+        placeholder="Choose a case",
+        label_visibility="collapsed",
+        format_func=lambda case: labels[case],
+        help="Those without an answer come first, then the most uncertain.",
     )
-    prediction = published.records(order)[cases.index(case_id)]
+    if case_id is None:
+        with line:
+            _none(str(asked), cohort, refused)
+        return line, None
+    return line, published.records(order)[cases.index(case_id)]
+
+
+def choices(order: pd.DataFrame) -> dict[str, str]:
+    """Case -> what the list says of it."""
+    return {
+        row["case_id"]: f"{number} of {len(order)} · {notes.visible(row['case_id'])}"
+        + ("" if row["answered"] else " · no answer")
+        for number, row in enumerate(published.records(order), start=1)
+    }
+
+
+def _show(case_id: str) -> None:
+    st.session_state["case"] = st.query_params["case"] = case_id
+
+
+def _chosen() -> None:
+    """The address follows the choice."""
+    if st.session_state["case"] is not None:
+        st.query_params["case"] = st.session_state["case"]
+
+
+def _none(asked: str, cohort: str, refused: pd.DataFrame) -> None:
+    """That the case of the address is not here: refused, in another cohort, or unknown."""
+    st.markdown(f"**No case {notes.plain(asked)}** has a prediction in this run.")
+    entry = refusals(refused, asked).get("")
+    if entry is not None:
+        st.html(
+            notes.refused(
+                f"Case {asked}", entry["code"], entry["rule"], entry["detail"], entry["cure"]
+            )
+        )
+        case_parts.to_quarantine(asked)
+        return
+    others = [name for name in published.cohort_folders() if name != cohort and _holds(name, asked)]
+    st.info(
+        f"Cohort {notes.plain(cohort)} has no prediction of it. "
+        + (f"It is a case of {', '.join(map(notes.plain, others))}. " if others else "")
+        + "Choose another case, or correct the address.",
+        icon=":material/person_off:",
+    )
+
+
+def _holds(cohort: str, case_id: str) -> bool:
+    try:
+        return bool((published.store(cohort).cases["case_id"] == case_id).any())
+    except published.DamagedFile:
+        return False
+
+
+def row_of(store: Store, case_id: str) -> int | None:
+    """Row of a case in the store; None where it is not among the accepted ones."""
     found = np.flatnonzero((store.cases["case_id"] == case_id).to_numpy())
-    row = int(found[0]) if len(found) else None
-    line.markdown(heading(prediction, store, row))
-    return prediction, row
+    return int(found[0]) if len(found) else None
 
 
 def _step(column: Any, key: str, icon: str, *, stop: bool) -> bool:
@@ -192,11 +263,19 @@ def heading(prediction: Row, store: Store, row: int | None) -> str:
 def _answer(view: View, predictions: pd.DataFrame) -> None:
     task, prediction = view.store.task, view.prediction
     probability = float(prediction.get("probability", math.nan))
+    if view.abstained:
+        st.markdown(f"##### {notes.plain(answer_of(task, prediction))}")
+        st.caption(texts.ABSTAINED)
+        return
     if math.isfinite(probability):
         st.markdown(f"##### {notes.plain(answer_of(task, prediction))}")
-        others = predictions[predictions["role"] != "train"]["probability"].dropna().tolist()
+        others = [
+            float(row["probability"])
+            for row in published.records(predictions)
+            if row["role"] != "train" and not is_abstained(row) and pd.notna(row["probability"])
+        ]
         if others:
-            _chart(charts.strip(others, probability, texts.rank(probability, others)))
+            case_parts.chart(charts.strip(others, probability, texts.rank(probability, others)))
         return
     predicted = task.name_of(str(prediction["predicted"]))
     st.markdown(f"##### {notes.plain(f'{question(task)}: {predicted}')}")
@@ -213,11 +292,11 @@ def _modalities(view: View, folder: Path) -> None:
             "modality": list(view.names.values()),
             "value": [values.get(name, np.nan) for name in names],
             "at": [values.get(name, 0.0) for name in names],
-            "text": [f"{values[n]:+.2f}" if n in values else "not acquired" for n in names],
+            "text": [f"{values[n]:+.2f}" if n in values else view.without(n) for n in names],
         }
     )
     title = texts.contributions(view.outcome)
-    _chart(charts.contributions(table, list(view.names.values()), title, view.outcome))
+    case_parts.chart(charts.contributions(table, list(view.names.values()), title, view.outcome))
     modality = published.table(folder, "explanations/modality.parquet")
     rows = (
         published.records(modality[modality["case_id"] == prediction["case_id"]])
@@ -245,109 +324,15 @@ def _attention(view: View, facts: Row, present: Sequence[str], values: Mapping[s
             "row": names[one],
             "column": names[other],
             "value": matrix[i][j] if one in present and other in present else None,
+            "refused": any(m in view.refused and m not in present for m in (one, other)),
         }
         for i, one in enumerate(names)
         for j, other in enumerate(names)
     ]
-    _chart(charts.matrix(pd.DataFrame(cells), list(names.values()), texts.ATTENTION))
+    case_parts.chart(charts.matrix(pd.DataFrame(cells), list(names.values()), texts.ATTENTION))
     said = texts.disagreement(weights, {names[m]: value for m, value in values.items()})
     if weights and said:
         st.caption(notes.plain(said))
-
-
-def _images(view: View) -> None:
-    images = view.of_kind("image")
-    if not images:
-        st.html(notes.box("This cohort has no image modality"))
-        return
-    tabs = st.tabs([notes.plain(view.names[name]) for name in images])
-    for tab, name in zip(tabs, images, strict=True):
-        with tab:
-            if view.has(name):
-                _viewer(view, name, view.store.images(name, view.row))
-            else:
-                st.html(notes.absent(view.names[name]))
-
-
-def _viewer(view: View, name: str, stack: UInt8[ndarray, "slice row column"]) -> None:
-    heat = view.heat.get(name)
-    controls = st.columns([4, 4, 3], vertical_alignment="bottom")
-    first = pictures.hottest(heat, len(stack)) + 1
-    number = (
-        controls[0].slider("slice", 1, len(stack), first, key=f"slice-{name}-{view.row}") - 1
-        if len(stack) > 1
-        else 0
-    )
-    low, high = controls[1].slider(
-        "display window", 0, 255, pictures.window_of(stack), key=f"window-{name}-{view.row}"
-    )
-    shown = _heat_toggle(controls[2], name, known=heat is not None)
-    picture = pictures.grey(stack[number], low, high)
-    if shown and heat is not None:
-        picture = pictures.overlaid(picture, heat, number, len(stack))
-    st.image(
-        picture,
-        width=pictures.SIDE,
-        caption=f"{notes.plain(view.names[name])}, slice {number + 1} of {len(stack)}, as stored",
-    )
-    if shown and heat is not None:
-        st.caption(texts.heat(notes.plain(view.outcome), "stack"))
-
-
-def _heat_toggle(column: Any, name: str, *, known: bool) -> bool:
-    """Off at first: the reader sees the recording before the model's opinion of it."""
-    return bool(column.toggle("heat map", value=False, key=f"heat-{name}", disabled=not known))
-
-
-def _signal(view: View, name: str) -> None:
-    if not view.has(name):
-        st.markdown(f"**{notes.plain(view.names[name])}**")
-        st.html(notes.absent(view.names[name]))
-        return
-    windows = view.explained(name) or []
-    samples, rate_hz = view.store.signal(name, view.row), view.store.rate_hz(name)
-    shown = _heat_toggle(st, name, known=bool(windows) and rate_hz is not None)
-    title = f"{view.names[name]}, each channel scaled to its largest value"
-    _chart(charts.signal(samples, rate_hz, windows if shown else [], title))
-    if shown:
-        st.caption(texts.heat(notes.plain(view.outcome), "signal"))
-
-
-def _note(view: View, name: str) -> None:
-    st.markdown(f"**{notes.plain(view.names[name])}**")
-    if not view.has(name):
-        st.html(notes.absent(view.names[name]))
-        return
-    explained = view.explained(name)
-    with st.container(height=330):
-        spans = explained["spans"] if explained else []
-        st.html(notes.note(view.store.text(name, view.row), spans))
-    if explained:
-        st.caption(texts.words(notes.plain(view.outcome)))
-
-
-def _table(view: View, name: str) -> None:
-    st.markdown(f"**{notes.plain(view.names[name])}**")
-    if not view.has(name):
-        st.html(notes.absent(view.names[name]))
-        return
-    explained = view.explained(name)
-    if not explained:
-        st.caption("Its most influential columns are not explained yet.")
-        return
-    groups = texts.influential(pd.DataFrame(explained["groups"]), 8)
-    columns = texts.influential(pd.DataFrame(explained["genes"]), 10)
-    if len(groups):
-        _chart(charts.ranked(groups, texts.PATHWAYS, view.outcome))
-    else:
-        st.caption("No pathway influenced the prediction.")
-    if len(columns):
-        title = texts.GENES if explained["groups"] else texts.COLUMNS
-        _chart(charts.ranked(columns, title, view.outcome))
-
-
-def _chart(chart: Any) -> None:
-    st.altair_chart(chart, width="stretch", theme="streamlit")
 
 
 if __name__ == "__main__":  # a page is run, not imported

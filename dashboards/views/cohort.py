@@ -1,53 +1,81 @@
 """Cohort: how many cases were received, what is missing, what was refused and why."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from dashboards import published, texts
+from dashboards import notes, published, texts
+from dashboards.case_view import refusals, with_cure
 from dashboards.charts import cohort as charts
-from mmdiag.reasons import REASONS
+from dashboards.charts.cohort import PRESENT, REFUSED
+from dashboards.parts import part
+from dashboards.tables import csv_button
+from mmdiag.evaluation.verdict import is_abstained
+from mmdiag.storage.store import Store
 
 
 def main() -> None:
     """Draw the page."""
     name = st.session_state["cohort"]
-    record = published.cohort_names()[name]
-    st.subheader(texts.received(record["counts"]))
-    refused = refusals(name)
+    asked = st.query_params.get("case")
+    refused, titles = pd.DataFrame(columns=list(published.QUARANTINE)), dict[str, str]()
+    store = None
+    with part("The quarantine"):
+        refused = published.quarantine(name)
+    with part("The cases of the cohort"):
+        store = published.store(name)
+        titles = texts.display_names(list(store.modalities), store.title)
+    if asked is not None:
+        with part("The entry in quarantine"):
+            _entries(asked, refused, titles)
+    with part("The participant flow"):
+        _flow(name, refused)
+    left, right = st.columns([10, 7], gap="large")
+    with left, part("Which modalities the cases have"):
+        if store is not None:
+            _patterns(store, refused, titles)
+    with right, part("The modalities"):
+        _modalities(_record(name)["modalities"], titles)
+    with part("The quarantine"):
+        _quarantine(refused, titles)
+    with part("The data contracts"):
+        _contracts(name)
+
+
+def _record(name: str) -> Mapping[str, Any]:
+    """What the ledger holds of the cohort."""
+    return published.cohort_names()[name]
+
+
+def _entries(asked: str, refused: pd.DataFrame, titles: Mapping[str, str]) -> None:
+    """What is in quarantine of the case that the address names."""
+    entries = refusals(refused, asked)
+    if not entries:
+        st.info(f"Nothing of case {notes.plain(asked)} is in quarantine.", icon=":material/check:")
+        return
+    for modality, entry in entries.items():
+        what = f"{titles.get(modality, modality)} of case {asked}" if modality else f"Case {asked}"
+        st.html(notes.refused(what, entry["code"], entry["rule"], entry["detail"], entry["cure"]))
+
+
+def _flow(name: str, refused: pd.DataFrame) -> None:
+    counts = _record(name)["counts"]
+    st.subheader(texts.received(counts), anchor=False)
     folder = published.run_folder(st.session_state.get("run"))
-    predicted = published.table(folder, "predictions.parquet") if folder else None
+    predicted = None
+    with part("The predictions"):
+        predicted = published.table(folder, "predictions.parquet") if folder else None
     st.altair_chart(
         charts.flow(
-            flow(record["counts"], refused, predicted),
+            flow(counts, refused, predicted),
             "From the case table to a prediction",
             st.session_state["ink"],
         ),
         width="stretch",
         theme="streamlit",
-    )
-    store = published.store(name)
-    titles = texts.display_names(list(store.modalities), store.title)
-    left, right = st.columns([10, 7], gap="large")
-    with left:
-        table = patterns(store.cases, titles)
-        st.altair_chart(
-            charts.dots(table, list(titles.values()), "Which modalities the accepted cases have"),
-            theme="streamlit",
-        )
-    with right:
-        _modalities(record["modalities"], titles)
-    _quarantine(refused, titles)
-    _contracts(name)
-
-
-def refusals(name: str) -> pd.DataFrame:
-    """What is in quarantine, each with its rule and its cure."""
-    record = published.ledger()
-    return (
-        record.quarantine(name) if record else pd.DataFrame(columns=["case_id", "modality", "code"])
     )
 
 
@@ -65,6 +93,8 @@ def flow(
         " ..." if len(whole) > 2 else ""
     )
     by_role = ", ".join(f"{thin(n)} {texts.SHORT_ROLES[str(role)]}" for role, n in roles.items())
+    silent = sum(map(is_abstained, published.records(predicted))) if predicted is not None else 0
+    by_role += f", {thin(silent)} no answer" if silent else ""
     boxes = [
         (f"{thin(counts['in'])} received", "rows of the case table", True),
         (f"{thin(counts['quarantined'])} quarantined", reasons or "no whole case", False),
@@ -76,23 +106,35 @@ def flow(
     return pd.DataFrame(boxes, columns=["text", "note", "main"])
 
 
-def patterns(cases: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
-    """How many cases have each combination of modalities, the most frequent first.
+def _patterns(store: Store, refused: pd.DataFrame, titles: Mapping[str, str]) -> None:
+    table = patterns(store.cases, refused, titles)
+    title = "Which modalities the accepted cases have (cross: in quarantine)"
+    st.altair_chart(charts.dots(table, list(titles.values()), title), theme="streamlit")
+
+
+def patterns(cases: pd.DataFrame, refused: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
+    """How many cases have each combination of modalities, the most frequent first: a row a
+    combination and modality, of `pattern, count, modality, state`.
 
     Args:
-        titles: Modality -> how people read it, which names the columns of the result.
+        refused: case_id and modality of what is in quarantine.
+        titles: Modality -> how people read it.
     """
-    names = list(titles.values())
-    has = cases[[f"has_{m}" for m in titles]].set_axis(names, axis=1).astype(bool)
-    table = (
-        has.groupby(names)
-        .size()
-        .rename("count")
-        .reset_index()
-        .sort_values("count", ascending=False, ignore_index=True)
+    entries = set(zip(refused["case_id"], refused["modality"], strict=True))
+    states = Counter(
+        tuple(
+            PRESENT if row[f"has_{name}"] else REFUSED if (row["case_id"], name) in entries else ""
+            for name in titles
+        )
+        for row in published.records(cases)
     )
-    return table.assign(
-        pattern=[" + ".join(m for m in names if row[m]) for row in published.records(table)]
+    return pd.DataFrame(
+        [
+            {"pattern": str(number), "count": count, "modality": title, "state": state}
+            for number, (pattern, count) in enumerate(states.most_common())
+            for title, state in zip(titles.values(), pattern, strict=True)
+        ],
+        columns=["pattern", "count", "modality", "state"],
     )
 
 
@@ -103,7 +145,7 @@ def _modalities(modalities: Mapping[str, Mapping[str, Any]], titles: Mapping[str
     st.dataframe(table, hide_index=True, width="stretch")
     st.caption(
         "Cases. absent: not acquired or blank; quarantined: present, but refused by a rule."
-        f"{texts.masked(rows)}"
+        f"{notes.plain(texts.masked(rows))}"
     )
 
 
@@ -116,18 +158,17 @@ def _quarantine(refused: pd.DataFrame, titles: Mapping[str, str]) -> None:
     st.caption(" · ".join(f"{code}: {texts.thin(n)}" for code, n in by_code.items()))
     shown = refused.assign(
         modality=[titles.get(m, m) or "whole case" for m in refused["modality"]],
-        cure=[REASONS[c].cure if c in REASONS else "" for c in refused["code"]],
+        cure=[with_cure(row)["cure"] for row in published.records(refused)],
     )
     shown = shown[["case_id", "modality", "code", "rule", "detail", "cure", "first_seen"]].rename(
         columns={"detail": "fact"}
     )
     st.dataframe(shown, hide_index=True, width="stretch", height=min(38 * (len(shown) + 1), 320))
-    st.download_button("CSV", shown.to_csv(index=False), "quarantine.csv", "text/csv")
+    csv_button(shown, "quarantine.csv")
 
 
 def _contracts(name: str) -> None:
-    record = published.ledger()
-    results = record.contracts(name) if record else pd.DataFrame()
+    results = published.contracts(name)
     failing = int((results["failed"] > 0).sum()) if len(results) else 0
     st.markdown(f"**Data contracts** · {texts.rules(len(results), failing)}")
     if results.empty:

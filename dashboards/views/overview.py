@@ -14,6 +14,8 @@ from numpy import ndarray
 from dashboards import notes, published, texts
 from dashboards.charts import models as charts
 from dashboards.charts.style import FUSED_NAME, Drawn
+from dashboards.parts import part
+from dashboards.tables import csv_button
 from mmdiag.evaluation.metrics import calibration_bins, roc_points, wilson
 from mmdiag.evaluation.verdict import (
     BASELINE,
@@ -27,6 +29,7 @@ from mmdiag.evaluation.verdict import (
 )
 from mmdiag.explain.importance import global_importance
 
+Leaks = Sequence[Mapping[str, str]]  # what may give the label away
 Titles = Mapping[str, str]  # modality -> how people read it
 SHOWN = ("model", "metric", "value", "low", "high", "n", "n_positive", "split")
 
@@ -34,8 +37,19 @@ SHOWN = ("model", "metric", "value", "low", "high", "n", "n_positive", "split")
 def main() -> None:
     """Draw the page."""
     folder = published.run_folder(st.session_state.get("run"))
-    metrics = published.table(folder, "metrics.parquet") if folder else None
+    leaks: Leaks = ()
+    metrics, titles = None, dict[str, str]()
+    with part("The metrics"):
+        metrics = published.table(folder, "metrics.parquet") if folder else None
+    with part("The names of the modalities"):
+        described = published.described(st.session_state["cohort"])
+        titles = texts.display_names(list(described.modalities), described.title)
+        leaks = described.leaks
     if folder is None or metrics is None or metrics.empty:
+        if folder is not None and (folder / "metrics.parquet").is_file():
+            with part("The other charts"):
+                _draw(_other_charts(folder, pd.DataFrame(), titles))
+            return
         st.info(
             "No model was evaluated on this cohort yet. This command trains one, and picks up a "
             "run that was interrupted:",
@@ -43,25 +57,34 @@ def main() -> None:
         )
         st.code("mmdiag run --cohort cohort.toml", language="bash")
         return
-    store = published.store(st.session_state["cohort"])
-    titles = texts.display_names(list(store.modalities), store.title)
-    st.markdown(f"#### {sentence(metrics, titles, store.leaks)}")
-    _figures(metrics)
-    charts_of_run = _charts(folder, metrics, titles)
-    for start in range(0, len(charts_of_run), 2):
-        for column, chart in zip(
-            st.columns([11, 10], gap="large"), charts_of_run[start : start + 2], strict=False
-        ):
-            column.altair_chart(chart, width="stretch", theme="streamlit")
+    with part("The verdict"):
+        st.markdown(f"#### {sentence(metrics, titles, leaks)}")
+    with part("The figures"):
+        _figures(metrics)
+    forest: list[Drawn] = []
+    with part("The metrics of each model"):
+        forest = [_forest(metrics, titles)]
+    _draw([*forest, *_other_charts(folder, metrics, titles)])
     if not (folder / "out_of_fold.parquet").is_file():
         st.caption(
             "Predictions of the evaluated cases are not published yet, so there is no ROC and no "
             f"calibration: {texts.RECOMPUTE}"
         )
-    _tables(metrics, titles)
+    with part("The table of metrics"):
+        _metrics_table(metrics, titles)
+    with part("The list of runs"):
+        _runs_table()
 
 
-def sentence(metrics: pd.DataFrame, titles: Titles, leaks: Sequence[Mapping[str, str]] = ()) -> str:
+def _draw(charts_of_run: list[Drawn]) -> None:
+    for start in range(0, len(charts_of_run), 2):
+        for column, chart in zip(
+            st.columns([11, 10], gap="large"), charts_of_run[start : start + 2], strict=False
+        ):
+            column.altair_chart(chart, width="stretch", theme="streamlit")
+
+
+def sentence(metrics: pd.DataFrame, titles: Titles, leaks: Leaks = ()) -> str:
     """The verdict on fusion, as Markdown in which `n = 39` is not broken between lines."""
     rows = [
         {**row, "modalities": json.loads(row["modalities"])} for row in published.records(metrics)
@@ -71,14 +94,18 @@ def sentence(metrics: pd.DataFrame, titles: Titles, leaks: Sequence[Mapping[str,
     return text.replace("n = ", "n\u00a0=\u00a0")
 
 
-def _charts(folder: Path, metrics: pd.DataFrame, titles: Titles) -> list[Drawn]:
-    evaluated = published.table(folder, "out_of_fold.parquet")
-    found = [
-        _forest(metrics, titles),
-        *_of_predictions(metrics, evaluated, titles),
-        _curves(published.table(folder, "curves.parquet")),
-        _importance(published.table(folder, "predictions.parquet"), titles),
-    ]
+def _other_charts(folder: Path, metrics: pd.DataFrame, titles: Titles) -> list[Drawn]:
+    """All but the forest plot; each is left out where its file is missing, and said to be damaged
+    where it cannot be read.
+    """
+    found: list[Drawn | None] = []
+    with part("ROC and calibration"):
+        evaluated = published.table(folder, "out_of_fold.parquet")
+        found += _of_predictions(metrics, evaluated, titles)
+    with part("The curves of the training"):
+        found.append(_curves(published.table(folder, "curves.parquet")))
+    with part("The importance of the modalities"):
+        found.append(_importance(published.table(folder, "predictions.parquet"), titles))
     return [chart for chart in found if chart is not None]
 
 
@@ -171,7 +198,7 @@ def _figures(metrics: pd.DataFrame) -> None:
     rows = published.records(metrics[metrics["model"] == FUSED])
     for column, row in zip(st.columns(max(len(rows), 4)), rows, strict=False):
         column.metric(
-            metric_name(row["metric"]),
+            notes.plain(metric_name(row["metric"])),
             f"{row['value']:.2f}",
             help="Of the fused model, with the 95 % bootstrap interval over subjects.",
         )
@@ -181,7 +208,7 @@ def _figures(metrics: pd.DataFrame) -> None:
         )
 
 
-def _tables(metrics: pd.DataFrame, titles: Titles) -> None:
+def _metrics_table(metrics: pd.DataFrame, titles: Titles) -> None:
     with st.expander("All metrics as a table"):
         shown = metrics[[column for column in SHOWN if column in metrics]].round(4)
         shown = shown.assign(
@@ -194,7 +221,10 @@ def _tables(metrics: pd.DataFrame, titles: Titles) -> None:
             metric=[metric_name(str(metric)) for metric in shown["metric"]],
         )
         st.dataframe(shown, hide_index=True, width="stretch")
-        st.download_button("CSV", shown.to_csv(index=False), "metrics.csv", "text/csv")
+        csv_button(shown, "metrics.csv")
+
+
+def _runs_table() -> None:
     runs = published.runs(st.session_state["cohort"])
     with st.expander(f"Runs of this cohort ({len(runs)})"):
         st.dataframe(

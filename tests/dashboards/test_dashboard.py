@@ -5,64 +5,25 @@ becomes markup."""
 import io
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from pages import CHROMIUM, DRAWN, FLAGS, said
 from PIL import Image
 from published_example import NAME, RUN, publish
 from repository import ROOT
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PAGES = {"": "Fusion", "cohort": "cases received", "case": "Contribution of each modality"}
 
 
 @pytest.fixture(scope="module")
 def run(small_run):
     return small_run
-
-
-@pytest.fixture(scope="module")
-def example(tmp_path_factory):
-    return publish(tmp_path_factory.mktemp("published") / "workspace")
-
-
-@pytest.fixture
-def page(monkeypatch):
-    from streamlit.testing.v1 import AppTest
-
-    def show(workspace: Path, path: str = ""):
-        monkeypatch.setenv("MMDIAG_WORKSPACE", str(workspace))
-        monkeypatch.delenv("MMDIAG_LEDGER", raising=False)
-        test = AppTest.from_file(str(ROOT / "dashboards" / "main.py"), default_timeout=300).run()
-        if path:
-            test = test.switch_page(f"views/{path}.py").run()
-        assert not test.exception, test.exception
-        return test
-
-    return show
-
-
-def said(test) -> str:
-    return " ".join(
-        str(element.value)
-        for kind in (test.markdown, test.subheader, test.caption, test.info, test.code)
-        for element in kind
-    )
 
 
 def test_an_empty_workspace_says_which_command_fills_it(page, tmp_path):
@@ -246,13 +207,14 @@ def test_every_case_can_be_opened_whatever_it_lacks(page, example):
 def test_a_heat_map_lies_where_its_cells_are_and_an_effect_of_zero_leaves_the_image_as_it_is():
     from dashboards import pictures
 
-    grey = pictures.grey(np.full((64, 64), 100, np.uint8), 0, 200)
+    stack = np.random.default_rng(0).integers(90, 110, (4, 64, 64)).astype(np.uint8)
+    grey = pictures.grey(stack[0], 0, 200)
     heat = np.zeros((2, 8, 8), np.float32)
     heat[1, 0, 7] = 2.0
-    assert np.array_equal(pictures.overlaid(grey, heat, 0, 4), grey), (
+    assert np.array_equal(pictures.overlaid(grey, heat, 0, stack), grey), (
         "slices 1 and 2 of 4 belong to the first map"
     )
-    shown = pictures.overlaid(grey, heat, 2, 4)
+    shown = pictures.overlaid(grey, heat, 2, stack)
     changed = np.argwhere(np.abs(shown - grey).max(axis=2) > 0)
     cell = pictures.SIDE / 8
     assert (
@@ -260,7 +222,18 @@ def test_a_heat_map_lies_where_its_cells_are_and_an_effect_of_zero_leaves_the_im
         and changed[:, 1].min() >= 7 * cell - 1
         and shown[0, -1, 0] > shown[0, -1, 2]
     ), "the upper right cell is orange"
-    assert pictures.hottest(heat, 4) == 2 and pictures.hottest(None, 4) == 2
+
+
+def test_nothing_is_shaded_outside_of_the_body():
+    from dashboards import pictures
+
+    stack = np.zeros((3, 64, 64), np.uint8)
+    stack[:, 12:52, 20:44] = 120
+    picture = pictures.grey(stack[1], 0, 255)
+    shown = pictures.overlaid(picture, np.ones((3, 8, 8), np.float32), 1, stack)
+    changed = np.argwhere(np.abs(shown - picture).max(axis=2) > 0) * 64 / pictures.SIDE
+    assert len(changed) and changed.min(axis=0) == pytest.approx([12, 20], abs=0.3)
+    assert changed.max(axis=0) == pytest.approx([52, 44], abs=0.3)
 
 
 def specs(test) -> list[str]:
@@ -363,40 +336,6 @@ def test_dashboards_never_import_torch():
     )
 
 
-@pytest.fixture
-def server(example):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        str(ROOT / "dashboards" / "app.py"),
-        "--workspace",
-        str(example.workspace.path),
-        "--port",
-        str(port),
-    ]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "MMDIAG_LEDGER": ""},
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 300
-        while process.poll() is None and time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=120).read()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(120)
-
-
 def test_every_answer_carries_the_security_headers_and_internal_pages_do_not_answer(server):
     with urllib.request.urlopen(server) as answer:
         assert (
@@ -411,15 +350,6 @@ def orange(picture: bytes) -> int:
     """How many pixels of a picture are."""
     colours = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), int)
     return int(((colours[..., 0] - colours[..., 2]) > 60).sum())
-
-
-DRAWN = """() => {
-    const app = document.querySelector('[data-testid="stApp"]');
-    const charts = [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')];
-    return app?.dataset.testScriptState === 'notRunning' && charts.length > 0
-        && charts.every(chart => chart.getBoundingClientRect().height > 20)
-        && document.fonts.status === 'loaded' && !document.querySelector('[data-testid="stSkeleton"]');
-}"""  # the script has ended, and each of its charts has its height
 
 
 @pytest.mark.skipif(

@@ -57,6 +57,7 @@ def publish(
     if trained:
         _write_run(workspace.runs / RUN, table, predictions, rng, explained)
         _record_run(ledger, workspace.runs / RUN, predictions)
+    ledger.engine.dispose()  # all is in the file then, and nothing beside it
     return Example(workspace, table, predictions)
 
 

@@ -1,0 +1,168 @@
+"""What a case shows of each modality: images, signals, notes, tables; under each what its drawn
+parts add up to.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from dashboards import notes, pictures, texts
+from dashboards.case_view import View
+from dashboards.charts import case as charts
+from dashboards.parts import part
+from mmdiag.explain.drawn import (
+    COLUMNS,
+    GENES,
+    GROUPS,
+    PATHWAYS,
+    REGIONS,
+    TABLE_COLUMNS,
+    WINDOWS,
+    WORDS,
+    heat_on_tissue,
+)
+from mmdiag.explain.tissue import most_tissue
+
+
+def images(view: View) -> None:
+    """A tab an image."""
+    names = view.of_kind("image")
+    if not names:
+        st.html(notes.box("This cohort has no image modality"))
+        return
+    tabs = st.tabs([notes.plain(view.names[name]) for name in names])
+    for tab, name in zip(tabs, names, strict=True):
+        with tab, part(view.names[name]):
+            if view.has(name):
+                _viewer(view, name, view.stored(name))
+            else:
+                missing(view, name)
+
+
+def missing(view: View, name: str) -> None:
+    """The mark of a modality that the case does not have: not acquired, or refused and why."""
+    if name not in view.refused:
+        st.html(notes.absent(view.names[name]))
+        return
+    entry = view.refused[name]
+    st.html(
+        notes.refused(
+            view.names[name], entry["code"], entry["rule"], entry["detail"], entry["cure"]
+        )
+    )
+    to_quarantine(view.case_id)
+
+
+def to_quarantine(case_id: str) -> None:
+    """The link to what is in quarantine of a case."""
+    st.page_link(
+        "views/cohort.py",
+        label="Its entry in quarantine",
+        icon=":material/arrow_forward:",
+        query_params={"case": case_id},
+    )
+
+
+def _viewer(view: View, name: str, stack: UInt8[ndarray, "slice row column *colour"]) -> None:
+    heat = view.heat.get(name)
+    controls = st.columns([4, 4, 3], vertical_alignment="bottom")
+    key = f"{name}-{view.case_id}"
+    number = (  # where most of the body is, never where the model looked
+        controls[0].slider("slice", 1, len(stack), most_tissue(stack) + 1, key=f"slice-{key}") - 1
+        if len(stack) > 1
+        else 0
+    )
+    low, high = controls[1].slider(
+        "display window", 0, 255, pictures.window_of(stack), key=f"window-{key}"
+    )
+    shown = _heat_toggle(controls[2], name, known=heat is not None)
+    picture = pictures.grey(stack[number], low, high)
+    if shown and heat is not None:
+        picture = pictures.overlaid(picture, heat, number, stack)
+    st.image(
+        picture,
+        width=pictures.SIDE,
+        caption=f"{notes.plain(view.names[name])}, slice {number + 1} of {len(stack)}, as stored",
+    )
+    if shown and heat is not None:
+        strongest = np.abs(heat_on_tissue(heat, stack)).max(axis=(1, 2)).argmax()
+        where = int(strongest) * len(stack) // len(heat) + 1
+        st.caption(
+            f"{texts.heat(notes.plain(view.outcome), 'stack')} It lies in slice {where} of "
+            f"{len(stack)}."
+        )
+        _adds_up(view, name, REGIONS)
+
+
+def _heat_toggle(column: Any, name: str, *, known: bool) -> bool:
+    """Off at first: the reader sees the recording before the model's opinion of it."""
+    return bool(column.toggle("heat map", value=False, key=f"heat-{name}", disabled=not known))
+
+
+def _adds_up(view: View, name: str, what: str) -> None:
+    """How much of the contribution the drawn parts add up to, and whether the sign agrees."""
+    line = view.drawn(name).get(what)
+    if line:
+        st.caption(notes.plain(line))
+
+
+def signal(view: View, name: str) -> None:
+    """The channels of a signal, and the windows that contributed."""
+    if not view.has(name):
+        st.markdown(f"**{notes.plain(view.names[name])}**")
+        missing(view, name)
+        return
+    windows = view.explained(name) or []
+    samples, rate_hz = view.stored(name), view.store.rate_hz(name)
+    shown = _heat_toggle(st, name, known=bool(windows) and rate_hz is not None)
+    title = f"{view.names[name]}, each channel scaled to its largest value"
+    chart(charts.signal(samples, rate_hz, windows if shown else [], title))
+    if shown:
+        st.caption(texts.heat(notes.plain(view.outcome), "signal"))
+        _adds_up(view, name, WINDOWS)
+
+
+def note(view: View, name: str) -> None:
+    """A note, with what contributed in it shaded."""
+    st.markdown(f"**{notes.plain(view.names[name])}**")
+    if not view.has(name):
+        missing(view, name)
+        return
+    text, explained = view.stored(name), view.explained(name)
+    with st.container(height=330):
+        st.html(notes.note(text, explained["spans"] if explained else []))
+    if explained:
+        st.caption(texts.words(notes.plain(view.outcome)))
+        _adds_up(view, name, WORDS)
+
+
+def table(view: View, name: str) -> None:
+    """The genes and pathways, or the columns, that contributed most."""
+    st.markdown(f"**{notes.plain(view.names[name])}**")
+    if not view.has(name):
+        missing(view, name)
+        return
+    explained = view.explained(name)
+    if not explained:
+        st.caption("Its most influential columns are not explained yet.")
+        return
+    groups = texts.influential(pd.DataFrame(explained["groups"]), GROUPS)
+    columns = texts.influential(pd.DataFrame(explained["genes"]), COLUMNS)
+    if len(groups):
+        chart(charts.ranked(groups, texts.PATHWAYS, view.outcome))
+    else:
+        st.caption("No pathway influenced the prediction.")
+    _adds_up(view, name, PATHWAYS)
+    if len(columns):
+        title = texts.GENES if explained["groups"] else texts.COLUMNS
+        chart(charts.ranked(columns, title, view.outcome))
+    _adds_up(view, name, GENES if explained["groups"] else TABLE_COLUMNS)
+
+
+def chart(drawn: Any) -> None:
+    """A chart as wide as its column."""
+    st.altair_chart(drawn, width="stretch", theme="streamlit")

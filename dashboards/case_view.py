@@ -1,0 +1,141 @@
+"""`View`: the case that is shown, and what is known of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jaxtyping import Float32
+from numpy import ndarray
+
+from dashboards import published, texts
+from mmdiag.evaluation.verdict import is_abstained
+from mmdiag.explain.drawn import drawn_parts
+from mmdiag.kinds import PARTS, kind_named
+from mmdiag.reasons import REASONS
+from mmdiag.storage.store import Store
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The case that is shown.
+
+    Args:
+        row: Its row in the store; None where the store's cases cannot be read.
+        prediction: Its row of predictions.parquet.
+        names: Modality -> how people read it.
+        outcome: What contributions are contributions to.
+        refused: Modality -> its entry in quarantine.
+        within: Per kind (`text`, `table`, `signal`) and modality what contributed inside it; None
+            where the case is not explained.
+        heat: Image -> heat map.
+    """
+
+    store: Store
+    row: int | None
+    prediction: Row
+    names: Mapping[str, str]
+    outcome: str
+    refused: Mapping[str, Row]
+    within: Mapping[str, Any] | None
+    heat: Mapping[str, Float32[ndarray, "..."]]
+
+    @property
+    def case_id(self) -> str:
+        """Its key."""
+        return str(self.prediction["case_id"])
+
+    @property
+    def abstained(self) -> bool:
+        """Whether the model gives no answer."""
+        return is_abstained(self.prediction)
+
+    def of_kind(self, kind: str) -> list[str]:
+        """Names of the modalities that are drawn like a kind."""
+        kinds = self.store.modalities.items()
+        return [name for name, known in kinds if kind_named(known).drawn_as == kind]
+
+    def explained(self, name: str) -> Any:
+        """What contributed inside a modality; None where it is not explained."""
+        return ((self.within or {}).get(self.store.modalities[name]) or {}).get(name)
+
+    def has(self, name: str) -> bool:
+        """Whether the case has a modality."""
+        return self.row is not None and bool(self.store.present(name)[self.row])
+
+    def stored(self, name: str) -> Any:
+        """What is stored of a modality that the case has: slices, samples, a note or a row."""
+        assert self.row is not None
+        with published.reading_part(self.store, name, self.row):
+            found = self.store.raw_input(name, self.row)
+            count = int(self.store.cases.iloc[self.row][f"count_{name}"])
+            if kind_named(self.store.modalities[name]).layout == PARTS and len(found) != count:
+                raise ValueError("the shard has fewer rows than the case table says")
+            return found
+
+    def without(self, name: str) -> str:
+        """Why a modality is not there, in a word."""
+        return "quarantined" if name in self.refused else "not acquired"
+
+    def drawn(self, name: str) -> dict[str, str]:
+        """For each thing that is drawn of a modality the line under it: what its parts add up to of
+        the contribution.
+        """
+        contribution = self.prediction.get(f"contribution_{name}")
+        if self.row is None or contribution is None:
+            return {}
+        parts = drawn_parts(
+            self.store,
+            self.row,
+            name,
+            self.explained(name),
+            self.heat.get(name),
+            float(contribution),
+        )
+        title = self.names[name]
+        return {part.what: part.sentence(title, percent=not self.abstained) for part in parts}
+
+
+def refusals(table: pd.DataFrame, case_id: str) -> dict[str, Row]:
+    """Modality -> entry in quarantine of one case; `""` = the whole case."""
+    own = table[table["case_id"] == case_id]
+    return {str(row["modality"]): with_cure(row) for row in published.records(own)}
+
+
+def with_cure(row: Row) -> dict[str, Any]:
+    """An entry of the quarantine with the cure of its code, where it is a known one."""
+    code = str(row["code"])
+    cure = REASONS[code].cure if code in REASONS else str(row.get("cure") or "")
+    fact = str(row.get("detail") or "")
+    return {**row, "code": code, "rule": str(row["rule"] or ""), "detail": fact, "cure": cure}
+
+
+def view_of(
+    store: Store,
+    row: int | None,
+    prediction: Row,
+    refused: Mapping[str, Row],
+    within: Mapping[str, Any] | None,
+    heat: Mapping[str, Float32[ndarray, "..."]],
+) -> View:
+    """What is shown of a case, and how it is called."""
+    return View(
+        store=store,
+        row=row,
+        prediction=prediction,
+        names=texts.display_names(list(store.modalities), store.title),
+        outcome=store.task.explained(str(prediction["predicted"])),
+        refused=refused,
+        within=within,
+        heat=heat,
+    )
+
+
+def case_folder(run: str | None) -> tuple[Path, pd.DataFrame] | None:
+    """Folder and predictions of a run; None where it has none yet."""
+    folder = published.run_folder(run)
+    table = published.table(folder, "predictions.parquet") if folder else None
+    return (folder, table) if folder is not None and table is not None and len(table) else None

@@ -1,0 +1,175 @@
+"""What the case page says is so: no answer where the model abstained, what was refused beside what
+was not acquired, the case that was asked for and no other, and what explanations add up to.
+"""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from pages import said
+from published_example import NAME, RUN, publish
+
+NO_ANSWER = "No answer: no case with only these modalities was in training"
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return publish(tmp_path / "w", cases=12).workspace
+
+
+def change(workspace, name, **columns):
+    file = workspace.runs / RUN / name
+    pd.read_parquet(file).assign(**columns).to_parquet(file)
+
+
+def having(workspace, *modalities, without=()):
+    cases = pd.read_parquet(workspace.cohort(NAME) / "cases.parquet")
+    kept = np.all([cases[f"has_{m}"] for m in modalities], axis=0)
+    lacking = np.all([~cases[f"has_{m}"] for m in without], axis=0) if without else True
+    return cases.loc[kept & lacking, "case_id"].iloc[0]
+
+
+@pytest.mark.parametrize("classes", [(), ("a", "b", "c")])
+def test_an_abstained_case_has_no_percentage(page, workspace, classes):
+    change(workspace, "predictions.parquet", abstained=True)
+    if classes:
+        file = workspace.cohort(NAME) / "description.json"
+        task = {"kind": "multiclass", "label": "grade", "classes": classes}
+        file.write_text(json.dumps({**json.loads(file.read_text()), "task": task}))
+        table = pd.read_parquet(workspace.runs / RUN / "predictions.parquet")
+        table = table.drop(columns="probability").assign(predicted="c")
+        table.assign(**{f"probability_{name}": 0.33 for name in classes}).to_parquet(
+            workspace.runs / RUN / "predictions.parquet"
+        )
+    test = page(workspace.path, "case", case=having(workspace, "flair", "report"))
+    for toggle in test.toggle:
+        toggle.set_value(True)
+    text = said(test.run())
+    assert NO_ANSWER in text.replace("\\", "") and "add up to" in text
+    assert not re.search(r"\d\s*%", text), text
+    assert not test.get("progress") and all(
+        "no answer" in o for o in test.selectbox(key="case").options
+    )
+    drawn = " ".join(str(chart.proto.spec) for chart in test.get("vega_lite_chart"))
+    assert "cases outside training" not in drawn
+
+
+def test_abstained_cases_come_first_and_are_no_company_for_others(page, workspace):
+    table = pd.read_parquet(workspace.runs / RUN / "predictions.parquet")
+    silent = table["case_id"].isin(sorted(table["case_id"])[-3:])
+    change(workspace, "predictions.parquet", abstained=silent)
+    test = page(workspace.path, "case")
+    shown = test.selectbox(key="case").options
+    assert all("no answer" in option for option in shown[:3])
+    assert not any("no answer" in option for option in shown[3:])
+    test.selectbox(key="case").set_value(table.loc[~silent, "case_id"].iloc[0]).run()
+    drawn = " ".join(str(chart.proto.spec) for chart in test.get("vega_lite_chart"))
+    assert "of 9)" in drawn, "nine of twelve have an answer"
+    assert "3 no answer" in " ".join(
+        str(chart.proto.spec) + str(chart.proto)
+        for chart in page(workspace.path, "cohort").get("vega_lite_chart")
+    )
+
+
+def test_quarantined_and_not_acquired_have_different_marks(page, workspace):
+    file = workspace.cohort(NAME) / "cases.parquet"
+    cases = pd.read_parquet(file)
+    own = cases["case_id"].isin(["C-0001"])  # t1gd is in quarantine there
+    cases.assign(
+        has_t1gd=cases["has_t1gd"] & ~own, has_report=cases["has_report"] & ~own
+    ).to_parquet(file)
+    test = page(workspace.path, "case", case="C-0001")
+    boxes = [str(element.proto.body) for element in test.get("html")]
+    refused = [box for box in boxes if 'class="mmrefused"' in box]
+    assert len(refused) == 1 and "T1 post-contrast quarantined: truncated" in refused[0]
+    assert "A file must be complete" in refused[0] and "Transfer the file again" in refused[0]
+    absent = [box for box in boxes if 'class="mmabsent"' in box]
+    assert any("Radiology report not acquired" in box for box in absent)
+    assert not any("T1 post-contrast" in box for box in absent)
+    link = test.get("page_link")[0].proto
+    assert link.page.endswith("cohort") and "case=C-0001" in str(link)
+
+
+def test_the_link_leads_to_the_entry_in_quarantine(page, workspace):
+    test = page(workspace.path, "cohort", case="C-0001")
+    text = said(test)
+    assert "T1 post-contrast of case C-0001 quarantined: truncated" in text
+    assert "1 of 7 files" in text and "Transfer the file again" in text
+    assert "is in quarantine" in said(page(workspace.path, "cohort", case="C-0000"))
+
+
+def test_the_address_shows_its_case(page, workspace):
+    cases = pd.read_parquet(workspace.runs / RUN / "predictions.parquet")["case_id"]
+    for case in cases:
+        test = page(workspace.path, "case", case=case)
+        assert f"**case {case}**" in said(test) and test.selectbox(key="case").value == case
+
+
+@pytest.mark.parametrize("asked", ["nobody", "C-00", "c-0001", "C-0001 ", "", "www.x.test"])
+def test_an_address_without_a_case_shows_none(page, workspace, asked):
+    test = page(workspace.path, "case", case=asked)
+    text = said(test)
+    assert (
+        "**No case" in text and "**case C-" not in text and test.selectbox(key="case").value is None
+    )
+    assert not test.get("vega_lite_chart") and not test.get("imgs")
+    test.selectbox(key="case").set_value("C-0003").run()
+    assert "**case C-0003**" in said(test) and "C-0003" in test.query_params["case"]
+
+
+def test_a_refused_case_is_said_to_be_refused(page, workspace):
+    text = said(page(workspace.path, "case", case="X-0001"))
+    assert "Case X-0001 quarantined: no_modality" in text and "Add the files of the case" in text
+
+
+def test_the_viewer_opens_where_most_tissue_is_and_not_where_the_model_looked(page, workspace):
+    shard = workspace.cohort(NAME) / "shards" / "s0" / "flair.npy"
+    stacks = np.load(shard)
+    seven = np.arange(len(stacks)) % 7
+    stacks[seven != 1, :20] = stacks[seven != 1, -20:] = 0  # the second slice shows the whole head
+    np.save(shard, stacks)
+    for maps in (workspace.runs / RUN / "explanations" / "cases").glob("*.npz"):
+        heat = np.zeros((7, 8, 8), np.float16)
+        heat[5, 4, 4] = 3.0
+        np.savez_compressed(maps, heat_flair=heat)
+    test = page(workspace.path, "case", case=having(workspace, "flair"))
+    assert next(s for s in test.slider if s.label == "slice").value == 2
+    test.toggle(key="heat-flair").set_value(True).run()
+    text = said(test)
+    assert next(s for s in test.slider if s.label == "slice").value == 2
+    assert "It lies in slice 6 of 7" in text
+
+
+def test_under_every_picture_stands_what_it_adds_up_to(page, workspace):
+    case = having(workspace, "flair", "report", "expression", "ecg")
+    predictions = pd.read_parquet(workspace.runs / RUN / "predictions.parquet")
+    signs = {"flair": 0.9, "report": 0.6, "expression": -0.5, "ecg": 0.4}
+    change(
+        workspace,
+        "predictions.parquet",
+        **{
+            f"contribution_{name}": predictions["case_id"].map(lambda _, v=value: v)
+            for name, value in signs.items()
+        },
+    )
+    test = page(workspace.path, "case", case=case)
+    for name in ("flair", "ecg"):
+        test.toggle(key=f"heat-{name}").set_value(True)
+    text = said(test.run()).replace("\\", "")
+    assert "The sentences and words drawn add up to +0.30, 50 % of the contribution of" in text
+    assert "(+0.60); the sign agrees" in text
+    assert "contribution of expression is -0.50: the sign does not agree, and the genes do" in text
+    assert re.search(r"The regions drawn add up to [+-][\d.]+,.*contribution of FLAIR", text)
+    assert re.search(r"The windows drawn add up to [+-][\d.]+,.*contribution of ECG", text)
+    assert "A gene of several pathways is counted in each" in text
+
+
+def test_nothing_is_shaded_on_headings_and_separators():
+    from dashboards import notes
+
+    text = "FINDINGS:\n-----\nMarked oedema.\n=====\nIMPRESSION: Stable."
+    shown = notes.note(text, [[0, len(text), 1.0]])
+    inside = re.findall(r'<span class="p\d">(.*?)</span>', shown)
+    assert inside == ["Marked oedema.", "Stable."]

@@ -1,0 +1,86 @@
+"""The dashboard as a person meets it: what a page says, a server of its own, a browser."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from repository import ROOT
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DRAWN = """() => {
+    const app = document.querySelector('[data-testid="stApp"]');
+    const charts = [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')];
+    return app?.dataset.testScriptState === 'notRunning' && charts.length > 0
+        && charts.every(chart => chart.getBoundingClientRect().height > 20)
+        && document.fonts.status === 'loaded' && !document.querySelector('[data-testid="stSkeleton"]');
+}"""  # the script has ended, and each of its charts has its height
+ENDED = """() => document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState
+    === 'notRunning' && !document.querySelector('[data-testid="stSkeleton"]')"""
+
+
+def said(test: Any) -> str:
+    """All that a page of `AppTest` says in words, with the HTML of its own."""
+    kinds = (test.markdown, test.subheader, test.caption, test.info, test.error, test.code)
+    words = [str(element.value) for kind in kinds for element in kind]
+    return " ".join([*words, *(str(element.proto.body) for element in test.get("html"))])
+
+
+@contextmanager
+def serving(workspace: Path, log: Path, **environment: str) -> Iterator[str]:
+    """The address of a dashboard that serves a workspace; what it writes goes into `log`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    program = str(ROOT / "dashboards" / "app.py")
+    command = [sys.executable, program, "--workspace", str(workspace), "--port", port]
+    with log.open("wb") as written:
+        process = subprocess.Popen(
+            command,
+            stdout=written,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "MMDIAG_LEDGER": "", **environment},
+        )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            deadline = time.monotonic() + 300
+            while process.poll() is None and time.monotonic() < deadline:
+                try:
+                    urllib.request.urlopen(f"{address}/_stcore/health", timeout=120).read()
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(120)
+
+
+@contextmanager
+def browsing(scheme: str = "light") -> Iterator[Any]:
+    """A tab of Chromium; waits end a hang only."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, chromium_sandbox=False, args=FLAGS
+        )
+        size = {"width": 1440, "height": 900}
+        tab = browser.new_context(color_scheme=scheme, viewport=size).new_page()
+        tab.set_default_timeout(300_000)
+        yield tab
+        browser.close()

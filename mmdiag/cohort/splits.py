@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,13 +52,16 @@ def read_split(path: Path) -> Split:
     return Split(int(written["folds"]), written["part"])
 
 
-def read_or_make_split(path: Path, cases: pd.DataFrame, settings: EvaluationConfig) -> Split:
+def read_or_make_split(
+    path: Path, cases: pd.DataFrame, settings: EvaluationConfig, names: Sequence[str] = ()
+) -> Split:
     """The cohort's split; made at the first call, and afterwards only extended by new subjects. It
     is validated against its contract each time.
 
     Args:
         path: split.json of the cohort.
         cases: `subject_id`, and `stratum` (NaN = unlabelled).
+        names: Of the strata, for the message; none = their numbers.
 
     Raises:
         UsageError: Too few labelled subjects to evaluate anything.
@@ -70,7 +73,7 @@ def read_or_make_split(path: Path, cases: pd.DataFrame, settings: EvaluationConf
         new = strata[~strata.index.isin(list(split.part))]
         split = Split(split.folds, {**split.part, **_extend(split, new)}) if len(new) else split
     else:
-        split, new = _make(strata, settings), strata
+        split, new = _make(strata, settings, names), strata
     validate_split(split.part, cases[cases["stratum"].notna()])
     if len(new):
         write_text(
@@ -86,12 +89,15 @@ def _by_subject(cases: pd.DataFrame) -> pd.Series:
     return labelled.groupby("subject_id", sort=True)["stratum"].first()
 
 
-def _make(strata: pd.Series, settings: EvaluationConfig) -> Split:
+def _make(strata: pd.Series, settings: EvaluationConfig, classes: Sequence[str]) -> Split:
     counts = strata.value_counts()
     if len(counts) < 2 or counts.min() < 2:
+        numbers = [round(float(str(number))) for number in counts.index]
+        named = [classes[n] if n < len(classes) else f"class {n}" for n in numbers]
+        found = ", ".join(f"{count} of {name}" for count, name in zip(counts, named, strict=True))
         raise UsageError(
-            "A model is evaluated on at least 2 labelled subjects of each class, found "
-            f"{dict(counts.astype(int))}: add labelled cases to the cohort."
+            f"A model is evaluated on at least 2 labelled subjects of each class, found {found} "
+            "(of several cases of a subject the first counts): add labelled cases to the cohort."
         )
     names: list[str]
     if len(strata) < settings.holdout_from:

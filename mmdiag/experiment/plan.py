@@ -24,6 +24,7 @@ from mmdiag.model.losses import check_training
 from mmdiag.prepare import require_encoders
 from mmdiag.pretraining.weights import Pretraining, configured, pretrained_init, require_unseen
 from mmdiag.readers.genomics.gene_sets import gene_set_columns
+from mmdiag.spelling import may_be_printed
 from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace, write_text
 
@@ -50,7 +51,8 @@ def plan_run(
     _require_configuration(config, workspace, store)  # before the split, which is written for good
     stratum = stratum_of(store.cases, store.task).where(known)
     cases = store.cases.assign(stratum=stratum)
-    split = read_or_make_split(store.folder / "split.json", cases, config.evaluation)
+    names = store.task.classes if may_be_printed(store.task.classes) else ()
+    split = read_or_make_split(store.folder / "split.json", cases, config.evaluation, names)
     _require_weights(config, workspace, store, split)
     parts = json.dumps(dict(sorted(split.part.items())))
     searched = [json.dumps(search)] if search else []

@@ -228,11 +228,15 @@ def test_a_date_that_is_no_examination_is_not_the_moment_of_prediction(tmp_path)
 
 def test_tables_of_different_cases_and_one_form_are_one_modality(tmp_path):
     whole = rows_of(SCORES).splitlines()
-    parts = {"labs_north.csv": whole[:20], "labs_south.csv": [whole[0], *whole[20:]]}
+    parts = {
+        "labs_north.csv": whole[:12],
+        "labs_south.csv": [whole[0], *whole[12:25]],
+        "labs_west.csv": [whole[0], *whole[25:]],
+    }
     tables = {name: "\n".join(lines) + "\n" for name, lines in parts.items()}
     folder = make_folder(tmp_path, {"cases.csv": rows_of(LABELS), **tables})
     (modality,) = described(folder).modalities.values()
-    assert modality.path == "labs_*th.csv" and modality.key == "case_id"
+    assert modality.path == "labs_*.csv" and modality.key == "case_id"
 
 
 def test_row_numbers_are_no_keys_of_another_table(tmp_path):

@@ -60,8 +60,12 @@ def test_a_split_is_written_once_and_only_extended(tmp_path):
 
 def test_a_class_with_one_subject_is_too_few_to_judge(tmp_path):
     cases = pd.DataFrame({"subject_id": ["a", "b", "c"], "stratum": [1.0, 0.0, 0.0]})
-    with pytest.raises(UsageError, match="at least 2 labelled subjects of each class"):
-        read_or_make_split(tmp_path / "split.json", cases, EvaluationConfig())
+    path, settings = tmp_path / "split.json", EvaluationConfig()
+    rule = "at least 2 labelled subjects of each class, found"
+    with pytest.raises(UsageError, match=f"{rule} 2 of class 0, 1 of class 1 "):
+        read_or_make_split(path, cases, settings)
+    with pytest.raises(UsageError, match=f"{rule} 2 of stable, 1 of progresses "):
+        read_or_make_split(path, cases, settings, ("stable", "progresses"))
 
 
 def test_validation_subjects_are_a_stratified_share():

@@ -142,27 +142,30 @@ def _are_notes(cells: pd.Series) -> bool:
 
 
 def _united(found: Sequence[Source]) -> list[Source]:
-    """Tables of one form and of different cases are one modality."""
+    """Tables of one form and of different cases are one modality, where a glob names them alone."""
     groups = list[list[Source]]()
     for source in found:
-        fitting = (
-            group
-            for group in groups
-            if all(_is_alike(source, other) for other in group) and _matches_alone([*group, source])
-        )
+        fitting = (group for group in groups if all(_is_alike(source, one) for one in group))
         group = next(fitting, None)
         if group is None:
             groups.append([source])
         else:
             group.append(source)
     return [
-        replace(
-            group[0],
-            files=tuple(file for one in group for file in one.files),
-            cells=pd.concat([one.cells for one in group], ignore_index=True).fillna(""),
-        )
+        united
         for group in groups
+        for united in ([_joined(group)] if _matches_alone(group) else group)
     ]
+
+
+def _joined(group: Sequence[Source]) -> Source:
+    if len(group) == 1:
+        return group[0]
+    return replace(
+        group[0],
+        files=tuple(file for one in group for file in one.files),
+        cells=pd.concat([one.cells for one in group], ignore_index=True).fillna(""),
+    )
 
 
 def _is_alike(one: Source, other: Source) -> bool:

@@ -286,7 +286,7 @@ def _counts(answer: Answer, titles: Titles) -> None:
             "complete, read a sample."
         )
     for leak in leak_sentences(answer.get("leaks", ()), title=_title(titles)):
-        _line(f"The label may be given away. {leak} See mmdiag contracts.")
+        _line(f"Leakage may flatter the figures. {leak} See mmdiag contracts.")
     if cases["quarantined"] or any(row["quarantined"] for row in rows):
         _line(f"What was refused and why: mmdiag quarantine list --workspace {answer['workspace']}")
 

@@ -33,7 +33,13 @@ ROLES = {
     "test": "held-out test case",
     "out-of-fold": "cross-validated (out-of-fold) prediction",
 }
-LEAKS = {"label_by_absence": "Which modalities are present"}  # of the cohort as a whole
+# what a leak is, before its fact
+LEAKS = {
+    "near_same_image": "nearly the same picture under two subjects. ",
+    "label_by_input": "columns that tell the label. ",
+    "label_by_absence": "which modalities are present goes with the label. ",
+    "label_by_site": "it goes with the label. ",
+}
 HARMLESS = ("template_note",)  # a short note that several people share tells nothing
 NO_ANSWER = "No answer: no case with only these modalities was in training"
 Row = Mapping[str, Any]
@@ -57,9 +63,8 @@ def verdict(metrics: Sequence[Row], *, title: Title = str, leaks: Sequence[Row] 
 def leak_sentences(leaks: Sequence[Row], *, title: Title = str) -> list[str]:
     """Each leak that was found, in a sentence that begins with its modality."""
     return [
-        f"{title(leak['modality'])}: {leak['fact']}"
-        if leak["modality"]
-        else f"{LEAKS.get(leak['code'], 'Cohort')}: {leak['fact']}"
+        f"{title(leak['modality']) if leak['modality'] else 'Cohort'}: "
+        f"{LEAKS.get(leak['code'], '')}{leak['fact']}"
         for leak in leaks
         if leak["code"] not in HARMLESS
     ]

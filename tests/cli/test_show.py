@@ -187,7 +187,7 @@ def test_an_ingestion_says_how_many_cases_each_class_has_and_what_leaks(capsys):
     )
     said = capsys.readouterr().out
     assert "y: 28 stable ('0', 'no'), 21 1, 25 without label." in said
-    assert "The label may be given away. note: ill stands in 7. See mmdiag contracts." in said
+    assert "Leakage may flatter the figures. note: ill stands in 7. See mmdiag contracts." in said
 
 
 def test_a_case_without_an_answer_is_explained_without_a_percentage_and_says_what_was_refused(

@@ -70,8 +70,8 @@ def test_the_verdict_says_what_may_have_given_the_label_away():
     ]
     said = verdict(compared(0.11, 0.02, 0.2), title={"flair": "FLAIR"}.get, leaks=leaks)
     assert said.startswith("Fusion helps on this cohort") and said.endswith(
-        "n = 49. The figures may be too good: FLAIR: edema stands in 7 of 9 notes. Which "
-        "modalities are present: Cramer's V 0.50."
+        "n = 49. The figures may be too good: FLAIR: edema stands in 7 of 9 notes. Cohort: "
+        "which modalities are present goes with the label. Cramer's V 0.50."
     )
 
 

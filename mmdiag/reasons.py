@@ -49,16 +49,58 @@ REASONS: dict[str, Reason] = {
         "Export again with the rescale tags kept.",
     ),
     "missing_geometry": Reason(
-        "Slices of a series must carry ImagePositionPatient and ImageOrientationPatient.",
-        "Export the original series, not a derived one.",
+        "Slices of a series must carry ImagePositionPatient and ImageOrientationPatient, a NIfTI "
+        "an sform or a qform: without them nobody knows their order, or which side is left.",
+        "Export or convert the original series, not a derived one.",
     ),
     "mixed_geometry": Reason(
         "Slices of one series share size, orientation and spacing.",
-        "Select one series by `select` in cohort.toml.",
+        "Narrow `select` in cohort.toml to slices that belong together: any keyword of DICOM can "
+        'tell them apart, such as ImageType, AcquisitionNumber or Rows = "512".',
     ),
     "duplicate_slice": Reason(
         "No two slices of a series lie at the same position.",
-        "Remove the copies, or select one series.",
+        "Remove the slices that are there twice; exact copies of a file are left out anyway.",
+    ),
+    "several_volumes": Reason(
+        "One image modality of a case is one volume: no echoes, time points, phases or diffusion "
+        "weightings one after the other.",
+        "Of several files name one volume by `select` in cohort.toml, with the keyword that "
+        'differs (select = { EchoTime = "80" }); of one file write one volume out, as NIfTI '
+        "(`dcm2niix`, `fslroi`) or as DICOM.",
+    ),
+    "several_views": Reason(
+        "One image modality of a case is one projection: views lie beside each other, they are no "
+        "slices.",
+        "Name one view by `select` in cohort.toml, with the keyword that differs (select = "
+        '{ ViewPosition = "PA" }), or each as a modality of its own.',
+    ),
+    "mosaic": Reason(
+        "A slice shows one slice: a mosaic holds many in one plane.",
+        "Convert the series to NIfTI (`dcm2niix` takes a mosaic apart) and name one volume, or "
+        "export it as enhanced multi-frame DICOM.",
+    ),
+    "contact_sheet": Reason(
+        "A slice shows one slice: a contact sheet holds many pictures in one.",
+        "Narrow `select` in cohort.toml to the series that the sheet was made of.",
+    ),
+    "segmentation": Reason(
+        "An image shows what was measured: a segmentation is what somebody marked.",
+        "Narrow `select` in cohort.toml to the series that was segmented, or name its file.",
+    ),
+    "tiled_slide": Reason(
+        "A frame is a slice: those of a whole slide image are tiles of one picture.",
+        "Export the region that is meant as PNG or JPEG.",
+    ),
+    "missing_attribute": Reason(
+        "An image says how its pixels are stored (Type 1 of the Image Pixel Module, PS3.3 "
+        "C.7.6.3): nothing of it is guessed.",
+        "Export the series again from its source; the tool that wrote it left attributes out.",
+    ),
+    "bad_window": Reason(
+        'An image that is to be shown as its header says (window = "voi") has a window or a VOI '
+        "LUT that means something, on every slice or on none.",
+        'Write window = "auto" or window = [low, high] for the modality in cohort.toml.',
     ),
     "several_series": Reason(
         "One image modality of a case is one series.",
@@ -236,7 +278,8 @@ REASONS: dict[str, Reason] = {
         "Export it again with another transfer syntax; the file is damaged or hostile.",
     ),
     "localizer": Reason(
-        "An image modality is a series that shows the anatomy, not the planning of it.",
+        "An image modality is a series that shows the anatomy, not the planning of it (ImageType "
+        "LOCALIZER).",
         "Narrow `select` in cohort.toml to the series that is meant.",
     ),
     "no_suv": Reason(

@@ -14,6 +14,7 @@ import pandas as pd
 
 from mmdiag.description import Description, ModalityDescription
 from mmdiag.errors import DescriptionError
+from mmdiag.readers.clutter import of_the_data
 from mmdiag.readers.tables.cohort_tables import read_any_table, table_header, table_keys
 from mmdiag.readers.tables.keys import key_columns, template_columns
 
@@ -192,7 +193,8 @@ class Matches:
         self.root, self.known = root, dict[str, tuple[Path, ...]]()
 
     def of(self, pattern: str) -> tuple[Path, ...]:
-        """The files that a pattern stands for, sorted; a folder stands for all files below it.
+        """The files that a pattern stands for, sorted; a folder stands for all files below it. What
+        systems leave behind (`readers.clutter`) is none.
 
         Raises:
             DescriptionError: A link leads out of the root.
@@ -210,7 +212,7 @@ class Matches:
                     if path.is_dir()
                     else [path]
                 )
-            self.known[pattern] = tuple(found)
+            self.known[pattern] = tuple(of_the_data(found, self.root))
         return self.known[pattern]
 
 

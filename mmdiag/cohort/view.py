@@ -88,6 +88,19 @@ class CohortView:
         """
         return np.array(self.store.images(modality, self._row(modality, "image", case_id)))
 
+    def poses(self, modality: str) -> pd.DataFrame:
+        """A row a case that has the image (index case_id): `orientation` (where slices, rows and
+        columns go: L, R, A, P, H or F, a letter each), `side` (L, R, B, U), `slice_mm` and
+        `pixel_mm` of the stored stack, and `left_out`, the files of its folder that are no images.
+        Empty or NaN = its files do not say.
+
+        Raises:
+            UnknownNameError: No modality has this name.
+            UsageError: It is no image.
+        """
+        self._require(modality, "image")
+        return self.store.poses(modality).set_index("case_id")
+
     def note(self, modality: str, case_id: str) -> str:
         """The note of a case, masked. Raises as `image`."""
         return self.store.text(modality, self._row(modality, "text", case_id))

@@ -24,6 +24,8 @@ from mmdiag.workspace import file_sha256, write_text
 
 # a file that changed less than this ago may change again without its time showing it
 SETTLED_NS = 2_000_000_000
+# in the version of a case with a NIfTI: those that were stored before left was left are read again
+POSED = "pose 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,14 @@ def case_versions(
             str(case.as_of or ""),
             notes.get(case.case_id, ""),
             *(f"{k}={v}" for k, v in parts.items()),
+            *(POSED for source in case.sources.values() if _is_nifti(source.files)),
         ]
         versions[case.case_id], digests[case.case_id] = _digest(facts)[:32], parts
     return Versions(versions, digests)
+
+
+def _is_nifti(files: Sequence[Path]) -> bool:
+    return len(files) == 1 and files[0].name.lower().endswith((".nii", ".nii.gz"))
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -45,7 +45,9 @@ def _take(reading: Reading, case: Case, name: str, answer: "Future[Outcome]") ->
     _require_patient(reading, case, name, str(reply["patient_id"]))
     reading.identifiers[case.case_id] += [str(part) for part in reply["identifiers"]]
     require_recorded(reading, case, name, str(reply["recorded"]))
-    return Found(arrays["stack"], {"case_id": case.case_id, "modality": name, **reply["facts"]})
+    facts = {"case_id": case.case_id, "modality": name, **reply["facts"]}
+    left_out = [str(name) for name in reply["left_out"]]
+    return Found(arrays["stack"], facts, {"pose": reply["pose"], "left_out": left_out})
 
 
 def _require_patient(reading: Reading, case: Case, name: str, patient: str) -> None:

@@ -85,7 +85,7 @@ def write_shard(
 
     Writes `<modality>.npy` (images one after the other, table rows) or `<modality>.parquet`
     (notes), manifest.parquet (verdict and places of every
-    case), quarantine.parquet, fingerprints.parquet and contracts.parquet.
+    case), quarantine.parquet, fingerprints.parquet, contracts.parquet, and of images poses.parquet.
     """
     if folder.is_dir():
         return
@@ -172,6 +172,19 @@ def _write_tables(
         folder / "fingerprints.parquet", index=False
     )
     as_table(results).to_parquet(folder / "contracts.parquet", index=False)
+    poses = [
+        {
+            "case_id": case_id,
+            "version": planned.versions[case_id],
+            "modality": modality,
+            **one.extra["pose"],
+            "left_out": ", ".join(one.extra.get("left_out", ())),
+        }
+        for (case_id, modality), one in found.items()
+        if "pose" in one.extra
+    ]
+    if poses:
+        pd.DataFrame(poses).to_parquet(folder / "poses.parquet", index=False)
 
 
 def _write_arrays(

@@ -2,7 +2,6 @@
 file would be read. Arguments and facts are what JSON has.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,138 +11,25 @@ import numpy as np
 
 from mmdiag.description import ModalityDescription
 from mmdiag.errors import ReadError
-from mmdiag.privacy.dicom_attributes import (
-    PATIENT_ATTRIBUTES,
-    TEXT_IN_PIXELS_ATTRIBUTES,
-    header_identifiers,
-    text_in_pixels,
-)
 from mmdiag.privacy.mask import has_own_name, mask_note
 from mmdiag.readers.archives import refuse_archive
-from mmdiag.readers.embedded_dates import nifti_day, picture_day, wav_day
+from mmdiag.readers.embedded_dates import wav_day
 from mmdiag.readers.genomics.vcf import read_vcf
-from mmdiag.readers.imaging.dicom_series import Series, check_file, read_series
-from mmdiag.readers.imaging.image_hash import exact_hash, perceptual_hash
+from mmdiag.readers.imaging.dicom_series import check_file
 from mmdiag.readers.imaging.raster_nifti import read_nifti, read_picture
-from mmdiag.readers.imaging.resample import CT_WINDOW_HU, Stored, to_stored
 from mmdiag.readers.tables.cohort_tables import check_table
 from mmdiag.readers.tables.modality import read_case_table
 from mmdiag.readers.text.notes import Note, clean_note, read_note
 from mmdiag.readers.text.sections import find_sections
 from mmdiag.readers.waveforms import content_hash, read_signal, read_wav, to_stored_signal
+from mmdiag.sandbox.image_request import PICTURES, Reply, image, json_facts
 
-PICTURES = (".png", ".jpg", ".jpeg")
-NIFTI = (".nii", ".nii.gz")
-SPACINGS = ("spacing_row_mm", "spacing_column_mm", "slice_gap_mm", "tilt_degrees")
-ATTRIBUTES_OF_AN_IMAGE = (*PATIENT_ATTRIBUTES, *TEXT_IN_PIXELS_ATTRIBUTES)
-Reply = tuple[dict[str, Any] | None, dict[str, np.ndarray]]
+__all__ = ["PICTURES", "image"]  # of `image_request`, where the request of an image lies
 
 
 def warm_up() -> None:
     """Load what the first note would wait for: every worker is forked with it."""
     mask_note("Dr. Jane Doe, 3 March 2024.", ["Doe^Jane", "19510203"])
-
-
-def image(
-    files: Sequence[str],
-    select: Mapping[str, str],
-    size: int,
-    slices: int,
-    window: str | Sequence[float],
-    burned_in: str,
-) -> Reply:
-    """Read one image as the store keeps it.
-
-    Args:
-        files: A DICOM folder's files, or one PNG, JPEG or NIfTI.
-        window: `auto`, `voi` (what the header asks to be shown), or the two values that become
-            black and white.
-        burned_in: `refuse` images that may show text in their pixels, or `accept` them.
-
-    Returns:
-        Facts for the data contract and about the person, and the array `stack`; None where no image
-        matches.
-
-    Raises:
-        ReadError: As the readers.
-    """
-    paths = [Path(file) for file in files]
-    suffix = "".join(paths[0].suffixes[-2:]).lower() if len(paths) == 1 else ""
-    if suffix.endswith((*PICTURES, *NIFTI)):
-        stored, facts = _stored_picture(paths[0], suffix, size, slices, window)
-        taken = picture_day(paths[0]) if suffix.endswith(PICTURES) else nifti_day(paths[0])
-        recorded = taken.isoformat() if taken else ""
-        of_patient: dict[str, Any] = {"patient_id": "", "identifiers": [], "recorded": recorded}
-    else:
-        series = read_series(
-            paths, select, size=size, slices=slices, attributes=ATTRIBUTES_OF_AN_IMAGE
-        )
-        if series is None:
-            return None, {}
-        if burned_in == "refuse" and (by := text_in_pixels(series.attributes, trust_no=True)):
-            raise ReadError("burned_in", f"its pixels may show text: by {', '.join(by)}")
-        stored = to_stored(series.volume, size, slices, window=_window(series, window))
-        facts, of_patient = _facts(series)
-    facts |= {
-        "low": stored.low,
-        "high": stored.high,
-        "share_black": np.count_nonzero(stored.stack < 5) / stored.stack.size,
-        "pixel_sha256": exact_hash(stored.stack),
-        "perceptual": perceptual_hash(stored.stack),
-    }
-    return {"facts": _json(facts), **of_patient}, {"stack": stored.stack}
-
-
-def _stored_picture(
-    file: Path, suffix: str, size: int, slices: int, window: str | Sequence[float]
-) -> tuple[Stored, dict[str, Any]]:
-    """A PNG, JPEG or NIfTI as the store keeps it, and its facts; it says nothing of spacings."""
-    volume = read_picture(file) if suffix.endswith(PICTURES) else read_nifti(file)
-    chosen = None if isinstance(window, str) else (float(window[0]), float(window[1]))
-    facts: dict[str, Any] = {
-        "n_slices": len(volume),
-        "height": volume.shape[1],
-        "width": volume.shape[2],
-        **dict.fromkeys(SPACINGS, math.nan),
-        "missing_slices": 0,
-        "localizers": 0,
-    }
-    return to_stored(volume, size, slices, window=chosen), facts
-
-
-def _window(series: Series, window: str | Sequence[float]) -> tuple[float, float] | None:
-    if not isinstance(window, str):
-        return float(window[0]), float(window[1])
-    if window == "voi" and np.isfinite(series.window).all():
-        return series.window
-    return CT_WINDOW_HU if series.modality == "CT" else None
-
-
-def _facts(series: Series) -> tuple[dict[str, Any], dict[str, Any]]:
-    facts = {
-        "n_slices": series.slices,
-        "height": series.rows,
-        "width": series.columns,
-        "spacing_row_mm": series.spacing_mm[0],
-        "spacing_column_mm": series.spacing_mm[1],
-        "slice_gap_mm": series.gap_mm,
-        "missing_slices": series.missing_slices,
-        "tilt_degrees": series.tilt_degrees,
-        "localizers": series.localizers,
-    }
-    return facts, {
-        "patient_id": series.patient_id,
-        "identifiers": list(header_identifiers(series.attributes)),
-        "recorded": series.recorded,
-    }
-
-
-def _json(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """NaN is no JSON: what is missing is null."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in facts.items()
-    }
 
 
 def dicom_verdict(file: str) -> Reply:
@@ -322,7 +208,7 @@ def signal(
     }
     recorded = wav_day(Path(file))
     return {
-        "facts": _json(facts),
+        "facts": json_facts(facts),
         "recorded": recorded.isoformat() if recorded else "",
     }, {"samples": stored.samples}
 

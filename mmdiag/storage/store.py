@@ -17,6 +17,9 @@ from mmdiag.kinds import NOTE, PARTS, ROW, kind_named
 from mmdiag.task import Task
 from mmdiag.workspace import Workspace
 
+POSE_WORDS, POSE_MM = ("orientation", "side", "left_out"), ("slice_mm", "pixel_mm")
+POSE = ("orientation", "side", "slice_mm", "pixel_mm", "left_out")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Store:
@@ -122,6 +125,24 @@ class Store:
     def table(self, modality: str) -> Float32[ndarray, "case column"]:
         """All rows of a table; NaN where not measured, and for cases without it."""
         return _table(self, modality)
+
+    def poses(self, modality: str) -> pd.DataFrame:
+        """How the images of a modality lie in the patient, one row a case that has it: case_id and
+        `POSE`; empty or NaN where nobody says it, or the case was ingested before that was kept.
+        """
+        present = self.cases.loc[self.present(modality), ["case_id", "version"]]
+        known = [
+            pd.read_parquet(file)
+            for file in sorted((self.folder / "shards").glob("[!.]*/poses.parquet"))
+        ]
+        columns = ["case_id", "version", "modality", *POSE]
+        table = pd.concat(known) if known else pd.DataFrame(columns=columns)
+        table = table[table["modality"] == modality].drop_duplicates(["case_id", "version"])
+        found = present.merge(table, on=["case_id", "version"], how="left")[["case_id", *POSE]]
+        words, lengths = list(POSE_WORDS), list(POSE_MM)
+        found[words] = found[words].astype(object).where(found[words].notna(), "")
+        found[lengths] = found[lengths].astype(float)
+        return found.reset_index(drop=True)
 
     def columns(self, modality: str) -> list[str]:
         """Names of the columns, of a table; [] for what has none."""

@@ -1,35 +1,27 @@
-"""The pixels of one DICOM file: what its header says of them, checked against the pixel data, and
-its frames one after the other.
-"""
+"""The pixels of one DICOM file, its frames one after the other."""
 
 import io
 import struct
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pydicom
-from jaxtyping import Float32, Num
+from jaxtyping import Bool, Float32, Num
 from numpy import ndarray
 from pydicom.datadict import tag_for_keyword
 from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import UID
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.imaging.dicom_elements import PIXELS
 from mmdiag.readers.imaging.dicom_header import Header
 from mmdiag.readers.imaging.dicom_prescan import EXPLICIT, IMPLICIT, Fragments, fragments
+from mmdiag.readers.imaging.pixel_format import GREY, PALETTE, Padding, PixelFormat
 
-LARGEST_PLANE = 2**28  # bytes of one decoded frame
-LARGEST_IMAGE = 2**33  # bytes of all frames: they are decoded one after the other
-MOST_FRAMES = 65_536
-GREY = ("MONOCHROME1", "MONOCHROME2")
-COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420")
-PALETTE = "PALETTE COLOR"
 LUMINANCE = np.asarray([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 BROKEN = (
     ValueError,
@@ -44,83 +36,15 @@ BROKEN = (
     EOFError,
     AssertionError,
 )
-MODALITIES_WITH_UNITS = ("CT", "PT")  # a guess of (1, 0) would shift every density
 
 
-@dataclass(frozen=True, slots=True)
-class PixelFormat:
-    """What the Image Pixel Module says (PS3.3 C.7.6.3), checked."""
-
-    rows: int
-    columns: int
-    frames: int
-    samples: int
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    signed: bool
-    photometric: str
-    planar: int
-
-    @property
-    def frame_bits(self) -> int:
-        """Bits of one frame as it is stored natively."""
-        halved = self.photometric == "YBR_FULL_422"
-        return self.rows * self.columns * (2 if halved else self.samples) * self.bits_allocated
+Frame = tuple[Num[ndarray, "row column"], Bool[ndarray, "row column"] | None]
 
 
-def pixel_format(header: Header) -> PixelFormat:
-    """Read and check what a header says of its pixels.
-
-    Raises:
-        ReadError: `no_pixel_data`, `unknown_photometric`, `too_large` or `unreadable`.
-    """
-    if not header.scan.pixels or not header.has("Rows"):
-        raise ReadError("no_pixel_data", "no pixels, or no Rows")
-    found = PixelFormat(
-        rows=header.integer("Rows"),
-        columns=header.integer("Columns"),
-        frames=header.integer("NumberOfFrames", 1) if header.has("NumberOfFrames") else 1,
-        samples=header.integer("SamplesPerPixel", 1),
-        bits_allocated=header.integer("BitsAllocated"),
-        bits_stored=header.integer("BitsStored", header.integer("BitsAllocated")),
-        high_bit=header.integer("HighBit", header.integer("BitsStored") - 1),
-        signed=header.integer("PixelRepresentation") == 1,
-        photometric=header.text("PhotometricInterpretation"),
-        planar=header.integer("PlanarConfiguration"),
-    )
-    if found.photometric not in (*GREY, *COLOUR, PALETTE):
-        raise ReadError(
-            "unknown_photometric", "PhotometricInterpretation is none that is understood"
-        )
-    if found.samples != (3 if found.photometric in COLOUR else 1):
-        raise ReadError(
-            "unreadable",
-            f"SamplesPerPixel is {found.samples}, which {found.photometric} does not have",
-        )
-    if (
-        found.bits_allocated not in (1, 8, 16, 32, 64)
-        or not 1 <= found.bits_stored <= found.bits_allocated
-    ):
-        raise ReadError(
-            "unreadable", f"BitsAllocated is {found.bits_allocated}, BitsStored {found.bits_stored}"
-        )
-    if min(found.rows, found.columns, found.frames) < 1:
-        raise ReadError("unreadable", "Rows, Columns or NumberOfFrames is less than 1")
-    if (
-        found.frames > MOST_FRAMES
-        or found.frame_bits // 8 > LARGEST_PLANE
-        or found.frame_bits // 8 * found.frames > LARGEST_IMAGE
-    ):
-        raise ReadError(
-            "too_large", f"{found.rows} x {found.columns} pixels in {found.frames} frames"
-        )
-    return found
-
-
-def frames(header: Header, pixels: PixelFormat) -> Iterator[Num[ndarray, "row column"]]:
+def frames(header: Header, pixels: PixelFormat, padding: Padding | None = None) -> Iterator[Frame]:
     """Frames in the order of the file, (row, column) of stored values or of luminance; one at a
-    time, so that memory does not grow with their number.
+    time, so that memory does not grow with their number. With each comes which of its pixels are no
+    image, None where all are.
 
     Raises:
         ReadError: `truncated`, `undecodable_pixels` or `unsupported_transfer_syntax`.
@@ -135,14 +59,16 @@ def frames(header: Header, pixels: PixelFormat) -> Iterator[Num[ndarray, "row co
             and pixels.bits_allocated in (8, 16)
             and scanned.pixels == 0x7FE0_0010
         ):
-            return _plain_frames(header, pixels)
+            return _plain_frames(header, pixels, padding)
+        if pixels.high_bit != pixels.bits_stored - 1 and PIXELS[scanned.pixels] == "PixelData":
+            raise ReadError("unreadable", "HighBit is not BitsStored - 1")
     elif len(encapsulated.fragments) < pixels.frames:
         raise ReadError(
             "truncated", f"{len(encapsulated.fragments)} fragments for {pixels.frames} frames"
         )
     else:
         _require_size(scanned.content, encapsulated, pixels)
-    return _decoded_frames(header, pixels, encapsulated)
+    return _decoded_frames(header, pixels, encapsulated, padding)
 
 
 def _require_length(length: int, pixels: PixelFormat) -> None:
@@ -153,7 +79,7 @@ def _require_length(length: int, pixels: PixelFormat) -> None:
         )
 
 
-def _plain_frames(header: Header, pixels: PixelFormat) -> Iterator[Num[ndarray, "row column"]]:
+def _plain_frames(header: Header, pixels: PixelFormat, padding: Padding | None) -> Iterator[Frame]:
     """Views into the file, little endian."""
     start = header.scan.elements[header.scan.pixels].start
     kind = np.dtype(f"{'i' if pixels.signed else 'u'}{pixels.bits_allocated // 8}")
@@ -162,7 +88,7 @@ def _plain_frames(header: Header, pixels: PixelFormat) -> Iterator[Num[ndarray, 
         plane = np.frombuffer(
             header.scan.content, kind, size, start + number * size * kind.itemsize
         ).reshape(pixels.rows, pixels.columns)
-        yield _without_other_bits(plane, pixels)
+        yield _without_other_bits(plane, pixels), padding.where(plane) if padding else None
 
 
 def _without_other_bits(
@@ -186,8 +112,11 @@ def _without_other_bits(
 
 
 def _decoded_frames(
-    header: Header, pixels: PixelFormat, encapsulated: Fragments | None
-) -> Iterator[Num[ndarray, "row column"]]:
+    header: Header,
+    pixels: PixelFormat,
+    encapsulated: Fragments | None,
+    padding: Padding | None,
+) -> Iterator[Frame]:
     """Frames by pydicom's decoders: compressed, big endian, colour, bit-packed or floating
     point.
     """
@@ -208,14 +137,29 @@ def _decoded_frames(
         try:
             for plane, facts in decoder.iter_array(source, raw=False, **options):
                 count += 1
-                yield _grey(
-                    apply_color_lut(plane, lookup) if lookup is not None else plane,
-                    str(facts["photometric_interpretation"]),
+                yield (
+                    _grey(
+                        apply_color_lut(plane, lookup) if lookup is not None else plane,
+                        str(facts["photometric_interpretation"]),
+                    ),
+                    _unmeasured(plane, padding),
                 )
         except BROKEN as error:
             raise ReadError("undecodable_pixels", type(error).__name__) from None
     if count < pixels.frames:
         raise ReadError("truncated", f"{count} of {pixels.frames} frames")
+
+
+def _unmeasured(
+    plane: Num[ndarray, "row column *sample"], padding: Padding | None
+) -> Bool[ndarray, "row column"] | None:
+    if plane.ndim != 2:
+        return None
+    found = padding.where(plane) if padding else None
+    if plane.dtype.kind != "f" or np.isfinite(plane).all():
+        return found
+    missing: ndarray = ~np.isfinite(plane)
+    return missing if found is None else found | missing
 
 
 def _decoder_options(header: Header, pixels: PixelFormat) -> dict[str, Any]:
@@ -328,57 +272,3 @@ def codestream_size(stream: bytes) -> tuple[int, int] | None:
             else 2 + struct.unpack_from(">H", stream, offset + 2)[0]
         )
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class Rescale:
-    """output = slope * stored + intercept, or a table where the file has one.
-
-    Reference:
-        DICOM PS3.3 C.11.1.1.2, Modality LUT; C.8.2.1, CT Image Module.
-    """
-
-    slope: float = 1.0
-    intercept: float = 0.0
-    table: pydicom.Dataset | None = None
-
-    def __call__(self, stored: Num[ndarray, "row column"]) -> Float32[ndarray, "row column"]:
-        """Values of a plane."""
-        if self.table is not None:
-            return _looked_up(stored, self.table)
-        values = stored.astype(np.float32, copy=False)
-        return (
-            values
-            if (self.slope, self.intercept) == (1.0, 0.0)
-            else values * np.float32(self.slope) + np.float32(self.intercept)
-        )
-
-
-def _looked_up(
-    stored: Num[ndarray, "row column"], table: pydicom.Dataset
-) -> Float32[ndarray, "row column"]:
-    try:
-        return np.asarray(apply_modality_lut(stored, table), dtype=np.float32)
-    except BROKEN as error:
-        raise ReadError(
-            "unreadable", f"its Modality LUT does not parse ({type(error).__name__})"
-        ) from None
-
-
-def rescale_of(header: Header) -> Rescale:
-    """The rescale of a file.
-
-    Raises:
-        ReadError: `missing_rescale`, where the modality's numbers mean nothing without it.
-    """
-    if header.has("ModalityLUTSequence"):
-        table = read_attributes(header, ["ModalityLUTSequence", "PixelRepresentation"])
-        # an empty one says nothing
-        if table.ModalityLUTSequence and table.ModalityLUTSequence[0].get("LUTDescriptor"):
-            return Rescale(table=table)
-    slope, intercept = header.number("RescaleSlope"), header.number("RescaleIntercept")
-    if slope is None and intercept is None and header.text("Modality") not in MODALITIES_WITH_UNITS:
-        return Rescale()
-    if slope is None or intercept is None or slope == 0:
-        raise ReadError("missing_rescale", "RescaleSlope or RescaleIntercept is absent or 0")
-    return Rescale(slope, intercept)

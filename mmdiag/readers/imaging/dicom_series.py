@@ -3,58 +3,77 @@ modality's own units.
 """
 
 import fnmatch
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Num
+from jaxtyping import Float32
 from numpy import ndarray
 from pydicom.sequence import Sequence as DicomSequence
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.imaging.dicom_dates import recorded_day
 from mmdiag.readers.imaging.dicom_header import Header
-from mmdiag.readers.imaging.dicom_pixels import (
-    PixelFormat,
-    frames,
-    pixel_format,
-    read_attributes,
+from mmdiag.readers.imaging.dicom_pixels import read_attributes
+from mmdiag.readers.imaging.dicom_volume import (
+    SliceFile,
+    decoded_volume,
+    described,
+    head_of,
+    heads_of,
 )
-from mmdiag.readers.imaging.dicom_prescan import scan
-from mmdiag.readers.imaging.geometry import Arrangement, Plane, arrange, planes_of
-from mmdiag.readers.imaging.resample import shrink, spread
-from mmdiag.readers.imaging.suv import suv_factor
+from mmdiag.readers.imaging.geometry import Arrangement, arrange, directions_of, pixel_aspect
+from mmdiag.readers.imaging.grey_levels import in_hounsfield
+from mmdiag.readers.imaging.pixel_format import GREY
+from mmdiag.readers.imaging.pose import Pose, Turn, turn_of, turn_of_projection
+from mmdiag.readers.imaging.resample import spread
+from mmdiag.readers.imaging.series_kind import (
+    as_what_it_is,
+    differing,
+    is_image,
+    no_slice,
+    stack_of,
+    without_copies,
+)
 
-HEAD = 65_536  # bytes that are read of a file to know what it is
+# what usually tells series of one folder apart, for a sentence
+TELLING_SERIES = ("SeriesDescription", "SeriesNumber", "Modality", "ImageType", "StudyDate")
+MOST_TURNED = 2**26  # voxels of a volume whose slices are cut anew before its planes are shrunk
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series in physical order.
+    """One series in physical order and in the pose of the store (`pose`).
 
     Args:
-        volume: Values in the modality's units (HU for CT, SUV for PT), (slice, row, column);
-            MONOCHROME1 inverted, colour as luminance.
+        volume: Values in the modality's units (HU for CT, SUV for PT), (slice, row, column), NaN
+            where nothing was measured; grey levels from 0 to 255 where the series was read as its
+            header shows it (`shown`); colour as luminance. Not inverted.
+        inverted: Whether its lowest value is shown white (MONOCHROME1).
         rows, columns: Of the file, before any resampling.
         slices: Of the series, before any were left out.
         spacing_mm: Between rows and between columns of the file; NaN where the header does not say.
         gap_mm: Median distance of neighbouring slices; NaN for one slice.
         missing_slices: Gaps in the series, in slices.
         tilt_degrees: Of the gantry; NaN for one slice.
-        localizers: Files of the selection that were left out because they are localizers.
+        localizers: Images of the selection that were left out because they are localizers or
+            segmentations.
         modality: DICOM modality, such as MR.
+        hounsfield: Whether the values are CT numbers.
         recorded: ISO date of the last day on which it was recorded (`dicom_dates`); empty where no
             header says.
-        window: Lowest and highest value that the header asks to be shown (VOI), in the modality's
-            units; NaN where it does not.
+        shown: Lowest and highest value that the header asks to be shown (VOI), where the volume
+            holds grey levels.
         attributes: Keyword -> values as text, of what `read_series` was asked for and a header has,
             of all files.
+        pose: How it lies in the patient, before any resampling.
+        aspect: Height of a pixel of the volume over its width.
+        left_out: Names of the files that were left out because they are no images.
     """
 
     volume: Float32[ndarray, "slice row column"]
+    inverted: bool
     rows: int
     columns: int
     slices: int
@@ -64,11 +83,15 @@ class Series:
     tilt_degrees: float
     localizers: int
     modality: str
+    hounsfield: bool
     patient_id: str
     recorded: str
-    window: tuple[float, float]
+    shown: tuple[float, float] | None
     attributes: Mapping[str, tuple[str, ...]]
     files: int
+    pose: Pose
+    aspect: float
+    left_out: tuple[str, ...]
 
 
 def read_series(
@@ -78,56 +101,68 @@ def read_series(
     size: int | None = None,
     slices: int | None = None,
     attributes: Sequence[str] = (),
+    voi: bool = False,
+    first: Callable[[Mapping[str, tuple[str, ...]]], None] | None = None,
 ) -> Series | None:
     """Read the one series of a folder that `select` means.
 
     Args:
         files: All files of the folder.
         select: DICOM keyword -> text or glob, case-insensitive; empty = every image.
-        size: Longest side in pixels that slices are brought to as they are decoded, aspect kept;
-            None = as they are.
+        size: Longest side in pixels that slices are brought to as they are decoded, their
+            proportions in the patient kept; None = as they are.
         slices: At most so many are kept, evenly spaced; the others are read and checked all the
-            same.
+            same. A volume whose slices are cut anew keeps all.
         attributes: DICOM keywords whose values are wanted as they are (`Series.attributes`).
+        voi: Whether grey levels are wanted as the header shows them, where it says so.
+        first: Is called with the attributes of the series before anything of it is decoded, and may
+            refuse it.
 
     Returns:
         The series, or None where no image matches: it was not acquired.
 
     Raises:
         ReadError: A file is not DICOM, is cut short or does not decode; the series is mixed or
-            ambiguous.
+            ambiguous, or is no stack of slices.
     """
+    headers, left_out = heads_of(files)
     matching = [
-        (file, header)
-        for file, header in ((file, _head(file)) for file in files)
-        if _is_image(header) and _matches(header, select)
+        (file, header) for file, header in headers if is_image(header) and _matches(header, select)
     ]
-    chosen = [pair for pair in matching if "LOCALIZER" not in pair[1].text("ImageType").split("\\")]
     if not matching:
         return None
-    if not chosen:
-        raise ReadError("localizer", f"all {len(matching)} images that match are localizers")
+    chosen, others = stack_of(matching)
     series = {header.text("SeriesInstanceUID") for _, header in chosen}
     if len(series) > 1:
-        raise ReadError("several_series", f"{len(series)} series match")
+        told = differing([header for _, header in chosen], TELLING_SERIES)
+        raise ReadError("several_series", f"{len(series)} series match{told}")
     patients = {header.text("PatientID") for _, header in chosen}
     if len(patients) > 1:
         raise ReadError(
             "patient_mismatch", f"{len(patients)} patients in one series of {len(chosen)} files"
         )
-    return _read(chosen, size, slices, len(matching) - len(chosen), attributes)
+    said = _values_of_all([header for _, header in chosen], attributes)
+    if first is not None:
+        first(said)
+    found = _read(chosen, size, slices, voi=voi)
+    return replace(found, attributes=said, localizers=others, left_out=left_out)
 
 
 def check_file(file: Path) -> None:
-    """Read one file to the end, as a series of its own.
+    """Read one file to the end, as a series of its own. Whether it is what a cohort asks for is
+    another question: a segmentation that decodes is a sound file.
 
     Raises:
         ReadError: As `read_series`.
     """
-    header = _head(file)
-    if not _is_image(header):
+    header = head_of(file)
+    if not is_image(header):
         raise ReadError("no_pixel_data", file.name)
-    _read([(file, header)], 8, None, 0)
+    try:
+        _read([(file, header)], 8, None)
+    except ReadError as refusal:
+        what = no_slice(header) if refusal.code == "several_volumes" else ""
+        raise ReadError(what, file.name) if what else refusal from None
 
 
 def series_descriptions(files: Sequence[Path]) -> set[str]:
@@ -136,36 +171,8 @@ def series_descriptions(files: Sequence[Path]) -> set[str]:
     Raises:
         ReadError: A file is not DICOM.
     """
-    headers = [_head(file) for file in files]
-    return {header.text("SeriesDescription") for header in headers if _is_image(header)}
-
-
-def _head(file: Path) -> Header:
-    """The header of a file, from its first bytes where they hold it."""
-    with file.open("rb") as opened:
-        content = opened.read(HEAD)
-        size = os.fstat(opened.fileno()).st_size
-        try:
-            return Header(scan(content, size=size))
-        except ReadError as refusal:
-            if refusal.code != "incomplete":
-                raise ReadError(refusal.code, f"{file.name}: {refusal.detail}") from None
-        try:
-            return Header(scan(content + opened.read()))
-        except ReadError as refusal:
-            raise ReadError(refusal.code, f"{file.name}: {refusal.detail}") from None
-
-
-def _with_content(file: Path, header: Header) -> Header:
-    """The header with the content of the whole file: what its first bytes said stays true."""
-    # smaller than a head, larger because it had to be, or inflated: whole
-    if len(header.scan.content) != HEAD or header.scan.start == 0:
-        return header
-    return Header(replace(header.scan, content=file.read_bytes()))
-
-
-def _is_image(header: Header) -> bool:
-    return header.scan.pixels != 0 or header.has("Rows")
+    headers, _ = heads_of(files)
+    return {header.text("SeriesDescription") for _, header in headers if is_image(header)}
 
 
 def _matches(header: Header, select: Mapping[str, str]) -> bool:
@@ -175,145 +182,158 @@ def _matches(header: Header, select: Mapping[str, str]) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """One file of a series, with what its header says of its frames."""
-
-    path: Path
-    header: Header
-    pixels: PixelFormat
-    planes: list[Plane]
-
-
 def _read(
     chosen: Sequence[tuple[Path, Header]],
     size: int | None,
     slices: int | None,
-    localizers: int,
-    attributes: Sequence[str] = (),
+    *,
+    voi: bool = False,
 ) -> Series:
-    shapes = {(header.integer("Rows"), header.integer("Columns")) for _, header in chosen}
-    if len(shapes) > 1:
+    headers = [header for _, header in chosen]
+    if len({(header.integer("Rows"), header.integer("Columns")) for header in headers}) > 1:
         raise ReadError("mixed_geometry", "slices differ in rows or columns")
-    read = [_described(path, header) for path, header in chosen]
-    arrangement = arrange([plane for file in read for plane in file.planes], len(read))
-    count = len(arrangement.order)
-    kept = arrangement.order[spread(count, slices or count)]
-    volume = _decoded(chosen, read, {int(number): slot for slot, number in enumerate(kept)}, size)
-    return _series(
-        read[0].header,
-        read[0].pixels,
-        read[0].planes[0],
-        arrangement,
-        volume,
-        len(read),
-        localizers,
-        _values_of_all([file.header for file in read], attributes),
-        recorded_day([header for _, header in chosen]),
-    )
+    read = [described(path, header, voi) for path, header in chosen]
+    white = _one_display(read)
+    read, arrangement = _arranged(read)
+    turn = _turn(read[0], arrangement)
+    order, within = arrangement.order, size
+    if turn.in_plane:
+        if turn.backward[0]:
+            order = order[::-1]
+            turn = replace(turn, backward=(False, *turn.backward[1:]))
+        order = order[spread(len(order), slices or len(order))]
+    elif size is not None:
+        pixels = len(order) * read[0].pixels.rows * read[0].pixels.columns
+        within = None if pixels <= MOST_TURNED else 2 * size
+    aspect = pixel_aspect(read[0].header, read[0].planes[0])
+    slots = {int(number): slot for slot, number in enumerate(order)}
+    volume = decoded_volume(read, slots, within, aspect)
+    if turn.in_plane:
+        aspect = 1.0 if within is not None else aspect if turn.axes[1] == 1 else 1 / aspect
+    else:
+        aspect = _aspect_of_turned(read[0], arrangement, turn, volume)
+    found = _series(read, arrangement, turn)
+    return replace(found, volume=np.ascontiguousarray(turn(volume)), inverted=white, aspect=aspect)
 
 
-def _described(path: Path, header: Header) -> _File:
-    try:
-        pixels = pixel_format(header)
-        return _File(path, header, pixels, planes_of(header, pixels.frames))
-    except ReadError as refusal:
-        raise ReadError(refusal.code, f"{path.name}: {refusal.detail}") from None
-
-
-def _decoded(
-    chosen: Sequence[tuple[Path, Header]],
-    read: Sequence[_File],
-    slots: Mapping[int, int],
-    size: int | None,
-) -> Float32[ndarray, "slice row column"]:
-    """Decode every frame, keep those that have a slot."""
-    planes: list[ndarray | None] = [None] * len(slots)
-    number = 0
-    for (path, head), file in zip(chosen, read, strict=True):
-        try:
-            header = _with_content(path, head)
-            factor = suv_factor(header) if header.text("Modality") == "PT" else 1.0
-            for plane, stored in zip(file.planes, frames(header, file.pixels), strict=True):
-                if number in slots:
-                    values = _values(stored, plane, size)
-                    values = (
-                        _inverted(values, file.pixels, plane)
-                        if file.pixels.photometric == "MONOCHROME1"
-                        else values
-                    )
-                    planes[slots[number]] = values if factor == 1 else values * np.float32(factor)
-                number += 1
-        except ReadError as refusal:
-            raise ReadError(refusal.code, f"{path.name}: {refusal.detail}") from None
-    return np.stack([plane for plane in planes if plane is not None]).astype(np.float32, copy=False)
-
-
-def _values(
-    stored: Num[ndarray, "row column"], plane: Plane, size: int | None
-) -> Float32[ndarray, "new_row new_column"]:
-    """Resized, then rescaled, which is the same for a linear rescale and cheaper; a table is looked
-    up first, because between its entries lies nothing.
-    """
-    if plane.rescale.table is not None:
-        return shrink(plane.rescale(stored), size)
-    return plane.rescale(shrink(stored, size))
-
-
-def _inverted(
-    values: Float32[ndarray, "row column"], pixels: PixelFormat, plane: Plane
-) -> Float32[ndarray, "row column"]:
-    """MONOCHROME1 shows its lowest value white (PS3.3 C.7.6.3.1.2): every stored value is taken
-    from the highest that there can be, plus the lowest.
-    """
-    if plane.rescale.table is not None:
-        reversed_table: ndarray = values.max() + values.min() - values
-        return reversed_table
-    both = -1 if pixels.signed else 2**pixels.bits_stored - 1
-    turned: ndarray = plane.rescale.slope * both + 2 * plane.rescale.intercept - values
-    return turned
-
-
-def _series(
-    header: Header,
-    pixels: PixelFormat,
-    plane: Plane,
+def _aspect_of_turned(
+    first: SliceFile,
     arrangement: Arrangement,
+    turn: Turn,
     volume: Float32[ndarray, "slice row column"],
-    files: int,
-    localizers: int,
-    attributes: Mapping[str, tuple[str, ...]],
-    recorded: date | None,
-) -> Series:
-    spacing = plane.spacing or (float("nan"), float("nan"))
+) -> float:
+    """Height of a pixel over its width, of slices that are cut across those of the file."""
+    (height, width), (_, rows, columns) = first.planes[0].spacing, volume.shape
+    _, down, across = turn.along(
+        (
+            arrangement.gap_mm,
+            height * first.pixels.rows / rows,
+            width * first.pixels.columns / columns,
+        )
+    )
+    return float(down / across)
+
+
+def _series(read: Sequence[SliceFile], arrangement: Arrangement, turn: Turn) -> Series:
+    """All that is known of a series but its pixels."""
+    header, rows, columns = read[0].header, read[0].pixels.rows, read[0].pixels.columns
+    height, width = read[0].planes[0].spacing or (float("nan"), float("nan"))
+    recorded, count = recorded_day([file.header for file in read]), len(arrangement.order)
     return Series(
-        volume=volume,
-        rows=pixels.rows,
-        columns=pixels.columns,
-        slices=len(arrangement.order),
-        spacing_mm=(spacing[0], spacing[1]),
+        volume=np.zeros((0, 0, 0), dtype=np.float32),
+        inverted=False,
+        rows=rows,
+        columns=columns,
+        slices=count,
+        spacing_mm=(height, width),
         gap_mm=arrangement.gap_mm,
         missing_slices=arrangement.missing,
         tilt_degrees=arrangement.tilt_degrees,
-        localizers=localizers,
+        localizers=0,
         modality=header.text("Modality"),
+        hounsfield=in_hounsfield(header),
         patient_id=header.text("PatientID"),
         recorded=recorded.isoformat() if recorded else "",
-        window=_voi(header),
-        attributes=attributes,
-        files=files,
+        shown=_shown(read),
+        attributes={},
+        files=len(read),
+        pose=Pose(
+            turn.orientation,
+            _side(header),
+            turn.along((count, rows, columns)),
+            turn.along((arrangement.gap_mm, height, width)),
+        ),
+        aspect=1.0,
+        left_out=(),
     )
 
 
-def _voi(header: Header) -> tuple[float, float]:
-    """The first window of the VOI LUT Module (PS3.3 C.11.2.1.2)."""
-    centre, width = header.numbers("WindowCenter"), header.numbers("WindowWidth")
-    if not centre or not width or width[0] < 1:
-        return float("nan"), float("nan")
-    exact = header.text("VOILUTFunction") in ("LINEAR_EXACT", "SIGMOID")
-    half = width[0] / 2 if exact else (width[0] - 1) / 2
-    middle = centre[0] if exact else centre[0] - 0.5
-    return middle - half, middle + half
+def _one_display(read: Sequence[SliceFile]) -> bool:
+    """Whether a series is inverted: its files agree in that, in having colours, and in saying how
+    they are shown.
+    """
+    if len({(file.inverted, file.pixels.photometric in GREY) for file in read}) > 1:
+        raise ReadError("unknown_photometric", "slices differ in PhotometricInterpretation")
+    return read[0].inverted
+
+
+def _shown(read: Sequence[SliceFile]) -> tuple[float, float] | None:
+    """The lowest and highest value that is shown, where the header of every slice says it.
+
+    Raises:
+        ReadError: `bad_window`, where it is said of some slices only.
+    """
+    shown = [plane.voi for file in read for plane in file.planes]
+    stated = [voi for voi in shown if voi is not None]
+    if stated and len(stated) < len(shown):
+        raise ReadError("bad_window", f"{len(stated)} of {len(shown)} slices have one")
+    if not stated:
+        return None
+    return min(voi.low for voi in stated), max(voi.high for voi in stated)
+
+
+def _arranged(read: list[SliceFile]) -> tuple[list[SliceFile], Arrangement]:
+    """The order of the slices; exact copies of a file are left out, what is no stack is refused by
+    what it is.
+    """
+    try:
+        return read, arrange([plane for file in read for plane in file.planes], len(read))
+    except ReadError as refusal:
+        if refusal.code not in ("duplicate_slice", "missing_geometry"):
+            raise
+        kept = without_copies([file.path for file in read])
+        if len(kept) < len(read):
+            return _arranged([read[number] for number in kept])
+        headers, counts = [f.header for f in read], [f.pixels.frames for f in read]
+        raise as_what_it_is(refusal, headers, counts) from None
+
+
+def _turn(first: SliceFile, arrangement: Arrangement) -> Turn:
+    plane = first.planes[0]
+    if not plane.orientation:
+        towards = first.header.text("PatientOrientation").split("\\")
+        projection = first.pixels.frames == 1 and len(towards) == 2 and _is_upright(first.header)
+        return turn_of_projection(*towards) if projection else Turn()
+    gap = arrangement.gap_mm
+    whole = len(plane.spacing) == 2 and np.isfinite(gap) and not arrangement.missing
+    return turn_of(
+        directions_of(plane),
+        (gap, *plane.spacing) if whole else (1.0, 1.0, 1.0),
+        acquired=0,
+        fixed=not whole,
+    )
+
+
+def _is_upright(header: Header) -> bool:
+    """Whether a projection is looked at head up: all but mammograms, whose sides mirror each
+    other.
+    """
+    return header.text("Modality") != "MG"
+
+
+def _side(header: Header) -> str:
+    """Image laterality (0020,0062), else that of the examined part (0020,0060)."""
+    return (header.text("ImageLaterality") or header.text("Laterality"))[:1]
 
 
 def attribute_values(header: Header, keywords: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -6,7 +6,7 @@ Reference:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pydicom
@@ -15,8 +15,11 @@ from numpy import ndarray
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.imaging.dicom_header import Header
-from mmdiag.readers.imaging.dicom_pixels import BROKEN, Rescale, read_attributes, rescale_of
+from mmdiag.readers.imaging.dicom_pixels import BROKEN, read_attributes
+from mmdiag.readers.imaging.grey_levels import Rescale, Voi, rescale_of, voi_of, voi_of_frame
+from mmdiag.readers.imaging.pixel_format import PixelFormat
 
+GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 SAME_MM = 0.01  # positions nearer than this are one position
 SAME_DIRECTION = 1e-3  # cosines that differ less are one direction
 SAME_SPACING = 0.01  # share of the spacing
@@ -32,12 +35,14 @@ class Plane:
         orientation: Direction cosines of its rows and of its columns; empty where the file does not
             say.
         spacing: Between rows and between columns in mm; empty where the file does not say.
+        voi: How its values are shown, where that was asked for and the file says it.
     """
 
     position: tuple[float, ...]
     orientation: tuple[float, ...]
     spacing: tuple[float, ...]
     rescale: Rescale
+    voi: Voi | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +63,27 @@ class Arrangement:
     tilt_degrees: float
 
 
-def planes_of(header: Header, frames: int) -> list[Plane]:
+def planes_of(header: Header, pixels: PixelFormat, *, voi: bool = False) -> list[Plane]:
     """The planes of one file, one a frame.
 
+    Args:
+        voi: Whether to read how its values are shown.
+
     Raises:
-        ReadError: `unreadable` or `missing_rescale`.
+        ReadError: `unreadable`, `missing_rescale` or `bad_window`.
     """
-    if header.has("PerFrameFunctionalGroupsSequence"):
-        return _from_functional_groups(header, frames)
+    frames = pixels.frames
+    if any(map(header.has, GROUPS)):
+        return _from_functional_groups(header, pixels, voi)
+    shown = voi_of(header, pixels) if voi else None
     if frames > 1 and header.has("GridFrameOffsetVector"):
-        return _from_grid(header, frames)
+        return [replace(plane, voi=shown) for plane in _from_grid(header, frames)]
     plane = Plane(
         _of(header, "ImagePositionPatient", 3),
         _of(header, "ImageOrientationPatient", 6),
         _spacing(header),
         rescale_of(header),
+        shown,
     )
     return [plane] * frames
 
@@ -83,14 +94,28 @@ def _of(header: Header, keyword: str, count: int) -> tuple[float, ...]:
 
 
 def _spacing(header: Header) -> tuple[float, ...]:
-    """PixelSpacing (0028,0030), else ImagerPixelSpacing (0018,1164) of projection images; a spacing
-    that is not positive is none.
+    """PixelSpacing (0028,0030), else ImagerPixelSpacing (0018,1164) of projection images, else that
+    of a scanned film (0018,2010); a spacing that is not positive is none.
     """
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
         found = _of(header, keyword, 2)
         if found and min(found) > 0:
             return found
     return ()
+
+
+def pixel_aspect(header: Header, plane: Plane) -> float:
+    """Height of a pixel over its width: by its spacing, else by PixelAspectRatio (0028,0034)."""
+    if plane.spacing:
+        return plane.spacing[0] / plane.spacing[1]
+    ratio = _of(header, "PixelAspectRatio", 2)
+    return ratio[0] / ratio[1] if ratio and min(ratio) > 0 else 1.0
+
+
+def directions_of(plane: Plane) -> Float[ndarray, "axis xyz"]:
+    """Where slices, rows and columns go: along the normal, down a column, along a row."""
+    along_row, down_column = np.asarray(plane.orientation).reshape(2, 3)
+    return np.stack([np.cross(along_row, down_column), down_column, along_row])
 
 
 def _from_grid(header: Header, frames: int) -> list[Plane]:
@@ -115,50 +140,63 @@ def _from_grid(header: Header, frames: int) -> list[Plane]:
     ]
 
 
-def _from_functional_groups(header: Header, frames: int) -> list[Plane]:
+def _from_functional_groups(header: Header, pixels: PixelFormat, voi: bool) -> list[Plane]:
     """Enhanced multi-frame: what is the same for all frames is in the shared groups, the rest in
     those of each frame.
     """
-    groups = read_attributes(
-        header, ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"]
-    )
+    groups, frames = read_attributes(header, list(GROUPS)), pixels.frames
     try:
         shared = groups.get("SharedFunctionalGroupsSequence") or []
-        per_frame = list(groups.PerFrameFunctionalGroupsSequence)
+        common = shared[0] if len(shared) else pydicom.Dataset()
+        stated = groups.get("PerFrameFunctionalGroupsSequence")
+        per_frame = list(stated) if stated else [pydicom.Dataset()] * frames
         if len(per_frame) < frames:
             raise ReadError(
                 "unreadable", f"functional groups of {len(per_frame)} frames for {frames}"
             )
-        common = shared[0] if len(shared) else pydicom.Dataset()
-        return [_plane_of_frame(header, group, common) for group in per_frame[:frames]]
+        return [
+            _plane_of_frame(header, pixels, (group, common), voi) for group in per_frame[:frames]
+        ]
     except BROKEN as error:
         raise ReadError(
             "unreadable", f"its functional groups do not parse ({type(error).__name__})"
         ) from None
 
 
-def _plane_of_frame(header: Header, of_frame: pydicom.Dataset, shared: pydicom.Dataset) -> Plane:
-    def numbers(sequence: str, keyword: str) -> tuple[float, ...]:
-        for group in (of_frame, shared):
-            if group.get(sequence):
-                return tuple(float(value) for value in group[sequence].value[0].get(keyword) or ())
-        return ()
+def _plane_of_frame(
+    header: Header, pixels: PixelFormat, groups: tuple[pydicom.Dataset, ...], voi: bool
+) -> Plane:
+    """One frame.
 
-    rescale = Rescale()
-    transformed = next(
-        (group for group in (of_frame, shared) if group.get("PixelValueTransformationSequence")),
-        None,
-    )
+    Args:
+        groups: Its own, and the shared ones.
+    """
+
+    def item(sequence: str) -> pydicom.Dataset | None:
+        return next((group[sequence].value[0] for group in groups if group.get(sequence)), None)
+
+    def numbers(sequence: str, keyword: str) -> tuple[float, ...]:
+        found = item(sequence)
+        return tuple(map(float, found.get(keyword) or ())) if found else ()
+
+    rescale, transformed = Rescale(), item("PixelValueTransformationSequence")
     if transformed is not None:
-        item = transformed.PixelValueTransformationSequence[0]
-        rescale = Rescale(float(item.RescaleSlope), float(item.RescaleIntercept))
+        rescale = Rescale(float(transformed.RescaleSlope), float(transformed.RescaleIntercept))
     elif header.text("Modality") in ("CT", "PT") or header.has("RescaleSlope"):
         rescale = rescale_of(header)
+    shown = None
+    if voi:
+        window = item("FrameVOILUTSequence")
+        shown = voi_of_frame(header, pixels, window) if window else voi_of(header, pixels)
+    position = numbers("PlanePositionSequence", "ImagePositionPatient")
+    orientation = numbers("PlaneOrientationSequence", "ImageOrientationPatient")
+    spacing = numbers("PixelMeasuresSequence", "PixelSpacing")
     return Plane(
-        position=numbers("PlanePositionSequence", "ImagePositionPatient"),
-        orientation=numbers("PlaneOrientationSequence", "ImageOrientationPatient"),
-        spacing=numbers("PixelMeasuresSequence", "PixelSpacing"),
+        position=position if len(position) == 3 else (),
+        orientation=orientation if len(orientation) == 6 else (),
+        spacing=spacing if len(spacing) == 2 and min(spacing) > 0 else (),
         rescale=rescale,
+        voi=shown,
     )
 
 

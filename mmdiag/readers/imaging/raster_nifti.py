@@ -1,25 +1,64 @@
-"""Reads PNG, JPEG and NIfTI files as planes of grey levels."""
+"""Reads PNG, JPEG and NIfTI files as planes of grey levels, in the pose of the store."""
 
+import io
 import struct
+import warnings
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32, Shaped
 from numpy import ndarray
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.imaging.dicom_pixels import codestream_size
+from mmdiag.readers.imaging.pose import Pose, turn_of
 
 MOST_PIXELS = 2**27  # of a picture
 MOST_VOXELS = 2**28  # of a volume
+LUMINANCE_BGR = np.asarray([0.114, 0.587, 0.299], dtype=np.float32)  # as OpenCV orders colours
+ORIENTATION = 0x0112  # EXIF (and TIFF 6.0), section 8
+# EXIF orientation -> whether rows become columns, then whether rows and columns run backward
+UPRIGHT = {
+    1: (False, False, False),
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
+LABEL_MAP = 1002  # NIFTI_INTENT_LABEL
+UNITS_MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 
 
-def read_picture(file: Path) -> Float32[ndarray, "slice row column"]:
-    """One PNG or JPEG as grey values, colour as luminance, an alpha channel over black.
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """A picture or a volume.
+
+    Args:
+        volume: Values, NaN where there is no image: transparent, or not measured.
+        pose: How it lies in the patient; of a picture only its shape is known.
+        shown: The values that the file asks to be shown black and white; None where it does not.
+        aspect: Height of a pixel over its width.
+    """
+
+    volume: Float32[ndarray, "slice row column"]
+    pose: Pose
+    shown: tuple[float, float] | None = None
+    aspect: float = 1.0
+
+
+def read_picture(file: Path) -> Raster:
+    """One PNG or JPEG as grey values, upright: colour as luminance, what is half transparent over
+    black.
 
     Raises:
-        ReadError: It does not decode.
+        ReadError: It does not decode, or says of its pixels what cannot be honoured.
     """
     content = file.read_bytes()
     height, width = picture_size(content) or (0, 0)
@@ -32,12 +71,77 @@ def read_picture(file: Path) -> Float32[ndarray, "slice row column"]:
     )
     if decoded is None:
         raise ReadError("unreadable", f"{file.name} does not decode as PNG or JPEG")
+    said = _picture_header(content, file.name)
+    if said.inks:
+        raise ReadError("unknown_photometric", f"{file.name} is in printing inks (CMYK)")
+    plane = _grey(decoded)
+    swapped, *backward = UPRIGHT[said.orientation]
+    plane = plane.T if swapped else plane
+    ends = tuple(slice(None, None, -1 if back else None) for back in backward)
+    upright = np.ascontiguousarray(plane[ends])
+    nothing = float("nan")
+    return Raster(
+        upright[None],
+        Pose("", "", (1, *upright.shape), (nothing, nothing, nothing)),
+        aspect=1 / said.aspect if swapped else said.aspect,
+    )
+
+
+def _grey(
+    decoded: Shaped[ndarray, "row column *sample"],
+) -> Float32[ndarray, "row column"]:
+    """Luminance; NaN where a picture is transparent."""
     image = decoded.astype(np.float32)
-    if image.ndim == 3 and image.shape[2] == 4:
-        image = image[..., :3] * (image[..., 3:] / float(2 ** (8 * decoded.dtype.itemsize) - 1))
-    if image.ndim == 3:  # OpenCV gives blue, green, red
-        image = image @ np.asarray([0.114, 0.587, 0.299], dtype=np.float32)
-    return image[None].astype(np.float32)
+    if image.ndim == 2:
+        return image
+    opaque = None
+    if image.shape[2] == 4:
+        opaque = image[..., 3] / np.float32(2 ** (8 * decoded.dtype.itemsize) - 1)
+    grey: ndarray = image[..., :3] @ LUMINANCE_BGR
+    if opaque is not None:
+        grey *= opaque
+        grey[opaque == 0] = np.nan
+    return grey
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a picture says of how its pixels are shown."""
+
+    orientation: int
+    aspect: float
+    inks: bool
+
+
+def _picture_header(content: bytes, name: str) -> _Said:
+    """EXIF orientation, the shape of pixels, and whether colours are inks; by Pillow, which decodes
+    nothing for it.
+    """
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(io.BytesIO(content)) as picture:
+                number = picture.getexif().get(ORIENTATION) or 1
+                inks = picture.mode == "CMYK"
+                across, down = _densities(picture.info)
+        except (OSError, ValueError, SyntaxError, TypeError, struct.error, EOFError) as error:
+            raise ReadError("unreadable", f"{name} ({type(error).__name__})") from None
+    if number not in UPRIGHT:
+        raise ReadError("unreadable", f"{name} has an EXIF orientation that is not 1 to 8")
+    return _Said(int(number), across / down, inks)
+
+
+def _densities(said: dict[Any, Any]) -> tuple[float, float]:
+    """Pixels in a length across and down: PNG's pHYs and JFIF's density; equal where none is
+    stated.
+    """
+    for keyword in ("aspect", "dpi", "jfif_density"):
+        found = said.get(keyword)
+        if isinstance(found, tuple) and len(found) == 2 and min(found) > 0:
+            return float(found[0]), float(found[1])
+    return 1.0, 1.0
 
 
 def picture_size(content: bytes) -> tuple[int, int] | None:
@@ -50,24 +154,77 @@ def picture_size(content: bytes) -> tuple[int, int] | None:
     return codestream_size(content) if content[:2] == b"\xff\xd8" else None
 
 
-def read_nifti(file: Path) -> Float32[ndarray, "slice row column"]:
-    """A NIfTI volume, slices along its last axis turned to (slice, row, column) of the closest
-    canonical orientation.
+def read_nifti(file: Path) -> Raster:
+    """A NIfTI volume in the pose of the store, whatever the order and direction of its axes.
 
     Raises:
-        ReadError: It does not load, or is not a volume.
+        ReadError: It does not load, is not one volume, or does not say which side is left.
     """
     import nibabel
     from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
 
     try:
-        opened = nibabel.load(file)
-        if np.prod(opened.shape, dtype=np.float64) > MOST_VOXELS:  # type: ignore[attr-defined]
+        image: Any = nibabel.load(file)
+        if np.prod(image.shape, dtype=np.float64) > MOST_VOXELS:
             raise ReadError("too_large", f"{file.name} has more than {MOST_VOXELS} voxels")
-        image = nibabel.as_closest_canonical(opened)  # type: ignore[no-untyped-call]
-        values = np.asarray(image.dataobj, dtype=np.float32)
-    except (ImageFileError, OSError, ValueError, EOFError) as error:
+        shape = _one_volume(image, file.name)
+        directions, lengths = _axes(image, file.name)
+        values = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
+    except (ImageFileError, HeaderDataError, OSError, ValueError, EOFError, zlib.error) as error:
         raise ReadError("unreadable", f"{file.name} ({type(error).__name__})") from None
-    if values.ndim != 3:
-        raise ReadError("mixed_geometry", f"{file.name} has {values.ndim} axes")
-    return np.ascontiguousarray(np.flip(values.transpose(2, 1, 0), axis=1))
+    values[~np.isfinite(values)] = np.nan
+    # of a single slice its plane is known
+    single = shape.index(1) if 1 in shape else None
+    turn = turn_of(directions, lengths, acquired=single, fixed=single is not None)
+    along = turn.along((lengths[0], lengths[1], lengths[2]))
+    low, high = float(image.header["cal_min"]), float(image.header["cal_max"])
+    return Raster(
+        np.ascontiguousarray(turn(values)),
+        Pose(turn.orientation, "", turn.along((shape[0], shape[1], shape[2])), along),
+        (low, high) if np.isfinite([low, high]).all() and high > low else None,
+        along[1] / along[2],
+    )
+
+
+def _one_volume(image: Any, name: str) -> tuple[int, int, int]:
+    """The shape of the one volume of numbers in a NIfTI; axes of length 1 behind it are none."""
+    shape = tuple(int(length) for length in image.shape)
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) > 3:
+        raise ReadError("several_volumes", f"{name} has {len(shape)} axes, {shape[3]} volumes")
+    if image.get_data_dtype().kind not in "iuf":
+        raise ReadError("unreadable", f"{name} holds colours or complex numbers, not one value")
+    if int(image.header["intent_code"]) == LABEL_MAP:
+        raise ReadError("segmentation", f"{name} says that it holds labels")
+    if not shape or min(shape) < 1:
+        raise ReadError("unreadable", f"{name} is empty")
+    full = (*shape, 1, 1)[:3]
+    return full[0], full[1], full[2]
+
+
+def _axes(image: Any, name: str) -> tuple[Float[ndarray, "axis xyz"], tuple[float, float, float]]:
+    """Where the three axes go in the patient (x to the left, y to the back, z to the head), and the
+    length of a voxel along each in mm.
+
+    A file in which neither sform nor qform is set says nothing of left and right, and one whose two
+    disagree says two things: neither is guessed.
+    """
+    header = image.header
+    stated = [header.get_sform(coded=True), header.get_qform(coded=True)]
+    affines = [affine for affine, code in stated if affine is not None and code > 0]
+    if not affines:
+        raise ReadError("missing_geometry", f"{name} sets neither sform nor qform")
+    towards = []
+    for affine in affines:
+        columns = np.asarray(affine, dtype=np.float64)[:3, :3].T
+        lengths = np.linalg.norm(columns, axis=1)
+        if not np.isfinite(columns).all() or lengths.min() <= 0 or not np.linalg.det(columns):
+            raise ReadError("missing_geometry", f"{name} has an affine that is none")
+        towards.append(columns * np.asarray([-1.0, -1.0, 1.0]))  # from RAS to LPS
+    if len({turn_of(axes, (1.0, 1.0, 1.0)).backward for axes in towards}) > 1:
+        raise ReadError("missing_geometry", f"the sform and the qform of {name} disagree on a side")
+    factor = UNITS_MM.get(header.get_xyzt_units()[0], 1.0)
+    x, y, z = (np.linalg.norm(towards[0], axis=1) * factor).tolist()
+    return towards[0], (x, y, z)

@@ -5,30 +5,51 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Num, UInt8
+from jaxtyping import Bool, Float32, Num, UInt8
 from numpy import ndarray
 from scipy.sparse import csr_array
 
 CT_WINDOW_HU = (-1000.0, 1000.0)
 PERCENTILES = (0.5, 99.5)
+LEAST_MEASURED = 0.5  # share of a pixel's area that must be image
 STRIP = 2**20  # pixels of a plane that are averaged at once
 
 
 def shrink(
-    plane: Num[ndarray, "row column"], size: int | None
+    plane: Num[ndarray, "row column"],
+    size: int | None,
+    *,
+    aspect: float = 1.0,
+    unmeasured: Bool[ndarray, "row column"] | None = None,
 ) -> Num[ndarray, "new_row new_column"]:
-    """A plane whose longest side is `size` pixels, aspect kept: averages over areas where it
-    becomes smaller, bilinear where it becomes larger.
+    """A plane whose longest side is `size` pixels, its proportions in the patient kept: averages
+    over areas where it becomes smaller, bilinear where it becomes larger.
+
+    Args:
+        size: None = as it is.
+        aspect: Height of a pixel over its width; those of the new plane are square.
+        unmeasured: Pixels that are no image. They have no share in any mean, and a new pixel that
+            covers mostly them is NaN.
     """
+    if unmeasured is not None:
+        measured = np.where(unmeasured, np.float32(0), plane.astype(np.float32, copy=False))
+        share = shrink((~unmeasured).astype(np.float32), size, aspect=aspect)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means: ndarray = shrink(measured, size, aspect=aspect) / share
+        means[share < LEAST_MEASURED] = np.nan
+        return means
     height, width = plane.shape
-    if size is None or max(height, width) == size:
+    if size is None:
         return plane
-    scale = size / max(height, width)
-    target = (max(1, round(height * scale)), max(1, round(width * scale)))
-    if scale < 1:
-        return area_means(plane, target)
+    tall, wide = (height * aspect, width) if aspect >= 1 else (height, width / aspect)
+    scale = size / max(tall, wide)
+    target = (max(1, round(tall * scale)), max(1, round(wide * scale)))
+    fewer = (min(height, target[0]), min(width, target[1]))
+    smaller = plane if fewer == plane.shape else area_means(plane, fewer)
+    if fewer == target:
+        return smaller
     larger: ndarray = cv2.resize(
-        plane.astype(np.float32), target[::-1], interpolation=cv2.INTER_LINEAR
+        smaller.astype(np.float32), target[::-1], interpolation=cv2.INTER_LINEAR
     )
     return larger
 
@@ -101,7 +122,7 @@ class Stored:
 
     Args:
         stack: Slices, padded with black to a square.
-        low, high: Values that became 0 and 255.
+        low, high: Values that became 0 and 255; of an inverted image, 255 and 0.
     """
 
     stack: UInt8[ndarray, "slice size size"]
@@ -115,21 +136,54 @@ def to_stored(
     slices: int,
     *,
     window: tuple[float, float] | None = None,
+    inverted: bool = False,
+    aspect: float = 1.0,
 ) -> Stored:
     """Window, resize by area and choose slices.
 
     Args:
-        size: Height and width in pixels; the aspect is kept.
+        volume: Values; NaN where nothing was measured, which is shown black and decides nothing.
+        size: Height and width in pixels; the proportions in the patient are kept.
         slices: At most so many, evenly spaced.
         window: Values that become 0 and 255; None = the volume's own percentiles.
+        inverted: Whether the lowest value is shown white.
+        aspect: Height of a pixel over its width.
     """
-    planes = [shrink(volume[number], size) for number in spread(len(volume), slices)]
-    low, high = window if window is not None else np.percentile(np.stack(planes), PERCENTILES)
+    planes = [_shrunk(volume[number], size, aspect) for number in spread(len(volume), slices)]
+    blank = [bool(np.isnan(plane.min())) for plane in planes]  # NaN is the least there is
+    low, high = window if window is not None else _percentiles(planes, any(blank))
     scale = 255.0 / max(float(high) - float(low), 1e-6)
+    shift = -float(low) * scale
+    if inverted:
+        scale, shift = -scale, 255.0 - shift
     stack = np.zeros((len(planes), size, size), dtype=np.uint8)
-    for square, plane in zip(stack, planes, strict=True):
+    for square, plane, holes in zip(stack, planes, blank, strict=True):
         top, left = (size - plane.shape[0]) // 2, (size - plane.shape[1]) // 2
         inside = square[top : top + plane.shape[0], left : left + plane.shape[1]]
+        values = np.where(np.isnan(plane), np.float32(0), plane) if holes else plane
         # rounds, and stops at 0 and 255
-        inside[:] = cv2.addWeighted(plane, scale, plane, 0, -float(low) * scale, dtype=cv2.CV_8U)
+        inside[:] = cv2.addWeighted(values, scale, values, 0, shift, dtype=cv2.CV_8U)
+        if holes:
+            inside[np.isnan(plane)] = 0
     return Stored(stack, float(low), float(high))
+
+
+def _shrunk(
+    plane: Float32[ndarray, "row column"], size: int, aspect: float
+) -> Float32[ndarray, "new_row new_column"]:
+    if aspect == 1 and max(plane.shape) == size:
+        return plane
+    holes = np.isnan(plane)
+    shrunk: ndarray = shrink(plane, size, aspect=aspect, unmeasured=holes if holes.any() else None)
+    return shrunk.astype(np.float32, copy=False)
+
+
+def _percentiles(planes: list[Float32[ndarray, "row column"]], holes: bool) -> tuple[float, float]:
+    """The window of what was measured; of nothing at all, one value."""
+    values = np.stack(planes)
+    if holes:
+        values = values[~np.isnan(values)]
+    if not values.size:
+        return 0.0, 0.0
+    low, high = np.percentile(values, PERCENTILES)
+    return float(low), float(high)

@@ -1,0 +1,165 @@
+"""The files of a series: their headers, then their pixels as a volume, every file decoded, the
+wanted slices kept, brought to size, to their units or to the grey levels that headers ask for.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32, Num
+from numpy import ndarray
+
+from mmdiag.errors import ReadError
+from mmdiag.readers.clutter import left_by_a_viewer
+from mmdiag.readers.imaging.dicom_header import Header
+from mmdiag.readers.imaging.dicom_pixels import frames
+from mmdiag.readers.imaging.dicom_prescan import scan
+from mmdiag.readers.imaging.geometry import Plane, planes_of
+from mmdiag.readers.imaging.grey_levels import inverted
+from mmdiag.readers.imaging.pixel_format import GREY, PixelFormat, padding_of, pixel_format
+from mmdiag.readers.imaging.resample import shrink
+from mmdiag.readers.imaging.suv import scan_start, suv_factor
+
+HEAD = 65_536  # bytes that are read of a file to know what it is
+
+
+def heads_of(files: Sequence[Path]) -> tuple[list[tuple[Path, Header]], tuple[str, ...]]:
+    """The headers of a folder's DICOM files, and the names of what was left out: parts of a CD that
+    are no DICOM and do not claim to be.
+
+    Raises:
+        ReadError: A file that should be DICOM is not, or none is.
+    """
+    found, left_out = [], []
+    refused: ReadError | None = None
+    for file in files:
+        claims = not left_by_a_viewer(file)
+        if not claims and file.name.upper().startswith("DICOMDIR"):
+            left_out.append(file.name)
+            continue
+        try:
+            found.append((file, head_of(file)))
+        except ReadError as refusal:
+            if claims or refusal.code != "not_dicom":
+                raise
+            refused = refused or refusal
+            left_out.append(file.name)
+    if not found and refused is not None:
+        raise refused
+    return found, tuple(left_out)
+
+
+def head_of(file: Path) -> Header:
+    """The header of a file, from its first bytes where they hold it."""
+    with file.open("rb") as opened:
+        content = opened.read(HEAD)
+        size = os.fstat(opened.fileno()).st_size
+        try:
+            return Header(scan(content, size=size))
+        except ReadError as refusal:
+            if refusal.code != "incomplete":
+                raise ReadError(refusal.code, f"{file.name}: {refusal.detail}") from None
+        try:
+            return Header(scan(content + opened.read()))
+        except ReadError as refusal:
+            raise ReadError(refusal.code, f"{file.name}: {refusal.detail}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class SliceFile:
+    """One file of a series, with what its header says of its frames."""
+
+    path: Path
+    header: Header
+    pixels: PixelFormat
+    planes: list[Plane]
+    inverted: bool
+
+
+def described(path: Path, header: Header, voi: bool) -> SliceFile:
+    """What a header says of a file's frames.
+
+    Args:
+        voi: Whether to read how its values are shown.
+
+    Raises:
+        ReadError: As `pixel_format` and `planes_of`, naming the file.
+    """
+    try:
+        pixels = pixel_format(header)
+        grey = pixels.photometric in GREY
+        return SliceFile(
+            path,
+            header,
+            pixels,
+            planes_of(header, pixels, voi=voi and grey),
+            inverted(header, pixels),
+        )
+    except ReadError as refusal:
+        raise ReadError(refusal.code, f"{path.name}: {refusal.detail}") from None
+
+
+def decoded_volume(
+    read: Sequence[SliceFile], slots: Mapping[int, int], size: int | None, aspect: float
+) -> Float32[ndarray, "slice row column"]:
+    """Decode every frame, keep those that have a slot."""
+    planes: list[ndarray | None] = [None] * len(slots)
+    number = 0
+    headers = [file.header for file in read]
+    is_pet = any(header.text("Modality") == "PT" for header in headers)
+    began = scan_start(headers) if is_pet else None
+    for file in read:
+        try:
+            header = _with_content(file.path, file.header)
+            factor = suv_factor(header, began) if is_pet else 1.0
+            padding = padding_of(header, file.pixels)
+            decoded = frames(header, file.pixels, padding)
+            for plane, (stored, unmeasured) in zip(file.planes, decoded, strict=True):
+                if number in slots:
+                    values = _values(stored, unmeasured, plane, size, aspect)
+                    grey = plane.voi is not None or factor == 1
+                    planes[slots[number]] = values if grey else values * np.float32(factor)
+                number += 1
+        except ReadError as refusal:
+            raise ReadError(refusal.code, f"{file.path.name}: {refusal.detail}") from None
+    return np.stack([plane for plane in planes if plane is not None]).astype(np.float32, copy=False)
+
+
+def _values(
+    stored: Num[ndarray, "row column"],
+    unmeasured: Bool[ndarray, "row column"] | None,
+    plane: Plane,
+    size: int | None,
+    aspect: float,
+) -> Float32[ndarray, "new_row new_column"]:
+    """Resized, then rescaled, which is the same for a linear rescale and cheaper; what is looked up
+    in a table is looked up first, because between its entries lies nothing.
+    """
+    if plane.voi is not None and plane.voi.levels is not None:
+        values = plane.voi(plane.rescale(stored))
+    elif plane.rescale.table is not None:
+        values = plane.rescale(stored)
+    else:
+        values = plane.rescale(_resized(stored, unmeasured, size, aspect))
+        return values if plane.voi is None else plane.voi(values)
+    values = _resized(values, unmeasured, size, aspect)
+    return values if plane.voi is None or plane.voi.levels is not None else plane.voi(values)
+
+
+def _resized(
+    plane: Num[ndarray, "row column"],
+    unmeasured: Bool[ndarray, "row column"] | None,
+    size: int | None,
+    aspect: float,
+) -> Num[ndarray, "new_row new_column"]:
+    return shrink(plane, size, aspect=aspect, unmeasured=unmeasured)
+
+
+def _with_content(file: Path, header: Header) -> Header:
+    """The header with the content of the whole file: what its first bytes said stays true."""
+    # smaller than a head, larger because it had to be, or inflated: whole
+    if len(header.scan.content) != HEAD or header.scan.start == 0:
+        return header
+    return Header(replace(header.scan, content=file.read_bytes()))

@@ -207,6 +207,15 @@ def test_of_raw_and_masked_notes_the_masked_ones_are_taken(tmp_path):
             "survival",
             {"time": "survival_months", "event": "death"},
         ),
+        (
+            {
+                "outcome": lambda i: "abc"[i % 2] if i else "c",
+                "dead": lambda i: i % 2,
+                "days_survived": lambda i: 9 + i,
+            },
+            "survival",
+            {"time": "days_survived", "event": "dead"},
+        ),
         ({"sex": lambda i: "MF"[i % 2], "has_note": lambda i: i % 2}, "binary", {"label": None}),
     ],
 )

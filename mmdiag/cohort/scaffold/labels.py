@@ -1,6 +1,7 @@
 """What could be predicted: columns of the case table that may be labels, the likeliest first."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,6 +13,7 @@ from mmdiag.spelling import as_number, fold
 
 FEW_CLASSES = 6
 WRONG_TIMES = 0.02  # share of negative ones, whose cases a contract refuses
+FEWEST_OF_A_CLASS = 2  # cases
 NOT_A_LABEL = 12  # columns that are offered as labels
 KINDS = r"diagnos\w*|disease|class|classification|finding|category|status|grade|stage|subtype|type"
 # of people, files and sites: few values, and nothing to predict
@@ -52,7 +54,16 @@ def offers(cases: pd.DataFrame, key: str) -> tuple[list[Offer], list[str]]:
         *_survival(cases),
         *(_of_classes(cases, name, few[name]) for name in [*likely, *last]),
     ]
+    found.sort(key=lambda offer: _has_a_lone_case(cases, offer))  # stable: nothing else is moved
     return found, [*named, *likely, *last][:NOT_A_LABEL]
+
+
+def _has_a_lone_case(cases: pd.DataFrame, offer: Offer) -> bool:
+    """Whether a class has one case, which cannot be learned from and tested on."""
+    label = offer.columns[-1] if offer.kind == "survival" else offer.columns[0]
+    known = set(_classes(cases[label]))
+    counts = Counter(folded for folded in map(fold, cases[label]) if folded in known)
+    return min(counts.values()) < FEWEST_OF_A_CLASS
 
 
 def _is_no_label(name: str) -> bool:
@@ -106,7 +117,7 @@ def _survival(cases: pd.DataFrame) -> list[Offer]:
     }
     event, time = max(pairs, key=lambda pair: shared[pair])
     lines = (f"time = {quoted(time)}", f"event = {quoted(event)}")
-    return [Offer("survival", lines, (event, time))]
+    return [Offer("survival", lines, (time, event))]
 
 
 def _is_event(cells: pd.Series) -> bool:

@@ -35,7 +35,7 @@ EPONYMS: Final = frozenset(
     schirmer hopkins monro magendie luschka galen rosenthal willis rolando penrose jackson-pratt
     kocher whitmore haller riedel santorini wirsung oddi vater mirizzi calot gerota denonvilliers
     cooper's scarpa hesselbach mackenrodt retzius cloquet gartner nuck montgomery skene
-    bartholinitis
+    bartholinitis fazekas
     """,
     )
 )
@@ -67,7 +67,11 @@ NO_NAMES: Final = frozenset(
     servicio hospital general centro clinico clinica historia cara dedo codo pie mano herr frau
     patient klein gross lang kurz kopf bein hand stark schwarz weiss roth braun neu jung fuchs
     wolf vogel berg stein sommer winter graf kaiser koch petit grand noir blanc roux leger
-    marchand boucher fontaine dubois la le du
+    marchand boucher fontaine dubois la le du herbst fruhling leber milz niere herz hals fuss nagel
+    haut blut bauch arm zahn knochen rippe morgen abend freitag sonntag ernst gut frisch kraft ruhe
+    sturz fall lauf schnitt stumpf stich hahn stern kern kegel sporn engel busch wald feld hammer
+    steig rohr anker bruch zimmer zeh stab sand spiegel pfeiffer luft sauer noll null sie uns unter
+    abdomen thorax ober mittel arzt sohn tochter mutter vater bruder schwester frauen kind eltern
     """,
     )
 )

@@ -29,6 +29,7 @@ def score(
     """
     prepare(workspace)
     bundle = bundle or newest_bundle(workspace)
+    check_bundle(bundle, cohort, workspace)
     ingested = ingest_shards(cohort, workspace)
     answer = ingested | score_cohort(bundle, cohort, workspace, out)
     counts = {
@@ -56,15 +57,23 @@ def newest_bundle(workspace: Path) -> Path:
 
 
 @step
+def check_bundle(bundle: Path, cohort: Path, workspace: Path) -> None:
+    """See whether a bundle can score a cohort before anything of the cohort is read."""
+    api.open_bundle(bundle, read_description(cohort), Ledger(Workspace(workspace).ledger_url))
+
+
+@step
 def score_cohort(bundle: Path, cohort: Path, workspace: Path, out: Path | None) -> dict[str, Any]:
     """Score with one bundle."""
     working, description = Workspace(workspace), read_description(cohort)
-    target = out or api.predictions_path(working, description.name, api.verify(bundle))
+    ledger = Ledger(working.ledger_url)
+    opened = api.open_bundle(bundle, description, ledger)
+    target = out or api.predictions_path(working, description.name, opened.id)
     return inference.score(
-        bundle,
+        opened,
         description,
         working,
-        Ledger(working.ledger_url),
+        ledger,
         target,
         progress=lambda done, of, text: report("score", done, of, text),
     )

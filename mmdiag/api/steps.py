@@ -15,6 +15,7 @@ from mmdiag.workspace import Workspace
 
 if TYPE_CHECKING:
     from mmdiag.experiment.run import Run
+    from mmdiag.inference.bundle import Bundle as LoadedBundle
     from mmdiag.tuning.space import Space
 
 Report = Callable[..., None]  # report(stage, done, total, detail="")
@@ -181,8 +182,36 @@ def begin_with(workspace: Workspace, config: RunConfig, pretrained: str) -> RunC
     return dataclasses.replace(config, pretrained=pretrained)
 
 
+def bundle_folder(workspace: Workspace, which: str) -> Path:
+    """The folder of a bundle that is named by its id in the workspace, or by its folder."""
+    own = workspace.bundles / which
+    is_id = "/" not in which and own.is_dir()
+    return own if is_id else Path(which).expanduser().resolve()
+
+
+def open_bundle(
+    bundle: Path, description: Description, ledger: Ledger | None, trust: Path | None = None
+) -> "LoadedBundle":
+    """Load a bundle and see whether it can score a cohort here; nothing is written.
+
+    Args:
+        trust: Public key of whom it must be signed by.
+
+    Raises:
+        BundleError: It is none, was changed, or is not signed by whom is trusted.
+        UsageError: It cannot score this cohort.
+    """
+    from mmdiag.inference import score as inference
+
+    if trust is not None:
+        from mmdiag.inference.signature import verify
+
+        verify(bundle, trust)
+    return inference.open_bundle(bundle, description, ledger)
+
+
 def score(
-    bundle: Path,
+    bundle: "Path | LoadedBundle",
     description: Description,
     workspace: Workspace,
     ledger: Ledger,
@@ -195,9 +224,12 @@ def score(
     """
     from mmdiag.inference import score as inference
 
+    opened = (
+        inference.open_bundle(bundle, description, ledger) if isinstance(bundle, Path) else bundle
+    )
     found = ingest(description, workspace, ledger, progress=progress)
     return found | inference.score(
-        bundle, description, workspace, ledger, out, progress=_detail(progress, "score")
+        opened, description, workspace, ledger, out, progress=_detail(progress, "score")
     )
 
 
@@ -284,14 +316,14 @@ def leaks(run: "Run") -> list[dict[str, str]]:
 
 
 def verify(bundle: Path) -> str:
-    """Check a bundle's files against its manifest; returns its id.
+    """Check a bundle's files and its id against its manifest; returns the id.
 
     Raises:
         BundleError: A file is missing or was changed.
     """
-    from mmdiag.inference.bundle import verify as verify_files
+    from mmdiag.inference.manifest import read_manifest
 
-    return str(verify_files(bundle)["id"])
+    return read_manifest(bundle).id
 
 
 def predictions_path(workspace: Workspace, cohort: str, bundle_id: str) -> Path:

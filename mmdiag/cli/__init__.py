@@ -15,6 +15,7 @@ from mmdiag.cli.data.deidentify import deidentify
 from mmdiag.cli.data.fetch import fetch
 from mmdiag.cli.data.quarantine import quarantine
 from mmdiag.cli.data.send import send
+from mmdiag.cli.models.bundle import bundle
 from mmdiag.cli.models.pretrain import pretrain
 from mmdiag.cli.models.runs import evaluate, explain, run, score, train
 from mmdiag.cli.models.search import search
@@ -67,6 +68,7 @@ for _command in (
     deidentify,
     contracts,
     quarantine,
+    bundle,
     status,
     dashboard,
 ):

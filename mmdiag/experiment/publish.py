@@ -9,6 +9,7 @@ from mmdiag.experiment.evaluate import availability_of, metrics_of
 from mmdiag.experiment.predictions import predictions, write_predictions
 from mmdiag.experiment.run import Run
 from mmdiag.inference.columns import prediction_columns
+from mmdiag.inference.manifest import read_manifest
 from mmdiag.storage.ledger import Ledger
 
 
@@ -33,7 +34,8 @@ def publish(run: Run, ledger: Ledger) -> dict[str, Any]:
         warnings={name: sentences for name, sentences in found.items() if sentences},
     )
     asked = run.manifest
-    facts = {"fusion": fusion, "recipe": run.config.recipe}
+    files = read_manifest(run.workspace.path / final["bundle"]).files
+    facts = {"fusion": fusion, "recipe": run.config.recipe, "files": dict(files)}
     ledger.record_bundle(bundle["id"], final["bundle"], asked.run_id, asked.cohort, facts)
     ledger.record_run(
         asked.run_id,

@@ -2,12 +2,11 @@
 rest JSON; there is no pickle anywhere.
 """
 
-import hashlib
 import importlib.metadata
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,20 +17,22 @@ from safetensors.torch import load_file as load_tensors
 from safetensors.torch import save_file as save_tensors
 
 from mmdiag.config import RunConfig, from_json, to_json
-from mmdiag.errors import BundleError
+from mmdiag.errors import BundleError, UsageError
+from mmdiag.inference.manifest import (
+    FILES,
+    FORMAT,
+    MANIFEST,
+    bundle_id,
+    damaged,
+    read_json_object,
+    read_manifest,
+)
 from mmdiag.model.network import DiagnosisModel
 from mmdiag.prepare import Preparation, read_preparations, write_preparations
-from mmdiag.privacy.subject_keys import SubjectKeys, subject_key
+from mmdiag.privacy.subject_keys import SubjectKeys
 from mmdiag.task import Task
 from mmdiag.workspace import file_sha256, write_text
 
-FILES = (
-    "model.safetensors",
-    "config.json",
-    "preparation.json",
-    "preparation.safetensors",
-    "card.md",
-)
 PACKAGES = ("mmdiag", "torch", "monai", "transformers", "numpy", "scikit-learn")
 
 
@@ -42,13 +43,14 @@ class Bundle:
     Args:
         id: `b-` and twelve hexadecimal digits of the SHA-256 over its files; empty before it is
             saved.
+        folder: Where it was read from.
         task: What it predicts.
         kinds: Kind of each modality, in the model's order.
         cohort: Name and hash of the cohort it was fitted on.
         patterns: Which modalities were at hand together in cases that it was trained or calibrated
             on; empty = not recorded.
-        trained_on: SHA-256 of the subjects it learned from, salted with the cohort's hash: whether
-            a case is new can be asked, who was in it cannot be read.
+        trained_on: The subjects it learned from, as keyed hashes: whether a case is new can be
+            asked with the key, who was in it cannot be read.
         pretrained_on: The subjects whose inputs, though not their labels, its pretrained weights
             learned from, where these were pretrained by `mmdiag pretrain`.
     """
@@ -59,19 +61,25 @@ class Bundle:
     task: Task
     kinds: Mapping[str, str]
     cohort: Mapping[str, str]
-    trained_on: frozenset[str]
+    trained_on: SubjectKeys
     patterns: frozenset[frozenset[str]] = frozenset()
     pretrained_on: tuple[SubjectKeys, ...] = ()
     card: str = ""
     id: str = ""
+    folder: Path | None = None
 
-    def learned_from(self, subject_id: str) -> bool:
+    def learned_from(self, subject_id: str, key: bytes | None) -> bool | None:
         """Whether this subject was among those that the model was fitted on, or that its weights
         were pretrained on.
+
+        Args:
+            key: Of the workspace, see `mmdiag.privacy.subject_keys.workspace_key`.
+
+        Returns:
+            None where that cannot be told, because the model was made with another key.
         """
-        return subject_key(subject_id, self.cohort["hash"]) in self.trained_on or any(
-            subject_id in keys for keys in self.pretrained_on
-        )
+        found = [keys.holds(subject_id, key) for keys in (self.trained_on, *self.pretrained_on)]
+        return True if True in found else None if None in found else False
 
     def met(self, modalities: Iterable[str]) -> bool:
         """Whether cases with exactly these modalities were among those that the model was trained
@@ -90,22 +98,19 @@ class Bundle:
         temporary = Path(tempfile.mkdtemp(prefix=".bundle-", dir=parent))
         self._write(temporary)
         hashes = {name: file_sha256(temporary / name) for name in FILES}
-        identity = (
-            "b-" + hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:12]
-        )
+        identity = bundle_id(hashes)
         manifest = {
             "id": identity,
             "files": hashes,
             "cohort": dict(self.cohort),
             "versions": {name: _version(name) for name in PACKAGES},
-            "format": 1,
+            "format": FORMAT,
         }
-        write_text(temporary / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True))
+        write_text(temporary / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
         folder = parent / identity
         if folder.exists():
             shutil.rmtree(temporary)
         else:
-            temporary.chmod(0o755)
             temporary.replace(folder)
         return identity, folder
 
@@ -119,7 +124,7 @@ class Bundle:
             "task": self.task.facts(),
             "kinds": dict(self.kinds),
             "cohort": dict(self.cohort),
-            "trained_on": sorted(self.trained_on),
+            "trained_on": self.trained_on.to_json(),
             "patterns": sorted(sorted(pattern) for pattern in self.patterns),
             "pretrained_on": [keys.to_json() for keys in self.pretrained_on],
         }
@@ -128,67 +133,111 @@ class Bundle:
         write_text(folder / "card.md", self.card)
 
     @staticmethod
-    def load(folder: Path | str) -> "Bundle":
-        """Read a bundle, after checking every file against the manifest.
+    def load(
+        folder: Path | str, known: Callable[[str], Mapping[str, str] | None] | None = None
+    ) -> "Bundle":
+        """Read a bundle, after checking every file against the manifest, and every number.
+
+        Args:
+            known: The hashes that the ledger recorded for an id, if it knows it.
 
         Raises:
-            BundleError: A file is missing or was changed, or the bundle is of another format.
+            BundleError: A file is missing or was changed, the bundle is of another format, or
+                holds what no training could have written.
         """
         folder = Path(folder)
-        manifest = verify(folder)
-        described = json.loads((folder / "config.json").read_text())
-        config = from_json(json.dumps(described["run"]))
-        task = Task.from_facts(described["task"])
-        preparations = read_preparations(folder)
+        manifest = read_manifest(folder, known)
+        described = read_json_object(folder, "config.json")
+        try:
+            config = from_json(json.dumps(described["run"]))
+            task = Task.from_facts(described["task"])
+            return Bundle(
+                config=config,
+                task=task,
+                **_facts(described),
+                **_fitted(folder, config, task, described["kinds"]),
+                card=(folder / "card.md").read_text(encoding="utf-8"),
+                id=manifest.id,
+                folder=folder,
+            )
+        except BundleError:
+            raise
+        except UsageError as error:  # a name or a value that no configuration has
+            raise BundleError(
+                f"{damaged(folder, 'is a configuration that is none')} {error}"
+            ) from None
+        except (KeyError, TypeError, ValueError, AttributeError, AssertionError) as error:
+            fact = str(error) if type(error) is ValueError else "config.json lacks what it needs"
+            raise damaged(folder, fact) from None
+
+
+def _facts(described: Mapping[str, Any]) -> dict[str, Any]:
+    """What config.json says beside the configuration and the task."""
+    return {
+        "kinds": {str(name): str(kind) for name, kind in described["kinds"].items()},
+        "cohort": {
+            "name": str(described["cohort"]["name"]),
+            "hash": str(described["cohort"]["hash"]),
+        },
+        "trained_on": _subjects(described["trained_on"], str(described["cohort"]["hash"])),
+        "patterns": frozenset(
+            frozenset(map(str, pattern)) for pattern in described.get("patterns", ())
+        ),
+        "pretrained_on": tuple(
+            SubjectKeys.from_json(found) for found in described.get("pretrained_on", ())
+        ),
+    }
+
+
+def _subjects(found: Any, salt: str) -> SubjectKeys:
+    """The subjects of the training; a version before 0.2 wrote a list that no key protects."""
+    if isinstance(found, list):
+        return SubjectKeys(salt, frozenset(map(str, found)))
+    return SubjectKeys.from_json(found)
+
+
+def _fitted(
+    folder: Path, config: RunConfig, task: Task, kinds: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The model and the preparations, whose every number was looked at."""
+    preparations = read_preparations(folder)
+    if {name: found.kind for name, found in preparations.items()} != dict(kinds):
+        raise damaged(folder, "the modalities differ from those that were prepared")
+    try:
+        weights = load_tensors(folder / "model.safetensors")
+        _require_shapes(folder, weights, config, preparations, task)
         with torch.random.fork_rng():
             model = DiagnosisModel(config, preparations, task)
-        try:
-            model.load_state_dict(load_tensors(folder / "model.safetensors"))
-        except (SafetensorError, RuntimeError) as error:
-            raise BundleError(
-                f"The weights of a bundle must fit its configuration, those of {folder.name} do "
-                f"not ({type(error).__name__}): train again."
-            ) from None
-        return Bundle(
-            config=config,
-            model=model.eval(),
-            preparations=preparations,
-            task=task,
-            kinds=described["kinds"],
-            cohort=described["cohort"],
-            trained_on=frozenset(described["trained_on"]),
-            patterns=frozenset(frozenset(pattern) for pattern in described.get("patterns", ())),
-            pretrained_on=tuple(
-                SubjectKeys.from_json(found) for found in described.get("pretrained_on", ())
-            ),
-            card=(folder / "card.md").read_text(),
-            id=manifest["id"],
-        )
+        model.load_state_dict(weights)
+    except (SafetensorError, RuntimeError, MemoryError) as error:
+        raise BundleError(
+            f"The weights of a bundle must fit its configuration, those of {folder.name} do "
+            f"not ({type(error).__name__}): train again."
+        ) from None
+    return {"model": model.eval(), "preparations": preparations}
 
 
-def verify(folder: Path) -> dict[str, Any]:
-    """Check a bundle's files against its manifest; returns the manifest.
-
-    Raises:
-        BundleError: As in `Bundle.load`.
+def _require_shapes(
+    folder: Path,
+    weights: Mapping[str, torch.Tensor],
+    config: RunConfig,
+    preparations: Mapping[str, Preparation],
+    task: Task,
+) -> None:
+    """Compare the weights with a network of the same form that takes no memory, so that sizes which
+    are not the weights' are found before anything of that size is made; and look at every number.
     """
-    if not (folder / "manifest.json").is_file():
-        raise BundleError(
-            f"A bundle is a folder with manifest.json, found none in {folder}: name a folder "
-            "below workspace/bundles/ (`mmdiag status` lists them)."
-        )
-    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
-    wrong = [
-        name
-        for name, expected in manifest["files"].items()
-        if not (folder / name).is_file() or file_sha256(folder / name) != expected
-    ]
-    if wrong or set(manifest["files"]) != set(FILES):
-        raise BundleError(
-            "The files of a bundle must be those that were saved, changed or missing in "
-            f"{folder.name}: {', '.join(wrong)}. Take it from its source again."
-        )
-    return manifest
+    with torch.device("meta"), torch.random.fork_rng():
+        form = DiagnosisModel(config, preparations, task).state_dict()
+    if {name: value.shape for name, value in form.items()} != {
+        name: value.shape for name, value in weights.items()
+    }:
+        raise damaged(folder, "the weights have other names or shapes than the configuration")
+    for name, value in weights.items():
+        if value.dtype != form[name].dtype:
+            raise damaged(folder, "the weights are of another precision than the configuration's")
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise damaged(folder, "weights are no finite numbers")
 
 
 def _version(name: str) -> str:

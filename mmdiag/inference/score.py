@@ -1,5 +1,6 @@
 """Score new cases with a bundle: in parts, each kept as soon as it is done, and no case twice."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pandas as pd
 
 from mmdiag.contracts.internal_tables import validate_predictions
 from mmdiag.description import Description
+from mmdiag.encoders.weights import only_from_this_machine
 from mmdiag.errors import UsageError
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.columns import prediction_columns
@@ -15,6 +17,7 @@ from mmdiag.inference.predict import diagnose
 from mmdiag.prepare import extractor, require_same_features
 from mmdiag.prepare.batches import prepare_samples
 from mmdiag.prepare.feature_cache import raw_features
+from mmdiag.privacy.subject_keys import workspace_key
 from mmdiag.progress import Progress
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
@@ -24,8 +27,26 @@ from mmdiag.workspace import Workspace
 PART = 1024  # cases between two commits to the ledger
 
 
+def open_bundle(folder: Path, description: Description, ledger: Ledger | None) -> Bundle:
+    """Load a bundle and see whether it can score a cohort here, before anything is written.
+
+    Args:
+        ledger: Whose record of the bundle's files is held against them, if there is one.
+
+    Raises:
+        BundleError: The bundle was changed, or is none.
+        UsageError: The cohort's modalities are not the bundle's, or the weights that make features
+            here are not those that it was fitted with, or not on this machine.
+    """
+    bundle = Bundle.load(folder, ledger.bundle_files if ledger else None)
+    _require_kinds(bundle, {name: m.kind for name, m in description.modalities.items()})
+    with only_from_this_machine():
+        require_same_features(bundle.config, bundle.preparations)
+    return bundle
+
+
 def score(
-    bundle_folder: Path,
+    bundle: Bundle,
     description: Description,
     workspace: Workspace,
     ledger: Ledger,
@@ -41,28 +62,26 @@ def score(
         `scored`, `already_scored`, `bundle` and `predictions` of the answer in docs/interface.md 3.
 
     Raises:
-        BundleError: The bundle was changed.
-        UsageError: The cohort's modalities are not the bundle's, or the weights that make features
-            here are not those that it was fitted with.
+        UsageError: The cohort's modalities are not the bundle's.
     """
-    bundle = Bundle.load(bundle_folder)
     store = Store.open(workspace, description.name)
     _check_modalities(bundle, store)
-    require_same_features(bundle.config, bundle.preparations)
+    key = workspace_key(workspace.path)
     versions = list(zip(store.cases["case_id"], store.cases["version"], strict=True))
     done = ledger.scored(bundle.id, description.name)
     todo = [row for row, pair in enumerate(versions) if pair not in done]
-    raws = (
-        {
-            name: raw_features(store, name, extractor(kind, bundle.config), progress=progress)
-            for name, kind in bundle.kinds.items()
-        }
-        if todo
-        else {}
-    )
+    with only_from_this_machine():
+        raws = (
+            {
+                name: raw_features(store, name, extractor(kind, bundle.config), progress=progress)
+                for name, kind in bundle.kinds.items()
+            }
+            if todo
+            else {}
+        )
     for start in range(0, len(todo), PART):
         rows = todo[start : start + PART]
-        table = _score_rows(bundle, store, raws, rows)
+        table = _score_rows(bundle, store, raws, rows, key)
         validate_predictions(table, exclusive=not bundle.task.multilabel)
         ledger.record_predictions(description.name, table)
         if progress:
@@ -71,18 +90,23 @@ def score(
     return {
         "scored": len(todo),
         "already_scored": len(versions) - len(todo),
-        "bundle": {"id": bundle.id, "path": str(bundle_folder)},
+        "training_known": bundle.learned_from("", key) is not None,
+        "bundle": {"id": bundle.id, "path": str(bundle.folder)},
         "predictions": str(out),
     }
 
 
-def _check_modalities(bundle: Bundle, store: Store) -> None:
-    unknown = [name for name, kind in bundle.kinds.items() if store.modalities.get(name) != kind]
+def _require_kinds(bundle: Bundle, modalities: Mapping[str, str]) -> None:
+    unknown = [name for name, kind in bundle.kinds.items() if modalities.get(name) != kind]
     if unknown:
         raise UsageError(
             "A cohort to score describes the modalities that the bundle was trained on, "
             f"{', '.join(unknown)} differ or are missing: name them alike in cohort.toml."
         )
+
+
+def _check_modalities(bundle: Bundle, store: Store) -> None:
+    _require_kinds(bundle, store.modalities)
     for name, preparation in bundle.preparations.items():
         if preparation.columns and list(preparation.columns) != store.columns(name):
             raise UsageError(
@@ -92,7 +116,7 @@ def _check_modalities(bundle: Bundle, store: Store) -> None:
 
 
 def _score_rows(
-    bundle: Bundle, store: Store, raws: dict[str, Any], rows: list[int]
+    bundle: Bundle, store: Store, raws: dict[str, Any], rows: list[int], key: bytes | None
 ) -> pd.DataFrame:
     table = diagnose(bundle, prepare_samples(bundle.preparations, raws, rows))
     cases = store.cases.iloc[rows]
@@ -100,7 +124,7 @@ def _score_rows(
         table[name] = cases[name].to_numpy()
     table["bundle_id"] = bundle.id
     table["role"] = [
-        "train" if bundle.learned_from(subject) else "new" for subject in cases["subject_id"]
+        "train" if bundle.learned_from(subject, key) else "new" for subject in cases["subject_id"]
     ]
     present = {name: store.present(name)[rows] for name in bundle.kinds}
     table["modalities"] = [[name for name in present if present[name][i]] for i in range(len(rows))]

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from mmdiag.prepare.preparation import Preparation, restore_preparation
+from mmdiag.prepare.preparation import Preparation
+from mmdiag.prepare.validate import checked_preparation
 from mmdiag.workspace import write_text
+
+EMPTY = "empty"  # safetensors has no file without an array
 
 
 def write_preparations(folder: Path, preparations: Mapping[str, Preparation]) -> None:
@@ -24,14 +28,27 @@ def write_preparations(folder: Path, preparations: Mapping[str, Preparation]) ->
         for name, p in preparations.items()
         for key, value in p.state().items()
     }
-    save_file(arrays or {"empty": np.zeros(0, np.float32)}, folder / "preparation.safetensors")
+    save_file(arrays or {EMPTY: np.zeros(0, np.float32)}, folder / "preparation.safetensors")
 
 
 def read_preparations(folder: Path) -> dict[str, Preparation]:
-    """What `write_preparations` wrote, in its order."""
-    arrays = load_file(folder / "preparation.safetensors")
+    """What `write_preparations` wrote, in its order.
+
+    Raises:
+        ValueError: It is not what could have been written; in words that may be shown.
+    """
+    try:
+        arrays = load_file(folder / "preparation.safetensors")
+        described = json.loads((folder / "preparation.json").read_text(encoding="utf-8"))
+    except (SafetensorError, ValueError, RecursionError):
+        raise ValueError("the fitted state cannot be read") from None
+    if not isinstance(described, dict):
+        raise ValueError("preparation.json is no object")
+    owners = {key.partition("/")[0] for key in arrays} - {EMPTY}
+    if not owners <= set(described):
+        raise ValueError("there are arrays of a modality that is not described")
     return {
-        name: restore_preparation(
+        name: checked_preparation(
             settings,
             {
                 key.removeprefix(f"{name}/"): value
@@ -39,5 +56,5 @@ def read_preparations(folder: Path) -> dict[str, Preparation]:
                 if key.startswith(f"{name}/")
             },
         )
-        for name, settings in json.loads((folder / "preparation.json").read_text()).items()
+        for name, settings in described.items()
     }

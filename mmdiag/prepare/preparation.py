@@ -24,6 +24,7 @@ from mmdiag.prepare.volume import to_volume
 FITTED = {"summary": Projection, "detail": Projection, "terms": Terms, "channels": Channels}
 FEATURES, ROW = "features", "row"  # what is read where it is not a raw input
 FIELDS = {"made": "feature_version"}  # keys of preparation.json that are named otherwise here
+PLAIN = ("kind", "reads", "shape", "groups", "columns", "made", "source", "architecture")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +112,7 @@ class Preparation:
 
     def config(self) -> dict[str, Any]:
         """The part that goes into preparation.json."""
-        plain = ("kind", "reads", "shape", "groups", "columns", "made", "source", "architecture")
-        values = {name: getattr(self, FIELDS.get(name, name)) for name in plain}
+        values = {name: getattr(self, FIELDS.get(name, name)) for name in PLAIN}
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in values.items()

@@ -39,7 +39,7 @@ from mmdiag.pretraining.weights import (
     Pretraining,
     naming,
 )
-from mmdiag.privacy.subject_keys import SubjectKeys
+from mmdiag.privacy.subject_keys import SubjectKeys, workspace_key
 from mmdiag.progress import Progress
 from mmdiag.readers.genomics.gene_sets import gene_set_columns
 from mmdiag.storage.store import Store
@@ -137,6 +137,8 @@ def pretrain(folder: Path, unit: str, progress: Progress | None = None) -> None:
         progress=progress,
     )
     subjects = store.cases["subject_id"].iloc[np.concatenate([train_rows, held_rows])]
+    key = workspace_key(workspace.path, make=True)
+    assert key is not None
     facts = {
         "part": part,
         "what": what,
@@ -154,7 +156,7 @@ def pretrain(folder: Path, unit: str, progress: Progress | None = None) -> None:
         folder / part / what,
         pretext,
         facts,
-        SubjectKeys.of(subjects, store.hash),
+        SubjectKeys.of(subjects, store.hash, key),
         _licence(_config(requested), what),
     )
     shutil.rmtree(working)
@@ -329,7 +331,6 @@ def _write(
         temporary / "README.md",
         f"---\nlicense: {licence}\n---\n# {facts['what']}, for {facts['part']}\n{card}\n",
     )
-    temporary.chmod(0o755)
     temporary.replace(target)
 
 

@@ -22,7 +22,7 @@ from mmdiag.encoders.weights import FILE
 from mmdiag.errors import UsageError
 from mmdiag.kinds import KINDS
 from mmdiag.prepare import Preparation, read_preparations
-from mmdiag.privacy.subject_keys import SubjectKeys
+from mmdiag.privacy.subject_keys import SubjectKeys, workspace_key
 from mmdiag.workspace import Workspace, file_sha256
 
 IMAGE, TEXT, CONTRASTIVE = "image", "text", "contrastive"
@@ -201,12 +201,20 @@ def require_unseen(
         held_out: The parts that are held out.
 
     Raises:
-        UsageError: They saw one, or were changed.
+        UsageError: They saw one, were changed, or whom they saw cannot be told without the key
+            that they were pretrained with.
     """
+    key = workspace_key(workspace.path)
     for part in held_out:
         evaluated = [subject for subject, own in parts.items() if own == part]
         for keys in records(config, workspace, part):
-            seen = sum(subject in keys for subject in evaluated)
+            if not keys.readable(key):
+                raise UsageError(
+                    "Nobody may be evaluated by weights that learned from them, and whom these "
+                    "saw can be told with the key of their pretraining alone: set MMDIAG_KEY_FILE "
+                    "to it, or run `mmdiag pretrain` here."
+                )
+            seen = sum(bool(keys.holds(subject, key)) for subject in evaluated)
             if seen:
                 raise UsageError(
                     f"Nobody may be evaluated by weights that learned from them, {seen} of "

@@ -1,43 +1,91 @@
-"""The subjects that a model was trained on, as salted hashes: whether a subject is among them can
-be tested, but they cannot be listed.
+"""The subjects that a model was trained on, as keyed hashes: who holds the key can ask whether a
+subject is among them; nobody can list them, and without the key nobody can guess them.
 """
 
 import hashlib
+import hmac
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from mmdiag.privacy.pseudonyms import ENVIRONMENT, read_key
+
+DIGITS = 24  # hexadecimal, of a subject's hash
+KEY_DIGITS = 16  # of what a key is recognised by
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectKeys:
-    """Keys of some subjects.
+    """Hashes of some subjects.
 
     Args:
-        salt: What the keys are made with: the hash of the cohort as it was then.
-        keys: SHA-256, shortened to 24 hexadecimal digits.
+        salt: Goes into every hash: the hash of the cohort as it was then.
+        keys: HMAC-SHA-256, shortened to 24 hexadecimal digits.
+        key_id: By what the key is recognised; empty = made without a key, by a version before 0.2,
+            and open to whoever guesses.
     """
 
     salt: str
     keys: frozenset[str]
+    key_id: str = ""
 
     @staticmethod
-    def of(subjects: Iterable[str], salt: str) -> "SubjectKeys":
-        """The keys of some subjects."""
-        return SubjectKeys(salt, frozenset(subject_key(subject, salt) for subject in subjects))
+    def of(subjects: Iterable[str], salt: str, key: bytes) -> "SubjectKeys":
+        """The hashes of some subjects."""
+        found = frozenset(_keyed(subject, salt, key) for subject in subjects)
+        return SubjectKeys(salt, found, key_id_of(key))
 
     @staticmethod
     def from_json(found: Mapping[str, Any]) -> "SubjectKeys":
         """What `to_json` gave."""
-        return SubjectKeys(str(found["salt"]), frozenset(found["keys"]))
+        return SubjectKeys(
+            str(found["salt"]), frozenset(map(str, found["keys"])), str(found.get("key_id") or "")
+        )
 
     def to_json(self) -> dict[str, Any]:
         """For a file, in an order that says nothing."""
-        return {"salt": self.salt, "keys": sorted(self.keys)}
+        keyed = {"key_id": self.key_id} if self.key_id else {}
+        return {"salt": self.salt, "keys": sorted(self.keys), **keyed}
 
-    def __contains__(self, subject_id: str) -> bool:
-        return subject_key(subject_id, self.salt) in self.keys
+    def readable(self, key: bytes | None) -> bool:
+        """Whether this key, or none, is the one that they were made with."""
+        return not self.key_id or (key is not None and key_id_of(key) == self.key_id)
+
+    def holds(self, subject_id: str, key: bytes | None) -> bool | None:
+        """Whether a subject is among them; None where that cannot be told without the right key."""
+        if not self.key_id:
+            return _unkeyed(subject_id, self.salt) in self.keys
+        if key is None or not self.readable(key):
+            return None
+        return _keyed(subject_id, self.salt, key) in self.keys
 
 
-def subject_key(subject_id: str, salt: str) -> str:
-    """How a subject is named in a bundle."""
-    return hashlib.sha256(f"{salt}\x1f{subject_id}".encode()).hexdigest()[:24]
+def workspace_key(folder: Path, *, make: bool = False) -> bytes | None:
+    """The key of a workspace: the file that `MMDIAG_KEY_FILE` names, else `key` in the workspace.
+
+    Args:
+        folder: The workspace.
+        make: Whether it is made where it is missing; else None is returned then.
+
+    Raises:
+        UsageError: Others may read it, or it is no key.
+    """
+    named = os.environ.get(ENVIRONMENT)
+    file = Path(named).expanduser() if named else folder / "key"
+    return read_key(file) if make or file.exists() else None
+
+
+def key_id_of(key: bytes) -> str:
+    """By what a key is recognised, which gives nothing of it away."""
+    return hmac.new(key, b"mmdiag key", hashlib.sha256).hexdigest()[:KEY_DIGITS]
+
+
+def _keyed(subject_id: str, salt: str, key: bytes) -> str:
+    text = f"mmdiag subject\x1f{salt}\x1f{subject_id}".encode("utf-8", "surrogatepass")
+    return hmac.new(key, text, hashlib.sha256).hexdigest()[:DIGITS]
+
+
+def _unkeyed(subject_id: str, salt: str) -> str:
+    return hashlib.sha256(f"{salt}\x1f{subject_id}".encode()).hexdigest()[:DIGITS]

@@ -168,6 +168,13 @@ class Ledger(Database):
             ],
         )
 
+    def bundle_files(self, bundle_id: str) -> dict[str, str] | None:
+        """The hashes of a bundle's files as they were recorded; None where they were not."""
+        query = select(BUNDLES.c.description).where(BUNDLES.c.bundle_id == bundle_id)
+        with self.engine.connect() as connection:
+            found = connection.execute(query).scalar_one_or_none()
+        return (found or {}).get("files")
+
     def record_predictions(self, cohort: str, predictions: pd.DataFrame) -> None:
         """The columns of predictions.parquet, and version. A case that this bundle has scored is
         written over with the same.

@@ -57,13 +57,13 @@ def test_one_changed_byte_is_noticed(bundle, name):
 
 
 def test_a_missing_file_and_a_folder_that_is_no_bundle_are_said(bundle, tmp_path):
-    from mmdiag.inference.bundle import verify
+    from mmdiag.inference.manifest import read_manifest
 
     (bundle / "config.json").unlink()
     with pytest.raises(BundleError, match=r"config.json"):
-        verify(bundle)
+        read_manifest(bundle)
     with pytest.raises(BundleError, match=r"folder with manifest.json"):
-        verify(tmp_path)
+        read_manifest(tmp_path)
 
 
 def test_saving_what_was_loaded_gives_the_same_bundle(bundle, tmp_path):
@@ -76,11 +76,28 @@ def test_saving_what_was_loaded_gives_the_same_bundle(bundle, tmp_path):
 
 def test_subjects_of_the_training_are_known_and_not_named(small_run, bundle):
     from mmdiag.inference.bundle import Bundle
+    from mmdiag.privacy.subject_keys import workspace_key
+
+    loaded, key = Bundle.load(bundle), workspace_key(small_run.workspace.path)
+    subjects = pd.read_csv(small_run.cohort / "cases.csv", dtype=str)["subject_id"]
+    assert loaded.learned_from(subjects[5], key) is True
+    assert loaded.learned_from("somebody else", key) is False
+    text = (bundle / "config.json").read_text()
+    assert not any(subject in text for subject in subjects)
+
+
+def test_without_the_key_nobody_can_guess_who_was_in_the_training(small_run, bundle):
+    from hashlib import sha256
+
+    from mmdiag.inference.bundle import Bundle
 
     loaded = Bundle.load(bundle)
     subjects = pd.read_csv(small_run.cohort / "cases.csv", dtype=str)["subject_id"]
-    assert loaded.learned_from(subjects[5]) and not loaded.learned_from("somebody else")
-    assert not any(subject in (bundle / "config.json").read_text() for subject in subjects)
+    salt = loaded.cohort["hash"]
+    guesses = {sha256(f"{salt}\x1f{subject}".encode()).hexdigest()[:24] for subject in subjects}
+    assert not guesses & loaded.trained_on.keys
+    assert {loaded.learned_from(subject, None) for subject in subjects} == {None}
+    assert {loaded.learned_from(subject, b"x" * 32) for subject in subjects} == {None}
 
 
 def score(bundle, cohort, tmp_path, out="p.parquet"):
@@ -175,9 +192,10 @@ def test_a_run_that_is_asked_again_fits_nothing_again(small_run, monkeypatch):
 def test_every_labelled_case_is_judged_out_of_fold_by_a_model_that_never_saw_its_subject(small_run):
     from mmdiag.experiment.run import Run
     from mmdiag.inference.bundle import Bundle
+    from mmdiag.privacy.subject_keys import workspace_key
 
     run = Run.open(small_run.folder)
-    table = small_run.predictions
+    table, key = small_run.predictions, workspace_key(run.workspace.path)
     assert (
         set(table["role"]) == {"out-of-fold"}
         and len(table) == small_run.answer["cases"]["accepted"]
@@ -187,7 +205,7 @@ def test_every_labelled_case_is_judged_out_of_fold_by_a_model_that_never_saw_its
             model = Bundle.load(run.bundle_folder(name))
             judged = table[table["bundle_id"] == run.fitted(name)["bundle_id"]]
             assert len(judged) and not any(
-                model.learned_from(subject) for subject in judged["subject_id"]
+                model.learned_from(subject, key) for subject in judged["subject_id"]
             )
 
 

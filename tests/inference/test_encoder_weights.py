@@ -32,7 +32,7 @@ def test_scoring_with_other_weights_than_the_bundle_was_fitted_with_is_refused(
     from mmdiag.description import read_description
     from mmdiag.errors import UsageError
     from mmdiag.inference.bundle import Bundle
-    from mmdiag.inference.score import score
+    from mmdiag.inference.score import open_bundle
 
     folder, config, record = tiny_text
     bundle = Bundle.load(small_run.answer["bundle"]["path"])
@@ -49,14 +49,7 @@ def test_scoring_with_other_weights_than_the_bundle_was_fitted_with_is_refused(
         match=rf"those of report were folder tiny with the SHA-256 {record['sha256'][:12]}, and "
         r"folder tiny now holds .* train again",
     ):
-        score(
-            where,
-            read_description(small_run.cohort / "cohort.toml"),
-            small_run.workspace,
-            small_run.ledger,
-            folder.parent / "p.parquet",
-        )
-    assert not (folder.parent / "p.parquet").exists()
+        open_bundle(where, read_description(small_run.cohort / "cohort.toml"), small_run.ledger)
 
 
 def test_the_same_weights_under_the_same_name_are_taken(tiny_text):
@@ -74,7 +67,7 @@ def test_a_bundle_whose_features_were_made_by_another_version_is_refused(
     from mmdiag.description import read_description
     from mmdiag.errors import UsageError
     from mmdiag.inference.bundle import Bundle
-    from mmdiag.inference.score import score
+    from mmdiag.inference.score import open_bundle
     from mmdiag.prepare import extract
 
     where = Path(small_run.answer["bundle"]["path"])
@@ -91,13 +84,7 @@ def test_a_bundle_whose_features_were_made_by_another_version_is_refused(
         match=r"those of flair were made by 'statistics 4', here they are by 'statistics 5': "
         r"train again",
     ):
-        score(
-            where,
-            read_description(small_run.cohort / "cohort.toml"),
-            small_run.workspace,
-            small_run.ledger,
-            tmp_path / "p.parquet",
-        )
+        open_bundle(where, read_description(small_run.cohort / "cohort.toml"), small_run.ledger)
 
 
 def test_weights_are_compared_only_where_features_are_still_made_by_them(tiny_text):
@@ -124,3 +111,26 @@ def test_weights_are_compared_only_where_features_are_still_made_by_them(tiny_te
             config,
             {"report": Preparation(kind="text", feature_version="sentences 3", source=other)},
         )
+
+
+def test_scoring_asks_no_network_for_weights_and_says_how_they_are_fetched(small_run, monkeypatch):
+    import socket
+
+    from mmdiag.config import TextConfig
+    from mmdiag.description import read_description
+    from mmdiag.errors import UsageError
+    from mmdiag.inference.bundle import Bundle
+    from mmdiag.inference.score import open_bundle
+
+    def never(*_arguments, **_options):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", never)
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    bundle = Bundle.load(small_run.answer["bundle"]["path"])
+    text = TextConfig(encoder="nobody/nothing@" + "0123456789" * 4)
+    foreign = dataclasses.replace(bundle, config=dataclasses.replace(bundle.config, text=text))
+    where = foreign.save(small_run.workspace.path / "foreign")[1]
+    with pytest.raises(UsageError, match=r"hf download nobody/nothing --revision 0123456789"):
+        open_bundle(where, read_description(small_run.cohort / "cohort.toml"), None)

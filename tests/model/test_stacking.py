@@ -51,6 +51,7 @@ def test_families_that_are_not_late_have_nothing_to_fit_afterwards(fusion):
 
 def test_a_settled_network_comes_back_from_its_bundle(fusion, tmp_path):
     from mmdiag.inference.bundle import Bundle
+    from mmdiag.privacy.subject_keys import SubjectKeys
 
     model, batch = make_model(fusion)
     model.eval().finalize([batch])
@@ -63,7 +64,7 @@ def test_a_settled_network_comes_back_from_its_bundle(fusion, tmp_path):
         task=BINARY,
         kinds={},
         cohort={"name": "n", "hash": "h"},
-        trained_on=frozenset(),
+        trained_on=SubjectKeys("", frozenset()),
         patterns=patterns,
     )
     loaded = Bundle.load(bundle.save(tmp_path)[1])

@@ -25,6 +25,7 @@ def test_training_begins_with_the_weights_of_its_part_and_its_bundle_knows_whom_
     from mmdiag.experiment.fit_id import FitId
     from mmdiag.experiment.plan import plan_run
     from mmdiag.inference.bundle import Bundle
+    from mmdiag.privacy.subject_keys import workspace_key
 
     config = train_config(aligned)
     held = dataclasses.replace(config, training=dataclasses.replace(config.training, max_epochs=1))
@@ -36,15 +37,15 @@ def test_training_begins_with_the_weights_of_its_part_and_its_bundle_knows_whom_
     assert all(
         torch.equal(value, own[name]) for name, value in bundle.model.encoders.state_dict().items()
     ), "held still in its one epoch"
-    parts = parts_of(cohort)
+    parts, key = parts_of(cohort), workspace_key(cohort.workspace.path)
     subjects = set(cohort.store.cases["subject_id"])
     assert not any(
-        bundle.learned_from(subject) for subject, part in parts.items() if part == "fold-1"
+        bundle.learned_from(subject, key) for subject, part in parts.items() if part == "fold-1"
     )
-    assert any(bundle.learned_from(subject) for subject in subjects - set(parts)), (
+    assert any(bundle.learned_from(subject, key) for subject in subjects - set(parts)), (
         "unlabelled, and yet learned from"
     )
-    assert not bundle.learned_from("somebody else")
+    assert not bundle.learned_from("somebody else", key)
 
 
 def test_pretrained_encoders_learn_and_end_the_same_after_a_kill(cohort, aligned, tmp_path):

@@ -197,9 +197,8 @@ def _store_of(context: Context, answer: Answer) -> "Store":
 @click.option(
     "--bundle",
     required=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Folder of a trained bundle.",
+    metavar="BUNDLE",
+    help="A trained bundle: its id in the workspace, or its folder.",
 )
 @cohort_option
 @click.option(
@@ -209,14 +208,20 @@ def _store_of(context: Context, answer: Answer) -> "Store":
     metavar="FILE",
     help="Where the predictions go, as Parquet.",
 )
+@click.option(
+    "--trust",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="PUBLIC",
+    help="Refuse a bundle that the pair of this public key has not signed (`mmdiag bundle`).",
+)
 @with_context
-def score(context: Context, bundle: Path, cohort: Path, out: Path) -> int:
+def score(context: Context, bundle: str, cohort: Path, out: Path, trust: Path | None) -> int:
     """Score the cases of a cohort that this bundle has not scored yet; what is new in the cohort is
     ingested first.
 
     \b
     Examples:
-      mmdiag score --bundle workspace/bundles/b-3f9c1d20 --cohort new.toml --out scored.parquet
+      mmdiag score --bundle b-3f9c1d20a1b2 --cohort new.toml --out scored.parquet
       mmdiag score --bundle bundles/b-3f9c1d20 --cohort new.toml --out scored.parquet --json
     """
     from mmdiag import api
@@ -224,10 +229,11 @@ def score(context: Context, bundle: Path, cohort: Path, out: Path) -> int:
     from mmdiag.cli.show import show_score
 
     description = read_and_check(cohort)
-    api.verify(bundle)
+    folder = api.bundle_folder(context.workspace, bundle)
+    opened = api.open_bundle(folder, description, context.existing_ledger(), trust)
     with stages() as progress:
         result = api.score(
-            bundle.resolve(),
+            opened,
             description,
             context.workspace,
             context.ledger(),

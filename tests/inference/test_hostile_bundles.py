@@ -109,18 +109,19 @@ def test_files_that_the_ledger_knows_otherwise_are_refused(small_run, bundle):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", [WEIGHTS, PREPARATION])
-def test_a_number_that_is_none_is_refused_wherever_it_stands(bundle, name, value, subtests):
-    original = load_file(bundle / name)
+def test_a_number_that_is_none_is_refused_wherever_it_stands(bundle, name, value):
+    original, tried = load_file(bundle / name), 0
     for key, array in original.items():
         allowed = key.endswith(".scale") and value == np.inf  # a column that does not vary
         if array.dtype.kind != "f" or not array.size or allowed:
             continue
-        with subtests.test(key):
-            changed = {**original, key: array.copy()}
-            changed[key].reshape(-1)[-1] = value
-            save_file(changed, bundle / name)
-            sign_anew(bundle)
-            refused(bundle)
+        changed = {**original, key: array.copy()}
+        changed[key].reshape(-1)[-1] = value
+        save_file(changed, bundle / name)
+        sign_anew(bundle)
+        refused(bundle)
+        tried += 1
+    assert tried >= 10
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0])
@@ -134,23 +135,26 @@ def test_a_scale_that_is_not_positive_is_refused(bundle, scale):
     refused(bundle, "not positive")
 
 
+@pytest.mark.parametrize("fault", ["longer", "shorter", "half", "gone", "renamed"])
 @pytest.mark.parametrize("name", [WEIGHTS, PREPARATION])
-def test_an_array_of_another_shape_precision_or_name_is_refused(bundle, name, subtests):
-    original = load_file(bundle / name)
+def test_an_array_of_another_shape_precision_or_name_is_refused(bundle, name, fault):
+    original, tried = load_file(bundle / name), 0
     for key, array in original.items():
         if array.dtype.kind != "f" or not array.ndim:
             continue
-        for label, changed in {
-            "longer": {**original, key: np.concatenate([array, array])},
-            "shorter": {**original, key: array[:-1]},
-            "half": {**original, key: array.astype(np.float16)},
-            "gone": {other: value for other, value in original.items() if other != key},
-            "renamed": {(f"{k}x" if k == key else k): v for k, v in original.items()},
-        }.items():
-            with subtests.test(f"{key} {label}"):
-                save_file(changed, bundle / name)
-                sign_anew(bundle)
-                refused(bundle)
+        others = {other: value for other, value in original.items() if other != key}
+        changed = {
+            "longer": {key: np.concatenate([array, array])},
+            "shorter": {key: array[:-1]},
+            "half": {key: array.astype(np.float16)},
+            "gone": {},
+            "renamed": {f"{key}x": array},
+        }[fault]
+        save_file({**others, **changed}, bundle / name)
+        sign_anew(bundle)
+        refused(bundle)
+        tried += 1
+    assert tried >= 10
 
 
 @pytest.mark.parametrize(

@@ -57,12 +57,13 @@ def test_a_settled_network_comes_back_from_its_bundle(fusion, tmp_path):
     model.eval().finalize([batch])
     config = make_config(fusion)
     patterns = frozenset({frozenset({"flair"}), frozenset({"flair", "report"})})
+    preparations = make_preparations(make_raws(40, missing=0.4)[0], config)
     bundle = Bundle(
         config=config,
         model=model,
-        preparations=make_preparations(make_raws(40, missing=0.4)[0], config),
+        preparations=preparations,
         task=BINARY,
-        kinds={},
+        kinds={name: found.kind for name, found in preparations.items()},
         cohort={"name": "n", "hash": "h"},
         trained_on=SubjectKeys("", frozenset()),
         patterns=patterns,

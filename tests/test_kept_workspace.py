@@ -69,13 +69,15 @@ def test_an_old_bundle_scores_an_old_cohort_to_the_same_numbers(kept):
             )
 
 
-def test_nothing_of_an_old_cohort_is_read_again(kept):
+def test_of_an_old_cohort_only_cases_with_a_note_are_read_again_and_once(kept):
+    """An earlier masking let names stay in notes."""
     import mmdiag
 
-    answer = mmdiag.Cohort.open(
-        kept / "cohort" / "cohort.toml", workspace=kept / "workspace"
-    ).ingest()
-    assert answer["cases"] == {**EXPECTED["cases"], "new": 0}
+    cohort = mmdiag.Cohort.open(kept / "cohort" / "cohort.toml", workspace=kept / "workspace")
+    noted = {file.stem for file in (kept / "cohort" / "notes").glob("*.txt")}
+    assert 0 < len(noted) < EXPECTED["cases"]["in"]
+    assert cohort.ingest()["cases"] == {**EXPECTED["cases"], "new": len(noted)}
+    assert cohort.ingest()["cases"] == {**EXPECTED["cases"], "new": 0}
 
 
 def test_an_old_run_is_listed_evaluated_and_explained(kept, mmdiag_command, mmdiag_call):

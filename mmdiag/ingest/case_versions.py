@@ -26,6 +26,9 @@ from mmdiag.workspace import file_sha256, write_text
 SETTLED_NS = 2_000_000_000
 # in the version of a case with a NIfTI: those that were stored before left was left are read again
 POSED = "pose 2"
+# in the version of a case with a note: one that an earlier version of the masking let more pass in
+# is read and masked again
+MASKED = "mask 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ def case_versions(
             notes.get(case.case_id, ""),
             *(f"{k}={v}" for k, v in parts.items()),
             *(POSED for source in case.sources.values() if _is_nifti(source.files)),
+            *(MASKED for source in case.sources.values() if source.kind == "text"),
         ]
         versions[case.case_id], digests[case.case_id] = _digest(facts)[:32], parts
     return Versions(versions, digests)

@@ -75,6 +75,16 @@ class Cohort:
         """
         return self.view().image(modality, case_id)
 
+    def poses(self, modality: str) -> "pd.DataFrame":
+        """How the images of a modality lie in the patient, a row a case that has it (index
+        case_id): orientation, side, slice_mm, pixel_mm, left_out.
+
+        Raises:
+            UnknownNameError: No modality has this name.
+            UsageError: It is no image.
+        """
+        return self.view().poses(modality)
+
     def note(self, modality: str, case_id: str) -> str:
         """The note of a case, masked. Raises as `image`."""
         return self.view().note(modality, case_id)

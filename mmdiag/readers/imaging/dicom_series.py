@@ -3,8 +3,10 @@ modality's own units.
 """
 
 import fnmatch
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -212,8 +214,7 @@ def _read(
         aspect = 1.0 if within is not None else aspect if turn.axes[1] == 1 else 1 / aspect
     else:
         aspect = _aspect_of_turned(read[0], arrangement, turn, volume)
-    found = _series(read, arrangement, turn)
-    return replace(found, volume=np.ascontiguousarray(turn(volume)), inverted=white, aspect=aspect)
+    return _series(read, arrangement, turn, np.ascontiguousarray(turn(volume)), white, aspect)
 
 
 def _aspect_of_turned(
@@ -234,14 +235,20 @@ def _aspect_of_turned(
     return float(down / across)
 
 
-def _series(read: Sequence[SliceFile], arrangement: Arrangement, turn: Turn) -> Series:
-    """All that is known of a series but its pixels."""
+def _series(
+    read: Sequence[SliceFile],
+    arrangement: Arrangement,
+    turn: Turn,
+    volume: Float32[ndarray, "slice row column"],
+    white: bool,
+    aspect: float,
+) -> Series:
     header, rows, columns = read[0].header, read[0].pixels.rows, read[0].pixels.columns
     height, width = read[0].planes[0].spacing or (float("nan"), float("nan"))
     recorded, count = recorded_day([file.header for file in read]), len(arrangement.order)
     return Series(
-        volume=np.zeros((0, 0, 0), dtype=np.float32),
-        inverted=False,
+        volume=volume,
+        inverted=white,
         rows=rows,
         columns=columns,
         slices=count,
@@ -263,7 +270,7 @@ def _series(read: Sequence[SliceFile], arrangement: Arrangement, turn: Turn) -> 
             turn.along((count, rows, columns)),
             turn.along((arrangement.gap_mm, height, width)),
         ),
-        aspect=1.0,
+        aspect=aspect,
         left_out=(),
     )
 
@@ -315,13 +322,18 @@ def _turn(first: SliceFile, arrangement: Arrangement) -> Turn:
         projection = first.pixels.frames == 1 and len(towards) == 2 and _is_upright(first.header)
         return turn_of_projection(*towards) if projection else Turn()
     gap = arrangement.gap_mm
-    whole = len(plane.spacing) == 2 and np.isfinite(gap) and not arrangement.missing
-    return turn_of(
-        directions_of(plane),
-        (gap, *plane.spacing) if whole else (1.0, 1.0, 1.0),
-        acquired=0,
-        fixed=not whole,
+    whole = len(plane.spacing) == 2 and math.isfinite(gap) and not arrangement.missing
+    return _turn_of_slices(
+        plane.orientation, (gap, *plane.spacing) if whole else (1.0, 1.0, 1.0), not whole
     )
+
+
+@lru_cache(maxsize=256)
+def _turn_of_slices(
+    orientation: tuple[float, ...], lengths_mm: tuple[float, ...], fixed: bool
+) -> Turn:
+    """The turn of slices that were acquired so; most series of a cohort lie alike."""
+    return turn_of(directions_of(orientation), lengths_mm, acquired=0, fixed=fixed)
 
 
 def _is_upright(header: Header) -> bool:
@@ -357,6 +369,8 @@ def _values_of_all(
 ) -> dict[str, tuple[str, ...]]:
     """The values of some attributes in all files of a series; most are alike in all."""
     values = attribute_values(headers[0], keywords)
+    if len(headers) == 1:
+        return values
     first = {keyword: headers[0].raw(keyword) for keyword in keywords}
     for header in headers[1:]:
         others = [keyword for keyword in keywords if header.raw(keyword) != first[keyword]]

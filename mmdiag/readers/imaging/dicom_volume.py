@@ -35,14 +35,13 @@ def heads_of(files: Sequence[Path]) -> tuple[list[tuple[Path, Header]], tuple[st
     found, left_out = [], []
     refused: ReadError | None = None
     for file in files:
-        claims = not left_by_a_viewer(file)
-        if not claims and file.name.upper().startswith("DICOMDIR"):
+        if file.name.upper().startswith("DICOMDIR"):
             left_out.append(file.name)
             continue
         try:
             found.append((file, head_of(file)))
         except ReadError as refusal:
-            if claims or refusal.code != "not_dicom":
+            if refusal.code != "not_dicom" or not left_by_a_viewer(file):
                 raise
             refused = refused or refusal
             left_out.append(file.name)

@@ -112,9 +112,13 @@ def pixel_aspect(header: Header, plane: Plane) -> float:
     return ratio[0] / ratio[1] if ratio and min(ratio) > 0 else 1.0
 
 
-def directions_of(plane: Plane) -> Float[ndarray, "axis xyz"]:
-    """Where slices, rows and columns go: along the normal, down a column, along a row."""
-    along_row, down_column = np.asarray(plane.orientation).reshape(2, 3)
+def directions_of(orientation: Sequence[float]) -> Float[ndarray, "axis xyz"]:
+    """Where slices, rows and columns go: along the normal, down a column, along a row.
+
+    Args:
+        orientation: As `Plane.orientation`.
+    """
+    along_row, down_column = np.asarray(orientation, dtype=np.float64).reshape(2, 3)
     return np.stack([np.cross(along_row, down_column), down_column, along_row])
 
 

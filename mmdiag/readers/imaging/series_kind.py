@@ -53,9 +53,9 @@ PROJECTIONS = ("CR", "DX", "MG", "US", "XA", "RF", "IO", "PX")
 
 def is_image(header: Header) -> bool:
     """Whether a file is meant to show something."""
-    return (header.scan.pixels != 0 or header.has("Rows")) and header.text(
-        "SOPClassUID"
-    ) not in NO_IMAGES
+    return header.scan.pixels != 0 or (
+        header.has("Rows") and header.text("SOPClassUID") not in NO_IMAGES
+    )
 
 
 def no_slice(header: Header) -> str:

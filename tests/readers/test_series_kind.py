@@ -197,6 +197,7 @@ def test_what_a_cd_holds_beside_a_series_is_left_out_and_named(tmp_path):
         file.rename(file.with_name(f"IM{number:04d}"))
     names = clutter(tmp_path / "s")
     folder = make_slice(0, SOPClassUID=MediaStorageDirectoryStorage)
+    del folder.PixelData
     folder.save_as(tmp_path / "s" / "index", enforce_file_format=True)
     report = make_slice(0, SOPClassUID=BasicTextSRStorage, Modality="SR")
     del report.Rows, report.PixelData

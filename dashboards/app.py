@@ -23,6 +23,8 @@ import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.responses import PlainTextResponse  # noqa: E402
 
+from mmdiag.workspace import keep_from_others  # noqa: E402
+
 # they answer anyone, and no page needs them
 HIDDEN = (
     "/_stcore/metrics",
@@ -158,6 +160,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8601)
     options = parser.parse_args()
     os.environ["MMDIAG_WORKSPACE"] = str(Path(options.workspace).resolve())
+    keep_from_others()
     keep_values_out_of_the_log()
     for module in (
         "dashboards.charts.models",

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mmdiag.workspace import Workspace, keep_from_others
+
 SERVER_SERVICES = ("SCHEDULER", "LATE_RUNS", "TRIGGERS", "FOREMAN", "CANCELLATION_CLEANUP")
 Report = Callable[..., None]
 _reports: list[Report] = []
@@ -20,7 +22,8 @@ def prepare(workspace: Path, *, quiet: bool = True) -> None:
         quiet: Show nothing of Prefect's log, whose lines would carry tracebacks.
     """
     # Prefect makes its own folder, but not the one above it
-    workspace.mkdir(parents=True, exist_ok=True)
+    keep_from_others()
+    Workspace(workspace).make()
     os.environ["MMDIAG_WORKSPACE"] = str(workspace)
     level = "CRITICAL" if quiet else "INFO"
     wanted = {

@@ -9,12 +9,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+OTHERS = 0o077  # the permissions of everybody but the owner
+
+
+def keep_from_others() -> None:
+    """Let every file and folder that this process and its children make be its owner's alone: what
+    is made of cases is as private as they are.
+    """
+    os.umask(OTHERS)
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """The folder that a command works in."""
 
     path: Path
+
+    def make(self) -> None:
+        """Make the folder, and close it to others, as one that an earlier version made was not."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state = self.path.stat()
+        if state.st_uid == os.geteuid() and state.st_mode & OTHERS:
+            self.path.chmod(state.st_mode & ~OTHERS & 0o7777)
 
     @property
     def ledger_url(self) -> str:

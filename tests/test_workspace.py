@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from mmdiag.workspace import atomic_path, file_sha256
+from mmdiag.workspace import Workspace, atomic_path, file_sha256
 
 
 def test_a_file_is_known_by_the_hash_of_its_content(tmp_path):
@@ -25,3 +25,11 @@ def test_a_file_that_is_not_written_to_its_end_leaves_the_one_before(tmp_path):
         write_half()
     assert [file.name for file in tmp_path.iterdir()] == ["f"]
     assert (tmp_path / "f").read_text() == "before"
+
+
+def test_a_workspace_that_others_could_read_is_closed_when_it_is_used_again(tmp_path):
+    folder = tmp_path / "w"
+    folder.mkdir()
+    folder.chmod(0o755)
+    Workspace(folder).make()
+    assert folder.stat().st_mode & 0o7777 == 0o700

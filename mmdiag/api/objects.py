@@ -114,7 +114,7 @@ class Cohort:
 
     def ledger(self) -> Ledger:
         """The record of this workspace."""
-        self.workspace.path.mkdir(parents=True, exist_ok=True)
+        self.workspace.make()
         return Ledger(self.workspace.ledger_url)
 
     def ingest(self, *, progress: Report | None = None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from mmdiag.cli.models.pretrain import pretrain
 from mmdiag.cli.models.runs import evaluate, explain, run, score, train
 from mmdiag.cli.models.search import search
 from mmdiag.cli.operate.workspaces import dashboard, status
+from mmdiag.workspace import keep_from_others
 
 EPILOG = """\b
 From nothing to a dashboard:
@@ -79,4 +80,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     # read as torch loads: threads that wait must not spin on cores that others need
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_from_others()
     sys.exit(boundary.run(cli, arguments))

@@ -40,7 +40,7 @@ class Context:
         """Open the ledger; its tables are created if missing."""
         from mmdiag.storage.ledger import Ledger
 
-        self.workspace.path.mkdir(parents=True, exist_ok=True)
+        self.workspace.make()
         return Ledger(self.ledger_url)
 
     def existing_ledger(self) -> "Ledger | None":

@@ -101,7 +101,6 @@ def write_shard(
         for file in temporary.iterdir():
             with file.open("rb") as written:
                 os.fsync(written.fileno())
-        temporary.chmod(0o755)
         temporary.replace(folder)
         _sync(folder.parent)
     finally:

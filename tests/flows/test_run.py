@@ -4,6 +4,7 @@ answer has the form that scripts rely on.
 
 import json
 import shutil
+import stat
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,13 @@ def answered(small_run, mmdiag_command, tmp_path_factory):
     )
     assert done.returncode == 3, done.stderr[-2000:]
     return json.loads(done.stdout), done, workspace
+
+
+def test_the_workspace_and_everything_in_it_are_the_users_alone(answered):
+    workspace = answered[2]
+    found = [path for path in (workspace, *workspace.rglob("*")) if not path.is_symlink()]
+    assert len(found) > 100
+    assert not [str(path) for path in found if stat.S_IMODE(path.stat().st_mode) & 0o077]
 
 
 def test_the_answer_has_the_keys_that_scripts_rely_on(answered):

@@ -16,6 +16,7 @@ from mmdiag.readers.text.languages import OTHERS, WESTERN, Language
 
 IsOwn = Callable[[str], bool]
 MOST_LETTERS: Final = 6  # different letters of another script that make it another reading
+FEW: Final = 3  # frequent words of a note whose letters beyond ASCII all stand alone
 SURE: Final = 2  # frequent words that a note's reading has more than any other
 _WESTERN = tuple(WESTERN)
 _CONTINENTAL = tuple(name for name in WESTERN if name != "Icelandic")
@@ -65,6 +66,7 @@ _TWICE = re.compile("[\u00c2\u00c3][\u0080-\u00bf\u20ac\u201a\u0192\u201e\u2026\
 
 _RUN = re.compile(r"[^\W\d_]+")
 _AS_SYMBOLS = "\u00b5\u00aa\u00ba"  # micro and the ordinals, which Unicode counts as letters
+_NO_SYMBOLS = dict.fromkeys(map(ord, _AS_SYMBOLS), " ")
 _SINGLE = frozenset("àáèéêíòóôöåæøãõäîâ")  # letters that are words
 _SYMBOLS = frozenset(
     "\u201c\u201d\u201e\u201a\u2018\u2019\u00ab\u00bb\u2039\u203a\u2013\u2014\u2026\u2022\u00b7"
@@ -80,7 +82,8 @@ _MISPLACED = re.compile(
     r"|[a-ln-z\u00df-\u017f][\u00b2\u00b3]"
     rf"|[\u201d\u2122\u00ae\u2020\u2030\u00b1\u00d7\u00f7\u00bc-\u00be\u00b9\u20ac\u00a3\u00a7]{_LETTER}"
     rf"|(?:^|\s)[\u201d]|[\u00ba\u00aa][a-z\u00df-\u017f]|\d[\u00c0-\u00d6\u00d8-\u00e7\u00e9-\u00f6\u00f8-\u017f]"
-    r"|[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u017f]\d|(?:^|\s)[\u02c6\u02dc\u00a8\u00af\u00b8]",
+    r"|[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u017f]\d|(?:^|\s)[\u02c6\u02dc\u00a8\u00af\u00b8]"
+    r"|[\u00a1-\u00a9\u00ac\u00ae-\u00b6\u00b8-\u00ba\u00bc-\u00bf\u20ac\u2020\u2030]{2}",
     re.MULTILINE,
 )
 _ELISION = re.compile(rf"{_LETTER}[\u2019\u00b4]{_LETTER}")
@@ -162,7 +165,17 @@ def windows_text(content: bytes, margin: int) -> tuple[str, str] | None:
     rivals += [one.score for one in _others(content) if one.score >= MOST_LETTERS]
     if rivals and read[0].score < max(rivals) + margin:
         return None
+    if read[0].score < FEW and not _has_letter_in_a_word(read[0].text):
+        return None
     return read[0].text, "cp1252"
+
+
+def _has_letter_in_a_word(text: str) -> bool:
+    """Whether a letter beyond ASCII stands in a word with others, or there is no such letter: one
+    that stands alone is a word of several languages, in several code pages.
+    """
+    runs = [run for run in _RUN.findall(text.translate(_NO_SYMBOLS)) if not run.isascii()]
+    return not runs or any(len(run) > 1 for run in runs)
 
 
 def _was_encoded_twice(text: str) -> bool:
@@ -202,7 +215,7 @@ def _has_misplaced(text: str) -> bool:
         is_letter = unicodedata.category(letter)[0] in "LM"
         if not letter.isascii() and not is_letter and letter not in _SYMBOLS:
             return True
-    words = _RUN.findall(text.translate(dict.fromkeys(map(ord, _AS_SYMBOLS), " ")))
+    words = _RUN.findall(text.translate(_NO_SYMBOLS))
     return any(not word.isascii() and _is_odd(word) for word in words)
 
 

@@ -16,7 +16,8 @@ NOT_JUDGED = {".tsv", ".csv", ".md", ".txt"}  # lists beside the files of the DI
 # What a hostile file must get. Files whose pixels and geometry are sound are CT images without
 # rescale tags: a guess would shift every density.
 HOSTILE = {
-    "not_dicom": ("s002", "s004", "s006", "s008", "s010", "s02x_trunc_00100", "s02x_trunc_00131"),
+    "archive": ("s008",),
+    "not_dicom": ("s002", "s004", "s006", "s010", "s02x_trunc_00100", "s02x_trunc_00131"),
     "truncated": (
         "s02x_trunc_00132",
         "s02x_trunc_00133",

@@ -26,7 +26,7 @@ from mmdiag.ingest.case_versions import Versions, case_versions
 from mmdiag.ingest.overrides import Decisions, read_decisions
 from mmdiag.ingest.shard import ShardPlan, write_shard
 from mmdiag.kinds import KINDS
-from mmdiag.readers.imaging.dicom_header import known_keyword
+from mmdiag.readers.imaging.dicom.header import known_keyword
 from mmdiag.readers.tables.numbers import NumericTable
 from mmdiag.storage.tables import write_parquet
 from mmdiag.workspace import Workspace, write_text

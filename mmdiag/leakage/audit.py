@@ -3,7 +3,7 @@ lies in an input, absence that tells the label.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ from scipy.stats import chi2_contingency
 
 from mmdiag.contracts.rules import RuleResult
 from mmdiag.errors import ContractError
+from mmdiag.leakage.finding import SHOWN, Finding
+from mmdiag.leakage.images import images_of_two, partners, under_two
 from mmdiag.leakage.label_columns import columns_that_hold, columns_that_hold_times
 from mmdiag.leakage.label_text import class_pattern, compiled, stating
-from mmdiag.leakage.near_duplicates import near_pictures
 from mmdiag.reasons import REASONS
 from mmdiag.spelling import may_be_printed
 from mmdiag.task import Task
@@ -28,7 +29,6 @@ SMALLEST_P, SMALLEST_V = (
     0.001,
     0.2,
 )
-SHOWN = 5  # case keys or columns named in one sentence
 SEVERITY = {
     "same_image": "quarantine",
     "near_same_image": "warn",
@@ -105,23 +105,6 @@ class Leakage:
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    """One rule on one modality (or column).
-
-    Args:
-        failed: Case -> what was found, without a value.
-        fact: What was found as a whole; a rule without failed cases is broken where it is not
-            empty.
-    """
-
-    code: str
-    column: str
-    checked: int
-    failed: Mapping[str, str] = field(default_factory=dict)
-    fact: str = ""
-
-
 def audit_leakage(
     cases: pd.DataFrame,
     fingerprints: pd.DataFrame,
@@ -149,7 +132,7 @@ def audit_leakage(
     subjects = pd.Series(pd.factorize(cases["subject_id"])[0], index=cases["case_id"])
     label = cases.set_index("case_id")["event" if task.survival else "label"]
     findings = [
-        *_images(fingerprints, subjects),
+        *images_of_two(fingerprints, subjects),
         *_same_notes(notes, subjects),
         *_stated(notes, label, task, patterns),
     ]
@@ -166,18 +149,18 @@ def audit_leakage(
     )
 
 
-def _is_broken(one: _Finding) -> bool:
+def _is_broken(one: Finding) -> bool:
     return bool(one.failed or one.fact)
 
 
-def _leak(one: _Finding) -> Leak:
+def _leak(one: Finding) -> Leak:
     fact = (
         one.fact or f"{len(one.failed)} of {one.checked} cases, such as {next(iter(one.failed))}."
     )
     return Leak(one.code, one.column, fact)
 
 
-def _result(one: _Finding) -> RuleResult:
+def _result(one: Finding) -> RuleResult:
     return RuleResult(
         contract="leakage",
         rule=REASONS[one.code].rule,
@@ -190,76 +173,7 @@ def _result(one: _Finding) -> RuleResult:
     )
 
 
-def _images(fingerprints: pd.DataFrame, subjects: pd.Series) -> Iterator[_Finding]:
-    """The same picture, of any modality, under two subjects, or of one modality under two cases of
-    one; and of one modality nearly the same.
-    """
-    known = fingerprints[
-        fingerprints["pixel_sha256"].notna() & fingerprints["case_id"].isin(subjects.index)
-    ].reset_index(drop=True)
-    known = known.assign(
-        subject=known["case_id"].map(subjects), case=pd.factorize(known["case_id"])[0]
-    )
-    copied = _under_two(known["pixel_sha256"], known["subject"])
-    partner = _partners(
-        known["pixel_sha256"][copied], known["subject"][copied], known["case_id"][copied]
-    )
-    repeated = _under_two(known["modality"] + known["pixel_sha256"], known["case"]) & ~copied
-    partner = pd.concat(
-        [
-            partner,
-            _partners(
-                known["pixel_sha256"][repeated], known["case"][repeated], known["case_id"][repeated]
-            ),
-        ]
-    )
-    copied |= repeated
-    for modality, rows in known.groupby("modality", sort=True):
-        failed = {
-            str(rows["case_id"][row]): f"the same content as case {partner[row]}"
-            for row in rows.index[copied[rows.index]]
-        }
-        yield _Finding("same_image", str(modality), len(rows), failed)
-        hashed = rows[~copied[rows.index] & rows["perceptual"].notna()]
-        pairs = near_pictures(hashed["perceptual"].tolist(), hashed["subject"].to_numpy())
-        names = hashed["case_id"].to_numpy()[pairs]
-        alike = {
-            str(case): f"nearly the same picture as case {other}"
-            for pair in names
-            for case, other in (pair, pair[::-1])
-        }
-        shown = ", ".join(" and ".join(pair) for pair in names[:SHOWN])
-        yield _Finding(
-            "near_same_image",
-            str(modality),
-            len(hashed),
-            alike,
-            f"Pairs: {len(names)}, such as {shown}." if alike else "",
-        )
-
-
-def _under_two(key: pd.Series, subject: pd.Series) -> "pd.Series[bool]":
-    """Rows whose key stands under more than one subject."""
-    by_key = subject.groupby(key)
-    return by_key.transform("min") != by_key.transform("max")
-
-
-def _partners(key: pd.Series, subject: pd.Series, case: pd.Series) -> "pd.Series[str]":
-    """For each row a case of another subject with the same key; every key stands under at least
-    two.
-    """
-    frame = pd.DataFrame({"key": key, "subject": subject, "case": case}).sort_values(
-        "subject", kind="stable"
-    )
-    first, last = (
-        frame.drop_duplicates("key", keep=keep).set_index("key") for keep in ("first", "last")
-    )
-    own = frame["subject"].to_numpy() == frame["key"].map(first["subject"]).to_numpy()
-    other = np.where(own, frame["key"].map(last["case"]), frame["key"].map(first["case"]))
-    return pd.Series(other, index=frame.index, dtype=object)
-
-
-def _same_notes(notes: Mapping[str, Mapping[str, str]], subjects: pd.Series) -> Iterator[_Finding]:
+def _same_notes(notes: Mapping[str, Mapping[str, str]], subjects: pd.Series) -> Iterator[Finding]:
     for modality, texts in notes.items():
         cases = [case_id for case_id in texts if case_id in subjects.index]
         plain = [" ".join(texts[case_id].lower().split()) for case_id in cases]
@@ -271,15 +185,15 @@ def _same_notes(notes: Mapping[str, Mapping[str, str]], subjects: pd.Series) -> 
             }
         )
         frame["subject"] = frame["case_id"].map(subjects)
-        copied = frame[_under_two(frame["key"], frame["subject"])] if len(frame) else frame
-        partner = _partners(copied["key"], copied["subject"], copied["case_id"])
+        copied = frame[under_two(frame["key"], frame["subject"])] if len(frame) else frame
+        partner = partners(copied["key"], copied["subject"], copied["case_id"])
         detail = {row: f"the same text as case {partner[row]}" for row in copied.index}
         long = frame["length"] >= LONG_NOTE
         for code, rows, number in (
             ("same_note", copied[long[copied.index]], long.sum()),
             ("template_note", copied[~long[copied.index]], (~long).sum()),
         ):
-            yield _Finding(
+            yield Finding(
                 code,
                 modality,
                 int(number),
@@ -292,7 +206,7 @@ def _stated(
     label: pd.Series,
     task: Task,
     patterns: Sequence[Any],
-) -> Iterator[_Finding]:
+) -> Iterator[Finding]:
     """Labels that stand in notes: by the task's patterns, else by the names of its classes."""
     for modality, texts in notes.items():
         if patterns:
@@ -301,14 +215,14 @@ def _stated(
                 for case, number in stating(texts, patterns).items()
                 if case in label.index
             }
-            yield _Finding("label_in_note", modality, len(texts), found)
+            yield Finding("label_in_note", modality, len(texts), found)
         elif not task.survival:
             yield _named(modality, texts, label.dropna(), list(task.classes))
 
 
 def _named(
     modality: str, texts: Mapping[str, str], label: pd.Series, classes: Sequence[str]
-) -> _Finding:
+) -> Finding:
     """Notes that name their own class, where that class's notes name it more often than those of
     the others.
     """
@@ -336,7 +250,7 @@ def _named(
                 f"{shown} stands in {inside} of {of_class.sum()} notes of its class and in "
                 f"{outside} of {(~of_class).sum()} others"
             )
-    return _Finding(
+    return Finding(
         "class_in_note", modality, len(own), failed, f"{'; '.join(facts)}." if facts else ""
     )
 
@@ -346,7 +260,7 @@ def _columns(
     cases: pd.DataFrame,
     label: pd.Series,
     task: Task,
-) -> Iterator[_Finding]:
+) -> Iterator[Finding]:
     time = cases.set_index("case_id")["time"]
     for modality, table in tables.items():
         found = [columns_that_hold(table, label)]
@@ -361,7 +275,7 @@ def _columns(
             ("label_in_input", f"Columns: {same}." if same else ""),
             ("label_by_input", " ".join(by_input)),
         ):
-            yield _Finding(code, modality, found[0].cases, fact=fact)
+            yield Finding(code, modality, found[0].cases, fact=fact)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -369,7 +283,7 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:SHOWN])}{more}"
 
 
-def _absence(cases: pd.DataFrame, label: pd.Series) -> Iterator[_Finding]:
+def _absence(cases: pd.DataFrame, label: pd.Series) -> Iterator[Finding]:
     """Which modalities are there, and which site a case is from, against the label; cases without
     any modality are left out.
     """
@@ -385,7 +299,7 @@ def _absence(cases: pd.DataFrame, label: pd.Series) -> Iterator[_Finding]:
             groups[kept].reset_index(drop=True), label[kept].reset_index(drop=True)
         )
         strong = p < SMALLEST_P and strength >= SMALLEST_V
-        yield _Finding(
+        yield Finding(
             code,
             column,
             n,

@@ -25,7 +25,7 @@ from mmdiag.sandbox.parent import end_with_parent
 
 PRELOADED = (
     "mmdiag.sandbox.requests",
-    "mmdiag.readers.imaging.dicom_series",
+    "mmdiag.readers.imaging.dicom.series",
     "mmdiag.readers.imaging.raster_nifti",
     "pydicom.pixels",
 )

@@ -13,14 +13,14 @@ from numpy import ndarray
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.clutter import left_by_a_viewer
-from mmdiag.readers.imaging.dicom_header import Header
-from mmdiag.readers.imaging.dicom_pixels import frames
-from mmdiag.readers.imaging.dicom_prescan import scan
+from mmdiag.readers.imaging.dicom.header import Header
+from mmdiag.readers.imaging.dicom.pixels import frames
+from mmdiag.readers.imaging.dicom.prescan import scan
+from mmdiag.readers.imaging.dicom.suv import scan_start, suv_factor
 from mmdiag.readers.imaging.geometry import Plane, planes_of
 from mmdiag.readers.imaging.grey_levels import inverted
 from mmdiag.readers.imaging.pixel_format import GREY, PixelFormat, padding_of, pixel_format
 from mmdiag.readers.imaging.resample import shrink
-from mmdiag.readers.imaging.suv import scan_start, suv_factor
 
 HEAD = 65_536  # bytes that are read of a file to know what it is
 

@@ -15,10 +15,18 @@ from numpy import ndarray
 from pydicom.sequence import Sequence as DicomSequence
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom_dates import recorded_day
-from mmdiag.readers.imaging.dicom_header import Header
-from mmdiag.readers.imaging.dicom_pixels import read_attributes
-from mmdiag.readers.imaging.dicom_volume import (
+from mmdiag.readers.imaging.dicom.dates import recorded_day
+from mmdiag.readers.imaging.dicom.header import Header
+from mmdiag.readers.imaging.dicom.pixels import read_attributes
+from mmdiag.readers.imaging.dicom.series_kind import (
+    as_what_it_is,
+    differing,
+    is_image,
+    no_slice,
+    stack_of,
+    without_copies,
+)
+from mmdiag.readers.imaging.dicom.volume import (
     SliceFile,
     decoded_volume,
     described,
@@ -30,14 +38,6 @@ from mmdiag.readers.imaging.grey_levels import in_hounsfield
 from mmdiag.readers.imaging.pixel_format import GREY
 from mmdiag.readers.imaging.pose import Pose, Turn, turn_of, turn_of_projection
 from mmdiag.readers.imaging.resample import spread
-from mmdiag.readers.imaging.series_kind import (
-    as_what_it_is,
-    differing,
-    is_image,
-    no_slice,
-    stack_of,
-    without_copies,
-)
 
 # what usually tells series of one folder apart, for a sentence
 TELLING_SERIES = ("SeriesDescription", "SeriesNumber", "Modality", "ImageType", "StudyDate")
@@ -63,7 +63,7 @@ class Series:
             segmentations.
         modality: DICOM modality, such as MR.
         hounsfield: Whether the values are CT numbers.
-        recorded: ISO date of the last day on which it was recorded (`dicom_dates`); empty where no
+        recorded: ISO date of the last day on which it was recorded (`dicom.dates`); empty where no
             header says.
         shown: Lowest and highest value that the header asks to be shown (VOI), where the volume
             holds grey levels.

@@ -1,0 +1,1 @@
+"""DICOM: elements, header, pixels and series, and what is true of DICOM alone."""

@@ -17,6 +17,7 @@ from mmdiag.ingest.commit import commit
 from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
+Wanted = dict[str, list[str]]
 SHARDS_AT_ONCE = 2  # a shard of images is held in memory
 _room = threading.Semaphore(SHARDS_AT_ONCE)
 
@@ -34,19 +35,23 @@ def ingest(cohort: Path, workspace: Path) -> dict[str, Any]:
     return ingest_shards(cohort, workspace)
 
 
-def ingest_shards(cohort: Path, workspace: Path) -> dict[str, Any]:
-    """The steps of ingestion, for any flow."""
-    shards = ingest_shard.map(plan_shards(cohort, workspace))
+def ingest_shards(cohort: Path, workspace: Path, wanted: Wanted | None = None) -> dict[str, Any]:
+    """The steps of ingestion, for any flow.
+
+    Args:
+        wanted: Table modality -> the columns that a bundle reads, for cases that are to be scored.
+    """
+    shards = ingest_shard.map(plan_shards(cohort, workspace, wanted))
     for number, shard in enumerate(shards, 1):
         shard.result()
         report("ingest", number, len(shards))
-    return commit_shards(cohort, workspace)
+    return commit_shards(cohort, workspace, absent=wanted is not None)
 
 
 @step
-def plan_shards(cohort: Path, workspace: Path) -> list[Path]:
+def plan_shards(cohort: Path, workspace: Path, wanted: Wanted | None = None) -> list[Path]:
     """Which cases are new or changed, in shards."""
-    return ingestion.plan(read_description(cohort), Workspace(workspace))
+    return ingestion.plan(read_description(cohort), Workspace(workspace), wanted=wanted)
 
 
 @step
@@ -57,8 +62,8 @@ def ingest_shard(plan: Path) -> None:
 
 
 @step
-def commit_shards(cohort: Path, workspace: Path) -> dict[str, Any]:
+def commit_shards(cohort: Path, workspace: Path, *, absent: bool = False) -> dict[str, Any]:
     """Make the shards the cohort, and record it."""
     working = Workspace(workspace)
     ledger = Ledger(working.ledger_url)
-    return dataclasses.asdict(commit(read_description(cohort), working, ledger))
+    return dataclasses.asdict(commit(read_description(cohort), working, ledger, absent=absent))

@@ -29,8 +29,7 @@ def score(
     """
     prepare(workspace)
     bundle = bundle or newest_bundle(workspace)
-    check_bundle(bundle, cohort, workspace)
-    ingested = ingest_shards(cohort, workspace)
+    ingested = ingest_shards(cohort, workspace, check_bundle(bundle, cohort, workspace))
     answer = ingested | score_cohort(bundle, cohort, workspace, out)
     counts = {
         "scored": answer["scored"],
@@ -57,9 +56,12 @@ def newest_bundle(workspace: Path) -> Path:
 
 
 @step
-def check_bundle(bundle: Path, cohort: Path, workspace: Path) -> None:
-    """See whether a bundle can score a cohort before anything of the cohort is read."""
-    api.open_bundle(bundle, read_description(cohort), Ledger(Workspace(workspace).ledger_url))
+def check_bundle(bundle: Path, cohort: Path, workspace: Path) -> dict[str, list[str]]:
+    """See whether a bundle can score a cohort before anything of the cohort is read; returns the
+    columns that it reads.
+    """
+    ledger = Ledger(Workspace(workspace).ledger_url)
+    return inference.wanted_columns(api.open_bundle(bundle, read_description(cohort), ledger))
 
 
 @step

@@ -3,7 +3,8 @@ schedule; both give the same files.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,17 +28,28 @@ def ingest(
     workspace: Workspace,
     ledger: Ledger,
     *,
+    wanted: Mapping[str, Sequence[str]] | None = None,
     progress: Report | None = None,
 ) -> dict[str, Any]:
-    """Read what is new in a cohort; returns `cohort`, `cases` and `modalities`."""
+    """Read what is new in a cohort; returns `cohort`, `cases` and `modalities`.
+
+    Args:
+        wanted: Table modality -> the columns that a bundle reads, for cases that are to be scored;
+            see
+            `mmdiag.inference.score.wanted_columns`.
+    """
     from mmdiag.ingest import plan as ingestion
     from mmdiag.ingest.commit import commit
+    from mmdiag.storage.turns import turn
 
-    plans = ingestion.plan(description, workspace)
-    for number, shard in enumerate(plans, 1):
-        ingestion.ingest_shard(shard)
-        _tell(progress, "ingest", number, len(plans))
-    return dataclasses.asdict(commit(description, workspace, ledger))
+    waiting = partial(_tell, progress, "ingest", 0, 0, "waits: another process ingests this cohort")
+    with turn(workspace.logs, description.name, waiting):
+        plans = ingestion.plan(description, workspace, wanted=wanted)
+        for number, shard in enumerate(plans, 1):
+            ingestion.ingest_shard(shard)
+            _tell(progress, "ingest", number, len(plans))
+        summary = commit(description, workspace, ledger, absent=wanted is not None)
+    return dataclasses.asdict(summary)
 
 
 def compare(
@@ -227,7 +239,8 @@ def score(
     opened = (
         inference.open_bundle(bundle, description, ledger) if isinstance(bundle, Path) else bundle
     )
-    found = ingest(description, workspace, ledger, progress=progress)
+    wanted = inference.wanted_columns(opened)
+    found = ingest(description, workspace, ledger, wanted=wanted, progress=progress)
     return found | inference.score(
         opened, description, workspace, ledger, out, progress=_detail(progress, "score")
     )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mmdiag.storage.store import Store
 
 RESEARCH = "For research use only: not a medical device."
+PIPED = 4096  # columns of what goes into a file or another program
 Titles = Mapping[str, str]  # modality -> how people read it
 NO_TITLES: Titles = {}
 
@@ -86,6 +87,9 @@ def show_ingest(answer: Answer, titles: Titles = NO_TITLES) -> None:
 def show_score(answer: Answer, titles: Titles = NO_TITLES) -> None:
     """What was scored, and where the predictions are."""
     _counts(answer, titles)
+    for name, columns in answer.get("columns", {}).items():
+        for sentence in columns["said"]:
+            _line(f"{titles.get(name, name)}: {sentence}.")
     _line(
         f"{answer['scored']} cases scored by {answer['bundle']['id']}, "
         f"{answer['already_scored']} were scored before. Predictions in {answer['predictions']}"
@@ -285,6 +289,9 @@ def _counts(answer: Answer, titles: Titles) -> None:
         for name, counts in answer["modalities"].items()
     ]
     _table(("modality", "kind", "present", "absent", "quarantined"), rows)
+    for row in rows:
+        for sentence in row.get("said", ()):
+            _line(f"{row['modality']}: {sentence}.")
     for row in (row for row in rows if row.get("masked")):
         _line(
             f"{row['masked']} identifiers were masked in {row['modality']}: no masking is "
@@ -346,4 +353,10 @@ def _printable(value: Any) -> str:
 
 
 def _console() -> Console:
-    return Console(markup=False, highlight=False, emoji=False)
+    """A terminal cuts a table at its width; a pipe has none."""
+    console = Console(markup=False, highlight=False, emoji=False)
+    return (
+        console
+        if console.is_terminal
+        else Console(markup=False, highlight=False, emoji=False, width=PIPED)
+    )

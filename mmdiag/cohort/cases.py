@@ -3,6 +3,7 @@
 import difflib
 import glob
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from mmdiag.description import Description, ModalityDescription
 from mmdiag.errors import DescriptionError
 from mmdiag.readers.clutter import of_the_data
 from mmdiag.readers.tables.cohort_tables import read_any_table, table_header, table_keys
+from mmdiag.readers.tables.form import PLAIN, TableForm, form_of
 from mmdiag.readers.tables.keys import key_columns, template_columns
 
 
@@ -62,13 +64,8 @@ def find_cases(description: Description, table: pd.DataFrame) -> list[Case]:
     for modality in description.modalities.values():
         _require_place(matches, modality, description.file.name)
     for row in table.to_dict("records"):
-        columns = {
-            str(key).removeprefix("column_"): value
-            for key, value in row.items()
-            if str(key).startswith("column_")
-        }
         sources = {
-            name: _source(matches, modality, columns, str(row["case_id"]))
+            name: _source(matches, modality, row)
             for name, modality in description.modalities.items()
         }
         found.append(
@@ -114,16 +111,7 @@ def _identifiers_file(file: Path, modified_ns: int) -> dict[str, list[str]]:
 
 def _require_place(matches: "Matches", modality: ModalityDescription, where: str) -> None:
     """A misspelt folder, table or key would read as 'not acquired' for every case."""
-    heading, parts = f"[modalities.{modality.name}] of {where}", Path(modality.path).parts
-    fixed = Path(
-        *(
-            parts[
-                : next(
-                    (i for i, part in enumerate(parts) if re.search(r"[{*?\[]", part)), len(parts)
-                )
-            ]
-        )
-    )
+    heading, fixed = f"[modalities.{modality.name}] of {where}", fixed_part(modality.path)
     files = (
         matches.of(modality.path) if modality.key and not template_columns(modality.path) else None
     )
@@ -134,8 +122,8 @@ def _require_place(matches: "Matches", modality: ModalityDescription, where: str
         )
     if files is None:
         return
-    wanted = key_columns(str(modality.key))
-    headers = [_header(file, file.stat().st_mtime_ns) for file in files]
+    wanted, form = key_columns(str(modality.key)), form_of(modality)
+    headers = [_header(file, file.stat().st_mtime_ns, form) for file in files]
     if not any(set(wanted) <= set(header) for header in headers):
         columns = [name for header in headers for name in header]
         lacking = next((column for column in wanted if column not in columns), wanted[0])
@@ -151,14 +139,36 @@ def _require_place(matches: "Matches", modality: ModalityDescription, where: str
         )
 
 
-def _source(
-    matches: "Matches", modality: ModalityDescription, columns: Mapping[str, Any], case_id: str
-) -> Source | None:
+def fixed_part(path: str) -> Path:
+    """The folders of a path template before its first slot or glob."""
+    parts = Path(path).parts
+    stop = next((i for i, part in enumerate(parts) if re.search(r"[{*?\[]", part)), len(parts))
+    return Path(*parts[:stop])
+
+
+def path_of(modality: ModalityDescription, row: Mapping[Any, Any]) -> str | None:
+    """The path of one case, as a glob; None where a column that it is made of is empty.
+
+    Args:
+        row: The case's row of what `read_cases` gave.
+    """
     path = modality.path
     for column in template_columns(path):
-        if columns[column] is None or pd.isna(columns[column]):
+        value = row[f"column_{column}"]
+        if value is None or pd.isna(value):
             return None
-        path = path.replace(f"{{{column}}}", glob.escape(str(columns[column])))
+        path = path.replace(f"{{{column}}}", glob.escape(str(value)))
+    return path
+
+
+def files_of(
+    matches: "Matches", path: str, case_id: str, modality: ModalityDescription
+) -> tuple[Path, ...]:
+    """The files of a path that `path_of` gave.
+
+    Raises:
+        DescriptionError: It leads out of the root.
+    """
     if (
         Path(path).is_absolute()
         or ".." in Path(path).parts
@@ -169,9 +179,19 @@ def _source(
             f"A path must lie below the root, that of {modality.name} of case {case_id!r} does "
             "not: correct the columns that it is made of."
         )
-    files = matches.of(path)
+    return matches.of(path)
+
+
+def _source(
+    matches: "Matches", modality: ModalityDescription, row: Mapping[Any, Any]
+) -> Source | None:
+    path, case_id = path_of(modality, row), str(row["case_id"])
+    if path is None:
+        return None
+    files = files_of(matches, path, case_id, modality)
     if modality.key and not any(
-        case_id in keys_of(file, modality.key, file.stat().st_mtime_ns) for file in files
+        case_id in keys_of(file, modality.key, file.stat().st_mtime_ns, form_of(modality))
+        for file in files
     ):
         return None
     return (
@@ -217,15 +237,15 @@ class Matches:
 
 
 @lru_cache(maxsize=64)
-def keys_of(file: Path, key: str, modified_ns: int) -> frozenset[str]:
-    """The case keys that a table has a row for; empty where it has no such column. `modified_ns`
-    makes a changed file be read again.
+def keys_of(file: Path, key: str, modified_ns: int, form: TableForm = PLAIN) -> Mapping[str, int]:
+    """The case keys that a table has rows for, and how many; empty where it has no such column.
+    `modified_ns` makes a changed file be read again.
     """
     del modified_ns
-    return frozenset(table_keys(file, key))
+    return Counter(table_keys(file, key, form))
 
 
 @lru_cache(maxsize=64)
-def _header(file: Path, modified_ns: int) -> tuple[str, ...]:
+def _header(file: Path, modified_ns: int, form: TableForm) -> tuple[str, ...]:
     del modified_ns
-    return table_header(file)
+    return table_header(file, form)

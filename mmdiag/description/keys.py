@@ -14,6 +14,7 @@ from mmdiag.description.fields import (
     optional_text,
     require_known,
     section_of,
+    text_of,
     texts_of,
 )
 from mmdiag.errors import DescriptionError
@@ -21,6 +22,8 @@ from mmdiag.errors import DescriptionError
 ROW_RULES = ("refuse", "first", "mean")
 GENE_KINDS = ("symbol", "ensembl", "entrez")
 UNITS = ("counts", "tpm", "log2", "z-score")
+DECIMALS = (".", ",")
+BELOW = ("refuse", "missing", "limit")
 # and the largest of each
 SIGNAL_NUMBERS = {
     "rate_hz": 768_000.0,
@@ -103,6 +106,36 @@ def units(section: Mapping[str, Any], key: str, heading: str, where: str) -> str
     return _known_text(UNITS, section, key, heading, where)
 
 
+def delimiter(section: Mapping[str, Any], key: str, heading: str, where: str) -> str:
+    """What separates the cells of a table."""
+    value = text_of(section, key, heading, where)
+    if len(value) != 1 or value.isalnum() or value in "\"'\r\n\\.-+":
+        raise DescriptionError(
+            f'{key} under {heading} of {where} must be one character such as ";" or "\\t", it is '
+            "not: correct it."
+        )
+    return value
+
+
+def decimal(section: Mapping[str, Any], key: str, heading: str, where: str) -> str:
+    """What separates the fraction of a number."""
+    return one_of(section[key], DECIMALS, f"{key} under {heading}", where)
+
+
+def below(section: Mapping[str, Any], key: str, heading: str, where: str) -> str:
+    """What a number below a limit of detection is."""
+    return one_of(section[key], BELOW, f"{key} under {heading}", where)
+
+
+def codes(section: Mapping[str, Any], key: str, heading: str, where: str) -> tuple[str, ...]:
+    """Cells that mean not measured; a number may be written as one."""
+    value = section[key]
+    listed = value if isinstance(value, list) else [value]
+    return texts_of(
+        [str(one) if type(one) in (int, float) else one for one in listed], key, heading, where
+    )
+
+
 def _known_text(
     known: tuple[str, ...], section: Mapping[str, Any], key: str, heading: str, where: str
 ) -> str | None:
@@ -126,6 +159,11 @@ def check_table(values: Mapping[str, Any], root: Path, heading: str, where: str)
         raise DescriptionError(
             f"One table for all cases needs its key, {heading} of {where} has none: add key = "
             '"the column that holds the case\'s key".'
+        )
+    if values.get("delimiter") and values.get("delimiter") == values.get("decimal"):
+        raise DescriptionError(
+            f"delimiter and decimal under {heading} of {where} must differ, they are the same: "
+            "correct one."
         )
     for key in ("gene_sets", "gene_names"):
         if values.get(key) and not (root / values[key]).is_file():

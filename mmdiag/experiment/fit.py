@@ -261,7 +261,12 @@ def _prepare(
                 "it out of cohort.toml or add cases that have it."
             )
         prepared[name] = fit_preparation(
-            kind, raws, config, columns=data.store.columns(name), gene_sets=data.gene_sets.get(name)
+            kind,
+            raws,
+            config,
+            columns=data.store.columns(name),
+            gene_sets=data.gene_sets.get(name),
+            categories=data.store.categories(name),
         )
     return prepared
 

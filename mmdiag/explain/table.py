@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from mmdiag.explain.probe import Explanation, OcclusionProbe
 from mmdiag.inference.bundle import Bundle
+from mmdiag.inference.columns import align
 from mmdiag.prepare import Preparation
 from mmdiag.prepare.batches import batch_of
 from mmdiag.samples import Sample
@@ -21,7 +22,8 @@ TOP_GENES = 20
 
 def explain_table(probe: OcclusionProbe, store: Store, name: str, row: int) -> Explanation:
     """The columns and groups that moved the answer most."""
-    table, preparation = store.table(name), probe.bundle.preparations[name]
+    preparation = probe.bundle.preparations[name]
+    table = align(store, name, preparation).values
     values = table[row]
     assert preparation.summary is not None
     z = preparation.summary.standardise(values[None])[0]

@@ -8,17 +8,21 @@ from typing import Any
 import pandas as pd
 
 from mmdiag.contracts.internal_tables import validate_predictions
-from mmdiag.description import Description
+from mmdiag.description import Description, ModalityDescription
 from mmdiag.encoders.weights import only_from_this_machine
 from mmdiag.errors import UsageError
 from mmdiag.inference.bundle import Bundle
-from mmdiag.inference.columns import prediction_columns
+from mmdiag.inference.columns import Alignment, align, prediction_columns, require_common
 from mmdiag.inference.predict import diagnose
 from mmdiag.prepare import extractor, require_same_features
 from mmdiag.prepare.batches import prepare_samples
 from mmdiag.prepare.feature_cache import raw_features
 from mmdiag.privacy.subject_keys import workspace_key
 from mmdiag.progress import Progress
+from mmdiag.readers.genomics.expression_matrix import is_matrix
+from mmdiag.readers.genomics.maf import is_maf
+from mmdiag.readers.tables.cohort_tables import table_header
+from mmdiag.readers.tables.form import form_of
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
 from mmdiag.storage.tables import write_parquet
@@ -35,14 +39,28 @@ def open_bundle(folder: Path, description: Description, ledger: Ledger | None) -
 
     Raises:
         BundleError: The bundle was changed, or is none.
-        UsageError: The cohort's modalities are not the bundle's, or the weights that make features
-            here are not those that it was fitted with, or not on this machine.
+        UsageError: The cohort's modalities are not the bundle's, a table has none of its columns,
+            or the weights that make features here are not those that it was fitted with, or not on
+            this machine.
     """
     bundle = Bundle.load(folder, ledger.bundle_files if ledger else None)
     _require_kinds(bundle, {name: m.kind for name, m in description.modalities.items()})
+    for name, wanted in wanted_columns(bundle).items():
+        modality = description.modalities[name]
+        if modality.key and not modality.gene_names and "{" not in modality.path:
+            _require_header(description, modality, wanted)
     with only_from_this_machine():
         require_same_features(bundle.config, bundle.preparations)
     return bundle
+
+
+def wanted_columns(bundle: Bundle) -> dict[str, list[str]]:
+    """Table modality -> the columns that a bundle reads, for `mmdiag.ingest.plan.plan`."""
+    return {
+        name: [*preparation.columns, *preparation.categories]
+        for name, preparation in bundle.preparations.items()
+        if preparation.columns
+    }
 
 
 def score(
@@ -65,7 +83,7 @@ def score(
         UsageError: The cohort's modalities are not the bundle's.
     """
     store = Store.open(workspace, description.name)
-    _check_modalities(bundle, store)
+    _require_kinds(bundle, store.modalities)
     key = workspace_key(workspace.path)
     versions = list(zip(store.cases["case_id"], store.cases["version"], strict=True))
     done = ledger.scored(bundle.id, description.name)
@@ -79,6 +97,12 @@ def score(
             if todo
             else {}
         )
+    aligned = _by_bundle_columns(bundle, store)
+    for name, alignment in aligned.items() if todo else ():
+        raws[name] = [
+            row if there else None
+            for row, there in zip(alignment.values, store.present(name), strict=True)
+        ]
     for start in range(0, len(todo), PART):
         rows = todo[start : start + PART]
         table = _score_rows(bundle, store, raws, rows, key)
@@ -93,6 +117,7 @@ def score(
         "training_known": bundle.learned_from("", key) is not None,
         "bundle": {"id": bundle.id, "path": str(bundle.folder)},
         "predictions": str(out),
+        **({"columns": said} if (said := _said(aligned)) else {}),
     }
 
 
@@ -105,14 +130,28 @@ def _require_kinds(bundle: Bundle, modalities: Mapping[str, str]) -> None:
         )
 
 
-def _check_modalities(bundle: Bundle, store: Store) -> None:
-    _require_kinds(bundle, store.modalities)
-    for name, preparation in bundle.preparations.items():
-        if preparation.columns and list(preparation.columns) != store.columns(name):
-            raise UsageError(
-                f"The table {name} must have the columns that the bundle was trained on "
-                f"({len(preparation.columns)}), in that order: it has others."
-            )
+def _require_header(
+    description: Description, modality: ModalityDescription, wanted: list[str]
+) -> None:
+    files = [file for file in sorted(description.root.glob(modality.path)) if file.is_file()]
+    if files and not any(is_matrix(file) or is_maf(file) for file in files):
+        form = form_of(modality)
+        header = [column for file in files for column in table_header(file, form)]
+        require_common(modality.name, header, wanted)
+
+
+def _by_bundle_columns(bundle: Bundle, store: Store) -> dict[str, Alignment]:
+    """The tables of a cohort under the columns of the bundle."""
+    return {
+        name: align(store, name, preparation)
+        for name, preparation in bundle.preparations.items()
+        if preparation.columns and store.present(name).any()
+    }
+
+
+def _said(aligned: Mapping[str, Alignment]) -> dict[str, Any]:
+    answers = {name: alignment.answer() for name, alignment in aligned.items()}
+    return {name: answer for name, answer in answers.items() if answer}
 
 
 def _score_rows(

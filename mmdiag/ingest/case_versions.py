@@ -19,6 +19,7 @@ import pandas as pd
 from mmdiag.cohort.cases import Case
 from mmdiag.description import Description
 from mmdiag.readers.tables.cohort_tables import row_hashes
+from mmdiag.readers.tables.form import form_of
 from mmdiag.storage.tables import write_parquet
 from mmdiag.workspace import file_sha256, write_text
 
@@ -154,14 +155,17 @@ def _row_hashes(
     )
     if not files:
         return {}
-    key = str(description.modalities[name].key)
-    state = _digest([key, *(hashes[file] for file in files)])
+    modality = description.modalities[name]
+    key, form = str(modality.key), form_of(modality)
+    state = _digest(
+        [key, *([form.delimiter] if form.delimiter else []), *(hashes[file] for file in files)]
+    )
     memory = folder / f"rows_{name}.json"
     if memory.is_file():
         known = json.loads(memory.read_text())
         if known["state"] == state:
             rows: dict[str, str] = known["rows"]
             return rows
-    rows = row_hashes(files, key)
+    rows = row_hashes(files, key, form)
     write_text(memory, json.dumps({"state": state, "rows": rows}))
     return rows

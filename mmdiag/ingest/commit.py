@@ -4,7 +4,6 @@ every verdict. Doing it again changes nothing.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,14 +14,18 @@ import pandas as pd
 
 from mmdiag.cohort.case_table import read_cases
 from mmdiag.cohort.label_cells import count_classes, described_task
+from mmdiag.cohort.presence import require_content
 from mmdiag.contracts.internal_tables import validate_case_table
 from mmdiag.contracts.validate import as_table
 from mmdiag.description import Description
 from mmdiag.errors import MmdiagError
 from mmdiag.ingest.overrides import read_decisions
+from mmdiag.ingest.quarantine_folder import show_quarantine
+from mmdiag.ingest.reports import read_report
 from mmdiag.ingest.shard import FINGERPRINT_COLUMNS, QUARANTINE_COLUMNS, rule_of
 from mmdiag.kinds import KINDS, NOTE, ROW
 from mmdiag.leakage.audit import audit_leakage
+from mmdiag.leakage.label_columns import CHOSEN
 from mmdiag.reasons import REASONS
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import read_rows
@@ -65,15 +68,23 @@ class _Shards:
     fingerprints: pd.DataFrame
 
 
-def commit(description: Description, workspace: Workspace, ledger: Ledger) -> IngestSummary:
+def commit(
+    description: Description, workspace: Workspace, ledger: Ledger, *, absent: bool = False
+) -> IngestSummary:
     """Make the shards the cohort: cases.parquet, description.json, the quarantine's folder, and the
     ledger's record of every verdict.
 
+    Args:
+        absent: Whether a modality may be absent for every case, as in a batch to score.
+
     Raises:
         ContractError: The cohort leaks its label, or breaks another rule of severity block.
+        DescriptionError: A modality is there for no case.
     """
     folder = workspace.cohort(description.name)
     shards = _gather(folder, description)
+    if not absent:
+        require_content(description, shards.manifest, set(shards.quarantine["modality"]))
     leaks = _refuse_leaks(folder, description, shards)
     _refuse_incomplete(description, shards)
     facts = shards.table[[c for c in shards.table.columns if not c.startswith("column_")]]
@@ -90,6 +101,8 @@ def commit(description: Description, workspace: Workspace, ledger: Ledger) -> In
         for pair in zip(shards.manifest["case_id"], shards.manifest["version"], strict=True)
     )
     summary = _summary(description, cohort_hash, shards, cases, new, leaks)
+    for name, counts in summary.modalities.items():
+        counts |= read_report(folder, name).answer()
     _record(ledger, description, summary, shards)
     show_quarantine(folder / "quarantine", shards.quarantine)
     return summary
@@ -160,6 +173,8 @@ def _refuse_leaks(folder: Path, description: Description, shards: _Shards) -> li
                 index=keys,
                 columns=columns,
             )
+            chosen = read_report(folder, name).categories.values()
+            tables[name].attrs[CHOSEN] = {column for group in chosen for column in group}
     task = described_task(description, shards.table)
     found = audit_leakage(
         cases, shards.fingerprints, notes, tables, task, description.task.label_patterns
@@ -364,34 +379,3 @@ def _record(
         ledger.record_contracts(
             description.name, grouped.astype({"checked": np.int64, "failed": np.int64})
         )
-
-
-def show_quarantine(folder: Path, quarantine: pd.DataFrame) -> None:
-    """A folder view of what is refused: `<code>/<case>[.<modality>].txt` with rule, fact and cure;
-    what is no longer refused goes.
-    """
-    wanted: dict[Path, str] = {}
-    for row in quarantine.to_dict("records"):
-        name = (
-            f"{row['case_id']}.{row['modality']}.txt"
-            if row["modality"]
-            else f"{row['case_id']}.txt"
-        )
-        lines = (
-            f"case: {row['case_id']}",
-            f"modality: {row['modality'] or 'the whole case'}",
-            f"code: {row['code']}",
-            f"rule: {row['rule']}",
-        )
-        wanted[folder / str(row["code"]) / name] = "\n".join(
-            (*lines, f"fact: {row['detail'] or 'see the code'}", f"cure: {row['cure']}", "")
-        )
-    for old in folder.glob("*/*.txt"):
-        if old not in wanted:
-            old.unlink()
-    for path, text in wanted.items():
-        if not path.is_file() or path.read_text() != text:
-            write_text(path, text)
-    for code in folder.glob("*"):
-        if code.is_dir() and not any(code.iterdir()):
-            shutil.rmtree(code)

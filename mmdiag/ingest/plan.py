@@ -18,16 +18,17 @@ from typing import Any
 import pandas as pd
 
 from mmdiag.cohort.case_table import read_cases
-from mmdiag.cohort.cases import Case, find_cases, patient_identifiers
+from mmdiag.cohort.cases import find_cases, patient_identifiers
+from mmdiag.cohort.presence import meet
 from mmdiag.contracts.internal_tables import validate_case_table
 from mmdiag.description import Description, read_description
 from mmdiag.errors import DescriptionError
 from mmdiag.ingest.case_versions import Versions, case_versions
+from mmdiag.ingest.columns import fix_columns
 from mmdiag.ingest.overrides import Decisions, read_decisions
+from mmdiag.ingest.reports import read_report
 from mmdiag.ingest.shard import ShardPlan, write_shard
-from mmdiag.kinds import KINDS
 from mmdiag.readers.imaging.dicom.header import known_keyword
-from mmdiag.readers.tables.numbers import NumericTable
 from mmdiag.storage.tables import write_parquet
 from mmdiag.workspace import Workspace, write_text
 
@@ -35,26 +36,35 @@ SHARD_CASES = 256
 
 
 def plan(
-    description: Description, workspace: Workspace, *, shard_cases: int = SHARD_CASES
+    description: Description,
+    workspace: Workspace,
+    *,
+    shard_cases: int = SHARD_CASES,
+    wanted: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Path]:
     """Write a plan for each shard of cases that are new or changed.
+
+    Args:
+        wanted: Table modality -> the columns that a bundle reads, for cases that are to be scored:
+            a modality may then be absent for all of them. None = for cases to learn from.
 
     Returns:
         Paths of the plans; the same state of the files gives the same plans.
 
     Raises:
         ContractError: The case table breaks a rule of severity block.
+        DescriptionError: A modality is there for no case, or a table is not what it should be.
     """
     _require_keywords(description)
     table = read_cases(description)
     failing_rule = validate_case_table(table)[1]
     cases = find_cases(description, table)
+    met = meet(description, table, cases, absent=wanted is not None)
     folder = workspace.cohort(description.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    _fix_columns(folder, description, cases)
+    fixed = fix_columns(folder, description, cases, met, wanted or {})
     decisions = read_decisions(folder)
     notes = {
-        case.case_id: failing_rule.get(case.case_id, "") + decisions.text_of(case.case_id)
+        case.case_id: failing_rule.get(case.case_id, "") + decisions.text_of(case.case_id) + fixed
         for case in cases
     }
     versions = case_versions(folder, description, cases, notes)
@@ -102,6 +112,7 @@ def ingest_shard(plan_file: Path) -> None:
         frozenset(table["subject_id"]),
         patient_identifiers(description, rows),
         _columns(target.parent.parent),
+        {name: read_report(target.parent.parent, name) for name in description.modalities},
     )
 
 
@@ -115,39 +126,6 @@ def _require_keywords(description: Description) -> None:
                     f"{description.file.name} must be a DICOM keyword, {keyword!r} is none: "
                     "correct it, for example SeriesDescription."
                 )
-
-
-def _fix_columns(folder: Path, description: Description, cases: Sequence[Case]) -> None:
-    """The columns of a table modality are those of the first ingestion: arrays of later shards must
-    line up.
-    """
-    for name, modality in description.modalities.items():
-        kind = KINDS[modality.kind]
-        own = {case.case_id: case.sources[name] for case in cases if name in case.sources}
-        if kind.columns is None or not own:
-            continue
-        path, state = folder / f"columns_{name}.json", folder / f"columns_{name}.state"
-        files = sorted({file for source in own.values() for file in source.files})
-        seen = (
-            [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-            if modality.key
-            else []
-        )
-        options = [dict(modality.options)] if modality.options else []
-        now = hashlib.sha256(repr([seen, modality, *options]).encode()).hexdigest()
-        if path.is_file() and state.is_file() and state.read_text() == now:
-            continue
-        table: NumericTable = kind.columns(modality, own, description.root)
-        columns = [str(column) for column in table.values.columns]
-        if path.is_file() and json.loads(path.read_text()) != columns:
-            raise DescriptionError(
-                f"The columns of {name} are those of its first ingestion, the table now has "
-                f"others: give the cohort another name in {description.file.name}."
-            )
-        if table.genes is not None:
-            write_text(folder / f"genes_{name}.json", json.dumps(table.genes, indent=1))
-        write_text(path, json.dumps(columns))
-        write_text(state, now)
 
 
 def _columns(folder: Path) -> dict[str, list[str]]:

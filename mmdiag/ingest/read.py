@@ -11,6 +11,7 @@ from typing import Any
 from mmdiag.cohort.cases import Case
 from mmdiag.description import Description
 from mmdiag.errors import ReadError
+from mmdiag.ingest.reports import TableReport
 from mmdiag.kinds import KINDS
 from mmdiag.sandbox.pool import Outcome, Sandbox, shared_sandbox
 
@@ -48,6 +49,8 @@ class Reading:
     Args:
         identifiers: Case -> what identifies its person, to be masked in notes.
         patients: Case -> modality -> patient id, which is never written.
+        columns: Table modality -> the columns of the cohort.
+        reports: Table modality -> what `ingest.reports` keeps of how it was read.
     """
 
     description: Description
@@ -58,6 +61,7 @@ class Reading:
     refused: dict[tuple[str, str], Refusal] = field(default_factory=dict)
     identifiers: dict[str, list[str]] = field(default_factory=dict)
     patients: dict[str, dict[str, str]] = field(default_factory=dict)
+    reports: Mapping[str, TableReport] = field(default_factory=dict)
 
 
 def read_sources(
@@ -68,6 +72,7 @@ def read_sources(
     is_overridden: IsOverridden,
     columns: Mapping[str, Sequence[str]],
     sandbox: Sandbox | None = None,
+    reports: Mapping[str, TableReport] | None = None,
 ) -> tuple[dict[tuple[str, str], Found], dict[tuple[str, str], Refusal]]:
     """Read every source of some cases, kind by kind: images first, because their headers say what
     to mask in the notes of the same case.
@@ -77,7 +82,8 @@ def read_sources(
             wrong place.
         identifiers: Case -> what identifies its person, from the case table.
         is_overridden: Whether a person accepted what a code refuses.
-        columns: Table modality -> the columns of its first ingestion.
+        columns: Table modality -> the columns of the cohort.
+        reports: Table modality -> what `ingest.reports` keeps of how it was read.
 
     Returns:
         What was found and what was refused, by case and modality; a source that is blank is in
@@ -90,6 +96,7 @@ def read_sources(
         is_overridden,
         columns,
         identifiers={case.case_id: list(identifiers.get(case.case_id, ())) for case in cases},
+        reports=reports or {},
     )
     for kind in KINDS.values():
         names = [name for name, m in description.modalities.items() if m.kind == kind.name]

@@ -9,6 +9,7 @@ from pathlib import Path
 from mmdiag.cohort.cases import Case
 from mmdiag.ingest.read import Found, Reading, Wait, refusal, require_recorded, stamp_of
 from mmdiag.readers.tables.cohort_tables import KEY, read_text_table
+from mmdiag.readers.tables.form import TableForm, form_of
 from mmdiag.sandbox.functions import SECONDS_A_NOTE
 from mmdiag.sandbox.pool import Outcome, Sandbox
 
@@ -34,7 +35,11 @@ def _ask(reading: Reading, pool: Sandbox, case: Case, name: str) -> "Future[Outc
         )
     modality = reading.description.modalities[name]
     notes = _notes_table(
-        source.files, stamp_of(source.files), str(modality.key), str(modality.column)
+        source.files,
+        stamp_of(source.files),
+        str(modality.key),
+        str(modality.column),
+        form_of(modality),
     )[str(source.key)]
     if len(notes) > 1 and modality.rows == "refuse":
         return refusal("duplicate_row", f"{len(notes)} notes")
@@ -71,8 +76,8 @@ def _take(reading: Reading, case: Case, name: str, answer: "Future[Outcome]") ->
 
 @lru_cache(maxsize=8)
 def _notes_table(
-    files: tuple[Path, ...], stamp: tuple[int, ...], key: str, column: str
+    files: tuple[Path, ...], stamp: tuple[int, ...], key: str, column: str, form: TableForm
 ) -> Mapping[str, tuple[str, ...]]:
     del stamp
-    table = read_text_table(files, key)
+    table = read_text_table(files, key, form)
     return {str(case): tuple(map(str, rows)) for case, rows in table.groupby(KEY)[column]}

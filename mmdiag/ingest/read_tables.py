@@ -14,8 +14,10 @@ from mmdiag.cohort.cases import Case, Source
 from mmdiag.description import ModalityDescription
 from mmdiag.errors import ReadError
 from mmdiag.ingest.read import Found, Reading, Wait, stamp_of
+from mmdiag.ingest.reports import TableReport
 from mmdiag.readers.genomics.vcf import is_vcf
-from mmdiag.readers.tables.modality import read_case_tables, read_modality
+from mmdiag.readers.tables.categories import by_name
+from mmdiag.readers.tables.modality import CaseRow, read_case_tables, read_modality
 from mmdiag.readers.tables.numbers import NumericTable
 from mmdiag.sandbox.pool import Sandbox, shared_sandbox
 
@@ -34,17 +36,22 @@ def read_tables(
 
 
 def whole_table(
-    modality: ModalityDescription, sources: Mapping[str, Source], root: Path
+    modality: ModalityDescription,
+    sources: Mapping[str, Source],
+    root: Path,
+    wanted: Sequence[str],
 ) -> NumericTable:
     """The numbers of all cases, whose columns become those of the cohort.
 
     Args:
         sources: Case -> where its row lies.
+        wanted: Columns that are numbers whatever their cells hold, as those of a bundle are.
     """
     if modality.key:
         files = sorted({file for source in sources.values() for file in source.files})
-        return numbers_of(files, modality, root)
-    return case_numbers({k: source.files[0] for k, source in sources.items()}, modality, root)
+        return numbers_of(files, modality, root, wanted)
+    files_of = {case: source.files[0] for case, source in sources.items()}
+    return case_numbers(files_of, modality, root, wanted)
 
 
 def _table_of(reading: Reading, pool: Sandbox, cases: Sequence[Case], name: str) -> NumericTable:
@@ -52,19 +59,25 @@ def _table_of(reading: Reading, pool: Sandbox, cases: Sequence[Case], name: str)
     those of the cohort.
     """
     sources = {case.case_id: case.sources[name] for case in cases}
-    modality = reading.description.modalities[name]
+    modality, columns = reading.description.modalities[name], list(reading.columns[name])
+    root, report = reading.description.root, reading.reports.get(name, TableReport())
     if modality.key:
-        return numbers_of(next(iter(sources.values())).files, modality, reading.description.root)
-    table = case_numbers(
-        {case_id: source.files[0] for case_id, source in sources.items()},
-        modality,
-        reading.description.root,
-        pool,
+        table = numbers_of(next(iter(sources.values())).files, modality, root, report.wanted)
+        if list(table.values.columns) == columns:
+            return table
+    else:
+        files = {case_id: source.files[0] for case_id, source in sources.items()}
+        table = case_numbers(files, modality, root, columns, pool)
+    values, _ = by_name(
+        table.values.to_numpy(dtype=np.float32),
+        list(table.values.columns),
+        table.categories,
+        columns,
+        report.categories,
     )
-    columns = list(reading.columns[name])
-    filled = table.values.reindex(columns=columns)
+    filled = pd.DataFrame(values, index=table.values.index, columns=columns)
     unseen = [column for column in columns if column not in table.values]
-    if unseen and all(is_vcf(source.files[0]) for source in sources.values()):
+    if unseen and not modality.key and all(is_vcf(s.files[0]) for s in sources.values()):
         filled[unseen] = np.float32(0)  # a gene that no variant of these cases lies in
     return NumericTable(filled, table.refused)
 
@@ -92,38 +105,51 @@ def case_numbers(
     files: Mapping[str, Path],
     modality: ModalityDescription,
     root: Path,
+    wanted: Sequence[str] = (),
     pool: Sandbox | None = None,
 ) -> NumericTable:
     """A table modality's numbers where each case has a file of its own, each read in the
     sandbox.
     """
     sandbox = pool or shared_sandbox()
-    described = {**asdict(modality), "select": dict(modality.select)}
+    described = _described(modality)
     answers = {
-        file: sandbox.submit(CASE_TABLE, file=str(file), modality=described)
+        file: sandbox.submit(CASE_TABLE, file=str(file), modality=described, wanted=list(wanted))
         for file in files.values()
     }
 
-    def read(file: Path, _: ModalityDescription) -> pd.Series:
+    def read(file: Path, _: ModalityDescription) -> CaseRow:
         facts, arrays = answers[file].result().value()
-        return pd.Series(arrays["values"], index=facts["columns"], dtype=np.float32)
+        numbers = pd.Series(arrays["values"], index=facts["columns"], dtype=np.float32)
+        return CaseRow(numbers, facts["words"], facts["why"])
 
     return read_case_tables(files, modality, root, read)
 
 
-def numbers_of(files: Sequence[Path], modality: ModalityDescription, root: Path) -> NumericTable:
+def numbers_of(
+    files: Sequence[Path], modality: ModalityDescription, root: Path, wanted: Sequence[str] = ()
+) -> NumericTable:
     """The numbers of a table modality that all cases share, read once a process."""
-    described = json.dumps({**asdict(modality), "select": dict(modality.select)}, sort_keys=True)
-    return _numbers(tuple(files), stamp_of(files), described, root)
+    described = json.dumps(_described(modality), sort_keys=True)
+    return _numbers(tuple(files), stamp_of(files), described, root, tuple(wanted))
+
+
+def _described(modality: ModalityDescription) -> dict[str, Any]:
+    """The fields of a description, as JSON has them."""
+    return {**asdict(modality), "select": dict(modality.select), "options": dict(modality.options)}
 
 
 @lru_cache(maxsize=8)
 def _numbers(
-    files: tuple[Path, ...], stamp: tuple[int, ...], described: str, root: Path
+    files: tuple[Path, ...],
+    stamp: tuple[int, ...],
+    described: str,
+    root: Path,
+    wanted: tuple[str, ...],
 ) -> NumericTable:
     del stamp  # only there so that a changed file is read again
     facts: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in json.loads(described).items()
     }
-    return read_modality(files, ModalityDescription(**facts), root)
+    return read_modality(files, ModalityDescription(**facts), root, frozenset(wanted))

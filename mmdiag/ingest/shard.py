@@ -20,6 +20,7 @@ from mmdiag.contracts.rules import RuleResult
 from mmdiag.contracts.validate import as_table, validate
 from mmdiag.description import Description
 from mmdiag.ingest.read import Found, Refusal, read_sources
+from mmdiag.ingest.reports import TableReport
 from mmdiag.kinds import KINDS, NOTE, PARTS
 from mmdiag.reasons import REASONS
 
@@ -74,6 +75,7 @@ def write_shard(
     subjects: frozenset[str],
     identifiers: Mapping[str, Sequence[str]],
     columns: Mapping[str, Sequence[str]],
+    reports: Mapping[str, TableReport] | None = None,
 ) -> None:
     """Read, validate and write one shard; does nothing where the folder is there.
 
@@ -81,7 +83,8 @@ def write_shard(
         subjects: Subjects of the whole cohort: a file that names another one of them lies in the
             wrong place.
         identifiers: Case -> what identifies its person, to be masked in its notes.
-        columns: Table modality -> the columns of its first ingestion.
+        columns: Table modality -> the columns of the cohort.
+        reports: Table modality -> how its tables were read.
 
     Writes `<modality>.npy` (images one after the other, table rows) or `<modality>.parquet`
     (notes), manifest.parquet (verdict and places of every
@@ -91,7 +94,13 @@ def write_shard(
         return
     asked = [case for case in cases if case.case_id not in planned.failing_rule]
     found, refused = read_sources(
-        description, asked, subjects, identifiers, planned.is_overridden, columns
+        description,
+        asked,
+        subjects,
+        identifiers,
+        planned.is_overridden,
+        columns,
+        reports=reports,
     )
     results = validate_sources(description, found, refused, planned)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +110,11 @@ def write_shard(
         for file in temporary.iterdir():
             with file.open("rb") as written:
                 os.fsync(written.fileno())
-        temporary.replace(folder)
+        try:
+            temporary.replace(folder)
+        except OSError:
+            if not folder.is_dir():  # else another ingestion wrote the same plan meanwhile
+                raise
         _sync(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

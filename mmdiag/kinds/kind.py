@@ -35,7 +35,7 @@ class Function:
 ARGUMENTS = {
     "check_keys": ("values", "root", "heading", "where"),
     "read": ("reading", "pool", "cases", "name"),
-    "columns": ("modality", "sources", "root"),
+    "columns": ("modality", "sources", "root", "wanted"),
     "feature_version": ("config",),
     "extractor": ("config",),
     "weights": ("config",),

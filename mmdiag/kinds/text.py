@@ -12,6 +12,7 @@ TEXT = Kind(
         "key": Function("mmdiag.description.fields:optional_text"),
         "column": Function("mmdiag.description.fields:optional_text"),
         "rows": Function("mmdiag.description.keys:rows"),
+        "delimiter": Function("mmdiag.description.keys:delimiter"),
     },
     check_keys=Function("mmdiag.description.keys:check_text"),
     read=Function("mmdiag.ingest.read_notes:read_notes"),

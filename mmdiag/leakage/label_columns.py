@@ -18,6 +18,7 @@ FEWEST_TIMES = 10  # different times, before a column may be said to equal them
 CHANCE = 0.01  # expected number of columns that do it by chance
 GLANCE = 64  # rows that tell most columns with many values
 BLOCK = 256  # columns ranked at once
+CHOSEN = "chosen"  # attribute of a table: the columns that a person named as categories
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ def columns_that_hold(table: pd.DataFrame, label: pd.Series) -> Holding:
         label: Class of each case, indexed by case; NaN = unlabelled.
 
     A column is named only where hardly any would do so by chance (0.01 expected among all columns
-    of the table): few cases, or a rare class, prove nothing.
+    of the table): few cases, or a rare class, prove nothing. A category that a person named as an
+    input (`table.attrs[CHOSEN]`) is not taken for the label itself, it only tells it.
     """
     values, known = _together(table, label)
     classes, place = np.unique(known, return_inverse=True)
@@ -64,6 +66,8 @@ def columns_that_hold(table: pd.DataFrame, label: pd.Series) -> Holding:
         reached, by_chance = _separation(values, members)
         ordered = (reached >= PERFECT) & (_chance_where_measured(values, members) < CHANCE) & ~same
         nearly = (reached >= NEARLY) & (by_chance < CHANCE) & ~same & ~ordered
+    chosen = np.isin([str(name) for name in table.columns], list(table.attrs.get(CHOSEN, ())))
+    ordered, same = ordered | (same & chosen), same & ~chosen
     return Holding(
         _names(table, same),
         _names(table, ordered),

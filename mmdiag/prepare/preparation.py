@@ -20,10 +20,12 @@ from mmdiag.prepare.pca import Projection, fit_projection
 from mmdiag.prepare.signal import Channels
 from mmdiag.prepare.tfidf import Terms
 from mmdiag.prepare.volume import to_volume
+from mmdiag.readers.tables.categories import known_categories, seen_categories
 
 FITTED = {"summary": Projection, "detail": Projection, "terms": Terms, "channels": Channels}
 FEATURES, ROW = "features", "row"  # what is read where it is not a raw input
 FIELDS = {"made": "feature_version"}  # keys of preparation.json that are named otherwise here
+CATEGORIES = "categories"  # a key of preparation.json where a table has any
 PLAIN = ("kind", "reads", "shape", "groups", "columns", "made", "source", "architecture")
 
 
@@ -45,6 +47,8 @@ class Preparation:
         channels: Standardisation of a signal.
         groups: Names of the pathway tokens of a table.
         columns: Columns of a table, in order.
+        categories: Column of words -> its columns of 0 and 1 that a training case has a 1 in. A
+            case of another category has none: all of them count as not measured.
         feature_version: By what the features were made that it was fitted on, and its version.
         source: Which pretrained weights were used: source, revision, sha256, licence.
         architecture: Of a transformer that is fine-tuned.
@@ -61,6 +65,7 @@ class Preparation:
     channels: Channels | None = None
     groups: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
     feature_version: str = ""
     source: Mapping[str, str] = field(default_factory=dict)
     architecture: Mapping[str, Any] = field(default_factory=dict)
@@ -95,6 +100,8 @@ class Preparation:
             )
             return {self.reads: call(raw) if call else raw}
         assert self.summary is not None
+        if self.categories:
+            raw = known_categories(raw, self.columns, self.categories)
         if self.detail is None:
             return {"row": self.summary.standardise(raw[None])[0]}
         if not self._has_parts:
@@ -113,6 +120,8 @@ class Preparation:
     def config(self) -> dict[str, Any]:
         """The part that goes into preparation.json."""
         values = {name: getattr(self, FIELDS.get(name, name)) for name in PLAIN}
+        if self.categories:  # the files of bundles without any are what they were
+            values[CATEGORIES] = {word: list(names) for word, names in self.categories.items()}
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in values.items()
@@ -135,6 +144,7 @@ def fit_preparation(
     *,
     columns: Sequence[str] = (),
     gene_sets: Mapping[str, Sequence[int]] | None = None,
+    categories: Mapping[str, Sequence[str]] | None = None,
 ) -> Preparation:
     """Fit on the training cases that have this modality.
 
@@ -142,12 +152,16 @@ def fit_preparation(
         raws: Their raw features, as the extractor gives them.
         columns: Names of a table's columns.
         gene_sets: Named groups of column numbers; None = modules are found on these cases.
+        categories: Column of words -> the columns of 0 and 1 that stand for it.
 
     Raises:
         UsageError: Pretrained weights that the configuration names are not there.
     """
     fitted: Preparation = kind_named(kind).fit(raws, config, columns, gene_sets)
-    return dataclasses.replace(fitted, feature_version=feature_version(kind, config))
+    seen = seen_categories(raws, columns, categories) if categories else {}
+    return dataclasses.replace(
+        fitted, feature_version=feature_version(kind, config), categories=seen
+    )
 
 
 def fit_parts(

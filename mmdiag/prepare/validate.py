@@ -14,6 +14,7 @@ from mmdiag.kinds.kind import ROW as TABLE_ROW
 from mmdiag.prepare.pathways import PATHWAY_SCORES
 from mmdiag.prepare.pca import Projection
 from mmdiag.prepare.preparation import (
+    CATEGORIES,
     FEATURES,
     FITTED,
     PLAIN,
@@ -43,13 +44,19 @@ def checked_preparation(settings: Any, arrays: Mapping[str, ndarray]) -> Prepara
 
 def _check_settings(settings: Any) -> None:
     _require(isinstance(settings, dict), "the settings of a modality are no object")
-    unknown = set(settings) - set(PLAIN)
+    unknown = set(settings) - {*PLAIN, CATEGORIES}
     _require(not unknown and "kind" in settings, "a modality has settings that are not known")
     _require(settings["kind"] in KINDS, "a modality's kind is not known")
     reads = settings.get("reads", FEATURES)
     _require(reads in (FEATURES, ROW, *RAW_INPUTS), "what an encoder reads is not known")
     for name in ("groups", "columns"):
         _require(_all(settings.get(name, []), list, str), f"{name} are no list of names")
+    columns = set(settings.get("columns", []))
+    categories = settings.get(CATEGORIES, {})
+    _require(isinstance(categories, dict), "categories are no object")
+    members = list(categories.values())
+    own = all(_all(names, list, str) and set(names) <= columns for names in members)
+    _require(own, "the columns of a category are none of the table")
     _require(_all(settings.get("shape", []), list, int), "a shape is no list of whole numbers")
     _require(_small(settings.get("shape", [])), "a shape is too large")
     _require(isinstance(settings.get("made", ""), str), "a feature version is no text")

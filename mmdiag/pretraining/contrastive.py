@@ -184,4 +184,5 @@ def _fitted(
         config,
         columns=store.columns(name),
         gene_sets=gene_sets.get(name),
+        categories=store.categories(name),
     )

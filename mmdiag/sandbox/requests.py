@@ -219,16 +219,19 @@ def signal_verdict(file: str) -> Reply:
     return {}, {}
 
 
-def case_table(file: str, modality: Mapping[str, Any]) -> Reply:
+def case_table(file: str, modality: Mapping[str, Any], wanted: Sequence[str] = ()) -> Reply:
     """The numbers of one case whose file holds nothing else.
 
     Args:
         modality: The fields of a `ModalityDescription`.
+        wanted: Columns that are numbers whatever their cells hold.
     """
     fields: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in modality.items()
     }
-    row = read_case_table(Path(file), ModalityDescription(**fields))
-    return {"columns": [str(column) for column in row.index]}, {
-        "values": row.to_numpy(dtype=np.float32)
-    }
+    row = read_case_table(Path(file), ModalityDescription(**fields), wanted)
+    return {
+        "columns": [str(column) for column in row.numbers.index],
+        "words": dict(row.words),
+        "why": dict(row.why),
+    }, {"values": row.numbers.to_numpy(dtype=np.float32)}

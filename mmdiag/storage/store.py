@@ -151,6 +151,14 @@ class Store:
         names: list[str] = json.loads((self.folder / f"columns_{modality}.json").read_text())
         return names
 
+    def categories(self, modality: str) -> dict[str, list[str]]:
+        """Column of words -> its columns of 0 and 1, of a table that has any."""
+        file = self.folder / f"reading_{modality}.json"
+        if not file.is_file():
+            return {}
+        found: dict[str, list[str]] = json.loads(file.read_text())["categories"]
+        return found
+
     def _slice(self, modality: str, row: int) -> "ArraySlice":
         case = self.cases.iloc[row]
         if not case[f"has_{modality}"]:

@@ -237,7 +237,7 @@ def test_one_vcf_a_case_gives_a_column_a_gene_and_zero_where_a_case_has_none(tmp
         and values.dtypes.eq(np.float32).all()
     )
     panel = read_case_table(files["1"], table(columns=("TP53", "IDH1")))
-    assert panel.to_dict() == {"TP53": 2, "IDH1": 0}, (
+    assert panel.numbers.to_dict() == {"TP53": 2, "IDH1": 0}, (
         "a panel's genes are the columns, whatever a file names"
     )
 
@@ -268,7 +268,10 @@ def test_one_table_a_case_has_one_row_unless_a_rule_is_stated(tmp_path):
     (tmp_path / "1.csv").write_text("sample,A,B\nx,1,2\ny,3,NA\n")
     with pytest.raises(ReadError, match="duplicate_row"):
         read_case_table(tmp_path / "1.csv", table())
-    assert read_case_table(tmp_path / "1.csv", table(rows="first")).to_dict() == {"A": 1, "B": 2}
+    assert read_case_table(tmp_path / "1.csv", table(rows="first")).numbers.to_dict() == {
+        "A": 1,
+        "B": 2,
+    }
     (tmp_path / "2.csv").write_text("A,C\n5,7\n")
     (tmp_path / "1.csv").write_text("sample,A,B\nx,1,2\n")
     values = read_case_tables(
@@ -280,3 +283,51 @@ def test_one_table_a_case_has_one_row_unless_a_rule_is_stated(tmp_path):
     (tmp_path / "1.csv").write_text("A\nlow\n")
     with pytest.raises(ReadError, match="table_value"):
         read_case_table(tmp_path / "1.csv", table(columns=("A",)))
+
+
+FORMAT = '##FORMAT=<ID={0},Number=1,Type={1},Description="x">\n'
+DECLARED = {
+    "a phase set is a number": ("4.2", FORMAT.format("PS", "String"), "PS has the Number and Type"),
+    "a likelihood of uneven ploidy is text": ("4.1", FORMAT.format("GLE", "Float"), "GLE has"),
+    "a name in quotes": ("4.3", "##contig=<ID=chr'1>\n", "its ID has no quotes"),
+    "a name in brackets": ("4.4", "##contig=<ID=chr(1)>\n", "its ID has no quotes"),
+    "a name that begins with a star": ("4.3", "##contig=<ID=*1>\n", "its ID has no quotes"),
+}
+
+
+def declaring(version, line):
+    text = VCF.replace("VCFv4.3", f"VCFv{version}")
+    return text.replace("##contig", f"{line}##contig", 1)
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_what_the_specification_reserves_is_declared_as_it_says(tmp_path, name):
+    version, line, message = DECLARED[name]
+    with pytest.raises(ReadError, match=message) as refusal:
+        read_vcf(write(tmp_path / "v.vcf", declaring(version, line)))
+    assert refusal.value.code == "vcf_header"
+
+
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [
+        ("4.2", FORMAT.format("PS", "Integer")),
+        ("4.2", FORMAT.format("GLE", "String")),
+        ("4.3", FORMAT.format("GLE", "Float")),
+        ("4.2", "##contig=<ID=1.*>\n"),
+        ("4.3", "##contig=<ID=HLA-A*01:01>\n"),
+    ],
+)
+def test_what_a_version_allows_may_be_declared(tmp_path, version, line):
+    assert len(read_vcf(write(tmp_path / "v.vcf", declaring(version, line))).records) == 2
+
+
+@pytest.mark.parametrize("chromosome", ["chr*1", "chr:1", "chr[1", "chr'1", "=1"])
+def test_an_illegal_name_of_a_chromosome_is_refused(tmp_path, chromosome):
+    text = "\n".join(
+        line.replace("chr17", chromosome, 1) if line.startswith("chr17") else line
+        for line in VCF.split("\n")
+    )
+    with pytest.raises(ReadError, match="CHROM is a name") as refusal:
+        read_vcf(write(tmp_path / "v.vcf", text))
+    assert refusal.value.code == "vcf_record"

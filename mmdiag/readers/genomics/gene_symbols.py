@@ -2,28 +2,18 @@
 its name and is reported, nothing is guessed.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mmdiag.errors import DescriptionError
+from mmdiag.readers.genomics.damaged_names import is_damaged
 from mmdiag.readers.tables.delimited import as_description_error, parse
 from mmdiag.readers.tables.encoding import read_delimited_text
 
 KINDS = ("symbol", "ensembl", "entrez")
 COLUMNS = ("symbol", "prev_symbol", "alias_symbol", "ensembl_gene_id", "entrez_id")
-MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec"
-# What spreadsheets make of MARCH1, SEPT2 and DEC1: 1-Mar, Mar-01, 2001-03-01, 01/03/2001, 36951;
-# and of RIKEN names: 2.31E+13
-DAMAGED = re.compile(
-    rf"[0-9]{{1,2}}[-/. ]({MONTHS})([-/. ][0-9]{{2,4}})?|({MONTHS})[-/. "
-    rf"][0-9]{{1,4}}|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}.*"
-    r"|[0-9]{1,2}/[0-9]{1,2}/[0-9]{2,4}|[0-9]+\.[0-9]+E\+[0-9]+",
-    re.IGNORECASE,
-)
-SERIAL_DATE = re.compile(r"[34][0-9]{4}")  # days since 1900, of 1982 to 2036
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +169,7 @@ def _meant(name: str, kind: str, genes: GeneNames, notes: _Notes) -> str | None:
         notes.ambiguous[name] = tuple(sorted(found))
     elif not found:
         notes.unknown.append(name)
-        if DAMAGED.fullmatch(name) or (kind == "symbol" and SERIAL_DATE.fullmatch(name)):
+        if is_damaged(name, serial=kind == "symbol"):
             notes.damaged.append(name)
     return next(iter(found)) if len(found) == 1 else None
 

@@ -7,11 +7,23 @@ from pathlib import Path
 import pandas as pd
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.genomics.damaged_names import is_damaged
 from mmdiag.readers.tables.delimited import parse
 from mmdiag.readers.tables.encoding import DelimitedText, read_delimited_text
+from mmdiag.readers.tables.numbers import Said
 
 MAF = (".maf", ".maf.gz")
 GENE, CLASS, SAMPLE = "Hugo_Symbol", "Variant_Classification", "Tumor_Sample_Barcode"
+START = ("Start_Position", "Start_position")  # GDC and TCGA spell it differently
+PLACE = (
+    "Chromosome",
+    *START,
+    "End_Position",
+    "End_position",
+    "Reference_Allele",
+    "Tumor_Seq_Allele2",
+)
+NO_GENE = ("", ".", "unknown", "na", "none")
 NON_SILENT = frozenset(
     (
         "Frame_Shift_Del",
@@ -63,12 +75,8 @@ def read_maf(file: Path, key: str = SAMPLE, *, columns: list[str] | None = None)
     Reference:
         GDC MAF format 1.0.0; MAF 2.4 of TCGA.
     """
-    text = read_delimited_text(file, separator="\t", check_delimiter=False)
-    content = text.content
-    while content.startswith(b"#"):
-        content = content.partition(b"\n")[2]
+    content, header = _body(file)
     wanted = list(dict.fromkeys([GENE, CLASS, key, *(columns or ())]))
-    header = content.partition(b"\n")[0].decode().rstrip("\r").split("\t")
     lacking = [name for name in wanted if name not in header]
     if lacking:
         raise ReadError("mutation_table", f"{file.name} lacks {', '.join(lacking)}")
@@ -76,14 +84,37 @@ def read_maf(file: Path, key: str = SAMPLE, *, columns: list[str] | None = None)
     return pd.DataFrame(table.to_pandas()).astype(object)
 
 
-def count_mutations(file: Path, key: str = SAMPLE) -> pd.DataFrame:
+def maf_header(file: Path) -> tuple[str, ...]:
+    """The columns of a MAF.
+
+    Raises:
+        ReadError: It is no text.
+    """
+    return _body(file)[1]
+
+
+def _body(file: Path) -> tuple[bytes, tuple[str, ...]]:
+    """A MAF without the comments at its head, and its columns."""
+    content = read_delimited_text(file, separator="\t", check_delimiter=False).content
+    while content.startswith(b"#"):
+        content = content.partition(b"\n")[2]
+    return content, tuple(content.partition(b"\n")[0].decode().rstrip("\r").split("\t"))
+
+
+def count_mutations(file: Path, key: str = SAMPLE, said: Said | None = None) -> pd.DataFrame:
     """Non-silent mutations of each case and gene, float32; a case whose mutations are all silent
     has zeros, one that is not in the file has no row.
+
+    A mutation of a case counts once, however many rows or aliquots list it: it is the same where
+    gene, place and alleles are. Names that a spreadsheet damaged belong to no gene and are left
+    out; `said` names them.
 
     Raises:
         ReadError: It is not a regular MAF, or has a variant class that is not known.
     """
-    rows = read_maf(file, key)
+    header = maf_header(file)
+    place = [name for name in PLACE if name in header]
+    rows = read_maf(file, key, columns=place)
     unknown = ~rows[CLASS].isin(NON_SILENT | NOT_COUNTED)
     if unknown.any():
         raise ReadError(
@@ -91,5 +122,22 @@ def count_mutations(file: Path, key: str = SAMPLE) -> pd.DataFrame:
             f"{file.name} has {int(unknown.sum())} rows of a variant class that is not known",
         )
     counted = rows[rows[CLASS].isin(NON_SILENT)]
+    again = _listed_before(counted, key, place)
+    nameless = counted[GENE].str.strip().str.lower().isin(NO_GENE)
+    damaged = counted[GENE].map(is_damaged)
+    if said is not None:
+        said.equal_rows += int(again.sum())
+        said.damaged += sorted(set(counted.loc[damaged, GENE]))
+    counted = counted[~again & ~nameless & ~damaged]
     counts = pd.crosstab(counted[key], counted[GENE])
     return counts.reindex(index=list(dict.fromkeys(rows[key])), fill_value=0).astype("float32")
+
+
+def _listed_before(rows: pd.DataFrame, key: str, place: list[str]) -> pd.Series:
+    """Which mutations of a case are listed in an earlier row; none where the file does not say
+    where they lie.
+    """
+    if "Chromosome" not in place or not set(START) & set(place):
+        return pd.Series(False, index=rows.index)
+    same = rows[[key, GENE, *place]]
+    return same.assign(Chromosome=same["Chromosome"].str.removeprefix("chr")).duplicated()

@@ -63,7 +63,6 @@ RESERVED_FORMAT: dict[str, tuple[str | None, str | None, int]] = {
     "EC": ("A", "Integer", 0),
     "FT": ("1", "String", 0),
     "GL": ("G", "Float", 0),
-    "GLE": (None, "String", 0),
     "GP": ("G", "Float", 0),
     "GQ": ("1", None, 0),
     "GT": ("1", "String", 0),
@@ -71,8 +70,12 @@ RESERVED_FORMAT: dict[str, tuple[str | None, str | None, int]] = {
     "MQ": ("1", "Integer", 0),
     "PL": ("G", "Integer", 0),
     "PQ": ("1", "Integer", 0),
-    "PS": ("1", None, 0),
+    "PS": ("1", "Integer", 0),
 }
+# and one that they gave up with 4.3
+RESERVED_BEFORE_4_3: dict[str, tuple[str | None, str | None, int]] = {"GLE": (None, "String", 0)}
+# What a contig may be called from 4.3 on (1.4.7)
+CONTIG = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def read_header_lines(lines: Sequence[str], name: str) -> Header:
     }
     form = {
         key: Declared(number or ".", kind or "String")
-        for key, (number, kind, since) in RESERVED_FORMAT.items()
+        for key, (number, kind, since) in _reserved_format(minor).items()
         if minor >= since and kind
     }
     width = len(lines[-1].split("\t"))
@@ -233,7 +236,8 @@ def _info(fields: dict[str, str], found: _Found) -> str:
 
 
 def _format(fields: dict[str, str], found: _Found) -> str:
-    wrong = _key_of(FORMAT_TYPES, RESERVED_FORMAT, fields, found.minor)
+    reserved = _reserved_format(found.minor)
+    wrong = _key_of(FORMAT_TYPES, reserved, fields, found.minor)
     if (
         not wrong
         and fields["ID"] == "GQ"
@@ -242,6 +246,10 @@ def _format(fields: dict[str, str], found: _Found) -> str:
         wrong = "GQ is a number"
     found.form[fields["ID"]] = Declared(fields.get("Number", "."), fields.get("Type", "String"))
     return wrong
+
+
+def _reserved_format(minor: int) -> dict[str, tuple[str | None, str | None, int]]:
+    return RESERVED_FORMAT | (RESERVED_BEFORE_4_3 if minor < 3 else {})
 
 
 def _filter(fields: dict[str, str], _found: _Found) -> str:
@@ -261,6 +269,8 @@ def _contig(fields: dict[str, str], found: _Found) -> str:
     length = fields.get("length", "")
     if re.search(r"[\s<>]", fields["ID"]) or not fields["ID"] or (length and not length.isdigit()):
         return "its ID is a name and its length a number"
+    if found.minor >= 3 and not CONTIG.fullmatch(fields["ID"]):
+        return "its ID has no quotes, brackets or backslashes, and begins with neither * nor ="
     found.contigs[fields["ID"]] = int(length) if length else None
     return ""
 

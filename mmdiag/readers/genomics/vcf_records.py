@@ -8,7 +8,8 @@ from mmdiag.readers.genomics.vcf_header import Declared, Header
 
 LONGEST_ALLELE = 131_072  # bases
 LAST_POSITION = 2**31 - 1
-CHROMOSOME = re.compile(r"<[^\s:,<>*]+>|[^\s:,<>*=#][^\s:,<>]*")
+# a colon or a star is found in contigs that the header declares, such as HLA-A*01:01
+CHROMOSOME = re.compile(r"<[^\s:,<>*]+>|[0-9A-Za-z!#$%&+./;?@^_|~-][0-9A-Za-z!#$%&+./;=?@^_|~-]*")
 CHROMOSOME_4_1 = re.compile(r"<[^\s:,<>]+>|[^\s:,<>]+")
 IDENTIFIERS = re.compile(r"[^\s;]+(;[^\s;]+)*")
 BASES = re.compile(r"[ACGTNacgtn]+")

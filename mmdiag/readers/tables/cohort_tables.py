@@ -4,35 +4,46 @@ row a case.
 
 import fnmatch
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool
+from numpy import ndarray
 
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.genomics.expression_matrix import INDEX, is_matrix, read_matrix
-from mmdiag.readers.genomics.maf import SAMPLE, count_mutations, is_maf, read_maf
+from mmdiag.readers.genomics.maf import (
+    SAMPLE,
+    count_mutations,
+    is_maf,
+    maf_header,
+    read_maf,
+)
 from mmdiag.readers.tables.delimited import (
     as_description_error,
     read_frame,
     read_header,
     read_table,
+    separator_in,
 )
+from mmdiag.readers.tables.form import PLAIN, TableForm
 from mmdiag.readers.tables.keys import check_keys, guessed_key, key_columns, key_values
-from mmdiag.readers.tables.numbers import Numbers, to_numbers
+from mmdiag.readers.tables.left_out import COMMAS, why_no_numbers
+from mmdiag.readers.tables.numbers import Numbers, Said, to_numbers
 from mmdiag.readers.tables.numbers import NumericTable as NumericTable
-
-KEY = "case key"  # the column that holds each row's case key
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The numbers of one file: a key for each row."""
-
-    keys: pd.Series
-    numbers: Numbers
+from mmdiag.readers.tables.unite import KEY as KEY
+from mmdiag.readers.tables.unite import (
+    Part,
+    numeric_parts,
+    one_row_each,
+    only,
+    united,
+    without_codes,
+    wrong_rows,
+)
 
 
 def check_table(file: Path, key: str | Sequence[str] | None = None) -> pd.DataFrame:
@@ -81,7 +92,7 @@ def read_any_table(file: Path) -> pd.DataFrame:
         return _text_of(file, None)
 
 
-def read_text_table(files: Sequence[Path], key: str) -> pd.DataFrame:
+def read_text_table(files: Sequence[Path], key: str, form: TableForm = PLAIN) -> pd.DataFrame:
     """Rows of some tables that have the key, as text, and the key itself under KEY; columns are
     united, cells that a table lacks are empty.
 
@@ -91,53 +102,73 @@ def read_text_table(files: Sequence[Path], key: str) -> pd.DataFrame:
     """
     parts = []
     with as_description_error():
-        for file in _with_key(files, key):
-            part = _text_of(file, key)
+        for file in _with_key(files, key, form):
+            part = _text_of(file, key, form)
             parts.append(part.assign(**{KEY: _checked(key_values(part, key), file)}))
     return (pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]).fillna("")
 
 
 def read_numbers(
-    files: Sequence[Path], key: str, columns: Sequence[str], exclude: Sequence[str], rows: str
+    files: Sequence[Path],
+    key: str,
+    columns: Sequence[str],
+    exclude: Sequence[str],
+    rows: str,
+    *,
+    form: TableForm = PLAIN,
+    wanted: Collection[str] = (),
 ) -> NumericTable:
     """The numeric columns that some globs name; of a MAF the non-silent mutations of each gene.
 
     Args:
-        columns: Globs; empty = every column whose cells are numbers or missing.
-        rows: What several rows of one key mean: `refuse`, `first` or `mean`.
+        columns: Globs; empty = every column that holds numbers but for a few cells.
+        rows: What several rows of one key mean: `refuse`, `first` or `mean`. Equal rows are one.
+        form: How the tables are written.
+        wanted: Columns that are numbers whatever their cells hold, as those of a bundle are.
 
     Raises:
         DescriptionError: No column is left, or a table is not what it should be.
     """
+    form, said = form.keyed(key), Said()
     with as_description_error():
-        parts = [_numbers_of(file, key, columns, exclude) for file in _with_key(files, key)]
+        parts = [
+            _numbers_of(file, key, columns, exclude, form, said)
+            for file in _with_key(files, key, form)
+        ]
     if not columns:
-        parts = _all_numeric(parts)
-    if not any(part.numbers.names for part in parts):
+        parts = numeric_parts(parts, frozenset(wanted), said)
+    for name in form.categories:
+        if not any(name in part.words for part in parts) and name not in wanted:
+            raise DescriptionError(
+                f"A column of categories is a column of its table, {name!r} is none of "
+                f"{files[0].name}: correct categories in cohort.toml."
+            )
+    _require_decimal(files, form, said)
+    if not any(part.numbers.names or part.words for part in parts):
         raise DescriptionError(
-            f"A table modality needs numeric columns, {files[0].name} has none that match: "
-            "correct columns in cohort.toml."
+            f"A table modality needs numeric columns, {files[0].name} has none that match"
+            f"{_hint(said)}: correct columns in cohort.toml."
         )
-    keys = pd.concat([part.keys for part in parts], ignore_index=True)
-    frames = [pd.DataFrame(part.numbers.values.T, columns=part.numbers.names) for part in parts]
-    values = (frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)).set_axis(
-        pd.Index(keys, name=KEY, dtype=object)
-    )
-    refused = dict(_wrong_rows(parts))
-    repeated = values.index[values.index.duplicated()].unique()
-    if not len(repeated):
-        return NumericTable(values, refused)
-    if rows == "refuse":
-        refused |= {str(case): ("duplicate_row", "several rows") for case in repeated}
-    united = (
-        values.groupby(level=0, sort=False).mean()
-        if rows == "mean"
-        else values[~values.index.duplicated()]
-    )
-    return NumericTable(united.astype(np.float32), refused)
+    values, groups = united(parts, form, files[0].name)
+    refused = dict(wrong_rows(parts))
+    counts = any(is_matrix(file) or is_maf(file) for file in files)
+    if form.missing_codes is None:
+        values = without_codes(values, said, counts=counts)
+    one = one_row_each(values, refused, rows, said, lambda count: _equal_rows(files, form, count))
+    return NumericTable(one, refused, categories=groups, said=said)
 
 
-def table_header(file: Path) -> tuple[str, ...]:
+def _equal_rows(files: Sequence[Path], form: TableForm, count: int) -> Bool[ndarray, " row"]:
+    """Which rows of some tables are there before, in all of their columns."""
+    with as_description_error():
+        texts = [_text_of(file, None, form) for file in files]
+    whole = pd.concat(texts, ignore_index=True) if len(texts) > 1 else texts[0]
+    if len(whole) != count:  # of a MAF, a row is a mutation
+        return np.zeros(count, bool)
+    return whole.duplicated().to_numpy()
+
+
+def table_header(file: Path, form: TableForm = PLAIN) -> tuple[str, ...]:
     """The columns that a table's key may be made of.
 
     Raises:
@@ -146,24 +177,24 @@ def table_header(file: Path) -> tuple[str, ...]:
     with as_description_error():
         if is_matrix(file):
             return tuple(map(str, read_matrix(file, values=False).cases.columns))
-        return tuple(read_maf(file).columns) if is_maf(file) else read_header(file)
+        return maf_header(file) if is_maf(file) else read_header(file, form)
 
 
-def table_keys(file: Path, key: str) -> list[str]:
+def table_keys(file: Path, key: str, form: TableForm = PLAIN) -> list[str]:
     """The key of each row; empty where a table has no such column.
 
     Raises:
         DescriptionError: It is not a regular table.
     """
-    if not set(key_columns(key)) <= set(table_header(file)):
+    form = form.keyed(key)
+    if not set(key_columns(key)) <= set(table_header(file, form)):
         return []
     with as_description_error():
-        return [
-            str(value) for value in key_values(_text_of(file, key, keys_only=True), key).dropna()
-        ]
+        table = _text_of(file, key, form, keys_only=True)
+        return [str(value) for value in key_values(table, key).dropna()]
 
 
-def row_hashes(files: Sequence[Path], key: str) -> dict[str, str]:
+def row_hashes(files: Sequence[Path], key: str, form: TableForm = PLAIN) -> dict[str, str]:
     """Case key -> SHA-256 of its rows and of the columns' names: what changes when a case's part of
     the tables does.
 
@@ -171,8 +202,9 @@ def row_hashes(files: Sequence[Path], key: str) -> dict[str, str]:
         DescriptionError: A table is not what it should be.
     """
     found: dict[str, list[str]] = {}
-    for file in _with_key(files, key):
-        for case, digest in _hashed_rows(file, key):
+    form = form.keyed(key)
+    for file in _with_key(files, key, form):
+        for case, digest in _hashed_rows(file, key, form):
             found.setdefault(case, []).append(digest)
     return {
         case: digests[0]
@@ -182,17 +214,17 @@ def row_hashes(files: Sequence[Path], key: str) -> dict[str, str]:
     }
 
 
-def _hashed_rows(file: Path, key: str) -> Iterator[tuple[str, str]]:
+def _hashed_rows(file: Path, key: str, form: TableForm) -> Iterator[tuple[str, str]]:
     with as_description_error():
         if is_matrix(file) or is_maf(file):
-            part = _numbers_of(file, key, (), ())
+            part = _numbers_of(file, key, (), (), PLAIN)
             names, rows = (
                 part.numbers.names,
                 (row.tobytes() for row in np.ascontiguousarray(part.numbers.values.T)),
             )
             keys = part.keys
         else:
-            table = _text_of(file, None)
+            table = _text_of(file, None, form)
             names, keys = list(table.columns), key_values(table, key)
             rows = (
                 "\x1f".join(cells).encode()
@@ -205,8 +237,9 @@ def _hashed_rows(file: Path, key: str) -> Iterator[tuple[str, str]]:
         yield str(case), digest.hexdigest()
 
 
-def _with_key(files: Sequence[Path], key: str) -> list[Path]:
-    found = [file for file in files if set(key_columns(key)) <= set(table_header(file))]
+def _with_key(files: Sequence[Path], key: str, form: TableForm) -> list[Path]:
+    form = form.keyed(key)
+    found = [file for file in files if set(key_columns(key)) <= set(table_header(file, form))]
     if not found:
         raise DescriptionError(
             f"A table must have its key column, {key!r} is in none of "
@@ -215,12 +248,15 @@ def _with_key(files: Sequence[Path], key: str) -> list[Path]:
     return found
 
 
-def _text_of(file: Path, key: str | None, *, keys_only: bool = False) -> pd.DataFrame:
+def _text_of(
+    file: Path, key: str | None, form: TableForm = PLAIN, *, keys_only: bool = False
+) -> pd.DataFrame:
     if is_matrix(file):
         return read_matrix(file, values=False).cases
     if is_maf(file):
         return read_maf(file, *key_columns(key or SAMPLE)[:1])
-    return read_frame(file, columns=key_columns(key) if keys_only and key else None, strict=False)
+    columns = key_columns(key) if keys_only and key else None
+    return read_frame(file, columns=columns, strict=False, form=form)
 
 
 def _checked(keys: pd.Series, file: Path) -> pd.Series:
@@ -231,45 +267,52 @@ def _checked(keys: pd.Series, file: Path) -> pd.Series:
     return keys
 
 
-def _numbers_of(file: Path, key: str, columns: Sequence[str], exclude: Sequence[str]) -> Part:
+def _numbers_of(
+    file: Path,
+    key: str,
+    columns: Sequence[str],
+    exclude: Sequence[str],
+    form: TableForm,
+    said: Said | None = None,
+) -> Part:
     if is_matrix(file):
         matrix = read_matrix(file)
         return Part(
             _checked(key_values(matrix.cases, key), file), _chosen(matrix.numbers, columns, exclude)
         )
     if is_maf(file):
-        counts = count_mutations(file, key)
+        counts = count_mutations(file, key, said)
         keys = pd.Series(counts.index, dtype=object)
         return Part(
             _checked(keys, file),
             _chosen(Numbers(list(counts.columns), counts.to_numpy().T, None), columns, exclude),
         )
-    parts = key_columns(key)
+    parts, header = key_columns(key), read_header(file, form)
+    words = [name for name in form.categories if name in header and name not in parts]
     names = [
         name
-        for name in read_header(file)
-        if name not in parts and _is_chosen(name, columns, exclude)
+        for name in header
+        if name not in parts and name not in words and _is_chosen(name, columns, exclude)
     ]
     table = read_table(
         file,
-        columns=None if not columns and not exclude else [*parts, *names],
-        text=parts,
+        columns=None if not columns and not exclude else [*parts, *words, *names],
+        text=[*parts, *words],
         strict=False,
+        form=form,
     )
     keys = _checked(key_values(table.select(parts).to_pandas(), key), file)
-    return Part(keys, to_numbers(table.select(names)))
+    numbers = to_numbers(table.select(names), form)
+    return Part(
+        keys,
+        numbers,
+        {word: table.column(word).to_pylist() for word in words},
+        {} if columns else why_no_numbers(table, numbers, form),
+    )
 
 
 def _chosen(numbers: Numbers, columns: Sequence[str], exclude: Sequence[str]) -> Numbers:
-    kept_columns = [
-        column for column, name in enumerate(numbers.names) if _is_chosen(name, columns, exclude)
-    ]
-    if len(kept_columns) == len(numbers.names):
-        return numbers
-    wrong = None if numbers.wrong is None else numbers.wrong[kept_columns]
-    return Numbers(
-        [numbers.names[column] for column in kept_columns], numbers.values[kept_columns], wrong
-    )
+    return only(numbers, [_is_chosen(name, columns, exclude) for name in numbers.names])
 
 
 def _is_chosen(name: str, columns: Sequence[str], exclude: Sequence[str]) -> bool:
@@ -281,47 +324,19 @@ def is_named(column: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(column, pattern) for pattern in patterns)
 
 
-def _all_numeric(parts: Sequence[Part]) -> list[Part]:
-    """Without the columns that contain text, and those that are empty."""
-    textual, measured = set[str](), set[str]()
-    for part in parts:
-        wrong = part.numbers.wrong
-        non_numeric = (
-            [False] * len(part.numbers.names)
-            if wrong is None
-            else list(np.atleast_1d(wrong.any(axis=1)))
-        )
-        present = list(np.atleast_1d(~np.isnan(part.numbers.values).all(axis=1)))
-        for name, is_text, is_measured in zip(
-            part.numbers.names, non_numeric, present, strict=True
-        ):
-            (textual if is_text else measured if is_measured else set()).add(name)
-    kept = []
-    for part in parts:
-        kept_columns = [
-            column
-            for column, name in enumerate(part.numbers.names)
-            if name in measured and name not in textual
-        ]
-        kept.append(
-            Part(
-                part.keys,
-                Numbers(
-                    [part.numbers.names[column] for column in kept_columns],
-                    part.numbers.values[kept_columns],
-                    None,
-                ),
+def _require_decimal(files: Sequence[Path], form: TableForm, said: Said) -> None:
+    """The European form of a table is read as a whole or not at all."""
+    with_comma = [name for name, why in said.left_out.items() if why == COMMAS]
+    for file in files if with_comma and form.decimal == "." else ():
+        if form.delimiter == ";" or separator_in(file, form) == ";":
+            raise DescriptionError(
+                f"{file.name} is separated by semicolons, and {len(with_comma)} of its columns "
+                'hold numbers with a decimal comma: write delimiter = ";" and decimal = "," under '
+                "the modality in cohort.toml."
             )
-        )
-    return kept
 
 
-def _wrong_rows(parts: Sequence[Part]) -> Iterator[tuple[str, tuple[str, str]]]:
-    for part in parts:
-        if part.numbers.wrong is not None:
-            counts = part.numbers.wrong.sum(axis=0)
-            for row in np.flatnonzero(counts):
-                found = (
-                    f"{int(counts[row])} cells of {len(part.numbers.names)} are not finite numbers"
-                )
-                yield str(part.keys.iloc[row]), ("table_value", found)
+def _hint(said: Said) -> str:
+    """What its columns hold instead, where that has a cure."""
+    why = Counter(said.left_out.values()).most_common(1)
+    return f" ({len(said.left_out)} hold {why[0][0]})" if why else ""

@@ -16,10 +16,11 @@ from pyarrow import csv as arrow_csv
 
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.tables.encoding import DelimitedText, read_delimited_text, read_head
+from mmdiag.readers.tables.form import PLAIN, TableForm
 from mmdiag.reasons import REASONS
 
 LONGEST_CELL = 131_072  # characters: what spreadsheets and Python's own csv module take
-MISSING = {"", "na", "nan", "n/a", "null", "none"}
+MISSING = {"", "na", "nan", "n/a", "null", "none", "#n/a", "<na>"}
 MISSING_FORMS = sorted(
     {form for word in MISSING for form in (word, word.upper(), word.capitalize(), "NaN", "N/a")}
 )
@@ -32,6 +33,7 @@ def read_table(
     columns: Sequence[str] | None = None,
     text: Sequence[str] | None = None,
     strict: bool = True,
+    form: TableForm = PLAIN,
 ) -> pa.Table:
     """A CSV, TSV (plain or gzip) or Parquet table, checked as a file.
 
@@ -41,15 +43,15 @@ def read_table(
             text.
         strict: Whether NUL and control characters and long cells refuse the file; else they are
             left to whoever judges the cells.
+        form: How it is written.
 
     Raises:
         ReadError: It is not a regular table, or has no rows; see `mmdiag.reasons`.
     """
     if file.suffix == ".parquet":
         return _read_parquet(file, columns, text)
-    return parse(
-        read_delimited_text(file, strict=strict), columns=columns, text=text, strict=strict
-    )
+    source = read_delimited_text(file, separator=form.delimiter, columns=form.key, strict=strict)
+    return parse(source, columns=columns, text=text, strict=strict, form=form)
 
 
 def parse(
@@ -58,6 +60,7 @@ def parse(
     columns: Sequence[str] | None = None,
     text: Sequence[str] | None = None,
     strict: bool = True,
+    form: TableForm = PLAIN,
 ) -> pa.Table:
     """Delimited text as an Arrow table; see `read_table`.
 
@@ -68,9 +71,9 @@ def parse(
     require_columns(header, source.name)
     types = dict.fromkeys(header if text is None else text, pa.string())
     try:
-        table = _arrow(source, columns, types)
+        table = _arrow(source, columns, types, form)
         if text is not None and _may_be_hexadecimal(table, source):  # Arrow takes 0x10 for 16
-            table = _arrow(source, columns, dict.fromkeys(header, pa.string()))
+            table = _arrow(source, columns, dict.fromkeys(header, pa.string()), form)
     except pa.ArrowInvalid:
         _require_even_rows(source)
         raise ReadError("unreadable", f"{source.name} is no regular delimited file") from None
@@ -85,17 +88,21 @@ def parse(
 
 
 def read_frame(
-    file: Path, *, columns: Sequence[str] | None = None, strict: bool = True
+    file: Path,
+    *,
+    columns: Sequence[str] | None = None,
+    strict: bool = True,
+    form: TableForm = PLAIN,
 ) -> pd.DataFrame:
     """A CSV, TSV or Parquet table, every cell as text, what is missing empty.
 
     Raises:
         ReadError: It is not a regular table.
     """
-    return pd.DataFrame(read_table(file, columns=columns, strict=strict).to_pandas())
+    return pd.DataFrame(read_table(file, columns=columns, strict=strict, form=form).to_pandas())
 
 
-def read_header(file: Path) -> tuple[str, ...]:
+def read_header(file: Path, form: TableForm = PLAIN) -> tuple[str, ...]:
     """The column names of a CSV, TSV or Parquet table.
 
     Raises:
@@ -105,9 +112,18 @@ def read_header(file: Path) -> tuple[str, ...]:
         with _parquet_errors(file.name):
             names = parquet.read_schema(file).names
         return tuple("index" if name == "__index_level_0__" else name for name in names)
-    header = _first_row(read_head(file) or read_delimited_text(file, strict=False))
+    said: dict[str, Any] = {"separator": form.delimiter, "columns": form.key}
+    header = _first_row(read_head(file, **said) or read_delimited_text(file, strict=False, **said))
     require_columns(header, file.name)
     return tuple(header)
+
+
+def separator_in(file: Path, form: TableForm) -> str:
+    """What separates the cells of a CSV or TSV table; empty for Parquet."""
+    if file.suffix == ".parquet":
+        return ""
+    said: dict[str, Any] = {"separator": form.delimiter, "columns": form.key}
+    return (read_head(file, **said) or read_delimited_text(file, strict=False, **said)).separator
 
 
 @contextmanager
@@ -143,7 +159,10 @@ def require_columns(header: Sequence[str], name: str) -> None:
 
 
 def _arrow(
-    source: DelimitedText, columns: Sequence[str] | None, types: Mapping[str, pa.DataType]
+    source: DelimitedText,
+    columns: Sequence[str] | None,
+    types: Mapping[str, pa.DataType],
+    form: TableForm,
 ) -> pa.Table:
     return arrow_csv.read_csv(
         pa.BufferReader(source.content),
@@ -157,7 +176,8 @@ def _arrow(
         convert_options=arrow_csv.ConvertOptions(
             column_types=types,
             include_columns=list(columns or ()),
-            null_values=MISSING_FORMS,
+            null_values=[*MISSING_FORMS, *(form.missing_codes or ())],
+            decimal_point=form.decimal,
             strings_can_be_null=False,
             check_utf8=False,
         ),
@@ -239,8 +259,25 @@ def _read_parquet(
         raise ReadError("no_rows", f"{file.name} has no rows")
     texts = frame.columns if text is None else [column for column in text if column in frame]
     frame = frame.assign(**{column: frame[column].astype("string").fillna("") for column in texts})
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    table = _plain_types(pa.Table.from_pandas(frame, preserve_index=False))
     _require_short_cells(table, file.name)
+    return table
+
+
+def _plain_types(table: pa.Table) -> pa.Table:
+    """Types that only Parquet knows as those that delimited text has: true is 1 and false 0, a
+    decimal is a number, and what is kept once and counted is written out.
+    """
+    for place, name in enumerate(table.column_names):
+        cells = table.column(place)
+        if pa.types.is_dictionary(cells.type):
+            cells = cells.cast(cells.type.value_type)
+        if pa.types.is_boolean(cells.type):
+            cells = cells.cast(pa.int8())
+        elif pa.types.is_decimal(cells.type):
+            cells = cells.cast(pa.float64())
+        if cells.type != table.column(place).type:
+            table = table.set_column(place, name, cells)
     return table
 
 

@@ -6,6 +6,7 @@ import gzip
 import io
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mmdiag.errors import ReadError
 from mmdiag.readers.text.encodings import windows_text
 
 LARGEST = 2**31 - 1  # bytes after inflation: what Arrow parses in one block
+PIECE = 1 << 20  # bytes that are inflated at once
 HEAD = 1 << 20  # bytes in which a delimiter is looked for
 LONGEST_HEADER = 1 << 26  # bytes
 NOT_TEXT = {
@@ -32,6 +34,7 @@ MULTIBYTE = re.compile(
 NOT_ASCII = re.compile(rb"[^\n]{0,4096}[\x80-\xff][^\n]{0,4096}")
 SAMPLE = 1 << 16  # bytes of lines with letters beyond ASCII by which an encoding is judged
 PAGE = re.compile(rb"\s*<(!doctype|html|\?xml|head|body)", re.IGNORECASE)
+SEPARATORS = (",", ";", "\t", "|")
 TAB_SUFFIXES = (".tsv", ".txt", ".tab", ".maf", ".gct", ".gistic")
 
 
@@ -42,7 +45,7 @@ class DelimitedText:
     Args:
         name: The file's name, for messages.
         content: UTF-8 without byte order mark.
-        separator: Comma or tab.
+        separator: One character.
         quoted: Whether a cell may be put in quotes; in formats of genomics a quote is a character
             like others.
     """
@@ -54,14 +57,21 @@ class DelimitedText:
 
 
 def read_delimited_text(
-    file: Path, *, separator: str | None = None, check_delimiter: bool = True, strict: bool = True
+    file: Path,
+    *,
+    separator: str | None = None,
+    columns: Sequence[str] = (),
+    check_delimiter: bool = True,
+    strict: bool = True,
 ) -> DelimitedText:
     """Read a delimited file, plain or gzip, and check it as text.
 
     Args:
         strict: Whether NUL and control characters refuse the file; else they are left to whoever
             judges the cells.
-        separator: None = tab where the name ends in .tsv, .txt, .tab, .maf or .gct, else comma.
+        separator: None = tab where the name ends in .tsv, .txt, .tab, .maf or .gct, else comma;
+            or what the header says, see `separator_by_header`.
+        columns: Columns that the header must hold.
 
     Raises:
         ReadError: `not_a_table`, `truncated`, `too_large`, `no_rows`, `encoding`, `nul_bytes`,
@@ -72,15 +82,18 @@ def read_delimited_text(
     if not content[:HEAD].strip() and not content.strip():
         raise ReadError("no_rows", f"{name} is empty")
     _require_text(content, name, strict)
-    separator = separator or separator_of(file)
-    if check_delimiter:
-        _require_delimiter(content, separator, name)
-    return DelimitedText(name, content, separator)
+    by_name = separator_of(file)
+    found = separator or separator_by_header(content, by_name, columns)
+    if check_delimiter and found == by_name:
+        _require_delimiter(content, found, name)
+    return DelimitedText(name, content, found)
 
 
-def read_head(file: Path) -> DelimitedText | None:
+def read_head(
+    file: Path, *, separator: str | None = None, columns: Sequence[str] = ()
+) -> DelimitedText | None:
     """The first line of a delimited file; None where only the whole file tells what it is: another
-    format or encoding, or a line end within quotes.
+    format or encoding, or a line end within quotes. Arguments as of `read_delimited_text`.
     """
     compressed = file.name.lower().endswith(".gz")
     try:
@@ -97,7 +110,24 @@ def read_head(file: Path) -> DelimitedText | None:
         or line.startswith(tuple(NOT_TEXT))
     ):
         return None
-    return DelimitedText(file.name, line, separator_of(file))
+    found = separator or separator_by_header(line, separator_of(file), columns)
+    return DelimitedText(file.name, line, found)
+
+
+def separator_by_header(content: bytes, by_name: str, columns: Sequence[str]) -> str:
+    """What separates a table whose header must hold some columns: what its name says, unless the
+    header holds them only where it is cut by one other separator.
+    """
+    if not columns:
+        return by_name
+    end = content.find(b"\n", 0, LONGEST_HEADER)
+    head = content[: end if end >= 0 else LONGEST_HEADER].decode("utf-8", "replace").rstrip("\r")
+    holding = [
+        separator
+        for separator in SEPARATORS
+        if set(columns) <= {cell.strip().strip('"') for cell in head.split(separator)}
+    ]
+    return holding[0] if len(holding) == 1 else by_name
 
 
 def separator_of(file: Path) -> str:
@@ -132,9 +162,13 @@ def inflate(content: bytes, name: str) -> bytes:
     """
     if not content.startswith(b"\x1f\x8b"):
         raise ReadError("not_a_table", f"{name} is not gzip")
+    inflated = bytearray()
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
-            return stream.read(LARGEST + 1)
+            # in pieces: read at once, the most that it may be is allocated
+            while (piece := stream.read(PIECE)) and len(inflated) <= LARGEST:
+                inflated += piece
+            return bytes(inflated)
     except (OSError, EOFError, zlib.error):
         raise ReadError("truncated", f"{name} is a torn gzip stream, or junk follows it") from None
 

@@ -2,7 +2,8 @@
 case, under approved gene names, in the declared unit.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,41 +13,75 @@ import pandas as pd
 
 from mmdiag.description import ModalityDescription
 from mmdiag.errors import DescriptionError, ReadError
+from mmdiag.readers.genomics.damaged_names import is_damaged
 from mmdiag.readers.genomics.gene_symbols import GeneNames, approve, read_hgnc
 from mmdiag.readers.genomics.vcf import annotation, count_variants, is_vcf, read_vcf_header
-from mmdiag.readers.tables.cohort_tables import KEY, is_named, read_numbers
-from mmdiag.readers.tables.delimited import read_table
-from mmdiag.readers.tables.numbers import NumericTable, to_numbers
+from mmdiag.readers.tables.categories import one_hot
+from mmdiag.readers.tables.cohort_tables import is_named, read_numbers
+from mmdiag.readers.tables.delimited import read_header, read_table
+from mmdiag.readers.tables.form import form_of
+from mmdiag.readers.tables.left_out import why_no_numbers
+from mmdiag.readers.tables.numbers import NumericTable, Said, to_numbers
+from mmdiag.readers.tables.unite import KEY, only, without_codes
 from mmdiag.readers.tables.units import check_units
 from mmdiag.workspace import file_sha256
 
 GLOB = frozenset("*?[")
 
 
-def read_modality(files: Sequence[Path], modality: ModalityDescription, root: Path) -> NumericTable:
+def read_modality(
+    files: Sequence[Path],
+    modality: ModalityDescription,
+    root: Path,
+    wanted: Collection[str] = (),
+) -> NumericTable:
     """The numbers of a table modality whose tables are shared by all cases.
 
     Args:
         root: The cohort's root, below which `gene_names` lies.
+        wanted: Columns that are numbers whatever their cells hold.
 
     Raises:
         DescriptionError: A table, the gene names or the unit is not what the section says.
     """
     table = read_numbers(
-        files, str(modality.key), modality.columns, modality.exclude, modality.rows
+        files,
+        str(modality.key),
+        modality.columns,
+        modality.exclude,
+        modality.rows,
+        form=form_of(modality),
+        wanted=wanted,
     )
     return _finished(table, modality, root)
 
 
-def read_case_table(file: Path, modality: ModalityDescription) -> pd.Series:
+@dataclass(frozen=True, slots=True)
+class CaseRow:
+    """What the table of one case holds.
+
+    Args:
+        numbers: float32 by column.
+        words: Column of categories -> its cell.
+        why: Column that is left out -> what it holds.
+    """
+
+    numbers: pd.Series
+    words: Mapping[str, str] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_case_table(
+    file: Path, modality: ModalityDescription, wanted: Collection[str] = ()
+) -> CaseRow:
     """The numbers of one case whose file holds nothing else: a CSV, TSV or Parquet table of one
     row, or a VCF.
 
     A VCF becomes counts; see `count_variants`. Where `columns` names its columns without globs (a
     panel's genes), these are the columns, 0 where there is none.
 
-    Returns:
-        float32 by column.
+    Args:
+        wanted: Columns that are numbers whatever their cells hold.
 
     Raises:
         ReadError: It is not what it should be, or has several rows while `rows` is `refuse`.
@@ -55,31 +90,38 @@ def read_case_table(file: Path, modality: ModalityDescription) -> pd.Series:
         counts = pd.Series(count_variants(file), dtype=np.float32)
         fixed = [column for column in modality.columns if not GLOB & set(column)]
         if fixed and len(fixed) == len(modality.columns):
-            return counts.reindex(fixed, fill_value=0.0)
-        return counts[[name for name in counts.index if _is_chosen(name, modality)]]
-    table = read_table(file, text=())
-    numbers = to_numbers(
-        table.select([name for name in table.column_names if _is_chosen(name, modality)])
-    )
-    wrong = np.zeros(numbers.values.shape, bool) if numbers.wrong is None else numbers.wrong
+            return CaseRow(counts.reindex(fixed, fill_value=0.0))
+        return CaseRow(counts[[name for name in counts.index if _is_chosen(name, modality)]])
+    form = form_of(modality)
+    header = read_header(file, form)
+    words = [name for name in form.categories if name in header]
+    names = [name for name in header if name not in words and _is_chosen(name, modality)]
+    table = read_table(file, text=words, form=form)
+    numbers = to_numbers(table.select(names), form)
+    why: dict[str, str] = {}
     if not modality.columns:  # a column of text is no number of this case, whatever it is
-        numeric = np.flatnonzero(~wrong.any(axis=1)).tolist()
-        names, values = [numbers.names[column] for column in numeric], numbers.values[numeric]
-    else:
-        names, values = numbers.names, numbers.values
-        if wrong.any():
-            raise ReadError("table_value", f"{file.name} has {int(wrong.sum())} cells that are not")
-    if values.shape[1] > 1 and modality.rows == "refuse":
-        raise ReadError("duplicate_row", f"{file.name} has {values.shape[1]} rows")
-    row = values.mean(axis=1) if modality.rows == "mean" else values[:, 0]
-    return pd.Series(row, index=names, dtype=np.float32)
+        why = why_no_numbers(table, numbers, form)
+        numbers = only(numbers, [name not in why or name in wanted for name in numbers.names])
+    if modality.columns and numbers.wrong is not None and numbers.wrong.any():
+        count = int(numbers.wrong.sum())
+        raise ReadError("table_value", f"{file.name} has {count} cells that are not")
+    rows = pd.DataFrame(numbers.values.T, columns=numbers.names)
+    rows = rows.assign(**{word: table.column(word).to_pylist() for word in words})
+    if modality.rows != "mean":
+        rows = rows.drop_duplicates()
+    if len(rows) > 1 and (modality.rows == "refuse" or (words and modality.rows == "mean")):
+        raise ReadError("duplicate_row", f"{file.name} has {len(rows)} rows that differ")
+    row = rows[numbers.names].mean() if modality.rows == "mean" else rows[numbers.names].iloc[0]
+    return CaseRow(
+        row.astype(np.float32), {word: str(rows[word].iloc[0] or "") for word in words}, why
+    )
 
 
 def read_case_tables(
     files: Mapping[str, Path],
     modality: ModalityDescription,
     root: Path,
-    read: Callable[[Path, ModalityDescription], pd.Series] = read_case_table,
+    read: Callable[[Path, ModalityDescription], CaseRow] = read_case_table,
 ) -> NumericTable:
     """The numbers of a table modality that has one file a case, columns united: what a table lacks
     is missing, what a VCF lacks is 0.
@@ -92,7 +134,7 @@ def read_case_tables(
         DescriptionError: The gene names or the unit is not what the section says, or no file can be
             read.
     """
-    rows: dict[str, pd.Series] = {}
+    rows: dict[str, CaseRow] = {}
     refused: dict[str, tuple[str, str]] = {}
     for case, file in files.items():
         try:
@@ -111,15 +153,35 @@ def read_case_tables(
             f"A table modality needs one file that can be read, none of the {len(files)} of "
             f"[modalities.{modality.name}] can: `mmdiag inspect` says why."
         )
+    said = Said()
+    for row in rows.values():
+        said.left_out |= row.why
     values = pd.DataFrame(
-        list(rows.values()), index=pd.Index(list(rows), name=KEY, dtype=object), dtype=np.float32
+        [row.numbers for row in rows.values()],
+        index=pd.Index(list(rows), name=KEY, dtype=object),
+        dtype=np.float32,
     )
+    said.wrong = {
+        name: sum(name in row.why for row in rows.values())
+        for name in said.left_out
+        if name in values
+    }
+    said.left_out = {name: why for name, why in said.left_out.items() if name not in values}
     if variants:
         values = values.where(values.notna() | ~values.index.isin(list(variants))[:, None], 0.0)
+    form, groups = form_of(modality), dict[str, list[str]]()
+    if form.missing_codes is None:
+        values = without_codes(values, said, counts=bool(variants))
+    words = [word for word in form.categories if any(word in row.words for row in rows.values())]
+    if words:
+        cells = {word: [row.words.get(word, "") for row in rows.values()] for word in words}
+        shown, groups = one_hot(cells, form, f"[modalities.{modality.name}]")
+        values = pd.concat([values, shown.set_axis(values.index)], axis=1)
     # refused is something else than absent: the case has its row, and its reason
     for case in refused:
         values.loc[case] = np.nan
-    return _finished(NumericTable(values.astype(np.float32), refused), modality, root)
+    table = NumericTable(values.astype(np.float32), refused, categories=groups, said=said)
+    return _finished(table, modality, root)
 
 
 def _annotated_otherwise(files: Mapping[str, Path]) -> list[str]:
@@ -132,19 +194,26 @@ def _annotated_otherwise(files: Mapping[str, Path]) -> list[str]:
 
 
 def _finished(table: NumericTable, modality: ModalityDescription, root: Path) -> NumericTable:
+    shown = {column for columns in table.categories.values() for column in columns}
+    columns = [str(column) for column in table.values.columns if column not in shown]
     if modality.units:
-        check_units(table.values.to_numpy(), modality.units, f"[modalities.{modality.name}]")
+        measured = table.values[columns] if shown else table.values
+        check_units(measured.to_numpy(), modality.units, f"[modalities.{modality.name}]")
+    genes = [gene_of(column, modality.columns)[1] for column in columns]
+    serial = bool(modality.genes or modality.gene_names)
+    table.said.damaged += [gene for gene in genes if is_damaged(gene, serial=serial)]
     if not modality.gene_names:
         return table
     file = root / modality.gene_names
-    columns = [str(column) for column in table.values.columns]
     names, report = approved_columns(columns, modality, _hgnc(file, file.stat().st_mtime_ns))
     report |= {
         "modality": modality.name,
         "gene_names": modality.gene_names,
         "sha256": file_sha256(file),
     }
-    return NumericTable(table.values.set_axis(names, axis=1), table.refused, report)
+    named = dict(zip(columns, names, strict=True))
+    values = table.values.set_axis([named.get(c, c) for c in table.values.columns], axis=1)
+    return replace(table, values=values, genes=report)
 
 
 def approved_columns(

@@ -1,0 +1,195 @@
+"""Whether cases meet what is described of them: a modality that no case has, keys that are no
+case's, and what probably keeps the two apart.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice
+from pathlib import Path
+
+import pandas as pd
+
+from mmdiag.cohort.cases import Case, Matches, files_of, fixed_part, keys_of, path_of
+from mmdiag.description import Description, ModalityDescription
+from mmdiag.errors import DescriptionError
+from mmdiag.readers.tables.form import form_of
+from mmdiag.readers.tables.keys import NO_KEY, skeleton, template_columns
+
+LOOKED_AT = 20_000  # files below a folder, when none of them is a case's
+SEPARATORS = "-_. "
+# What keeps a key from its case -> how a key looks without it. All take paths, too.
+CAUSES: Mapping[str, Callable[[str], str]] = {
+    "blanks or characters that do not show": lambda key: re.sub(
+        r"\s+|[\u200b-\u200f\ufeff]", "", key
+    ),
+    "upper and lower case": str.casefold,
+    "a decimal .0": lambda key: re.sub(r"(?<=[0-9])\.0+(?=$|[./])", "", key),
+    "leading zeros": lambda key: re.sub(r"(?<![0-9])0+(?=[0-9])", "", key),
+    "dashes, underscores, dots or blanks": lambda key: re.sub(r"[-_. ]+", "-", key),
+    "quotes around them": lambda key: re.sub(r"[\"'\u2018-\u201f]", "", key),
+    "letters that look alike": skeleton,
+}
+PREFIX = "a longer barcode"
+SEVERAL = "several differences in how they are written"
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """How the cases of a cohort and one modality met.
+
+    Args:
+        present: Cases that have a file or a row.
+        strange: Rows of its tables whose keys are no case's; 0 where each case has files of its own.
+        keyless: Whether rows of its tables have no key.
+        cause: What probably keeps cases and keys apart; empty = nothing that is known.
+        apart: Cases that would have a row but for the cause.
+    """
+
+    present: int
+    strange: int = 0
+    keyless: bool = False
+    cause: str = ""
+    apart: int = 0
+
+
+def meet(
+    description: Description, table: pd.DataFrame, cases: Sequence[Case], *, absent: bool = False
+) -> dict[str, Meeting]:
+    """How cases and modalities met.
+
+    Args:
+        table: What `read_cases` gave.
+        absent: Whether a modality may be absent for every case, as in a batch to score.
+
+    Raises:
+        DescriptionError: No case has a modality.
+    """
+    found: dict[str, Meeting] = {}
+    for name, modality in description.modalities.items():
+        having = {case.case_id for case in cases if name in case.sources}
+        lacking = [case.case_id for case in cases if name not in case.sources]
+        met = (
+            _by_key(description, table, modality, having, lacking)
+            if modality.key
+            else Meeting(len(having))
+        )
+        if not having and cases and not absent:
+            raise DescriptionError(_nobody(description, table, modality, met))
+        found[name] = met
+    return found
+
+
+def require_content(description: Description, manifest: pd.DataFrame, refused: set[str]) -> None:
+    """Refuse a cohort of which one modality was looked for in vain: nothing of it was found, and
+    nothing refused.
+
+    Args:
+        manifest: One row a case, has_<modality>.
+        refused: Modalities of which something was refused.
+
+    Raises:
+        DescriptionError: There is such a modality.
+    """
+    for name in description.modalities:
+        if name not in refused and len(manifest) and not manifest[f"has_{name}"].any():
+            raise DescriptionError(
+                f"A modality must be there for some case, [modalities.{name}] of "
+                f"{description.file.name} holds nothing for any of {len(manifest)}: its files or "
+                "rows are empty, or select names no series; correct it, or take the section out "
+                "if nobody has this modality."
+            )
+
+
+def likely_cause(cases: Iterable[str], keys: Iterable[str]) -> tuple[str, int]:
+    """What keeps cases from keys that are theirs in another form, and how many cases it keeps from
+    one; ("", 0) where nothing does that is known.
+    """
+    wanted, strange = list(cases), set(keys)
+    for cause, without in CAUSES.items():
+        there = {without(key) for key in strange}
+        apart = sum(without(case) in there for case in wanted)
+        if apart:
+            return cause, apart
+    stems = {stem for key in strange for stem in _stems(key)}
+    apart = sum(case in stems or any(stem in strange for stem in _stems(case)) for case in wanted)
+    if apart:
+        return PREFIX, apart
+    for causes in (*combinations(CAUSES, 2), tuple(CAUSES)):
+        there = {_without(causes, key) for key in strange}
+        apart = sum(_without(causes, case) in there for case in wanted)
+        if apart:
+            return " and ".join(causes) if len(causes) < len(CAUSES) else SEVERAL, apart
+    return "", 0
+
+
+def _without(causes: Iterable[str], key: str) -> str:
+    for cause in causes:
+        key = CAUSES[cause](key)
+    return key
+
+
+def _stems(key: str) -> list[str]:
+    """What a barcode begins with: TCGA-02-0001 of TCGA-02-0001-01A."""
+    return [key[:place] for place, letter in enumerate(key) if letter in SEPARATORS and place]
+
+
+def _by_key(
+    description: Description,
+    table: pd.DataFrame,
+    modality: ModalityDescription,
+    having: set[str],
+    lacking: Sequence[str],
+) -> Meeting:
+    keys = Counter[str]()
+    for file in _tables_of(description, table, modality):
+        keys.update(keys_of(file, str(modality.key), file.stat().st_mtime_ns, form_of(modality)))
+    keyless = any(key.strip().lower() in NO_KEY for key in keys)
+    strange = {key for key in keys.keys() - having if key.strip().lower() not in NO_KEY}
+    cause, apart = likely_cause(lacking, strange) if strange and lacking else ("", 0)
+    rows = sum(keys[key] for key in strange)
+    return Meeting(len(having), rows, keyless, cause, apart)
+
+
+def _tables_of(
+    description: Description, table: pd.DataFrame, modality: ModalityDescription
+) -> list[Path]:
+    matches = Matches(description.root)
+    paths = {modality.path}
+    if template_columns(modality.path):
+        rows = table.to_dict("records")
+        paths = {path for row in rows if (path := path_of(modality, row)) is not None}
+    return sorted({file for path in paths for file in files_of(matches, path, "", modality)})
+
+
+def _nobody(
+    description: Description, table: pd.DataFrame, modality: ModalityDescription, met: Meeting
+) -> str:
+    heading = f"[modalities.{modality.name}] of {description.file.name}"
+    rule = f"A modality must be there for some case, {heading} is there for none of {len(table)}"
+    if modality.key:
+        hint = (
+            f"; {met.apart} of them would be met but for {met.cause}: write the keys of both "
+            "tables alike, as text"
+            if met.cause
+            else ": name the column that holds the keys of the cases"
+        )
+        return f"{rule}: {met.strange} rows of {modality.path} have keys that are no case's{hint}."
+    wanted = [path for row in table.to_dict("records") if (path := path_of(modality, row))]
+    if not wanted:
+        return f"{rule}: the columns in its path are empty in {description.table.name}: fill them."
+    folder = description.root / fixed_part(modality.path)
+    there = [
+        str(path.relative_to(description.root)) for path in islice(folder.rglob("*"), LOOKED_AT)
+    ]
+    cause, apart = likely_cause(wanted, there)
+    hint = (
+        f"{apart} files would be met but for {cause}: name files and cases alike"
+        if cause and cause != PREFIX
+        else "correct it"
+    )
+    return (
+        f"{rule}: no file fits its path {modality.path!r}: {hint}, or take the section out if "
+        "nobody has this modality."
+    )

@@ -1,0 +1,156 @@
+"""The numbers of several files as one table: columns united, one row a key, and what is left out of
+it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool
+from numpy import ndarray
+
+from mmdiag.errors import DescriptionError
+from mmdiag.readers.tables.categories import one_hot
+from mmdiag.readers.tables.form import TableForm
+from mmdiag.readers.tables.left_out import EMPTY, MIXED, more_than_few
+from mmdiag.readers.tables.missing_codes import coded_cells
+from mmdiag.readers.tables.numbers import Numbers, Said
+
+KEY = "case key"  # the column that holds each row's case key
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The numbers of one file: a key for each row.
+
+    Args:
+        words: Columns of categories, as text.
+        why: Column that holds few numbers -> what it holds instead.
+    """
+
+    keys: pd.Series
+    numbers: Numbers
+    words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)
+
+
+def numeric_parts(parts: Sequence[Part], wanted: Collection[str], said: Said) -> list[Part]:
+    """Without the columns that hold more than a few cells that are no numbers, and those that are
+    empty; the few are missing. `said` names both.
+    """
+    numbers, wrong, why = Counter[str](), Counter[str](), dict[str, str]()
+    for part in parts:
+        found = part.numbers
+        measured = (~np.isnan(found.values)).sum(axis=1).tolist()
+        others = [0] * len(found.names) if found.wrong is None else found.wrong.sum(axis=1).tolist()
+        for name, count, other in zip(found.names, measured, others, strict=True):
+            numbers[name] += count
+            wrong[name] += other
+        why |= part.why
+    left = {
+        name: why.get(name, MIXED) if wrong[name] else EMPTY
+        for name in numbers
+        if more_than_few(wrong[name], numbers[name]) and name not in wanted
+    }
+    said.left_out |= left
+    said.wrong |= {name: count for name, count in wrong.items() if count and name not in left}
+    if not left and not wrong.total():
+        return list(parts)
+    kept = [only(part.numbers, [n not in left for n in part.numbers.names]) for part in parts]
+    return [
+        replace(part, numbers=replace(numbers, wrong=None))
+        for part, numbers in zip(parts, kept, strict=True)
+    ]
+
+
+def only(numbers: Numbers, kept: Sequence[bool]) -> Numbers:
+    """Some of the columns."""
+    if all(kept):
+        return numbers
+    places = np.flatnonzero(kept)
+    wrong = None if numbers.wrong is None else numbers.wrong[places]
+    return Numbers([numbers.names[place] for place in places], numbers.values[places], wrong)
+
+
+def united(
+    parts: Sequence[Part], form: TableForm, name: str
+) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """The rows of all parts, columns united, and their categories as columns behind them."""
+    keys = pd.concat([part.keys for part in parts], ignore_index=True)
+    frames = [pd.DataFrame(part.numbers.values.T, columns=part.numbers.names) for part in parts]
+    values = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    groups: dict[str, list[str]] = {}
+    words = list(dict.fromkeys(word for part in parts for word in part.words))
+    if words:
+        cells = {
+            word: [cell for part in parts for cell in part.words.get(word, [""] * len(part.keys))]
+            for word in words
+        }
+        shown, groups = one_hot(cells, form, name)
+        values = pd.concat([values, shown], axis=1)
+        repeated = values.columns[values.columns.duplicated()].tolist()
+        if repeated:
+            raise DescriptionError(
+                f"A category becomes a column, {repeated[0]!r} of {name} is one already: rename it."
+            )
+    return values.set_axis(pd.Index(keys, name=KEY, dtype=object)), groups
+
+
+def one_row_each(
+    values: pd.DataFrame,
+    refused: dict[str, tuple[str, str]],
+    rows: str,
+    said: Said,
+    equal_rows: Callable[[int], Bool[ndarray, " row"]],
+) -> pd.DataFrame:
+    """One row a key: equal rows are one, of others `rows` says what they mean.
+
+    Args:
+        equal_rows: Number of rows -> which of them are there before in every column of the files.
+    """
+    if not values.index.has_duplicates:
+        return values
+    again = values.index.duplicated(keep=False)
+    some = values[again].reset_index()
+    equal = some.duplicated().to_numpy()
+    if rows == "mean":  # visits may have equal numbers: only rows that are equal in all are one
+        equal = equal & equal_rows(len(values))[again]
+    if equal.any():
+        kept = np.ones(len(values), bool)
+        kept[np.flatnonzero(again)[equal]] = False
+        said.equal_rows, values = int(equal.sum()), values[kept]
+    repeated = values.index[values.index.duplicated()].unique()
+    if not len(repeated):
+        return values
+    if rows == "refuse":
+        refused |= {str(case): ("duplicate_row", "several rows that differ") for case in repeated}
+    one = (
+        values.groupby(level=0, sort=False).mean()
+        if rows == "mean"
+        else values[~values.index.duplicated()]
+    )
+    return one.astype(np.float32)
+
+
+def without_codes(values: pd.DataFrame, said: Said, *, counts: bool = False) -> pd.DataFrame:
+    """Without the cells that hold a code for what was not measured; `said` counts them."""
+    coded = coded_cells(values.to_numpy(dtype=np.float32).T, counts=counts)
+    if coded is None:
+        return values
+    counts_of = zip(values.columns, coded.sum(axis=1).tolist(), strict=True)
+    said.coded = {str(column): count for column, count in counts_of if count}
+    return values.mask(coded.T)
+
+
+def wrong_rows(parts: Sequence[Part]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Key -> why its row is refused: it holds cells that are no numbers."""
+    for part in parts:
+        if part.numbers.wrong is not None:
+            counts = part.numbers.wrong.sum(axis=0)
+            for row in np.flatnonzero(counts):
+                found = (
+                    f"{int(counts[row])} cells of {len(part.numbers.names)} are not finite numbers"
+                )
+                yield str(part.keys.iloc[row]), ("table_value", found)

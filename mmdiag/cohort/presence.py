@@ -41,7 +41,7 @@ class Meeting:
 
     Args:
         present: Cases that have a file or a row.
-        strange: Rows of its tables whose keys are no case's; 0 where each case has files of its own.
+        strange: Rows of its tables whose keys are no case's.
         keyless: Whether rows of its tables have no key.
         cause: What probably keeps cases and keys apart; empty = nothing that is known.
         apart: Cases that would have a row but for the cause.

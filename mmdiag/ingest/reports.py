@@ -132,7 +132,7 @@ def _by_value(names: Mapping[str, str]) -> dict[str, list[str]]:
 
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return ", ".join(name or "(a column without a name)" for name in names[:SHOWN]) + more
 
 
 def _first(value: Any) -> Any:

@@ -226,3 +226,12 @@ def test_a_case_without_an_answer_is_explained_without_a_percentage_and_says_wha
     assert any("FLAIR" in row and "quarantined" in row for row in lines)
     assert any("expression" in row and "not acquired" in row for row in lines)
     assert "FLAIR quarantined (truncated): R. Cure: C." in shown and line in lines
+
+
+def test_a_table_that_goes_into_a_pipe_is_not_cut(capsys):
+    from mmdiag.cli.show import show_quarantine
+
+    cure = " ".join(f"word{number}" for number in range(60))
+    row = {"case_id": "c1", "modality": "", "code": "table_value", "last_seen": "x", "cure": cure}
+    show_quarantine([row])
+    assert cure in capsys.readouterr().out

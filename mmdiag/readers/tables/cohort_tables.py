@@ -22,6 +22,7 @@ from mmdiag.readers.genomics.maf import (
     maf_header,
     read_maf,
 )
+from mmdiag.readers.tables.categories import Groups
 from mmdiag.readers.tables.delimited import (
     as_description_error,
     read_frame,
@@ -155,7 +156,17 @@ def read_numbers(
     if form.missing_codes is None:
         values = without_codes(values, said, counts=counts)
     one = one_row_each(values, refused, rows, said, lambda count: _equal_rows(files, form, count))
+    if rows == "mean":
+        one = _one_category_each(one, groups)
     return NumericTable(one, refused, categories=groups, said=said)
+
+
+def _one_category_each(values: pd.DataFrame, groups: Groups) -> pd.DataFrame:
+    """A case whose rows name several categories has none."""
+    for members in groups.values():
+        one = values[members]
+        values = values.assign(**one.where(one.isin([0.0, 1.0]).all(axis=1), np.nan))
+    return values
 
 
 def _equal_rows(files: Sequence[Path], form: TableForm, count: int) -> Bool[ndarray, " row"]:

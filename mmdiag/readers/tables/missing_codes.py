@@ -35,9 +35,7 @@ def coded_cells(
     """
     if not values.size:
         return None
-    known = np.isfinite(values)
-    low = np.where(known, values, np.inf).min(axis=1)
-    high = np.where(known, values, -np.inf).max(axis=1)
+    low, high = np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)
     above = not counts and len(values) <= WIDE
     suspects = np.isin(low, NEGATIVE) | (above & np.isin(high, POSITIVE))
     found = None

@@ -32,7 +32,7 @@ from mmdiag.config import RunConfig
 from mmdiag.model.network import DiagnosisModel, loss_of
 from mmdiag.prepare import Preparation, fit_preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
-from mmdiag.prepare.statistics import slice_statistics
+from mmdiag.prepare.slices.statistics import slice_statistics
 from mmdiag.recipes import default, end_to_end
 from mmdiag.samples import Batch, Batches
 from mmdiag.task import Task

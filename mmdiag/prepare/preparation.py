@@ -18,8 +18,8 @@ from mmdiag.prepare.extract import feature_version
 from mmdiag.prepare.pathways import PATHWAY_SCORES
 from mmdiag.prepare.pca import Projection, fit_projection
 from mmdiag.prepare.signal import Channels
+from mmdiag.prepare.slices.volume import to_volume
 from mmdiag.prepare.tfidf import Terms
-from mmdiag.prepare.volume import to_volume
 from mmdiag.readers.tables.categories import known_categories, seen_categories
 
 FITTED = {"summary": Projection, "detail": Projection, "terms": Terms, "channels": Channels}

@@ -10,7 +10,7 @@ from mmdiag.task import Task
 
 def test_a_volume_has_one_size_and_keeps_first_and_last_slice():
     from mmdiag.encoders.backbone import VOLUME
-    from mmdiag.prepare.volume import to_volume
+    from mmdiag.prepare.slices.volume import to_volume
 
     stack = np.stack([np.full((50, 30), grey, np.uint8) for grey in (10, 50, 90)])
     volume = to_volume(stack)

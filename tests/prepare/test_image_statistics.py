@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from mmdiag.prepare.statistics import slice_statistics
+from mmdiag.prepare.slices.statistics import slice_statistics
 
 
 def test_the_co_occurrence_of_haralicks_example_is_his():
-    from mmdiag.prepare.texture import co_occurrence
+    from mmdiag.prepare.slices.texture import co_occurrence
 
     image = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [0, 2, 2, 2], [2, 2, 3, 3]])
     assert co_occurrence(image, (0, 1), 4).tolist() == [
@@ -31,7 +31,7 @@ def test_the_co_occurrence_of_haralicks_example_is_his():
 
 
 def test_texture_tells_stripes_from_a_checkerboard_and_survives_one_grey():
-    from mmdiag.prepare.texture import plane_texture
+    from mmdiag.prepare.slices.texture import plane_texture
 
     stripes = np.tile(np.array([[0, 255]], np.uint8), (32, 16))
     board = np.where(np.add.outer(np.arange(32), np.arange(32)) % 2, 255, 0).astype(np.uint8)

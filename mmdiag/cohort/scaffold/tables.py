@@ -18,14 +18,12 @@ from mmdiag.cohort.scaffold.outcomes import (
     outcome_columns,
 )
 from mmdiag.cohort.scaffold.text import identifier, quoted
-from mmdiag.kinds import KINDS
 from mmdiag.readers.genomics.expression_matrix import is_matrix
 from mmdiag.readers.genomics.maf import is_maf
 from mmdiag.readers.tables.cohort_tables import KEY
 from mmdiag.readers.tables.keys import key_values
 from mmdiag.readers.tables.numbers import DECIMAL
 
-CATEGORIES = "categories" in KINDS["table"].keys
 LONG = 200  # characters; longer cells are notes
 MOST_CATEGORIES = 10  # of a column of words
 NOT_MEASURED = ("", "na", "n/a", "nan", "null", "none")
@@ -207,9 +205,7 @@ def section_of(source: Source, table: CaseTable, asked: Sequence[str]) -> Sectio
     targets = {name: pd.Series(table.cells[name].to_numpy(), index=index) for name in labels}
     by_value = excluded_by_value(rows[kept], targets) if kept else {}
     words = tuple(
-        name
-        for name in kept
-        if CATEGORIES and name not in by_value and _are_categories(source.cells[name])
+        name for name in kept if name not in by_value and _are_categories(source.cells[name])
     )
     return Section(source, {**by_name, **by_value}, words)
 

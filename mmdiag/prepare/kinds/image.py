@@ -14,9 +14,9 @@ from mmdiag.encoders.backbone import VOLUME
 from mmdiag.encoders.weights import Weights, find_weights
 from mmdiag.prepare.extract import Extractor, feature_key, version_of
 from mmdiag.prepare.preparation import Preparation, fit_parts
-from mmdiag.prepare.statistics import slice_statistics
-from mmdiag.prepare.texture import plane_texture
-from mmdiag.prepare.volume import to_volume
+from mmdiag.prepare.slices.statistics import slice_statistics
+from mmdiag.prepare.slices.texture import plane_texture
+from mmdiag.prepare.slices.volume import to_volume
 
 VIT = "vit"  # the image encoder that a masked autoencoder leaves
 

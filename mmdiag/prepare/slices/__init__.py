@@ -1,0 +1,1 @@
+"""What is computed of an image's slices, without anything fitted."""

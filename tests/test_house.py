@@ -1,0 +1,21 @@
+"""The house keeps its size: no folder and no file grows past what can be taken in at once."""
+
+import pytest
+from repository import ROOT
+
+MODULES, AT_THE_ROOT, LINES = 15, 14, 400
+PACKAGES = ("mmdiag", "flows", "dashboards")
+FILES = sorted(file for name in PACKAGES for file in (ROOT / name).rglob("*.py"))
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({file.parent for file in FILES}), ids=lambda folder: folder.name
+)
+def test_a_folder_holds_few_modules(folder):
+    most = AT_THE_ROOT if folder == ROOT / "mmdiag" else MODULES
+    assert len(list(folder.glob("*.py"))) <= most
+
+
+def test_no_file_is_longer_than_four_hundred_lines():
+    long = {str(file.relative_to(ROOT)): len(file.read_text().splitlines()) for file in FILES}
+    assert len(long) > 300 and {name: n for name, n in long.items() if n > LINES} == {}

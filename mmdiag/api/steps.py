@@ -195,10 +195,20 @@ def begin_with(workspace: Workspace, config: RunConfig, pretrained: str) -> RunC
 
 
 def bundle_folder(workspace: Workspace, which: str) -> Path:
-    """The folder of a bundle that is named by its id in the workspace, or by its folder."""
-    own = workspace.bundles / which
-    is_id = "/" not in which and own.is_dir()
-    return own if is_id else Path(which).expanduser().resolve()
+    """The folder of a bundle that is named by its id in the workspace, or by its folder.
+
+    Raises:
+        UsageError: There is neither.
+    """
+    own, named = workspace.bundles / which, Path(which).expanduser()
+    if "/" not in which and own.is_dir():
+        return own
+    if not named.is_dir():
+        raise UsageError(
+            f"A bundle is named by its id in the workspace or by its folder, {which!r} is "
+            "neither: `mmdiag status` lists the bundles."
+        )
+    return named.resolve()
 
 
 def open_bundle(

@@ -26,6 +26,7 @@ COMMANDS = (
     "deidentify",
     "contracts",
     "quarantine",
+    "bundle",
     "status",
     "dashboard",
 )

@@ -257,6 +257,7 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
     from mmdiag.prepare import extractor, fit_preparation
     from mmdiag.prepare.batches import prepare_samples
     from mmdiag.prepare.feature_cache import raw_features
+    from mmdiag.privacy.subject_keys import SubjectKeys
     from mmdiag.recipes import classical
     from mmdiag.storage.store import Store
 
@@ -301,7 +302,7 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
         task=task,
         kinds=kinds,
         cohort={"name": "c", "hash": "h"},
-        trained_on=frozenset(),
+        trained_on=SubjectKeys("", frozenset()),
     )
     row = int(np.flatnonzero(np.all([store.present(name) for name in kinds], axis=0))[0])
     smaller = functools.partial(within_image.heat_map, grid=2, slices=1)
@@ -328,6 +329,7 @@ def test_a_question_about_one_modality_is_answered_as_if_the_whole_case_was_aske
     from mmdiag.inference.predict import diagnose
     from mmdiag.model.network import DiagnosisModel
     from mmdiag.prepare.batches import prepare_samples
+    from mmdiag.privacy.subject_keys import SubjectKeys
     from mmdiag.recipes import default
 
     config, (raws, _) = default(fusion="modality_attention"), make_raws(12)
@@ -341,7 +343,7 @@ def test_a_question_about_one_modality_is_answered_as_if_the_whole_case_was_aske
         task=BINARY,
         kinds=KINDS,
         cohort={"name": "c", "hash": "h"},
-        trained_on=frozenset(),
+        trained_on=SubjectKeys("", frozenset()),
     )
     sample, *others = prepare_samples(prepared, raws, range(12))
     variants = [other[name] for other in others]

@@ -75,6 +75,7 @@ def test_a_case_with_a_pattern_that_was_never_met_is_flagged(small_run):
         store,
         raws,
         list(range(len(store.cases))),
+        None,
     )
     assert table["abstained"].tolist() == [
         frozenset(names) != whole for names in table["modalities"]

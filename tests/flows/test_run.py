@@ -24,6 +24,7 @@ def answered(small_run, mmdiag_command, tmp_path_factory):
         "--fusion",
         "modality_attention",
         "--json",
+        MMDIAG_KEY_FILE=str(small_run.workspace.path / "key"),  # so that its bundles have these ids
     )
     assert done.returncode == 3, done.stderr[-2000:]
     return json.loads(done.stdout), done, workspace

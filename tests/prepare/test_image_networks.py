@@ -71,6 +71,7 @@ def test_a_fine_tuned_network_is_recorded_and_its_bundle_needs_no_folder(tmp_pat
     from mmdiag.inference.predict import diagnose
     from mmdiag.model.network import DiagnosisModel
     from mmdiag.prepare import fit_preparation
+    from mmdiag.privacy.subject_keys import SubjectKeys
 
     folder = write_image_weights(tmp_path / "pretrained", seed=4)
     config = dataclasses.replace(
@@ -94,7 +95,7 @@ def test_a_fine_tuned_network_is_recorded_and_its_bundle_needs_no_folder(tmp_pat
         task=task,
         kinds={"flair": "image"},
         cohort={"name": "c", "hash": "h"},
-        trained_on=frozenset(),
+        trained_on=SubjectKeys("", frozenset()),
     )
     _, where = bundle.save(tmp_path / "bundles")
     shutil.rmtree(folder)

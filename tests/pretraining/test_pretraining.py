@@ -70,6 +70,7 @@ def test_inputs_of_judged_subjects_do_not_move_their_weights_by_a_bit(
 def test_originals_of_judged_subjects_are_not_even_read(cohort, monkeypatch, what, method):
     from mmdiag.pretraining import run
     from mmdiag.pretraining.weights import read_record
+    from mmdiag.privacy.subject_keys import workspace_key
     from mmdiag.storage.store import Store
 
     read, real = set(), getattr(Store, method)
@@ -82,7 +83,8 @@ def test_originals_of_judged_subjects_are_not_even_read(cohort, monkeypatch, wha
     subjects = cohort.store.cases["subject_id"]
     judged = {subject for subject, part in parts_of(cohort).items() if part == "fold-0"}
     assert read and not judged & set(subjects.iloc[sorted(read)])
-    assert {subject for subject in subjects if subject in read_record(weights)} == set(
+    seen, key = read_record(weights), workspace_key(cohort.workspace.path)
+    assert {subject for subject in subjects if seen.holds(subject, key)} == set(
         subjects.iloc[sorted(read)]
     )
 

@@ -228,8 +228,8 @@ def score(context: Context, bundle: str, cohort: Path, out: Path, trust: Path | 
     from mmdiag.cli.progress import stages
     from mmdiag.cli.show import show_score
 
-    description = read_and_check(cohort)
     folder = api.bundle_folder(context.workspace, bundle)
+    description = read_and_check(cohort)
     opened = api.open_bundle(folder, description, context.existing_ledger(), trust)
     with stages() as progress:
         result = api.score(

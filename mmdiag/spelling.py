@@ -9,6 +9,7 @@ from decimal import Decimal
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?")
 PRINTED_VALUES, PRINTED_LETTERS = 10, 20  # of a label column, whose values may be printed
+NEAR = 2  # letters between a name that was looked for and a found one that may be printed
 DIGITS = 28  # of a number; longer ones are names
 # other characters in a raised or lowered place, or within a ring, print otherwise
 PRINT_OTHERWISE = ("<super>", "<sub>", "<fraction>", "<circle>", "<square>")
@@ -78,3 +79,29 @@ def _plain(value: str) -> str:
     )
     text = unicodedata.normalize("NFC", "".join(letters)).translate(SIGNS)
     return unicodedata.normalize("NFC", text.casefold().replace("i\u0307", "i"))
+
+
+def near(name: str, found: Iterable[str]) -> str | None:
+    """The found name that is at most two letters away from another, and no more than a third of
+    them; None where none is.
+
+    What a file holds in its first line may be a patient's values, where it has no header: only a
+    name that is nearly the one that was looked for may be printed.
+    """
+    distances = {other: _distance(name, other) for other in map(str, found)}
+    nearest = min(distances, key=lambda other: (distances[other], other), default=None)
+    if nearest is None or distances[nearest] > min(NEAR, len(name) // 3):
+        return None
+    return nearest
+
+
+def _distance(one: str, other: str) -> int:
+    """Letters that are added, left out or changed between two names, or more than `NEAR`."""
+    if abs(len(one) - len(other)) > NEAR:
+        return NEAR + 1
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        before, row = row, [i]
+        for j, second in enumerate(other, 1):
+            row.append(min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != second)))
+    return row[-1]

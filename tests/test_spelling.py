@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmdiag.spelling import as_number, fold, same, shape
+from mmdiag.spelling import as_number, fold, near, same, shape
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=12)
 BLANKS = st.text(" \u00a0\u2009\u3000\t", max_size=3)
@@ -62,3 +62,26 @@ def test_what_only_resembles_has_one_shape(other):
 @pytest.mark.parametrize("word", ["", "one", "1,5", "0x1F", "1_0", "nan", "inf", "1 2", "+-1"])
 def test_a_word_is_no_number(word):
     assert as_number(word) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "nearest"),
+    [
+        ("patient_id", ["age", "patientid"], "patientid"),
+        ("patient_id", ["Patient_ID", "patient id"], "patient id"),
+        ("label", ["lable", "labels"], "labels"),
+        ("patient_id", ["Maria Zzplanted", "MRN7712345", "1951-02-03"], None),
+        ("id", ["12", "7", "M"], None),
+        ("sex", ["M", "F", "se"], "se"),
+        ("x", [], None),
+    ],
+)
+def test_only_a_name_that_is_nearly_the_one_looked_for_is_printed(name, found, nearest):
+    assert near(name, found) == nearest
+
+
+@given(WORDS, WORDS)
+def test_near_names_are_near_from_both_ends(one, other):
+    if near(one, [other]) is not None:
+        assert abs(len(one) - len(other)) <= 2
+    assert near(one, [one]) == one

@@ -2,7 +2,6 @@
 refused before anything is written.
 """
 
-import difflib
 from collections.abc import Hashable
 
 import numpy as np
@@ -14,6 +13,7 @@ from mmdiag.description import Description
 from mmdiag.errors import DescriptionError
 from mmdiag.readers.tables.delimited import as_description_error, read_frame
 from mmdiag.readers.tables.keys import check_keys, is_plain_key, key_values, template_columns
+from mmdiag.spelling import near
 
 KEPT = 4  # parsed tables; a command works on one or two
 _PARSED: dict[Hashable, pd.DataFrame] = {}
@@ -120,11 +120,11 @@ def _require_columns(description: Description, table: pd.DataFrame) -> None:
         ]
     for key, column in named:
         if column is not None and column not in table.columns:
-            nearest = difflib.get_close_matches(column, [str(c) for c in table.columns], n=1)
+            nearest = near(column, table.columns)
             hint = (
-                f"did you mean {nearest[0]!r}?"
+                f"did you mean {nearest!r}?"
                 if nearest
-                else f"its columns are {', '.join(map(str, table.columns[:12]))}."
+                else "compare it with the first line of the table, which must name its columns."
             )
             raise DescriptionError(
                 f"{key} in {description.file.name} must be a column of {description.table.name}, "

@@ -1,6 +1,5 @@
 """`Case`: references to files, no tensors. What was not acquired has no key."""
 
-import difflib
 import glob
 import re
 from collections import Counter
@@ -19,6 +18,7 @@ from mmdiag.readers.clutter import of_the_data
 from mmdiag.readers.tables.cohort_tables import read_any_table, table_header, table_keys
 from mmdiag.readers.tables.form import PLAIN, TableForm, form_of
 from mmdiag.readers.tables.keys import key_columns, template_columns
+from mmdiag.spelling import near
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +127,11 @@ def _require_place(matches: "Matches", modality: ModalityDescription, where: str
     if not any(set(wanted) <= set(header) for header in headers):
         columns = [name for header in headers for name in header]
         lacking = next((column for column in wanted if column not in columns), wanted[0])
-        nearest = difflib.get_close_matches(lacking, columns, n=1)
+        nearest = near(lacking, columns)
         hint = (
-            f"did you mean {nearest[0]!r}?"
+            f"did you mean {nearest!r}?"
             if nearest
-            else f"its columns are {', '.join(columns[:12])}."
+            else "compare it with the first line of the table, which must name its columns."
         )
         raise DescriptionError(
             f"The key of {heading} must be a column of its table, {lacking!r} is none of "

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import compute, parquet
@@ -148,9 +149,10 @@ def require_columns(header: Sequence[str], name: str) -> None:
         ReadError: `duplicate_column` or `bad_column`.
     """
     stripped = pd.Series([column.strip() for column in header], dtype=object)
-    repeated = stripped[stripped.duplicated()].unique().tolist()
-    if repeated:
-        raise ReadError("duplicate_column", f"{name} repeats {repeated[:SHOWN]}")
+    repeated = np.flatnonzero(stripped.duplicated(keep=False)) + 1
+    if len(repeated):
+        shown = ", ".join(map(str, repeated[:SHOWN]))
+        raise ReadError("duplicate_column", f"{name} repeats a name in column {shown}")
     dunder = sum(
         column.startswith("__") and column.endswith("__") and len(column) > 4 for column in stripped
     )
@@ -232,14 +234,14 @@ def _require_even_rows(source: DelimitedText) -> None:
 
 
 def _require_short_cells(table: pa.Table, name: str) -> None:
-    for column, cells in zip(table.column_names, table.columns, strict=True):
+    for number, cells in enumerate(table.columns, 1):
         textual = pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)
         if (
             textual
             and cells.nbytes > LONGEST_CELL
             and compute.max(compute.binary_length(cells)).as_py() > LONGEST_CELL
         ):
-            raise ReadError("cell_too_long", f"{name} has one in column {column!r}")
+            raise ReadError("cell_too_long", f"{name} has one in column {number}")
 
 
 def _read_parquet(

@@ -23,8 +23,6 @@ ACCEPTED_ALTHOUGH_FAILED = {
     "4.1/failed/failed_meta_sample_000.vcf": "##SAMPLE without Genomes: the specification gives "
     "it as an example, and cancer callers leave it out",
     "4.2/failed/failed_meta_sample_000.vcf": "the same",
-    "4.3/failed/failed_body_chrom_004.vcf": "'*' within a contig's name is in the names of HLA "
-    "alleles, and in the specification's own pattern",
 }
 REFUSED_ALTHOUGH_PASSED = {
     "4.5/passed/zero_length_LAA.vcf": "unsorted, and without the end of its last line"

@@ -38,12 +38,6 @@ def same(one: str, other: str) -> bool:
     return one == other or fold(one) == fold(other)
 
 
-def is_one_of(value: str, others: Iterable[str]) -> bool:
-    """Whether a value is a spelling of one of others."""
-    folded = fold(value)
-    return any(folded == fold(other) for other in others)
-
-
 def as_number(value: str) -> float | None:
     """The number that a cell is, in decimal form; None where it is none."""
     folded = fold(value)
@@ -93,6 +87,14 @@ def near(name: str, found: Iterable[str]) -> str | None:
     if nearest is None or distances[nearest] > min(NEAR, len(name) // 3):
         return None
     return nearest
+
+
+def column_hint(name: str, found: Iterable[str]) -> str:
+    """What to do about a column that is not among those of a table, which are not printed."""
+    nearest = near(name, found)
+    if nearest is not None:
+        return f"did you mean {nearest!r}?"
+    return "compare it with the first line of the table, which must name its columns."
 
 
 def _distance(one: str, other: str) -> int:

@@ -13,7 +13,7 @@ from mmdiag.description import Description
 from mmdiag.errors import DescriptionError
 from mmdiag.readers.tables.delimited import as_description_error, read_frame
 from mmdiag.readers.tables.keys import check_keys, is_plain_key, key_values, template_columns
-from mmdiag.spelling import near
+from mmdiag.spelling import column_hint
 
 KEPT = 4  # parsed tables; a command works on one or two
 _PARSED: dict[Hashable, pd.DataFrame] = {}
@@ -120,15 +120,9 @@ def _require_columns(description: Description, table: pd.DataFrame) -> None:
         ]
     for key, column in named:
         if column is not None and column not in table.columns:
-            nearest = near(column, table.columns)
-            hint = (
-                f"did you mean {nearest!r}?"
-                if nearest
-                else "compare it with the first line of the table, which must name its columns."
-            )
             raise DescriptionError(
                 f"{key} in {description.file.name} must be a column of {description.table.name}, "
-                f"{column!r} is not: {hint}"
+                f"{column!r} is not: {column_hint(column, table.columns)}"
             )
 
 

@@ -18,7 +18,7 @@ from mmdiag.readers.clutter import of_the_data
 from mmdiag.readers.tables.cohort_tables import read_any_table, table_header, table_keys
 from mmdiag.readers.tables.form import PLAIN, TableForm, form_of
 from mmdiag.readers.tables.keys import key_columns, template_columns
-from mmdiag.spelling import near
+from mmdiag.spelling import column_hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,15 +127,9 @@ def _require_place(matches: "Matches", modality: ModalityDescription, where: str
     if not any(set(wanted) <= set(header) for header in headers):
         columns = [name for header in headers for name in header]
         lacking = next((column for column in wanted if column not in columns), wanted[0])
-        nearest = near(lacking, columns)
-        hint = (
-            f"did you mean {nearest!r}?"
-            if nearest
-            else "compare it with the first line of the table, which must name its columns."
-        )
         raise DescriptionError(
             f"The key of {heading} must be a column of its table, {lacking!r} is none of "
-            f"{modality.path}: {hint}"
+            f"{modality.path}: {column_hint(lacking, columns)}"
         )
 
 

@@ -29,7 +29,7 @@ from mmdiag.model.heads import survival_cuts, targets
 from mmdiag.prepare import Preparation, fit_preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
 from mmdiag.pretraining.weights import PretrainedInit, pretrained_init, records, require_unseen
-from mmdiag.privacy.subject_keys import SubjectKeys, workspace_key
+from mmdiag.privacy.subject_keys import SubjectKeys, made_workspace_key
 from mmdiag.progress import Progress
 from mmdiag.samples import Batches
 from mmdiag.storage.tables import write_parquet
@@ -109,8 +109,7 @@ def _bundle(
     modalities = data.modalities_of(name)
     subjects = data.cases["subject_id"].iloc[rows.seen]
     cohort_hash = run.manifest.cohort_hash
-    key = workspace_key(run.workspace.path, make=True)
-    assert key is not None
+    key = made_workspace_key(run.workspace.path)
     return Bundle(
         config=config,
         model=learned.trained.model,

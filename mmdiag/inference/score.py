@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from mmdiag.cohort.cases import Matches
 from mmdiag.contracts.internal_tables import validate_predictions
 from mmdiag.description import Description, ModalityDescription
 from mmdiag.encoders.weights import only_from_this_machine
@@ -133,7 +134,7 @@ def _require_kinds(bundle: Bundle, modalities: Mapping[str, str]) -> None:
 def _require_header(
     description: Description, modality: ModalityDescription, wanted: list[str]
 ) -> None:
-    files = [file for file in sorted(description.root.glob(modality.path)) if file.is_file()]
+    files = [file for file in Matches(description.root).of(modality.path) if file.is_file()]
     if files and not any(is_matrix(file) or is_maf(file) for file in files):
         form = form_of(modality)
         header = [column for file in files for column in table_header(file, form)]

@@ -39,7 +39,7 @@ from mmdiag.pretraining.weights import (
     Pretraining,
     naming,
 )
-from mmdiag.privacy.subject_keys import SubjectKeys, workspace_key
+from mmdiag.privacy.subject_keys import SubjectKeys, made_workspace_key
 from mmdiag.progress import Progress
 from mmdiag.readers.genomics.gene_sets import gene_set_columns
 from mmdiag.storage.store import Store
@@ -137,8 +137,7 @@ def pretrain(folder: Path, unit: str, progress: Progress | None = None) -> None:
         progress=progress,
     )
     subjects = store.cases["subject_id"].iloc[np.concatenate([train_rows, held_rows])]
-    key = workspace_key(workspace.path, make=True)
-    assert key is not None
+    key = made_workspace_key(workspace.path)
     facts = {
         "part": part,
         "what": what,

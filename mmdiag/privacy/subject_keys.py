@@ -62,19 +62,25 @@ class SubjectKeys:
         return _keyed(subject_id, self.salt, key) in self.keys
 
 
-def workspace_key(folder: Path, *, make: bool = False) -> bytes | None:
-    """The key of a workspace: the file that `MMDIAG_KEY_FILE` names, else `key` in the workspace.
-
-    Args:
-        folder: The workspace.
-        make: Whether it is made where it is missing; else None is returned then.
+def workspace_key(folder: Path) -> bytes | None:
+    """The key of a workspace: the file that `MMDIAG_KEY_FILE` names, else `key` in the workspace;
+    None where it is missing.
 
     Raises:
         UsageError: Others may read it, or it is no key.
     """
+    file = _key_file(folder)
+    return read_key(file) if file.exists() else None
+
+
+def made_workspace_key(folder: Path) -> bytes:
+    """The same key, made where it is missing. Raises as `workspace_key`."""
+    return read_key(_key_file(folder))
+
+
+def _key_file(folder: Path) -> Path:
     named = os.environ.get(ENVIRONMENT)
-    file = Path(named).expanduser() if named else folder / "key"
-    return read_key(file) if make or file.exists() else None
+    return Path(named).expanduser() if named else folder / "key"
 
 
 def key_id_of(key: bytes) -> str:

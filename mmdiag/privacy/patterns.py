@@ -9,13 +9,21 @@ Reference:
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Final
 
-from mmdiag.privacy.identifier_pattern import COUNTED, IdentifierPattern, pattern
+from mmdiag.privacy.identifier_pattern import (
+    COUNTED,
+    IdentifierPattern,
+    Needs,
+    Searched,
+    needs_of,
+    pattern,
+)
 from mmdiag.privacy.names import name_lists
 from mmdiag.privacy.normalise import fold
-from mmdiag.privacy.patterns_german import EUROPEAN, GERMAN, is_german
-from mmdiag.privacy.patterns_spanish import SPANISH, is_spanish
+from mmdiag.privacy.patterns_german import EUROPEAN, GERMAN, GERMAN_SIGNS
+from mmdiag.privacy.patterns_spanish import SPANISH, SPANISH_SIGNS
 from mmdiag.readers.text.dates import MONTHS
 
 # fmt: off
@@ -58,10 +66,14 @@ def find_identifiers(text: str) -> Iterator[tuple[int, int, str]]:
     """Start, end and kind of everything in folded text that has the form of an identifier; they may
     overlap.
     """
-    patterns = [*PATTERNS, *EUROPEAN]
-    patterns += GERMAN if is_german(text) else ()
-    patterns += SPANISH if is_spanish(text) else ()
-    for kind, expression, accept in patterns:
+    searched = Searched(text)
+    patterns = [*_with_needs("everywhere")]
+    for language, signs in (("german", GERMAN_SIGNS), ("spanish", SPANISH_SIGNS)):
+        if searched.may_have(_needs_of_signs(language)) and signs.search(text):
+            patterns += _with_needs(language)
+    for (kind, expression, accept), needs in patterns:
+        if not searched.may_have(needs):
+            continue
         for found in expression.finditer(text):
             start, end = found.span("hit") if "hit" in expression.groupindex else found.span()
             if accept is not None:
@@ -71,6 +83,18 @@ def find_identifiers(text: str) -> Iterator[tuple[int, int, str]]:
                 start, end = start + within[0], start + within[1]
             if start < end:
                 yield start, end, kind
+
+
+@cache
+def _with_needs(group: str) -> tuple[tuple[IdentifierPattern, Needs], ...]:
+    """The patterns of a group of notes, each with what it needs; read once a process."""
+    groups = {"everywhere": (*PATTERNS, *EUROPEAN), "german": GERMAN, "spanish": SPANISH}
+    return tuple((one, needs_of(one.expression)) for one in groups[group])
+
+
+@cache
+def _needs_of_signs(language: str) -> Needs:
+    return needs_of({"german": GERMAN_SIGNS, "spanish": SPANISH_SIGNS}[language])
 
 
 def _people(chain: str) -> tuple[int, int] | None:

@@ -44,7 +44,8 @@ _ENDINGS = re.compile(r"(?:burg|stadt|stadtt|heim|dorf|furt|hausen|kirchen|hofen
 _NO_TOWN = frozenset(re.findall(r"\w+", "meningen schlingen klingen dingen bedingungen sitzberg bergau aufbau abbau umbau einbau muskelaufbau stau taubau anbau knochenaufbau knochenabbau grau blau rau schau ubersichtsbild fortbildungen feld gesichtsfeld lungenunterfeld unterfeld oberfeld mittelfeld umfeld vorfeld spital tal bach berg mittelbach querbach"))
 # fmt: on
 
-_SIGNS = re.compile(
+# words that German notes have, in folded text
+GERMAN_SIGNS: Final = re.compile(
     r"\b(?:und|der|des|dem|mit|bei|vom|ohne|keine?|nicht|wurde|geb|gez|Herrn?|Frau|Hr|Fr|Pat|Beurteilung|Befunde?|Untersuchung|Diagnosen?|Klinikum|Spital|wohnhaft|Krankenhaus)\b"
     r"|\b(?:lebt|wohnt|seit|im|zur|zum|LKH|AKH|MVZ)\b|\b(?:Am|An|Auf|Unter)[ \t](?:der[ \t])?[A-Z]"
     r"|strasse\b|str\.|gasse\b|klinik\b|[a-z](?:hospital|spital)\b"
@@ -61,11 +62,6 @@ Oldenburg, Olten, Osnabruck, Paderborn, Passau, Pforzheim, Plauen, Potsdam, Rati
 Salzgitter, Schaffhausen, Schwerin, Siegen, Solingen, Speyer, St. Gallen, St. Polten, Stendal, Steyr, Straubing, Stuttgart, Suhl, Thun, Trier, Tubingen, Ulm, Villach, Weimar, Wels,
 Wien, Wiesbaden, Winterthur, Wismar, Witten, Wolfsberg, Wolfsburg, Worms, Wuppertal, Wurzburg, Zug, Zurich, Zwickau""",
 )
-
-
-def is_german(text: str) -> bool:
-    """Whether a folded text has words that German notes have."""
-    return _SIGNS.search(text) is not None
 
 
 def _town(hit: str) -> tuple[int, int] | None:
@@ -120,7 +116,7 @@ EUROPEAN: Final[tuple[IdentifierPattern, ...]] = (
     pattern("id", r"(?<![\w/])[A-Z]{1,2}-?\d{2}/\d{3,6}(?![\w/])|(?<![\w/])[A-Z]\d{9}(?!\w)"),
     pattern("birth", rf"\b(?:geb\.?|geboren|Geburtsdatum|Geb\.-?Dat(?:um|\.)?|\*)(?:[ \t](?:am|den))?[ \t:]*(?P<hit>{_DAY}{_GAP}{_MONTH_NUMBER}{_GAP}{_YEAR})"),
 )
-# for notes that `is_german`
+# for notes that `GERMAN_SIGNS`
 GERMAN: Final[tuple[IdentifierPattern, ...]] = (
     # dates
     pattern(

@@ -20,12 +20,8 @@ _PROVINCES = (
     "|Zamora|Zaragoza|Gijon|Oviedo|Bilbao|San[ ]Sebastian|Donostia|Pamplona|Vitoria|Elche|Cartagena|Badalona|Terrassa|Sabadell|Barakaldo|Galicia|Andalucia|Extremadura|Cataluna|Aragon"
     "|Castilla(?:[ ]y[ ]Leon|[ -]La[ ]Mancha)?|Pais[ ]Vasco|Euskadi|Gran[ ]Canaria|Bogota|Caracas|La[ ]Habana|Mexico[ ]D\\.?[ ]?F\\.?|Buenos[ ]Aires|Santiago[ ]de[ ]Compostela|Lima|Lisboa"
 )
-_SIGNS = re.compile(r"\b(?:el|los|las|del|con|para|paciente|calle|fecha|anos|hospital de|nombre)\b", I)
-
-
-def is_spanish(text: str) -> bool:
-    """Whether a folded text has words that Spanish notes have."""
-    return _SIGNS.search(text) is not None
+# words that Spanish notes have, in folded text
+SPANISH_SIGNS: Final = re.compile(r"\b(?:el|los|las|del|con|para|paciente|calle|fecha|anos|hospital de|nombre)\b", I)
 
 
 SPANISH: Final[tuple[IdentifierPattern, ...]] = (

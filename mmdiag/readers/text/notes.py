@@ -23,7 +23,9 @@ NO_NOTE = frozenset({"nan", "na", "n/a", "null", "none", "nil", "nat", "no data"
 MOST_MARKS = 8  # combining marks on one letter: Vietnamese and pointed Hebrew need fewer
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
-_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all of Unicode's but tab and newline
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 _TOKEN = re.compile(rf"\S{{{LONGEST_TOKEN + 1}}}")
 
 
@@ -157,13 +159,11 @@ def _check(text: str, name: str) -> None:
         raise ReadError("too_long", f"{name} has {len(text)} characters")
     if "\x00" in text:
         raise ReadError("not_text", f"{name} holds NUL characters")
-    if surrogates := sum("\ud800" <= letter <= "\udfff" for letter in text):
+    if surrogates := _count(_LONE_SURROGATES, text):
         raise ReadError("encoding", f"{name} holds {surrogates} lone surrogates")
-    if controls := sum(
-        unicodedata.category(letter) == "Cc" and letter not in "\n\t" for letter in text
-    ):
+    if controls := _count(_CONTROLS, text):
         raise ReadError("control_characters", f"{name} holds {controls} control characters")
-    if turns := sum(letter in _BIDI or "\U000e0000" <= letter <= "\U000e007f" for letter in text):
+    if turns := _count(_TURNS, text):
         raise ReadError(
             "control_characters",
             f"{name} holds {turns} characters that turn or hide the text beside them",
@@ -171,6 +171,10 @@ def _check(text: str, name: str) -> None:
     if _TOKEN.search(text):
         raise ReadError("too_long", f"{name} has a word of more than {LONGEST_TOKEN} characters")
     _check_marks(text, name)
+
+
+def _count(characters: re.Pattern[str], text: str) -> int:
+    return len(characters.findall(text))
 
 
 def _check_marks(text: str, name: str) -> None:

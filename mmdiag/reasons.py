@@ -11,6 +11,14 @@ class Reason(NamedTuple):
 
 
 REASONS: dict[str, Reason] = {
+    "not_a_file": Reason(
+        "A file must be a regular file: no folder, pipe, device or socket, and no link to nothing.",
+        "Put the file itself there; then `mmdiag quarantine retry`.",
+    ),
+    "outside_root": Reason(
+        "A file must lie below the cohort's root, links resolved.",
+        "Copy it below the root, or move root up in cohort.toml.",
+    ),
     "unreadable": Reason(
         "A file must open and parse.",
         "Export the file again from its source; then `mmdiag quarantine retry`.",

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmdiag.regular_files import open_regular
+
 OTHERS = 0o077  # the permissions of everybody but the owner
 
 
@@ -95,6 +97,6 @@ def write_bytes(target: Path, content: bytes) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
+    """SHA-256 of a regular file, as 64 hexadecimal digits."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,7 @@ import glob
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
+from mmdiag.cohort.files import Faulty, Matches
 from mmdiag.description import Description, ModalityDescription
-from mmdiag.errors import DescriptionError
-from mmdiag.readers.clutter import of_the_data
+from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.tables.cohort_tables import read_any_table, table_header, table_keys
 from mmdiag.readers.tables.form import PLAIN, TableForm, form_of
 from mmdiag.readers.tables.keys import key_columns, template_columns
@@ -44,6 +44,7 @@ class Case:
         subject_id: All cases of a person share one split.
         as_of: Nothing recorded later may be read.
         sources: Modality -> where it lies; not acquired = no key.
+        faults: Modality whose files may not be read -> a reason code and what was found.
     """
 
     case_id: str
@@ -51,6 +52,7 @@ class Case:
     as_of: datetime | None
     sources: Mapping[str, Source]
     site: str | None = None
+    faults: Mapping[str, Faulty] = field(default_factory=dict)
 
 
 def find_cases(description: Description, table: pd.DataFrame) -> list[Case]:
@@ -58,16 +60,19 @@ def find_cases(description: Description, table: pd.DataFrame) -> list[Case]:
 
     Raises:
         DescriptionError: A folder or a table that no case can do without is not there, or a path
-            leads out of the root.
+            of the case table leads out of the root.
     """
     found, matches = [], Matches(description.root)
     for modality in description.modalities.values():
         _require_place(matches, modality, description.file.name)
     for row in table.to_dict("records"):
-        sources = {
-            name: _source(matches, modality, row)
-            for name, modality in description.modalities.items()
-        }
+        sources: dict[str, Source | None] = {}
+        faults: dict[str, Faulty] = {}
+        for name, modality in description.modalities.items():
+            try:
+                sources[name] = _source(matches, modality, row)
+            except ReadError as fault:
+                faults[name] = fault.code, fault.detail
         found.append(
             Case(
                 case_id=row["case_id"],
@@ -75,6 +80,7 @@ def find_cases(description: Description, table: pd.DataFrame) -> list[Case]:
                 as_of=None if pd.isna(row["as_of"]) else pd.Timestamp(row["as_of"]).to_pydatetime(),
                 sources={name: source for name, source in sources.items() if source is not None},
                 site=None if pd.isna(row["site"]) else row["site"],
+                faults=faults,
             )
         )
     return found
@@ -109,12 +115,11 @@ def _identifiers_file(file: Path, modified_ns: int) -> dict[str, list[str]]:
     return found
 
 
-def _require_place(matches: "Matches", modality: ModalityDescription, where: str) -> None:
+def _require_place(matches: Matches, modality: ModalityDescription, where: str) -> None:
     """A misspelt folder, table or key would read as 'not acquired' for every case."""
     heading, fixed = f"[modalities.{modality.name}] of {where}", fixed_part(modality.path)
-    files = (
-        matches.of(modality.path) if modality.key and not template_columns(modality.path) else None
-    )
+    shared = modality.key and not template_columns(modality.path)
+    files = _tables(matches, modality, heading) if shared else None
     if not (matches.root / fixed).exists() or files == ():
         raise DescriptionError(
             f"The path of {heading} must be there, {modality.path!r} is not: correct it, or take "
@@ -131,6 +136,17 @@ def _require_place(matches: "Matches", modality: ModalityDescription, where: str
             f"The key of {heading} must be a column of its table, {lacking!r} is none of "
             f"{modality.path}: {column_hint(lacking, columns)}"
         )
+
+
+def _tables(matches: Matches, modality: ModalityDescription, heading: str) -> tuple[Path, ...]:
+    """The tables that all cases share: one that may not be read is wrong use."""
+    try:
+        return matches.of(modality.path)
+    except ReadError as fault:
+        raise DescriptionError(
+            f"The path of {heading} must lead to regular files below the root, {fault.detail} "
+            f"({fault.code}): put the table itself there."
+        ) from None
 
 
 def fixed_part(path: str) -> Path:
@@ -156,12 +172,13 @@ def path_of(modality: ModalityDescription, row: Mapping[Any, Any]) -> str | None
 
 
 def files_of(
-    matches: "Matches", path: str, case_id: str, modality: ModalityDescription
+    matches: Matches, path: str, case_id: str, modality: ModalityDescription
 ) -> tuple[Path, ...]:
     """The files of a path that `path_of` gave.
 
     Raises:
-        DescriptionError: It leads out of the root.
+        DescriptionError: What the case table says of it leads out of the root.
+        ReadError: As `Matches.of`.
     """
     if (
         Path(path).is_absolute()
@@ -177,7 +194,7 @@ def files_of(
 
 
 def _source(
-    matches: "Matches", modality: ModalityDescription, row: Mapping[Any, Any]
+    matches: Matches, modality: ModalityDescription, row: Mapping[Any, Any]
 ) -> Source | None:
     path, case_id = path_of(modality, row), str(row["case_id"])
     if path is None:
@@ -198,36 +215,6 @@ def _source(
         if files
         else None
     )
-
-
-class Matches:
-    """Files below a cohort's root, each pattern looked up once."""
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.known = root, dict[str, tuple[Path, ...]]()
-
-    def of(self, pattern: str) -> tuple[Path, ...]:
-        """The files that a pattern stands for, sorted; a folder stands for all files below it. What
-        systems leave behind (`readers.clutter`) is none.
-
-        Raises:
-            DescriptionError: A link leads out of the root.
-        """
-        if pattern not in self.known:
-            found: list[Path] = []
-            for path in sorted(self.root.glob(pattern)):
-                if not path.resolve().is_relative_to(self.root):
-                    raise DescriptionError(
-                        f"Files must lie below the root, {path.relative_to(self.root)} is a link "
-                        "that leads out of it: move root up or copy what it names."
-                    )
-                found += (
-                    sorted(child for child in path.rglob("*") if child.is_file())
-                    if path.is_dir()
-                    else [path]
-                )
-            self.known[pattern] = tuple(of_the_data(found, self.root))
-        return self.known[pattern]
 
 
 @lru_cache(maxsize=64)

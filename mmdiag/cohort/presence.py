@@ -5,15 +5,18 @@ case's, and what probably keeps the two apart.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations, islice
 from pathlib import Path
 
 import pandas as pd
 
-from mmdiag.cohort.cases import Case, Matches, files_of, fixed_part, keys_of, path_of
+from mmdiag.cohort.cases import Case, files_of, fixed_part, keys_of, path_of
+from mmdiag.cohort.files import Faulty, Matches
 from mmdiag.description import Description, ModalityDescription
-from mmdiag.errors import DescriptionError
+from mmdiag.errors import DescriptionError, ReadError
+from mmdiag.kinds import KINDS
 from mmdiag.readers.tables.form import form_of
 from mmdiag.readers.tables.keys import NO_KEY, skeleton, template_columns
 
@@ -75,8 +78,11 @@ def meet(
             if modality.key
             else Meeting(len(having))
         )
-        if not having and cases and not absent:
-            raise DescriptionError(_nobody(description, table, modality, met))
+        faults = [case.faults[name] for case in cases if name in case.faults]
+        # of a table somebody's columns are needed; other refusals end in quarantine
+        needed = not faults or KINDS[modality.kind].columns is not None
+        if not having and cases and not absent and needed:
+            raise DescriptionError(_nobody(description, table, modality, met, faults))
         found[name] = met
     return found
 
@@ -160,14 +166,25 @@ def _tables_of(
     if template_columns(modality.path):
         rows = table.to_dict("records")
         paths = {path for row in rows if (path := path_of(modality, row)) is not None}
-    return sorted({file for path in paths for file in files_of(matches, path, "", modality)})
+    found: set[Path] = set()
+    for path in paths:
+        with suppress(ReadError):  # the quarantine says it of each case
+            found |= set(files_of(matches, path, "", modality))
+    return sorted(found)
 
 
 def _nobody(
-    description: Description, table: pd.DataFrame, modality: ModalityDescription, met: Meeting
+    description: Description,
+    table: pd.DataFrame,
+    modality: ModalityDescription,
+    met: Meeting,
+    faults: Sequence[Faulty],
 ) -> str:
     heading = f"[modalities.{modality.name}] of {description.file.name}"
     rule = f"A modality must be there for some case, {heading} is there for none of {len(table)}"
+    if faults:
+        code, detail = faults[0]
+        return f"{rule}: of {len(faults)} no file may be read, {detail} ({code}): correct them."
     if modality.key:
         hint = (
             f"; {met.apart} of them would be met but for {met.cause}: write the keys of both "

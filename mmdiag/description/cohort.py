@@ -17,6 +17,7 @@ class Description:
     Args:
         root: Folder that all paths are relative to.
         file: The cohort.toml.
+        also_read: Folders outside of the root in which reference files may lie, resolved.
         as_of: A column of the case table, or one ISO date for all.
         group: Columns for subgroup reports, never model inputs.
         identifiers: Columns of the case table, or one CSV with case_id and value, that hold what
@@ -36,6 +37,7 @@ class Description:
     group: tuple[str, ...] = ()
     identifiers: tuple[str, ...] = ()
     incomplete: str = "keep"
+    also_read: tuple[Path, ...] = ()
     task: TaskDescription
     modalities: Mapping[str, ModalityDescription]
 

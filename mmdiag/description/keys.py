@@ -153,8 +153,8 @@ def check_text(values: Mapping[str, Any], _root: Path, heading: str, where: str)
         )
 
 
-def check_table(values: Mapping[str, Any], root: Path, heading: str, where: str) -> None:
-    """A table that all cases share has a key, and what it names is there."""
+def check_table(values: Mapping[str, Any], _root: Path, heading: str, where: str) -> None:
+    """A table that all cases share has a key, and a sign has one meaning."""
     if not values.get("key") and "{" not in values["path"]:
         raise DescriptionError(
             f"One table for all cases needs its key, {heading} of {where} has none: add key = "
@@ -165,9 +165,3 @@ def check_table(values: Mapping[str, Any], root: Path, heading: str, where: str)
             f"delimiter and decimal under {heading} of {where} must differ, they are the same: "
             "correct one."
         )
-    for key in ("gene_sets", "gene_names"):
-        if values.get(key) and not (root / values[key]).is_file():
-            raise DescriptionError(
-                f"{key} under {heading} of {where} must be a file below the root, "
-                f"{values[key]!r} is not there: correct it."
-            )

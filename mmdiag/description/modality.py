@@ -1,7 +1,7 @@
 """One modality of a cohort.toml: its name, what it is, where it lies, and how it is read."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from mmdiag.description.fields import (
     section_of,
     text_of,
 )
+from mmdiag.description.paths import REFERENCE_FILES, file_below, place_fault
 from mmdiag.errors import DescriptionError
 from mmdiag.kinds import KINDS
 
@@ -87,7 +88,7 @@ class ModalityDescription:
 
 
 def read_modalities(
-    raw: Mapping[str, Any], root: Path, where: str
+    raw: Mapping[str, Any], root: Path, where: str, also_read: Sequence[Path] = ()
 ) -> dict[str, ModalityDescription]:
     found = section_of(raw, "modalities", where)
     if not found:
@@ -96,12 +97,14 @@ def read_modalities(
             "[modalities.NAME] with kind and path."
         )
     return {
-        name: _modality(plain_identifier(name, where), section, root, where)
+        name: _modality(plain_identifier(name, where), section, root, where, tuple(also_read))
         for name, section in found.items()
     }
 
 
-def _modality(name: str, section: Any, root: Path, where: str) -> ModalityDescription:
+def _modality(
+    name: str, section: Any, root: Path, where: str, also_read: Sequence[Path]
+) -> ModalityDescription:
     heading = f"[modalities.{name}]"
     if not isinstance(section, Mapping):
         raise DescriptionError(
@@ -125,11 +128,27 @@ def _modality(name: str, section: Any, root: Path, where: str) -> ModalityDescri
     }
     if kind.check_keys is not None:
         kind.check_keys(values, root, heading, where)
+    for key in REFERENCE_FILES:
+        if values.get(key):
+            what = f"{key} under {heading}"
+            file_below(root, values[key], what, where, also_read=also_read)
+    if values.get("key"):
+        _require_table_below(root, values["path"], heading, where)
     fields = ModalityDescription.__dataclass_fields__
     options = {key: value for key, value in values.items() if key not in fields}
     return ModalityDescription(
         **{key: value for key, value in values.items() if key in fields}, options=options
     )
+
+
+def _require_table_below(root: Path, path: str, heading: str, where: str) -> None:
+    """A table that all cases share lies below the root as the case table does; a folder of tables
+    and a pattern are looked at where their files are.
+    """
+    if re.search(r"[{*?\[]", path) or ((root / path).is_dir() and not place_fault(root, path)):
+        return
+    if place_fault(root, path) != "is not there":  # which is said with what may be meant
+        file_below(root, path, f"path under {heading}", where)
 
 
 def _path(section: Mapping[str, Any], heading: str, where: str) -> str:

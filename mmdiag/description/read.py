@@ -17,11 +17,13 @@ from mmdiag.description.fields import (
     texts_of,
 )
 from mmdiag.description.modality import read_modalities
+from mmdiag.description.paths import file_below, read_also_read
 from mmdiag.description.task import read_task
-from mmdiag.errors import DescriptionError
+from mmdiag.errors import DescriptionError, ReadError
+from mmdiag.regular_files import read_regular
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "cohort": ("name", "root"),
+    "cohort": ("name", "root", "also_read"),
     "cases": (
         "table",
         "case_id",
@@ -62,23 +64,18 @@ def read_description(path: Path) -> Description:
         require_known(section_of(raw, section, where), keys, f"A key of [{section}]", where)
     cohort, cases, task = (section_of(raw, section, where) for section in SECTIONS)
     root = _root(path, cohort)
-    table = root / text_of(cases, "table", "[cases]", where)
-    if not table.is_file():
-        raise DescriptionError(
-            f"The case table must be a file below the root, {cases['table']!r} in {where} is not "
-            "there: correct table under [cases]."
-        )
+    also_read = read_also_read(cohort, path)
+    named = text_of(cases, "table", "[cases]", where)
+    table = file_below(root, named, "table under [cases]", where)
     case_id = text_of(cases, "case_id", "[cases]", where)
     for name in texts_of(cases.get("identifiers", ()), "identifiers", "[cases]", where):
-        if name.endswith(".csv") and not (root / name).is_file():
-            raise DescriptionError(
-                f"identifiers under [cases] of {where} must be columns or a file below the root, "
-                f"{name!r} is not there: correct it."
-            )
+        if name.endswith(".csv"):
+            file_below(root, name, "identifiers under [cases]", where)
     return Description(
         name=plain_name(text_of(cohort, "name", "[cohort]", where), where),
         root=root,
         file=path.resolve(),
+        also_read=also_read,
         table=table,
         case_id=case_id,
         subject_id=text_of(cases, "subject_id", "[cases]", where, default=case_id),
@@ -90,7 +87,7 @@ def read_description(path: Path) -> Description:
             cases.get("incomplete", "keep"), ("keep", "refuse"), "incomplete under [cases]", where
         ),
         task=read_task(task, where),
-        modalities=read_modalities(raw, root, where),
+        modalities=read_modalities(raw, root, where, also_read),
     )
 
 
@@ -108,13 +105,18 @@ def _root(path: Path, cohort: Mapping[str, Any]) -> Path:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_regular(path).decode("utf-8").replace("\r\n", "\n"))
     except FileNotFoundError:
         raise DescriptionError(
             f"A cohort is described by a cohort.toml, {path} is not there: `mmdiag init DIR` "
             "writes one."
         ) from None
-    except (UnicodeDecodeError, IsADirectoryError):
+    except ReadError as refusal:
+        raise DescriptionError(
+            f"A cohort is described by a regular file, {refusal.detail} ({refusal.code}): name the "
+            "cohort.toml itself."
+        ) from None
+    except UnicodeDecodeError:
         raise DescriptionError(
             f"{path.name} must be a text file in UTF-8, it is not: save it again as UTF-8."
         ) from None

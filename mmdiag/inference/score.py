@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mmdiag.cohort.cases import Matches
+from mmdiag.cohort.files import Matches
 from mmdiag.contracts.internal_tables import validate_predictions
 from mmdiag.description import Description, ModalityDescription
 from mmdiag.encoders.weights import only_from_this_machine
@@ -23,6 +23,7 @@ from mmdiag.progress import Progress
 from mmdiag.readers.genomics.expression_matrix import is_matrix
 from mmdiag.readers.genomics.maf import is_maf
 from mmdiag.readers.tables.cohort_tables import table_header
+from mmdiag.readers.tables.delimited import as_description_error
 from mmdiag.readers.tables.form import form_of
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
@@ -134,7 +135,8 @@ def _require_kinds(bundle: Bundle, modalities: Mapping[str, str]) -> None:
 def _require_header(
     description: Description, modality: ModalityDescription, wanted: list[str]
 ) -> None:
-    files = [file for file in Matches(description.root).of(modality.path) if file.is_file()]
+    with as_description_error():
+        files = Matches(description.root).of(modality.path)
     if files and not any(is_matrix(file) or is_maf(file) for file in files):
         form = form_of(modality)
         header = [column for file in files for column in table_header(file, form)]

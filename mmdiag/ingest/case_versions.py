@@ -78,6 +78,7 @@ def case_versions(
             str(case.as_of or ""),
             notes.get(case.case_id, ""),
             *(f"{k}={v}" for k, v in parts.items()),
+            *(f"{name}: {code}" for name, (code, _) in sorted(case.faults.items())),
             *(POSED for source in case.sources.values() if _is_nifti(source.files)),
             *(MASKED for source in case.sources.values() if source.kind == "text"),
         ]

@@ -15,6 +15,7 @@ from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.archives import HEAD, archive_form
 from mmdiag.readers.tables.cohort_tables import check_table
 from mmdiag.readers.tables.numbers import strict_numbers
+from mmdiag.regular_files import NOT_A_FILE, open_regular
 from mmdiag.sandbox.pool import Outcome, Sandbox, shared_sandbox
 
 PREAMBLE = 128  # bytes before the DICM prefix (PS3.10 7.1)
@@ -51,22 +52,36 @@ def inspect(
         file
         for path in paths
         for file in (
-            sorted(child for child in path.rglob("*") if child.is_file())
+            sorted(child for child in path.rglob("*") if not child.is_dir())
             if path.is_dir()
             else [path]
         )
     ]
-    kinds = [kind_of(file) for file in files]
+    looked = [_look(file) for file in files]
     asked: list[dict[str, Any]] = [
         {"function": f"{kind}_verdict", "file": str(file)}
-        for file, kind in zip(files, kinds, strict=True)
+        for file, (kind, fault) in zip(files, looked, strict=True)
+        if fault is None
     ]
     keys = [name for name, column in expected.columns.items() if column.key] if expected else []
-    for request, kind in zip(asked, kinds, strict=True):
-        if kind == "table" and keys:
+    for request in asked:
+        if request["function"] == "table_verdict" and keys:
             request["key"] = keys
-    for file, kind, outcome in zip(files, kinds, pool.each(asked), strict=True):
-        yield _verdict(file, kind, outcome, expected)
+    outcomes = pool.each(asked)
+    for file, (kind, fault) in zip(files, looked, strict=True):
+        yield _verdict(file, kind, fault or next(outcomes), expected)
+
+
+def _look(file: Path) -> tuple[str, Outcome | None]:
+    """Of which kind a file is; or, of none, why it is no file."""
+    try:
+        return kind_of(file), None
+    except ReadError as refusal:
+        return "", Outcome(code=refusal.code, detail=refusal.detail)
+    except FileNotFoundError:
+        if not file.is_symlink():
+            raise
+        return "", Outcome(code=NOT_A_FILE, detail=f"{file.name} is a link to nothing")
 
 
 def _verdict(file: Path, kind: str, outcome: Outcome, contract: Contract | None) -> dict[str, Any]:
@@ -92,9 +107,12 @@ def _verdict(file: Path, kind: str, outcome: Outcome, contract: Contract | None)
 def kind_of(file: Path) -> str:
     """`dicom`, `picture`, `nifti`, `signal`, `variants`, `mutations`, `matrix`, `table`, `note` or
     `archive`: by content where it says, else by suffix; else DICOM.
+
+    Raises:
+        ReadError: `not_a_file`.
     """
     name = file.name.lower()
-    with file.open("rb") as content:
+    with open_regular(file) as content:
         head = content.read(HEAD)
     if head[PREAMBLE : PREAMBLE + 4] == b"DICM" or name.endswith((".dcm", ".dicom", ".ima")):
         return "dicom"

@@ -98,6 +98,9 @@ def read_sources(
         identifiers={case.case_id: list(identifiers.get(case.case_id, ())) for case in cases},
         reports=reports or {},
     )
+    for case in cases:
+        for name, (code, detail) in case.faults.items():
+            reading.refused[case.case_id, name] = Refusal(code, detail)
     for kind in KINDS.values():
         names = [name for name, m in description.modalities.items() if m.kind == kind.name]
         waiting: dict[str, Mapping[str, Wait]] = {}

@@ -278,8 +278,8 @@ def _quarantine(
             everything[case.case_id, ""] = Refusal("contract", planned.failing_rule[case.case_id])
         elif case.case_id not in kept:
             fact = (
-                f"{len(case.sources)} of its modalities were refused or blank"
-                if case.sources
+                f"{len(case.sources) + len(case.faults)} of its modalities were refused or blank"
+                if case.sources or case.faults
                 else "none was found"
             )
             everything[case.case_id, ""] = Refusal("no_modality", fact)

@@ -14,7 +14,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
-from mmdiag.errors import UsageError
+from mmdiag.errors import ReadError, UsageError
+from mmdiag.regular_files import open_regular
 
 KEY_BYTES: Final = 32
 LONGEST_KEY: Final = 4096
@@ -101,7 +102,14 @@ def _make(path: Path) -> None:
 
 
 def _checked(path: Path) -> bytes:
-    with path.open("rb") as opened:
+    try:
+        opened = open_regular(path)
+    except ReadError as refusal:
+        raise UsageError(
+            f"the key must be a regular file, {refusal.detail} ({refusal.code}): set {ENVIRONMENT} "
+            "to a file."
+        ) from None
+    with opened:
         state = os.fstat(opened.fileno())
         if stat.S_IMODE(state.st_mode) & 0o077:
             raise UsageError(

@@ -15,11 +15,13 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
 
+from mmdiag.regular_files import require_regular
 from mmdiag.sandbox.functions import function_named
 from mmdiag.sandbox.parent import end_with_parent
 
@@ -139,6 +141,7 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarr
     from mmdiag.errors import MmdiagError, ReadError
 
     try:
+        _require_files(request["arguments"])
         facts, arrays = function_named(request["function"])(**request["arguments"])
         return {"facts": facts}, arrays
     except ReadError as refusal:
@@ -156,6 +159,12 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarr
             file = os.path.basename(frames.tb_frame.f_code.co_filename)  # noqa: PTH119
             where = f" at {file}:{frames.tb_lineno}"
         return {"code": "unreadable", "detail": f"{type(error).__name__}{where}"}, {}
+
+
+def _require_files(arguments: Mapping[str, Any]) -> None:
+    """A reader opens no pipe and no device, wherever it was asked to look."""
+    for file in (*arguments.get("files", ()), *filter(None, [arguments.get("file")])):
+        require_regular(Path(file))
 
 
 def _limit(megabytes: int) -> None:

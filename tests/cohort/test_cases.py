@@ -120,8 +120,10 @@ def test_a_link_that_leads_out_of_the_root_is_said_and_not_skipped(tmp_path):
     (tmp_path / "cohort").mkdir()
     description = make_cohort(tmp_path / "cohort")
     (tmp_path / "cohort" / "dicom" / "003").symlink_to(tmp_path / "outside")
-    with pytest.raises(DescriptionError, match=r"dicom/003 is a link that leads out"):
-        found_in(description)
+    cases = found_in(description)
+    assert [case.faults for case in cases[:2]] == [{}, {}]
+    assert cases[2].faults == {"scan": ("outside_root", "003 is a link that leads out of it")}
+    assert "scan" not in cases[2].sources
 
 
 def test_a_shared_table_whose_rows_are_wider_than_its_header_is_refused(tmp_path):

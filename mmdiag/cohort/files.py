@@ -1,0 +1,89 @@
+"""The files below a cohort's root: what a pattern stands for, and why it stands for none that may
+be read.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmdiag.errors import ReadError
+from mmdiag.readers.clutter import left_by_a_system
+from mmdiag.regular_files import NOT_A_FILE, other_kind
+
+OUTSIDE = "outside_root"
+Faulty = tuple[str, str]  # a reason code, and what was found
+Entry = tuple[Path, Faulty | None]
+
+
+class Matches:
+    """Files below a cohort's root, each pattern looked up once.
+
+    Args:
+        root: The cohort's root, resolved.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._known: dict[str, tuple[Path, ...]] = {}
+        self._faults: dict[str, Faulty] = {}
+
+    def of(self, pattern: str) -> tuple[Path, ...]:
+        """The files that a pattern stands for, sorted; a folder stands for all files below it. What
+        systems leave behind (`readers.clutter`) is none.
+
+        Raises:
+            ReadError: `outside_root` where a link leads out of the root, `not_a_file` where
+                something else than a file is among them, `unreadable` where a folder is closed.
+        """
+        if pattern not in self._known:
+            self._look_up(pattern)
+        if pattern in self._faults:
+            raise ReadError(*self._faults[pattern])
+        return self._known[pattern]
+
+    def _look_up(self, pattern: str) -> None:
+        files: list[Path] = []
+        for path in sorted(self.root.glob(pattern)):
+            for file, fault in sorted(_entries(path, self.root)):
+                if left_by_a_system(file.relative_to(self.root)):
+                    continue
+                if fault is not None:
+                    self._faults.setdefault(pattern, fault)
+                files.append(file)
+        self._known[pattern] = tuple(files)
+
+
+def _entries(path: Path, root: Path) -> Iterator[Entry]:
+    """What a path stands for: itself, or all that lies in its folder."""
+    try:
+        found = path.resolve(strict=True)
+        if not found.is_relative_to(root):
+            yield path, (OUTSIDE, f"{path.name} is a link that leads out of it")
+        elif found.is_dir():
+            yield from _below(path, root)
+        else:
+            yield path, _not_a_file(found, path.name)
+    except (FileNotFoundError, RuntimeError):  # RuntimeError: a link to itself
+        yield path, (NOT_A_FILE, f"{path.name} is a link to nothing")
+    except PermissionError:
+        yield path, ("unreadable", f"{path.name} may not be looked at")
+
+
+def _below(folder: Path, root: Path) -> Iterator[Entry]:
+    """All that lies below a folder; a link to another folder below the root is not followed."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = folder / entry.name
+            if entry.is_file(follow_symlinks=False):
+                yield path, None
+            elif not (entry.is_symlink() and _is_folder_below(path, root)):
+                yield from _entries(path, root)
+
+
+def _is_folder_below(path: Path, root: Path) -> bool:
+    return path.is_dir() and path.resolve().is_relative_to(root)
+
+
+def _not_a_file(path: Path, name: str) -> Faulty | None:
+    kind = other_kind(path.stat().st_mode)
+    return (NOT_A_FILE, f"{name} is {kind}") if kind else None

@@ -1,4 +1,5 @@
-"""The dashboard as a server: loopback only, with security headers, and errors that show no values.
+"""The dashboard as a server: loopback only, for whoever has the printed address, with security
+headers, and errors that show no values.
 
 python dashboards/app.py --workspace DIR --port 8601
 """
@@ -21,16 +22,11 @@ sys.path.insert(0, str(FOLDER.parent))
 
 import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
-from starlette.responses import PlainTextResponse  # noqa: E402
 
+from dashboards.access import Gate, Pass, issue, names_without_ports  # noqa: E402
+from mmdiag.errors import UsageError  # noqa: E402
 from mmdiag.workspace import keep_from_others  # noqa: E402
 
-# they answer anyone, and no page needs them
-HIDDEN = (
-    "/_stcore/metrics",
-    "/_stcore/agent",
-    "/_stcore/script-health-check",
-)
 # neither a variable of the environment nor a file in the user's home may change them
 FIXED = {
     "server.address": "127.0.0.1",
@@ -60,7 +56,7 @@ def content_security_policy() -> str:
 
 
 class Headers:
-    """ASGI middleware: security headers on every answer, and no internal pages."""
+    """ASGI middleware: security headers on every answer."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -70,6 +66,7 @@ class Headers:
             "x-content-type-options": "nosniff",
             "referrer-policy": "no-referrer",
             "x-frame-options": "DENY",
+            "cross-origin-resource-policy": "same-origin",  # nor may a page of another port
         }
         self.headers = [(name.encode(), value.encode()) for name, value in named.items()]
 
@@ -77,9 +74,6 @@ class Headers:
         """Answer one request; websockets pass as they are."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-            return
-        if scope["path"].startswith(HIDDEN):
-            await PlainTextResponse("Not found", status_code=404)(scope, receive, send)
             return
 
         async def with_headers(message: Any) -> None:
@@ -150,7 +144,13 @@ def on_error(error: Exception) -> bool:
     return True
 
 
-app = st.App(str(FOLDER / "main.py"), middleware=[Middleware(Headers)], on_script_error=on_error)
+def served(issued: Pass) -> st.App:
+    """The dashboard behind its gate."""
+    return st.App(
+        str(FOLDER / "main.py"),
+        middleware=[Middleware(Headers), Middleware(Gate, issued=issued)],
+        on_script_error=on_error,
+    )
 
 
 def main() -> None:
@@ -160,6 +160,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8601)
     options = parser.parse_args()
     os.environ["MMDIAG_WORKSPACE"] = str(Path(options.workspace).resolve())
+    try:
+        issued = issue()
+    except UsageError as error:
+        _write(str(error))
+        sys.exit(error.exit_code)
     keep_from_others()
     keep_values_out_of_the_log()
     for module in (
@@ -169,7 +174,12 @@ def main() -> None:
         "mmdiag.evaluation.metrics",
     ):
         importlib.import_module(module)  # now, so that the first reader does not wait for it
-    app.run(config={**FIXED, "server.port": options.port})
+    _write(
+        f"Dashboard of {os.environ['MMDIAG_WORKSPACE']} on {issued.address(options.port)} "
+        "(Ctrl-C ends it). Whoever has this address sees the cases."
+    )
+    hosts = {"server.port": options.port, "server.allowedHosts": names_without_ports(issued)}
+    served(issued).run(config={**FIXED, **hosts})
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from pages import CHROMIUM, DRAWN, FLAGS, said
+from pages import CHROMIUM, DRAWN, FLAGS, TOKEN, admitted, said
 from PIL import Image
 from published_example import NAME, RUN, publish
 from repository import ROOT
@@ -337,13 +337,14 @@ def test_dashboards_never_import_torch():
 
 
 def test_every_answer_carries_the_security_headers_and_internal_pages_do_not_answer(server):
-    with urllib.request.urlopen(server) as answer:
+    cookie = {"Cookie": admitted(server)}
+    with urllib.request.urlopen(urllib.request.Request(server, headers=cookie)) as answer:
         assert (
             "default-src 'none'" in answer.headers["content-security-policy"]
             and answer.headers["x-content-type-options"] == "nosniff"
         )
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"{server}/_stcore/metrics")
+        urllib.request.urlopen(urllib.request.Request(f"{server}/_stcore/metrics", headers=cookie))
 
 
 def orange(picture: bytes) -> int:
@@ -385,6 +386,7 @@ def test_every_page_is_drawn_in_a_browser_and_asks_nobody_outside(server, scheme
                 failures.append(message.text) if "Content Security Policy" in message.text else None
             ),
         )
+        tab.goto(f"{server}/?token={TOKEN}")
         for path, word in PAGES.items():
             tab.goto(f"{server}/{path}")
             tab.get_by_text(word).first.wait_for()

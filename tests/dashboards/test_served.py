@@ -31,7 +31,7 @@ def test_a_patients_value_in_an_exception_does_not_reach_log_or_page(tmp_path):
     run.write_text(json.dumps({"config": SECRET}))
     log = tmp_path / "log"
     asked = {"STREAMLIT_LOGGER_ENABLE_RICH": "true", "STREAMLIT_CLIENT_SHOW_ERROR_DETAILS": "full"}
-    with serving(workspace.path, log, **asked) as address, browsing() as tab:
+    with serving(workspace.path, log, **asked) as address, browsing(address) as tab:
         for path in ("case", "", "cohort"):
             tab.goto(f"{address}/{path}")
             tab.get_by_text("Research use only").first.wait_for()
@@ -112,7 +112,7 @@ def test_no_text_of_the_data_becomes_a_link_or_markup(tmp_path):
     for name in ("predictions.parquet", "explanations/modality.parquet"):
         table = pd.read_parquet(run / name).replace({"case_id": {"C-0000": key}})
         table.to_parquet(run / name)
-    with serving(workspace.path, tmp_path / "log") as address, browsing() as tab:
+    with serving(workspace.path, tmp_path / "log") as address, browsing(address) as tab:
         for path in (f"case?case={key}", "case?case=a@b.test", "", "cohort", f"cohort?case={key}"):
             tab.goto(f"{address}/{path}")
             tab.get_by_text("Research use only").first.wait_for()

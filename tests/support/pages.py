@@ -14,6 +14,7 @@ from typing import Any
 
 from repository import ROOT
 
+TOKEN = "the-token-of-a-dashboard-of-the-tests"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
     "--disable-quic",
@@ -53,7 +54,7 @@ def serving(workspace: Path, log: Path, **environment: str) -> Iterator[str]:
             command,
             stdout=written,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "MMDIAG_LEDGER": "", **environment},
+            env={**os.environ, "MMDIAG_LEDGER": "", "MMDIAG_DASHBOARD_TOKEN": TOKEN, **environment},
         )
         address = f"http://127.0.0.1:{port}"
         try:
@@ -70,9 +71,23 @@ def serving(workspace: Path, log: Path, **environment: str) -> Iterator[str]:
             process.wait(120)
 
 
+def admitted(address: str) -> str:
+    """The cookie, `name=value`, that a dashboard gives for its token."""
+    opener = urllib.request.build_opener(Stay)
+    answer = opener.open(f"{address}/?token={TOKEN}", timeout=120)
+    return str(answer.headers["set-cookie"]).split(";")[0]
+
+
+class Stay(urllib.request.HTTPRedirectHandler):
+    """Gives a redirect as the answer that it is."""
+
+    def http_error_303(self, *asked_and_answer: Any) -> Any:
+        return asked_and_answer[1]
+
+
 @contextmanager
-def browsing(scheme: str = "light") -> Iterator[Any]:
-    """A tab of Chromium; waits end a hang only."""
+def browsing(address: str, scheme: str = "light") -> Iterator[Any]:
+    """A tab of Chromium that was let in at the address of a dashboard; waits end a hang only."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -82,5 +97,6 @@ def browsing(scheme: str = "light") -> Iterator[Any]:
         size = {"width": 1440, "height": 900}
         tab = browser.new_context(color_scheme=scheme, viewport=size).new_page()
         tab.set_default_timeout(300_000)
+        tab.goto(f"{address}/?token={TOKEN}")
         yield tab
         browser.close()

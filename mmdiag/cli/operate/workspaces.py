@@ -51,6 +51,10 @@ def status(context: Context) -> int:
 def dashboard(context: Context, port: int) -> None:
     """Serve the dashboard on 127.0.0.1 until it is interrupted. Research use only.
 
+    It prints an address with a token, another one at each start: who opens that address gets in,
+    nobody else does. MMDIAG_DASHBOARD_TOKEN sets the token of a service, which is then not
+    printed; MMDIAG_DASHBOARD_HOST names the host by which a proxy or a tunnel reaches it.
+
     \b
     Examples:
       mmdiag dashboard
@@ -69,10 +73,6 @@ def dashboard(context: Context, port: int) -> None:
                 f"({error.strerror}): name another by --port."
             ) from None
     root = application_root()
-    click.echo(
-        f"Dashboard of {context.workspace.path} on http://127.0.0.1:{port} (Ctrl-C ends it)",
-        err=True,
-    )
     environment = {
         **os.environ,
         "MMDIAG_LEDGER": context.ledger_url,

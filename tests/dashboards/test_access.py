@@ -316,11 +316,20 @@ def test_the_command_refuses_a_short_token_in_one_sentence():
     assert "it has 4 characters" in done.stderr and "Traceback" not in done.stderr
 
 
+def listening(port: int) -> list[str]:
+    """Where something waits on a port, as the kernel writes it."""
+    tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
+    return [row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}")]
+
+
 def test_a_served_dashboard_gives_data_to_nobody_without_the_cookie(server, tmp_path):
     for path in PATHS:
         status, headers, body = fetch(f"{server}{path}")
         assert status == 403 and body == ENTRANCE.encode(), path
         assert headers["content-security-policy"] and headers["cache-control"] == "no-store"
+    port = int(server.rsplit(":", 1)[1])
+    assert listening(port) == [f"0100007F:{port:04X}"], "on loopback alone"
     assert fetch(server)[0] == 200 and fetch(f"{server}/_stcore/health")[0] == 200
     shown = {"Cookie": admitted(server)}
     status, headers, body = fetch(f"{server}/case", **shown)

@@ -12,7 +12,8 @@ from scipy.sparse import csr_array
 CT_WINDOW_HU = (-1000.0, 1000.0)
 PERCENTILES = (0.5, 99.5)
 LEAST_MEASURED = 0.5  # share of a pixel's area that must be image
-STRIP = 2**20  # pixels of a plane that are averaged at once
+WHOLE = 2**19  # pixels of a plane that is averaged at once
+STRIP = 2**17  # of a larger one: with its values in float32 it stays in a processor's own cache
 
 
 def shrink(
@@ -100,7 +101,8 @@ def _strips(count: int, target: int, width: int) -> list[tuple[int, int, csr_arr
     much of a plane stays in the processor's cache.
     """
     all_weights = _weights(count, target)
-    number = max(1, min(target, count * width // STRIP))
+    pixels = count * width
+    number = 1 if pixels < WHOLE else min(target, pixels // STRIP)
     parts = []
     for rows in np.array_split(np.arange(target), number):
         part = all_weights[rows[0] : rows[-1] + 1]

@@ -54,9 +54,8 @@ def recorded_day(headers: Sequence[Header]) -> date | None:
 
 
 def _days(header: Header, keywords: Sequence[str]) -> Iterator[date | None]:
-    for keyword in keywords:
-        if header.has(keyword):
-            yield from map(last_day, header.text(keyword).split("\\"))
+    for keyword in header.stated(keywords):
+        yield from map(last_day, header.text(keyword).split("\\"))
 
 
 def _frame_days(header: Header) -> Iterator[date | None]:

@@ -4,7 +4,8 @@ file is parsed.
 
 import math
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -34,14 +35,29 @@ MOST_NUMBERS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One file's header."""
+    """One file's header; what it says of an attribute is decoded once."""
 
     scan: Scan
+    _texts: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    _numbers: dict[str, tuple[float, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def has(self, keyword: str) -> bool:
         """Whether an element is there and not empty."""
         found = self.scan.elements.get(_tag(keyword))
         return found is not None and found.length > 0
+
+    def stated(self, keywords: Iterable[str]) -> list[str]:
+        """Those of some elements that are there and not empty."""
+        elements = self.scan.elements
+        return [
+            keyword
+            for keyword in keywords
+            if (found := elements.get(_tag(keyword))) is not None and found.length > 0
+        ]
+
+    def of_whole_file(self, content: bytes) -> "Header":
+        """The header with the content of the whole file: what its first bytes said stays true."""
+        return Header(replace(self.scan, content=content), self._texts, self._numbers)
 
     def raw(self, keyword: str) -> bytes:
         """The bytes of a value; empty where it is absent."""
@@ -55,6 +71,12 @@ class Header:
         """A value as text, several joined by a backslash as in the file; empty where it is
         absent.
         """
+        found = self._texts.get(keyword)
+        if found is None:
+            found = self._texts[keyword] = self._text(keyword)
+        return found
+
+    def _text(self, keyword: str) -> str:
         if _tag(keyword) not in self.scan.elements:
             return ""
         vr = self._vr(keyword)
@@ -84,10 +106,16 @@ class Header:
         Raises:
             ReadError: `unreadable`, where they are no finite numbers.
         """
-        tag, vr = _tag(keyword), self._vr(keyword)
-        content = self.scan.value(tag)
+        found = self._numbers.get(keyword)
+        if found is None:
+            found = self._numbers[keyword] = tuple(self._decoded_numbers(keyword))
+        return list(found)
+
+    def _decoded_numbers(self, keyword: str) -> list[float]:
+        content = self.scan.value(_tag(keyword))
         if not content:
             return []
+        vr = self._vr(keyword)
         if vr == "US" and len(content) == 2:  # most numbers of an image
             return [float(int.from_bytes(content, "little" if self.scan.little else "big"))]
         if vr in NUMBERS:
@@ -107,7 +135,8 @@ class Header:
 
     def number(self, keyword: str) -> float | None:
         """The first number of a value; None where it is absent."""
-        found = self.numbers(keyword)
+        known = self._numbers.get(keyword)
+        found = known if known is not None else self.numbers(keyword)
         return found[0] if found else None
 
     def integer(self, keyword: str, default: int = 0) -> int:

@@ -358,8 +358,7 @@ def attribute_values(header: Header, keywords: Sequence[str]) -> dict[str, tuple
         keyword: _item_ids(header, keyword)
         if header.is_sequence(keyword)
         else tuple(part for text in header.readings(keyword) for part in text.split("\\") if part)
-        for keyword in keywords
-        if header.has(keyword)
+        for keyword in header.stated(keywords)
     }
     return {keyword: texts for keyword, texts in values.items() if texts}
 

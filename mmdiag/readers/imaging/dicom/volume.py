@@ -4,7 +4,7 @@ wanted slices kept, brought to size, to their units or to the grey levels that h
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -157,8 +157,7 @@ def _resized(
 
 
 def _with_content(file: Path, header: Header) -> Header:
-    """The header with the content of the whole file: what its first bytes said stays true."""
     # smaller than a head, larger because it had to be, or inflated: whole
     if len(header.scan.content) != HEAD or header.scan.start == 0:
         return header
-    return Header(replace(header.scan, content=file.read_bytes()))
+    return header.of_whole_file(file.read_bytes())

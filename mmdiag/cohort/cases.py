@@ -55,6 +55,10 @@ class Case:
     faults: Mapping[str, Faulty] = field(default_factory=dict)
 
 
+# modality and files of a table -> the keys of each file
+Tables = dict[tuple[str, tuple[Path, ...]], list[Mapping[str, int]]]
+
+
 def find_cases(description: Description, table: pd.DataFrame) -> list[Case]:
     """Resolve every path template of a cohort; `table` is what `read_cases` gave.
 
@@ -63,6 +67,7 @@ def find_cases(description: Description, table: pd.DataFrame) -> list[Case]:
             of the case table leads out of the root.
     """
     found, matches = [], Matches(description.root)
+    tables: Tables = {}
     for modality in description.modalities.values():
         _require_place(matches, modality, description.file.name)
     for row in table.to_dict("records"):
@@ -70,7 +75,7 @@ def find_cases(description: Description, table: pd.DataFrame) -> list[Case]:
         faults: dict[str, Faulty] = {}
         for name, modality in description.modalities.items():
             try:
-                sources[name] = _source(matches, modality, row)
+                sources[name] = _source(matches, tables, modality, row)
             except ReadError as fault:
                 faults[name] = fault.code, fault.detail
         found.append(
@@ -180,12 +185,8 @@ def files_of(
         DescriptionError: What the case table says of it leads out of the root.
         ReadError: As `Matches.of`.
     """
-    if (
-        Path(path).is_absolute()
-        or ".." in Path(path).parts
-        or not Path(path).parts
-        or not path.isprintable()
-    ):
+    parsed = Path(path)
+    if parsed.is_absolute() or ".." in parsed.parts or not parsed.parts or not path.isprintable():
         raise DescriptionError(
             f"A path must lie below the root, that of {modality.name} of case {case_id!r} does "
             "not: correct the columns that it is made of."
@@ -194,16 +195,13 @@ def files_of(
 
 
 def _source(
-    matches: Matches, modality: ModalityDescription, row: Mapping[Any, Any]
+    matches: Matches, tables: Tables, modality: ModalityDescription, row: Mapping[Any, Any]
 ) -> Source | None:
     path, case_id = path_of(modality, row), str(row["case_id"])
     if path is None:
         return None
     files = files_of(matches, path, case_id, modality)
-    if modality.key and not any(
-        case_id in keys_of(file, modality.key, file.stat().st_mtime_ns, form_of(modality))
-        for file in files
-    ):
+    if modality.key and not any(case_id in keys for keys in _keys(tables, modality, files)):
         return None
     return (
         Source(
@@ -215,6 +213,18 @@ def _source(
         if files
         else None
     )
+
+
+def _keys(
+    tables: Tables, modality: ModalityDescription, files: tuple[Path, ...]
+) -> list[Mapping[str, int]]:
+    """As `keys_of`, of each file of a table, looked up once for all cases."""
+    if (modality.name, files) not in tables:
+        tables[modality.name, files] = [
+            keys_of(file, str(modality.key), file.stat().st_mtime_ns, form_of(modality))
+            for file in files
+        ]
+    return tables[modality.name, files]
 
 
 @lru_cache(maxsize=64)

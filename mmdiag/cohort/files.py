@@ -3,6 +3,8 @@ be read.
 """
 
 import os
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,7 @@ Entry = tuple[Path, Faulty | None]
 
 
 class Matches:
-    """Files below a cohort's root, each pattern looked up once.
+    """Files below a cohort's root, each pattern and each folder looked up once.
 
     Args:
         root: The cohort's root, resolved.
@@ -26,6 +28,7 @@ class Matches:
         self.root = root
         self._known: dict[str, tuple[Path, ...]] = {}
         self._faults: dict[str, Faulty] = {}
+        self._folders: dict[Path, Path] = {}
 
     def of(self, pattern: str) -> tuple[Path, ...]:
         """The files that a pattern stands for, sorted; a folder stands for all files below it. What
@@ -43,14 +46,36 @@ class Matches:
 
     def _look_up(self, pattern: str) -> None:
         files: list[Path] = []
-        for path in sorted(self.root.glob(pattern)):
-            for file, fault in sorted(_entries(path, self.root)):
+        for path in self._found(pattern):
+            plain = self._is_plain(path)
+            for file, fault in [(path, None)] if plain else sorted(_entries(path, self.root)):
                 if left_by_a_system(file.relative_to(self.root)):
                     continue
                 if fault is not None:
                     self._faults.setdefault(pattern, fault)
                 files.append(file)
         self._known[pattern] = tuple(files)
+
+    def _found(self, pattern: str) -> list[Path]:
+        """What is there of a pattern; most are a path in which nothing is open."""
+        if re.search(r"[*?\[]|\.\.|^/|^\.?$|/$", pattern):
+            return sorted(self.root.glob(pattern))
+        path = self.root / pattern
+        try:
+            return [path] if path.exists() else []
+        except PermissionError:  # glob finds nothing there either
+            return []
+
+    def _is_plain(self, path: Path) -> bool:
+        """Whether it is a regular file and no link, in a folder that is below the root."""
+        try:
+            if not stat.S_ISREG(path.lstat().st_mode):
+                return False
+            if path.parent not in self._folders:
+                self._folders[path.parent] = path.parent.resolve(strict=True)
+        except (OSError, RuntimeError):
+            return False
+        return self._folders[path.parent].is_relative_to(self.root)
 
 
 def _entries(path: Path, root: Path) -> Iterator[Entry]:

@@ -4,13 +4,28 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO ?= demo
 
-.PHONY: demo test test-slow test-services coverage check dashboard bench clean
+.PHONY: demo test test-slow test-services coverage check dashboard bench lock sbom audit clean
 
+# LOCKED=1 of any target: exactly the files of requirements.lock, by their hashes. It starts from an empty .venv, because pip takes what is already installed unseen;
+# it builds within it, because pip's own build environments are filled without hashes; and it resolves nothing, because the lock is whole (`pip check` says so).
+ifeq ($(LOCKED),1)
+$(STAMP): .venv/.locked
+.venv/.locked: pyproject.toml requirements.lock setup.py
+	$(PYTHON) -m venv --clear .venv
+	grep '^setuptools==' requirements.lock > .venv/setuptools.lock
+	$(BIN)/python -m pip install --quiet --require-hashes -r .venv/setuptools.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps --no-build-isolation --use-pep517 -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip check
+	touch $(STAMP) $@
+else
 $(STAMP): pyproject.toml constraints.txt setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	rm -f .venv/.locked
 	touch $(STAMP)
+endif
 
 .venv: $(STAMP)
 .PHONY: .venv
@@ -54,9 +69,30 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 	@$(BIN)/python tests/support/untested.py
 
+# What is resolved here today by constraints.txt, for this Python and platform; look at what changed before you commit it.
+lock: $(STAMP)
+	$(BIN)/python -m pip install --quiet --dry-run --ignore-installed --report .venv/resolved.json -c constraints.txt torch==2.13.0 '.[dev]'
+	$(BIN)/python .ci/lock.py < .venv/resolved.json > .venv/requirements.lock
+	mv .venv/requirements.lock requirements.lock
+
+# Programs that look at what we install, apart from it.
+TOOLS := .venv/tools
+$(TOOLS)/.installed: $(STAMP)
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	touch $@
+
+# The bill of materials, CycloneDX in JSON: what .venv holds, with versions and licences. It asks nobody.
+sbom: $(TOOLS)/.installed
+	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json
+
+# Known vulnerabilities of what requirements.lock names: it asks the index's database of advisories, and fails where that does not answer.
+audit: $(TOOLS)/.installed
+	@$(BIN)/python .ci/audit.py $(TOOLS)/bin/pip-audit requirements.lock
+
 bench: $(STAMP)
 	@for file in $$(grep -l __main__ benchmarks/*.py); do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
 
 clean:
-	rm -rf $(DEMO) workspace build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* .untested
+	rm -rf $(DEMO) workspace build dist sbom.json *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* .untested
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

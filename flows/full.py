@@ -11,7 +11,7 @@ from prefect.artifacts import create_table_artifact
 from flows.ingest import ingest_shards
 from flows.settings import prepare
 from flows.steps import threads
-from flows.train import AT_ONCE, evaluate, explain_all, fit_all, publish, start
+from flows.train import AT_ONCE, alone_at, evaluate, explain_all, fit_all, publish, start
 
 
 @flow(name="mmdiag-full", task_runner=threads(AT_ONCE), persist_result=False)
@@ -38,10 +38,11 @@ def full(
     ingested = ingest_shards(cohort, workspace)
     # split by subject, written once; the list of fits
     run = start(cohort, workspace, recipe, fusion, seed, settings)
-    fit_all(run)  # the fused model and each modality alone, everything fitted inside the fold
-    evaluate(run)  # every metric with its interval and n, beside the baselines
-    explain_all(run)  # contributions and attention of the modalities, image regions, words, genes
-    answer = publish(run, workspace)  # the bundle, the predictions, the ledger
+    with alone_at(run):  # a second flow that is asked the same waits, and finds it done
+        fit_all(run)  # the fused model and each modality alone, everything fitted inside the fold
+        evaluate(run)  # every metric with its interval and n, beside the baselines
+        explain_all(run)  # contributions and attention of the modalities, regions, words, genes
+        answer = publish(run, workspace)  # the bundle, the predictions, the ledger
     create_table_artifact(
         [ingested["cases"]], key="mmdiag-cases", description=ingested["cohort"]["name"]
     )

@@ -4,17 +4,20 @@ quarantine with a reason.
 
 import dataclasses
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from prefect import flow
 
 from flows.settings import prepare, report
-from flows.steps import step, threads
+from flows.steps import bounded, step, threads
 from mmdiag.description import read_description
 from mmdiag.ingest import plan as ingestion
 from mmdiag.ingest.commit import commit
 from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.turns import WAITS, turn
 from mmdiag.workspace import Workspace
 
 Wanted = dict[str, list[str]]
@@ -41,11 +44,20 @@ def ingest_shards(cohort: Path, workspace: Path, wanted: Wanted | None = None) -
     Args:
         wanted: Table modality -> the columns that a bundle reads, for cases that are to be scored.
     """
-    shards = ingest_shard.map(plan_shards(cohort, workspace, wanted))
-    for number, shard in enumerate(shards, 1):
-        shard.result()
-        report("ingest", number, len(shards))
-    return commit_shards(cohort, workspace, absent=wanted is not None)
+    with turn_of(cohort, workspace, "ingest"):
+        shards = ingest_shard.map(plan_shards(cohort, workspace, wanted))
+        for number, shard in enumerate(shards, 1):
+            shard.result()
+            report("ingest", number, len(shards))
+        return commit_shards(cohort, workspace, absent=wanted is not None)
+
+
+@contextmanager
+def turn_of(cohort: Path, workspace: Path, stage: str) -> Iterator[None]:
+    """Hold the cohort alone for a stage: a second flow waits."""
+    name = bounded(read_description)(cohort).name
+    with turn(Workspace(workspace), name, lambda: report(stage, 0, 0, WAITS)):
+        yield
 
 
 @step

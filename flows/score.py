@@ -6,7 +6,7 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from flows.ingest import ingest_shards
+from flows.ingest import ingest_shards, turn_of
 from flows.settings import prepare, report
 from flows.steps import step, threads
 from mmdiag import api
@@ -30,7 +30,8 @@ def score(
     prepare(workspace)
     bundle = bundle or newest_bundle(workspace)
     ingested = ingest_shards(cohort, workspace, check_bundle(bundle, cohort, workspace))
-    answer = ingested | score_cohort(bundle, cohort, workspace, out)
+    with turn_of(cohort, workspace, "score"):
+        answer = ingested | score_cohort(bundle, cohort, workspace, out)
     counts = {
         "scored": answer["scored"],
         "already scored": answer["already_scored"],

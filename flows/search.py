@@ -13,7 +13,7 @@ from prefect.concurrency.sync import concurrency
 
 from flows.settings import prepare
 from flows.steps import step, threads
-from flows.train import AT_ONCE, each, evaluate, explain_all, fit_all, publish
+from flows.train import AT_ONCE, alone_at, each, evaluate, explain_all, fit_all, publish
 from mmdiag import recipes
 from mmdiag.description import read_description
 from mmdiag.experiment.run import Run
@@ -48,11 +48,12 @@ def search(
     """
     prepare(workspace)
     run = start_search(cohort, workspace, trials, recipe, fusion, seed, settings)
-    searched_values = search_all(run)
-    fit_all(run)
-    evaluate(run)
-    explain_all(run)
-    return {"search": searched_values} | publish(run, workspace)
+    with alone_at(run):
+        searched_values = search_all(run)
+        fit_all(run)
+        evaluate(run)
+        explain_all(run)
+        return {"search": searched_values} | publish(run, workspace)
 
 
 def search_all(run: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ outlives a command that was killed. This one ignores both signals and dies with 
 import http.client
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -19,12 +20,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from mmdiag.errors import MmdiagError, UsageError
 from mmdiag.failures import StepFailed
 from mmdiag.sandbox.parent import end_with_parent
+from mmdiag.storage.turns import hold_if_free, remove_empty
 
 STARTUP_SECONDS = 120
 ANSWER_SECONDS = 10
@@ -40,15 +45,44 @@ def a_server(workspace: Path) -> Iterator[Callable[[], None]]:
     """
     if named := os.environ.get("PREFECT_API_URL"):
         require_server(named)
-        yield lambda: None
+        with a_home(workspace):
+            yield lambda: None
         return
-    server = TemporaryServer(workspace)
-    os.environ["PREFECT_API_URL"] = server.url
+    with a_home(workspace) as home:
+        server = TemporaryServer(home)
+        os.environ["PREFECT_API_URL"] = server.url
+        try:
+            yield server.wait
+        finally:
+            del os.environ["PREFECT_API_URL"]
+            server.stop()
+
+
+@contextmanager
+def a_home(workspace: Path) -> Iterator["Home"]:
+    """A folder for Prefect's files and the database of one server: two commands at once have one
+    each. A new one is taken away where the command turns out to be wrong use.
+    """
+    logs = workspace / "logs"
+    own = workspace / "prefect"
+    if Path(os.environ.get("PREFECT_HOME", own)) != own:  # the user's
+        yield Home(Path(os.environ["PREFECT_HOME"]), logs / "prefect-server.log", ours=False)
+        return
+    missing = [path for path in (own, *own.parents) if not path.exists()]
+    home, held = _free_home(own)
+    new, log = not any(home.iterdir()), logs / f"prefect-{home.name}.log"
+    os.environ["PREFECT_HOME"] = str(home)
     try:
-        yield server.wait
+        yield Home(home, log, ours=True)
+    except MmdiagError as error:
+        if error.exit_code == UsageError.exit_code and new:
+            shutil.rmtree(home)
+            log.unlink(missing_ok=True)
+            remove_empty([logs, *missing])
+        raise
     finally:
-        del os.environ["PREFECT_API_URL"]
-        server.stop()
+        os.environ["PREFECT_HOME"] = str(own)
+        os.close(held)
 
 
 def require_server(url: str) -> None:
@@ -85,16 +119,39 @@ def _address(url: str) -> str:
     return re.sub(r"//[^/@]*@", "//", url.partition("?")[0])
 
 
+def _free_home(folder: Path) -> tuple[Path, int]:
+    """The first home that no other command has, and the descriptor that holds it."""
+    for number in count(1):
+        home = folder / f"server-{number}"
+        held = hold_if_free(home)
+        if held is not None:
+            return home, held
+    raise AssertionError
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where Prefect's files lie.
+
+    Args:
+        log: Where what a temporary server says goes.
+        ours: Whether nobody else's history is in it.
+    """
+
+    folder: Path
+    log: Path
+    ours: bool
+
+
 class TemporaryServer:
     """The server as a child process, and its address.
 
     Args:
-        workspace: Its folder `prefect` holds Prefect's database, unless PREFECT_HOME names another;
-            what the server says goes to its logs.
+        home: Where Prefect's database lies.
     """
 
-    def __init__(self, workspace: Path) -> None:
-        self.home, self.log = workspace / "prefect", workspace / "logs" / "prefect-server.log"
+    def __init__(self, home: Home) -> None:
+        self.home, self.log = home, home.log
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}/api"
         self.process = self._start()
@@ -154,9 +211,7 @@ class TemporaryServer:
         """A command that was killed while Prefect laid out its tables may leave a database that no
         server opens; it holds only the history of runs.
         """
-        if Path(os.environ["PREFECT_HOME"]) != self.home:
-            return
-        for path in self.home.glob("prefect.db*"):
+        for path in self.home.folder.glob("prefect.db*") if self.home.ours else ():
             path.unlink()
 
 

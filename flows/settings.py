@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmdiag.workspace import Workspace, keep_from_others
+from mmdiag.workspace import keep_from_others
 
 SERVER_SERVICES = ("SCHEDULER", "LATE_RUNS", "TRIGGERS", "FOREMAN", "CANCELLATION_CLEANUP")
 Report = Callable[..., None]
@@ -21,9 +21,7 @@ def prepare(workspace: Path, *, quiet: bool = True) -> None:
         workspace: Absolute path; Prefect's own database goes into its folder `prefect`.
         quiet: Show nothing of Prefect's log, whose lines would carry tracebacks.
     """
-    # Prefect makes its own folder, but not the one above it
     keep_from_others()
-    Workspace(workspace).make()
     os.environ["MMDIAG_WORKSPACE"] = str(workspace)
     level = "CRITICAL" if quiet else "INFO"
     wanted = {

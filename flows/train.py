@@ -3,7 +3,8 @@ where it stopped.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from mmdiag.experiment.plan import plan_run
 from mmdiag.experiment.run import Run
 from mmdiag.explain import run as explanations
 from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.turns import WAITS_FOR_RUN, alone
 from mmdiag.workers import pool
 from mmdiag.workspace import Workspace
 
@@ -39,10 +41,18 @@ def train(
     """Train, evaluate, explain and publish on what was ingested."""
     prepare(workspace)
     run = start(cohort, workspace, recipe, fusion, seed, settings)
-    fit_all(run)
-    evaluate(run)
-    explain_all(run)
-    return publish(run, workspace)
+    with alone_at(run):
+        fit_all(run)
+        evaluate(run)
+        explain_all(run)
+        return publish(run, workspace)
+
+
+@contextmanager
+def alone_at(run: Path) -> Iterator[None]:
+    """Hold a run alone: a second flow that is asked the same waits, and finds it done."""
+    with alone(run, lambda: report("train", 0, 0, WAITS_FOR_RUN)):
+        yield
 
 
 def fit_all(run: Path) -> None:

@@ -114,7 +114,6 @@ class Cohort:
 
     def ledger(self) -> Ledger:
         """The record of this workspace."""
-        self.workspace.make()
         return Ledger(self.workspace.ledger_url)
 
     def ingest(self, *, progress: Report | None = None) -> dict[str, Any]:

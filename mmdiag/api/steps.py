@@ -12,6 +12,7 @@ from mmdiag.config import RunConfig
 from mmdiag.description import Description
 from mmdiag.errors import UsageError
 from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.turns import WAITS, WAITS_FOR_RUN, alone, turn
 from mmdiag.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -40,16 +41,26 @@ def ingest(
     """
     from mmdiag.ingest import plan as ingestion
     from mmdiag.ingest.commit import commit
-    from mmdiag.storage.turns import turn
 
-    waiting = partial(_tell, progress, "ingest", 0, 0, "waits: another process ingests this cohort")
-    with turn(workspace.logs, description.name, waiting):
+    waiting = partial(_tell, progress, "ingest", 0, 0, WAITS)
+    with turn(workspace, description.name, waiting):
         plans = ingestion.plan(description, workspace, wanted=wanted)
         for number, shard in enumerate(plans, 1):
             ingestion.ingest_shard(shard)
             _tell(progress, "ingest", number, len(plans))
         summary = commit(description, workspace, ledger, absent=wanted is not None)
     return dataclasses.asdict(summary)
+
+
+def require_trainable(description: Description, workspace: Workspace, config: RunConfig) -> None:
+    """See, before anything of a cohort is read or written, whether it could be trained on.
+
+    Raises:
+        UsageError: It could not.
+    """
+    from mmdiag.experiment.plan import require
+
+    require(description, workspace, config)
 
 
 def compare(
@@ -68,6 +79,7 @@ def compare(
     """
     from mmdiag.experiment.plan import plan_run
 
+    require_trainable(description, workspace, config)
     found = ingest(description, workspace, ledger, progress=progress)
     return found | _complete(
         plan_run(description, workspace, config),
@@ -99,16 +111,19 @@ def search_and_compare(
     from mmdiag.tuning import trials as search_trials
     from mmdiag.workers import pool
 
+    require_trainable(description, workspace, config)
+    search_trials.require(description, config, trials, space, fusion=fusion)
     found = ingest(description, workspace, ledger, progress=progress)
     run = search_trials.start(description, workspace, config, trials, space, fusion=fusion)
     fits = [str(fit) for fit in run.fits]
-    _tell(progress, "search", 0, len(fits))
-    pool.each(
-        pool.SEARCH,
-        run.folder,
-        fits,
-        lambda done, text: _tell(progress, "search", done, len(fits), text),
-    )
+    with alone(run.folder, partial(_tell, progress, "search", 0, 0, WAITS_FOR_RUN)):
+        _tell(progress, "search", 0, len(fits))
+        pool.each(
+            pool.SEARCH,
+            run.folder,
+            fits,
+            lambda done, text: _tell(progress, "search", done, len(fits), text),
+        )
     return (
         found | {"search": search_trials.summary(run)} | _complete(run, ledger, progress=progress)
     )
@@ -117,7 +132,16 @@ def search_and_compare(
 def _complete(
     run: "Run", ledger: Ledger, *, processes: int = 1, progress: Report | None = None
 ) -> dict[str, Any]:
-    """Train, evaluate, explain and publish a run that was laid out."""
+    """Train, evaluate, explain and publish a run that was laid out; a second process that is asked
+    the same waits, and finds it done.
+    """
+    with alone(run.folder, partial(_tell, progress, "train", 0, 0, WAITS_FOR_RUN)):
+        return _complete_alone(run, ledger, processes=processes, progress=progress)
+
+
+def _complete_alone(
+    run: "Run", ledger: Ledger, *, processes: int, progress: Report | None
+) -> dict[str, Any]:
     from mmdiag.experiment.evaluate import evaluate
     from mmdiag.experiment.publish import publish
     from mmdiag.explain.run import chunks
@@ -165,16 +189,18 @@ def pretrain(
     """
     from mmdiag.pretraining import run as pretraining
 
+    pretraining.require(description, config, what)
     found = ingest(description, workspace, ledger, progress=progress)
     folder = pretraining.start(description, workspace, config, what, epochs=epochs)
     units = pretraining.units(folder)
-    for number, name in enumerate(units):
-        _tell(progress, "pretrain", number, len(units), name)
-        pretraining.pretrain(
-            folder, name, progress=_detail(progress, "pretrain", number, len(units), name)
-        )
-    _tell(progress, "pretrain", len(units), len(units))
-    return found | pretraining.finish(folder)
+    with alone(folder, partial(_tell, progress, "pretrain", 0, 0, WAITS_FOR_RUN)):
+        for number, name in enumerate(units):
+            _tell(progress, "pretrain", number, len(units), name)
+            pretraining.pretrain(
+                folder, name, progress=_detail(progress, "pretrain", number, len(units), name)
+            )
+        _tell(progress, "pretrain", len(units), len(units))
+        return found | pretraining.finish(folder)
 
 
 def begin_with(workspace: Workspace, config: RunConfig, pretrained: str) -> RunConfig:
@@ -251,9 +277,11 @@ def score(
     )
     wanted = inference.wanted_columns(opened)
     found = ingest(description, workspace, ledger, wanted=wanted, progress=progress)
-    return found | inference.score(
-        opened, description, workspace, ledger, out, progress=_detail(progress, "score")
-    )
+    waiting = partial(_tell, progress, "score", 0, 0, WAITS)
+    with turn(workspace, description.name, waiting):  # what two score is scored once
+        return found | inference.score(
+            opened, description, workspace, ledger, out, progress=_detail(progress, "score")
+        )
 
 
 def latest_run(description: Description, workspace: Workspace) -> "Run":

@@ -81,4 +81,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # read as torch loads: threads that wait must not spin on cores that others need
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     keep_from_others()
+    boundary.end_in_words()
     sys.exit(boundary.run(cli, arguments))

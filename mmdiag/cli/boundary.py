@@ -3,6 +3,8 @@ on stderr.
 """
 
 import os
+import resource
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,9 +26,8 @@ def run(group: click.Group, arguments: Sequence[str] | None = None) -> int:
             standalone_mode=False,
         )
     except (KeyboardInterrupt, click.Abort):
-        return _fail(
-            "Interrupted. Run the same command again: it picks up where it stopped.", INTERRUPTED
-        )
+        code = 128 + _received[-1] if _received else INTERRUPTED
+        return _fail("Interrupted. Run the same command again: it picks up where it stopped.", code)
     except click.UsageError as error:
         return _fail(f"{error.format_message()}{_where_to_read(error)}", WRONG_USE)
     except click.ClickException as error:
@@ -38,6 +39,25 @@ def run(group: click.Group, arguments: Sequence[str] | None = None) -> int:
     except MmdiagError as error:
         return _fail(str(error), error.exit_code)
     return code if isinstance(code, int) else DONE
+
+
+def end_in_words() -> None:
+    """Let a request to end (SIGTERM) and the end of the terminal (SIGHUP) be met like Ctrl-C: what
+    is begun is put in order, one line is said, and the exit code is 128 and the signal's number. A
+    second one ends the process at once.
+    """
+
+    def interrupt(number: int, _frame: object) -> None:
+        _received.append(number)
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, interrupt)
+
+
+_received: list[int] = []  # signals that asked this process to end
 
 
 @contextmanager
@@ -57,12 +77,24 @@ def failures_without_values(logs: Path) -> Iterator[None]:
     ) as error:  # the process boundary: what is not foreseen is shown without its text
         if debugging():
             raise
-        from mmdiag.failures import redact
-
-        failure = redact(error, logs)
+        failure = _shown(error, logs)
     else:
         return
     raise failure from None
+
+
+def _shown(error: Exception, logs: Path) -> MmdiagError:
+    """What may be shown of a failure; want of memory may leave none to load what says so."""
+    given = resource.getrlimit(resource.RLIMIT_AS)[0]
+    wanting = isinstance(error, MemoryError | ImportError) or "start new thread" in str(error)
+    if given != resource.RLIM_INFINITY and wanting:
+        return MmdiagError(
+            f"A command must fit into memory, and this process may take {given // 2**20} MB: raise "
+            "the limit (`ulimit -v unlimited`) and run again."
+        )
+    from mmdiag.failures import redact
+
+    return redact(error, logs)
 
 
 def debugging() -> bool:

@@ -37,11 +37,16 @@ class Context:
     started: float = field(default_factory=time.monotonic)
 
     def ledger(self) -> "Ledger":
-        """Open the ledger; its tables are created if missing."""
+        """The ledger, which is made when something is first written into it.
+
+        Raises:
+            MmdiagError: It does not answer.
+        """
         from mmdiag.storage.ledger import Ledger
 
-        self.workspace.make()
-        return Ledger(self.ledger_url)
+        ledger = Ledger(self.ledger_url)
+        ledger.require()
+        return ledger
 
     def existing_ledger(self) -> "Ledger | None":
         """The ledger if there is one: looking at a workspace does not create one."""

@@ -89,7 +89,20 @@ def _by_subject(cases: pd.DataFrame) -> pd.Series:
     return labelled.groupby("subject_id", sort=True)["stratum"].first()
 
 
-def _make(strata: pd.Series, settings: EvaluationConfig, classes: Sequence[str]) -> Split:
+def require_subjects(cases: pd.DataFrame, names: Sequence[str] = ()) -> None:
+    """See whether there are subjects enough to evaluate anything.
+
+    Args:
+        cases: `subject_id`, and `stratum` (NaN = unlabelled).
+        names: Of the strata, for the message; none = their numbers.
+
+    Raises:
+        UsageError: There are too few.
+    """
+    _require_strata(_by_subject(cases), names)
+
+
+def _require_strata(strata: pd.Series, classes: Sequence[str]) -> None:
     counts = strata.value_counts()
     if len(counts) < 2 or counts.min() < 2:
         numbers = [round(float(str(number))) for number in counts.index]
@@ -99,9 +112,13 @@ def _make(strata: pd.Series, settings: EvaluationConfig, classes: Sequence[str])
             f"A model is evaluated on at least 2 labelled subjects of each class, found {found} "
             "(of several cases of a subject the first counts): add labelled cases to the cohort."
         )
+
+
+def _make(strata: pd.Series, settings: EvaluationConfig, classes: Sequence[str]) -> Split:
+    _require_strata(strata, classes)
     names: list[str]
     if len(strata) < settings.holdout_from:
-        folds = int(min(settings.folds, counts.min()))
+        folds = int(min(settings.folds, strata.value_counts().min()))
         shares = {f"fold-{i}": 1 / folds for i in range(folds)}
     else:
         folds = 0

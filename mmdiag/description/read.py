@@ -1,6 +1,7 @@
 """Reads a cohort.toml; nothing is written before the description is right."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from mmdiag.description.task import read_task
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.regular_files import read_regular
 
+NESTED = 100  # dots outside of texts on one line
 SECTIONS: dict[str, tuple[str, ...]] = {
     "cohort": ("name", "root", "also_read"),
     "cases": (
@@ -91,6 +93,11 @@ def read_description(path: Path) -> Description:
     )
 
 
+def _dots(line: str) -> int:
+    """Levels of the dotted keys of a line, at most."""
+    return re.sub(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|#.*", "", line).count(".")
+
+
 def _root(path: Path, cohort: Mapping[str, Any]) -> Path:
     """The folder that all paths are relative to."""
     named = text_of(cohort, "root", "[cohort]", path.name, default=".")
@@ -105,7 +112,10 @@ def _root(path: Path, cohort: Mapping[str, Any]) -> Path:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_regular(path).decode("utf-8").replace("\r\n", "\n"))
+        text = read_regular(path).decode("utf-8").replace("\r\n", "\n")
+        if max(map(_dots, text.splitlines()), default=0) > NESTED:  # costs the parser all memory
+            raise RecursionError
+        return tomllib.loads(text)
     except FileNotFoundError:
         raise DescriptionError(
             f"A cohort is described by a cohort.toml, {path} is not there: `mmdiag init DIR` "
@@ -119,6 +129,11 @@ def _parse(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise DescriptionError(
             f"{path.name} must be a text file in UTF-8, it is not: save it again as UTF-8."
+        ) from None
+    except RecursionError:
+        raise DescriptionError(
+            f"{path.name} must be nested a few levels deep, it is nested hundreds deep: compare it "
+            "with what `mmdiag init` writes."
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise DescriptionError(

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mmdiag.cohort.case_table import read_cases
+from mmdiag.cohort.label_cells import described_task
 from mmdiag.cohort.labels import labelled, stratum_of
-from mmdiag.cohort.splits import Split, read_or_make_split
+from mmdiag.cohort.splits import Split, read_or_make_split, require_subjects
 from mmdiag.config import RunConfig, digest, to_json
 from mmdiag.description import Description
 from mmdiag.errors import UsageError
@@ -26,7 +27,29 @@ from mmdiag.pretraining.weights import Pretraining, configured, pretrained_init,
 from mmdiag.readers.genomics.gene_sets import gene_set_columns
 from mmdiag.spelling import may_be_printed
 from mmdiag.storage.store import Store
+from mmdiag.task import Task
 from mmdiag.workspace import Workspace, write_text
+
+
+def require(description: Description, workspace: Workspace, config: RunConfig) -> None:
+    """See whether a cohort could be trained on with a configuration if all its cases were accepted:
+    what can be known before anything of it is read, so that nothing is written in vain.
+
+    Raises:
+        UsageError: It could not.
+    """
+    table = read_cases(description)
+    task = described_task(description, table)
+    known = labelled(table, task.kind)
+    if not known.any():
+        raise UsageError(
+            f"Training needs labelled cases, the cohort {description.name} has none: name a label "
+            f"under [task] in {description.file.name}."
+        )
+    names = task.classes if may_be_printed(task.classes) else ()
+    require_subjects(table.assign(stratum=stratum_of(table, task).where(known)), names)
+    kinds = {name: modality.kind for name, modality in description.modalities.items()}
+    _require_configuration(config, workspace, task, kinds)
 
 
 def plan_run(
@@ -48,7 +71,8 @@ def plan_run(
     known = labelled(store.cases, store.task.kind)
     if not known.any():
         raise UsageError(_without_labels(description, store))
-    _require_configuration(config, workspace, store)  # before the split, which is written for good
+    # before the split, which is written for good
+    _require_configuration(config, workspace, store.task, store.modalities)
     stratum = stratum_of(store.cases, store.task).where(known)
     cases = store.cases.assign(stratum=stratum)
     names = store.task.classes if may_be_printed(store.task.classes) else ()
@@ -104,11 +128,13 @@ def latest(workspace: Workspace, cohort: str | None = None) -> Run | None:
     return max(runs, key=lambda run: run.manifest.started) if runs else None
 
 
-def _require_configuration(config: RunConfig, workspace: Workspace, store: Store) -> None:
+def _require_configuration(
+    config: RunConfig, workspace: Workspace, task: Task, kinds: Mapping[str, str]
+) -> None:
     """Does the configuration fit the task, and are its encoders there?"""
-    check_training(store.task, config.training)
+    check_training(task, config.training)
     mlflow_tracking.require()
-    require_encoders(config, store.modalities.values())
+    require_encoders(config, kinds.values())
     if config.pretrained:
         Pretraining.open(workspace, config.pretrained)
 

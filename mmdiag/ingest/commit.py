@@ -293,6 +293,14 @@ def _write_cohort(
         },
         "assays": {name: m.assay for name, m in description.modalities.items() if m.assay},
         "leaks": leaks,
+        "columns": {
+            name: json.loads(file.read_text())
+            for name in description.modalities
+            if (file := folder / f"columns_{name}.json").is_file()
+        },
+        "categories": {
+            name: read_report(folder, name).categories for name in description.modalities
+        },
         "hash": f"sha256:{digest}",
     }
     write_text(folder / "description.json", json.dumps(described, indent=1))

@@ -74,10 +74,8 @@ def start(
         UsageError: The cohort has too few cases for it, not the modalities, or too few labelled
             subjects to know who is held out.
     """
+    kinds = require(description, config, what)
     store = Store.open(workspace, description.name)
-    kinds = _ordered(what)
-    _require_beginning(config, kinds)
-    require_encoders(config, store.modalities.values())
     parts, held_out = _parts(store, config)
     for name in kinds:
         _require_enough(store, name, parts, held_out)
@@ -103,6 +101,22 @@ def start(
         }
         write_text(folder / REQUESTED, json.dumps(requested, indent=1))
     return folder
+
+
+def require(description: Description, config: RunConfig, what: Sequence[str]) -> list[str]:
+    """What is to be learned, in order, after a look whether the description and the configuration
+    allow it: before anything of the cohort is read.
+
+    Raises:
+        UsageError: They do not.
+    """
+    kinds = _ordered(what)
+    _require_beginning(config, kinds)
+    described = [modality.kind for modality in description.modalities.values()]
+    for name in kinds:
+        _require_kinds(described, name)
+    require_encoders(config, described)
+    return kinds
 
 
 def units(folder: Path) -> list[str]:
@@ -241,12 +255,6 @@ def _parts(store: Store, config: RunConfig) -> tuple[list[str], dict[str, str]]:
 def _require_enough(
     store: Store, what: str, parts: Sequence[str], held_out: Mapping[str, str]
 ) -> None:
-    kinds = list(store.modalities.values())
-    if (what == CONTRASTIVE and len(kinds) < 2) or (what != CONTRASTIVE and what not in kinds):
-        raise UsageError(
-            f"Pretraining by {what} needs cases with {PAIR[what]}, this cohort describes none: "
-            "name another --what."
-        )
     numbers = {part: len(np.concatenate(_rows(store, held_out, part, what))) for part in parts}
     fewest = min(numbers, key=lambda part: numbers[part])
     if numbers[fewest] < LEAST[what]:
@@ -255,6 +263,14 @@ def _require_enough(
             "are not evaluated by its weights, labelled or not, found "
             f"{numbers[fewest]} for {fewest}: add cases to the cohort (they need no label), or "
             "train without."
+        )
+
+
+def _require_kinds(kinds: Sequence[str], what: str) -> None:
+    if (what == CONTRASTIVE and len(kinds) < 2) or (what != CONTRASTIVE and what not in kinds):
+        raise UsageError(
+            f"Pretraining by {what} needs cases with {PAIR[what]}, this cohort describes none: "
+            "name another --what."
         )
 
 

@@ -118,7 +118,7 @@ def serve(descriptor: int, parent: int) -> NoReturn:
 
 def _work(connection: socket.socket, megabytes: int) -> NoReturn:
     """Answer requests until the connection ends."""
-    _limit(megabytes)
+    refused = _limit(megabytes)
     forget_peak = _peak_forgetter()
     while True:
         try:
@@ -126,7 +126,7 @@ def _work(connection: socket.socket, megabytes: int) -> NoReturn:
         except (EOFError, OSError):
             os._exit(0)
         forget_peak()
-        answer, arrays = _answer(request)
+        answer, arrays = (refused, {}) if refused else _answer(request)
         answer["peak_mb"] = _peak_mb()
         try:
             send(connection, answer, arrays)
@@ -167,10 +167,19 @@ def _require_files(arguments: Mapping[str, Any]) -> None:
         require_regular(Path(file))
 
 
-def _limit(megabytes: int) -> None:
-    """So much memory beyond what an idle worker has, and no file may be written."""
+def _limit(megabytes: int) -> dict[str, Any]:
+    """So much memory beyond what an idle worker has, and no file may be written. Where the process
+    was given less, every file gets this answer: none is refused for what the machine lacks.
+    """
     idle_bytes = _status("VmSize") * 1024
     limit = idle_bytes + megabytes * 2**20
+    given = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if given != resource.RLIM_INFINITY and given < limit:
+        return {
+            "error": "MmdiagError",
+            "detail": f"A process that reads files needs {limit // 2**20} MB of address space, it "
+            f"may take {given // 2**20} MB: raise the limit (`ulimit -v unlimited`) and run again.",
+        }
     for kind, most in (
         (resource.RLIMIT_AS, limit),
         (resource.RLIMIT_FSIZE, 0),
@@ -178,6 +187,7 @@ def _limit(megabytes: int) -> None:
     ):
         resource.setrlimit(kind, (most, most))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    return {}
 
 
 def _status(name: str) -> int:

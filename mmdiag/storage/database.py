@@ -4,15 +4,29 @@ PostgreSQL by URL.
 
 import json
 import math
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, inspect, select
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    create_engine,
+    delete,
+    event,
+    inspect,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 
@@ -24,7 +38,8 @@ ROWS = 500  # of one statement
 
 
 class Database:
-    """Tables that are read as frames, and written by upserts on their natural keys.
+    """Tables that are read as frames, and written by upserts on their natural keys. Nothing is made
+    before something is written: reading what is not there gives nothing.
 
     Args:
         url: SQLAlchemy URL; `sqlite:///path` is made in WAL mode, so that readers never wait for a
@@ -32,38 +47,89 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        if url.startswith("sqlite:///"):
-            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        self.engine: Engine = create_engine(url)
-        if self.engine.dialect.name == "sqlite":
-            event.listen(self.engine, "connect", _prepare_sqlite)
-            event.listen(self.engine, "begin", _begin_sqlite)
+        self.url = url
+        self._ready = False  # whether all tables are known to be there
+
+    def require(self) -> None:
+        """See whether the database answers, where there is one.
+
+        Raises:
+            MmdiagError: It does not.
+        """
+        self._known_tables()
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Connected at its first use; a database that may only be read is opened for that."""
+        file = self._file()
+        if file is not None and file.is_file() and not _writable(file):
+            return create_engine(_only_read(file))
+        engine = create_engine(URL.create("sqlite", database=str(file)) if file else self.url)
+        if file is not None:
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    def _file(self) -> Path | None:
+        """Where SQLite keeps it; None for another database."""
+        prefix = "sqlite:///"
+        return Path(self.url.removeprefix(prefix)) if self.url.startswith(prefix) else None
+
+    def _known_tables(self) -> set[str]:
+        file = self._file()
+        if file is not None and not file.is_file():
+            return set()
         try:
             known = set(inspect(self.engine).get_table_names())
         except OperationalError as error:
             raise MmdiagError(_unwritable(str(error.orig))) from None
-        if not set(METADATA.tables) <= known:  # a reader of a ledger that is whole takes no lock
-            with self._writing() as connection:
-                METADATA.create_all(connection)
+        self._ready = set(METADATA.tables) <= known
+        return known
+
+    def _make(self) -> None:
+        """Make what is missing; one that is whole takes no lock."""
+        self._known_tables()
+        if self._ready:
+            return
+        file = self._file()
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        with self._transaction() as connection:
+            METADATA.create_all(connection)
+        self._ready = True
+
+    def _rows(self, query: Select[Any], table: Table) -> Sequence[Mapping[Any, Any]]:
+        """The rows of a query about a table; none where there is no such table yet."""
+        if not self._ready and table.name not in self._known_tables():
+            return ()
+        with self.engine.connect() as connection:
+            return connection.execute(query).mappings().all()
 
     def _read(self, table: Table, **where: Any) -> pd.DataFrame:
         query = select(table)
         for name, value in where.items():
             if value is not None:
                 query = query.where(table.c[name] == value)
-        with self.engine.connect() as connection:
-            rows = connection.execute(query).mappings().all()
         return pd.DataFrame(
-            [dict(row) for row in rows], columns=[column.name for column in table.columns]
+            [dict(row) for row in self._rows(query, table)],
+            columns=[column.name for column in table.columns],
         )
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        """One transaction that is a writer from its first statement.
+        """One transaction that is a writer from its first statement; the tables are made if they
+        are missing.
 
         Raises:
             MmdiagError: The database is locked, full, read-only or not to be reached.
         """
+        if not self._ready:
+            self._make()
+        with self._transaction() as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
         try:
             with self.engine.execution_options(writes=True).begin() as connection:
                 yield connection
@@ -125,6 +191,22 @@ class Database:
                         )
                     )
             self._write(connection, table, plain, kept)
+
+
+def _writable(file: Path) -> bool:
+    """Whether SQLite may write a database: it needs files of its own beside it."""
+    return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)
+
+
+def _only_read(file: Path) -> URL:
+    """The URL of a database that may only be read. One without a log of changes that are not yet
+    in it is read as it lies; with one, SQLite needs the index of that log, and reads it if it is
+    there.
+    """
+    log = file.with_name(f"{file.name}-wal")
+    whole = not log.is_file() or not log.stat().st_size
+    asked = {"mode": "ro", "uri": "true"} | ({"immutable": "1"} if whole else {})
+    return URL.create("sqlite", database=f"file:{quote(str(file))}", query=asked)
 
 
 def _unwritable(said: str) -> str:

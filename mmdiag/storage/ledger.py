@@ -171,9 +171,8 @@ class Ledger(Database):
     def bundle_files(self, bundle_id: str) -> dict[str, str] | None:
         """The hashes of a bundle's files as they were recorded; None where they were not."""
         query = select(BUNDLES.c.description).where(BUNDLES.c.bundle_id == bundle_id)
-        with self.engine.connect() as connection:
-            found = connection.execute(query).scalar_one_or_none()
-        return (found or {}).get("files")
+        found = [row["description"] for row in self._rows(query, BUNDLES)]
+        return (found[0] or {}).get("files") if found else None
 
     def record_predictions(self, cohort: str, predictions: pd.DataFrame) -> None:
         """The columns of predictions.parquet, and version. A case that this bundle has scored is
@@ -214,8 +213,7 @@ class Ledger(Database):
         query = select(PREDICTIONS.c.case_id, PREDICTIONS.c.version).where(
             PREDICTIONS.c.bundle_id == bundle_id, PREDICTIONS.c.cohort == cohort
         )
-        with self.engine.connect() as connection:
-            return {(row.case_id, row.version) for row in connection.execute(query)}
+        return {(row["case_id"], row["version"]) for row in self._rows(query, PREDICTIONS)}
 
     def cohorts(self) -> pd.DataFrame:
         """All cohorts."""
@@ -267,10 +265,8 @@ class Ledger(Database):
 
     def count_predictions(self) -> int:
         """Number of predictions."""
-        with self.engine.connect() as connection:
-            return int(
-                connection.execute(select(func.count()).select_from(PREDICTIONS)).scalar_one()
-            )
+        query = select(func.count().label("count")).select_from(PREDICTIONS)
+        return sum(int(row["count"]) for row in self._rows(query, PREDICTIONS))
 
 
 def _now() -> str:

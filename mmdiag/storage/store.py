@@ -33,6 +33,9 @@ class Store:
         titles: Modality -> how people read it, where the description says so.
         rates_hz: Signal -> samples a second, where that was recorded.
         leaks: What may give the label away: code, modality and fact of each.
+        named_columns: Table -> its columns, as they were when the cohort was committed; a later
+            ingestion that did not end may have begun with others.
+        of_words: Table -> column of words -> its columns of 0 and 1, likewise.
         hash: SHA-256 over case versions and labels: what a model can have learned from.
     """
 
@@ -44,6 +47,8 @@ class Store:
     titles: Mapping[str, str] = field(default_factory=dict)
     rates_hz: Mapping[str, float] = field(default_factory=dict)
     leaks: Sequence[Mapping[str, str]] = ()
+    named_columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    of_words: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
     def title(self, modality: str) -> str:
         """How people read a modality."""
@@ -77,6 +82,8 @@ class Store:
             described.get("titles", {}),
             described.get("rates_hz", {}),
             tuple(described.get("leaks", ())),
+            described.get("columns", {}),
+            described.get("categories", {}),
         )
 
     def present(self, modality: str) -> Bool[ndarray, "case"]:
@@ -148,11 +155,15 @@ class Store:
         """Names of the columns, of a table; [] for what has none."""
         if kind_named(self.modalities[modality]).layout != ROW:
             return []
+        if modality in self.named_columns:
+            return list(self.named_columns[modality])
         names: list[str] = json.loads((self.folder / f"columns_{modality}.json").read_text())
         return names
 
     def categories(self, modality: str) -> dict[str, list[str]]:
         """Column of words -> its columns of 0 and 1, of a table that has any."""
+        if modality in self.of_words:
+            return {name: list(columns) for name, columns in self.of_words[modality].items()}
         file = self.folder / f"reading_{modality}.json"
         if not file.is_file():
             return {}

@@ -1,26 +1,106 @@
-"""One ingestion of a cohort at a time: a second one waits until the first is done or killed."""
+"""One process at a time at a cohort or at a run: a second one waits until the first is done or
+killed, and finds what it left. What a first ingestion has begun is taken away where it turns out to
+be wrong use: nothing is left then.
+"""
 
 import fcntl
+import os
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from mmdiag.errors import MmdiagError, UsageError
+from mmdiag.workspace import Workspace
+
+WAITS = "waits: another process is at work on this cohort"
+WAITS_FOR_RUN = "waits: another process is at work on this run"
 
 
 @contextmanager
-def turn(logs: Path, cohort: str, waiting: Callable[[], object]) -> Iterator[None]:
+def turn(workspace: Workspace, cohort: str, waiting: Callable[[], object]) -> Iterator[None]:
     """Hold a cohort alone; the system lets go of it with the process, however that ends.
 
     Args:
-        logs: Folder of the file that is locked; it stays, and is empty.
         waiting: Called once where another process holds it.
     """
-    logs.mkdir(parents=True, exist_ok=True)
-    with (logs / f"ingestion-{cohort}.lock").open("w") as lock:
+    folder = workspace.cohort(cohort)
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    workspace.make()
+    with alone(folder, waiting):
+        first = not any(folder.iterdir())
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except MmdiagError as error:
+            if error.exit_code == UsageError.exit_code and first:
+                _empty(folder)
+            raise
+        finally:
+            remove_empty(missing)
+
+
+@contextmanager
+def alone(folder: Path, waiting: Callable[[], object]) -> Iterator[None]:
+    """Hold a folder alone, which is made if it is missing.
+
+    Args:
+        waiting: Called once where another process holds it.
+    """
+    held = _hold(folder, waiting)
+    try:
+        yield
+    finally:
+        os.close(held)
+
+
+def hold_if_free(folder: Path) -> int | None:
+    """A descriptor that holds a folder alone until it is closed; None where another has it.
+
+    Args:
+        folder: Made if it is missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        return None
+    except OSError:  # a file system without locks
+        pass
+    return held
+
+
+def remove_empty(folders: list[Path]) -> None:
+    """Remove folders, the innermost first, as long as nothing is in them."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _hold(folder: Path, waiting: Callable[[], object]) -> int:
+    """The folder, open and locked; whoever had it before may have left none."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             waiting()
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(held, fcntl.LOCK_EX)
         except OSError:  # a file system without locks
-            pass
-        yield
+            return held
+        if folder.exists() and os.path.samestat(folder.stat(), os.fstat(held)):
+            return held
+        os.close(held)

@@ -76,6 +76,25 @@ def start(
     Raises:
         UsageError: The space is not one, or the cohort cannot be trained on.
     """
+    space = require(description, config, trials, space, fusion=fusion)
+    return plan_run(
+        description, workspace, config, search={"trials": trials, "space": to_plain(space)}
+    )
+
+
+def require(
+    description: Description,
+    config: RunConfig,
+    trials: int,
+    space: Space | None = None,
+    *,
+    fusion: bool = False,
+) -> Space:
+    """The space that is searched, after a look whether it is one; arguments as of `start`.
+
+    Raises:
+        UsageError: It is none, or the configuration cannot be searched.
+    """
     if trials < 1:
         raise UsageError(f"A search makes at least 1 trial, found {trials}: raise it.")
     if config.pretrained:
@@ -83,12 +102,10 @@ def start(
             "A search varies sizes, and pretrained encoders have theirs, found pretrained = "
             f"{config.pretrained!r}: search without it."
         )
-    kinds = Store.open(workspace, description.name).modalities.values()
+    kinds = [modality.kind for modality in description.modalities.values()]
     space = default_space(config, kinds, fusion=fusion) if space is None else space
     check_space(space, config)
-    return plan_run(
-        description, workspace, config, search={"trials": trials, "space": to_plain(space)}
-    )
+    return space
 
 
 def trials(run: Run) -> int:

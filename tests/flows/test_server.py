@@ -3,10 +3,11 @@
 import http.server
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from flows.server import a_server, require_server
+from flows.server import a_home, a_server, require_server
 from mmdiag.failures import StepFailed
 
 
@@ -61,3 +62,56 @@ def test_an_address_where_nobody_answers_is_said_without_its_password(url: str, 
     with pytest.raises(StepFailed, match=f"{fact}.*prefect server start") as failed:
         require_server(url)
     assert "secret" not in str(failed.value) and failed.value.exit_code == 1
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace whose Prefect home is mmdiag's own."""
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "w" / "prefect"))
+    return tmp_path / "w"
+
+
+def test_two_commands_at_once_have_a_database_each(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_home(own_home) as first:
+        monkeypatch.setenv("PREFECT_HOME", str(own_home / "prefect"))  # as another process has it
+        with a_home(own_home) as second:
+            assert first.folder != second.folder and first.log != second.log
+    with a_home(own_home) as again:
+        assert again.folder == first.folder, "the history stays with who comes later"
+
+
+def test_a_command_that_is_wrong_use_leaves_no_home(own_home: Path) -> None:
+    def fail(error: StepFailed) -> None:
+        with a_home(own_home) as home:
+            (home.folder / "prefect.db").write_text("history")
+            home.log.parent.mkdir()
+            home.log.write_text("said")
+            raise error
+
+    for error, left in ((StepFailed("x", exit_code=2), False), (StepFailed("x"), True)):
+        with pytest.raises(StepFailed):
+            fail(error)
+        assert own_home.exists() is left
+
+
+def test_the_history_of_earlier_commands_stays_where_a_later_one_is_wrong_use(
+    own_home: Path,
+) -> None:
+    with a_home(own_home) as home:
+        (home.folder / "prefect.db").write_text("history")
+    with pytest.raises(StepFailed), a_home(own_home):
+        raise StepFailed("x", exit_code=2)
+    assert (home.folder / "prefect.db").read_text() == "history"
+
+
+def test_the_home_that_a_user_names_is_used_and_never_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "mine"))
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(StepFailed), a_home(tmp_path / "w"):
+        raise StepFailed("x", exit_code=2)
+    with a_home(tmp_path / "w") as home:
+        assert home.folder == tmp_path / "mine" and home.folder.is_dir() and not home.ours

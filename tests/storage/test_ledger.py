@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmdiag.errors import MmdiagError
 from mmdiag.storage.ledger import Ledger
 
 
@@ -177,3 +178,36 @@ def test_sqlite_is_in_wal_mode(tmp_path):
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
     with ledger.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+
+
+def test_reading_makes_nothing(tmp_path):
+    ledger = Ledger(f"sqlite:///{tmp_path / 'w' / 'ledger.db'}")
+    ledger.require()
+    assert ledger.cohorts().empty and ledger.predictions().empty and not ledger.scored("b-1", "k")
+    assert ledger.count_predictions() == 0 and ledger.bundle_files("b-1") is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_ledger_that_may_only_be_read_is_read_and_left_as_it_is(tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path / 'w' / 'a ledger?.db'}"
+    written = Ledger(url)
+    written.record_predictions("k", make_predictions())
+    written.engine.dispose()
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "w").iterdir()}
+    monkeypatch.setattr("mmdiag.storage.database._writable", lambda _: False)
+    read = Ledger(url)
+    assert read.count_predictions() == 3
+    with pytest.raises(MmdiagError, match="read-only"):
+        read.record_predictions("k", make_predictions())
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "w").iterdir()} == before
+
+
+def test_what_a_killed_writer_left_beside_a_ledger_is_read_by_who_may_only_read(
+    tmp_path, monkeypatch
+):
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    written = Ledger(url)
+    written.record_predictions("k", make_predictions())  # its connection, and the log, stay open
+    assert (tmp_path / "ledger.db-wal").stat().st_size
+    monkeypatch.setattr("mmdiag.storage.database._writable", lambda _: False)
+    assert Ledger(url).count_predictions() == 3

@@ -2,10 +2,13 @@
 
 import threading
 
+import pytest
 from table_builders import KEYS, ingest, rows, write_cohort
 
+from mmdiag.errors import MmdiagError, UsageError
 from mmdiag.ingest import plan as ingestion
 from mmdiag.storage.turns import turn
+from mmdiag.workspace import Workspace
 
 MINUTES = 120.0  # seconds, which only end a hang
 
@@ -14,12 +17,12 @@ def test_a_second_ingestion_waits_until_the_first_is_done(tmp_path):
     said, first_done, order = threading.Event(), threading.Event(), []
 
     def second():
-        with turn(tmp_path, "lgg", said.set):
+        with turn(Workspace(tmp_path), "lgg", said.set):
             assert first_done.is_set()
             order.append("second")
 
     thread = threading.Thread(target=second)
-    with turn(tmp_path, "lgg", lambda: None):
+    with turn(Workspace(tmp_path), "lgg", lambda: None):
         thread.start()
         assert said.wait(MINUTES), "it says that another one is at work"
         order.append("first")
@@ -29,17 +32,20 @@ def test_a_second_ingestion_waits_until_the_first_is_done(tmp_path):
 
 
 def test_another_cohort_of_the_workspace_does_not_wait(tmp_path):
-    with turn(tmp_path, "lgg", lambda: None), turn(tmp_path, "gbm", lambda: 1 / 0):
+    with (
+        turn(Workspace(tmp_path), "lgg", lambda: None),
+        turn(Workspace(tmp_path), "gbm", lambda: 1 / 0),
+    ):
         pass
 
 
 def test_a_turn_that_fails_leaves_the_next_one_free(tmp_path):
     try:
-        with turn(tmp_path, "lgg", lambda: None):
+        with turn(Workspace(tmp_path), "lgg", lambda: None):
             raise KeyError("x")
     except KeyError:
         pass
-    with turn(tmp_path, "lgg", lambda: 1 / 0):
+    with turn(Workspace(tmp_path), "lgg", lambda: 1 / 0):
         pass
 
 
@@ -65,3 +71,43 @@ def test_a_shard_that_another_process_wrote_meanwhile_is_taken(tmp_path, monkeyp
     left = list((tmp_path / "w" / "cohorts" / "hospital" / "shards").iterdir())
     assert len(left) == 1, "no half folder stays"
     assert len(KEYS) <= ingestion.SHARD_CASES
+
+
+def test_a_first_ingestion_that_is_wrong_use_leaves_nothing_and_an_earlier_one_stays(tmp_path):
+    place = Workspace(tmp_path / "w")
+
+    def fail(error):
+        with turn(place, "lgg", lambda: None):
+            (place.cohort("lgg") / "shards" / "one").mkdir(parents=True, exist_ok=True)
+            raise error
+
+    for error, left in (
+        (UsageError("x"), False),
+        (MmdiagError("x"), True),
+        (UsageError("x"), True),
+    ):
+        with pytest.raises(MmdiagError):
+            fail(error)
+        assert place.path.exists() is left
+
+
+def test_who_waited_for_a_folder_that_was_taken_away_has_it_anew(tmp_path):
+    place, waits, inside = Workspace(tmp_path / "w"), threading.Event(), threading.Event()
+
+    def second():
+        with turn(place, "lgg", waits.set):
+            (place.cohort("lgg") / "mark").write_text("x")
+            inside.set()
+
+    thread = threading.Thread(target=second)
+
+    def first():
+        with turn(place, "lgg", lambda: None):
+            thread.start()
+            assert waits.wait(MINUTES)
+            raise UsageError("x")
+
+    with pytest.raises(UsageError):
+        first()
+    thread.join(MINUTES)
+    assert inside.is_set() and (place.cohort("lgg") / "mark").is_file()

@@ -31,12 +31,13 @@ def run(context: Context, cohort: Path, model: ModelChoice) -> int:
       mmdiag run --cohort cohort.toml --set training.class_weights=balanced --set model.width=64
       mmdiag run --cohort cohort.toml --workspace /data/mmdiag --json > answer.json
     """
+    from mmdiag import api
     from mmdiag.cli.flow import run_full
     from mmdiag.cli.progress import stages
     from mmdiag.cli.show import show_run
 
     description = read_and_check(cohort)
-    model.config()  # wrong use is said before anything is written
+    api.require_trainable(description, context.workspace, model.config())
     with stages() as progress:
         answer = context.answer("run") | run_full(context, cohort.resolve(), model, progress)
     answer |= {"seconds": context.seconds()}

@@ -32,6 +32,7 @@ PATH = re.compile(
 )
 CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 UNSAFE_ID = re.compile(r"[\x00-\x1f\x7f/\\{}$*?\[\]<>|\"']|^\.|^~|^\s|\s$|\.\.")
+KEY_LETTERS, KEY_BYTES = 128, 200  # a file's name has 255 bytes, an ending and a modality with it
 TEMPLATE = re.compile(r"[{}]|\$\(|%\(|<%|`")
 # Cyrillic and Greek letters that print like Latin ones; compatibility forms (full width,
 # mathematical) are folded by NFKC
@@ -39,12 +40,14 @@ LOOKS_LIKE = str.maketrans("аеорсухіјѕԁԛԝһӏвкмнтαβεικν
 
 
 def is_plain_key(value: str) -> bool:
-    """False for what could be a path or a template, and for what holds characters that do not show:
-    keys that look alike must be alike.
+    """False for what could be a path or a template, for what is too long for the name of a file
+    with an ending, and for what holds characters that do not show: keys that look alike must be
+    alike.
     """
     return (
         not UNSAFE_ID.search(value)
-        and 0 < len(value) <= 128
+        and 0 < len(value) <= KEY_LETTERS
+        and len(value.encode("utf-8", "surrogatepass")) <= KEY_BYTES
         and not any(unicodedata.category(c) == "Cf" for c in value)
     )
 

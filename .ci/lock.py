@@ -14,10 +14,11 @@ HEADER = """\
 # constraints.txt, which the other commands use.
 #
 # For: {implementation} {python}, {system} {machine}.
-# Files from PyPI, but for torch: its CPU build, from PyTorch's own index of CPU builds or a folder
-# of wheels, which PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS names. A GPU machine, another platform and
+# Files from PyPI{torch}. A GPU machine, another platform and
 # another Python take other files: by constraints.txt, or by a lock that `make lock` writes there.
 """
+CPU_BUILD = """, but for torch: its CPU build, from PyTorch's own index of CPU builds or a folder
+# of wheels, which PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS names"""
 
 
 def main() -> None:
@@ -37,6 +38,7 @@ def lock(report: dict[str, Any]) -> str:
         python=place["python_version"],
         system=place["platform_system"],
         machine=place["platform_machine"],
+        torch=CPU_BUILD if any(of_cpu(item) for item in report["install"]) else "",
     )
     packages = [item for item in report["install"] if "dir_info" not in item["download_info"]]
     return header + "".join(f"{line(item)}\n" for item in sorted(packages, key=canonical))
@@ -51,6 +53,11 @@ def line(item: dict[str, Any]) -> str:
             f"A lock needs the SHA-256 of every package, {name} has none: it comes from no file."
         )
     return f"{name}=={version} --hash=sha256:{sha256}"
+
+
+def of_cpu(item: dict[str, Any]) -> bool:
+    """Whether it is the CPU build of torch, by its local label."""
+    return bool(item["metadata"]["version"].endswith("+cpu"))
 
 
 def canonical(item: dict[str, Any]) -> str:

@@ -140,6 +140,7 @@ def test_a_resolution_becomes_a_lock_without_the_places_of_this_machine():
     lines = [line for line in done.stdout.splitlines() if not line.startswith("#")]
     assert lines == [f"{name}==1.0 --hash=sha256:{'a' * 64}" for name in ("a", "b_b")]
     assert "somewhere" not in done.stdout and done.returncode == 0
+    assert "CPU build" not in done.stdout, "which is said where it is so"
 
 
 def test_a_package_without_a_hash_makes_no_lock():

@@ -384,3 +384,22 @@ def test_a_browser_that_is_let_in_stays_on_its_case_and_its_pictures_are_for_it_
         for url in pictures:
             assert media[url]["cache-control"] == "no-store" and fetch(url)[0] == 403
             assert fetch(url, Cookie=admitted(server))[0] == 200, "and it is there"
+
+
+@pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"
+)
+def test_a_link_on_another_page_leads_in_by_one_more_click_of_who_was_let_in(server, example):
+    case = example.cases["case_id"].iloc[0]
+    link = f'<a href="{server}/case?case={case}">the case</a>'
+    with browsing(server) as tab:
+        tab.route("http://elsewhere.test/", lambda route: route.fulfill(body=link))
+        for cookies in ("kept", "none"):
+            if cookies == "none":
+                tab.context.clear_cookies()
+            tab.goto("http://elsewhere.test/")
+            tab.get_by_text("the case").click()
+            tab.get_by_text("opens by the address that was printed").wait_for()
+            tab.get_by_text("open this page again").click()
+            shown = f"case {case}" if cookies == "kept" else "opens by the address"
+            tab.get_by_text(shown).first.wait_for()

@@ -232,7 +232,9 @@ REASONS: dict[str, Reason] = {
         "Store long texts as files of their own.",
     ),
     "too_large": Reason(
-        "A table has at most 2 GiB, inflated.", "Split it, or store it as Parquet."
+        "A table has at most 2 GiB, inflated a hundred times its size (and 64 MiB), and is read in "
+        "memory by its size.",
+        "Split it, or store it without compression.",
     ),
     "gene_matrix": Reason(
         "A GCT or h5ad matrix has the parts that its format defines, one number for each case "
@@ -278,7 +280,7 @@ REASONS: dict[str, Reason] = {
         "Export the file again; one that nests deeper is damaged or hostile.",
     ),
     "too_slow": Reason(
-        "A file must be read within ten seconds.",
+        "A file must be read within ten seconds, a table in a second for each MB beyond.",
         "Export it again without compression or in smaller parts; then `mmdiag quarantine retry`.",
     ),
     "reader_died": Reason(

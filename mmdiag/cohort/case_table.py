@@ -11,8 +11,9 @@ from mmdiag.cohort.as_of import is_one_date, moment_of
 from mmdiag.cohort.label_cells import SHOWN, read_labels, refuse_lines
 from mmdiag.description import Description
 from mmdiag.errors import DescriptionError
-from mmdiag.readers.tables.delimited import as_description_error, read_frame
+from mmdiag.readers.tables.delimited import as_description_error
 from mmdiag.readers.tables.keys import check_keys, is_plain_key, key_values, template_columns
+from mmdiag.sandbox.tables import read_case_cells
 from mmdiag.spelling import column_hint
 
 KEPT = 4  # parsed tables; a command works on one or two
@@ -86,8 +87,7 @@ def _parse(description: Description) -> pd.DataFrame:
 
 
 def _read_text_table(description: Description) -> pd.DataFrame:
-    with as_description_error():
-        table = read_frame(description.table).astype(object)
+    table = read_case_cells(description.table).astype(object)
     return table.where(table != "", None)
 
 

@@ -2,7 +2,6 @@
 
 import glob
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,9 +14,9 @@ import pandas as pd
 from mmdiag.cohort.files import Faulty, Matches
 from mmdiag.description import Description, ModalityDescription
 from mmdiag.errors import DescriptionError, ReadError
-from mmdiag.readers.tables.cohort_tables import read_any_table, table_header, table_keys
 from mmdiag.readers.tables.form import PLAIN, TableForm, form_of
 from mmdiag.readers.tables.keys import key_columns, template_columns
+from mmdiag.sandbox.tables import key_counts, read_any_table, table_header
 from mmdiag.spelling import column_hint
 
 
@@ -233,7 +232,7 @@ def keys_of(file: Path, key: str, modified_ns: int, form: TableForm = PLAIN) -> 
     `modified_ns` makes a changed file be read again.
     """
     del modified_ns
-    return Counter(table_keys(file, key, form))
+    return key_counts(file, key, form)
 
 
 @lru_cache(maxsize=64)

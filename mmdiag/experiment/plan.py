@@ -24,7 +24,7 @@ from mmdiag.experiment.run import Run
 from mmdiag.model.losses import check_training
 from mmdiag.prepare import require_encoders
 from mmdiag.pretraining.weights import Pretraining, configured, pretrained_init, require_unseen
-from mmdiag.readers.genomics.gene_sets import gene_set_columns
+from mmdiag.sandbox.tables import gene_set_columns
 from mmdiag.spelling import may_be_printed
 from mmdiag.storage.store import Store
 from mmdiag.task import Task

@@ -22,9 +22,9 @@ from mmdiag.privacy.subject_keys import workspace_key
 from mmdiag.progress import Progress
 from mmdiag.readers.genomics.expression_matrix import is_matrix
 from mmdiag.readers.genomics.maf import is_maf
-from mmdiag.readers.tables.cohort_tables import table_header
 from mmdiag.readers.tables.delimited import as_description_error
 from mmdiag.readers.tables.form import form_of
+from mmdiag.sandbox.tables import table_header
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
 from mmdiag.storage.tables import write_parquet

@@ -18,8 +18,8 @@ import pandas as pd
 
 from mmdiag.cohort.cases import Case
 from mmdiag.description import Description
-from mmdiag.readers.tables.cohort_tables import row_hashes
 from mmdiag.readers.tables.form import form_of
+from mmdiag.sandbox.tables import row_hashes
 from mmdiag.storage.tables import write_parquet
 from mmdiag.workspace import file_sha256, write_text
 

@@ -13,10 +13,10 @@ from mmdiag.contracts.rules import Contract
 from mmdiag.contracts.validate import validate
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.archives import HEAD, archive_form
-from mmdiag.readers.tables.cohort_tables import check_table
 from mmdiag.readers.tables.numbers import strict_numbers
 from mmdiag.regular_files import NOT_A_FILE, open_regular
 from mmdiag.sandbox.pool import Outcome, Sandbox, shared_sandbox
+from mmdiag.sandbox.tables import check_table
 
 PREAMBLE = 128  # bytes before the DICM prefix (PS3.10 7.1)
 KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -32,6 +32,9 @@ KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (".txt", ".text", ".md", ".rtf", ".html", ".htm", ".pdf", ".xml", ".json", ".yaml", ".yml"),
     ),
 )
+
+
+TABLES = ("variants", "mutations", "matrix", "table")
 
 
 def inspect(
@@ -60,6 +63,7 @@ def inspect(
     looked = [_look(file) for file in files]
     asked: list[dict[str, Any]] = [
         {"function": f"{kind}_verdict", "file": str(file)}
+        | (pool.limits([file]) if kind in TABLES else {})
         for file, (kind, fault) in zip(files, looked, strict=True)
         if fault is None
     ]
@@ -69,7 +73,7 @@ def inspect(
             request["key"] = keys
     outcomes = pool.each(asked)
     for file, (kind, fault) in zip(files, looked, strict=True):
-        yield _verdict(file, kind, fault or next(outcomes), expected)
+        yield _verdict(file, kind, fault or next(outcomes), expected, pool)
 
 
 def _look(file: Path) -> tuple[str, Outcome | None]:
@@ -84,11 +88,13 @@ def _look(file: Path) -> tuple[str, Outcome | None]:
         return "", Outcome(code=NOT_A_FILE, detail=f"{file.name} is a link to nothing")
 
 
-def _verdict(file: Path, kind: str, outcome: Outcome, contract: Contract | None) -> dict[str, Any]:
+def _verdict(
+    file: Path, kind: str, outcome: Outcome, contract: Contract | None, pool: Sandbox
+) -> dict[str, Any]:
     code, detail = outcome.code, outcome.detail
     if kind == "table" and contract is not None and not code:
         try:
-            _validate(file, contract)
+            _validate(file, contract, pool)
         except ReadError as refusal:
             code, detail = refusal.code, refusal.detail
         except DescriptionError:
@@ -120,12 +126,12 @@ def kind_of(file: Path) -> str:
     return next((kind for kind, suffixes in KINDS if name.endswith(suffixes)), otherwise)
 
 
-def _validate(file: Path, contract: Contract) -> None:
+def _validate(file: Path, contract: Contract, pool: Sandbox) -> None:
     """Validate a table that was checked as a file: numbers are strictly decimal,
     everything else is text.
     """
     keys = [name for name, column in contract.columns.items() if column.key]
-    table = check_table(file, keys or None)
+    table = check_table(file, keys, pool)
     typed, wrong = table.astype(object).where(table != "", None), 0
     for name, column in contract.columns.items():
         if column.type in ("number", "integer") and name in table:

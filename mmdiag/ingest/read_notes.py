@@ -8,10 +8,11 @@ from pathlib import Path
 
 from mmdiag.cohort.cases import Case
 from mmdiag.ingest.read import Found, Reading, Wait, refusal, require_recorded, stamp_of
-from mmdiag.readers.tables.cohort_tables import KEY, read_text_table
 from mmdiag.readers.tables.form import TableForm, form_of
+from mmdiag.readers.tables.unite import KEY
 from mmdiag.sandbox.functions import SECONDS_A_NOTE
 from mmdiag.sandbox.pool import Outcome, Sandbox
+from mmdiag.sandbox.tables import read_text_table
 
 NOTE, NOTE_TEXT = "note", "note_text"
 
@@ -79,5 +80,5 @@ def _notes_table(
     files: tuple[Path, ...], stamp: tuple[int, ...], key: str, column: str, form: TableForm
 ) -> Mapping[str, tuple[str, ...]]:
     del stamp
-    table = read_text_table(files, key, form)
+    table = read_text_table(files, key, [column], form)
     return {str(case): tuple(map(str, rows)) for case, rows in table.groupby(KEY)[column]}

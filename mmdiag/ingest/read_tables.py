@@ -2,10 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +15,11 @@ from mmdiag.ingest.read import Found, Reading, Wait, stamp_of
 from mmdiag.ingest.reports import TableReport
 from mmdiag.readers.genomics.vcf import is_vcf
 from mmdiag.readers.tables.categories import by_name
-from mmdiag.readers.tables.modality import CaseRow, read_case_tables, read_modality
+from mmdiag.readers.tables.modality import CaseRow, read_case_tables
 from mmdiag.readers.tables.numbers import NumericTable
 from mmdiag.sandbox.pool import Sandbox, shared_sandbox
+from mmdiag.sandbox.table_requests import modality_from
+from mmdiag.sandbox.tables import approve_columns, modality_fields, read_modality
 
 CASE_TABLE = "case_table"
 
@@ -112,7 +112,7 @@ def case_numbers(
     sandbox.
     """
     sandbox = pool or shared_sandbox()
-    described = _described(modality)
+    described = modality_fields(modality)
     answers = {
         file: sandbox.submit(CASE_TABLE, file=str(file), modality=described, wanted=list(wanted))
         for file in files.values()
@@ -121,22 +121,17 @@ def case_numbers(
     def read(file: Path, _: ModalityDescription) -> CaseRow:
         facts, arrays = answers[file].result().value()
         numbers = pd.Series(arrays["values"], index=facts["columns"], dtype=np.float32)
-        return CaseRow(numbers, facts["words"], facts["why"])
+        return CaseRow(numbers, facts["words"], facts["why"], facts["annotation"])
 
-    return read_case_tables(files, modality, root, read)
+    return read_case_tables(files, modality, root, read, approve_columns)
 
 
 def numbers_of(
     files: Sequence[Path], modality: ModalityDescription, root: Path, wanted: Sequence[str] = ()
 ) -> NumericTable:
     """The numbers of a table modality that all cases share, read once a process."""
-    described = json.dumps(_described(modality), sort_keys=True)
+    described = json.dumps(modality_fields(modality), sort_keys=True)
     return _numbers(tuple(files), stamp_of(files), described, root, tuple(wanted))
-
-
-def _described(modality: ModalityDescription) -> dict[str, Any]:
-    """The fields of a description, as JSON has them."""
-    return {**asdict(modality), "select": dict(modality.select), "options": dict(modality.options)}
 
 
 @lru_cache(maxsize=8)
@@ -148,8 +143,4 @@ def _numbers(
     wanted: tuple[str, ...],
 ) -> NumericTable:
     del stamp  # only there so that a changed file is read again
-    facts: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in json.loads(described).items()
-    }
-    return read_modality(files, ModalityDescription(**facts), root, frozenset(wanted))
+    return read_modality(files, modality_from(json.loads(described)), root, wanted)

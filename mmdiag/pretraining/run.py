@@ -41,7 +41,7 @@ from mmdiag.pretraining.weights import (
 )
 from mmdiag.privacy.subject_keys import SubjectKeys, made_workspace_key
 from mmdiag.progress import Progress
-from mmdiag.readers.genomics.gene_sets import gene_set_columns
+from mmdiag.sandbox.tables import gene_set_columns
 from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace, file_sha256, write_text
 

@@ -27,10 +27,12 @@ from mmdiag.sandbox.parent import end_with_parent
 
 PRELOADED = (
     "mmdiag.sandbox.requests",
+    "mmdiag.sandbox.table_requests",
     "mmdiag.readers.imaging.dicom.series",
     "mmdiag.readers.imaging.raster_nifti",
     "pydicom.pixels",
 )
+WORN = 0.5  # of its memory that a worker still holds when it has answered: another one is forked
 HEADER = struct.Struct("<IQ")  # bytes of JSON, bytes of arrays
 
 
@@ -52,13 +54,21 @@ def send(connection: socket.socket, message: Any, arrays: Mapping[str, np.ndarra
         connection.sendall(array.data.cast("B") if array.size else b"")
 
 
-def receive(connection: socket.socket) -> tuple[Any, dict[str, np.ndarray]]:
+def receive(
+    connection: socket.socket, most: int | None = None
+) -> tuple[Any, dict[str, np.ndarray]]:
     """What `send` sent.
+
+    Args:
+        most: Bytes that the other side can have; None = it is trusted.
 
     Raises:
         EOFError: The other side has gone.
+        ValueError: It announces more than it can have.
     """
     head_length, body_length = HEADER.unpack(receive_exactly(connection, HEADER.size))
+    if most is not None and head_length + body_length > most:
+        raise ValueError
     facts = json.loads(receive_exactly(connection, head_length))
     body, arrays, start = receive_exactly(connection, body_length), {}, 0
     for name, kind, shape in facts["arrays"]:
@@ -118,6 +128,7 @@ def serve(descriptor: int, parent: int) -> NoReturn:
 
 def _work(connection: socket.socket, megabytes: int) -> NoReturn:
     """Answer requests until the connection ends."""
+    idle_kilobytes = _status("VmSize")
     refused = _limit(megabytes)
     forget_peak = _peak_forgetter()
     while True:
@@ -128,6 +139,7 @@ def _work(connection: socket.socket, megabytes: int) -> NoReturn:
         forget_peak()
         answer, arrays = (refused, {}) if refused else _answer(request)
         answer["peak_mb"] = _peak_mb()
+        answer["worn"] = _status("VmSize") - idle_kilobytes > WORN * megabytes * 1024
         try:
             send(connection, answer, arrays)
         except OSError:

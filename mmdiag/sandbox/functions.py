@@ -9,30 +9,48 @@ from typing import Any
 from mmdiag.errors import UnknownNameError
 
 SECONDS_A_NOTE = 60.0  # to read and mask one; a worker reads the name lists with its first
-FUNCTIONS: dict[str, str] = {
-    name: f"mmdiag.sandbox.requests:{name}"
-    for name in (
-        "image",
-        "note",
-        "note_text",
-        "masked_note",
-        "signal",
-        "case_table",
-        "dicom_verdict",
-        "picture_verdict",
-        "nifti_verdict",
-        "signal_verdict",
-        "note_verdict",
-        "table_verdict",
-        "matrix_verdict",
-        "mutations_verdict",
-        "variants_verdict",
-        "archive_verdict",
-    )
-} | {
-    "deidentified_dicom": "mmdiag.deidentify.dicom:deidentified_dicom",
-    "dicom_identifiers": "mmdiag.deidentify.dicom:dicom_identifiers",
-}
+FUNCTIONS: dict[str, str] = (
+    {
+        name: f"mmdiag.sandbox.requests:{name}"
+        for name in (
+            "image",
+            "note",
+            "note_text",
+            "masked_note",
+            "signal",
+            "case_table",
+            "dicom_verdict",
+            "picture_verdict",
+            "nifti_verdict",
+            "signal_verdict",
+            "note_verdict",
+            "table_verdict",
+            "matrix_verdict",
+            "mutations_verdict",
+            "variants_verdict",
+            "archive_verdict",
+        )
+    }
+    | {
+        name: f"mmdiag.sandbox.table_requests:{name}"
+        for name in (
+            "case_cells",
+            "table_cells",
+            "checked_cells",
+            "keyed_cells",
+            "header",
+            "key_counts",
+            "row_digests",
+            "numbers",
+            "approved",
+            "gene_sets",
+        )
+    }
+    | {
+        "deidentified_dicom": "mmdiag.deidentify.dicom:deidentified_dicom",
+        "dicom_identifiers": "mmdiag.deidentify.dicom:dicom_identifiers",
+    }
+)
 
 
 def function_named(name: str) -> Callable[..., Any]:

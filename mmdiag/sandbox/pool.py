@@ -26,12 +26,14 @@ import numpy as np
 
 from mmdiag.errors import DescriptionError, MmdiagError, ReadError
 from mmdiag.sandbox.fork_server import pack, receive, receive_exactly
+from mmdiag.sandbox.limits import allowance
 
 SECONDS = 10.0  # of computing; on a busy machine that may take longer
 PATIENCE = 3.0  # times the seconds of computing that are waited for
 TICK = 0.5  # seconds between two looks at what a worker has used
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 MEGABYTES = 900  # beyond what an idle worker holds, which is about 100
+IDLE_MEGABYTES = 1024  # of addresses, that an idle worker may have
 AT_ONCE = 2  # requests of a worker: one that it works on, one that waits in its connection
 SENT_AHEAD = 2**16  # bytes of a request that may wait there
 FILES_A_WORKER = 500  # after so many it is replaced: a decoder may leak
@@ -93,14 +95,30 @@ class Sandbox:
         self._threads = ThreadPoolExecutor(AT_ONCE * self.workers, thread_name_prefix="sandbox")
 
     def submit(
-        self, function: str, *, seconds: float | None = None, **arguments: Any
+        self,
+        function: str,
+        *,
+        seconds: float | None = None,
+        megabytes: int | None = None,
+        **arguments: Any,
     ) -> "Future[Outcome]":
-        """Ask for a function of `functions.FUNCTIONS` (arguments and facts are what JSON has)."""
-        return self._threads.submit(self._ask, function, arguments, seconds or self.seconds)
+        """Ask for a function of `functions.FUNCTIONS` (arguments and facts are what JSON has).
 
-    def call(self, function: str, *, seconds: float | None = None, **arguments: Any) -> Outcome:
-        """Ask, and wait for the outcome."""
-        return self.submit(function, seconds=seconds, **arguments).result()
+        Args:
+            seconds, megabytes: In place of the pool's own limits; with more memory than a file is
+                given, a worker of its own answers, and ends.
+        """
+        limits = seconds or self.seconds, megabytes or self.megabytes
+        return self._threads.submit(self._ask, function, arguments, *limits)
+
+    def call(self, function: str, **arguments: Any) -> Outcome:
+        """Ask as `submit`, and wait for the outcome."""
+        return self.submit(function, **arguments).result()
+
+    def limits(self, files: Iterable[Path]) -> dict[str, Any]:
+        """`seconds` and `megabytes` for tables, by their size."""
+        seconds, megabytes = allowance(files)
+        return {"seconds": self.seconds + seconds, "megabytes": self.megabytes + megabytes}
 
     def map(self, function: str, requests: Iterable[Mapping[str, Any]]) -> Iterator[Outcome]:
         """Outcomes in the order of the requests, a few requests ahead."""
@@ -127,9 +145,12 @@ class Sandbox:
                 self._fork_server.end()
                 self._fork_server = None
 
-    def _ask(self, function: str, arguments: Mapping[str, Any], seconds: float) -> Outcome:
+    def _ask(
+        self, function: str, arguments: Mapping[str, Any], seconds: float, megabytes: int
+    ) -> Outcome:
+        alone = megabytes > self.megabytes
         while True:
-            member = self._take()
+            member = self._forked(megabytes) if alone else self._take()
             try:
                 answer, arrays, taken = member.ask(
                     {"function": function, "arguments": arguments}, seconds
@@ -141,7 +162,10 @@ class Sandbox:
                 return self._lost(member, "too_slow", f"it took more than {seconds:.0f} s")
             except (EOFError, OSError, ValueError):
                 return self._lost(member, "reader_died", "its reader was killed by it")
-        self._give_back(member)
+        if alone or member.dead:
+            member.end()
+        else:
+            self._give_back(member)
         if "error" in answer:
             raise (DescriptionError if answer["error"] == "DescriptionError" else MmdiagError)(
                 answer["detail"]
@@ -160,7 +184,14 @@ class Sandbox:
             if member in self._members:
                 self._members.remove(member)
         taken = member.end()
-        return Outcome(None, {}, code, detail, taken, float(self.megabytes))
+        return Outcome(None, {}, code, detail, taken, float(member.megabytes))
+
+    def _forked(self, megabytes: int) -> "_Worker":
+        """A worker of its own, which nobody else is given."""
+        with self._lock:
+            if self._fork_server is None:
+                self._fork_server = _ForkServer()
+            return self._fork_server.worker(megabytes)
 
     def _take(self) -> "_Worker":
         """A worker that has nothing to do, else a new one, else one that will soon have nothing: it
@@ -201,8 +232,8 @@ class _Worker:
     the second waits in the connection while the first is worked on.
     """
 
-    def __init__(self, connection: socket.socket, process: int) -> None:
-        self.connection, self.process = connection, process
+    def __init__(self, connection: socket.socket, process: int, megabytes: int) -> None:
+        self.connection, self.process, self.megabytes = connection, process, megabytes
         self.asked, self.served = 0, 0  # now, and ever; kept by the pool
         self.dead = False
         self._turn = threading.Condition()
@@ -247,8 +278,11 @@ class _Worker:
                 self._die()
             raise
         with self._turn:
-            self._order.popleft()
-            self._turn.notify_all()
+            if answer[0].get("worn"):  # what it holds would be lacking to the next file
+                self._die()
+            else:
+                self._order.popleft()
+                self._turn.notify_all()
         return *answer, time.perf_counter() - self._began
 
     def _sent_ahead(self, content: bytes) -> bool:
@@ -272,7 +306,7 @@ class _Worker:
             spent = self._computed() - tick if spent < 0 else spent
             if time.monotonic() - began > PATIENCE * seconds or self._computed() - spent > seconds:
                 raise TimeoutError
-        return receive(self.connection)
+        return receive(self.connection, (self.megabytes + IDLE_MEGABYTES) * 2**20)
 
     def _computed(self) -> float:
         """Seconds of computing that the worker has used; 0 where the system does not say."""
@@ -338,7 +372,7 @@ class _ForkServer:
                 "Readers run in processes of their own, and none could be started: check memory "
                 "and process limits, and run again."
             ) from None
-        return _Worker(ours, process)
+        return _Worker(ours, process, megabytes)
 
     def end(self) -> None:
         """End it; its workers die with it."""

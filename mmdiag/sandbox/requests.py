@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from mmdiag.description import ModalityDescription
 from mmdiag.errors import ReadError
 from mmdiag.privacy.mask import has_own_name, mask_note
 from mmdiag.readers.archives import refuse_archive
@@ -23,6 +22,7 @@ from mmdiag.readers.text.notes import Note, clean_note, read_note
 from mmdiag.readers.text.sections import find_sections
 from mmdiag.readers.waveforms import content_hash, read_signal, read_wav, to_stored_signal
 from mmdiag.sandbox.image_request import PICTURES, Reply, image, json_facts
+from mmdiag.sandbox.table_requests import modality_from
 
 __all__ = ["PICTURES", "image"]  # of `image_request`, where the request of an image lies
 
@@ -226,12 +226,10 @@ def case_table(file: str, modality: Mapping[str, Any], wanted: Sequence[str] = (
         modality: The fields of a `ModalityDescription`.
         wanted: Columns that are numbers whatever their cells hold.
     """
-    fields: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in modality.items()
-    }
-    row = read_case_table(Path(file), ModalityDescription(**fields), wanted)
+    row = read_case_table(Path(file), modality_from(modality), wanted)
     return {
         "columns": [str(column) for column in row.numbers.index],
         "words": dict(row.words),
         "why": dict(row.why),
+        "annotation": row.annotation,
     }, {"values": row.numbers.to_numpy(dtype=np.float32)}

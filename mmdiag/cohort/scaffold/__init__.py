@@ -19,8 +19,7 @@ from mmdiag.cohort.scaffold.text import quoted
 from mmdiag.description import read_description
 from mmdiag.description.modality import read_modalities
 from mmdiag.errors import DescriptionError
-from mmdiag.readers.tables.cohort_tables import read_text_table
-from mmdiag.readers.tables.modality import read_modality
+from mmdiag.sandbox.tables import read_modality, read_text_table
 
 MOMENT = r"(?:study|scan|exam\w*|acqui\w*|imag\w*|visit|index|admission)"
 SEEN = rf"{MOMENT} ?date|date(?: of)? {MOMENT}|date|as of"
@@ -71,6 +70,7 @@ def _head(folder: Path, root: str, table: CaseTable) -> list[str]:
         f"name = {quoted(name)}",
         f"root = {quoted(root)}                           # all paths below are relative to "
         "this folder",
+        '# also_read = ["/reference"]          # folders of gene_names and gene_sets elsewhere',
         "",
         "[cases]                              # one row a case",
         f"table = {quoted(table.path.name)}",
@@ -157,7 +157,7 @@ def _fault(folder: Path, section: Section) -> str:
     source = section.source
     try:
         if source.note:
-            read_text_table(source.files, source.key)
+            read_text_table(source.files, source.key, ())
             return ""
         raw = tomllib.loads("\n".join(section.lines(source.name)))
         (modality,) = read_modalities(raw, folder, "cohort.toml").values()

@@ -10,8 +10,8 @@ import pandas as pd
 
 from mmdiag.cohort.scaffold.outcomes import END, LABEL, is_named_like, words_of
 from mmdiag.errors import DescriptionError
-from mmdiag.readers.tables.cohort_tables import read_any_table
 from mmdiag.readers.tables.keys import is_plain_key, key_values
+from mmdiag.sandbox.tables import read_any_table
 
 TABLES = ("csv", "tsv", "parquet", "csv.gz", "tsv.gz", "maf", "maf.gz", "gct", "gct.gz", "h5ad")
 LISTS = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz")  # that may have a row a case

@@ -1,12 +1,13 @@
 """Reads gene sets in GMT format, as indices of a table's columns."""
 
-import gzip
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmdiag.description import ModalityDescription
 from mmdiag.errors import DescriptionError
 from mmdiag.readers.genomics.gene_symbols import approve, read_hgnc
+from mmdiag.readers.tables.delimited import as_description_error
+from mmdiag.readers.tables.encoding import read_bytes, to_utf8
 from mmdiag.readers.tables.modality import gene_of
 
 
@@ -31,8 +32,8 @@ def gene_set_columns(
     columns_of: dict[str, list[int]] = {}
     for number, column in enumerate(columns):
         columns_of.setdefault(gene_of(column, modality.columns)[1], []).append(number)
-    content = path.read_bytes()
-    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+    with as_description_error():
+        text = to_utf8(read_bytes(path), path.name).decode("utf-8")
     lines = [line.split("\t") for line in text.splitlines()]
     for number, fields in enumerate(lines, start=1):
         if len(fields) < 3:

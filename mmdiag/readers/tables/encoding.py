@@ -12,8 +12,11 @@ from pathlib import Path
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.text.encodings import windows_text
+from mmdiag.regular_files import open_regular, read_regular
 
 LARGEST = 2**31 - 1  # bytes after inflation: what Arrow parses in one block
+SMALL = 1 << 26  # bytes after inflation that any compressed file may have
+INFLATION = 100  # times its size that a larger one may have; text has less, and 1000 is possible
 PIECE = 1 << 20  # bytes that are inflated at once
 HEAD = 1 << 20  # bytes in which a delimiter is looked for
 LONGEST_HEADER = 1 << 26  # bytes
@@ -97,7 +100,8 @@ def read_head(
     """
     compressed = file.name.lower().endswith(".gz")
     try:
-        with gzip.open(file) if compressed else file.open("rb") as content:
+        with open_regular(file) as stored:
+            content = gzip.GzipFile(fileobj=stored) if compressed else stored
             line = content.readline(LONGEST_HEADER).removeprefix(b"\xef\xbb\xbf")
     except (OSError, EOFError, zlib.error):
         return None
@@ -142,32 +146,34 @@ def read_bytes(file: Path) -> bytes:
         ReadError: `not_a_table` where another format lies under the name, `truncated` where the
             compressed stream is torn or followed by junk.
     """
-    content = file.read_bytes()
+    if file.stat().st_size > LARGEST:
+        raise ReadError("too_large", f"{file.name} has more than {LARGEST} bytes")
+    content = read_regular(file)
     if file.name.lower().endswith((".gz", ".bgz")):
         content = inflate(content, file.name)
     kind = next((kind for magic, kind in NOT_TEXT.items() if content.startswith(magic)), None)
     if kind:
         raise ReadError("not_a_table", f"{file.name} holds {kind}")
-    if len(content) > LARGEST:
-        raise ReadError("too_large", f"{file.name} has more than {LARGEST} bytes")
     return content
 
 
 def inflate(content: bytes, name: str) -> bytes:
-    """Inflate gzip or bgzip, at most LARGEST bytes and one.
+    """Inflate gzip or bgzip.
 
     Raises:
         ReadError: `not_a_table` where it is not compressed, `truncated` where it is torn or junk
-            follows.
+            follows, `too_large` where it swells.
     """
     if not content.startswith(b"\x1f\x8b"):
         raise ReadError("not_a_table", f"{name} is not gzip")
-    inflated = bytearray()
+    inflated, most = bytearray(), min(LARGEST, max(SMALL, INFLATION * len(content)))
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
             # in pieces: read at once, the most that it may be is allocated
-            while (piece := stream.read(PIECE)) and len(inflated) <= LARGEST:
+            while piece := stream.read(PIECE):
                 inflated += piece
+                if len(inflated) > most:
+                    raise ReadError("too_large", f"{name} inflates to more than {most} bytes")
             return bytes(inflated)
     except (OSError, EOFError, zlib.error):
         raise ReadError("truncated", f"{name} is a torn gzip stream, or junk follows it") from None

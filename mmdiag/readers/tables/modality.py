@@ -27,6 +27,9 @@ from mmdiag.readers.tables.units import check_units
 from mmdiag.workspace import file_sha256
 
 GLOB = frozenset("*?[")
+Approved = Callable[
+    [Sequence[str], ModalityDescription, Path], tuple[list[str], dict[str, Any]]
+]  # `approve_columns`
 
 
 def read_modality(
@@ -64,11 +67,13 @@ class CaseRow:
         numbers: float32 by column.
         words: Column of categories -> its cell.
         why: Column that is left out -> what it holds.
+        annotation: Of a VCF, by which key it names genes; empty = it names none.
     """
 
     numbers: pd.Series
     words: Mapping[str, str] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
+    annotation: str = ""
 
 
 def read_case_table(
@@ -89,9 +94,11 @@ def read_case_table(
     if is_vcf(file):
         counts = pd.Series(count_variants(file), dtype=np.float32)
         fixed = [column for column in modality.columns if not GLOB & set(column)]
+        kind = annotation(read_vcf_header(file)) or ""
         if fixed and len(fixed) == len(modality.columns):
-            return CaseRow(counts.reindex(fixed, fill_value=0.0))
-        return CaseRow(counts[[name for name in counts.index if _is_chosen(name, modality)]])
+            return CaseRow(counts.reindex(fixed, fill_value=0.0), annotation=kind)
+        chosen = counts[[name for name in counts.index if _is_chosen(name, modality)]]
+        return CaseRow(chosen, annotation=kind)
     form = form_of(modality)
     header = read_header(file, form)
     words = [name for name in form.categories if name in header]
@@ -122,6 +129,7 @@ def read_case_tables(
     modality: ModalityDescription,
     root: Path,
     read: Callable[[Path, ModalityDescription], CaseRow] = read_case_table,
+    approved: Approved | None = None,
 ) -> NumericTable:
     """The numbers of a table modality that has one file a case, columns united: what a table lacks
     is missing, what a VCF lacks is 0.
@@ -129,6 +137,7 @@ def read_case_tables(
     Args:
         files: Case key -> its file.
         read: What reads one file: `read_case_table`, in this process or another.
+        approved: What brings columns to approved symbols: `approve_columns`, likewise.
 
     Raises:
         DescriptionError: The gene names or the unit is not what the section says, or no file can be
@@ -142,7 +151,7 @@ def read_case_tables(
         except ReadError as refusal:
             refused[case] = refusal.code, refusal.detail
     variants = {case: file for case, file in files.items() if case in rows and is_vcf(file)}
-    for case in _annotated_otherwise(variants):
+    for case in _annotated_otherwise({case: rows[case].annotation for case in variants}):
         refused[case] = (
             "vcf_annotation",
             f"{files[case].name} is annotated in another way than most",
@@ -181,19 +190,23 @@ def read_case_tables(
     for case in refused:
         values.loc[case] = np.nan
     table = NumericTable(values.astype(np.float32), refused, categories=groups, said=said)
-    return _finished(table, modality, root)
+    return _finished(table, modality, root, approved)
 
 
-def _annotated_otherwise(files: Mapping[str, Path]) -> list[str]:
+def _annotated_otherwise(kinds: Mapping[str, str]) -> list[str]:
     """Cases whose VCF names genes by another key than most, or names none where others do: their
     counts mean something else.
     """
-    kinds = {case: annotation(read_vcf_header(file)) or "" for case, file in files.items()}
     usual = pd.Series(list(kinds.values()), dtype=object).mode()
     return [case for case, kind in kinds.items() if kind != usual.iloc[0]]
 
 
-def _finished(table: NumericTable, modality: ModalityDescription, root: Path) -> NumericTable:
+def _finished(
+    table: NumericTable,
+    modality: ModalityDescription,
+    root: Path,
+    approved: Approved | None = None,
+) -> NumericTable:
     shown = {column for columns in table.categories.values() for column in columns}
     columns = [str(column) for column in table.values.columns if column not in shown]
     if modality.units:
@@ -205,7 +218,7 @@ def _finished(table: NumericTable, modality: ModalityDescription, root: Path) ->
     if not modality.gene_names:
         return table
     file = root / modality.gene_names
-    names, report = approved_columns(columns, modality, _hgnc(file, file.stat().st_mtime_ns))
+    names, report = (approved or approve_columns)(columns, modality, file)
     report |= {
         "modality": modality.name,
         "gene_names": modality.gene_names,
@@ -216,12 +229,16 @@ def _finished(table: NumericTable, modality: ModalityDescription, root: Path) ->
     return replace(table, values=values, genes=report)
 
 
-def approved_columns(
-    columns: Sequence[str], modality: ModalityDescription, genes: GeneNames
+def approve_columns(
+    columns: Sequence[str], modality: ModalityDescription, file: Path
 ) -> tuple[list[str], dict[str, Any]]:
     """Columns under approved symbols, their affixes kept, and the report of it by affixes: a gene
     may be measured in several ways.
+
+    Args:
+        file: HGNC's table.
     """
+    genes = _hgnc(file, file.stat().st_mtime_ns)
     parts = [gene_of(column, modality.columns) for column in columns]
     kind, names, reports = modality.genes or "symbol", list(columns), dict[str, Any]()
     for before, after in dict.fromkeys((before, after) for before, _, after in parts):

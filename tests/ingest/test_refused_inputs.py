@@ -91,7 +91,7 @@ def test_identifiers_may_lie_in_a_file_of_their_own(cohort, tmp_path):
         cases='identifiers = ["who.csv"]', notes={"c03": NOTE.format(3) + "Featherstone agreed.\n"}
     )
     assert "Featherstone" not in store.text("note", store.cases["case_id"].tolist().index("c03"))
-    with pytest.raises(DescriptionError, match=r"'nobody\.csv' is not there"):
+    with pytest.raises(DescriptionError, match=r"'nobody\.csv' in cohort\.toml is not there"):
         cohort(cases='identifiers = ["nobody.csv"]')
 
 

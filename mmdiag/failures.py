@@ -4,6 +4,7 @@ never its text, which could hold a patient's value.
 
 import errno
 import json
+import os
 import re
 import secrets
 import shutil
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mmdiag.errors import MmdiagError
+from mmdiag.regular_files import file_shown
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 LITTLE = 2**24  # bytes
@@ -47,7 +49,8 @@ def redact(error: BaseException, logs: Path) -> StepFailed:
     if isinstance(error, OSError) and _number(error) is not None:
         number = errno.ENOSPC if error.errno is None and _is_full(logs.parent) else _number(error)
         return StepFailed(
-            _of_the_machine(error, number or errno.EIO), worth_a_retry=number not in NO_SPACE
+            _of_the_machine(error, number or errno.EIO, logs.parent),
+            worth_a_retry=number not in NO_SPACE,
         )
     if isinstance(error, MemoryError):
         return StepFailed(
@@ -93,8 +96,8 @@ def _number(error: OSError) -> int | None:
     )
 
 
-def _of_the_machine(error: OSError, number: int) -> str:
-    where = f" at {error.filename}" if error.filename else ""
+def _of_the_machine(error: OSError, number: int, workspace: Path) -> str:
+    where = f" at {_place(error.filename, workspace)}" if error.filename else ""
     if number in NO_SPACE:
         return (
             f"Writing needs free space, and there is next to none left{where}: free some and "
@@ -105,6 +108,14 @@ def _of_the_machine(error: OSError, number: int) -> str:
         f"Files and connections must answer, found {type(error).__name__} ({fact}){where}: "
         "fix that and run the same command again, it picks up where it stopped."
     )
+
+
+def _place(filename: object, workspace: Path) -> str:
+    """Where a file of the workspace lies, whose names are ours; of another, whose folders may be
+    called after people, what its own name may show.
+    """
+    path = Path(os.fsdecode(filename)) if isinstance(filename, bytes) else Path(str(filename))
+    return str(path) if path.is_relative_to(workspace) else file_shown(path)
 
 
 def _is_full(folder: Path) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.clutter import left_by_a_system
-from mmdiag.regular_files import NOT_A_FILE, other_kind
+from mmdiag.regular_files import NOT_A_FILE, file_shown, other_kind
 
 OUTSIDE = "outside_root"
 Faulty = tuple[str, str]  # a reason code, and what was found
@@ -83,15 +83,15 @@ def _entries(path: Path, root: Path) -> Iterator[Entry]:
     try:
         found = path.resolve(strict=True)
         if not found.is_relative_to(root):
-            yield path, (OUTSIDE, f"{path.name} is a link that leads out of it")
+            yield path, (OUTSIDE, f"{file_shown(path)} is a link that leads out of it")
         elif found.is_dir():
             yield from _below(path, root)
         else:
-            yield path, _not_a_file(found, path.name)
+            yield path, _not_a_file(found, file_shown(path))
     except (FileNotFoundError, RuntimeError):  # RuntimeError: a link to itself
-        yield path, (NOT_A_FILE, f"{path.name} is a link to nothing")
+        yield path, (NOT_A_FILE, f"{file_shown(path)} is a link to nothing")
     except PermissionError:
-        yield path, ("unreadable", f"{path.name} may not be looked at")
+        yield path, ("unreadable", f"{file_shown(path)} may not be looked at")
 
 
 def _below(folder: Path, root: Path) -> Iterator[Entry]:

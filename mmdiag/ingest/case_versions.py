@@ -8,6 +8,7 @@ before; a shared table only where its file changed.
 import hashlib
 import json
 import os
+import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from mmdiag.description import Description
 from mmdiag.readers.tables.form import form_of
 from mmdiag.sandbox.tables import row_hashes
 from mmdiag.storage.tables import write_parquet
-from mmdiag.workspace import file_sha256, write_text
+from mmdiag.workspace import file_sha256, write_bytes, write_text
 
 # a file that changed less than this ago may change again without its time showing it
 SETTLED_NS = 2_000_000_000
@@ -95,17 +96,22 @@ def _digest(parts: Iterable[str]) -> str:
 
 
 class FileHashes:
-    """SHA-256 of files, remembered by path, size and time of change.
+    """SHA-256 of files, remembered by path, size and time of change. Paths may be called after
+    people, so a keyed hash of them is kept.
 
     Args:
-        memory: Parquet that keeps them between two ingestions.
+        memory: Parquet that keeps them between two ingestions; the key lies beside it.
         root: Folder that paths are relative to.
     """
 
-    COLUMNS = ("path", "size", "changed_ns", "sha256")
+    COLUMNS = ("path_key", "size", "changed_ns", "sha256")
 
     def __init__(self, memory: Path, root: Path) -> None:
         self.memory, self.root = memory, root
+        file = memory.with_suffix(".key")
+        if not file.is_file():
+            write_bytes(file, secrets.token_bytes(32))
+        self.key = file.read_bytes()
 
     def of(self, files: Sequence[Path]) -> dict[Path, str]:
         """The hash of each file."""
@@ -113,7 +119,7 @@ class FileHashes:
         stats = {file: file.stat() for file in files}
         found: dict[Path, str] = {}
         for file, stat in stats.items():
-            size, changed, sha256 = known.get(str(file.relative_to(self.root)), (-1, -1, ""))
+            size, changed, sha256 = known.get(self._key_of(file), (-1, -1, ""))
             if (size, changed) == (stat.st_size, stat.st_mtime_ns):
                 found[file] = sha256
         fresh = [file for file in files if file not in found]
@@ -124,17 +130,23 @@ class FileHashes:
             self._write(stats, found)
         return found
 
+    def _key_of(self, file: Path) -> str:
+        path = os.fsencode(file.relative_to(self.root))
+        return hashlib.blake2b(path, key=self.key, digest_size=16).hexdigest()
+
     def _read(self) -> dict[str, tuple[int, int, str]]:
         if not self.memory.is_file():
             return {}
         table = pd.read_parquet(self.memory)
+        if self.COLUMNS[0] not in table:  # of a version that kept paths
+            return {}
         rows = zip(*(table[name] for name in self.COLUMNS), strict=True)
         return {path: (int(size), int(changed), sha256) for path, size, changed, sha256 in rows}
 
     def _write(self, stats: Mapping[Path, os.stat_result], found: Mapping[Path, str]) -> None:
         now = time.time_ns()
         rows = [
-            (str(file.relative_to(self.root)), stat.st_size, stat.st_mtime_ns, found[file])
+            (self._key_of(file), stat.st_size, stat.st_mtime_ns, found[file])
             for file, stat in stats.items()
             if now - stat.st_mtime_ns > SETTLED_NS
         ]

@@ -2,6 +2,7 @@
 itself, and its case keeps the rest. How a kind is read: `read_images`, `read_notes` ...
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from mmdiag.description import Description
 from mmdiag.errors import ReadError
 from mmdiag.ingest.reports import TableReport
 from mmdiag.kinds import KINDS
+from mmdiag.regular_files import without_file_names
 from mmdiag.sandbox.pool import Outcome, Sandbox, shared_sandbox
 
 IsOverridden = Callable[[str, str, str], bool]  # (case, modality, code) -> did a person accept it?
@@ -118,10 +120,25 @@ def _receive(reading: Reading, case: Case, name: str, wait: Wait) -> None:
     try:
         found = wait()
     except ReadError as refusal:
-        reading.refused[case.case_id, name] = Refusal(refusal.code, refusal.detail)
+        detail = _without_names(reading.description, case, name, refusal.detail)
+        reading.refused[case.case_id, name] = Refusal(refusal.code, detail)
     else:
         if found is not None:
             reading.found[case.case_id, name] = found
+
+
+def _without_names(description: Description, case: Case, name: str, detail: str) -> str:
+    """What was found, without names of files that may be a person's; one that belongs to all cases
+    is the user's own.
+    """
+    source, path = case.sources[name], description.modalities[name].path
+    words = re.split(r"\{[^{}]*\}|[/*?]", path)
+    files = () if path in map(str, _below(description.root, source.files)) else source.files
+    return without_file_names(detail, files, (case.case_id, *words))
+
+
+def _below(root: Path, files: Sequence[Path]) -> list[Path]:
+    return [file.relative_to(root) for file in files if file.is_relative_to(root)]
 
 
 def require_recorded(

@@ -56,10 +56,15 @@ def test_with_debugging_the_failure_itself_is_shown(
 def test_a_full_disk_is_exit_1_and_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_failing(OSError(errno.ENOSPC, "No space left on device", "/w/shards"), tmp_path) == 1
     assert (
-        capsys.readouterr().err
-        == "Writing needs free space, and there is next to none left at /w/shards: free some and "
+        run_failing(
+            OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "shards")), tmp_path
+        )
+        == 1
+    )
+    assert (
+        capsys.readouterr().err == "Writing needs free space, and there is next to none left at "
+        f"{tmp_path / 'shards'}: free some and "
         "run the same command again, it picks up where it stopped.\n"
     )
 

@@ -154,7 +154,7 @@ def read_case_tables(
     for case in _annotated_otherwise({case: rows[case].annotation for case in variants}):
         refused[case] = (
             "vcf_annotation",
-            f"{files[case].name} is annotated in another way than most",
+            f"{file_shown(files[case])} is annotated in another way than most",
         )
         del rows[case]
     if not rows:

@@ -10,11 +10,12 @@ from prefect.artifacts import create_table_artifact
 
 from flows.ingest import ingest_shards
 from flows.settings import prepare
-from flows.steps import threads
+from flows.steps import bounded, threads
 from flows.train import AT_ONCE, alone_at, evaluate, explain_all, fit_all, publish, start
 
 
 @flow(name="mmdiag-full", task_runner=threads(AT_ONCE), persist_result=False)
+@bounded
 def full(
     cohort: Path,
     workspace: Path,

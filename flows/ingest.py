@@ -30,6 +30,7 @@ _room = threading.Semaphore(SHARDS_AT_ONCE)
     task_runner=threads(SHARDS_AT_ONCE),
     persist_result=False,
 )
+@bounded
 def ingest(cohort: Path, workspace: Path) -> dict[str, Any]:
     """Read what is new in a cohort; returns `cohort`, `cases` and `modalities` with their
     counts.

@@ -8,7 +8,7 @@ from prefect.artifacts import create_table_artifact
 
 from flows.ingest import ingest_shards, turn_of
 from flows.settings import prepare, report
-from flows.steps import step, threads
+from flows.steps import bounded, step, threads
 from mmdiag import api
 from mmdiag.description import read_description
 from mmdiag.errors import UsageError
@@ -18,6 +18,7 @@ from mmdiag.workspace import Workspace
 
 
 @flow(name="mmdiag-score", task_runner=threads(2), persist_result=False)
+@bounded
 def score(
     cohort: Path, workspace: Path, bundle: Path | None = None, out: Path | None = None
 ) -> dict[str, Any]:

@@ -58,6 +58,11 @@ def reporting(progress: Report) -> Iterator[None]:
         _reports.remove(progress)
 
 
+def somebody_listens() -> bool:
+    """Whether a command in this process shows what its flow does."""
+    return bool(_reports)
+
+
 def report(stage: str, done: int, total: int, detail: str = "") -> None:
     """Say how far a stage is, to whoever listens."""
     for progress in _reports:

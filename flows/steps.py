@@ -4,7 +4,9 @@ fails without a patient's value.
 
 import functools
 import os
+import secrets
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import Task, task
@@ -12,7 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.settings import workspace_logs
+from flows.settings import somebody_listens, workspace_logs
 from mmdiag.failures import StepFailed, redact
 
 P = ParamSpec("P")
@@ -43,6 +45,25 @@ def threads(number: int) -> TaskRunner[PrefectFuture[Any]]:
     return cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner[Any](max_workers=number))
 
 
+class FlowFailed(StepFailed):
+    """A failure as Prefect stores it: its kind and exit code. What is to be read of it, rule, fact
+    and cure, is `sentence`: a command shows it, a worker's goes to the logs of the workspace.
+
+    Args:
+        kind: Name of the failure's class.
+        reference: The file in the logs that holds the sentence; empty = none.
+    """
+
+    def __init__(self, failure: StepFailed, kind: str, reference: str = "") -> None:
+        where = f": {reference} in the logs of the workspace" if reference else ""
+        super().__init__(
+            f"{kind}, exit code {failure.exit_code}{where}",
+            exit_code=failure.exit_code,
+            worth_a_retry=failure.worth_a_retry,
+        )
+        self.sentence = str(failure)
+
+
 def bounded(function: Callable[P, R]) -> Callable[P, R]:
     """Let a function fail only with what may be stored: Prefect keeps the text of exceptions in its
     database.
@@ -55,10 +76,27 @@ def bounded(function: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:  # the flow boundary: nothing unforeseen may carry a value across
             if os.environ.get("MMDIAG_DEBUG", "") not in ("", "0"):
                 raise
+            if isinstance(error, FlowFailed):
+                raise
             failure = redact(error, workspace_logs())
-        raise failure from None
+            kept = FlowFailed(failure, type(error).__name__, _keep(str(failure)))
+        raise kept from None
 
     return call
+
+
+def _keep(sentence: str) -> str:
+    """Keep what is to be read of a failure where nobody listens who shows it; gives the file."""
+    logs = workspace_logs()
+    if somebody_listens() or not logs.parent.is_dir():
+        return ""
+    name = f"failure-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}.txt"
+    try:
+        logs.mkdir(exist_ok=True)
+        (logs / name).write_text(f"{sentence}\n", encoding="utf-8")
+    except OSError:  # a full disk: the kind and the code are all that is left
+        return ""
+    return name
 
 
 def _worth_a_retry(_task: Any, _run: Any, state: Any) -> bool:

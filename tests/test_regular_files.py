@@ -8,10 +8,39 @@ from hypothesis import strategies as st
 
 from mmdiag.regular_files import file_shown, without_file_names
 
-PLAIN = """IM0004.dcm slice_003.dcm 000017 c0012_flair.nii.gz IMG-0001-00003.dcm im2.dcm scan 1-01.dcm
-c0012.txt DICOMDIR c0012.vcf.gz T1w.nii report.docx I1 c0012-T2-ax-012.png""".split()
-SOMEBODYS = """Maria_Zzplanted.dcm Li_T2.nii Wu.txt 510203.dcm MRN7712345.dcm 1951-02-03.txt 02031951.txt
-3.2.51.txt c0012_Maria.nii.gz mueller.txt 7712345 1.2.840.113619.2.55.dcm 李明.dcm Zoë.txt""".split()
+PLAIN = [
+    "IM0004.dcm",
+    "slice_003.dcm",
+    "000017",
+    "c0012_flair.nii.gz",
+    "IMG-0001-00003.dcm",
+    "im2.dcm",
+    "scan",
+    "1-01.dcm",
+    "c0012.txt",
+    "DICOMDIR",
+    "c0012.vcf.gz",
+    "T1w.nii",
+    "report.docx",
+    "I1",
+    "c0012-T2-ax-012.png",
+]
+SOMEBODYS = [
+    "Maria_Zzplanted.dcm",
+    "Li_T2.nii",
+    "Wu.txt",
+    "510203.dcm",
+    "MRN7712345.dcm",
+    "1951-02-03.txt",
+    "02031951.txt",
+    "3.2.51.txt",
+    "c0012_Maria.nii.gz",
+    "mueller.txt",
+    "7712345",
+    "1.2.840.113619.2.55.dcm",
+    "李明.dcm",
+    "Zoë.txt",
+]
 
 
 @pytest.mark.parametrize("name", PLAIN)

@@ -1,23 +1,25 @@
 """mmdiag in Python: the objects that code holds, and the path of a cohort as plain calls."""
 
 from mmdiag.api.objects import Bundle, Cohort, Searched, search, train
-from mmdiag.api.steps import (
+from mmdiag.api.results import (
     availability,
-    begin_with,
-    bundle_folder,
-    compare,
     explain_case,
-    ingest,
     latest_run,
     leaks,
     metrics,
-    open_bundle,
     predictions_path,
+    verify,
+)
+from mmdiag.api.steps import (
+    begin_with,
+    bundle_folder,
+    compare,
+    ingest,
+    open_bundle,
     pretrain,
     require_trainable,
     score,
     search_and_compare,
-    verify,
 )
 
 __all__ = [

@@ -9,15 +9,8 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import Int16, UInt8
 from numpy import ndarray
 
-from mmdiag.api.steps import (
-    Report,
-    compare,
-    ingest,
-    predictions_path,
-    score,
-    search_and_compare,
-    verify,
-)
+from mmdiag.api.results import predictions_path, verify
+from mmdiag.api.steps import Report, compare, ingest, score, search_and_compare
 from mmdiag.cohort.case_table import read_cases
 from mmdiag.cohort.view import CohortView
 from mmdiag.config import RunConfig

@@ -13,6 +13,7 @@ from mmdiag.application_root import application_root
 from mmdiag.cli.boundary import debugging
 from mmdiag.cli.context import Answer, Context
 from mmdiag.cli.options import ModelChoice
+from mmdiag.failures import StepFailed
 
 
 def run_full(
@@ -37,14 +38,16 @@ def run_full(
         # takes seconds, in which the server comes up
         full: Any = importlib.import_module("flows.full")
         ready()
-        return cast(
-            Answer,
-            full.full(
+        try:
+            answer = full.full(
                 cohort=cohort,
                 workspace=context.workspace.path,
                 recipe=model.recipe,
                 fusion=model.fusion,
                 seed=model.seed,
                 settings=dict(model.changed),
-            ),
-        )
+            )
+        except StepFailed as failed:  # Prefect was given its kind alone
+            sentence = getattr(failed, "sentence", str(failed))
+            raise StepFailed(sentence, exit_code=failed.exit_code) from None
+        return cast(Answer, answer)

@@ -2,6 +2,7 @@
 be read.
 """
 
+import errno
 import os
 import re
 import stat
@@ -65,6 +66,10 @@ class Matches:
             return [path] if path.exists() else []
         except PermissionError:  # glob finds nothing there either
             return []
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:  # no file can be called so
+                return []
+            raise
 
     def _is_plain(self, path: Path) -> bool:
         """Whether it is a regular file and no link, in a folder that is below the root."""

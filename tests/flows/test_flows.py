@@ -36,16 +36,15 @@ def run_in_flow(work: Any) -> Any:
 def test_a_step_fails_with_its_type_and_place_and_never_with_a_value(workspace: Path) -> None:
     from prefect.settings import get_current_settings
 
-    from flows.steps import step
-    from mmdiag.failures import StepFailed
+    from flows.steps import FlowFailed, step
 
     @step
     def read() -> None:
         raise ValueError(PLANTED)
 
-    with pytest.raises(StepFailed, match="ValueError at") as raised:
+    with pytest.raises(FlowFailed, match=r"^ValueError, exit code 1: failure-") as raised:
         run_in_flow(read)
-    assert raised.value.__cause__ is None
+    assert raised.value.__cause__ is None and "ValueError at" in raised.value.sentence
     assert PLANTED.encode() not in everything_in(workspace)
     assert PLANTED.encode() not in everything_in(get_current_settings().home)
 
@@ -66,11 +65,10 @@ def test_a_step_is_tried_again_when_a_connection_drops() -> None:
     assert run_in_flow(fetch) == 3
 
 
-@pytest.mark.usefixtures("prefect_server", "workspace")
-def test_wrong_use_and_bugs_are_not_tried_again() -> None:
-    from flows.steps import step
+@pytest.mark.usefixtures("prefect_server")
+def test_wrong_use_and_bugs_are_not_tried_again(workspace: Path) -> None:
+    from flows.steps import FlowFailed, step
     from mmdiag.errors import UsageError
-    from mmdiag.failures import StepFailed
 
     attempts = []
 
@@ -79,10 +77,12 @@ def test_wrong_use_and_bugs_are_not_tried_again() -> None:
         attempts.append(1)
         raise UsageError("Rule, fact, cure.")
 
-    with pytest.raises(StepFailed, match=r"^Rule, fact, cure\.$") as raised:
+    with pytest.raises(FlowFailed, match=r"^UsageError, exit code 2: failure-.* in the") as raised:
         run_in_flow(start)
     assert len(attempts) == 1
-    assert raised.value.exit_code == 2
+    assert raised.value.exit_code == 2 and raised.value.sentence == "Rule, fact, cure."
+    said = [file.read_text() for file in (workspace / "logs").glob("failure-*.txt")]
+    assert said == ["Rule, fact, cure.\n"], "kept where whoever runs the worker finds it"
 
 
 def test_settings_keep_prefect_offline_silent_and_inside_the_workspace(
@@ -172,7 +172,7 @@ def test_settings_reach_the_configuration_of_a_run(
             monkeypatch.setattr(
                 importlib.import_module(place), function, lambda *_: {}, raising=False
             )
-    with pytest.raises(StepFailed, match="Far enough"):
+    with pytest.raises(StepFailed, match=r"^UsageError, exit code 2"):
         getattr(module, name)(
             cohort=workspace / "cohort.toml",
             workspace=workspace,

@@ -24,6 +24,7 @@ from mmdiag.readers.tables.left_out import why_no_numbers
 from mmdiag.readers.tables.numbers import NumericTable, Said, to_numbers
 from mmdiag.readers.tables.unite import KEY, only, without_codes
 from mmdiag.readers.tables.units import check_units
+from mmdiag.regular_files import file_shown
 from mmdiag.workspace import file_sha256
 
 GLOB = frozenset("*?[")

@@ -19,7 +19,7 @@ from dashboards.tables import csv_button
 from mmdiag.evaluation.metrics import calibration_bins, roc_points, wilson
 from mmdiag.evaluation.verdict import (
     BASELINE,
-    DIFFERENCE,
+    DIFFERENCES,
     FUSED,
     interval,
     metric_name,
@@ -111,7 +111,7 @@ def _other_charts(folder: Path, metrics: pd.DataFrame, titles: Titles) -> list[D
 
 def _forest(metrics: pd.DataFrame, titles: Titles) -> Drawn:
     primary = primary_metric(published.records(metrics))
-    rows = metrics[(metrics["metric"] == primary) & (metrics["model"] != DIFFERENCE)].copy()
+    rows = metrics[(metrics["metric"] == primary) & ~metrics["model"].isin(DIFFERENCES)].copy()
     rows["label"] = [interval(row) for row in published.records(rows)]
     rows["model"] = [_name(model, titles) for model in rows["model"]]
     name = metric_name(primary)
@@ -212,12 +212,7 @@ def _metrics_table(metrics: pd.DataFrame, titles: Titles) -> None:
     with st.expander("All metrics as a table"):
         shown = metrics[[column for column in SHOWN if column in metrics]].round(4)
         shown = shown.assign(
-            model=[
-                "Difference: fused less the best single modality"
-                if model == DIFFERENCE
-                else _name(model, titles)
-                for model in shown["model"]
-            ],
+            model=[DIFFERENCES.get(model) or _name(model, titles) for model in shown["model"]],
             metric=[metric_name(str(metric)) for metric in shown["metric"]],
         )
         st.dataframe(shown, hide_index=True, width="stretch")

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from mmdiag.cli.context import Answer
 from mmdiag.evaluation.verdict import (
-    DIFFERENCE,
+    DIFFERENCES,
     ROLES,
     answer_of,
     is_abstained,
@@ -227,7 +227,7 @@ def show_status(answer: Answer) -> None:
 
 def _metrics(answer: Answer, titles: Titles) -> None:
     metrics = answer["metrics"]
-    rows = [metric for metric in metrics if metric["model"] != DIFFERENCE]
+    rows = [metric for metric in metrics if metric["model"] not in DIFFERENCES]
     if not rows:
         _line("No metrics.")
         return

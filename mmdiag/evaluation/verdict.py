@@ -10,6 +10,12 @@ from mmdiag.task import Task
 
 FUSED = "fused"  # the model of all modalities; any other of a run is named for the one that it has
 DIFFERENCE, BASELINE = "fused-minus-best", "baseline:"
+LATE_FUSION = f"{BASELINE}late_fusion"
+RIVAL_DIFFERENCE = "fused-minus-late_fusion"
+DIFFERENCES = {
+    DIFFERENCE: "Difference: fused less the best single modality",
+    RIVAL_DIFFERENCE: "Difference: fused less late fusion of linear models",
+}
 # in the order in which they are shown
 METRICS = {
     "c_index": "C-index",
@@ -25,7 +31,7 @@ SMALLER_IS_BETTER = ("brier", "ece", "log_loss")
 BASELINES = {
     "prevalence": "Prevalence (baseline)",
     "availability": "Which modalities are present (baseline)",
-    "late_fusion": "Late fusion (baseline)",
+    "late_fusion": "Mean of one linear model a modality (baseline)",
 }
 ROLES = {
     "train": "in the training set",
@@ -85,12 +91,30 @@ def _of_metrics(metrics: Sequence[Row], title: Title) -> str:
         f"{row['value']:+.2f} {metric_name(primary)} against {best} alone ({row['low']:+.2f} to "
         f"{row['high']:+.2f}), n = {row['n']:.0f}{p}"
     )
+    rival = _against_rival(of_primary, primary)
     sign = -1 if primary in SMALLER_IS_BETTER else 1
     if min(sign * row["low"], sign * row["high"]) > 0:
-        return f"Fusion helps on this cohort: {size}."
+        return f"Fusion helps on this cohort: {size}.{rival}"
     if max(sign * row["low"], sign * row["high"]) < 0:
-        return f"Fusion performs worse than the best single modality on this cohort: {size}."
-    return f"Fusion is not shown to be better than the best single modality: {size}."
+        return f"Fusion performs worse than the best single modality on this cohort: {size}.{rival}"
+    return f"Fusion is not shown to be better than the best single modality: {size}.{rival}"
+
+
+def _against_rival(of_primary: Mapping[str, Row], primary: str) -> str:
+    """How the fused model stands beside a plain late fusion, in a sentence; empty where that was
+    not measured.
+    """
+    row = of_primary.get(RIVAL_DIFFERENCE)
+    if row is None or not _measured(row):
+        return ""
+    size = f"{row['value']:+.2f} {metric_name(primary)} ({row['low']:+.2f} to {row['high']:+.2f})"
+    rival = "the mean of one linear model a modality"
+    sign = -1 if primary in SMALLER_IS_BETTER else 1
+    if min(sign * row["low"], sign * row["high"]) > 0:
+        return f" It is above {rival}: {size}."
+    if max(sign * row["low"], sign * row["high"]) < 0:
+        return f" It is below {rival}, which is simpler: {size}."
+    return f" It is not shown to be above {rival}, which is simpler: {size}."
 
 
 def _by_intervals(of_primary: Mapping[str, Row], primary: str, title: Title) -> str:

@@ -1,5 +1,5 @@
-"""What a model must beat: the cohort's prevalence, a model that sees only which modalities are
-there, and of survival what a group alone says.
+"""What a model must beat: a plain late fusion, the cohort's prevalence, a model that sees only
+which modalities are there, and of survival what a group alone says.
 """
 
 import numpy as np
@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from mmdiag.cohort.labels import label_values
 from mmdiag.evaluation.verdict import BASELINE
+from mmdiag.experiment.late_fusion import late_fusion
 from mmdiag.experiment.run import RunData
 
 PREVALENCE, AVAILABILITY = f"{BASELINE}prevalence", f"{BASELINE}availability"
@@ -29,17 +30,18 @@ def baselines(
         For each baseline the rows of `facts` with `model`, `part` and the probability columns.
     """
     task = data.store.task
+    rival = late_fusion(data, part, held_out, facts)
     if task.survival:
         constant = facts.assign(model=PREVALENCE, part="", probability=0.5)
-        return [constant, *by_group(data.cases, data.labelled, part, held_out, facts)]
+        return [rival, constant, *by_group(data.cases, data.labelled, part, held_out, facts)]
     columns = task.probability_columns
     shares = _prevalence(data, len(columns))
     constant = facts.assign(model=PREVALENCE, part="", **dict(zip(columns, shares, strict=True)))
     if task.multilabel:
-        return [constant]
+        return [rival, constant]
     predicted = _by_availability(data, part, held_out, len(columns))
     answers = {column: predicted[held_out, i] for i, column in enumerate(columns)}
-    return [constant, facts.assign(model=AVAILABILITY, part="", **answers)]
+    return [rival, constant, facts.assign(model=AVAILABILITY, part="", **answers)]
 
 
 def _prevalence(data: RunData, answers: int) -> list[float]:

@@ -14,7 +14,7 @@ from numpy import ndarray
 from mmdiag.cohort.labels import label_values
 from mmdiag.evaluation.metrics import evaluate as measure
 from mmdiag.evaluation.metrics import paired_difference
-from mmdiag.evaluation.verdict import DIFFERENCE, FUSED
+from mmdiag.evaluation.verdict import DIFFERENCE, FUSED, LATE_FUSION, RIVAL_DIFFERENCE
 from mmdiag.experiment.baselines import baselines
 from mmdiag.experiment.fit_id import ALL, TEST
 from mmdiag.experiment.predictions import write_predictions
@@ -202,10 +202,10 @@ def _fold(data: RunData, table: pd.DataFrame) -> np.ndarray | None:
 def _difference(
     run: Run, data: RunData, held_out: pd.DataFrame, rows: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The fused model minus the best single modality, on the same resamples. The best is chosen on
-    the same cases, which favours it.
+    """The fused model minus the best single modality, and minus a plain late fusion, on the same
+    resamples. The best modality is chosen on the same cases, which favours it.
     """
-    task, metric = data.store.task, data.store.task.metric
+    metric = data.store.task.metric
     singles = {
         row["model"]: row["value"]
         for row in rows
@@ -213,8 +213,18 @@ def _difference(
     }
     if not singles:
         return []
-    best, columns = max(singles, key=lambda name: singles[name]), task.probability_columns
-    others = held_out[held_out["model"] == best][["case_id", *columns]]
+    best = max(singles, key=lambda name: singles[name])
+    return [
+        _less(run, data, held_out, DIFFERENCE, best) | {"modalities": [best]},
+        _less(run, data, held_out, RIVAL_DIFFERENCE, LATE_FUSION) | {"modalities": []},
+    ]
+
+
+def _less(run: Run, data: RunData, held_out: pd.DataFrame, name: str, other: str) -> dict[str, Any]:
+    """The fused model minus another one."""
+    task, metric = data.store.task, data.store.task.metric
+    columns = task.probability_columns
+    others = held_out[held_out["model"] == other][["case_id", *columns]]
     pair = held_out[held_out["model"] == FUSED].merge(others, on="case_id", suffixes=("", "_best"))
     first, second = (
         pair[[f"{column}{end}" for column in columns]].to_numpy(float) for end in ("", "_best")
@@ -232,5 +242,5 @@ def _difference(
         seed=0,
         resamples=run.config.evaluation.resamples,
     )
-    facts = {"model": DIFFERENCE, "fusion": run.fusion, "modalities": [best], "split": _split(run)}
-    return [{**facts, "metric": metric, **found}]
+    facts = {"model": name, "fusion": run.fusion, "split": _split(run)}
+    return {**facts, "metric": metric, **found}

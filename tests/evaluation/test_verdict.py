@@ -62,6 +62,27 @@ def test_the_verdict_follows_the_interval_of_the_difference(bounds, sentence):
     assert verdict(compared(*bounds, p=0.02), title={"flair": "FLAIR"}.get) == sentence
 
 
+@pytest.mark.parametrize(
+    ("bounds", "sentence"),
+    [
+        ((0.1, 0.02, 0.2), "It is above the mean of one linear model a modality: +0.10 AUROC"),
+        (
+            (0.02, -0.05, 0.09),
+            "It is not shown to be above the mean of one linear model a modality, which is "
+            "simpler: +0.02 AUROC (-0.05 to +0.09).",
+        ),
+        (
+            (-0.1, -0.2, -0.01),
+            "It is below the mean of one linear model a modality, which is simpler: -0.10 AUROC",
+        ),
+    ],
+)
+def test_the_verdict_says_how_the_model_stands_beside_the_simplest_rival(bounds, sentence):
+    rival = row("fused-minus-late_fusion", *bounds) | {"modalities": []}
+    said = verdict([*compared(0.11, 0.02, 0.2), rival], title={"flair": "FLAIR"}.get)
+    assert said.startswith("Fusion helps on this cohort") and sentence in said
+
+
 def test_the_verdict_says_what_may_have_given_the_label_away():
     leaks = [
         {"code": "class_in_note", "modality": "flair", "fact": "edema stands in 7 of 9 notes."},

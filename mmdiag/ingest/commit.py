@@ -93,6 +93,8 @@ def commit(
         on="case_id",
         how="inner",
     )
+    # in which order rows stand is no information, and nothing that is drawn may depend on it
+    cases = cases.sort_values("case_id", ignore_index=True)
     cohort_hash = _write_cohort(folder, description, shards.table, cases, leaks)
     seen = ledger.verdicts(description.name)
     before = set(zip(seen["case_id"], seen["version"], strict=True))

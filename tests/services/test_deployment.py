@@ -14,7 +14,7 @@ import pytest
 from repository import ROOT
 from table_builders import rows, write_cohort
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.slow]
 PLANTED = ("Maria Zzplanted", "MRN7712345", "1951-02-03")
 MINUTES = 600.0  # seconds, which only end a hang
 WITHOUT_HEADER = rows({"a": [str(number) for number in range(12)], "b": ["x"] * 12})

@@ -126,6 +126,11 @@ def _parse(path: Path) -> dict[str, Any]:
             f"A cohort is described by a regular file, {refusal.detail} ({refusal.code}): name the "
             "cohort.toml itself."
         ) from None
+    except PermissionError:
+        raise DescriptionError(
+            f"A cohort is described by a file that may be read, {path} may not: see to its "
+            "permissions, and to those of its folder."
+        ) from None
     except UnicodeDecodeError:
         raise DescriptionError(
             f"{path.name} must be a text file in UTF-8, it is not: save it again as UTF-8."

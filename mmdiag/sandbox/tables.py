@@ -171,6 +171,7 @@ def _answered(
     pool = sandbox or shared_sandbox()
     outcome = pool.call(function, **pool.limits(files), **arguments)
     if outcome.code and not any(file.name in outcome.detail for file in files):
-        names = ", ".join(file.name for file in files)
-        raise ReadError(outcome.code, f"{names}: {outcome.detail}")
+        # one is a table that the cohort.toml names; several may be called after people
+        which = files[0].name if len(files) == 1 else f"{len(files)} files"
+        raise ReadError(outcome.code, f"{which}: {outcome.detail}")
     return outcome.value()

@@ -103,6 +103,11 @@ def _of_the_machine(error: OSError, number: int, workspace: Path) -> str:
             f"Writing needs free space, and there is next to none left{where}: free some and "
             "run the same command again, it picks up where it stopped."
         )
+    if number == errno.EROFS:
+        return (
+            f"Writing needs a file system that may be written, and this one is read-only{where}: "
+            "make it writable and run the same command again, it picks up where it stopped."
+        )
     fact = errno.errorcode.get(number, "EIO")
     return (
         f"Files and connections must answer, found {type(error).__name__} ({fact}){where}: "

@@ -53,7 +53,9 @@ class Context:
         local = self.ledger_url.startswith("sqlite:///")
         if local and not Path(self.ledger_url.removeprefix("sqlite:///")).is_file():
             return None
-        return self.ledger()
+        from mmdiag.storage.ledger import Ledger
+
+        return Ledger(self.ledger_url)
 
     def seconds(self) -> float:
         """Seconds since the command began."""

@@ -5,6 +5,7 @@ PostgreSQL by URL.
 import json
 import math
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,6 +36,7 @@ from mmdiag.storage.ledger_tables import METADATA
 
 BUSY_TIMEOUT_MS = 30_000
 ROWS = 500  # of one statement
+LITTLE = 2**20  # bytes that are left on a disk that is full
 
 
 class Database:
@@ -51,11 +53,14 @@ class Database:
         self._ready = False  # whether all tables are known to be there
 
     def require(self) -> None:
-        """See whether the database answers, where there is one.
+        """See whether the database answers and may be written, where there is one.
 
         Raises:
-            MmdiagError: It does not.
+            MmdiagError: It does not, or may not.
         """
+        file = self._file()
+        if file is not None and file.is_file() and not _writable(file):
+            raise MmdiagError(_unwritable("readonly"))
         self._known_tables()
 
     @cached_property
@@ -82,7 +87,7 @@ class Database:
         try:
             known = set(inspect(self.engine).get_table_names())
         except OperationalError as error:
-            raise MmdiagError(_unwritable(str(error.orig))) from None
+            raise MmdiagError(self._why(error)) from None
         self._ready = set(METADATA.tables) <= known
         return known
 
@@ -134,7 +139,18 @@ class Database:
             with self.engine.execution_options(writes=True).begin() as connection:
                 yield connection
         except OperationalError as error:
-            raise MmdiagError(_unwritable(str(error.orig))) from None
+            raise MmdiagError(self._why(error)) from None
+
+    def _why(self, error: OperationalError) -> str:
+        """Why a database refuses; SQLite does not always say that its disk is full."""
+        file = self._file()
+        folder = file.parent if file is not None else None
+        if folder is not None and folder.is_dir() and shutil.disk_usage(folder).free < LITTLE:
+            return (
+                f"Writing needs free space, and there is next to none left at {file}: free some "
+                "and run the same command again, it picks up where it stopped."
+            )
+        return _unwritable(str(error.orig))
 
     def _upsert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         with self._writing() as connection:

@@ -35,7 +35,12 @@ def test_a_command_that_is_asked_to_end_says_so(tmp_path: Path, number: signal.S
     cohort = write_cohort(tmp_path / "c", TABLE)
     asked = ("ingest", "--cohort", cohort, "--workspace", tmp_path / "w")
     with turn(Workspace(tmp_path / "w"), "hospital", lambda: None):
-        command = started(*asked, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+        command = started(
+            *asked,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            # whoever runs the tests by nohup has told its children to ignore it
+            preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+        )
         assert command.stderr is not None
         line = next(line for line in command.stderr if "waits" in line)  # it is at work, and waits
         command.send_signal(number)

@@ -120,6 +120,7 @@ def test_a_locked_database_ends_with_a_clear_error_and_nothing_is_lost(
     with monkeypatch.context() as impatient:
         impatient.setattr(database, "BUSY_TIMEOUT_MS", 200)
         record = ledger.Ledger(workspace.ledger_url)
+        workspace.make()
         other = sqlite3.connect(tmp_path / "w" / "ledger.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(MmdiagError, match=r"another process has held it"):

@@ -15,16 +15,19 @@ TEXT, ENDS, MISSING = "text", "ends", "missing"
 
 def pack_frame(frame: pd.DataFrame) -> tuple[dict[str, Any], Arrays]:
     """A table of text as facts and arrays; missing cells stay missing."""
-    columns = [
-        pa.array(frame.iloc[:, place], pa.large_string(), from_pandas=True)
-        for place in range(frame.shape[1])
-    ]
+    columns = [_whole(frame.iloc[:, place]) for place in range(frame.shape[1])]
     facts = {
         "columns": [str(name) for name in frame.columns],
         "rows": len(frame),
         "objects": all(pd.api.types.is_object_dtype(kind) for kind in frame.dtypes),
     }
     return facts, _packed(columns)
+
+
+def _whole(column: pd.Series) -> pa.LargeStringArray:
+    """A column as one array of Arrow, also where it was put together of several files."""
+    found = pa.array(column, pa.large_string(), from_pandas=True)
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
 def unpack_frame(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> pd.DataFrame:

@@ -255,3 +255,15 @@ def test_what_is_wrong_with_a_table_is_said_as_before(tmp_path):
     with pytest.raises(ReadError, match="ragged"):
         tables.check_table(tmp_path / "t.csv")
     assert issubclass(DescriptionError, MmdiagError)
+
+
+@pytest.mark.parametrize("kind", ["object", "string[pyarrow]", "large_string[pyarrow]"])
+def test_a_table_of_several_files_comes_back_as_it_was(kind):
+
+    parts = [pd.DataFrame({"a": [f"{i}", None], "b": ["ä\n", ""]}, dtype=kind) for i in range(3)]
+    for table in (pd.concat(parts, ignore_index=True), parts[0], parts[0].iloc[:0]):
+        facts, arrays = pack_frame(table)
+        found = unpack_frame(facts, arrays)
+        assert found.astype(object).where(found.notna(), None).to_numpy().tolist() == (
+            table.astype(object).where(table.notna(), None).to_numpy().tolist()
+        )

@@ -138,7 +138,7 @@ def test_the_installed_package_is_not_the_checkout(installed: Path, tmp_path: Pa
 
 def test_the_installed_command_takes_a_phantom_all_the_way(installed: Path, tmp_path: Path) -> None:
     run(
-        installed, "phantom", "--out", tmp_path / "cohort", "--cases", 40, "--seed", 3, cwd=tmp_path
+        installed, "phantom", "--out", tmp_path / "cohort", "--cases", 20, "--seed", 3, cwd=tmp_path
     )
     answer = json.loads(
         run(
@@ -149,12 +149,16 @@ def test_the_installed_command_takes_a_phantom_all_the_way(installed: Path, tmp_
             "--workspace",
             "w",
             "--json",
+            "--set",
+            "training.max_epochs=2",
+            "--set",
+            "evaluation.folds=2",
             cwd=tmp_path,
             expect=(0, 3),
         )
     )
     assert (
-        answer["cases"]["in"] == 40 == answer["cases"]["accepted"] + answer["cases"]["quarantined"]
+        answer["cases"]["in"] == 20 == answer["cases"]["accepted"] + answer["cases"]["quarantined"]
     )
     assert {"fused", *answer["modalities"]} <= {metric["model"] for metric in answer["metrics"]}
     assert Path(answer["predictions"]).is_file()

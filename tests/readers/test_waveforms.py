@@ -312,6 +312,7 @@ def run(tmp_path_factory):
     return place, found | publish(place, ledger), workspace
 
 
+@pytest.mark.slow
 def test_four_modalities_train_end_to_end_and_the_one_that_says_the_label_is_named(run):
     _, answer, _ = run
     assert {

@@ -109,6 +109,7 @@ def test_a_case_table_that_swells_is_refused_and_not_in_the_parent(tmp_path, nam
     assert parent.grew() < SWOLLEN / 3, said.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*BOMBS, *FILES])
 def test_an_inspection_refuses_what_swells(tmp_path, name):
     (BOMBS | FILES)[name](tmp_path / name)

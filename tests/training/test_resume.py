@@ -104,6 +104,7 @@ def test_a_checkpoint_holds_no_pickle(tmp_path):
         }
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_by_the_system_ends_with_the_same_weights_in_another_process(
     tmp_path,
 ):

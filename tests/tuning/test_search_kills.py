@@ -38,6 +38,7 @@ def test_a_trial_that_was_killed_does_not_count_and_is_made_again(begun, monkeyp
     pd.testing.assert_frame_equal(tried(killed), calm, check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_process_that_was_killed_leaves_a_search_that_ends_the_same(begun):
     calm, killed = tried(begun("calm")), begun("killed")
     code = (

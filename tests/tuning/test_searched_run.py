@@ -76,6 +76,7 @@ def show(found, tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_the_flow_makes_the_same_trials_in_batches(begun, monkeypatch):
     from prefect import flow

@@ -48,6 +48,7 @@ def begin(small_run, tmp_path):
     return begin
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_losses_of_one(begin):
     from mmdiag.experiment.fit import fit
     from mmdiag.experiment.fit_id import FitId
@@ -69,6 +70,7 @@ def test_two_processes_have_the_losses_of_one(begin):
     np.testing.assert_allclose(*answers, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_is_said_in_one_sentence(begin):
     from mmdiag.experiment.fit_id import FitId
     from mmdiag.workers import launch

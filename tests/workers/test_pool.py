@@ -46,6 +46,7 @@ def test_fits_side_by_side_are_those_that_one_process_makes(run, monkeypatch):
     assert [run.fitted(FitId.parse(name))["bundle_id"] for name in names] == found
 
 
+@pytest.mark.slow
 def test_models_searched_side_by_side_get_the_values_that_one_process_chooses(
     small_run, tmp_path, monkeypatch
 ):

@@ -28,7 +28,7 @@ from mmdiag.ingest.columns import fix_columns
 from mmdiag.ingest.overrides import Decisions, read_decisions
 from mmdiag.ingest.reports import read_report
 from mmdiag.ingest.shard import ShardPlan, write_shard
-from mmdiag.readers.imaging.dicom.header import known_keyword
+from mmdiag.readers.dicom.header import known_keyword
 from mmdiag.storage.tables import write_parquet
 from mmdiag.workspace import Workspace, write_text
 

@@ -53,14 +53,21 @@ GERMAN_SIGNS: Final = re.compile(
 _LARGEST: Final = re.findall(
     r"[\w. -]+",
     """
-Aachen, Augsburg, Basel, Bern, Bergisch Gladbach, Biel, Bielefeld, Bochum, Bonn, Bottrop, Bozen, Braunschweig, Bregenz, Bremen, Bremerhaven, Chemnitz, Chur, Cottbus, Darmstadt, Dortmund,
-Dornbirn, Dresden, Duisburg, Duren, Dusseldorf, Eisenstadt, Emden, Erfurt, Erlangen, Essen, Esslingen, Feldkirch, Flensburg, Frankfurt, Freiburg, Furth, Fulda, Gelsenkirchen, Genf, Gera,
-Giessen, Gottingen, Graz, Greifswald, Gutersloh, Hagen, Halle, Hamburg, Hamm, Hanau, Hannover, Heidelberg, Heilbronn, Herne, Hildesheim, Ingolstadt, Innsbruck, Jena, Kaiserslautern,
-Karlsruhe, Kassel, Kempten, Kiel, Klagenfurt, Koblenz, Koln, Konstanz, Krefeld, Kufstein, Landshut, Lausanne, Leipzig, Leoben, Leverkusen, Linz, Lubeck, Ludwigsburg, Ludwigshafen, Luneburg,
-Luzern, Magdeburg, Mainz, Mannheim, Marburg, Meran, Minden, Moers, Monchengladbach, Mulheim, Munchen, Munster, Neubrandenburg, Neumunster, Neuss, Nurnberg, Oberhausen, Offenbach,
-Oldenburg, Olten, Osnabruck, Paderborn, Passau, Pforzheim, Plauen, Potsdam, Ratingen, Recklinghausen, Regensburg, Remscheid, Reutlingen, Rosenheim, Rostock, Saarbrucken, Salzburg,
-Salzgitter, Schaffhausen, Schwerin, Siegen, Solingen, Speyer, St. Gallen, St. Polten, Stendal, Steyr, Straubing, Stuttgart, Suhl, Thun, Trier, Tubingen, Ulm, Villach, Weimar, Wels,
-Wien, Wiesbaden, Winterthur, Wismar, Witten, Wolfsberg, Wolfsburg, Worms, Wuppertal, Wurzburg, Zug, Zurich, Zwickau""",
+Aachen, Augsburg, Basel, Bern, Bergisch Gladbach, Biel, Bielefeld, Bochum, Bonn, Bottrop, Bozen,
+Braunschweig, Bregenz, Bremen, Bremerhaven, Chemnitz, Chur, Cottbus, Darmstadt, Dortmund,
+Dornbirn, Dresden, Duisburg, Duren, Dusseldorf, Eisenstadt, Emden, Erfurt, Erlangen, Essen,
+Esslingen, Feldkirch, Flensburg, Frankfurt, Freiburg, Furth, Fulda, Gelsenkirchen, Genf, Gera,
+Giessen, Gottingen, Graz, Greifswald, Gutersloh, Hagen, Halle, Hamburg, Hamm, Hanau, Hannover,
+Heidelberg, Heilbronn, Herne, Hildesheim, Ingolstadt, Innsbruck, Jena, Kaiserslautern, Karlsruhe,
+Kassel, Kempten, Kiel, Klagenfurt, Koblenz, Koln, Konstanz, Krefeld, Kufstein, Landshut, Lausanne,
+Leipzig, Leoben, Leverkusen, Linz, Lubeck, Ludwigsburg, Ludwigshafen, Luneburg, Luzern, Magdeburg,
+Mainz, Mannheim, Marburg, Meran, Minden, Moers, Monchengladbach, Mulheim, Munchen, Munster,
+Neubrandenburg, Neumunster, Neuss, Nurnberg, Oberhausen, Offenbach, Oldenburg, Olten, Osnabruck,
+Paderborn, Passau, Pforzheim, Plauen, Potsdam, Ratingen, Recklinghausen, Regensburg, Remscheid,
+Reutlingen, Rosenheim, Rostock, Saarbrucken, Salzburg, Salzgitter, Schaffhausen, Schwerin, Siegen,
+Solingen, Speyer, St. Gallen, St. Polten, Stendal, Steyr, Straubing, Stuttgart, Suhl, Thun, Trier,
+Tubingen, Ulm, Villach, Weimar, Wels, Wien, Wiesbaden, Winterthur, Wismar, Witten, Wolfsberg,
+Wolfsburg, Worms, Wuppertal, Wurzburg, Zug, Zurich, Zwickau""",
 )
 
 

@@ -28,7 +28,7 @@ from mmdiag.sandbox.parent import end_with_parent
 PRELOADED = (
     "mmdiag.sandbox.requests",
     "mmdiag.sandbox.table_requests",
-    "mmdiag.readers.imaging.dicom.series",
+    "mmdiag.readers.dicom.series",
     "mmdiag.readers.imaging.raster_nifti",
     "pydicom.pixels",
 )

@@ -16,8 +16,8 @@ from mmdiag.privacy.dicom_attributes import (
     header_identifiers,
     text_in_pixels,
 )
+from mmdiag.readers.dicom.series import Series, read_series
 from mmdiag.readers.embedded_dates import nifti_day, picture_day
-from mmdiag.readers.imaging.dicom.series import Series, read_series
 from mmdiag.readers.imaging.image_hash import exact_hash, perceptual_hash
 from mmdiag.readers.imaging.pose import Pose
 from mmdiag.readers.imaging.raster_nifti import read_nifti, read_picture

@@ -12,9 +12,9 @@ import numpy as np
 from mmdiag.errors import ReadError
 from mmdiag.privacy.mask import has_own_name, mask_note
 from mmdiag.readers.archives import refuse_archive
+from mmdiag.readers.dicom.series import check_file
 from mmdiag.readers.embedded_dates import wav_day
 from mmdiag.readers.genomics.vcf import read_vcf
-from mmdiag.readers.imaging.dicom.series import check_file
 from mmdiag.readers.imaging.raster_nifti import read_nifti, read_picture
 from mmdiag.readers.tables.cohort_tables import check_table
 from mmdiag.readers.tables.modality import read_case_table

@@ -11,8 +11,8 @@ from processor_time import grows_in_proportion
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom import elements, prescan
-from mmdiag.readers.imaging.dicom.prescan import fragments, scan
+from mmdiag.readers.dicom import elements, prescan
+from mmdiag.readers.dicom.prescan import fragments, scan
 
 
 def file_of(body: bytes, syntax: str = ExplicitVRLittleEndian) -> bytes:

@@ -23,7 +23,7 @@ from pydicom.uid import (
 from mmdiag.deidentify.header import identifiers_of
 from mmdiag.errors import ReadError
 from mmdiag.privacy.dicom_attributes import PATIENT_ATTRIBUTES, header_identifiers
-from mmdiag.readers.imaging.dicom.series import check_file, read_series, series_descriptions
+from mmdiag.readers.dicom.series import check_file, read_series, series_descriptions
 from mmdiag.readers.imaging.resample import to_stored
 
 

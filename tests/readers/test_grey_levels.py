@@ -13,7 +13,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom.series import read_series
+from mmdiag.readers.dicom.series import read_series
 from mmdiag.sandbox.requests import image
 
 RAMP = (np.arange(100).reshape(10, 10) * 40).astype(np.uint16)

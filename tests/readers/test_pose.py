@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedMRImageStorage, generate_uid
 
-from mmdiag.readers.imaging.dicom.series import read_series
+from mmdiag.readers.dicom.series import read_series
 from mmdiag.readers.imaging.pose import turn_of, turn_of_projection
 from mmdiag.sandbox.requests import image
 

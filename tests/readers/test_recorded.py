@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from mmdiag.readers.imaging.dicom.series import read_series
+from mmdiag.readers.dicom.series import read_series
 from mmdiag.readers.recorded import last_day
 
 DAYS = st.dates(date(1900, 1, 1), date(2199, 12, 31))

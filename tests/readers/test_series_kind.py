@@ -15,7 +15,7 @@ from pydicom.uid import (
 )
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom.series import check_file, read_series
+from mmdiag.readers.dicom.series import check_file, read_series
 from mmdiag.reasons import REASONS
 from mmdiag.sandbox.requests import image
 

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom.series import read_series
+from mmdiag.readers.dicom.series import read_series
 from mmdiag.sandbox.requests import image
 
 F18 = 6588.0

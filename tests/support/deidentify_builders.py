@@ -11,8 +11,8 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, MRImageStor
 
 from mmdiag.deidentify.dicom import rebuild
 from mmdiag.phantom.identifiers import header_of, make_person, sentence_of
-from mmdiag.readers.imaging.dicom.header import Header
-from mmdiag.readers.imaging.dicom.prescan import scan
+from mmdiag.readers.dicom.header import Header
+from mmdiag.readers.dicom.prescan import scan
 
 KEY = bytes(range(32))
 PERSON = make_person(7, np.random.default_rng(7))

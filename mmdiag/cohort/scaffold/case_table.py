@@ -66,8 +66,8 @@ def read_tables(folder: Path) -> dict[Path, pd.DataFrame]:
 def find_case_table(
     folder: Path, tables: Mapping[Path, pd.DataFrame], names: set[str]
 ) -> CaseTable:
-    """The table and key that most speaks for: labels, a person's id, paths of files, and rows that
-    are named like files or folders.
+    """The table and key with the most signs of it: labels, a person's id, paths of files, and rows
+    that are named like files or folders.
 
     Args:
         names: Of all files (with and without suffix) and folders.
@@ -100,7 +100,7 @@ def find_case_table(
 
 
 def _marks(folder: Path, path: Path, cells: pd.DataFrame) -> float:
-    """What speaks for a table, whatever its key."""
+    """The signs that a table is it, whatever its key."""
     columns = [str(name) for name in cells.columns]
     few = [
         name for name in columns[:WIDE] if 2 <= cells.loc[cells[name] != "", name].nunique() <= 6

@@ -10,7 +10,7 @@ from pathlib import Path
 from mmdiag.cohort.scaffold.case_table import CaseTable, path_columns
 from mmdiag.cohort.scaffold.text import identifier, quoted
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom.series import series_descriptions
+from mmdiag.readers.dicom.series import series_descriptions
 
 LOOKED_AT = 400  # files of one series
 MOST_FILES = 200_000  # that are looked at

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from mmdiag.errors import MmdiagError, ReadError, UsageError
 from mmdiag.exchange.pacs.inbox import is_uid
-from mmdiag.readers.imaging.dicom.prescan import scan
+from mmdiag.readers.dicom.prescan import scan
 
 if TYPE_CHECKING:
     from dicomweb_client import DICOMwebClient

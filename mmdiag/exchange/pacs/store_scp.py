@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmdiag.errors import MmdiagError, ReadError, UsageError
 from mmdiag.exchange.pacs.inbox import Arrivals, DiskNearlyFull, is_uid
-from mmdiag.readers.imaging.dicom.prescan import scan
+from mmdiag.readers.dicom.prescan import scan
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity

@@ -14,8 +14,8 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom.header import Header
-from mmdiag.readers.imaging.dicom.pixels import BROKEN, read_attributes
+from mmdiag.readers.dicom.header import Header
+from mmdiag.readers.dicom.pixels import BROKEN, read_attributes
 from mmdiag.readers.imaging.grey_levels import Rescale, Voi, rescale_of, voi_of, voi_of_frame
 from mmdiag.readers.imaging.pixel_format import PixelFormat
 

@@ -19,8 +19,8 @@ from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_modality_lut
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom.header import Header
-from mmdiag.readers.imaging.dicom.pixels import BROKEN, read_attributes
+from mmdiag.readers.dicom.header import Header
+from mmdiag.readers.dicom.pixels import BROKEN, read_attributes
 from mmdiag.readers.imaging.pixel_format import PixelFormat
 
 MODALITIES_WITH_UNITS = ("CT", "PT")  # a guess of (1, 0) would shift every density

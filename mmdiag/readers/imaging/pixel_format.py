@@ -11,8 +11,8 @@ from jaxtyping import Bool, Num
 from numpy import ndarray
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom.elements import PIXELS, UNDEFINED
-from mmdiag.readers.imaging.dicom.header import Header
+from mmdiag.readers.dicom.elements import PIXELS, UNDEFINED
+from mmdiag.readers.dicom.header import Header
 
 LARGEST_PLANE = 2**28  # bytes of one decoded frame
 LARGEST_IMAGE = 2**33  # bytes of all frames: they are decoded one after the other

@@ -14,7 +14,7 @@ from jaxtyping import Float, Float32, Shaped
 from numpy import ndarray
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom.pixels import codestream_size
+from mmdiag.readers.dicom.pixels import codestream_size
 from mmdiag.readers.imaging.pose import Pose, turn_of
 
 MOST_PIXELS = 2**27  # of a picture

@@ -125,6 +125,29 @@ def read_case_table(
     )
 
 
+def _read_each(
+    files: Mapping[str, Path],
+    modality: ModalityDescription,
+    read: Callable[[Path, ModalityDescription], CaseRow],
+) -> tuple[dict[str, CaseRow], dict[str, tuple[str, str]], dict[str, Path]]:
+    """What was read of each case, what was refused, and which of the files hold variants."""
+    rows: dict[str, CaseRow] = {}
+    refused: dict[str, tuple[str, str]] = {}
+    for case, file in files.items():
+        try:
+            rows[case] = read(file, modality)
+        except ReadError as refusal:
+            refused[case] = refusal.code, refusal.detail
+    variants = {case: file for case, file in files.items() if case in rows and is_vcf(file)}
+    for case in _annotated_otherwise({case: rows[case].annotation for case in variants}):
+        refused[case] = (
+            "vcf_annotation",
+            f"{file_shown(files[case])} is annotated in another way than most",
+        )
+        del rows[case]
+    return rows, refused, variants
+
+
 def read_case_tables(
     files: Mapping[str, Path],
     modality: ModalityDescription,
@@ -144,20 +167,7 @@ def read_case_tables(
         DescriptionError: The gene names or the unit is not what the section says, or no file can be
             read.
     """
-    rows: dict[str, CaseRow] = {}
-    refused: dict[str, tuple[str, str]] = {}
-    for case, file in files.items():
-        try:
-            rows[case] = read(file, modality)
-        except ReadError as refusal:
-            refused[case] = refusal.code, refusal.detail
-    variants = {case: file for case, file in files.items() if case in rows and is_vcf(file)}
-    for case in _annotated_otherwise({case: rows[case].annotation for case in variants}):
-        refused[case] = (
-            "vcf_annotation",
-            f"{file_shown(files[case])} is annotated in another way than most",
-        )
-        del rows[case]
+    rows, refused, variants = _read_each(files, modality, read)
     if not rows:
         raise DescriptionError(
             f"A table modality needs one file that can be read, none of the {len(files)} of "

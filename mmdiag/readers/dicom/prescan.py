@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom.elements import LONG_FORMS, UNDEFINED, Element, ElementWalk
+from mmdiag.readers.dicom.elements import LONG_FORMS, UNDEFINED, Element, ElementWalk
 
 LARGEST_INFLATED = 256 * 2**20  # bytes of a deflated data set
 PREAMBLE = 128

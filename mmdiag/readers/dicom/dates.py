@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Final
 
-from mmdiag.readers.imaging.dicom.header import Header
+from mmdiag.readers.dicom.header import Header
 from mmdiag.readers.recorded import last_day, latest
 
 RECORDED: Final = (

@@ -11,8 +11,8 @@ from functools import lru_cache
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom.character_sets import decoded, is_encoded, other_readings
-from mmdiag.readers.imaging.dicom.prescan import Scan
+from mmdiag.readers.dicom.character_sets import decoded, is_encoded, other_readings
+from mmdiag.readers.dicom.prescan import Scan
 
 NUMBERS = {
     "US": "H",

@@ -13,10 +13,10 @@ from numpy import ndarray
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.clutter import left_by_a_viewer
-from mmdiag.readers.imaging.dicom.header import Header
-from mmdiag.readers.imaging.dicom.pixels import frames
-from mmdiag.readers.imaging.dicom.prescan import scan
-from mmdiag.readers.imaging.dicom.suv import scan_start, suv_factor
+from mmdiag.readers.dicom.header import Header
+from mmdiag.readers.dicom.pixels import frames
+from mmdiag.readers.dicom.prescan import scan
+from mmdiag.readers.dicom.suv import scan_start, suv_factor
 from mmdiag.readers.imaging.geometry import Plane, planes_of
 from mmdiag.readers.imaging.grey_levels import inverted
 from mmdiag.readers.imaging.pixel_format import GREY, PixelFormat, padding_of, pixel_format

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydicom import uid
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom.header import Header
+from mmdiag.readers.dicom.header import Header
 
 SEGMENTATIONS = frozenset(
     ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # .7: label maps

@@ -17,9 +17,9 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import UID
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom.elements import PIXELS
-from mmdiag.readers.imaging.dicom.header import Header
-from mmdiag.readers.imaging.dicom.prescan import EXPLICIT, IMPLICIT, Fragments, fragments
+from mmdiag.readers.dicom.elements import PIXELS
+from mmdiag.readers.dicom.header import Header
+from mmdiag.readers.dicom.prescan import EXPLICIT, IMPLICIT, Fragments, fragments
 from mmdiag.readers.imaging.pixel_format import GREY, PALETTE, Padding, PixelFormat
 
 LUMINANCE = np.asarray([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601

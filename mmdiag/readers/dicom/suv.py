@@ -16,8 +16,8 @@ from datetime import datetime, timedelta, timezone
 import pydicom
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom.header import Header
-from mmdiag.readers.imaging.dicom.pixels import BROKEN, read_attributes
+from mmdiag.readers.dicom.header import Header
+from mmdiag.readers.dicom.pixels import BROKEN, read_attributes
 
 MOST_HALF_LIVES = 10.0  # between injection and scan: a thousandth of the dose
 LONGEST_BACK = timedelta(hours=6)  # to a time of the day before, which is told without its date

@@ -15,10 +15,10 @@ from numpy import ndarray
 from pydicom.sequence import Sequence as DicomSequence
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.imaging.dicom.dates import recorded_day
-from mmdiag.readers.imaging.dicom.header import Header
-from mmdiag.readers.imaging.dicom.pixels import read_attributes
-from mmdiag.readers.imaging.dicom.series_kind import (
+from mmdiag.readers.dicom.dates import recorded_day
+from mmdiag.readers.dicom.header import Header
+from mmdiag.readers.dicom.pixels import read_attributes
+from mmdiag.readers.dicom.series_kind import (
     as_what_it_is,
     differing,
     is_image,
@@ -26,7 +26,7 @@ from mmdiag.readers.imaging.dicom.series_kind import (
     stack_of,
     without_copies,
 )
-from mmdiag.readers.imaging.dicom.volume import (
+from mmdiag.readers.dicom.volume import (
     SliceFile,
     decoded_volume,
     described,

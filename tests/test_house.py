@@ -19,3 +19,9 @@ def test_a_folder_holds_few_modules(folder):
 def test_no_file_is_longer_than_four_hundred_lines():
     long = {str(file.relative_to(ROOT)): len(file.read_text().splitlines()) for file in FILES}
     assert len(long) > 300 and {name: n for name, n in long.items() if n > LINES} == {}
+
+
+def test_no_module_lies_deeper_than_three_levels():
+    root = ROOT / "mmdiag"
+    deep = [str(path) for path in root.rglob("*.py") if len(path.relative_to(root).parts) > 3]
+    assert not deep

@@ -107,15 +107,11 @@ class _Target:
         return _Target(task.kind, values, len(task.probability_columns))
 
     def can_be_learned(self, rows: Rows) -> bool:
-        """Whether there is a difference to learn, with two cases of each side."""
-        return len(rows) >= 4 and all(
-            min(_counts(column)) >= 2 for column in self._sides(rows).T if len(_counts(column))
-        )
-
-    def _sides(self, rows: Rows) -> ndarray:
-        values = self.values[rows]
-        sides = values[:, 1:] > 0 if self.kind == "survival" else values.reshape(len(rows), -1)
-        return np.asarray(sides, dtype=float)
+        """Whether there is something to learn: an event, or two values of an answer."""
+        values = self.values[rows].reshape(len(rows), -1)
+        if self.kind == "survival":
+            return bool(values[:, 1].any())
+        return any(len(_counts(column)) > 1 for column in values.T)
 
     def prior(self, rows: Rows) -> Float[ndarray, "answer"]:
         """What is said where nothing is known."""
@@ -166,10 +162,17 @@ def _rotated(given: Features, asked: Features) -> tuple[Features, Features]:
     """
     if given.shape[1] <= len(given):
         return given, asked
-    values, vectors = np.linalg.eigh(given @ given.T)
+    return _by_products(given @ given.T, asked @ given.T)
+
+
+def _by_products(
+    own: Float[ndarray, "row row"], other: Float[ndarray, "asked row"]
+) -> tuple[Features, Features]:
+    """Features of rows, and of others, whose products with the rows are these."""
+    values, vectors = np.linalg.eigh(own)
     kept = values > 1e-9 * max(values[-1], 1e-12)
     root = np.sqrt(values[kept])
-    return vectors[:, kept] * root, (asked @ given.T) @ (vectors[:, kept] / root)
+    return vectors[:, kept] * root, other @ (vectors[:, kept] / root)
 
 
 def _inner(sides: ndarray, subjects: ndarray) -> list[tuple[Rows, Rows]]:
@@ -279,7 +282,7 @@ def _features(data: RunData, name: str) -> Make:
             _signal_statistics(store.raw_input(name, row)) if there[row] else None
             for row in range(len(there))
         ]
-    width = max(raw.shape[1] for raw in raws if raw is not None)
+    width = max((raw.shape[1] for raw in raws if raw is not None), default=0)
     table = np.full((len(raws), 2 * width), np.nan)
     for row, raw in enumerate(raws):
         if raw is not None:
@@ -299,17 +302,9 @@ def _of_notes(notes: dict[int, str]) -> Make:
                 if least == 1:
                     return np.zeros((len(learned), 1)), np.zeros((len(judged), 1))
         asked = words.transform([notes[row] for row in judged])
-        return _in_rows(given, asked)
+        return _by_products((given @ given.T).toarray(), (asked @ given.T).toarray())
 
     return make
-
-
-def _in_rows(given: Any, asked: Any) -> tuple[Features, Features]:
-    """Sparse features in the coordinates of the rows, as `_rotated`."""
-    values, vectors = np.linalg.eigh((given @ given.T).toarray())
-    kept = values > 1e-9 * max(values[-1], 1e-12)
-    root = np.sqrt(values[kept])
-    return vectors[:, kept] * root, (asked @ given.T).toarray() @ (vectors[:, kept] / root)
 
 
 def _standardised(table: Float[ndarray, "case column"]) -> Make:

@@ -131,6 +131,28 @@ def test_a_case_without_any_modality_gets_the_share_of_the_others() -> None:
     assert judged(data, part)["probability"].iloc[0] == pytest.approx(others.mean())
 
 
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "survival"])
+def test_a_modality_of_one_class_alone_and_one_of_nobody_say_nothing_and_stop_nobody(
+    kind: str,
+) -> None:
+    data, part = made(kind, **(BINARY if kind == "binary" else {"classes": ("a", "b", "c")}))
+    event = data.cases["event"] if kind == "survival" else data.cases["label"]
+    data.store.present("labs")[:] = (event == 0).to_numpy()  # no event, or one class
+    first = judged(data, part)[data.store.task.probability_columns].to_numpy()
+    assert np.isfinite(first).all()
+    data.store.present("labs")[:] = False
+    alone = judged(data, part)[data.store.task.probability_columns].to_numpy()
+    assert np.isfinite(alone).all()
+
+
+def test_a_rare_class_keeps_no_modality_out() -> None:
+    data, part = made("multiclass", classes=("low", "middle", "high"), label="label")
+    data.cases["label"] = data.cases["label"].clip(upper=1)
+    data.cases.loc[0, "label"] = 2.0
+    chances = judged(data, part)[data.store.task.probability_columns].to_numpy()
+    assert roc_auc_score(data.cases["label"] == 0, chances[:, 0]) > 0.7
+
+
 @pytest.mark.parametrize(
     ("kind", "task"),
     [

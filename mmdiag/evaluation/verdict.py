@@ -91,13 +91,19 @@ def _of_metrics(metrics: Sequence[Row], title: Title) -> str:
         f"{row['value']:+.2f} {metric_name(primary)} against {best} alone ({row['low']:+.2f} to "
         f"{row['high']:+.2f}), n = {row['n']:.0f}{p}"
     )
-    rival = _against_rival(of_primary, primary)
-    sign = -1 if primary in SMALLER_IS_BETTER else 1
-    if min(sign * row["low"], sign * row["high"]) > 0:
-        return f"Fusion helps on this cohort: {size}.{rival}"
-    if max(sign * row["low"], sign * row["high"]) < 0:
-        return f"Fusion performs worse than the best single modality on this cohort: {size}.{rival}"
-    return f"Fusion is not shown to be better than the best single modality: {size}.{rival}"
+    said = {
+        1: "Fusion helps on this cohort",
+        -1: "Fusion performs worse than the best single modality on this cohort",
+        0: "Fusion is not shown to be better than the best single modality",
+    }[_shown(row, primary)]
+    return f"{said}: {size}.{_against_rival(of_primary, primary)}"
+
+
+def _shown(difference: Row, metric: str) -> int:
+    """What the interval of a difference shows: 1 = better, -1 = worse, 0 = neither."""
+    sign = -1 if metric in SMALLER_IS_BETTER else 1
+    low, high = sorted((sign * difference["low"], sign * difference["high"]))
+    return 1 if low > 0 else -1 if high < 0 else 0
 
 
 def _against_rival(of_primary: Mapping[str, Row], primary: str) -> str:
@@ -109,12 +115,12 @@ def _against_rival(of_primary: Mapping[str, Row], primary: str) -> str:
         return ""
     size = f"{row['value']:+.2f} {metric_name(primary)} ({row['low']:+.2f} to {row['high']:+.2f})"
     rival = "the mean of one linear model a modality"
-    sign = -1 if primary in SMALLER_IS_BETTER else 1
-    if min(sign * row["low"], sign * row["high"]) > 0:
-        return f" It is above {rival}: {size}."
-    if max(sign * row["low"], sign * row["high"]) < 0:
-        return f" It is below {rival}, which is simpler: {size}."
-    return f" It is not shown to be above {rival}, which is simpler: {size}."
+    said = {
+        1: f"It is above {rival}",
+        -1: f"It is below {rival}, which is simpler",
+        0: f"It is not shown to be above {rival}, which is simpler",
+    }[_shown(row, primary)]
+    return f" {said}: {size}."
 
 
 def _by_intervals(of_primary: Mapping[str, Row], primary: str, title: Title) -> str:

@@ -61,14 +61,21 @@ def hold_if_free(folder: Path) -> int | None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    if _locked(held, fcntl.LOCK_NB):
+        return held
+    os.close(held)
+    return None
+
+
+def _locked(held: int, how: int = 0) -> bool:
+    """Lock an open folder; False where another process has it and `how` is not to wait."""
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(held, fcntl.LOCK_EX | how)
     except BlockingIOError:
-        os.close(held)
-        return None
+        return False
     except OSError:  # a file system without locks
         pass
-    return held
+    return True
 
 
 def remove_empty(folders: list[Path]) -> None:
@@ -94,13 +101,9 @@ def _hold(folder: Path, waiting: Callable[[], object]) -> int:
             held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             continue
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(held, fcntl.LOCK_NB):
             waiting()
-            fcntl.flock(held, fcntl.LOCK_EX)
-        except OSError:  # a file system without locks
-            return held
+            _locked(held)
         if folder.exists() and os.path.samestat(folder.stat(), os.fstat(held)):
             return held
         os.close(held)

@@ -7,16 +7,15 @@ import json
 import os
 import re
 import secrets
-import shutil
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
 from mmdiag.errors import MmdiagError
 from mmdiag.regular_files import file_shown
+from mmdiag.workspace import is_full, no_space
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-LITTLE = 2**24  # bytes
 
 
 class StepFailed(MmdiagError):
@@ -47,7 +46,7 @@ def redact(error: BaseException, logs: Path) -> StepFailed:
     if isinstance(error, MmdiagError):
         return StepFailed(str(error), exit_code=error.exit_code)
     if isinstance(error, OSError) and _number(error) is not None:
-        number = errno.ENOSPC if error.errno is None and _is_full(logs.parent) else _number(error)
+        number = errno.ENOSPC if error.errno is None and is_full(logs.parent) else _number(error)
         return StepFailed(
             _of_the_machine(error, number or errno.EIO, logs.parent),
             worth_a_retry=number not in NO_SPACE,
@@ -99,10 +98,7 @@ def _number(error: OSError) -> int | None:
 def _of_the_machine(error: OSError, number: int, workspace: Path) -> str:
     where = f" at {_place(error.filename, workspace)}" if error.filename else ""
     if number in NO_SPACE:
-        return (
-            f"Writing needs free space, and there is next to none left{where}: free some and "
-            "run the same command again, it picks up where it stopped."
-        )
+        return no_space(where)
     if number == errno.EROFS:
         return (
             f"Writing needs a file system that may be written, and this one is read-only{where}: "
@@ -121,14 +117,6 @@ def _place(filename: object, workspace: Path) -> str:
     """
     path = Path(os.fsdecode(filename)) if isinstance(filename, bytes) else Path(str(filename))
     return str(path) if path.is_relative_to(workspace) else file_shown(path)
-
-
-def _is_full(folder: Path) -> bool:
-    """Whether a disk has next to nothing left: Arrow does not always say why a write failed."""
-    try:
-        return folder.is_dir() and shutil.disk_usage(folder).free < LITTLE
-    except OSError:
-        return False
 
 
 def _write(error: BaseException, logs: Path) -> str | None:

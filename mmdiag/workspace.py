@@ -4,6 +4,7 @@ nothing is written outside it.
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from mmdiag.regular_files import open_regular
 
+LITTLE = 2**24  # bytes that are left on a disk that is full
 OTHERS = 0o077  # the permissions of everybody but the owner
 
 
@@ -62,6 +64,28 @@ class Workspace:
     def logs(self) -> Path:
         """Folder of the logs, which hold case keys but no patient's value."""
         return self.path / "logs"
+
+
+def is_full(folder: Path) -> bool:
+    """Whether a disk has next to nothing left: neither Arrow nor SQLite always says why a write
+    failed.
+    """
+    try:
+        return folder.is_dir() and shutil.disk_usage(folder).free < LITTLE
+    except OSError:
+        return False
+
+
+def no_space(where: str) -> str:
+    """What is said of a full disk: rule, fact and cure.
+
+    Args:
+        where: ` at PATH`, or empty.
+    """
+    return (
+        f"Writing needs free space, and there is next to none left{where}: free some and run the "
+        "same command again, it picks up where it stopped."
+    )
 
 
 @contextmanager

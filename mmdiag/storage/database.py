@@ -5,7 +5,6 @@ PostgreSQL by URL.
 import json
 import math
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,10 +32,17 @@ from sqlalchemy.exc import OperationalError
 
 from mmdiag.errors import MmdiagError
 from mmdiag.storage.ledger_tables import METADATA
+from mmdiag.workspace import is_full, no_space
 
 BUSY_TIMEOUT_MS = 30_000
 ROWS = 500  # of one statement
-LITTLE = 2**20  # bytes that are left on a disk that is full
+# in what SQLite says -> fact and cure
+REFUSED = {
+    "locked": (f"another process has held it for {BUSY_TIMEOUT_MS // 1000} s", "end that process"),
+    "full": ("its disk is full", "free some space"),
+    "readonly": ("it is read-only", "make the file and its folder writable"),
+    "unable to open": ("it does not open", "make its folder writable"),
+}
 
 
 class Database:
@@ -142,15 +148,11 @@ class Database:
             raise MmdiagError(self._why(error)) from None
 
     def _why(self, error: OperationalError) -> str:
-        """Why a database refuses; SQLite does not always say that its disk is full."""
-        file = self._file()
-        folder = file.parent if file is not None else None
-        if folder is not None and folder.is_dir() and shutil.disk_usage(folder).free < LITTLE:
-            return (
-                f"Writing needs free space, and there is next to none left at {file}: free some "
-                "and run the same command again, it picks up where it stopped."
-            )
-        return _unwritable(str(error.orig))
+        """Why a database refuses; what SQLite has no word for may be a full disk."""
+        said, file = str(error.orig), self._file()
+        if file is not None and not any(word in said for word in REFUSED) and is_full(file.parent):
+            return no_space(f" at {file}")
+        return _unwritable(said)
 
     def _upsert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         with self._writing() as connection:
@@ -229,17 +231,8 @@ def _unwritable(said: str) -> str:
     """What a database says when it cannot be written, as fact and cure; nothing of the statement,
     which holds values.
     """
-    facts = {
-        "locked": (
-            f"another process has held it for {BUSY_TIMEOUT_MS // 1000} s",
-            "end that process",
-        ),
-        "full": ("its disk is full", "free some space"),
-        "readonly": ("it is read-only", "make the file and its folder writable"),
-        "unable to open": ("it does not open", "make its folder writable"),
-    }
     fact, cure = next(
-        (found for word, found in facts.items() if word in said),
+        (found for word, found in REFUSED.items() if word in said),
         ("it does not answer", "see that it runs and may be reached"),
     )
     return (

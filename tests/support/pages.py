@@ -7,13 +7,25 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from repository import ROOT
 
+# of these nothing is shown to who was not let in
+CLOSED = (
+    "/case",
+    "/cohort?case=C-0001",
+    "/_stcore/host-config",
+    "/_stcore/health/x",
+    "/_stcore/stream",
+    "/_stcore/metrics",
+    "/media/1234.png",
+    "/static/index.js",
+    "//case",
+)
 TOKEN = "the-token-of-a-dashboard-of-the-tests"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -44,28 +56,40 @@ def said(test: Any) -> str:
 @contextmanager
 def serving(workspace: Path, log: Path, **environment: str) -> Iterator[str]:
     """The address of a dashboard that serves a workspace; what it writes goes into `log`."""
+    program = str(ROOT / "dashboards" / "app.py")
+    shown = {"MMDIAG_LEDGER": "", "MMDIAG_DASHBOARD_TOKEN": TOKEN, **environment}
+    with started([program], workspace, log, os.environ | shown) as (address, _):
+        yield address
+
+
+@contextmanager
+def started(
+    program: list[str], workspace: Path, log: Path, environment: Mapping[str, str]
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """The address and the process of a dashboard that answers, or has ended.
+
+    Args:
+        program: What Python runs.
+        log: What it writes goes there.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    program = str(ROOT / "dashboards" / "app.py")
-    command = [sys.executable, program, "--workspace", str(workspace), "--port", port]
+    command = [sys.executable, *program, "--workspace", str(workspace), "--port", port]
     with log.open("wb") as written:
         process = subprocess.Popen(
-            command,
-            stdout=written,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "MMDIAG_LEDGER": "", "MMDIAG_DASHBOARD_TOKEN": TOKEN, **environment},
+            command, stdout=written, stderr=subprocess.STDOUT, env=environment, cwd=ROOT
         )
         address = f"http://127.0.0.1:{port}"
         try:
-            deadline = time.monotonic() + 300
+            deadline = time.monotonic() + 300  # ends a hang only
             while process.poll() is None and time.monotonic() < deadline:
                 try:
                     urllib.request.urlopen(f"{address}/_stcore/health", timeout=120).read()
                     break
                 except OSError:
                     time.sleep(0.1)
-            yield address
+            yield address, process
         finally:
             process.terminate()
             process.wait(120)

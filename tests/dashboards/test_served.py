@@ -1,20 +1,28 @@
 """The dashboard as it is served: nothing of an exception's text in the log, nothing of the data a
-link.
+link, headers on every answer, and every page drawn in a browser.
 """
 
+import io
 import json
 import logging
+import os
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 import warnings
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from pages import CHROMIUM, ENDED, browsing, serving
+from pages import CHROMIUM, DRAWN, ENDED, FLAGS, TOKEN, admitted, browsing, serving
+from PIL import Image
 from published_example import NAME, RUN, publish
 from repository import ROOT
 
 SECRET = "MUELLER ANNA"
+PAGES = {"": "Fusion", "cohort": "cases received", "case": "Contribution of each modality"}
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"
 )
@@ -123,3 +131,71 @@ def test_no_text_of_the_data_becomes_a_link_or_markup(tmp_path):
             if path.startswith("case?case=www"):
                 shown = tab.get_by_test_id("stMain").inner_text().replace("\u2060", "")
                 assert f"case {key}" in shown and ADDRESS in shown
+
+
+def test_every_answer_carries_the_security_headers_and_internal_pages_do_not_answer(server):
+    cookie = {"Cookie": admitted(server)}
+    with urllib.request.urlopen(urllib.request.Request(server, headers=cookie)) as answer:
+        assert (
+            "default-src 'none'" in answer.headers["content-security-policy"]
+            and answer.headers["x-content-type-options"] == "nosniff"
+        )
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(urllib.request.Request(f"{server}/_stcore/metrics", headers=cookie))
+
+
+def orange(picture: bytes) -> int:
+    """How many pixels of a picture are."""
+    colours = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), int)
+    return int(((colours[..., 0] - colours[..., 2]) > 60).sum())
+
+
+@needs_chromium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_drawn_in_a_browser_and_asks_nobody_outside(server, scheme, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    pictures = Path(os.environ.get("MMDIAG_SCREENSHOTS", tmp_path))
+    pictures.mkdir(parents=True, exist_ok=True)
+    outside, failures = [], []
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, chromium_sandbox=False, args=FLAGS
+        )
+        tab = browser.new_context(
+            color_scheme=scheme, viewport={"width": 1440, "height": 900}
+        ).new_page()
+        tab.set_default_timeout(300_000)  # ends a hang; a busy machine takes its time
+        tab.on(
+            "request",
+            lambda request: (
+                outside.append(request.url)
+                if not request.url.startswith((server, "data:", "blob:"))
+                else None
+            ),
+        )
+        tab.on("pageerror", lambda error: failures.append(str(error)))
+        tab.on(
+            "console",
+            lambda message: (
+                failures.append(message.text) if "Content Security Policy" in message.text else None
+            ),
+        )
+        tab.goto(f"{server}/?token={TOKEN}")
+        for path, word in PAGES.items():
+            tab.goto(f"{server}/{path}")
+            tab.get_by_text(word).first.wait_for()
+            tab.wait_for_function(DRAWN)
+            assert tab.get_by_text("could not be shown").count() == 0
+            assert orange(tab.get_by_text("Research use only").screenshot()) > 50, (
+                "the notice is seen, not only there"
+            )
+            drawn = [chart.bounding_box() for chart in tab.get_by_test_id("stVegaLiteChart").all()]
+            assert drawn and all(
+                box and box["height"] > 20 and box["x"] + box["width"] <= 1440 for box in drawn
+            ), "a chart that failed has no height"
+            file = pictures / f"{path or 'overview'}-{scheme}.png"
+            tab.screenshot(path=file)
+            assert file.stat().st_size > 30_000, "a page that is drawn is not a small picture"
+        browser.close()
+    assert not outside and not failures

@@ -25,7 +25,7 @@ KINDS = (
 WORDS = (
     "adc|angio|ax|axial|b|bmp|cbct|contrast|cor|coronal|cr|csv|ct|cta|data|dce|dcm|dicom|dicomdir|"
     "docx?|dti|dwi|dx|ecg|edf|eeg|epi|export|f|file|fl|flair|flow|frame|fundus|gd|gz|h5ad|hea|html?|"
-    "i|image|images|img|im|jpe?g|json|json|l|lab|labs|lao|lat|left|loc|localizer|m|ma|maf|mammo|mg|"
+    "i|image|images|img|im|jpe?g|json|l|lab|labs|lao|lat|left|loc|localizer|m|ma|maf|mammo|mg|"
     "mip|mr|mra|mri|nii|nm|npy|npz|oct|odt|p|pa|page|parquet|pd|pdf|perf|pet|png|post|pre|proton|pt|"
     "r|rao|raw|rec|report|rf|right|rna|rtf|s|sag|sagittal|scan|scout|se|seg|ser|series|signal|sl|"
     "slice|std|stir|study|swi|t|t1|t1c|t1ce|t1gd|t1w|t2|t2f|t2w|table|tar|tif|tiff|tof|tsv|txt|us|v|"
@@ -100,7 +100,8 @@ def without_file_names(text: str, files: Sequence[Path], known: Sequence[str] = 
         shown = file_shown(file, known)
         if shown != file.name and file.name in text:
             which = f"file {number} of {len(files)}" if len(files) > 1 else "its file"
-            text = text.replace(file.name, shown.replace("a file", which, 1))
+            named = shown.replace("a file", which, 1)
+            text = re.sub(rf"(?<!\w){re.escape(file.name)}(?!\w)", named, text)
     return text
 
 

@@ -67,3 +67,4 @@ def test_a_text_names_files_by_their_number() -> None:
         == "file 3 of 3 (.txt) differs from IM1.dcm and file 1 of 3 (.txt)"
     )
     assert without_file_names("Wu.txt: torn", files[2:]) == "its file (.txt): torn"
+    assert without_file_names("Line 3 of Li", [Path("Li")]) == "Line 3 of its file"

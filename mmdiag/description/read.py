@@ -23,7 +23,7 @@ from mmdiag.description.task import read_task
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.regular_files import read_regular
 
-NESTED = 100  # dots outside of texts on one line
+NESTED = 100  # dots of one key
 SECTIONS: dict[str, tuple[str, ...]] = {
     "cohort": ("name", "root", "also_read"),
     "cases": (
@@ -94,8 +94,9 @@ def read_description(path: Path) -> Description:
 
 
 def _dots(line: str) -> int:
-    """Levels of the dotted keys of a line, at most."""
-    return re.sub(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|#.*", "", line).count(".")
+    """Levels of the dotted keys of a line, at most; the fractions of a list of numbers are none."""
+    bare = re.sub(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|#.*", "x", line)
+    return max(part.count(".") for part in re.split(r"[^\w\-. \t]+", bare))
 
 
 def _root(path: Path, cohort: Mapping[str, Any]) -> Path:

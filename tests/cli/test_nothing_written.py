@@ -164,6 +164,15 @@ def test_a_description_that_is_nested_without_end_is_refused(
     assert "nested" in said
 
 
+def test_a_list_of_many_numbers_is_not_nested(tmp_path: Path) -> None:
+    from mmdiag.description import read_description
+
+    codes = ", ".join(f"-{number}.5" for number in range(300))
+    cohort = write_cohort(tmp_path / "c", rows(VALUES), f"missing_codes = [{codes}]")
+    cohort.write_text(cohort.read_text() + f'[task]\ntitle = "{"." * 300}"  # {"." * 300}\n')
+    assert len(read_description(cohort).modalities) == 1
+
+
 @pytest.mark.parametrize("letter", ["a", "ä", "界", "\U0001d4b3"])
 def test_a_key_of_128_letters_is_read_or_refused_in_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], letter: str

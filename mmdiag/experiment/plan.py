@@ -30,6 +30,8 @@ from mmdiag.storage.store import Store
 from mmdiag.task import Task
 from mmdiag.workspace import Workspace, write_text
 
+RULE = "Training needs labelled cases"
+
 
 def require(description: Description, workspace: Workspace, config: RunConfig) -> None:
     """See whether a cohort could be trained on with a configuration if all its cases were accepted:
@@ -42,10 +44,7 @@ def require(description: Description, workspace: Workspace, config: RunConfig) -
     task = described_task(description, table)
     known = labelled(table, task.kind)
     if not known.any():
-        raise UsageError(
-            f"Training needs labelled cases, the cohort {description.name} has none: name a label "
-            f"under [task] in {description.file.name}."
-        )
+        raise UsageError(_no_label(description))
     names = task.classes if may_be_printed(task.classes) else ()
     require_subjects(table.assign(stratum=stratum_of(table, task).where(known)), names)
     kinds = {name: modality.kind for name, modality in description.modalities.items()}
@@ -105,18 +104,21 @@ def plan_run(
 
 def _without_labels(description: Description, store: Store) -> str:
     """Why nothing can be trained on: the labelled cases were refused, or there never were any."""
-    rule = "Training needs labelled cases"
     table = read_cases(description)
     labels = int(labelled(table, store.task.kind).sum())
     if labels:
         accepted = len(store.cases)
         kept = f"the {accepted} that were accepted have no label" if accepted else "none is left"
         return (
-            f"{rule}, all {labels} of the cohort {description.name} are in quarantine and {kept}: "
+            f"{RULE}, all {labels} of the cohort {description.name} are in quarantine and {kept}: "
             "`mmdiag quarantine list` says why and what to do about it."
         )
+    return _no_label(description)
+
+
+def _no_label(description: Description) -> str:
     return (
-        f"{rule}, the cohort {description.name} has none: name a label under [task] in "
+        f"{RULE}, the cohort {description.name} has none: name a label under [task] in "
         f"{description.file.name}."
     )
 

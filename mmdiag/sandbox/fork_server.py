@@ -21,8 +21,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from mmdiag.regular_files import require_regular
 from mmdiag.sandbox.functions import function_named
+from mmdiag.sandbox.limits import require_regular_files
 from mmdiag.sandbox.parent import end_with_parent
 
 PRELOADED = (
@@ -175,8 +175,8 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarr
 
 def _require_files(arguments: Mapping[str, Any]) -> None:
     """A reader opens no pipe and no device, wherever it was asked to look."""
-    for file in (*arguments.get("files", ()), *filter(None, [arguments.get("file")])):
-        require_regular(Path(file))
+    named = (*arguments.get("files", ()), *filter(None, [arguments.get("file")]))
+    require_regular_files(map(Path, named))
 
 
 def _limit(megabytes: int) -> dict[str, Any]:

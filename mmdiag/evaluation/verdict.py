@@ -31,7 +31,7 @@ SMALLER_IS_BETTER = ("brier", "ece", "log_loss")
 BASELINES = {
     "prevalence": "Prevalence (baseline)",
     "availability": "Which modalities are present (baseline)",
-    "late_fusion": "Mean of one linear model a modality (baseline)",
+    "late_fusion": "Late fusion (baseline)",
 }
 ROLES = {
     "train": "in the training set",

@@ -30,7 +30,7 @@ import pandas as pd
 import peers
 
 from mmdiag import api, recipes
-from mmdiag.config import FUSION_NAMES, EvaluationConfig, RunConfig
+from mmdiag.config import FUSION_FAMILIES, EvaluationConfig, RunConfig
 from mmdiag.description import read_description
 from mmdiag.evaluation.metrics import evaluate
 from mmdiag.experiment.fit import fit
@@ -224,7 +224,7 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--families", default=",".join([*FUSION_NAMES, CHAIN]))
+    parser.add_argument("--families", default=",".join([*FUSION_FAMILIES, CHAIN]))
     parser.add_argument("--phantoms", default=",".join(PHANTOMS))
     parser.add_argument("--seeds", default="1")
     asked = parser.parse_args()

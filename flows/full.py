@@ -20,7 +20,7 @@ def full(
     cohort: Path,
     workspace: Path,
     recipe: str = "default",
-    fusion: str = "concat",
+    fusion: str = "",
     seed: int = 0,
     settings: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def full(
         cohort: Path of a cohort.toml.
         workspace: Folder for everything that is kept.
         recipe: A name of `mmdiag.recipes.RECIPES`.
-        fusion: A name of `mmdiag.fusion.FUSIONS`.
+        fusion: A name of `mmdiag.config.FUSION_NAMES`, or a chain; empty = the recipe's own.
         seed: Random seed.
         settings: Fields of the recipe to change, such as `training.learning_rate` -> 0.003.
     """

@@ -35,7 +35,7 @@ def train(
     cohort: Path,
     workspace: Path,
     recipe: str = "default",
-    fusion: str = "concat",
+    fusion: str = "",
     seed: int = 0,
     settings: dict[str, Any] | None = None,
 ) -> dict[str, Any]:

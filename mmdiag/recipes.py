@@ -4,15 +4,33 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from mmdiag.config import SCRATCH, TFIDF, ImageConfig, RunConfig, TextConfig, TrainingConfig, varied
+from mmdiag.config import (
+    ENSEMBLE,
+    SCRATCH,
+    TFIDF,
+    ImageConfig,
+    RunConfig,
+    TextConfig,
+    TrainingConfig,
+    varied,
+)
 from mmdiag.errors import UnknownNameError
 
 
-def default(*, fusion: str = "concat", seed: int = 0) -> RunConfig:
+def default(*, fusion: str = ENSEMBLE, seed: int = 0) -> RunConfig:
     """Frozen encoders whose features are stored once: right for cohorts of up to some thousand
-    cases, and for machines without a GPU.
+    cases, and for machines without a GPU. By default an ensemble of linear models, trees and
+    networks, stacked.
     """
-    return RunConfig(recipe="default", fusion=fusion, seed=seed)
+    config = RunConfig(recipe="default", fusion=fusion, seed=seed)
+    if not config.ensembles:
+        return config
+    return replace(
+        config,
+        training=TrainingConfig(
+            max_epochs=100, batch_size=64, learning_rate=2e-3, patience=15, auxiliary_weight=0.2
+        ),
+    )
 
 
 def end_to_end(*, fusion: str = "concat", seed: int = 0) -> RunConfig:
@@ -27,7 +45,7 @@ def end_to_end(*, fusion: str = "concat", seed: int = 0) -> RunConfig:
     )
 
 
-def classical(*, fusion: str = "concat", seed: int = 0) -> RunConfig:
+def classical(*, fusion: str = ENSEMBLE, seed: int = 0) -> RunConfig:
     """Encoders that were pretrained on nothing: first-order and texture statistics, weighted words,
     pathways. What pretrained ones must beat.
     """
@@ -48,12 +66,13 @@ RECIPES: dict[str, Callable[..., RunConfig]] = {
 
 
 def named(
-    recipe: str, *, fusion: str = "concat", seed: int = 0, settings: Mapping[str, Any] | None = None
+    recipe: str, *, fusion: str = "", seed: int = 0, settings: Mapping[str, Any] | None = None
 ) -> RunConfig:
     """The configuration that a recipe's name, a fusion's name, a seed and some changed fields stand
     for.
 
     Args:
+        fusion: Empty = the recipe's own.
         settings: Dotted name of a field, such as `training.learning_rate` -> its value.
 
     Raises:
@@ -62,4 +81,5 @@ def named(
     """
     if recipe not in RECIPES:
         raise UnknownNameError("A recipe", recipe, RECIPES)
-    return varied(RECIPES[recipe](fusion=fusion, seed=seed), settings or {})
+    named_fusion = {"fusion": fusion} if fusion else {}
+    return varied(RECIPES[recipe](**named_fusion, seed=seed), settings or {})

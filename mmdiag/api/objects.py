@@ -210,7 +210,7 @@ def search(
         cohort.description,
         cohort.workspace,
         cohort.ledger(),
-        config or default(),
+        config or default(fusion="concat"),
         trials=trials,
         space=space,
         fusion=config is None,

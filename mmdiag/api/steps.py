@@ -79,6 +79,12 @@ def compare(
     """
     from mmdiag.experiment.plan import plan_run
 
+    if config.ensembles and processes > 1:
+        raise UsageError(
+            "An ensemble's networks are small and train together in one process, found "
+            f"{processes} processes of each fit: leave --processes out, or name a family, such as "
+            "--fusion cross_modal."
+        )
     require_trainable(description, workspace, config)
     found = ingest(description, workspace, ledger, progress=progress)
     return found | _complete(

@@ -43,7 +43,7 @@ def run_full(
                 cohort=cohort,
                 workspace=context.workspace.path,
                 recipe=model.recipe,
-                fusion=model.fusion,
+                fusion=model.fusion or "",
                 seed=model.seed,
                 settings=dict(model.changed),
             )

@@ -13,9 +13,10 @@ from mmdiag.recipes import named
 
 Command = Callable[..., Any]
 FUSION_HELP = (
-    f"How modalities are fused: {', '.join(FUSION_NAMES)}; or a chain of them, such as "
+    f"How modalities are fused: {', '.join(FUSION_NAMES)}; or a chain of families, such as "
     "cross_modal+modality_attention+late."
 )
+OWN_FUSION = "Default: the recipe's own, an ensemble; of end_to_end concat."
 RECIPE_HELP = "A function of mmdiag.recipes: default, classical, end_to_end."
 
 cohort_option = click.option(
@@ -33,14 +34,16 @@ class ModelChoice:
     """What the options of a command say of the model.
 
     Args:
-        fusion: None where the command searches the family, too, or where it fuses nothing.
+        fusion: None = the recipe's own, or where the command searches the family, too.
         settings: `FIELD=VALUE` as typed.
+        else_fusion: The family where none is named; empty = the recipe's own.
     """
 
     recipe: str
     fusion: str | None
     settings: tuple[str, ...]
     seed: int
+    else_fusion: str = ""
 
     @property
     def changed(self) -> Mapping[str, Any]:
@@ -53,15 +56,19 @@ class ModelChoice:
         Raises:
             UsageError: A name or a setting is not known, or makes no sense.
         """
-        fusion = FUSION_NAMES[0] if self.fusion is None else self.fusion
-        return named(self.recipe, fusion=fusion, seed=self.seed, settings=self.changed)
+        return named(
+            self.recipe,
+            fusion=self.fusion or self.else_fusion,
+            seed=self.seed,
+            settings=self.changed,
+        )
 
 
 def model_options(
     *,
     fusion: bool = True,
-    default: str | None = FUSION_NAMES[0],
-    fusion_help: str = FUSION_HELP,
+    default: str = "",
+    fusion_help: str = f"{FUSION_HELP} {OWN_FUSION}",
     recipe_help: str = RECIPE_HELP,
 ) -> Callable[[Command], Command]:
     """Give a command `--recipe`, `--fusion`, `--set` and `--seed` as one argument `model`, a
@@ -69,7 +76,7 @@ def model_options(
 
     Args:
         fusion: Whether it takes `--fusion`.
-        default: Family where `--fusion` is not given.
+        default: Family where `--fusion` is not given; empty = the recipe's own.
     """
 
     def decorate(command: Command) -> Command:
@@ -82,12 +89,10 @@ def model_options(
             fusion: str | None = None,
             **options: Any,
         ) -> Any:
-            return command(*args, model=ModelChoice(recipe, fusion, settings, seed), **options)
+            model = ModelChoice(recipe, fusion, settings, seed, default)
+            return command(*args, model=model, **options)
 
-        shown = default is not None
-        of_fusion = click.option(
-            "--fusion", default=default, show_default=shown, metavar="NAME", help=fusion_help
-        )
+        of_fusion = click.option("--fusion", metavar="NAME", help=fusion_help)
         decorated: Command = _set_option(_seed_option(wrapper))
         decorated = of_fusion(decorated) if fusion else decorated
         return _recipe_option(recipe_help)(decorated)

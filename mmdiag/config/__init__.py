@@ -20,7 +20,9 @@ from mmdiag.config.encoders import (
     TableConfig,
     TextConfig,
 )
+from mmdiag.config.ensemble import EnsembleConfig
 from mmdiag.config.fusion import (
+    ENSEMBLE,
     FUSION_FAMILIES,
     FUSION_NAMES,
     FusionRole,
@@ -41,6 +43,7 @@ from mmdiag.config.training import (
 
 __all__ = [
     "CLASS_WEIGHTS",
+    "ENSEMBLE",
     "FINE_TUNED",
     "FROZEN",
     "FUSION_FAMILIES",
@@ -54,6 +57,7 @@ __all__ = [
     "TFIDF",
     "TRAININGS",
     "WATCHED",
+    "EnsembleConfig",
     "EvaluationConfig",
     "FusionRole",
     "ImageConfig",

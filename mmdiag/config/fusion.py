@@ -28,7 +28,9 @@ FUSION_FAMILIES: Mapping[str, FusionRole] = {
     "deep": FusionRole.EXCHANGES,
     "late": FusionRole.STACKS,
 }
-FUSION_NAMES = tuple(FUSION_FAMILIES)
+# no family: it stacks models of every kind, among them networks of one family
+ENSEMBLE = "ensemble"
+FUSION_NAMES = (ENSEMBLE, *FUSION_FAMILIES)
 
 
 def fusions_that(role: FusionRole) -> list[str]:
@@ -44,6 +46,8 @@ def check_fusion(fusion: str) -> None:
         UnknownNameError: No family has one of these names.
         UsageError: The families do not follow each other in an order that makes sense.
     """
+    if fusion == ENSEMBLE:
+        return
     names = fusion.split("+")
     for name in names:
         if name not in FUSION_FAMILIES:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 from mmdiag.config.encoders import ImageConfig, SignalConfig, TableConfig, TextConfig
-from mmdiag.config.fusion import check_fusion
+from mmdiag.config.ensemble import EnsembleConfig
+from mmdiag.config.fusion import ENSEMBLE, check_fusion
 from mmdiag.config.training import EvaluationConfig, ModelConfig, TrainingConfig
 
 
@@ -24,9 +25,15 @@ class RunConfig:
     text: TextConfig = field(default_factory=TextConfig)
     table: TableConfig = field(default_factory=TableConfig)
     signal: SignalConfig = field(default_factory=SignalConfig)
+    ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
         check_fusion(self.fusion)
+
+    @property
+    def ensembles(self) -> bool:
+        """Whether members of many kinds are stacked, instead of one network trained."""
+        return self.fusion == ENSEMBLE

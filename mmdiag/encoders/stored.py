@@ -52,3 +52,22 @@ class StoredFeatureEncoder(nn.Module):
             parts = parts + self.identity
         values = torch.cat([self.summary(summary)[:, None], parts], dim=1)
         return self.dropout(values), torch.cat([present[:, None], mask], dim=1)
+
+
+class SummaryEncoder(nn.Module):
+    """A linear map of the summary alone onto the common width: one token.
+
+    Args:
+        summary: Number of summary features.
+        width: Common width.
+    """
+
+    def __init__(self, summary: int, width: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.summary = nn.Linear(summary, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, arrays: dict[str, Tensor], present: Bool[Tensor, "batch"]) -> Tokens:
+        """Encode a batch; rows of absent cases are masked."""
+        summary = torch.where(present[:, None], arrays["summary"], 0.0)
+        return Tokens(self.dropout(self.summary(summary))[:, None], present[:, None])

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from mmdiag.cohort.labels import label_values, stratum_of
@@ -20,6 +20,7 @@ from mmdiag.cohort.splits import validation_subjects
 from mmdiag.config import RunConfig
 from mmdiag.errors import UsageError
 from mmdiag.experiment import mlflow_tracking
+from mmdiag.experiment.ensemble import fit_ensemble
 from mmdiag.experiment.fit_id import ALL, TEST, FitId
 from mmdiag.experiment.reuse import reuse_fit
 from mmdiag.experiment.run import Run, RunData, open_data
@@ -86,17 +87,20 @@ def fit(run: Run, name: FitId, progress: Progress | None = None) -> None:
     modalities, rows = data.modalities_of(name), rows_of(run, data, name)
     config = run.config_of(name)
     require_unseen(run.config, run.workspace, data.split.part, [name.fold])
-    learned = learn(
-        data,
-        config,
-        modalities,
-        rows.train,
-        rows.valid,
-        run.fit_folder(name),
-        begin=pretrained_init(run.config, run.workspace, name.fold, modalities),
-        progress=progress,
-        attach=mlflow_tracking.attach(run, name),
-    )
+    if config.ensembles:
+        learned = learn_ensemble(data, config, modalities, rows.seen, progress=progress)
+    else:
+        learned = learn(
+            data,
+            config,
+            modalities,
+            rows.train,
+            rows.valid,
+            run.fit_folder(name),
+            begin=pretrained_init(run.config, run.workspace, name.fold, modalities),
+            progress=progress,
+            attach=mlflow_tracking.attach(run, name),
+        )
     if rank_and_world_size()[0]:
         return  # another process writes what all of them found
     bundle = _bundle(run, name, data, config, rows, learned)
@@ -129,7 +133,7 @@ def _write(
 ) -> None:
     """The bundle, predictions and curve, then fit.json, which says that the fit is complete."""
     folder, trained = run.fit_folder(name), learned.trained
-    identity, where = bundle.save(run.workspace.bundles if name.final else folder)
+    identity, where = bundle.save(run.workspace.bundles if name == run.final else folder)
     samples = prepare_samples(learned.preparations, data.raws, rows.held_out.tolist())
     table = diagnose(bundle, samples, contributions=name.fused)
     table.insert(0, "case_id", data.cases["case_id"].iloc[rows.held_out].to_numpy())
@@ -189,6 +193,24 @@ def learn(
     return Learned(trained, preparations, task)
 
 
+def learn_ensemble(
+    data: RunData,
+    config: RunConfig,
+    modalities: Sequence[str],
+    rows: np.ndarray,
+    *,
+    progress: Progress | None = None,
+) -> Learned:
+    """Fit an ensemble on some rows of a cohort; no other row is looked at."""
+    rows = np.sort(rows)
+    task = _task(data, rows)
+    part = data.cases.iloc[rows]
+    times = (part[name].to_numpy(float) for name in ("time", "event"))
+    target = targets(task, label_values(part, task), *times)
+    found = fit_ensemble(data, config, modalities, rows, task, target, progress=progress)
+    return Learned(Trained(found.model, found.curve), dict(found.preparations), task)
+
+
 def rows_of(run: Run, data: RunData, name: FitId) -> FitRows:
     """Rows that a model trains on, stops early on, and predicts."""
     part = data.split.of(data.cases["subject_id"])
@@ -197,34 +219,44 @@ def rows_of(run: Run, data: RunData, name: FitId) -> FitRows:
     modalities = data.modalities_of(name)
     has_input = np.any([data.store.present(modality) for modality in modalities], axis=0)
     if name.fold == TEST:
-        return _held_out_rows(data, name, part, labelled, has_input)
+        return _held_out_rows(run, data, name, part, labelled & has_input)
     learnable = (
         labelled & has_input & ((part != name.fold).to_numpy() if name.fold != ALL else True)
     )
     stratum = stratum_of(data.cases, data.store.task)
-    share = run.config.evaluation.valid_share
+    # the inner folds of an ensemble do what validation subjects do
+    share = 0.0 if run.config.ensembles else run.config.evaluation.valid_share
     subjects = data.cases["subject_id"]
-    stopping = validation_subjects(subjects[learnable], stratum[learnable], share)
+    stopping = (
+        validation_subjects(subjects[learnable], stratum[learnable], share) if share else set()
+    )
     valid = learnable & subjects.isin(stopping).to_numpy()
-    held_out = ~labelled if name.fold == ALL else labelled & (part == name.fold).to_numpy()
+    if name.fold == ALL:  # what no model that is judged answers
+        held_out = ~labelled if run.manifest.cross_validated else ~_tested(part, labelled)
+    else:
+        held_out = labelled & (part == name.fold).to_numpy()
     return FitRows(*map(np.flatnonzero, (learnable & ~valid, valid, held_out)))
 
 
 def _held_out_rows(
-    data: RunData,
-    name: FitId,
-    part: pd.Series,
-    labelled: np.ndarray,
-    has_input: np.ndarray,
+    run: Run, data: RunData, name: FitId, part: pd.Series, learnable: np.ndarray
 ) -> FitRows:
-    """Of a design with a held-out test; the model that becomes the bundle predicts every case."""
+    """Of a design with a held-out test; the model of a run of 0.1 that became the bundle predicts
+    every case.
+    """
     train, valid = (
-        np.flatnonzero(labelled & has_input & (part == which).to_numpy())
-        for which in ("train", "valid")
+        np.flatnonzero(learnable & (part == which).to_numpy()) for which in ("train", "valid")
     )
-    predicts_all = len(data.modalities_of(name)) > 1 or len(data.store.modalities) == 1
-    test = np.flatnonzero(labelled & (part == TEST).to_numpy())
-    return FitRows(train, valid, np.arange(len(data.cases)) if predicts_all else test)
+    labelled = np.zeros(len(data.cases), dtype=bool)
+    labelled[data.labelled] = True
+    test = np.flatnonzero(_tested(part, labelled))
+    return FitRows(train, valid, np.arange(len(data.cases)) if name == run.final else test)
+
+
+def _tested(part: pd.Series, labelled: np.ndarray) -> Bool[ndarray, "case"]:
+    """Labelled cases of subjects that are held out for the test."""
+    found: ndarray = labelled & (part == TEST).to_numpy()
+    return found
 
 
 def _patterns(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mmdiag.evaluation.verdict import FUSED
 
-ALL, TEST = "all", "test"  # the fused model of either becomes the run's bundle
+ALL, TEST = "all", "test"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,8 +35,3 @@ class FitId:
     def fused(self) -> bool:
         """Whether it has all modalities."""
         return self.model == FUSED
-
-    @property
-    def final(self) -> bool:
-        """Whether it becomes the run's bundle."""
-        return self.fused and self.fold in (ALL, TEST)

@@ -26,6 +26,7 @@ from mmdiag.experiment.run import RunData
 from mmdiag.kinds import NOTE, ROW, kind_named
 from mmdiag.prepare.extract import extractor
 from mmdiag.prepare.feature_cache import raw_features
+from mmdiag.prepare.signal import signal_statistics
 from mmdiag.recipes import default
 
 # weight of the data against the ridge, as C of scikit-learn, for rows of length about 1
@@ -275,11 +276,11 @@ def _features(data: RunData, name: str) -> Make:
     if layout == ROW:
         return _standardised(store.table(name).astype(np.float64))
     if kind == "image":
-        raws: Sequence[Any] = raw_features(store, name, extractor(kind, default()))
+        raws: Sequence[Any] = raw_features(store, name, extractor(kind, default(fusion="concat")))
     else:
         there = store.present(name)
         raws = [
-            _signal_statistics(store.raw_input(name, row)) if there[row] else None
+            signal_statistics(store.raw_input(name, row)) if there[row] else None
             for row in range(len(there))
         ]
     width = max((raw.shape[1] for raw in raws if raw is not None), default=0)
@@ -321,12 +322,3 @@ def _standardised(table: Float[ndarray, "case column"]) -> Make:
         return centred[:, kept] / scale, others[:, kept] / scale
 
     return make
-
-
-def _signal_statistics(samples: ndarray) -> Float[ndarray, "channel feature"]:
-    """Level, deviation, percentiles and mean step of each channel."""
-    values = samples.astype(np.float64)
-    shares = np.percentile(values, (5, 25, 50, 75, 95), axis=0)
-    steps = np.abs(np.diff(values, axis=0)).mean(axis=0) if len(values) > 1 else values[0] * 0
-    parts = [values.mean(axis=0), values.std(axis=0), *shares, steps]
-    return np.stack(parts, axis=1)

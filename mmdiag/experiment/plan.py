@@ -13,7 +13,7 @@ from mmdiag.cohort.case_table import read_cases
 from mmdiag.cohort.label_cells import described_task
 from mmdiag.cohort.labels import labelled, stratum_of
 from mmdiag.cohort.splits import Split, read_or_make_split, require_subjects
-from mmdiag.config import RunConfig, digest, to_json
+from mmdiag.config import FROZEN, RunConfig, digest, to_json
 from mmdiag.description import Description
 from mmdiag.errors import UsageError
 from mmdiag.evaluation.verdict import FUSED
@@ -23,7 +23,13 @@ from mmdiag.experiment.manifest import RunManifest
 from mmdiag.experiment.run import Run
 from mmdiag.model.losses import check_training
 from mmdiag.prepare import require_encoders
-from mmdiag.pretraining.weights import Pretraining, configured, pretrained_init, require_unseen
+from mmdiag.pretraining.weights import (
+    CONTRASTIVE,
+    Pretraining,
+    configured,
+    pretrained_init,
+    require_unseen,
+)
 from mmdiag.sandbox.tables import gene_set_columns
 from mmdiag.spelling import may_be_printed
 from mmdiag.storage.store import Store
@@ -135,10 +141,32 @@ def _require_configuration(
 ) -> None:
     """Does the configuration fit the task, and are its encoders there?"""
     check_training(task, config.training)
+    _require_ensemble(config, workspace)
     mlflow_tracking.require()
     require_encoders(config, kinds.values())
     if config.pretrained:
         Pretraining.open(workspace, config.pretrained)
+
+
+def _require_ensemble(config: RunConfig, workspace: Workspace) -> None:
+    """What an ensemble cannot do: its members and networks learn from stored features."""
+    if not config.ensembles:
+        return
+    cure = "name a family, such as --fusion cross_modal"
+    trained = [name for name in ("image", "text") if getattr(config, name).training != FROZEN]
+    if trained:
+        raise UsageError(
+            f"An ensemble learns from features that are stored, the {' and '.join(trained)} "
+            f"encoder of this recipe is trained with the fusion: {cure}, or leave the encoder "
+            "frozen."
+        )
+    if config.pretrained:
+        found = Pretraining.open(workspace, config.pretrained)
+        if CONTRASTIVE in found.what:
+            raise UsageError(
+                f"An ensemble has no encoders that could begin with {config.pretrained}, which was "
+                f"pretrained by contrast: {cure}."
+            )
 
 
 def _require_weights(config: RunConfig, workspace: Workspace, store: Store, split: Split) -> None:
@@ -146,7 +174,7 @@ def _require_weights(config: RunConfig, workspace: Workspace, store: Store, spli
     out?
     """
     held_out = [f"fold-{i}" for i in range(split.folds)] or [TEST]
-    for fold in [*held_out, *([ALL] if split.folds else ())]:
+    for fold in [*held_out, ALL]:
         require_encoders(configured(config, workspace, fold), store.modalities.values())
         pretrained_init(config, workspace, fold, store.modalities)
     require_unseen(config, workspace, split.part, held_out)
@@ -155,6 +183,6 @@ def _require_weights(config: RunConfig, workspace: Workspace, store: Store, spli
 def _fits(folds: int, modalities: Sequence[str]) -> tuple[FitId, ...]:
     models = [FUSED, *(modalities if len(modalities) > 1 else ())]
     if not folds:
-        return tuple(FitId(TEST, model) for model in models)
+        return (*(FitId(TEST, model) for model in models), FitId(ALL, FUSED))
     held_out = [FitId(f"fold-{i}", model) for i in range(folds) for model in models]
     return (*held_out, FitId(ALL, FUSED))

@@ -19,11 +19,12 @@ from mmdiag.cohort.labels import labelled
 from mmdiag.cohort.splits import Split, read_split
 from mmdiag.config import RunConfig, from_json, varied
 from mmdiag.errors import UsageError
-from mmdiag.experiment.fit_id import FitId
+from mmdiag.experiment.fit_id import ALL, TEST, FitId
 from mmdiag.experiment.manifest import RunManifest
 from mmdiag.kinds import KINDS
 from mmdiag.prepare import extractor
 from mmdiag.prepare.feature_cache import raw_features
+from mmdiag.prepare.terms import Raw
 from mmdiag.pretraining.weights import configured
 from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace, write_text
@@ -73,7 +74,9 @@ class Run:
         """The configuration that was requested of a model, before any search: where it has one
         modality, there is nothing to fuse.
         """
-        return self.config if fit.fused else dataclasses.replace(self.config, fusion="concat")
+        if fit.fused or self.config.ensembles:
+            return self.config
+        return dataclasses.replace(self.config, fusion="concat")
 
     def chosen_file(self, fit: FitId) -> Path:
         """Where a search writes what it chose for a model."""
@@ -89,8 +92,12 @@ class Run:
 
     @property
     def final(self) -> FitId:
-        """The model that becomes the run's bundle."""
-        return next(fit for fit in self.fits if fit.final)
+        """The model that becomes the run's bundle: the one that learns from every labelled case; in
+        a run of 0.1 with a held-out test the one that is tested.
+        """
+        return next(
+            fit for fold in (ALL, TEST) for fit in self.fits if fit.fused and fit.fold == fold
+        )
 
     @property
     def workspace(self) -> Workspace:
@@ -131,7 +138,7 @@ class RunData:
 
     store: Store
     cases: pd.DataFrame
-    raws: Mapping[str, Sequence[np.ndarray | None]]
+    raws: Mapping[str, Sequence[Raw | None]]
     gene_sets: Mapping[str, Mapping[str, Sequence[int]]]
 
     @property
@@ -179,7 +186,7 @@ def _open_data(folder: Path) -> RunData:
 
 
 @lru_cache(maxsize=8)
-def _features_of(folder: Path, fold: str) -> dict[str, Sequence[np.ndarray | None]]:
+def _features_of(folder: Path, fold: str) -> dict[str, Sequence[Raw | None]]:
     """Raw features that a fold has of its own."""
     run, store = Run.open(folder), _open_data(folder).store
     config, final = (configured(run.config, run.workspace, name) for name in (fold, run.final.fold))

@@ -68,7 +68,7 @@ class OcclusionProbe:
             other: Tokens(t.values.expand(number, -1, -1), t.mask.expand(number, -1))
             for other, t in self.tokens.items()
         }
-        tokens[name] = self.model.encoders[f"{name}_"](batch.values[name], batch.present[name])
+        tokens[name] = self.model.encode_one(name, batch.values[name], batch.present[name])
         logits = self.model.diagnose(tokens).logits
         answer: ndarray = (
             self.model.head.log_odds(logits, self.chosen.expand(number)).numpy().astype(np.float64)

@@ -53,7 +53,11 @@ def _weights(
 ) -> tuple[Float[ndarray, "column"], Float[ndarray, "group"]]:
     """What each column moved the answer by, and each group by its columns."""
     if preparation.detail is None:
-        return z * gradients["row"], np.zeros(0)
+        name = "row" if "row" in gradients else "columns"
+        direct = z * gradients[name]
+        if "summary" not in gradients or preparation.summary is None:
+            return direct, np.zeros(0)
+        return direct + z * (preparation.summary.components @ gradients["summary"]), np.zeros(0)
     assert preparation.summary is not None
     weight = z * (
         preparation.summary.components @ gradients["summary"]

@@ -9,7 +9,7 @@ from numpy import ndarray
 from mmdiag.explain.drawn import content_spans
 from mmdiag.explain.occlusion import word_weights
 from mmdiag.explain.probe import Explanation, OcclusionProbe
-from mmdiag.prepare.kinds.text import from_sentences, note_parts
+from mmdiag.prepare.kinds.text import features_of_sentences, note_parts
 from mmdiag.storage.store import Store
 
 
@@ -25,7 +25,7 @@ def _logit(
     probe: OcclusionProbe, name: str
 ) -> Callable[[Sequence[Sequence[str]]], Float[ndarray, "variant"]]:
     """Ask about notes made of other sentences; a note without any counts as absent."""
-    _, extract = from_sentences(probe.bundle.config, CachedEmbedder)
+    extract = features_of_sentences(probe.bundle.config, CachedEmbedder)
     preparation = probe.bundle.preparations[name]
     return lambda notes: probe.log_odds(
         name, [preparation.apply(raw) if len(raw) else None for raw in extract(notes)]

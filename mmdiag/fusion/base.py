@@ -26,12 +26,15 @@ class FusionConfig:
         dropout: From 0 to below 1.
         pools: False in a chain that hands the tokens to another family: a family that exchanges
             leaves out the parts that would only bring them to one vector.
+        parts: False where every modality is its summary token alone: a family leaves out what would
+            condense parts.
     """
 
     width: int
     heads: int = 4
     dropout: float = 0.0
     pools: bool = True
+    parts: bool = True
 
 
 class Fusion(nn.Module, ABC):
@@ -63,6 +66,12 @@ class Fusion(nn.Module, ABC):
     def exchange(self, tokens: Mapping[str, Tokens]) -> Mapping[str, Tokens]:
         """Tokens that know of each other; their shapes and masks are those that came in."""
         return tokens
+
+    def exchange_and_look(
+        self, tokens: Mapping[str, Tokens]
+    ) -> tuple[Mapping[str, Tokens], Float[Tensor, "batch modality modality"] | None]:
+        """What `exchange` gives, and where each modality looked, where the family knows that."""
+        return self.exchange(tokens), None
 
     @abstractmethod
     def forward(self, tokens: Mapping[str, Tokens]) -> Fused:

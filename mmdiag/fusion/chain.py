@@ -54,5 +54,9 @@ class Chain(Fusion):
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Fused:
         """Fuse a batch."""
-        fused: Fused = self.last(self.exchange(tokens))
-        return fused
+        matrix = None
+        for stage in self.exchanging:
+            tokens, found = stage.exchange_and_look(tokens)  # type: ignore[operator]
+            matrix = matrix if found is None else found
+        fused: Fused = self.last(tokens)
+        return fused if fused.attention is not None else replace(fused, attention=matrix)

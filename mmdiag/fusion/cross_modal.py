@@ -36,16 +36,24 @@ class CrossModal(Fusion):
         self.frame = ModalityProjection(modalities, width)
         self.identity = nn.Parameter(0.02 * torch.randn(len(self.modalities), width))
         self.layers = nn.ModuleList(
-            CrossLayer(width, config.heads, dropout) for _ in range(self.LAYERS)
+            CrossLayer(width, config.heads, dropout, parts=config.parts) for _ in range(self.LAYERS)
         )
         self.pool = AttentionPool(len(self.modalities), width, dropout) if config.pools else None
 
     def exchange(self, tokens: Mapping[str, Tokens]) -> Mapping[str, Tokens]:
         """The tokens after the last layer."""
+        return self.exchange_and_look(tokens)[0]
+
+    def exchange_and_look(
+        self, tokens: Mapping[str, Tokens]
+    ) -> tuple[Mapping[str, Tokens], Float[Tensor, "batch modality modality"]]:
+        """The tokens after the last layer, and where the summaries looked in it."""
         streams, masks = self._streams(tokens)
-        for layer in self.layers:
+        for layer in self.layers[:-1]:
             streams, _ = layer(streams, streams, masks)
-        return {name: Tokens(streams[k], masks[k]) for k, name in enumerate(self.modalities)}
+        streams, looks = self.layers[-1](streams, streams, masks, looked=True)
+        after = {name: Tokens(streams[k], masks[k]) for k, name in enumerate(self.modalities)}
+        return after, _of_present(looks, masks)
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Fused:
         """Fuse a batch."""
@@ -58,8 +66,7 @@ class CrossModal(Fusion):
         )
         present_BM = torch.stack([mask[:, 0] for mask in masks], dim=1)
         values_BD, weights_BM = self.pool(torch.cat(summaries, dim=1), present_BM)
-        both_BMM = present_BM[:, :, None] & present_BM[:, None, :]
-        return Fused(values_BD, weights_BM, torch.where(both_BMM, torch.stack(looks, dim=1), 0.0))
+        return Fused(values_BD, weights_BM, _of_present(looks, masks))
 
     def _streams(self, tokens: Mapping[str, Tokens]) -> tuple[list[Tensor], list[Tensor]]:
         """For each modality its framed summary and its parts (B T D), and which of them are
@@ -77,16 +84,31 @@ class CrossModal(Fusion):
         return streams, masks
 
 
+def _of_present(
+    looks: Sequence[Float[Tensor, "batch modality"]], masks: Sequence[Bool[Tensor, "batch _"]]
+) -> Float[Tensor, "batch modality modality"]:
+    """Where each modality looked, as a matrix; 0 in the rows and columns of absent ones."""
+    present_BM = torch.stack([mask[:, 0] for mask in masks], dim=1)
+    both_BMM = present_BM[:, :, None] & present_BM[:, None, :]
+    return torch.where(both_BMM, torch.stack(list(looks), dim=1), 0.0)
+
+
 class CrossLayer(nn.Module):
-    """One exchange: every modality reads all others, from the state before the exchange."""
+    """One exchange: every modality reads all others, from the state before the exchange.
+
+    Args:
+        parts: Whether modalities have parts beside their summary, which latents condense.
+    """
 
     LATENTS = 4  # of a modality, beside its summary
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, *, parts: bool = True) -> None:
         super().__init__()
         self.before = nn.LayerNorm(width)
-        self.latents = nn.Parameter(0.02 * torch.randn(self.LATENTS, width))
-        self.condense = nn.MultiheadAttention(width, heads, dropout=dropout, batch_first=True)
+        self.count = self.LATENTS if parts else 0
+        if parts:
+            self.latents = nn.Parameter(0.02 * torch.randn(self.LATENTS, width))
+            self.condense = nn.MultiheadAttention(width, heads, dropout=dropout, batch_first=True)
         self.read = nn.MultiheadAttention(width, heads, dropout=dropout, batch_first=True)
         self.null = nn.Parameter(0.02 * torch.randn(width))
         # an exchange starts as nothing and is learned (Alayrac 2022, Flamingo)
@@ -110,6 +132,8 @@ class CrossLayer(nn.Module):
         """What those tokens of each modality become that are to read (B R D), and if asked where
         its summary looked (B M).
         """
+        if not self.count:
+            return self._of_summaries(streams, masks)
         normed = [self.before(stream) for stream in streams]
         shown = [self._shown(stream, mask) for stream, mask in zip(normed, masks, strict=True)]
         null = self.null.expand(streams[0].shape[0], 1, -1)
@@ -136,6 +160,39 @@ class CrossLayer(nn.Module):
             if weights is not None:
                 looks.append(self._by_modality(weights[:, 0], k, others))
         return fresh, looks
+
+    def _of_summaries(
+        self, streams: list[Tensor], masks: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The exchange where every modality is its summary alone: all of them read in one call."""
+        number = len(streams)
+        own_BKD = torch.cat([stream[:, :1] for stream in streams], dim=1)
+        there_BK = torch.stack([mask[:, 0] for mask in masks], dim=1)
+        size, width = len(own_BKD), own_BKD.shape[-1]
+        normed_BKD = self.before(own_BKD)
+        keys = torch.cat([self.null.expand(size, 1, -1), normed_BKD], dim=1)
+        itself = torch.eye(number, dtype=torch.bool, device=keys.device)
+        hidden = torch.cat(
+            [
+                torch.zeros_like(there_BK[:, :, None]),
+                itself | ~there_BK[:, None, :].expand(-1, number, -1),
+            ],
+            dim=2,
+        )
+        every = keys[:, None].expand(-1, number, -1, -1).reshape(size * number, number + 1, width)
+        read, looked = self.read(
+            normed_BKD.reshape(size * number, 1, width),
+            every,
+            every,
+            key_padding_mask=hidden.reshape(size * number, number + 1),
+            need_weights=True,
+        )
+        fresh = own_BKD + self.gate[0] * read.view(size, number, width)
+        fresh = fresh + self.gate[1] * self.feed(fresh)
+        looks = looked.view(size, number, number + 1)
+        # the null key counts as looking at itself
+        matrix = looks[..., 1:] + looks[..., :1] * itself
+        return list(fresh.split(1, dim=1)), list(matrix.unbind(1))
 
     def _shown(
         self, stream: Float[Tensor, "batch token width"], mask: Bool[Tensor, "batch token"]

@@ -27,6 +27,7 @@ from mmdiag.inference.manifest import (
     read_json_object,
     read_manifest,
 )
+from mmdiag.model.ensemble import EnsembleModel, make_model
 from mmdiag.model.network import DiagnosisModel
 from mmdiag.prepare import Preparation, read_preparations, write_preparations
 from mmdiag.privacy.subject_keys import SubjectKeys
@@ -56,7 +57,7 @@ class Bundle:
     """
 
     config: RunConfig
-    model: DiagnosisModel
+    model: DiagnosisModel | EnsembleModel
     preparations: Mapping[str, Preparation]
     task: Task
     kinds: Mapping[str, str]
@@ -207,7 +208,7 @@ def _fitted(
         weights = load_tensors(folder / "model.safetensors")
         _require_shapes(folder, weights, config, preparations, task)
         with torch.random.fork_rng():
-            model = DiagnosisModel(config, preparations, task)
+            model = make_model(config, preparations, task)
         model.load_state_dict(weights)
     except (SafetensorError, RuntimeError, MemoryError) as error:
         raise BundleError(
@@ -228,7 +229,7 @@ def _require_shapes(
     are not the weights' are found before anything of that size is made; and look at every number.
     """
     with torch.device("meta"), torch.random.fork_rng():
-        form = DiagnosisModel(config, preparations, task).state_dict()
+        form = make_model(config, preparations, task).state_dict()
     if {name: value.shape for name, value in form.items()} != {
         name: value.shape for name, value in weights.items()
     }:

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.shapley import shapley
+from mmdiag.model.ensemble import EnsembleModel
 from mmdiag.model.network import DiagnosisModel, Output
 from mmdiag.prepare.batches import batch_of
 from mmdiag.samples import Sample
@@ -82,7 +83,10 @@ def _answers(task: Task, probability: Float[np.ndarray, "case probability"]) -> 
 
 
 def _explanations(
-    model: DiagnosisModel, tokens: Mapping[str, Tokens], output: Output, chosen: torch.Tensor
+    model: DiagnosisModel | EnsembleModel,
+    tokens: Mapping[str, Tokens],
+    output: Output,
+    chosen: torch.Tensor,
 ) -> pd.DataFrame:
     present = np.stack([tokens[name].present().numpy() for name in model.modalities], axis=1)
 
@@ -109,7 +113,7 @@ def _explanations(
 
 @torch.inference_mode()
 def coalition_log_odds(
-    model: DiagnosisModel,
+    model: DiagnosisModel | EnsembleModel,
     tokens: Mapping[str, Tokens],
     chosen: torch.Tensor,
     rows: np.ndarray,

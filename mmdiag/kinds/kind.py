@@ -39,6 +39,8 @@ ARGUMENTS = {
     "feature_version": ("config",),
     "extractor": ("config",),
     "weights": ("config",),
+    "blocks": ("raw", "widths"),
+    "parts_of_features": ("raw", "config"),
     "summarise": ("features",),
     "fit": ("raws", "config", "columns", "gene_sets"),
     "encoder": ("preparation", "config"),
@@ -68,6 +70,9 @@ class Kind:
             what is fitted.
         extractor: Brings what the store holds to raw features, without anything fitted.
         weights: The pretrained weights that its encoder is configured with, or None.
+        blocks: Raw features of a case -> the named blocks that an ensemble is given.
+        parts_of_features: The widths of which a row of raw features is made, where these come from
+            several encoders.
         summarise: Features of its parts -> features of a case, and of each part; None where no
             projection is fitted on parts.
         fit: What is fitted on the training cases.
@@ -90,6 +95,8 @@ class Kind:
     feature_version: Function | None
     extractor: Function
     weights: Function | None
+    blocks: Function
+    parts_of_features: Function | None
     summarise: Function | None
     fit: Function
     encoder: Function

@@ -54,7 +54,12 @@ class DiagnosisModel(nn.Module):
         self.encoders = nn.ModuleDict(
             {f"{name}_": make_encoder(p, config) for name, p in preparations.items()}
         )
-        sizes = FusionConfig(width=width, heads=config.model.heads, dropout=config.model.dropout)
+        sizes = FusionConfig(
+            width=width,
+            heads=config.model.heads,
+            dropout=config.model.dropout,
+            parts=any(preparation.has_parts for preparation in preparations.values()),
+        )
         self.fusion = chain(*config.fusion.split("+"))(self.modalities, sizes)
         self.head: Head = make_head(task, width)
         # what is stacked speaks through the task head, so that logits blend
@@ -72,9 +77,16 @@ class DiagnosisModel(nn.Module):
     ) -> dict[str, Tokens]:
         """Tokens of each modality, masked where it is absent."""
         return {
-            name: self.encoders[f"{name}_"](batch.values[name], present[name])
+            name: self.encode_one(name, batch.values[name], present[name])
             for name in self.modalities
         }
+
+    def encode_one(
+        self, name: str, arrays: Mapping[str, Tensor], present: Bool[Tensor, "batch"]
+    ) -> Tokens:
+        """Tokens of one modality."""
+        tokens: Tokens = self.encoders[f"{name}_"](arrays, present)
+        return tokens
 
     def diagnose(self, tokens: Mapping[str, Tokens]) -> Output:
         """From tokens to the answer: what explanations call again for each subset of modalities,

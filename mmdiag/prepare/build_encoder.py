@@ -3,9 +3,9 @@
 from torch import nn
 
 from mmdiag.config import RunConfig
-from mmdiag.encoders.stored import StoredFeatureEncoder
+from mmdiag.encoders.stored import StoredFeatureEncoder, SummaryEncoder
 from mmdiag.kinds import kind_named
-from mmdiag.prepare.preparation import Preparation
+from mmdiag.prepare.preparation import BLOCKS, Preparation
 
 
 def make_encoder(preparation: Preparation, config: RunConfig) -> nn.Module:
@@ -15,6 +15,9 @@ def make_encoder(preparation: Preparation, config: RunConfig) -> nn.Module:
         preparation: Says what the encoder is given; where it was just fitted, also which pretrained
             weights a network begins with.
     """
+    if preparation.reads == BLOCKS:
+        width = preparation.shapes()["summary"][0]
+        return SummaryEncoder(width, config.model.width, dropout=config.model.dropout)
     encoder: nn.Module = kind_named(preparation.kind).encoder(preparation, config)
     return encoder
 

@@ -28,13 +28,19 @@ class Extractor:
     Args:
         key: Changes whenever the results would; empty = cheap, never stored.
         call: Brings some raw inputs to one array each, (part, feature).
+        finish: What is added to the arrays of some raw inputs, where that is cheap and not stored.
     """
 
     key: str
     call: Callable[[Sequence[Any]], list[Shaped[ndarray, "..."]]]
+    finish: Callable[[Any, Shaped[ndarray, "..."]], Any] | None = None
 
     def __call__(self, raw_inputs: Sequence[Any]) -> list[Shaped[ndarray, "..."]]:
         return self.call(raw_inputs)
+
+    def finished(self, raw_input: Any, array: Shaped[ndarray, "..."]) -> Any:
+        """What is given on: the array, or what is made of it and its raw input."""
+        return array if self.finish is None else self.finish(raw_input, array)
 
 
 def extractor(kind: str, config: RunConfig) -> Extractor:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Shaped
 from numpy import ndarray
 
 from mmdiag.config import digest
 from mmdiag.prepare.extract import Extractor
+from mmdiag.prepare.terms import Raw
 from mmdiag.storage.store import Store
 from mmdiag.storage.tables import write_parquet
 from mmdiag.workspace import atomic_path
@@ -29,17 +29,17 @@ def raw_features(
     extractor: Extractor,
     *,
     progress: Callable[[int, int, str], None] | None = None,
-) -> list[Shaped[ndarray, "..."] | None]:
+) -> list[Raw | None]:
     """Raw features of every case of a cohort, in the order of `store.cases`; None where the
     modality is absent.
     """
     rows = np.flatnonzero(store.present(modality)).tolist()
     if not extractor.key:
-        lazy: list[np.ndarray | None] = [None] * len(store.cases)
+        lazy: list[Raw | None] = [None] * len(store.cases)
         for row, array in zip(
             rows, extractor([store.raw_input(modality, row) for row in rows]), strict=True
         ):
-            lazy[row] = array
+            lazy[row] = extractor.finished(store.raw_input(modality, row), array)
         return lazy
     stored = _read(store, modality, extractor.key)
     keys = list(zip(store.cases["case_id"], store.cases["version"], strict=True))
@@ -60,8 +60,11 @@ def raw_features(
             extractor.key,
             {key: array for key, array in stored.items() if key in wanted},
         )
-    present = set(rows)
-    return [stored[keys[row]] if row in present else None for row in range(len(keys))]
+    found: list[Raw | None] = [None] * len(keys)
+    for row in rows:
+        raw_input = store.raw_input(modality, row) if extractor.finish else None
+        found[row] = extractor.finished(raw_input, stored[keys[row]])
+    return found
 
 
 def _read(store: Store, modality: str, key: str) -> dict[tuple[str, str], np.ndarray]:

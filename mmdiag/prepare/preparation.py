@@ -19,11 +19,13 @@ from mmdiag.prepare.pathways import PATHWAY_SCORES
 from mmdiag.prepare.pca import Projection, fit_projection
 from mmdiag.prepare.signal import Channels
 from mmdiag.prepare.slices.volume import to_volume
+from mmdiag.prepare.terms import Raw
 from mmdiag.prepare.tfidf import Terms
 from mmdiag.readers.tables.categories import known_categories, seen_categories
 
 FITTED = {"summary": Projection, "detail": Projection, "terms": Terms, "channels": Channels}
-FEATURES, ROW = "features", "row"  # what is read where it is not a raw input
+# what is read where it is not a raw input; blocks: see `mmdiag.prepare.blocks`
+FEATURES, ROW, BLOCKS = "features", "row", "blocks"
 FIELDS = {"made": "feature_version"}  # keys of preparation.json that are named otherwise here
 CATEGORIES = "categories"  # a key of preparation.json where a table has any
 PLAIN = ("kind", "reads", "shape", "groups", "columns", "made", "source", "architecture")
@@ -78,6 +80,11 @@ class Preparation:
         """
         return self.reads not in (FEATURES, ROW)
 
+    @property
+    def has_parts(self) -> bool:
+        """Whether its encoder gives tokens of parts beside the summary."""
+        return self.reads != BLOCKS
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each array of one case; -1 = differs between cases."""
         if self.trains_on_raw_input:
@@ -92,7 +99,7 @@ class Preparation:
         )
         return {"summary": (self.summary.components.shape[1],), "detail": parts}
 
-    def apply(self, raw: Shaped[ndarray, "..."]) -> dict[str, Shaped[ndarray, "..."]]:
+    def apply(self, raw: Raw) -> dict[str, Shaped[ndarray, "..."]]:
         """Arrays of one case from its raw features."""
         if self.trains_on_raw_input:
             call: Callable[[ndarray], ndarray] | None = (

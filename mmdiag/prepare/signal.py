@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Num
+from jaxtyping import Float, Float32, Num
 from numpy import ndarray
 
 from mmdiag.errors import UsageError
@@ -47,3 +47,12 @@ def fit_channels(signals: Sequence[Num[ndarray, "_ channel"]]) -> Channels:
         np.asarray(center, dtype=np.float32),
         np.where(spread > 0, spread, np.inf).astype(np.float32),
     )
+
+
+def signal_statistics(samples: Num[ndarray, "time channel"]) -> Float[ndarray, "channel feature"]:
+    """Level, deviation, percentiles and mean step of each channel."""
+    values = samples.astype(np.float64)
+    shares = np.percentile(values, (5, 25, 50, 75, 95), axis=0)
+    steps = np.abs(np.diff(values, axis=0)).mean(axis=0) if len(values) > 1 else values[0] * 0
+    parts = [values.mean(axis=0), values.std(axis=0), *shares, steps]
+    return np.stack(parts, axis=1)

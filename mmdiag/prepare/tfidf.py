@@ -60,11 +60,14 @@ def counts(sentences: Sequence[str]) -> Any:
     """
     from sklearn.feature_extraction.text import HashingVectorizer
 
-    words = HashingVectorizer(n_features=BUCKETS, alternate_sign=False, norm=None, analyzer=_terms)
+    words = HashingVectorizer(
+        n_features=BUCKETS, alternate_sign=False, norm=None, analyzer=terms_of
+    )
     return words.transform(list(sentences))
 
 
-def _terms(sentence: str) -> list[str]:
+def terms_of(sentence: str) -> list[str]:
+    """Words and pairs of words of a sentence; those of a negated one are other words."""
     words = [word.strip(".,;:()[]\"'!?").lower() for word in sentence.split()]
     words = [word for word in words if word]
     sign = "not " if is_negated(sentence) else ""

@@ -11,9 +11,11 @@ from numpy import ndarray
 
 from mmdiag.kinds import KINDS, kind_named
 from mmdiag.kinds.kind import ROW as TABLE_ROW
+from mmdiag.prepare.blocks import checked_blocks
 from mmdiag.prepare.pathways import PATHWAY_SCORES
 from mmdiag.prepare.pca import Projection
 from mmdiag.prepare.preparation import (
+    BLOCKS,
     CATEGORIES,
     FEATURES,
     FITTED,
@@ -35,6 +37,9 @@ def checked_preparation(settings: Any, arrays: Mapping[str, ndarray]) -> Prepara
     Raises:
         ValueError: What is wrong with it, in words that may be shown.
     """
+    if isinstance(settings, dict) and settings.get("reads") == BLOCKS:
+        _check_settings({key: value for key, value in settings.items() if key != BLOCKS})
+        return checked_blocks(settings, arrays)
     _check_settings(settings)
     _check_arrays(arrays)
     found = restore_preparation(settings, arrays)
@@ -48,7 +53,7 @@ def _check_settings(settings: Any) -> None:
     _require(not unknown and "kind" in settings, "a modality has settings that are not known")
     _require(settings["kind"] in KINDS, "a modality's kind is not known")
     reads = settings.get("reads", FEATURES)
-    _require(reads in (FEATURES, ROW, *RAW_INPUTS), "what an encoder reads is not known")
+    _require(reads in (FEATURES, ROW, BLOCKS, *RAW_INPUTS), "what an encoder reads is not known")
     for name in ("groups", "columns"):
         _require(_all(settings.get(name, []), list, str), f"{name} are no list of names")
     columns = set(settings.get("columns", []))

@@ -37,7 +37,8 @@ class Epoch:
 
 def curve_table(curve: Sequence[Epoch]) -> pd.DataFrame:
     """A curve as a table, one row an epoch; what it says of each modality is JSON."""
-    table = pd.DataFrame([asdict(row) for row in curve])
+    columns = list(Epoch.__dataclass_fields__)
+    table = pd.DataFrame([asdict(row) for row in curve], columns=columns)
     return table.assign(
         **{
             name: [json.dumps(value) for value in table[name]]

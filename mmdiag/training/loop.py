@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from mmdiag.config import RunConfig, digest, to_json
 from mmdiag.encoders.layers import freeze, pretrained_layers
 from mmdiag.errors import UsageError
+from mmdiag.model.ensemble import EnsembleModel
 from mmdiag.model.heads import Head
 from mmdiag.model.losses import objective_of
 from mmdiag.model.network import DiagnosisModel
@@ -51,7 +52,7 @@ class Trained:
         waiting: Share of the time of training that was spent waiting for cases.
     """
 
-    model: DiagnosisModel
+    model: DiagnosisModel | EnsembleModel
     curve: tuple[Epoch, ...]
     warnings: tuple[str, ...] = ()
     waiting: float = 0.0

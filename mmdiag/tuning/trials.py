@@ -97,6 +97,11 @@ def require(
     """
     if trials < 1:
         raise UsageError(f"A search makes at least 1 trial, found {trials}: raise it.")
+    if config.ensembles:
+        raise UsageError(
+            "A search varies a network that is trained, an ensemble chooses its penalties and "
+            "weights by itself: name a family, such as --fusion cross_modal."
+        )
     if config.pretrained:
         raise UsageError(
             "A search varies sizes, and pretrained encoders have theirs, found pretrained = "

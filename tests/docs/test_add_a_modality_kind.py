@@ -25,7 +25,7 @@ from mmdiag.config import varied
 cohort = mmdiag.Cohort.open("cohort.toml", workspace="workspace")
 few = {"training.max_epochs": 12, "training.learning_rate": 0.01, "evaluation.folds": 2,
        "evaluation.resamples": 20, "signal.layers": 2, "signal.window": 10}
-bundle = mmdiag.train(cohort, varied(mmdiag.recipes.default(), few))
+bundle = mmdiag.train(cohort, varied(mmdiag.recipes.default(fusion="concat"), few))
 scored = bundle.score(cohort)
 print(json.dumps({
     "cohort": cohort.ingest(),

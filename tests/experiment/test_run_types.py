@@ -6,6 +6,7 @@ import pytest
 
 from mmdiag.experiment.fit_id import FitId
 from mmdiag.experiment.manifest import RunManifest
+from mmdiag.experiment.run import Run
 
 
 @pytest.mark.parametrize("text", ["fold-0.fused", "all.fused", "test.flair", "fold-12.t1_gd"])
@@ -13,13 +14,17 @@ def test_the_name_of_a_fit_is_its_folder(text):
     assert str(FitId.parse(text)) == text
 
 
-def test_the_fused_model_of_all_or_of_the_test_becomes_the_bundle():
-    final = [
-        text
-        for text in ("fold-0.fused", "all.fused", "test.fused", "test.flair")
-        if FitId.parse(text).final
-    ]
-    assert final == ["all.fused", "test.fused"]
+@pytest.mark.parametrize(
+    ("fits", "final"),
+    [
+        (("fold-0.fused", "fold-0.flair", "all.fused"), "all.fused"),
+        (("test.fused", "test.flair", "all.fused"), "all.fused"),
+        (("test.fused", "test.flair"), "test.fused"),  # of a run of 0.1
+    ],
+)
+def test_the_fused_model_of_every_labelled_case_becomes_the_bundle(tmp_path, fits, final):
+    facts = {"run_id": "r-1", "cohort": "c", "cohort_hash": "", "config": {}, "fits": fits}
+    assert str(Run(tmp_path, RunManifest.from_facts(facts)).final) == final
 
 
 def test_run_json_keeps_its_form_and_what_other_versions_added_is_left_aside():
@@ -52,7 +57,7 @@ def test_a_configuration_that_does_not_fit_leaves_no_split_behind(small_run, tmp
     workspace = Workspace(shutil.copytree(small_run.workspace.path, tmp_path / "w"))
     name = small_run.answer["cohort"]["name"]
     (workspace.cohort(name) / "split.json").unlink()
-    config = recipes.default()
+    config = recipes.default(fusion="concat")
     survival = dataclasses.replace(config.training, early_stopping="c_index")
     with pytest.raises(UsageError, match="early_stopping"):
         plan_run(

@@ -240,4 +240,4 @@ def test_training_on_what_was_refused_says_so(tmp_path, label, said):
     found = api.ingest(description, workspace, Ledger(workspace.ledger_url))
     assert found["cases"]["accepted"] == 0
     with pytest.raises(UsageError, match=said):
-        plan_run(description, workspace, recipes.default())
+        plan_run(description, workspace, recipes.default(fusion="concat"))

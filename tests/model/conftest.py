@@ -3,7 +3,7 @@
 
 def pytest_generate_tests(metafunc):
     """Every family, and a chain of all kinds."""
-    from mmdiag.config import FUSION_NAMES
+    from mmdiag.config import FUSION_FAMILIES
 
     if "fusion" in metafunc.fixturenames:
-        metafunc.parametrize("fusion", [*FUSION_NAMES, "cross_modal+modality_attention+late"])
+        metafunc.parametrize("fusion", [*FUSION_FAMILIES, "cross_modal+modality_attention+late"])

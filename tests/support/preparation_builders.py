@@ -6,7 +6,7 @@ import numpy as np
 def make_config():
     from mmdiag.recipes import default
 
-    return default()
+    return default(fusion="concat")
 
 
 NOTES = [

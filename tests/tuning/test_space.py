@@ -10,7 +10,7 @@ def test_the_default_space_is_of_the_kinds_that_a_cohort_has():
     from mmdiag import recipes
     from mmdiag.tuning.space import check_space, default_space, own_values
 
-    config = recipes.default()
+    config = recipes.default(fusion="concat")
     space = default_space(config, ["image", "table"], fusion=True)
     check_space(space, config)
     assert {"image.components", "table.components", "fusion", "training.learning_rate"} < set(
@@ -65,7 +65,7 @@ def test_a_space_that_is_none_is_refused_with_its_cure(name, values, kind, said)
     from mmdiag.tuning.space import check_space
 
     with pytest.raises(kind, match=said):
-        check_space({name: values}, default())
+        check_space({name: values}, default(fusion="concat"))
 
 
 def test_values_reach_the_fields_that_they_name():
@@ -73,7 +73,7 @@ def test_values_reach_the_fields_that_they_name():
     from mmdiag.recipes import default
 
     found = varied(
-        default(),
+        default(fusion="concat"),
         {
             "training.learning_rate": 0.01,
             "training.weight_decay": 0.5,
@@ -87,4 +87,7 @@ def test_values_reach_the_fields_that_they_name():
         found.model.width,
         found.fusion,
     ) == (0.01, 0.5, 64, "gated")
-    assert found.model.dropout == default().model.dropout and default().fusion == "concat"
+    assert (
+        found.model.dropout == default(fusion="concat").model.dropout
+        and default().fusion == "concat"
+    )

@@ -27,6 +27,7 @@ WHAT_HELP = (
 )
 @model_options(
     fusion=False,
+    default="concat",
     recipe_help="The recipe that it will be trained with: a function of mmdiag.recipes.",
 )
 @click.option(

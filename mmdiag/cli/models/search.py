@@ -19,7 +19,7 @@ from mmdiag.cli.options import FUSION_HELP, ModelChoice, cohort_option, model_op
     help="Trials of every model in every fold.",
 )
 @model_options(
-    default=None,
+    default="concat",
     fusion_help=f"{FUSION_HELP} Default: the family is searched, too.",
     recipe_help="What is not searched, and the first trial: default, classical, end_to_end.",
 )

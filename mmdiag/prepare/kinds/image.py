@@ -100,6 +100,24 @@ def summarise_slices(
     return np.concatenate(summary), features
 
 
+def image_blocks(
+    raw: Float32[ndarray, "slice feature"], widths: Sequence[int]
+) -> dict[str, Float32[ndarray, "_"]]:
+    """Extremes, mean and spread over slices of what is computed, and the mean of what a pretrained
+    network sees.
+    """
+    own = raw[:, : widths[0]] if len(widths) > 1 else raw
+    found = {"features": summarise_slices(own)[0]}
+    if len(widths) > 1:
+        found["pretrained"] = raw[:, widths[0] :].mean(axis=0)
+    return found
+
+
+def image_parts(raw: Float32[ndarray, "slice feature"], _config: RunConfig) -> tuple[int, ...]:
+    """Features that are computed, and features of a pretrained network beside them."""
+    return (raw.shape[1],)
+
+
 def fit_image(
     raws: Sequence[Shaped[ndarray, "_ ..."]],
     config: RunConfig,

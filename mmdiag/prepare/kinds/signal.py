@@ -2,19 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 
-from jaxtyping import Int16
+import numpy as np
+from jaxtyping import Float32, Int16, Num
 from numpy import ndarray
 from torch import nn
 
 from mmdiag.config import RunConfig
 from mmdiag.prepare.extract import Extractor
 from mmdiag.prepare.preparation import Preparation
-from mmdiag.prepare.signal import fit_channels
+from mmdiag.prepare.signal import fit_channels, signal_statistics
 
 
 def signal_extractor(_config: RunConfig) -> Extractor:
     """Samples as they are: nothing is stored."""
     return Extractor("", list)
+
+
+def signal_blocks(
+    raw: Num[ndarray, "time channel"], _widths: Sequence[int]
+) -> dict[str, Float32[ndarray, "statistic"]]:
+    """Statistics of each channel."""
+    return {"statistics": signal_statistics(raw).astype(np.float32).ravel()}
 
 
 def fit_signal(

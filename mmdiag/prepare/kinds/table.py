@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float32, Shaped
 from numpy import ndarray
 from torch import nn
 
@@ -18,6 +18,13 @@ from mmdiag.prepare.preparation import Preparation
 def table_extractor(_config: RunConfig) -> Extractor:
     """Rows as they are: nothing is stored."""
     return Extractor("", lambda rows: [np.asarray(row, dtype=np.float32) for row in rows])
+
+
+def table_blocks(
+    raw: Float32[ndarray, "column"], _widths: Sequence[int]
+) -> dict[str, Float32[ndarray, "_"]]:
+    """The row as it is."""
+    return {"columns": raw}
 
 
 def fit_table(

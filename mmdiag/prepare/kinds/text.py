@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Shaped
@@ -13,6 +14,7 @@ from mmdiag.config import FINE_TUNED, FROZEN, TFIDF, RunConfig
 from mmdiag.encoders.weights import PACKAGED, Weights, find_weights
 from mmdiag.prepare.extract import Extractor, feature_key, version_of
 from mmdiag.prepare.preparation import Preparation, fit_parts
+from mmdiag.prepare.terms import Note
 from mmdiag.prepare.tfidf import fit_terms
 from mmdiag.readers.text.sentences import is_negated, split_sentences
 
@@ -30,12 +32,29 @@ def text_extractor(config: RunConfig) -> Extractor:
     """From notes to one array each, (sentence, feature)."""
     key, call = from_sentences(config)
     most = config.text.max_sentences
-    return Extractor(
-        key,
-        lambda notes: call(
-            [[note[a:b] for a, b in note_parts(note, most)] or [note[:200]] for note in notes]
-        ),
-    )
+
+    def cut(note: str) -> list[str]:
+        return [note[a:b] for a, b in note_parts(note, most)] or [note[:200]]
+
+    def with_terms(note: str, features: Shaped[ndarray, "_ ..."]) -> Note:
+        return Note.of(features, cut(note))
+
+    finish = with_terms if config.ensembles else None
+    return Extractor(key, lambda notes: call([cut(note) for note in notes]), finish)
+
+
+def features_of_sentences(
+    config: RunConfig, remember: Callable[[Embed], Embed]
+) -> Callable[[Notes], Sequence[Any]]:
+    """How notes that are cut into sentences become what `Preparation.apply` is given; arguments as
+    of `from_sentences`.
+    """
+    _, call = from_sentences(config, remember)
+    if not config.ensembles:
+        return call
+    return lambda notes: [
+        Note.of(features, sentences) for features, sentences in zip(call(notes), notes, strict=True)
+    ]
 
 
 def from_sentences(
@@ -119,6 +138,12 @@ def summarise_sentences(
     embedding, sign = features[:, :-1], features[:, -1:]
     parts = np.concatenate([embedding, embedding * sign], axis=1)
     return parts.mean(axis=0), parts
+
+
+def text_blocks(raw: Note, _widths: Sequence[int]) -> dict[str, Float32[ndarray, "..."]]:
+    """The mean of the embedded sentences, and the terms of the note."""
+    dense = {} if raw.features.ndim < 2 else {"sentences": summarise_sentences(raw.features)[0]}
+    return {**dense, "words": raw.words, "characters": raw.characters}
 
 
 def fit_text(

@@ -1,0 +1,288 @@
+"""Fit an ensemble on some rows of a cohort: the members of each modality, networks over all of
+them, and how they are stacked. Penalties, epochs and weights are chosen by answers to cases of
+inner folds that were not learned from.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+from numpy import ndarray
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
+
+from mmdiag.cohort.labels import label_values, stratum_of
+from mmdiag.cohort.splits import inner_folds
+from mmdiag.config import RunConfig
+from mmdiag.ensemble.cox import baseline_hazard
+from mmdiag.ensemble.ridge import Fold, cross_fit, rotate
+from mmdiag.ensemble.stack import combine, stack
+from mmdiag.ensemble.target import Target
+from mmdiag.ensemble.trees import cross_fit_trees
+from mmdiag.errors import UsageError
+from mmdiag.experiment.run import RunData
+from mmdiag.model.ensemble import EnsembleModel, Members, answers_of, network_config
+from mmdiag.model.members import MemberForm, RidgeMember, TreeMember, common_words
+from mmdiag.model.network import DiagnosisModel
+from mmdiag.prepare.batches import batch_of, prepare_samples
+from mmdiag.prepare.blocks import BUCKETS, COLUMNS, MISSING, BlockPreparation, fit_blocks
+from mmdiag.progress import Progress
+from mmdiag.task import Task
+from mmdiag.training import batched
+from mmdiag.training.early_stopping import Epoch
+
+Rows = Int[ndarray, "_"]
+Scores = Float[ndarray, "case answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """An ensemble, what its cases are prepared by, and how its networks were trained."""
+
+    model: EnsembleModel
+    preparations: Mapping[str, BlockPreparation]
+    curve: tuple[Epoch, ...]
+
+
+def fit_ensemble(
+    data: RunData,
+    config: RunConfig,
+    modalities: Sequence[str],
+    rows: Rows,
+    task: Task,
+    targets: Float[ndarray, "case target"],
+    *,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Fit on labelled rows; no other row is looked at.
+
+    Args:
+        rows: In the order of their keys.
+        targets: What the heads of networks are trained on, one row each.
+    """
+    with threadpool_limits(1):
+        return _Fit(data, config, modalities, rows, task, targets, progress).fitted()
+
+
+class _Fit:
+    """One ensemble on its way."""
+
+    def __init__(
+        self,
+        data: RunData,
+        config: RunConfig,
+        modalities: Sequence[str],
+        rows: Rows,
+        task: Task,
+        targets: Float[ndarray, "case target"],
+        progress: Progress | None,
+    ) -> None:
+        self.config, self.task, self.progress, self.targets = config, task, progress, targets
+        self.target = target_of(data, task, rows)
+        self.fold = _fold_numbers(data, rows, config)
+        self.preparations = {name: _prepared(data, config, name, rows) for name in modalities}
+        self.samples = prepare_samples(self.preparations, data.raws, rows.tolist())
+        self.present = np.stack(
+            [[name in sample for sample in self.samples] for name in modalities], axis=1
+        )
+        torch.manual_seed(config.seed)
+        self.model = EnsembleModel(config, self.preparations, task)
+
+    def fitted(self) -> Fitted:
+        """Fit the members, the networks and the stack."""
+        prior, parts = self.target.prior(), []
+        count = len(self.preparations)
+        for number, name in enumerate(self.preparations):
+            parts.append(self._modality(number, name))
+            self._said(number + 1, count, f"members of {name}")
+        network_prior, curve = np.zeros(len(prior)), tuple[Epoch, ...]()
+        if len(self.model.networks):
+            scores, curve = self._networks()
+            network_prior = scores.mean(0) if self.target.survival else prior
+            parts.append(scores - network_prior)
+        evidence = np.stack(parts, axis=1)
+        found = stack(evidence, self.present, prior, self.target)
+        as_tensor = torch.from_numpy
+        self.model.set_stack(found, as_tensor(prior), as_tensor(network_prior))
+        if self.target.survival:
+            risk = found.scores(evidence, self.present, prior)[:, 0]
+            hazard = baseline_hazard(risk, self.target.values, horizon_of(self.target))
+            self.model.head.log_hazard.fill_(float(np.log(max(hazard, 1e-12))))
+        return Fitted(self.model.eval(), self.preparations, curve)
+
+    def _modality(self, number: int, name: str) -> Scores:
+        """What the members of a modality add to the prior of each case, by models that had not seen
+        it; 0 where it is absent.
+        """
+        found = np.zeros((len(self.samples), self.target.answers))
+        there = np.flatnonzero(self.present[:, number])
+        target = self.target.take(there)
+        if not target.can_be_learned():
+            return found
+        arrays = [self.samples[row][name] for row in there]
+        folds = _folds(self.fold[there], target)
+        members = cast(Members, self.model.encoders[f"{name}_"])
+        prior = target.prior()
+        scores = [
+            _fit_member(form, member, arrays, target, folds, self.config.seed)
+            for form, member in zip(members.forms, members.members, strict=True)
+        ]
+        evidence = np.stack(scores, axis=1) - prior
+        weight = combine(evidence, prior, target)
+        members.prior.copy_(torch.from_numpy(prior))
+        members.weight.copy_(torch.from_numpy(weight))
+        found[there] = np.einsum("m,nma->na", weight, evidence)
+        return found
+
+    def _networks(self) -> tuple[Scores, tuple[Epoch, ...]]:
+        """Train a network an inner fold; the scores of each case by the one that did not learn from
+        it.
+        """
+        cases = batch_of(self.preparations, self.samples, self.targets, ("summary",))
+        own, preparations = network_config(self.config), self.preparations
+        folds = [
+            batched.Fold(np.flatnonzero(self.fold != n), np.flatnonzero(self.fold == n))
+            for n in range(int(self.fold.max()) + 1)
+        ]
+        trained = batched.train_together(
+            lambda: DiagnosisModel(own, preparations, self.task),
+            cases,
+            folds,
+            self.task,
+            self.config.training,
+            seed=self.config.seed,
+            progress=self.progress,
+        )
+        scores = torch.zeros(len(cases), self.target.answers)
+        for number, (network, fold) in enumerate(zip(trained.networks, folds, strict=True)):
+            self.model.networks[number].load_state_dict(network.state_dict())
+            self.model.trained[number] = 1
+            with torch.no_grad():
+                logits = network(cases.rows(fold.valid)).logits
+                scores[torch.from_numpy(fold.valid)] = self.model.head.scores_of(network, logits)
+        return scores.numpy().astype(float), trained.curve
+
+    def _said(self, done: int, of: int, what: str) -> None:
+        if self.progress is not None:
+            self.progress(done, of, what)
+
+
+def target_of(data: RunData, task: Task, rows: Rows) -> Target:
+    """What the members learn of some labelled rows."""
+    part = data.cases.iloc[rows]
+    if task.survival:
+        return Target(task.kind, part[["time", "event"]].to_numpy(float), 1)
+    values = np.asarray(label_values(part, task), dtype=float)
+    return Target(task.kind, values.reshape(len(rows), -1), answers_of(task))
+
+
+def horizon_of(target: Target) -> float:
+    """The time up to which a survival's probability is meant: the median time of the events."""
+    seen = target.values[target.values[:, 1] > 0, 0]
+    return float(np.median(seen)) if len(seen) else float(np.median(target.values[:, 0]))
+
+
+def _fold_numbers(data: RunData, rows: Rows, config: RunConfig) -> Int[ndarray, "case"]:
+    """The inner fold of each case."""
+    part = data.cases.iloc[rows]
+    strata = stratum_of(part, data.store.task)
+    subjects = part["subject_id"]
+    rarest = int(strata.groupby(strata).apply(lambda s: subjects[s.index].nunique()).min())
+    count = max(2, min(config.ensemble.folds, rarest))
+    return inner_folds(subjects, strata, count).to_numpy(int)
+
+
+def _folds(fold: Int[ndarray, "case"], target: Target) -> list[Fold]:
+    """Rows to learn from and rows to judge, of the folds that leave something to learn."""
+    pairs = [(np.flatnonzero(fold != n), np.flatnonzero(fold == n)) for n in np.unique(fold)]
+    return [(train, test) for train, test in pairs if target.take(train).can_be_learned()]
+
+
+def _prepared(data: RunData, config: RunConfig, name: str, rows: Rows) -> BlockPreparation:
+    raws = [raw for raw in (data.raws[name][row] for row in rows) if raw is not None]
+    if not raws:
+        raise UsageError(
+            f"Every modality must be present in some training case, {name} is in none: take it out "
+            "of cohort.toml or add cases that have it."
+        )
+    return fit_blocks(
+        data.store.modalities[name],
+        raws,
+        config,
+        columns=data.store.columns(name),
+        categories=data.store.categories(name),
+    )
+
+
+def _fit_member(
+    form: MemberForm,
+    member: torch.nn.Module,
+    arrays: Sequence[Mapping[str, ndarray]],
+    target: Target,
+    folds: Sequence[Fold],
+    seed: int,
+) -> Scores:
+    """Fit one member on all cases, and answer each by those of other folds."""
+    if isinstance(member, RidgeMember):
+        return _fit_ridge(form, member, arrays, target, folds)
+    assert isinstance(member, TreeMember)
+    rows = _tree_rows(member, arrays)
+    scores, trees = cross_fit_trees(rows, target, folds, seed)
+    member.set(trees)
+    return scores
+
+
+def _fit_ridge(
+    form: MemberForm,
+    member: RidgeMember,
+    arrays: Sequence[Mapping[str, ndarray]],
+    target: Target,
+    folds: Sequence[Fold],
+) -> Scores:
+    blocks = {name: _matrix(name, [case[name] for case in arrays]) for name in form.blocks}
+    factor = {name: scale / len(blocks) ** 0.5 for name, (_, scale) in blocks.items()}
+    products = sum(factor[name] ** 2 * _dense(m @ m.T) for name, (m, _) in blocks.items())
+    rotation = rotate(np.asarray(products))
+    found = cross_fit(rotation.rows, target, folds)
+    weights = rotation.back @ found.coefficients
+    for name, (matrix, _) in blocks.items():
+        own = factor[name] ** 2 * np.asarray(matrix.T @ weights)
+        getattr(member, f"of_{name}").copy_(torch.from_numpy(own))
+    member.intercept.copy_(torch.from_numpy(found.intercept))
+    return found.out_of_fold
+
+
+def _matrix(name: str, values: Sequence[ndarray]) -> tuple[Any, float]:
+    """The cases of a block, and a factor that brings their rows to a length of about 1."""
+    if name not in BUCKETS:
+        table = np.stack(values).astype(float)
+        active = int((table.std(axis=0) > 0).sum())
+        return table, 1 / max(active, 1) ** 0.5
+    rows = np.repeat(np.arange(len(values)), [len(terms) for terms in values])
+    every = np.concatenate(values)
+    place = (rows, every[:, 0].astype(int))
+    return csr_matrix((every[:, 1].astype(float), place), shape=(len(values), BUCKETS[name])), 1.0
+
+
+def _dense(products: Any) -> Float[ndarray, "case case"]:
+    return np.asarray(products.toarray() if hasattr(products, "toarray") else products)
+
+
+def _tree_rows(
+    member: TreeMember, arrays: Sequence[Mapping[str, ndarray]]
+) -> Float32[ndarray, "case column"]:
+    """What trees are grown on, as `TreeMember` will see it."""
+    if member.words:
+        chosen = common_words([case["words"] for case in arrays])
+        member.buckets[: len(chosen)] = torch.from_numpy(chosen.astype(np.int32))
+        notes = [torch.from_numpy(np.asarray(case["words"])) for case in arrays]
+        padded = {"words": torch.nn.utils.rnn.pad_sequence(notes, batch_first=True)}
+        return member.rows(padded).numpy()
+    columns = {
+        name: torch.from_numpy(np.stack([case[name] for case in arrays]))
+        for name in (COLUMNS, MISSING)
+    }
+    return member.rows(columns).numpy()

@@ -1,0 +1,63 @@
+"""Several fits as one network: each is the fit that it would be alone."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from model_builders import BINARY
+from network_builders import make_model
+
+from mmdiag.config import TrainingConfig
+from mmdiag.training.batched import Fold, train_together
+
+
+def make_folds(cases, folds=3):
+    fold = np.arange(cases) % folds
+    return [Fold(np.flatnonzero(fold != n), np.flatnonzero(fold == n)) for n in range(folds)]
+
+
+@pytest.fixture
+def parts():
+    """A network without dropout, whose slices share no randomness, its cases and its settings."""
+    model, cases = make_model("concat", cases=60, missing=0.2)
+    for part in model.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.0
+    model.modality_dropout = 0.0
+    return model, cases, TrainingConfig(max_epochs=6, batch_size=8, learning_rate=0.01)
+
+
+def fitted(parts, folds):
+    model, cases, settings = parts
+    return train_together(lambda: copy.deepcopy(model), cases, folds, BINARY, settings, seed=5)
+
+
+def weights_of(network):
+    return torch.cat([p.detach().reshape(-1) for p in network.parameters()])
+
+
+def test_a_slice_is_the_fit_that_it_would_be_alone(parts):
+    folds = make_folds(60)
+    together = fitted(parts, folds)
+    again = fitted(parts, folds)
+    for one, two in zip(together.networks, again.networks, strict=True):
+        assert torch.equal(weights_of(one), weights_of(two))
+    # the first slice does not depend on what the others learn from
+    others = [folds[0], Fold(folds[2].train, folds[2].valid), Fold(folds[1].train, folds[1].valid)]
+    mixed = fitted(parts, others)
+    difference = (weights_of(together.networks[0]) - weights_of(mixed.networks[0])).abs().max()
+    assert float(difference) < 1e-5
+    assert not torch.allclose(weights_of(together.networks[1]), weights_of(together.networks[0]))
+
+
+def test_the_best_epoch_of_each_fit_is_kept(parts):
+    _, cases, _ = parts
+    folds = make_folds(60)
+    found = fitted(parts, folds)
+    assert len(found.curve) == 6
+    for network, fold in zip(found.networks, folds, strict=True):
+        valid = cases.rows(fold.valid)
+        with torch.no_grad():
+            loss = float(network.head.loss(network(valid).logits, valid.target))
+        assert not network.training and loss < 0.8

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy import ndarray
 
 from mmdiag.config import digest
 from mmdiag.prepare.extract import Extractor

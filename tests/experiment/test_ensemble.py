@@ -63,11 +63,12 @@ def test_contributions_and_base_add_up_and_what_is_absent_adds_nothing(bundle, s
     table = diagnose(bundle, samples)
     names = list(bundle.kinds)
     parts = table[[f"contribution_{name}" for name in names]].to_numpy()
-    assert table["base"] + parts.sum(axis=1) == pytest.approx(table["log_odds"], abs=2e-5)
+    total = table["base"].to_numpy() + parts.sum(axis=1)
+    assert total == pytest.approx(table["log_odds"].to_numpy(), abs=2e-5)
     present = np.asarray([[name in sample for name in names] for sample in samples])
     assert (parts[~present] == 0).all() and not present.all()
-    odds = np.exp(table["log_odds"])
-    assert table["probability"] == pytest.approx(odds / (1 + odds), abs=1e-6)
+    odds = np.exp(table["log_odds"].to_numpy())
+    assert table["probability"].to_numpy() == pytest.approx(odds / (1 + odds), abs=1e-6)
 
 
 def test_without_joint_members_a_contribution_is_the_modality_s_own_evidence(bundle, samples):
@@ -92,9 +93,7 @@ def test_the_matrix_of_the_networks_has_rows_that_add_up_to_one(bundle, samples)
 
 def test_the_bundle_learned_from_every_labelled_case(run, bundle):
     cases = open_data(Run.open(run.folder)).cases
-    assert (
-        len(bundle.trained_on.subjects) == cases.loc[cases["label"].notna(), "subject_id"].nunique()
-    )
+    assert len(bundle.trained_on.keys) == cases.loc[cases["label"].notna(), "subject_id"].nunique()
     assert set(run.predictions["role"]) == {"out-of-fold"}
 
 
@@ -153,7 +152,7 @@ def test_what_an_ensemble_cannot_do_is_said_with_its_cure(run):
     from mmdiag.tuning import trials
 
     trained = recipes.end_to_end(fusion="ensemble")
-    with pytest.raises(UsageError, match="image encoder.*--fusion cross_modal"):
+    with pytest.raises(UsageError, match=r"image encoder.*--fusion cross_modal"):
         _require_ensemble(trained, run.workspace)
     with pytest.raises(UsageError, match="name a family"):
         trials.require(open_description(run), recipes.default(), 3)

@@ -18,7 +18,7 @@ def pytest_generate_tests(metafunc):
     """Every family that there is, and a few chains; asked for when tests are collected, so that
     nothing is imported before.
     """
-    from mmdiag.config import FUSION_FAMILIES, FUSION_NAMES
+    from mmdiag.config import FUSION_FAMILIES
 
     if "family" in metafunc.fixturenames:
         metafunc.parametrize("family", [*FUSION_FAMILIES, *CHAINS])
@@ -272,7 +272,7 @@ def test_a_chain_whose_order_makes_no_sense_is_refused(order):
 
 @pytest.mark.parametrize("name", ["magic", "cross_modal+magic", "concat+", ""])
 def test_an_unknown_family_is_refused_with_all_known_ones(name):
-    from mmdiag.config import FUSION_FAMILIES, FUSION_NAMES
+    from mmdiag.config import FUSION_NAMES
     from mmdiag.errors import UnknownNameError
     from mmdiag.recipes import default
 

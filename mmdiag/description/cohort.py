@@ -19,6 +19,8 @@ class Description:
         file: The cohort.toml.
         also_read: Folders outside of the root in which reference files may lie, resolved.
         as_of: A column of the case table, or one ISO date for all.
+        keep_together: Columns, or templates of columns: cases that share a value of one of them
+            never stand on both sides of a split.
         group: Columns for subgroup reports, never model inputs.
         identifiers: Columns of the case table, or one CSV with case_id and value, that hold what
             identifies a person: masked in the notes, never stored.
@@ -34,6 +36,7 @@ class Description:
     subject_id: str
     as_of: str | None = None
     site: str | None = None
+    keep_together: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
     identifiers: tuple[str, ...] = ()
     incomplete: str = "keep"

@@ -32,6 +32,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "subject_id",
         "as_of",
         "site",
+        "keep_together",
         "group",
         "identifiers",
         "incomplete",
@@ -83,6 +84,7 @@ def read_description(path: Path) -> Description:
         subject_id=text_of(cases, "subject_id", "[cases]", where, default=case_id),
         as_of=optional_text(cases, "as_of", "[cases]", where),
         site=optional_text(cases, "site", "[cases]", where),
+        keep_together=texts_of(cases.get("keep_together", ()), "keep_together", "[cases]", where),
         group=texts_of(cases.get("group", ()), "group", "[cases]", where),
         identifiers=texts_of(cases.get("identifiers", ()), "identifiers", "[cases]", where),
         incomplete=one_of(

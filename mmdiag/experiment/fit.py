@@ -202,10 +202,10 @@ def rows_of(run: Run, data: RunData, name: FitId) -> FitRows:
         labelled & has_input & ((part != name.fold).to_numpy() if name.fold != ALL else True)
     )
     stratum = stratum_of(data.cases, data.store.task)
+    cases = data.cases.assign(stratum=stratum)
     share = run.config.evaluation.valid_share
-    subjects = data.cases["subject_id"]
-    stopping = validation_subjects(subjects[learnable], stratum[learnable], share)
-    valid = learnable & subjects.isin(stopping).to_numpy()
+    stopping = validation_subjects(cases[learnable], share, name.fold)
+    valid = learnable & cases["subject_id"].isin(stopping).to_numpy()
     held_out = ~labelled if name.fold == ALL else labelled & (part == name.fold).to_numpy()
     return FitRows(*map(np.flatnonzero, (learnable & ~valid, valid, held_out)))
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.cohort.case_table import read_cases
+from mmdiag.cohort.kept_together import TOGETHER, split_units
 from mmdiag.cohort.label_cells import count_classes, described_task
 from mmdiag.cohort.presence import require_content
 from mmdiag.contracts.internal_tables import validate_case_table
@@ -277,9 +278,10 @@ def _write_cohort(
 ) -> str:
     has = [f"has_{name}" for name in description.modalities]
     several = [f"label_{name}" for name in description.task.labels]
-    labels = cases[
-        ["case_id", "subject_id", "version", "label", "time", "event", *several, *has]
-    ].sort_values("case_id")
+    named = ["case_id", "subject_id", "version", "label", "time", "event", *several, *has]
+    labels = cases[named].sort_values("case_id")
+    if TOGETHER in cases:  # by its first subject: numbers change with every case that is added
+        labels["unit"] = split_units(cases)
     digest = hashlib.sha256((description.hash() + labels.to_csv(index=False)).encode()).hexdigest()
     write_parquet(folder / "cases.parquet", cases)
     described = {

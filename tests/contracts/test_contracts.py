@@ -80,6 +80,7 @@ SOUND = {
     "splits": {
         "case_id": ["a", "b", "c"],
         "subject_id": ["s", "s", "t"],
+        "together": [0, 0, 1],
         "part": ["fold-0", "fold-0", "fold-11"],
     },
     "predictions": {
@@ -151,7 +152,12 @@ BROKEN = {
         ("n_flat", 1),
         ("seconds", 0.2),
     ],
-    "splits": [("part", None), ("part", "fold-x", "groups"), ("part", "train")],
+    "splits": [
+        ("part", None),
+        ("part", "fold-x", "groups"),
+        ("part", "train", "groups"),
+        ("together", [1, 1, 1]),
+    ],
     "predictions": [
         ("role", "maybe"),
         ("n_unanswered", 1),

@@ -81,6 +81,8 @@ def _head(folder: Path, root: str, table: CaseTable) -> list[str]:
         if dates
         else '# as_of = "scan_date"                # nothing recorded later may be read',
         f"site = {quoted(sites[0])}" if sites else '# site = "site"',
+        '# keep_together = "source"            # cases that share it stand on one side of every '
+        "split, too",
         '# group = ["sex"]                    # for subgroup reports, never inputs of a model',
         "",
     ]

@@ -4,7 +4,7 @@ fitted on training subjects.
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from mmdiag.inference.predict import diagnose
 from mmdiag.model.heads import survival_cuts, targets
 from mmdiag.prepare import Preparation, fit_preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
+from mmdiag.prepare.sources import sources_of
 from mmdiag.pretraining.weights import PretrainedInit, pretrained_init, records, require_unseen
 from mmdiag.privacy.subject_keys import SubjectKeys, made_workspace_key
 from mmdiag.progress import Progress
@@ -120,7 +121,7 @@ def _bundle(
         trained_on=SubjectKeys.of(subjects, cohort_hash, key),
         patterns=_patterns(data, modalities, rows.seen),
         pretrained_on=tuple(records(run.config, run.workspace, name.fold)),
-        card=_card(run, name, config, len(set(subjects))),
+        card=_card(run, name, config, len(set(subjects)), learned.preparations),
     )
 
 
@@ -266,6 +267,7 @@ def _prepare(
             columns=data.store.columns(name),
             gene_sets=data.gene_sets.get(name),
             categories=data.store.categories(name),
+            source=data.store.source(name),
         )
     return prepared
 
@@ -305,8 +307,18 @@ def _batches(
     return Batches(whole.rows, len(rows), block=BLOCK, **shared)
 
 
-def _card(run: Run, name: FitId, config: RunConfig, subjects: int) -> str:
+def _card(
+    run: Run,
+    name: FitId,
+    config: RunConfig,
+    subjects: int,
+    preparations: Mapping[str, Preparation],
+) -> str:
     asked = run.manifest
+    sources = [
+        f"- {modality} is made by {made.maker}, licence {made.licence}."
+        for modality, made in sources_of(preparations).items()
+    ]
     lines = (
         f"# Model card: {asked.cohort}",
         "",
@@ -314,6 +326,7 @@ def _card(run: Run, name: FitId, config: RunConfig, subjects: int) -> str:
         "",
         f"- Fusion: {config.fusion}; recipe: {config.recipe}; seed: {config.seed}.",
         f"- Fitted on {subjects} subjects of the cohort {asked.cohort} ({asked.cohort_hash[:23]}).",
+        *sources,
         f"- Run {asked.run_id}, fit {name}. How it was evaluated: metrics.parquet of that run.",
         "",
     )

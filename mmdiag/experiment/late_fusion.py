@@ -2,9 +2,10 @@
 plain features, and the mean of what those say that a case has. A model that is not above it is not
 worth its trouble, so every run fits it on the same folds and cases.
 
-Notes are TF-IDF of words and pairs of words, tables their standardised columns, images and signals
-their statistics. Classes: logistic regression; survival: Cox's with a ridge (Breslow 1974). The
-penalty is chosen inside the other parts, by subjects and what is kept together with them.
+Notes are TF-IDF of words and pairs of words, tables their standardised columns, images, signals and
+embeddings their statistics. Classes: logistic regression; survival: Cox's with a ridge (Breslow
+1974). The penalty is chosen inside the other parts, by subjects and what is kept together with
+them.
 """
 
 from collections.abc import Callable, Sequence
@@ -275,7 +276,7 @@ def _features(data: RunData, name: str) -> Make:
         return _of_notes({row: store.text(name, row) for row in having})
     if layout == ROW:
         return _standardised(store.table(name).astype(np.float64))
-    if kind == "image":
+    if kind_named(kind).summarise is not None:
         raws: Sequence[Any] = raw_features(store, name, extractor(kind, default()))
     else:
         there = store.present(name)

@@ -20,6 +20,7 @@ from mmdiag.contracts.internal_tables import validate_case_table
 from mmdiag.contracts.validate import as_table
 from mmdiag.description import Description
 from mmdiag.errors import MmdiagError
+from mmdiag.ingest.embeddings.width import made_by
 from mmdiag.ingest.overrides import read_decisions
 from mmdiag.ingest.quarantine_folder import show_quarantine
 from mmdiag.ingest.reports import read_report
@@ -295,6 +296,7 @@ def _write_cohort(
             for name, m in description.modalities.items()
             if "store_hz" in KINDS[m.kind].keys
         },
+        "embeddings": made_by(folder, description),
         "assays": {name: m.assay for name, m in description.modalities.items() if m.assay},
         "leaks": leaks,
         "columns": {

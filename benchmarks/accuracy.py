@@ -170,7 +170,13 @@ def folds_of(data: RunData, repeat: int) -> Iterator[tuple[np.ndarray, np.ndarra
 
 
 def answers(
-    model: str, data: RunData, train: np.ndarray, test: np.ndarray, out: Path, blanks: np.ndarray
+    model: str,
+    data: RunData,
+    train: np.ndarray,
+    test: np.ndarray,
+    out: Path,
+    blanks: np.ndarray,
+    fold: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Chances of the test cases by a model, and with one modality of each blanked."""
     if model in (LATE, SINGLE):
@@ -180,11 +186,11 @@ def answers(
     config = configuration(model)
     names = list(data.store.modalities)
     if config.ensembles:
-        learned = learn_ensemble(data, config, names, train)
+        learned = learn_ensemble(data, config, names, train, fold=fold)
     else:
-        strata = data.cases["event" if data.store.task.survival else "label"].iloc[train]
-        subjects = data.cases["subject_id"].iloc[train]
-        valid = subjects.isin(validation_subjects(subjects, strata, 0.15)).to_numpy()
+        column = "event" if data.store.task.survival else "label"
+        cases = data.cases.assign(stratum=data.cases[column]).iloc[train]
+        valid = cases["subject_id"].isin(validation_subjects(cases, 0.15, fold)).to_numpy()
         learned = learn(data, config, names, train[~valid], train[valid], out / "fit")
     bundle = Bundle(
         config=config,
@@ -277,7 +283,9 @@ def run_task(
                 file = out / "answers" / f"{name}-{model.replace(' ', '_')}-{repeat}-{fold}.npz"
                 if not file.is_file():
                     file.parent.mkdir(exist_ok=True)
-                    whole, blanked = answers(model, data, train, test, out, blanks)
+                    whole, blanked = answers(
+                        model, data, train, test, out, blanks, f"{repeat}-{fold}"
+                    )
                     np.savez(file, whole=whole, blanked=blanked)
                     print(f"{name} {model} repeat {repeat} fold {fold}", flush=True)
                 with np.load(file) as kept:

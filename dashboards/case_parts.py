@@ -1,5 +1,5 @@
-"""What a case shows of each modality: images, signals, notes, tables; under each what its drawn
-parts add up to.
+"""What a case shows of each modality: images, signals, embeddings, notes, tables; under each
+what its drawn parts add up to.
 """
 
 from typing import Any
@@ -21,6 +21,7 @@ from mmdiag.explain.drawn import (
     PATHWAYS,
     REGIONS,
     TABLE_COLUMNS,
+    VECTORS,
     WINDOWS,
     WORDS,
     heat_on_tissue,
@@ -124,6 +125,17 @@ def signal(view: View, name: str) -> None:
     if shown:
         st.caption(texts.heat(notes.plain(view.outcome), "signal"))
         _adds_up(view, name, WINDOWS)
+
+
+def embedding(view: View, name: str) -> None:
+    """How many vectors there are and what made them: what they mean, only that knows."""
+    st.markdown(f"**{notes.plain(view.names[name])}**")
+    if not view.has(name):
+        missing(view, name)
+        return
+    made, stored = view.store.source(name), view.stored(name)
+    st.markdown(notes.plain(texts.vectors(len(stored), stored.shape[1], made)))
+    _adds_up(view, name, VECTORS)
 
 
 def note(view: View, name: str) -> None:

@@ -98,6 +98,17 @@ def heat(outcome: str, of: str) -> str:
     )
 
 
+def vectors(number: int, width: int, made: Mapping[str, str]) -> str:
+    """What an embedding is, in a line.
+
+    Args:
+        made: Encoder, revision and licence of what made it; empty where that is not known.
+    """
+    what = "1 vector" if number == 1 else f"{number} vectors"
+    maker = f", made by {made['encoder']} {made['revision']} ({made['licence']})" if made else ""
+    return f"{what} of {width} numbers{maker}. An embedding has no picture."
+
+
 def words(outcome: str) -> str:
     """What the shades of a note mean."""
     return (

@@ -118,6 +118,9 @@ def _draw(view: View, folder: Path, predictions: pd.DataFrame) -> None:
         for name in view.of_kind("signal"):
             with part(view.names[name]):
                 case_parts.signal(view, name)
+        for name in view.of_kind("embedding"):
+            with part(view.names[name]):
+                case_parts.embedding(view, name)
         for name in view.of_kind("text"):
             with part(view.names[name]):
                 case_parts.note(view, name)

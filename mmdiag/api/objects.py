@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxtyping import Int16, UInt8
+from jaxtyping import Float32, Int16, UInt8
 from numpy import ndarray
 
 from mmdiag.api.results import predictions_path, verify
@@ -85,6 +85,10 @@ class Cohort:
     def signal(self, modality: str, case_id: str) -> Int16[ndarray, "time channel"]:
         """The samples of a case. Raises as `image`."""
         return self.view().signal(modality, case_id)
+
+    def embedding(self, modality: str, case_id: str) -> Float32[ndarray, "vector number"]:
+        """The vectors of a case, one or a bag. Raises as `image`."""
+        return self.view().embedding(modality, case_id)
 
     def table(self, modality: str) -> "pd.DataFrame":
         """A row a case that has the table (index case_id), its columns by name.

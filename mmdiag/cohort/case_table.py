@@ -8,11 +8,18 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.cohort.as_of import is_one_date, moment_of
+from mmdiag.cohort.kept_together import TOGETHER, group_numbers
 from mmdiag.cohort.label_cells import SHOWN, read_labels, refuse_lines
 from mmdiag.description import Description
 from mmdiag.errors import DescriptionError
 from mmdiag.readers.tables.delimited import as_description_error
-from mmdiag.readers.tables.keys import check_keys, is_plain_key, key_values, template_columns
+from mmdiag.readers.tables.keys import (
+    check_keys,
+    is_plain_key,
+    key_columns,
+    key_values,
+    template_columns,
+)
 from mmdiag.sandbox.tables import read_case_cells
 from mmdiag.spelling import column_hint
 
@@ -27,7 +34,8 @@ def read_cases(description: Description) -> pd.DataFrame:
         One row a case, in the table's order: case_id, subject_id, as_of (datetime64, NaT =
         unknown), site, label (binary 0/1, multiclass class number,
         multilabel whether any label is there, NaN = unlabelled), time, event (survival),
-        label_<name> (multilabel 0/1, NaN = unknown), group_<name> ...,
+        label_<name> (multilabel 0/1, NaN = unknown), together (number of the group of cases that
+        are kept together, where any are), group_<name> ...,
         and every original column as text under column_<name>.
 
     Raises:
@@ -58,6 +66,7 @@ def _state(description: Description) -> Hashable:
         description.subject_id,
         description.as_of,
         description.site,
+        description.keep_together,
         description.group,
         description.identifiers,
     )
@@ -81,6 +90,9 @@ def _parse(description: Description) -> pd.DataFrame:
     cases["as_of"] = _as_of(description, table)
     cases["site"] = table[description.site] if description.site else pd.NA
     labels = read_labels(description, table)
+    if description.keep_together:
+        shared = [key_values(table, name).tolist() for name in description.keep_together]
+        cases[TOGETHER] = group_numbers(cases["subject_id"].tolist(), shared)
     extra = {f"group_{name}": table[name] for name in description.group}
     extra |= {f"column_{name}": table[name] for name in table.columns}
     return pd.concat([cases, labels, pd.DataFrame(extra)], axis=1)
@@ -103,6 +115,11 @@ def _require_columns(description: Description, table: pd.DataFrame) -> None:
         ("site", description.site),
         ("label", task.label),
         *(("labels", name) for name in task.labels),
+        *(
+            ("keep_together", column)
+            for name in description.keep_together
+            for column in key_columns(name)
+        ),
     ]
     named += [
         ("time", task.time),

@@ -1,4 +1,5 @@
-"""A cohort to look at: its cases, images, notes, signals and tables by key, without knowing a file.
+"""A cohort to look at: its cases, images, notes, signals, embeddings and tables by key, without
+knowing a file.
 
 What is returned is what a network is given, after masking; nothing here writes.
 """
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int16, UInt8
+from jaxtyping import Float32, Int16, UInt8
 from numpy import ndarray
 
 from mmdiag.errors import UnknownNameError, UsageError
@@ -45,7 +46,7 @@ class CohortView:
 
     @property
     def modalities(self) -> Mapping[str, str]:
-        """Name -> kind: `image`, `text`, `table` or `signal`."""
+        """Name -> kind: `image`, `text`, `table`, `signal` or `embedding`."""
         return self.store.modalities
 
     @property
@@ -109,6 +110,11 @@ class CohortView:
         """The samples of a case. Raises as `image`."""
         return np.array(self.store.signal(modality, self._row(modality, "signal", case_id)))
 
+    def embedding(self, modality: str, case_id: str) -> Float32[ndarray, "vector number"]:
+        """The vectors of a case, one or a bag. Raises as `image`."""
+        row = self._row(modality, "embedding", case_id)
+        return np.array(self.store.embedding(modality, row))
+
     def table(self, modality: str) -> pd.DataFrame:
         """A row a case that has the table (index case_id), a column a number; NaN = not measured.
 
@@ -150,7 +156,7 @@ class CohortView:
         if self.modalities[modality] != kind:
             raise UsageError(
                 f"{modality} is of kind {self.modalities[modality]}, it was asked for as {kind}: "
-                "use image, note, signal or table as `cohort.modalities` says."
+                "use image, note, signal, embedding or table as `cohort.modalities` says."
             )
 
 

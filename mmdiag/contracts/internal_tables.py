@@ -56,14 +56,15 @@ def validate_split(part: Mapping[str, str], cases: pd.DataFrame) -> list[RuleRes
 
     Args:
         part: Subject -> part of the split.
-        cases: The labelled cases: `subject_id`, and `case_id` where it is known.
+        cases: The labelled cases: `subject_id`, and `case_id` and `together` (the group of cases
+            that are kept together) where they are known.
 
     Raises:
-        ContractError: A subject lies in two parts, or a labelled case in none or in an unknown one.
+        ContractError: A subject or a group lies in two parts, or a labelled case in none or in an
+            unknown one.
     """
-    table = cases[[name for name in ("case_id", "subject_id") if name in cases]].reset_index(
-        drop=True
-    )
+    named = [name for name in ("case_id", "subject_id", "together") if name in cases]
+    table = cases[named].reset_index(drop=True)
     results = validate(
         table.assign(part=table["subject_id"].map(dict(part))), packaged_contract("splits")
     )

@@ -5,6 +5,7 @@ Each takes the section, the key, and its heading and file for messages, and rais
 `DescriptionError`.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ ROW_RULES = ("refuse", "first", "mean")
 GENE_KINDS = ("symbol", "ensembl", "entrez")
 UNITS = ("counts", "tpm", "log2", "z-score")
 DECIMALS = (".", ",")
+PROVENANCE = re.compile(r"[\w.+@:/() -]{1,100}")
+EXAMPLES = {"encoder": "UNI2-h", "revision": "0123abcd", "licence": "CC-BY-NC-ND-4.0"}
 BELOW = ("refuse", "missing", "limit")
 # and the largest of each
 SIGNAL_NUMBERS = {
@@ -136,6 +139,17 @@ def codes(section: Mapping[str, Any], key: str, heading: str, where: str) -> tup
     )
 
 
+def provenance(section: Mapping[str, Any], key: str, heading: str, where: str) -> str:
+    """By what an embedding was made, or under which terms: a line of a bundle's card."""
+    value = text_of(section, key, heading, where)
+    if not PROVENANCE.fullmatch(value):
+        raise DescriptionError(
+            f"{key} under {heading} of {where} must be a name of at most 100 letters, digits and "
+            "of ._+@:/()- or blanks, it is not: correct it."
+        )
+    return value
+
+
 def _known_text(
     known: tuple[str, ...], section: Mapping[str, Any], key: str, heading: str, where: str
 ) -> str | None:
@@ -150,6 +164,22 @@ def check_text(values: Mapping[str, Any], _root: Path, heading: str, where: str)
         raise DescriptionError(
             f"Notes in a table need both key and column, {heading} of {where} names one: add the "
             "other."
+        )
+
+
+def check_embedding(values: Mapping[str, Any], _root: Path, heading: str, where: str) -> None:
+    """What another program made says by what and under which terms, and a table has a key."""
+    for key, example in EXAMPLES.items():
+        if key not in values:
+            raise DescriptionError(
+                f"An embedding says by what it was made and under which terms, {heading} of "
+                f'{where} lacks {key}: write {key} = "{example}".'
+            )
+    if values["path"].lower().endswith(".parquet") != bool(values.get("key")):
+        raise DescriptionError(
+            f"Embeddings of all cases lie in one Parquet with a key, those of a case in a file "
+            f"without, {heading} of {where} has one of the two: name key with a .parquet, or "
+            "a file a case as path."
         )
 
 

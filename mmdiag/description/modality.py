@@ -34,7 +34,8 @@ class ModalityDescription:
             percentiles), `voi` (as the header asks), or two numbers.
         burned_in: What becomes of images that may show text in their pixels: `refuse` or `accept`.
         key: Column of a table that holds the case's key; None = the file belongs to one case.
-        column: Column that holds the note, where notes lie in a table.
+        column: Column that holds the note, where notes lie in a table; of an embedding the column
+            or the array that holds the vectors.
         columns: Columns of a table modality, by globs; empty = every numeric column.
         exclude: Globs of columns that are left out.
         rows: What several rows of one case mean: `refuse`, take the `first`, or their `mean`.

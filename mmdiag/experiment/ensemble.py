@@ -22,13 +22,14 @@ from mmdiag.ensemble.ridge import Fold, cross_fit, rotate
 from mmdiag.ensemble.stack import combine, stack
 from mmdiag.ensemble.target import Target
 from mmdiag.ensemble.trees import cross_fit_trees
-from mmdiag.errors import UsageError
+from mmdiag.experiment.prepared import prepare_modalities
 from mmdiag.experiment.run import RunData
 from mmdiag.model.ensemble import EnsembleModel, Members, answers_of, network_config
 from mmdiag.model.members import MemberForm, RidgeMember, TreeMember, common_words
 from mmdiag.model.network import DiagnosisModel
+from mmdiag.prepare import Preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
-from mmdiag.prepare.blocks import BUCKETS, COLUMNS, MISSING, BlockPreparation, fit_blocks
+from mmdiag.prepare.blocks import BUCKETS, COLUMNS, MISSING
 from mmdiag.progress import Progress
 from mmdiag.task import Task
 from mmdiag.training import batched
@@ -43,7 +44,7 @@ class Fitted:
     """An ensemble, what its cases are prepared by, and how its networks were trained."""
 
     model: EnsembleModel
-    preparations: Mapping[str, BlockPreparation]
+    preparations: Mapping[str, Preparation]
     curve: tuple[Epoch, ...]
 
 
@@ -55,6 +56,7 @@ def fit_ensemble(
     task: Task,
     targets: Float[ndarray, "case target"],
     *,
+    fold: str = "",
     progress: Progress | None = None,
 ) -> Fitted:
     """Fit on labelled rows; no other row is looked at.
@@ -62,9 +64,11 @@ def fit_ensemble(
     Args:
         rows: In the order of their keys.
         targets: What the heads of networks are trained on, one row each.
+        fold: What is held out: each has inner folds of its own.
     """
     with threadpool_limits(1):
-        return _Fit(data, config, modalities, rows, task, targets, progress).fitted()
+        inner = _fold_numbers(data, rows, config, fold)
+        return _Fit(data, config, modalities, rows, inner, task, targets, progress).fitted()
 
 
 class _Fit:
@@ -76,14 +80,15 @@ class _Fit:
         config: RunConfig,
         modalities: Sequence[str],
         rows: Rows,
+        fold: Int[ndarray, "case"],
         task: Task,
         targets: Float[ndarray, "case target"],
         progress: Progress | None,
     ) -> None:
         self.config, self.task, self.progress, self.targets = config, task, progress, targets
         self.target = target_of(data, task, rows)
-        self.fold = _fold_numbers(data, rows, config)
-        self.preparations = {name: _prepared(data, config, name, rows) for name in modalities}
+        self.fold = fold
+        self.preparations = prepare_modalities(data, config, modalities, rows)
         self.samples = prepare_samples(self.preparations, data.raws, rows.tolist())
         self.present = np.stack(
             [[name in sample for sample in self.samples] for name in modalities], axis=1
@@ -145,7 +150,7 @@ class _Fit:
         own, preparations = network_config(self.config), self.preparations
         folds = [
             batched.Fold(np.flatnonzero(self.fold != n), np.flatnonzero(self.fold == n))
-            for n in range(int(self.fold.max()) + 1)
+            for n in np.unique(self.fold)
         ]
         trained = batched.train_together(
             lambda: DiagnosisModel(own, preparations, self.task),
@@ -185,36 +190,20 @@ def horizon_of(target: Target) -> float:
     return float(np.median(seen)) if len(seen) else float(np.median(target.values[:, 0]))
 
 
-def _fold_numbers(data: RunData, rows: Rows, config: RunConfig) -> Int[ndarray, "case"]:
+def _fold_numbers(data: RunData, rows: Rows, config: RunConfig, fold: str) -> Int[ndarray, "case"]:
     """The inner fold of each case."""
     part = data.cases.iloc[rows]
     strata = stratum_of(part, data.store.task)
-    subjects = part["subject_id"]
-    rarest = int(strata.groupby(strata).apply(lambda s: subjects[s.index].nunique()).min())
+    part = part.assign(stratum=strata)
+    rarest = int(part.groupby("stratum")["subject_id"].nunique().min())
     count = max(2, min(config.ensemble.folds, rarest))
-    return inner_folds(subjects, strata, count).to_numpy(int)
+    return inner_folds(part, count, fold).to_numpy(int)
 
 
 def _folds(fold: Int[ndarray, "case"], target: Target) -> list[Fold]:
     """Rows to learn from and rows to judge, of the folds that leave something to learn."""
     pairs = [(np.flatnonzero(fold != n), np.flatnonzero(fold == n)) for n in np.unique(fold)]
     return [(train, test) for train, test in pairs if target.take(train).can_be_learned()]
-
-
-def _prepared(data: RunData, config: RunConfig, name: str, rows: Rows) -> BlockPreparation:
-    raws = [raw for raw in (data.raws[name][row] for row in rows) if raw is not None]
-    if not raws:
-        raise UsageError(
-            f"Every modality must be present in some training case, {name} is in none: take it out "
-            "of cohort.toml or add cases that have it."
-        )
-    return fit_blocks(
-        data.store.modalities[name],
-        raws,
-        config,
-        columns=data.store.columns(name),
-        categories=data.store.categories(name),
-    )
 
 
 def _fit_member(

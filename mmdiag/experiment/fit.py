@@ -4,7 +4,7 @@ fitted on training subjects.
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,17 +18,18 @@ from numpy import ndarray
 from mmdiag.cohort.labels import label_values, stratum_of
 from mmdiag.cohort.splits import validation_subjects
 from mmdiag.config import RunConfig
-from mmdiag.errors import UsageError
 from mmdiag.experiment import mlflow_tracking
 from mmdiag.experiment.ensemble import fit_ensemble
 from mmdiag.experiment.fit_id import ALL, TEST, FitId
+from mmdiag.experiment.prepared import prepare_modalities
 from mmdiag.experiment.reuse import reuse_fit
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.predict import diagnose
 from mmdiag.model.heads import survival_cuts, targets
-from mmdiag.prepare import Preparation, fit_preparation
+from mmdiag.prepare import Preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
+from mmdiag.prepare.sources import sources_of
 from mmdiag.pretraining.weights import PretrainedInit, pretrained_init, records, require_unseen
 from mmdiag.privacy.subject_keys import SubjectKeys, made_workspace_key
 from mmdiag.progress import Progress
@@ -88,7 +89,9 @@ def fit(run: Run, name: FitId, progress: Progress | None = None) -> None:
     config = run.config_of(name)
     require_unseen(run.config, run.workspace, data.split.part, [name.fold])
     if config.ensembles:
-        learned = learn_ensemble(data, config, modalities, rows.seen, progress=progress)
+        learned = learn_ensemble(
+            data, config, modalities, rows.seen, fold=name.fold, progress=progress
+        )
     else:
         learned = learn(
             data,
@@ -124,7 +127,7 @@ def _bundle(
         trained_on=SubjectKeys.of(subjects, cohort_hash, key),
         patterns=_patterns(data, modalities, rows.seen),
         pretrained_on=tuple(records(run.config, run.workspace, name.fold)),
-        card=_card(run, name, config, len(set(subjects))),
+        card=_card(run, name, config, len(set(subjects)), learned.preparations),
     )
 
 
@@ -175,7 +178,9 @@ def learn(
     """
     task = _task(data, train_rows)
     preparations = (
-        dict(begin.preparations) if begin else _prepare(data, config, modalities, train_rows)
+        dict(begin.preparations)
+        if begin
+        else prepare_modalities(data, config, modalities, train_rows)
     )
     folder.mkdir(parents=True, exist_ok=True)
     trained = train(
@@ -199,15 +204,20 @@ def learn_ensemble(
     modalities: Sequence[str],
     rows: np.ndarray,
     *,
+    fold: str = "",
     progress: Progress | None = None,
 ) -> Learned:
-    """Fit an ensemble on some rows of a cohort; no other row is looked at."""
+    """Fit an ensemble on some rows of a cohort; no other row is looked at.
+
+    Args:
+        fold: What is held out.
+    """
     rows = np.sort(rows)
     task = _task(data, rows)
     part = data.cases.iloc[rows]
     times = (part[name].to_numpy(float) for name in ("time", "event"))
     target = targets(task, label_values(part, task), *times)
-    found = fit_ensemble(data, config, modalities, rows, task, target, progress=progress)
+    found = fit_ensemble(data, config, modalities, rows, task, target, fold=fold, progress=progress)
     return Learned(Trained(found.model, found.curve), dict(found.preparations), task)
 
 
@@ -224,13 +234,11 @@ def rows_of(run: Run, data: RunData, name: FitId) -> FitRows:
         labelled & has_input & ((part != name.fold).to_numpy() if name.fold != ALL else True)
     )
     stratum = stratum_of(data.cases, data.store.task)
+    cases = data.cases.assign(stratum=stratum)
     # the inner folds of an ensemble do what validation subjects do
     share = 0.0 if run.config.ensembles else run.config.evaluation.valid_share
-    subjects = data.cases["subject_id"]
-    stopping = (
-        validation_subjects(subjects[learnable], stratum[learnable], share) if share else set()
-    )
-    valid = learnable & subjects.isin(stopping).to_numpy()
+    stopping = validation_subjects(cases[learnable], share, name.fold) if share else set()
+    valid = learnable & cases["subject_id"].isin(stopping).to_numpy()
     if name.fold == ALL:  # what no model that is judged answers
         held_out = ~labelled if run.manifest.cross_validated else ~_tested(part, labelled)
     else:
@@ -279,29 +287,6 @@ def _task(data: RunData, train_rows: np.ndarray) -> Task:
     return dataclasses.replace(task, cuts=tuple(cuts))
 
 
-def _prepare(
-    data: RunData, config: RunConfig, modalities: Sequence[str], train_rows: np.ndarray
-) -> dict[str, Preparation]:
-    prepared = {}
-    for name in modalities:
-        raws = [raw for raw in (data.raws[name][row] for row in train_rows) if raw is not None]
-        kind = data.store.modalities[name]
-        if not raws:
-            raise UsageError(
-                f"Every modality must be present in some training case, {name} is in none: take "
-                "it out of cohort.toml or add cases that have it."
-            )
-        prepared[name] = fit_preparation(
-            kind,
-            raws,
-            config,
-            columns=data.store.columns(name),
-            gene_sets=data.gene_sets.get(name),
-            categories=data.store.categories(name),
-        )
-    return prepared
-
-
 def _batches(
     data: RunData,
     preparations: dict[str, Preparation],
@@ -337,8 +322,18 @@ def _batches(
     return Batches(whole.rows, len(rows), block=BLOCK, **shared)
 
 
-def _card(run: Run, name: FitId, config: RunConfig, subjects: int) -> str:
+def _card(
+    run: Run,
+    name: FitId,
+    config: RunConfig,
+    subjects: int,
+    preparations: Mapping[str, Preparation],
+) -> str:
     asked = run.manifest
+    sources = [
+        f"- {modality} is made by {made.maker}, licence {made.licence}."
+        for modality, made in sources_of(preparations).items()
+    ]
     lines = (
         f"# Model card: {asked.cohort}",
         "",
@@ -346,6 +341,7 @@ def _card(run: Run, name: FitId, config: RunConfig, subjects: int) -> str:
         "",
         f"- Fusion: {config.fusion}; recipe: {config.recipe}; seed: {config.seed}.",
         f"- Fitted on {subjects} subjects of the cohort {asked.cohort} ({asked.cohort_hash[:23]}).",
+        *sources,
         f"- Run {asked.run_id}, fit {name}. How it was evaluated: metrics.parquet of that run.",
         "",
     )

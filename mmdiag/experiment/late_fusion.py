@@ -2,9 +2,10 @@
 plain features, and the mean of what those say that a case has. A model that is not above it is not
 worth its trouble, so every run fits it on the same folds and cases.
 
-Notes are TF-IDF of words and pairs of words, tables their standardised columns, images and signals
-their statistics. Classes: logistic regression; survival: Cox's with a ridge (Breslow 1974). The
-penalty is chosen inside the other parts, by subjects.
+Notes are TF-IDF of words and pairs of words, tables their standardised columns, images, signals and
+embeddings their statistics. Classes: logistic regression; survival: Cox's with a ridge (Breslow
+1974). The penalty is chosen inside the other parts, by subjects and what is kept together with
+them.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
+from mmdiag.cohort.kept_together import split_units
 from mmdiag.cohort.labels import label_values
 from mmdiag.evaluation.verdict import LATE_FUSION
 from mmdiag.experiment.run import RunData
@@ -86,8 +88,8 @@ def _fused(
         if not judged.any() or not target.can_be_learned(learned):
             continue
         given, asked = make(learned, inside[judged])
-        subjects = data.cases["subject_id"].to_numpy(str)[learned]
-        total[judged] += target.fit(given, learned, subjects, asked)
+        units = split_units(data.cases).to_numpy(str)[learned]
+        total[judged] += target.fit(given, learned, units, asked)
         count[judged] += 1
     return np.where(count > 0, total / np.maximum(count, 1), prior)
 
@@ -130,15 +132,15 @@ class _Target:
         several = self.kind == "multiclass"
         return np.asarray(np.exp(log_softmax(scores, axis=1)) if several else expit(scores))
 
-    def fit(self, given: Features, rows: Rows, subjects: ndarray, asked: Features) -> Scores:
+    def fit(self, given: Features, rows: Rows, units: ndarray, asked: Features) -> Scores:
         """Learn from some rows, and say what is found of others."""
         given, asked = _rotated(given, asked)
         values = self.values[rows]
         if self.kind == "survival":
-            return _cox(given, values, subjects, asked)
+            return _cox(given, values, units, asked)
         if self.kind == "multiclass":
             found = np.full((len(asked), self.answers), np.log(LEAST))
-            model = _logistic(given, values.astype(int), subjects)
+            model = _logistic(given, values.astype(int), units)
             found[:, model.classes_] = np.maximum(model.predict_log_proba(asked), np.log(LEAST))
             return found
         columns = []
@@ -148,7 +150,7 @@ class _Target:
                 share = np.clip(np.mean(label[known]) if known.any() else 0.5, LEAST, 1 - LEAST)
                 columns.append(np.full(len(asked), logit(share)))
                 continue
-            model = _logistic(given[known], label[known].astype(int), subjects[known])
+            model = _logistic(given[known], label[known].astype(int), units[known])
             columns.append(model.decision_function(asked))
         return np.stack(columns, axis=1)
 
@@ -176,14 +178,14 @@ def _by_products(
     return vectors[:, kept] * root, other @ (vectors[:, kept] / root)
 
 
-def _inner(sides: ndarray, subjects: ndarray) -> list[tuple[Rows, Rows]]:
-    """Parts by subjects in which a penalty is chosen; none where there are too few."""
+def _inner(sides: ndarray, units: ndarray) -> list[tuple[Rows, Rows]]:
+    """Parts by units of the split in which a penalty is chosen; none where there are too few."""
     least = min(np.unique(sides, return_counts=True)[1])
-    folds = min(FOLDS, int(least), len(np.unique(subjects)))
+    folds = min(FOLDS, int(least), len(np.unique(units)))
     if folds < 2:
         return []
     split = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
-    pairs = split.split(np.zeros(len(sides)), sides, subjects)
+    pairs = split.split(np.zeros(len(sides)), sides, units)
     return [
         (train, test)
         for train, test in pairs
@@ -191,9 +193,9 @@ def _inner(sides: ndarray, subjects: ndarray) -> list[tuple[Rows, Rows]]:
     ]
 
 
-def _logistic(given: Features, label: Int[ndarray, "row"], subjects: ndarray) -> Any:
+def _logistic(given: Features, label: Int[ndarray, "row"], units: ndarray) -> Any:
     """A logistic regression, its penalty chosen by the log loss of inner parts."""
-    inner = _inner(label, subjects)
+    inner = _inner(label, units)
     classes = np.unique(label)
 
     def loss(weight: float) -> float:
@@ -211,7 +213,7 @@ def _logistic(given: Features, label: Int[ndarray, "row"], subjects: ndarray) ->
 
 
 def _cox(
-    given: Features, values: Float[ndarray, "row 2"], subjects: ndarray, asked: Features
+    given: Features, values: Float[ndarray, "row 2"], units: ndarray, asked: Features
 ) -> Scores:
     """The log of the hazard by Cox's regression with a ridge, its penalty chosen by the partial
     likelihood that inner parts add.
@@ -225,7 +227,7 @@ def _cox(
             total -= whole - _partial_likelihood(given[train] @ slopes, values[train])[0]
         return total
 
-    inner = _inner(values[:, 1].astype(int), subjects)
+    inner = _inner(values[:, 1].astype(int), units)
     chosen = min(PENALTIES, key=loss) if inner else PENALTIES[1]
     risk: Scores = (asked @ _cox_slopes(given, values, chosen))[:, None]
     return risk
@@ -275,8 +277,9 @@ def _features(data: RunData, name: str) -> Make:
         return _of_notes({row: store.text(name, row) for row in having})
     if layout == ROW:
         return _standardised(store.table(name).astype(np.float64))
-    if kind == "image":
-        raws: Sequence[Any] = raw_features(store, name, extractor(kind, default(fusion="concat")))
+    plain = default(fusion="concat")
+    if kind_named(kind).summarise is not None:
+        raws: Sequence[Any] = raw_features(store, name, extractor(kind, plain))
     else:
         there = store.present(name)
         raws = [

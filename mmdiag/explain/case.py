@@ -28,7 +28,8 @@ class CaseExplanation:
         heat: For each image modality a signed map (slice, row, column) on a coarse grid; for each
             signal a signed row, one value a window of equal length.
         values: Kind -> modality -> what is explained of it: of a note the `spans` (start, end,
-            weight), of a table its `genes` and `groups`, of a signal its windows.
+            weight), of a table its `genes` and `groups`, of a signal its windows, of an
+            embedding its vectors.
     """
 
     heat: dict[str, Float[ndarray, "..."]] = field(default_factory=dict)

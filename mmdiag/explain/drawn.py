@@ -19,7 +19,7 @@ LEAST = 5e-6  # weights are published with five digits
 FAINTEST = 0.1  # of a note's largest weight: a smaller one has no shade
 COLUMNS, GROUPS = 10, 8  # that are drawn of a table, the largest
 REGIONS, WORDS, GENES = "regions", "sentences and words", "genes"
-TABLE_COLUMNS, PATHWAYS, WINDOWS = "columns", "pathways", "windows"
+TABLE_COLUMNS, PATHWAYS, WINDOWS, VECTORS = "columns", "pathways", "windows", "vectors"
 
 Span = tuple[int, int, float]
 Spans = Sequence[Sequence[float | int]]  # start, end and weight of each
@@ -110,7 +110,8 @@ def drawn_parts(
 
     Args:
         row: The case's row in `store.cases`.
-        explained: `spans` of a note, `genes` and `groups` of a table, windows of a signal.
+        explained: `spans` of a note, `genes` and `groups` of a table, windows of a signal, vectors
+            of an embedding.
         heat: The map of an image.
         contribution: The modality's Shapley value.
     """
@@ -123,7 +124,7 @@ def drawn_parts(
         return [of_note(store.text(name, row), explained["spans"], contribution)]
     if drawn_as == "table":
         return of_table(explained, contribution)
-    return [of_rows(explained, WINDOWS, contribution)]
+    return [of_rows(explained, VECTORS if drawn_as == "embedding" else WINDOWS, contribution)]
 
 
 def of_image(
@@ -143,9 +144,11 @@ def of_note(text: str, spans: Spans, contribution: float) -> Drawn:
 
 
 def of_rows(rows: Sequence[Weighted], what: str, contribution: float) -> Drawn:
-    """The genes, columns or pathways that have a bar, or the windows of a signal."""
-    key = "value" if what == WINDOWS else "weight"
-    most = {PATHWAYS: GROUPS, WINDOWS: len(rows)}.get(what, COLUMNS)
+    """The genes, columns or pathways that have a bar, the windows of a signal, or the vectors of an
+    embedding.
+    """
+    key = "value" if what in (WINDOWS, VECTORS) else "weight"
+    most = {PATHWAYS: GROUPS, WINDOWS: len(rows), VECTORS: len(rows)}.get(what, COLUMNS)
     weights = [float(row[key]) for row in influential(rows, most, key)]
     return Drawn(what, len(weights), sum(weights), contribution)
 

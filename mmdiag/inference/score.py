@@ -14,10 +14,12 @@ from mmdiag.encoders.weights import only_from_this_machine
 from mmdiag.errors import UsageError
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.columns import Alignment, align, prediction_columns, require_common
+from mmdiag.inference.embeddings import require_same_embeddings, require_stored_embeddings
 from mmdiag.inference.predict import diagnose
 from mmdiag.prepare import extractor, require_same_features
 from mmdiag.prepare.batches import prepare_samples
 from mmdiag.prepare.feature_cache import raw_features
+from mmdiag.prepare.sources import require_bundle_licences
 from mmdiag.privacy.subject_keys import workspace_key
 from mmdiag.progress import Progress
 from mmdiag.readers.genomics.expression_matrix import is_matrix
@@ -42,7 +44,8 @@ def open_bundle(folder: Path, description: Description, ledger: Ledger | None) -
     Raises:
         BundleError: The bundle was changed, or is none.
         UsageError: The cohort's modalities are not the bundle's, a table has none of its columns,
-            or the weights that make features here are not those that it was fitted with, or not on
+            its embeddings are of another encoder, revision or width, a licence is not allowed, or
+            the weights that make features here are not those that it was fitted with, or not on
             this machine.
     """
     bundle = Bundle.load(folder, ledger.bundle_files if ledger else None)
@@ -51,6 +54,8 @@ def open_bundle(folder: Path, description: Description, ledger: Ledger | None) -
         modality = description.modalities[name]
         if modality.key and not modality.gene_names and "{" not in modality.path:
             _require_header(description, modality, wanted)
+    require_same_embeddings(bundle, description)
+    require_bundle_licences(description, bundle.preparations)
     with only_from_this_machine():
         require_same_features(bundle.config, bundle.preparations)
     return bundle
@@ -86,6 +91,7 @@ def score(
     """
     store = Store.open(workspace, description.name)
     _require_kinds(bundle, store.modalities)
+    require_stored_embeddings(bundle, store)
     key = workspace_key(workspace.path)
     versions = list(zip(store.cases["case_id"], store.cases["version"], strict=True))
     done = ledger.scored(bundle.id, description.name)

@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.cohort.case_table import read_cases
+from mmdiag.cohort.kept_together import TOGETHER, split_units
 from mmdiag.cohort.label_cells import count_classes, described_task
 from mmdiag.cohort.presence import require_content
 from mmdiag.contracts.internal_tables import validate_case_table
 from mmdiag.contracts.validate import as_table
 from mmdiag.description import Description
 from mmdiag.errors import MmdiagError
+from mmdiag.ingest.embeddings.width import made_by
 from mmdiag.ingest.overrides import read_decisions
 from mmdiag.ingest.quarantine_folder import show_quarantine
 from mmdiag.ingest.reports import read_report
@@ -277,9 +279,10 @@ def _write_cohort(
 ) -> str:
     has = [f"has_{name}" for name in description.modalities]
     several = [f"label_{name}" for name in description.task.labels]
-    labels = cases[
-        ["case_id", "subject_id", "version", "label", "time", "event", *several, *has]
-    ].sort_values("case_id")
+    named = ["case_id", "subject_id", "version", "label", "time", "event", *several, *has]
+    labels = cases[named].sort_values("case_id")
+    if TOGETHER in cases:  # by its first subject: numbers change with every case that is added
+        labels["unit"] = split_units(cases)
     digest = hashlib.sha256((description.hash() + labels.to_csv(index=False)).encode()).hexdigest()
     write_parquet(folder / "cases.parquet", cases)
     described = {
@@ -293,6 +296,7 @@ def _write_cohort(
             for name, m in description.modalities.items()
             if "store_hz" in KINDS[m.kind].keys
         },
+        "embeddings": made_by(folder, description),
         "assays": {name: m.assay for name, m in description.modalities.items() if m.assay},
         "leaks": leaks,
         "columns": {

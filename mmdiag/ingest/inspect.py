@@ -13,6 +13,7 @@ from mmdiag.contracts.rules import Contract
 from mmdiag.contracts.validate import validate
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.archives import HEAD, archive_form
+from mmdiag.readers.embeddings import FILES
 from mmdiag.readers.tables.numbers import strict_numbers
 from mmdiag.regular_files import NOT_A_FILE, open_regular
 from mmdiag.sandbox.pool import Outcome, Sandbox, shared_sandbox
@@ -23,6 +24,7 @@ KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("picture", (".png", ".jpg", ".jpeg")),
     ("nifti", (".nii", ".nii.gz")),
     ("signal", (".wav", ".wave")),
+    ("embedding", FILES),
     ("variants", (".vcf", ".vcf.gz", ".vcf.bgz")),
     ("mutations", (".maf", ".maf.gz")),
     ("matrix", (".gct", ".gct.gz", ".h5ad")),
@@ -111,8 +113,8 @@ def _verdict(
 
 
 def kind_of(file: Path) -> str:
-    """`dicom`, `picture`, `nifti`, `signal`, `variants`, `mutations`, `matrix`, `table`, `note` or
-    `archive`: by content where it says, else by suffix; else DICOM.
+    """`dicom`, `picture`, `nifti`, `signal`, `embedding`, `variants`, `mutations`, `matrix`,
+    `table`, `note` or `archive`: by content where it says, else by suffix; else DICOM.
 
     Raises:
         ReadError: `not_a_file`.

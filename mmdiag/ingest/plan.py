@@ -18,13 +18,15 @@ from typing import Any
 import pandas as pd
 
 from mmdiag.cohort.case_table import read_cases
-from mmdiag.cohort.cases import find_cases, patient_identifiers
+from mmdiag.cohort.cases import Case, find_cases, patient_identifiers
 from mmdiag.cohort.presence import meet
 from mmdiag.contracts.internal_tables import validate_case_table
 from mmdiag.description import Description, read_description
 from mmdiag.errors import DescriptionError
 from mmdiag.ingest.case_versions import Versions, case_versions
 from mmdiag.ingest.columns import fix_columns
+from mmdiag.ingest.embeddings.read import EMBEDDING
+from mmdiag.ingest.embeddings.width import find_widths, keep_widths
 from mmdiag.ingest.overrides import Decisions, read_decisions
 from mmdiag.ingest.reports import read_report
 from mmdiag.ingest.shard import ShardPlan, write_shard
@@ -33,6 +35,7 @@ from mmdiag.storage.tables import write_parquet
 from mmdiag.workspace import Workspace, write_text
 
 SHARD_CASES = 256
+SHARD_BYTES = 2**29  # of files of embeddings
 
 
 def plan(
@@ -61,7 +64,9 @@ def plan(
     cases = find_cases(description, table)
     met = meet(description, table, cases, absent=wanted is not None)
     folder = workspace.cohort(description.name)
+    widths = find_widths(folder, description, cases)
     fixed = fix_columns(folder, description, cases, met, wanted or {})
+    keep_widths(folder, widths)
     decisions = read_decisions(folder)
     notes = {
         case.case_id: failing_rule.get(case.case_id, "") + decisions.text_of(case.case_id) + fixed
@@ -76,9 +81,9 @@ def plan(
     fresh = [
         case.case_id for case in cases if (case.case_id, versions.of[case.case_id]) not in known
     ]
-    parts = [fresh[start : start + shard_cases] for start in range(0, len(fresh), shard_cases)]
     return [
-        _write_plan(folder, description, part, versions, failing_rule, decisions) for part in parts
+        _write_plan(folder, description, part, versions, failing_rule, decisions)
+        for part in _parts(fresh, _bytes(description, cases), shard_cases)
     ]
 
 
@@ -114,6 +119,34 @@ def ingest_shard(plan_file: Path) -> None:
         _columns(target.parent.parent),
         {name: read_report(target.parent.parent, name) for name in description.modalities},
     )
+
+
+def _bytes(description: Description, cases: Sequence[Case]) -> dict[str, int]:
+    """What each case keeps in memory of embeddings, which may be large, until its shard is written:
+    by the size of its own files.
+    """
+    names = [n for n, m in description.modalities.items() if m.kind == EMBEDDING and not m.key]
+    return {
+        case.case_id: sum(
+            file.stat().st_size
+            for name in names
+            if name in case.sources
+            for file in case.sources[name].files
+        )
+        for case in cases
+    }
+
+
+def _parts(fresh: Sequence[str], sizes: Mapping[str, int], shard_cases: int) -> list[Sequence[str]]:
+    """Cases in their order, in parts of so many and not too many bytes."""
+    parts, start, total = [], 0, 0
+    for place, case_id in enumerate(fresh):
+        full = place - start >= shard_cases or total + sizes[case_id] > SHARD_BYTES
+        if full and place > start:
+            parts.append(fresh[start:place])
+            start, total = place, 0
+        total += sizes[case_id]
+    return [*parts, fresh[start:]] if len(fresh) > start else parts
 
 
 def _require_keywords(description: Description) -> None:

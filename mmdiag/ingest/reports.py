@@ -31,6 +31,8 @@ class TableReport:
         keyless: Whether rows have no key.
         cause: What probably keeps cases from their keys; empty = nothing that is known.
         apart: Cases that would have a row but for the cause.
+        width: Numbers of a vector of an embedding; 0 = it is none, or not known.
+        width_of: What that is true of.
     """
 
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -44,6 +46,8 @@ class TableReport:
     keyless: bool = False
     cause: str = ""
     apart: int = 0
+    width: int = 0
+    width_of: str = ""
 
     def of_table(self, table: NumericTable, wanted: Sequence[str]) -> "TableReport":
         """The same, with what reading its tables says."""
@@ -106,6 +110,7 @@ class TableReport:
             "equal_rows": self.equal_rows,
             "rows_without_case": self.strange,
             "cases_apart": self.apart,
+            "width": self.width,
         }
         found = {name: _first(value) for name, value in facts.items() if value}
         said = self.sentences()

@@ -1,10 +1,12 @@
-"""Kinds of modality: what each layer does differently for an image, a note, a table or a signal.
+"""Kinds of modality: what each layer does differently for an image, a note, a table, a signal
+or an embedding.
 
 `KINDS` is the one list of them. A kind names the functions of higher layers that are its own; they
 are imported when they are first called. How a kind is added: docs/guides/add-a-modality-kind.md.
 """
 
 from mmdiag.errors import UnknownNameError
+from mmdiag.kinds.embedding import EMBEDDING
 from mmdiag.kinds.image import IMAGE
 from mmdiag.kinds.kind import NOTE, PARTS, ROW, Function, Kind
 from mmdiag.kinds.signal import SIGNAL
@@ -16,6 +18,7 @@ KINDS: dict[str, Kind] = {
     IMAGE.name: IMAGE,
     TEXT.name: TEXT,
     SIGNAL.name: SIGNAL,
+    EMBEDDING.name: EMBEDDING,
     TABLE.name: TABLE,
 }
 

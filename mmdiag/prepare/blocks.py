@@ -109,6 +109,7 @@ def fit_blocks(
     *,
     columns: Sequence[str] = (),
     categories: Mapping[str, Sequence[str]] | None = None,
+    source: Mapping[str, str] | None = None,
 ) -> BlockPreparation:
     """Fit on the training cases that have this modality.
 
@@ -116,6 +117,7 @@ def fit_blocks(
         raws: Their raw features, as the extractor gives them.
         columns: Names of a table's columns.
         categories: Column of words -> the columns of 0 and 1 that stand for it.
+        source: By whom the raw features were made, where the cohort says so.
     """
     widths = _widths(kind, raws[0], config)
     found = [blocks_of(kind, raw, widths) for raw in raws]
@@ -144,7 +146,7 @@ def fit_blocks(
         summary=dense.get(COLUMNS),
         categories=seen_categories(raws, columns, categories) if categories else {},
         feature_version=feature_version(kind, config),
-        source=record.record() if record else {},
+        source=source or (record.record() if record else {}),
     )
 
 

@@ -52,7 +52,8 @@ class Preparation:
         categories: Column of words -> its columns of 0 and 1 that a training case has a 1 in. A
             case of another category has none: all of them count as not measured.
         feature_version: By what the features were made that it was fitted on, and its version.
-        source: Which pretrained weights were used: source, revision, sha256, licence.
+        source: Which pretrained weights were used: source, revision, sha256, licence; of an
+            embedding what made it: encoder, revision, licence.
         architecture: Of a transformer that is fine-tuned.
         start: Pretrained weights that training begins with; never stored, because a bundle holds
             the trained ones.
@@ -152,6 +153,7 @@ def fit_preparation(
     columns: Sequence[str] = (),
     gene_sets: Mapping[str, Sequence[int]] | None = None,
     categories: Mapping[str, Sequence[str]] | None = None,
+    source: Mapping[str, str] | None = None,
 ) -> Preparation:
     """Fit on the training cases that have this modality.
 
@@ -160,6 +162,7 @@ def fit_preparation(
         columns: Names of a table's columns.
         gene_sets: Named groups of column numbers; None = modules are found on these cases.
         categories: Column of words -> the columns of 0 and 1 that stand for it.
+        source: Of what another program made, what that was.
 
     Raises:
         UsageError: Pretrained weights that the configuration names are not there.
@@ -167,7 +170,10 @@ def fit_preparation(
     fitted: Preparation = kind_named(kind).fit(raws, config, columns, gene_sets)
     seen = seen_categories(raws, columns, categories) if categories else {}
     return dataclasses.replace(
-        fitted, feature_version=feature_version(kind, config), categories=seen
+        fitted,
+        feature_version=feature_version(kind, config),
+        categories=seen,
+        source=source or fitted.source,
     )
 
 

@@ -19,7 +19,7 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from mmdiag.cohort.labels import labelled, stratum_of
-from mmdiag.cohort.splits import read_or_make_split, validation_subjects
+from mmdiag.cohort.splits import Split, read_or_make_split, validation_subjects
 from mmdiag.config import TFIDF, RunConfig, digest, from_json, to_json
 from mmdiag.description import Description
 from mmdiag.encoders.weights import FILE
@@ -27,6 +27,7 @@ from mmdiag.errors import UnknownNameError, UsageError
 from mmdiag.kinds import kind_named
 from mmdiag.prepare import extractor, require_encoders
 from mmdiag.prepare.feature_cache import raw_features
+from mmdiag.prepare.sources import require_licences
 from mmdiag.pretraining.loop import PretextTask, learn
 from mmdiag.pretraining.weights import (
     CONTRASTIVE,
@@ -116,6 +117,7 @@ def require(description: Description, config: RunConfig, what: Sequence[str]) ->
     for name in kinds:
         _require_kinds(described, name)
     require_encoders(config, described)
+    require_licences(description, config, described)
     return kinds
 
 
@@ -248,8 +250,17 @@ def _parts(store: Store, config: RunConfig) -> tuple[list[str], dict[str, str]]:
     cases = store.cases.assign(stratum=stratum_of(store.cases, store.task).where(known))
     split = read_or_make_split(store.folder / "split.json", cases, config.evaluation)
     if not split.folds:
-        return ["test"], {subject: part for subject, part in split.part.items() if part == "test"}
-    return [*(f"fold-{i}" for i in range(split.folds)), FINAL], dict(split.part)
+        judged = {subject: part for subject, part in split.part.items() if part == "test"}
+        return ["test"], {**judged, **_beside(cases, split, "test")}
+    folds = [f"fold-{i}" for i in range(split.folds)]
+    beside = [_beside(cases, split, fold) for fold in folds]
+    return [*folds, FINAL], {**split.part, **dict(pair for one in beside for pair in one.items())}
+
+
+def _beside(cases: pd.DataFrame, split: Split, part: str) -> dict[str, str]:
+    """Subjects that are kept together with those whom a part judges, labelled or not."""
+    inside = (split.of_units(cases) == part).to_numpy()
+    return dict.fromkeys(cases.loc[inside, "subject_id"], part)
 
 
 def _require_enough(
@@ -286,9 +297,9 @@ def _rows(
     )
     subjects = store.cases["subject_id"]
     allowed = there & (subjects.map(dict(held_out)) != part).to_numpy()
-    alike = pd.Series(0, index=subjects.index)
+    alike = store.cases.assign(stratum=0)[allowed]
     held = (
-        subjects.isin(validation_subjects(subjects[allowed], alike[allowed], HELD_BACK)).to_numpy()
+        subjects.isin(validation_subjects(alike, HELD_BACK, part)).to_numpy()
         if allowed.any()
         else allowed
     )

@@ -47,6 +47,10 @@ FUNCTIONS: dict[str, str] = (
         )
     }
     | {
+        name: f"mmdiag.sandbox.embedding_requests:{name}"
+        for name in ("embedding", "embedding_width", "embedding_verdict", "embedding_table")
+    }
+    | {
         "deidentified_dicom": "mmdiag.deidentify.dicom:deidentified_dicom",
         "dicom_identifiers": "mmdiag.deidentify.dicom:dicom_identifiers",
     }

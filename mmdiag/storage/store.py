@@ -36,6 +36,7 @@ class Store:
         named_columns: Table -> its columns, as they were when the cohort was committed; a later
             ingestion that did not end may have begun with others.
         of_words: Table -> column of words -> its columns of 0 and 1, likewise.
+        embeddings: Embedding -> encoder, revision and licence of what made it, and its width.
         hash: SHA-256 over case versions and labels: what a model can have learned from.
     """
 
@@ -49,6 +50,7 @@ class Store:
     leaks: Sequence[Mapping[str, str]] = ()
     named_columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     of_words: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    embeddings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def title(self, modality: str) -> str:
         """How people read a modality."""
@@ -84,6 +86,7 @@ class Store:
             tuple(described.get("leaks", ())),
             described.get("columns", {}),
             described.get("categories", {}),
+            described.get("embeddings", {}),
         )
 
     def present(self, modality: str) -> Bool[ndarray, "case"]:
@@ -117,6 +120,15 @@ class Store:
     def signal(self, modality: str, row: int) -> Int16[ndarray, "time channel"]:
         """The samples of one case."""
         return self.parts(modality, row)
+
+    def embedding(self, modality: str, row: int) -> Float32[ndarray, "vector number"]:
+        """The vectors of one case."""
+        return self.parts(modality, row)
+
+    def source(self, modality: str) -> dict[str, str]:
+        """What made a modality, and under which terms; empty of what is made here."""
+        made = self.embeddings.get(modality, {})
+        return {name: str(value) for name, value in made.items() if name != "width"}
 
     def rate_hz(self, modality: str) -> float | None:
         """Samples a second of a signal; None where the cohort was ingested before that was

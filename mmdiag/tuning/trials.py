@@ -231,11 +231,8 @@ def inner_rows(run: Run, data: RunData, name: FitId) -> list[InnerFold]:
     if name.fold == TEST:
         return [(learned.train, learned.valid)]
     rows = np.sort(learned.seen)
-    fold = inner_folds(
-        data.cases["subject_id"].iloc[rows],
-        stratum_of(data.cases, data.store.task).iloc[rows],
-        FOLDS,
-    ).to_numpy()
+    cases = data.cases.assign(stratum=stratum_of(data.cases, data.store.task)).iloc[rows]
+    fold = inner_folds(cases, FOLDS, name.fold).to_numpy()
     return [(rows[fold != number], rows[fold == number]) for number in range(FOLDS)]
 
 

@@ -70,6 +70,6 @@ def test_a_class_with_one_subject_is_too_few_to_judge(tmp_path):
 
 def test_validation_subjects_are_a_stratified_share():
     cases = make_cases(80, cases_each=2)
-    held = validation_subjects(cases["subject_id"], cases["stratum"], 0.15)
+    held = validation_subjects(cases, 0.15, "fold-0")
     strata = cases.drop_duplicates("subject_id").set_index("subject_id")["stratum"]
     assert len(held) == 12 and strata[list(held)].sum() == 3

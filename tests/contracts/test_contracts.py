@@ -77,9 +77,19 @@ SOUND = {
         "share_clipped": [0.0, 0.0, 0.0],
         "n_flat": [0, 0, 0],
     },
+    "embeddings": {
+        "case_id": ["a", "b", "c"],
+        "modality": ["e", "e", "e"],
+        "n_vectors": [1, 12, 400],
+        "width": [48, 48, 48],
+        "low": [-2.0, -3.0, -1.0],
+        "high": [2.0, 3.0, 1.5],
+        "n_zero": [0, 0, 0],
+    },
     "splits": {
         "case_id": ["a", "b", "c"],
         "subject_id": ["s", "s", "t"],
+        "together": [0, 0, 1],
         "part": ["fold-0", "fold-0", "fold-11"],
     },
     "predictions": {
@@ -151,7 +161,18 @@ BROKEN = {
         ("n_flat", 1),
         ("seconds", 0.2),
     ],
-    "splits": [("part", None), ("part", "fold-x", "groups"), ("part", "train")],
+    "embeddings": [
+        ("n_vectors", 0),
+        ("width", 1),
+        ("low", 9.0),
+        ("n_zero", 3),
+    ],
+    "splits": [
+        ("part", None),
+        ("part", "fold-x", "groups"),
+        ("part", "train", "groups"),
+        ("together", [1, 1, 1]),
+    ],
     "predictions": [
         ("role", "maybe"),
         ("n_unanswered", 1),

@@ -278,6 +278,31 @@ def test_a_signal_without_windows_is_drawn_plain_and_without_its_rate_by_samples
     assert any("sample (rate not recorded)" in spec for spec in specs(test))
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_an_embedding_is_a_line_that_says_what_made_it_and_no_picture(page, tmp_path, known):
+    """The stored samples of the ECG, called vectors."""
+    example = publish(tmp_path / "w", cases=12)
+    file = example.workspace.cohort(NAME) / "description.json"
+    described = json.loads(file.read_text())
+    made = {"encoder": "UNI2-h", "revision": "0123", "licence": "CC-BY-NC-ND-4.0", "width": 2}
+    described["modalities"]["ecg"] = "embedding"
+    described |= {"embeddings": {"ecg": made}} if known else {}
+    file.write_text(json.dumps(described))
+    for case in (example.workspace.runs / RUN / "explanations" / "cases").glob("*.json"):
+        within = json.loads(case.read_text())
+        vectors = [{"start": 0, "end": 1, "value": 0.25}, {"start": 1, "end": 2, "value": 0.0}]
+        within |= {"signal": {}, "embedding": {"ecg": vectors}}
+        case.write_text(json.dumps(within))
+    test = page(example.workspace.path, "case")
+    having = example.cases.loc[example.cases["has_ecg"], "case_id"].iloc[0]
+    test.selectbox(key="case").set_value(having).run()
+    shown = said(test).replace("\\", "")
+    assert not test.exception and "vectors of" in shown and "has no picture." in shown
+    assert ("numbers, made by UNI2-h 0123 (CC-BY-NC-ND-4.0)." in shown) == known
+    assert "The vectors drawn add up to +0.25" in shown
+    assert not any("ECG, each channel" in spec for spec in specs(test))
+
+
 def test_a_drawn_signal_keeps_its_peaks_and_its_length():
     from dashboards.charts.case import envelope
 

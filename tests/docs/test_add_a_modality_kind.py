@@ -1,4 +1,4 @@
-"""The guide to a new kind of modality, carried out word for word in a copy of the package: a fifth
+"""The guide to a new kind of modality, carried out word for word in a copy of the package: a sixth
 kind goes from its files to scored predictions and an explanation.
 """
 

@@ -56,6 +56,21 @@ def cohort(tmp_path_factory):
     return folder
 
 
+def test_every_kind_of_modality_is_described():
+    from mmdiag.kinds import KINDS
+
+    interface = (ROOT / "docs" / "interface.md").read_text()
+    concepts = (ROOT / "docs" / "concepts.md").read_text()
+    listed = re.search(r'kind = "image" +# (.*)', README)
+    assert listed and listed[1].split(" | ") == ["image", "text", "table", "signal", "embedding"]
+    assert set(listed[1].split(" | ")) == set(KINDS)
+    for name, kind in KINDS.items():
+        assert f'kind = "{name}"' in interface and name in concepts
+        section = interface.split(f'kind = "{name}"')[1].split("[modalities.")[0].split("```")[0]
+        required = {"encoder", "revision", "licence"} & set(kind.keys)
+        assert all(f"\n{key} = " in section for key in required), name
+
+
 def test_every_command_of_the_readme_is_run_or_is_not_for_a_reason():
     programs = {" ".join(command.split()[:2]) for command in commands(README)}
     assert {name for name in programs if not name.startswith("mmdiag ")} == set(NOT_RUN)

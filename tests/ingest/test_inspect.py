@@ -8,7 +8,9 @@ import io
 import lzma
 import tarfile
 import zipfile
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mmdiag.ingest.inspect import inspect
@@ -59,3 +61,17 @@ def test_a_file_that_is_neither_is_no_dicom_file(tmp_path):
     (tmp_path / "IM0001").write_bytes(b"plain words" * 60)
     (verdict,) = inspect([tmp_path])
     assert verdict["code"] == "not_dicom"
+
+
+def test_an_embedding_is_read_to_the_end_as_one(tmp_path):
+    np.save(tmp_path / "good.npy", np.ones((3, 4)))
+    np.save(tmp_path / "nan.npy", np.full((3, 4), np.nan))
+    np.savez(tmp_path / "good.npz", features=np.ones(4))
+    (tmp_path / "torn.safetensors").write_bytes(bytes(20))
+    found = {Path(one["path"]).name: (one["kind"], one["code"]) for one in inspect([tmp_path])}
+    assert found == {
+        "good.npy": ("embedding", ""),
+        "good.npz": ("embedding", ""),
+        "nan.npy": ("embedding", "embedding_numbers"),
+        "torn.safetensors": ("embedding", "unreadable"),
+    }

@@ -71,6 +71,7 @@ def _head(folder: Path, root: str, table: CaseTable) -> list[str]:
         f"root = {quoted(root)}                           # all paths below are relative to "
         "this folder",
         '# also_read = ["/reference"]          # folders of gene_names and gene_sets elsewhere',
+        '# weights_licence = ["MIT", "Apache-2.0"]   # encoders under other terms are refused',
         "",
         "[cases]                              # one row a case",
         f"table = {quoted(table.path.name)}",
@@ -81,6 +82,8 @@ def _head(folder: Path, root: str, table: CaseTable) -> list[str]:
         if dates
         else '# as_of = "scan_date"                # nothing recorded later may be read',
         f"site = {quoted(sites[0])}" if sites else '# site = "site"',
+        '# keep_together = "source"            # cases that share it stand on one side of every '
+        "split, too",
         '# group = ["sex"]                    # for subgroup reports, never inputs of a model',
         "",
     ]

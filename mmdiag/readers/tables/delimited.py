@@ -3,6 +3,7 @@ every column named once, no cell too long.
 """
 
 import csv
+import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ MISSING = {"", "na", "nan", "n/a", "null", "none", "#n/a", "<na>"}
 MISSING_FORMS = sorted(
     {form for word in MISSING for form in (word, word.upper(), word.capitalize(), "NaN", "N/a")}
 )
+INDEX = {"__index_level_0__": "index"}  # as pandas names it in a Parquet file
 SHOWN = 5  # lines named in one message
 
 
@@ -112,7 +114,7 @@ def read_header(file: Path, form: TableForm = PLAIN) -> tuple[str, ...]:
     if file.suffix == ".parquet":
         with _parquet_errors(file.name):
             names = parquet.read_schema(file).names
-        return tuple("index" if name == "__index_level_0__" else name for name in names)
+        return tuple(INDEX.get(name, name) for name in names)
     said: dict[str, Any] = {"separator": form.delimiter, "columns": form.key}
     header = _first_row(read_head(file, **said) or read_delimited_text(file, strict=False, **said))
     require_columns(header, file.name)
@@ -248,22 +250,42 @@ def _read_parquet(
     file: Path, columns: Sequence[str] | None, text: Sequence[str] | None
 ) -> pa.Table:
     with _parquet_errors(file.name):
+        names = [str(name) for name in parquet.read_schema(file).names]
+        require_columns([INDEX.get(name, name) for name in names], file.name)
+        read = [name for name in names if columns is None or INDEX.get(name, name) in columns]
         # pandas' own metadata is of no use: an index is a column, and whole numbers with gaps stay
         # whole
         frame = pd.DataFrame(
-            parquet.read_table(file).to_pandas(ignore_metadata=True, integer_object_nulls=True)
+            parquet.read_table(file, columns=read).to_pandas(
+                ignore_metadata=True, integer_object_nulls=True
+            )
         )
-    frame.columns = frame.columns.astype(str)
-    frame = frame.rename(columns={"__index_level_0__": "index"})
-    require_columns(list(frame.columns), file.name)
-    frame = frame[[column for column in frame if columns is None or column in columns]]
+    frame = frame[read].rename(columns=INDEX)
     if frame.empty:
         raise ReadError("no_rows", f"{file.name} has no rows")
     texts = frame.columns if text is None else [column for column in text if column in frame]
-    frame = frame.assign(**{column: frame[column].astype("string").fillna("") for column in texts})
+    frame = frame.assign(**{column: _as_text(frame[column]) for column in texts})
     table = _plain_types(pa.Table.from_pandas(frame, preserve_index=False))
     _require_short_cells(table, file.name)
     return table
+
+
+def _as_text(cells: pd.Series) -> pd.Series:
+    """Cells as text; of a list its hash, for its text would be shortened."""
+    if cells.dtype == object and cells.map(lambda cell: isinstance(cell, np.ndarray)).any():
+        cells = cells.map(lambda cell: _hashed(cell) if isinstance(cell, np.ndarray) else cell)
+    return cells.astype("string").fillna("")
+
+
+def _hashed(cell: np.ndarray) -> str:
+    """The hash of a list, or of lists in a list."""
+    if cell.dtype == object:
+        parts = [_hashed(one) if isinstance(one, np.ndarray) else repr(one) for one in cell]
+        content = "\x1f".join(parts).encode()
+    else:
+        content = cell.tobytes()
+    head = f"{cell.dtype} {len(cell)} ".encode()
+    return f"list {hashlib.sha256(head + content).hexdigest()[:32]}"
 
 
 def _plain_types(table: pa.Table) -> pa.Table:

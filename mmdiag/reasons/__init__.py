@@ -1,14 +1,9 @@
 """Why an input is refused: the documented list of reason codes, each with its rule and its cure."""
 
-from typing import NamedTuple
+from mmdiag.reasons.embeddings import OF_EMBEDDINGS
+from mmdiag.reasons.reason import Reason
 
-
-class Reason(NamedTuple):
-    """What a reason code means to the person who reads it."""
-
-    rule: str
-    cure: str
-
+__all__ = ["REASONS", "Reason"]
 
 REASONS: dict[str, Reason] = {
     "not_a_file": Reason(
@@ -379,4 +374,4 @@ REASONS: dict[str, Reason] = {
         "A signal has a value at every sample.",
         "Export the recording without gaps, or the part before the first one.",
     ),
-}
+} | OF_EMBEDDINGS

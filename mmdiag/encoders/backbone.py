@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mmdiag.config import IMAGE_NETWORKS
+from mmdiag.encoders import efficientnet_lite
 from mmdiag.errors import UsageError
 
 # pixels; a smaller slice is enlarged, so that a network that halves it five times still sees a
@@ -139,16 +140,13 @@ def load_pretrained(network: nn.Module, file: Path) -> None:
     """Load pretrained weights into a network; weights of three colour channels are added up for
     grey.
 
+    Args:
+        file: Of safetensors, or the one that the package of EfficientNet-Lite0 carries.
+
     Raises:
-        UsageError: The file is no safetensors file, or holds another network.
+        UsageError: The file is neither, or holds another network.
     """
-    try:
-        stored = {_own_name(name): value for name, value in load_file(file).items()}
-    except (SafetensorError, OSError) as error:
-        raise UsageError(
-            f"Weights must be a whole safetensors file, {file.name} is not "
-            f"({type(error).__name__}): save or fetch it again."
-        ) from None
+    stored = _stored(file)
     wanted = network.state_dict()
     taken = {name: _as_grey(stored[name], wanted[name]) for name in wanted if name in stored}
     lacking = [
@@ -164,6 +162,18 @@ def load_pretrained(network: nn.Module, file: Path) -> None:
             f"another shape, such as {lacking[0]}: name the network that they belong to."
         )
     network.load_state_dict(taken, strict=False)
+
+
+def _stored(file: Path) -> dict[str, Tensor]:
+    if file.name == efficientnet_lite.FILE:
+        return efficientnet_lite.packaged_weights(file)
+    try:
+        return {_own_name(name): value for name, value in load_file(file).items()}
+    except (SafetensorError, OSError) as error:
+        raise UsageError(
+            f"Weights must be a whole safetensors file, {file.name} is not "
+            f"({type(error).__name__}): save or fetch it again."
+        ) from None
 
 
 def _own_name(name: str) -> str:
@@ -257,6 +267,11 @@ BACKBONES: dict[str, Backbone] = {
     "densenet121": Backbone(_densenet121, 1024, _mean_of_maps),
     "vit": Backbone(_vit, VIT["hidden_size"], _mean_of_patches, side=VIT_SIDE),
     "swin": Backbone(_swin, 384, _mean_of_last_stage),
+    "efficientnet_lite0": Backbone(
+        efficientnet_lite.make_efficientnet_lite0,
+        efficientnet_lite.FEATURES,
+        efficientnet_lite.pooled_head,
+    ),
 }
 _unmatched = set(BACKBONES) ^ {name.removesuffix("_3d") for name in IMAGE_NETWORKS}
 if _unmatched:

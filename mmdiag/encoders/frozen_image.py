@@ -9,11 +9,12 @@ from jaxtyping import Float32, UInt8
 from numpy import ndarray
 from torch import nn
 
-from mmdiag.config import RANDOM
+from mmdiag.config import PACKAGED, RANDOM
 from mmdiag.encoders.backbone import features_of, load_pretrained, make_network
-from mmdiag.encoders.weights import Weights, find_weights
+from mmdiag.encoders.weights import IMAGE_PACKAGES, Weights, find_weights
 
 BATCH = 64  # images that are computed together; a feature does not depend on it beyond rounding
+PIXELS = 2**17  # of them on a CPU, where larger batches wait for memory
 WHAT = "image encoder"
 
 
@@ -33,10 +34,12 @@ class FrozenImageNetwork:
     def features(self, images: UInt8[ndarray, "image *space"]) -> Float32[ndarray, "image feature"]:
         """One vector a slice (image, row, column), or a volume (image, slice, row, column)."""
         device = next(self.network.parameters()).device
+        pixels = images[0].size
+        batch = BATCH if device.type == "cuda" else max(1, min(BATCH, PIXELS // pixels))
         parts = []
-        for start in range(0, len(images), BATCH):
+        for start in range(0, len(images), batch):
             grey = (
-                torch.from_numpy(np.array(images[start : start + BATCH]))
+                torch.from_numpy(np.array(images[start : start + batch]))
                 .to(device)
                 .float()
                 .div(127.5)
@@ -52,13 +55,13 @@ def frozen_image_network(name: str, weights: str, seed: int) -> FrozenImageNetwo
     """Load a network once a process.
 
     Args:
-        weights: A folder, a hub name, or `random`.
+        weights: A folder, a hub name, `random`, or `packaged`.
         seed: Where random weights come from; pretrained ones do not depend on it.
 
     Raises:
         UsageError: The weights are not there, or are those of another network.
     """
-    found = image_weights(weights)
+    found = image_weights(name, weights)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = make_network(name)
@@ -69,6 +72,8 @@ def frozen_image_network(name: str, weights: str, seed: int) -> FrozenImageNetwo
     return FrozenImageNetwork(identity, name, network.eval().to(device))
 
 
-def image_weights(weights: str) -> Weights | None:
+def image_weights(name: str, weights: str) -> Weights | None:
     """The weights of an image encoder, see `find_weights`; None where they are random."""
-    return None if weights == RANDOM else find_weights(weights, WHAT)
+    if weights == RANDOM:
+        return None
+    return find_weights(name if weights == PACKAGED else weights, WHAT, packaged=IMAGE_PACKAGES)

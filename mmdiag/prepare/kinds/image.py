@@ -11,7 +11,7 @@ from torch import nn
 
 from mmdiag.config import FINE_TUNED, FROZEN, IMAGE_STATISTICS, RANDOM, ImageConfig, RunConfig
 from mmdiag.encoders.backbone import VOLUME
-from mmdiag.encoders.weights import Weights, find_weights
+from mmdiag.encoders.weights import Weights
 from mmdiag.prepare.extract import Extractor, feature_key, version_of
 from mmdiag.prepare.preparation import Preparation, fit_parts
 from mmdiag.prepare.slices.statistics import slice_statistics
@@ -48,7 +48,7 @@ def image_extractor(config: RunConfig) -> Extractor:
         return Extractor("", list)
     from mmdiag.encoders.frozen_image import frozen_image_network
 
-    network = frozen_image_network(image.encoder, image.weights, config.seed)
+    network = frozen_image_network(image.encoder, image.begins_with, config.seed)
     key = feature_key(image_version(config), network.identity)
     if image.encoder.endswith("_3d"):
         return Extractor(
@@ -73,9 +73,10 @@ def slice_textures(stack: UInt8[ndarray, "slice row column"]) -> Float32[ndarray
 
 def image_weights(config: RunConfig) -> Weights | None:
     """The pretrained weights of the image network."""
-    if config.image.weights in ("", RANDOM):
-        return None
-    return find_weights(config.image.weights, "image encoder")
+    from mmdiag.encoders.frozen_image import image_weights as weights_of
+
+    begins = config.image.begins_with
+    return weights_of(config.image.encoder, begins) if begins else None
 
 
 def load_pretrained_image(config: RunConfig, folder: Path) -> RunConfig:
@@ -109,7 +110,7 @@ def fit_image(
     """Projections of stored features; of slices that a network reads, their size."""
     image = config.image
     weights = image_weights(config)
-    source = weights.record() if weights else {"source": RANDOM} if image.weights else {}
+    source = weights.record() if weights else {"source": RANDOM} if image.begins_with else {}
     if image.training == FROZEN:
         return fit_parts("image", raws, image.components, source=source)
     start = weights.file if weights else None

@@ -72,6 +72,8 @@ class Weights:
         revision: Of a hub or a package; empty for a folder.
         sha256: Of that file.
         licence: As its model card says, else `not stated`.
+        model: What transformers calls such a model, where that is not the encoder's own name.
+        settings: SHA-256 over the files beside the weights that say how images are prepared.
     """
 
     folder: Path
@@ -80,6 +82,8 @@ class Weights:
     revision: str
     sha256: str
     licence: str
+    model: str = ""
+    settings: str = ""
 
     @property
     def file(self) -> Path:
@@ -88,12 +92,14 @@ class Weights:
 
     def record(self) -> dict[str, str]:
         """The part that goes into a bundle."""
-        return {
+        found = {
             "source": self.source,
             "revision": self.revision,
             "sha256": self.sha256,
             "licence": self.licence,
         }
+        more = {"model": self.model, "settings": self.settings}
+        return found | {name: value for name, value in more.items() if value}
 
 
 def find_weights(name: str, what: str, *, packaged: Mapping[str, Package] | None = None) -> Weights:

@@ -4,7 +4,7 @@ fitted on training subjects.
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from mmdiag.cohort.labels import label_values, stratum_of
 from mmdiag.cohort.splits import validation_subjects
-from mmdiag.config import RunConfig
+from mmdiag.config import IMAGE_NETWORKS, TRANSFORMERS, RunConfig
 from mmdiag.errors import UsageError
 from mmdiag.experiment import mlflow_tracking
 from mmdiag.experiment.fit_id import ALL, TEST, FitId
@@ -25,6 +25,7 @@ from mmdiag.experiment.reuse import reuse_fit
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.predict import diagnose
+from mmdiag.kinds import kind_named
 from mmdiag.model.heads import survival_cuts, targets
 from mmdiag.prepare import Preparation, fit_preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
@@ -120,7 +121,7 @@ def _bundle(
         trained_on=SubjectKeys.of(subjects, cohort_hash, key),
         patterns=_patterns(data, modalities, rows.seen),
         pretrained_on=tuple(records(run.config, run.workspace, name.fold)),
-        card=_card(run, name, config, len(set(subjects))),
+        card=_card(run, name, config, len(set(subjects)), learned.preparations),
     )
 
 
@@ -305,7 +306,13 @@ def _batches(
     return Batches(whole.rows, len(rows), block=BLOCK, **shared)
 
 
-def _card(run: Run, name: FitId, config: RunConfig, subjects: int) -> str:
+def _card(
+    run: Run,
+    name: FitId,
+    config: RunConfig,
+    subjects: int,
+    preparations: Mapping[str, Preparation],
+) -> str:
     asked = run.manifest
     lines = (
         f"# Model card: {asked.cohort}",
@@ -315,6 +322,25 @@ def _card(run: Run, name: FitId, config: RunConfig, subjects: int) -> str:
         f"- Fusion: {config.fusion}; recipe: {config.recipe}; seed: {config.seed}.",
         f"- Fitted on {subjects} subjects of the cohort {asked.cohort} ({asked.cohort_hash[:23]}).",
         f"- Run {asked.run_id}, fit {name}. How it was evaluated: metrics.parquet of that run.",
+        *_pretrained_lines(config, preparations),
         "",
     )
     return "\n".join(lines)
+
+
+def _pretrained_lines(config: RunConfig, preparations: Mapping[str, Preparation]) -> list[str]:
+    """Of each modality whose encoder begins with pretrained weights: which, and on what terms."""
+    lines = []
+    for name, preparation in preparations.items():
+        source, settings = preparation.source, kind_named(preparation.kind).settings
+        if not source.get("sha256") or settings is None:
+            continue
+        encoder, model = getattr(config, settings).encoder, source.get("model", "")
+        own = encoder in (TRANSFORMERS, *IMAGE_NETWORKS)  # else a path, which may say too much
+        words = (encoder if own else "", model, source["source"])
+        lines.append(
+            f"- Encoder of {name}: {' '.join(word for word in words if word)}, revision "
+            f"{source.get('revision') or 'none'}, SHA-256 {source['sha256'][:12]}, licence "
+            f"{source.get('licence') or 'not stated'}."
+        )
+    return lines

@@ -9,7 +9,15 @@ from jaxtyping import Float32, Shaped, UInt8
 from numpy import ndarray
 from torch import nn
 
-from mmdiag.config import FINE_TUNED, FROZEN, IMAGE_STATISTICS, RANDOM, ImageConfig, RunConfig
+from mmdiag.config import (
+    FINE_TUNED,
+    FROZEN,
+    IMAGE_STATISTICS,
+    RANDOM,
+    TRANSFORMERS,
+    ImageConfig,
+    RunConfig,
+)
 from mmdiag.encoders.backbone import VOLUME
 from mmdiag.encoders.weights import Weights
 from mmdiag.prepare.extract import Extractor, feature_key, version_of
@@ -26,7 +34,8 @@ def image_version(config: RunConfig) -> str:
     image = config.image
     if image.training != FROZEN:
         return ""
-    return version_of(image.encoder if image.encoder in IMAGE_STATISTICS else "network")
+    own = (*IMAGE_STATISTICS, TRANSFORMERS)
+    return version_of(image.encoder if image.encoder in own else "network")
 
 
 def image_extractor(config: RunConfig) -> Extractor:
@@ -46,6 +55,12 @@ def image_extractor(config: RunConfig) -> Extractor:
         )
     if image.training != FROZEN:
         return Extractor("", list)
+    if image.encoder == TRANSFORMERS:
+        from mmdiag.encoders.vision_model import vision_model
+
+        model = vision_model(image.weights)
+        key = feature_key(image_version(config), model.identity)
+        return Extractor(key, lambda stacks: [model.features(stack) for stack in stacks])
     from mmdiag.encoders.frozen_image import frozen_image_network
 
     network = frozen_image_network(image.encoder, image.begins_with, config.seed)
@@ -73,6 +88,10 @@ def slice_textures(stack: UInt8[ndarray, "slice row column"]) -> Float32[ndarray
 
 def image_weights(config: RunConfig) -> Weights | None:
     """The pretrained weights of the image network."""
+    if config.image.encoder == TRANSFORMERS:
+        from mmdiag.encoders.vision_model import vision_weights
+
+        return vision_weights(config.image.weights)
     from mmdiag.encoders.frozen_image import image_weights as weights_of
 
     begins = config.image.begins_with

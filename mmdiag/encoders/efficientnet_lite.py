@@ -30,11 +30,12 @@ FILE = Path(PACKAGE.file).name
 STAGES = "_blocks."
 
 
-def make_efficientnet_lite0(dimensions: int) -> nn.Module:
-    """The network for grey images, without its classes; its weights are random.
+def make_efficientnet_lite0(dimensions: int, channels: int) -> nn.Module:
+    """The network without its classes; its weights are random.
 
     Args:
         dimensions: Of an image; this network has two.
+        channels: 1 = grey, 3 = colour.
 
     Reference:
         Tan 2019, EfficientNet; its Lite variants have no squeeze and excitation, and ReLU6 for
@@ -42,7 +43,7 @@ def make_efficientnet_lite0(dimensions: int) -> nn.Module:
     """
     if dimensions != 2:
         raise ValueError(f"efficientnet_lite0 has 2 dimensions, found {dimensions}")
-    network: nn.Module = with_classes(1)
+    network: nn.Module = with_classes(channels)
     network._dropout = network._fc = nn.Identity()
     return network
 

@@ -10,7 +10,12 @@ from numpy import ndarray
 from torch import nn
 
 from mmdiag.config import PACKAGED, RANDOM
-from mmdiag.encoders.backbone import features_of, load_pretrained, make_network
+from mmdiag.encoders.backbone import (
+    channels_first,
+    features_of,
+    load_pretrained,
+    make_network,
+)
 from mmdiag.encoders.weights import IMAGE_PACKAGES, Weights, find_weights
 
 BATCH = 64  # images that are computed together; a feature does not depend on it beyond rounding
@@ -32,31 +37,31 @@ class FrozenImageNetwork:
 
     @torch.inference_mode()
     def features(self, images: UInt8[ndarray, "image *space"]) -> Float32[ndarray, "image feature"]:
-        """One vector a slice (image, row, column), or a volume (image, slice, row, column)."""
+        """One vector a slice (image, row, column), or a volume (image, slice, row, column); in
+        colour with three channels behind.
+        """
         device = next(self.network.parameters()).device
         pixels = images[0].size
         batch = BATCH if device.type == "cuda" else max(1, min(BATCH, PIXELS // pixels))
         parts = []
         for start in range(0, len(images), batch):
-            grey = (
-                torch.from_numpy(np.array(images[start : start + batch]))
-                .to(device)
-                .float()
-                .div(127.5)
-                .sub(1.0)[:, None]
-            )
-            parts.append(features_of(self.name, self.network, grey).cpu().numpy())
+            some = torch.from_numpy(np.array(images[start : start + batch])).to(device)
+            seen = channels_first(some, 3 if self.name.endswith("_3d") else 2)
+            parts.append(features_of(self.name, self.network, seen).cpu().numpy())
         found: ndarray = np.concatenate(parts)
         return found
 
 
-@lru_cache(maxsize=2)
-def frozen_image_network(name: str, weights: str, seed: int) -> FrozenImageNetwork:
+@lru_cache(maxsize=4)
+def frozen_image_network(
+    name: str, weights: str, seed: int, channels: int = 1
+) -> FrozenImageNetwork:
     """Load a network once a process.
 
     Args:
         weights: A folder, a hub name, `random`, or `packaged`.
         seed: Where random weights come from; pretrained ones do not depend on it.
+        channels: Of the images: 1 = grey, 3 = colour.
 
     Raises:
         UsageError: The weights are not there, or are those of another network.
@@ -64,7 +69,7 @@ def frozen_image_network(name: str, weights: str, seed: int) -> FrozenImageNetwo
     found = image_weights(name, weights)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = make_network(name)
+        network = make_network(name, channels)
     if found is not None:
         load_pretrained(network, found.file)
     device = "cuda" if torch.cuda.is_available() else "cpu"

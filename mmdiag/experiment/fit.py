@@ -33,6 +33,7 @@ from mmdiag.pretraining.weights import PretrainedInit, pretrained_init, records,
 from mmdiag.privacy.subject_keys import SubjectKeys, made_workspace_key
 from mmdiag.progress import Progress
 from mmdiag.samples import Batches
+from mmdiag.storage.store import Store
 from mmdiag.storage.tables import write_parquet
 from mmdiag.task import Task
 from mmdiag.training.collectives import rank_and_world_size
@@ -171,6 +172,8 @@ def learn(
         attach: Adds handlers to the trainer.
     """
     task = _task(data, train_rows)
+    if begin:
+        _require_colours(data.store, begin.preparations)
     preparations = (
         dict(begin.preparations) if begin else _prepare(data, config, modalities, train_rows)
     )
@@ -267,8 +270,22 @@ def _prepare(
             columns=data.store.columns(name),
             gene_sets=data.gene_sets.get(name),
             categories=data.store.categories(name),
+            colour=data.store.in_colour(name),
         )
     return prepared
+
+
+def _require_colours(store: Store, preparations: Mapping[str, Preparation]) -> None:
+    """Check that images are read as they were where encoders were pretrained together."""
+    for name, preparation in preparations.items():
+        now = store.in_colour(name)
+        if preparation.colour != now:
+            words = ("grey", "in colour")
+            raise UsageError(
+                "Encoders that begin pretrained read images as they did then, those of "
+                f"{name} were read {words[preparation.colour]} and are read {words[now]} since "
+                "other cases came: pretrain again."
+            )
 
 
 def _batches(

@@ -26,6 +26,7 @@ FITTED = {"summary": Projection, "detail": Projection, "terms": Terms, "channels
 FEATURES, ROW = "features", "row"  # what is read where it is not a raw input
 FIELDS = {"made": "feature_version"}  # keys of preparation.json that are named otherwise here
 CATEGORIES = "categories"  # a key of preparation.json where a table has any
+COLOUR = "colour"  # likewise, where images are read in colour
 PLAIN = ("kind", "reads", "shape", "groups", "columns", "made", "source", "architecture")
 
 
@@ -52,6 +53,7 @@ class Preparation:
         feature_version: By what the features were made that it was fitted on, and its version.
         source: Which pretrained weights were used: source, revision, sha256, licence.
         architecture: Of a transformer that is fine-tuned.
+        colour: Whether images are read in colour, a grey one as three equal channels.
         start: Pretrained weights that training begins with; never stored, because a bundle holds
             the trained ones.
     """
@@ -69,6 +71,7 @@ class Preparation:
     feature_version: str = ""
     source: Mapping[str, str] = field(default_factory=dict)
     architecture: Mapping[str, Any] = field(default_factory=dict)
+    colour: bool = False
     start: Path | None = None
 
     @property
@@ -122,6 +125,8 @@ class Preparation:
         values = {name: getattr(self, FIELDS.get(name, name)) for name in PLAIN}
         if self.categories:  # the files of bundles without any are what they were
             values[CATEGORIES] = {word: list(names) for word, names in self.categories.items()}
+        if self.colour:
+            values[COLOUR] = True
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in values.items()
@@ -145,6 +150,7 @@ def fit_preparation(
     columns: Sequence[str] = (),
     gene_sets: Mapping[str, Sequence[int]] | None = None,
     categories: Mapping[str, Sequence[str]] | None = None,
+    colour: bool = False,
 ) -> Preparation:
     """Fit on the training cases that have this modality.
 
@@ -153,6 +159,7 @@ def fit_preparation(
         columns: Names of a table's columns.
         gene_sets: Named groups of column numbers; None = modules are found on these cases.
         categories: Column of words -> the columns of 0 and 1 that stand for it.
+        colour: Whether the images were read in colour.
 
     Raises:
         UsageError: Pretrained weights that the configuration names are not there.
@@ -160,7 +167,7 @@ def fit_preparation(
     fitted: Preparation = kind_named(kind).fit(raws, config, columns, gene_sets)
     seen = seen_categories(raws, columns, categories) if categories else {}
     return dataclasses.replace(
-        fitted, feature_version=feature_version(kind, config), categories=seen
+        fitted, feature_version=feature_version(kind, config), categories=seen, colour=colour
     )
 
 

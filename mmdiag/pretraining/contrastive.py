@@ -185,4 +185,5 @@ def _fitted(
         columns=store.columns(name),
         gene_sets=gene_sets.get(name),
         categories=store.categories(name),
+        colour=store.in_colour(name),
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from mmdiag.encoders.backbone import VOLUME
 from mmdiag.encoders.weights import Weights
 from mmdiag.prepare.extract import Extractor, feature_key, version_of
 from mmdiag.prepare.preparation import Preparation, fit_parts
+from mmdiag.prepare.slices.colour import colour_statistics, luminance
 from mmdiag.prepare.slices.statistics import slice_statistics
 from mmdiag.prepare.slices.texture import plane_texture
 from mmdiag.prepare.slices.volume import to_volume
@@ -46,7 +48,7 @@ def image_extractor(config: RunConfig) -> Extractor:
     if image.encoder == "statistics":
         return Extractor(
             feature_key(image_version(config)),
-            lambda stacks: [slice_statistics(stack) for stack in stacks],
+            lambda stacks: [_statistics(stack) for stack in stacks],
         )
     if image.encoder == "texture":
         return Extractor(
@@ -61,29 +63,48 @@ def image_extractor(config: RunConfig) -> Extractor:
         model = vision_model(image.weights)
         key = feature_key(image_version(config), model.identity)
         return Extractor(key, lambda stacks: [model.features(stack) for stack in stacks])
+    return _network_extractor(config)
+
+
+def _network_extractor(config: RunConfig) -> Extractor:
+    """Features of a frozen network of MONAI; of grey images and of images in colour by the same
+    weights.
+    """
     from mmdiag.encoders.frozen_image import frozen_image_network
 
-    network = frozen_image_network(image.encoder, image.begins_with, config.seed)
-    key = feature_key(image_version(config), network.identity)
+    image = config.image
+    load = partial(frozen_image_network, image.encoder, image.begins_with, config.seed)
+    key = feature_key(image_version(config), load().identity)
     if image.encoder.endswith("_3d"):
         return Extractor(
             key,
             lambda stacks: list(
-                network.features(np.stack([to_volume(stack) for stack in stacks]))[:, None]
+                load(_channels(stacks[0])).features(np.stack(list(map(to_volume, stacks))))[:, None]
             ),
         )
-    return Extractor(key, lambda stacks: [network.features(stack) for stack in stacks])
+    return Extractor(key, lambda stacks: [load(_channels(s)).features(s) for s in stacks])
 
 
-def slice_textures(stack: UInt8[ndarray, "slice row column"]) -> Float32[ndarray, "slice feature"]:
-    """First-order statistics and texture of every slice."""
-    return np.concatenate(
-        [
-            slice_statistics(stack),
-            np.asarray([plane_texture(plane) for plane in stack], dtype=np.float32),
-        ],
-        axis=1,
-    )
+def _channels(stack: UInt8[ndarray, "slice row column *colour"]) -> int:
+    return 3 if stack.ndim == 4 else 1
+
+
+def _statistics(
+    stack: UInt8[ndarray, "slice row column *colour"],
+) -> Float32[ndarray, "slice feature"]:
+    """First-order statistics of every slice, and what its colours say."""
+    if stack.ndim == 3:
+        return slice_statistics(stack)
+    return np.concatenate([slice_statistics(luminance(stack)), colour_statistics(stack)], axis=1)
+
+
+def slice_textures(
+    stack: UInt8[ndarray, "slice row column *colour"],
+) -> Float32[ndarray, "slice feature"]:
+    """First-order statistics and texture of every slice, and what its colours say."""
+    grey = stack if stack.ndim == 3 else luminance(stack)
+    textures = np.asarray([plane_texture(plane) for plane in grey], dtype=np.float32)
+    return np.concatenate([_statistics(stack), textures], axis=1)
 
 
 def image_weights(config: RunConfig) -> Weights | None:
@@ -134,7 +155,8 @@ def fit_image(
         return fit_parts("image", raws, image.components, source=source)
     start = weights.file if weights else None
     if image.encoder.endswith("_3d"):
-        return Preparation(kind="image", reads="volume", shape=VOLUME, source=source, start=start)
+        shape = (*VOLUME, *raws[0].shape[3:])
+        return Preparation(kind="image", reads="volume", shape=shape, source=source, start=start)
     return Preparation(
         kind="image", reads="image", shape=(-1, *raws[0].shape[1:]), source=source, start=start
     )
@@ -154,4 +176,5 @@ def image_encoder(preparation: Preparation, config: RunConfig) -> nn.Module:
         start=preparation.start,
         pretrained=config.image.training == FINE_TUNED,
         dropout=config.model.dropout,
+        channels=3 if preparation.colour else 1,
     )

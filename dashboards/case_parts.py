@@ -81,7 +81,7 @@ def _viewer(view: View, name: str, stack: UInt8[ndarray, "slice row column *colo
         "display window", 0, 255, pictures.window_of(stack), key=f"window-{key}"
     )
     shown = _heat_toggle(controls[2], name, known=heat is not None)
-    picture = pictures.grey(stack[number], low, high)
+    picture = pictures.shown(stack[number], low, high)
     if shown and heat is not None:
         picture = pictures.overlaid(picture, heat, number, stack)
     st.image(

@@ -70,7 +70,8 @@ class View:
         """What is stored of a modality that the case has: slices, samples, a note or a row."""
         assert self.row is not None
         with published.reading_part(self.store, name, self.row):
-            found = self.store.raw_input(name, self.row)
+            colour = self.store.in_colour(name)
+            found = self.store.raw_input(name, self.row, colour=colour)
             count = int(self.store.cases.iloc[self.row][f"count_{name}"])
             if kind_named(self.store.modalities[name]).layout == PARTS and len(found) != count:
                 raise ValueError("the shard has fewer rows than the case table says")

@@ -13,10 +13,12 @@ RAISES, LOWERS = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and bl
 STRONGEST = 0.65  # opacity of the largest effect of the stack
 
 
-def window_of(stack: UInt8[ndarray, "slice row column"]) -> tuple[int, int]:
+def window_of(stack: UInt8[ndarray, "slice row column *colour"]) -> tuple[int, int]:
     """The grey values to begin with: all but the darkest and the brightest half percent of what is
-    not background.
+    not background; of colours all, which are shown as they are.
     """
+    if stack.ndim == 4:
+        return 0, 255
     inside = stack[stack > 0]
     if not inside.size:
         return 0, 255
@@ -24,12 +26,12 @@ def window_of(stack: UInt8[ndarray, "slice row column"]) -> tuple[int, int]:
     return int(min(low, high - 1)), int(max(high, 1))
 
 
-def grey(
-    plane: UInt8[ndarray, "row column"], low: int, high: int
+def shown(
+    plane: UInt8[ndarray, "row column *colour"], low: int, high: int
 ) -> Float32[ndarray, "height width 3"]:
-    """One slice as an RGB picture of at most SIDE pixels, values 0..1."""
+    """One slice, grey or in colour, as an RGB picture of at most SIDE pixels, values 0..1."""
     scaled = np.clip((plane.astype(np.float32) - low) / max(high - low, 1), 0, 1)
-    scale = SIDE / max(plane.shape)
+    scale = SIDE / max(plane.shape[:2])
     size = (max(1, round(plane.shape[1] * scale)), max(1, round(plane.shape[0] * scale)))
     picture = (
         np.asarray(
@@ -40,7 +42,7 @@ def grey(
         )
         / 255
     )
-    return picture[..., None].repeat(3, axis=2)
+    return picture if picture.ndim == 3 else picture[..., None].repeat(3, axis=2)
 
 
 def overlaid(

@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mmdiag.errors import MmdiagError
 from mmdiag.kinds import NOTE, kind_named
+from mmdiag.storage.colours import COLOURS_FILE
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
 from mmdiag.task import Task
@@ -215,8 +216,13 @@ def reading_part(store: Store, name: str, row: int) -> Iterator[None]:
     """
     note = kind_named(store.modalities[name]).layout == NOTE
     shard = str(store.cases.iloc[row][f"shard_{name}"])
-    path = store.folder / "shards" / shard / f"{name}{'.parquet' if note else '.npy'}"
+    folder = store.folder / "shards" / shard
+    path = folder / f"{name}{'.parquet' if note else '.npy'}"
+    colours = folder / f"{name}{COLOURS_FILE}"
     cure = ("move the folder that it lies in away, then run again", INGEST_AGAIN[1])
+    if store.in_colour(name) and colours.is_file():
+        with reading(colours, cure):
+            _require_length(colours)
     with reading(path, cure):
         if not note:
             _require_length(path)

@@ -80,8 +80,9 @@ class CohortView:
         """
         return self.refusals.copy()
 
-    def image(self, modality: str, case_id: str) -> UInt8[ndarray, "slice row column"]:
-        """The slices of a case in spatial order, as a network sees them.
+    def image(self, modality: str, case_id: str) -> UInt8[ndarray, "slice row column *colour"]:
+        """The slices of a case in spatial order, as a network sees them; where the modality is read
+        in colour, with red, green and blue behind.
 
         Raises:
             UnknownNameError: No modality has this name.

@@ -11,13 +11,18 @@ IMAGE_NETWORKS = (
     "densenet121",
     "vit",
     "swin",
+    "efficientnet_lite0",
     "resnet10_3d",
     "densenet121_3d",
 )
+TRANSFORMERS = "transformers"  # whatever vision model lies in the folder that is named as weights
+IMAGE_ENCODERS = (*IMAGE_STATISTICS, *IMAGE_NETWORKS, TRANSFORMERS)
 TABLE_ENCODERS = ("pathways", "snn", "mlp")
 FROZEN, FINE_TUNED, SCRATCH = TRAININGS = ("frozen", "fine_tuned", "scratch")
 # weights that learned nothing: asked for by name, never what is left when others are missing
 RANDOM = "random"
+PACKAGED = "packaged"  # weights that an ordinary dependency carries
+PACKAGED_NETWORKS = ("efficientnet_lite0",)  # that there are such weights of
 TFIDF = "tfidf"
 
 
@@ -28,12 +33,14 @@ class ImageConfig:
     Args:
         encoder: `statistics` (first-order statistics at several scales), `texture` (these and
             grey-level co-occurrence), or a MONAI network: `resnet10`,
-            `resnet18`, `densenet121`, `vit`, `swin` on slices with attention pooling,
-            `resnet10_3d`, `densenet121_3d` on the resampled stack.
+            `resnet18`, `densenet121`, `vit`, `swin`, `efficientnet_lite0` on slices with attention
+            pooling, `resnet10_3d`, `densenet121_3d` on the resampled stack, or `transformers`: the
+            vision model that `weights` names, such as DINOv2 or SigLIP, always frozen.
         training: `frozen` (features are stored once), `fine_tuned` (from pretrained weights, with
             the fusion) or `scratch`. Statistics are always frozen.
         weights: Where a network that is not trained from scratch begins: a folder, a hub name
-            `owner/name@<40 hex revision>`, or `random`.
+            `owner/name@<40 hex revision>`, `random`, or `packaged`, which `efficientnet_lite0`
+            has (ImageNet) and begins with where nothing is named.
         components: Principal components kept of what is frozen, fitted on training subjects.
     """
 
@@ -43,10 +50,8 @@ class ImageConfig:
     components: int = 8
 
     def __post_init__(self) -> None:
-        if self.encoder not in (*IMAGE_STATISTICS, *IMAGE_NETWORKS):
-            raise UnknownNameError(
-                "The image encoder", self.encoder, (*IMAGE_STATISTICS, *IMAGE_NETWORKS)
-            )
+        if self.encoder not in IMAGE_ENCODERS:
+            raise UnknownNameError("The image encoder", self.encoder, IMAGE_ENCODERS)
         if self.training not in TRAININGS:
             raise UnknownNameError("The training of an image encoder", self.training, TRAININGS)
         if self.encoder in IMAGE_STATISTICS and (self.training != FROZEN or self.weights):
@@ -54,14 +59,33 @@ class ImageConfig:
                 f"The image encoder {self.encoder!r} has nothing to train and no weights, found "
                 f"training = {self.training!r}: leave both out."
             )
-        if self.encoder in IMAGE_NETWORKS and bool(self.weights) == (self.training == SCRATCH):
+        if self.weights == PACKAGED and self.encoder not in PACKAGED_NETWORKS:
+            raise UsageError(
+                f"Packaged weights are there of {', '.join(PACKAGED_NETWORKS)}, found the image "
+                f"encoder {self.encoder!r}: name its weights, or this encoder."
+            )
+        named = self.weights not in ("", RANDOM)
+        if self.encoder == TRANSFORMERS and (self.training != FROZEN or not named):
+            raise UsageError(
+                f"The image encoder {TRANSFORMERS!r} is frozen and has weights, found training = "
+                f"{self.training!r} and weights = {self.weights!r}: set image.weights to a folder "
+                "that save_pretrained wrote, or to owner/name@revision, and leave training out."
+            )
+        begins = bool(self.begins_with)
+        if self.encoder in IMAGE_NETWORKS and begins == (self.training == SCRATCH):
             raise UsageError(
                 f"An image network is trained from {SCRATCH!r} or begins with weights, "
                 f"{self.encoder!r} is {self.training!r} and "
-                f"{'has some' if self.weights else 'has none'}: name a folder, "
+                f"{'has some' if begins else 'has none'}: name a folder, "
                 f"owner/name@revision or {RANDOM!r} as weights, or set training = {SCRATCH!r} "
                 "alone."
             )
+
+    @property
+    def begins_with(self) -> str:
+        """The weights that are named, or those that come with the network; empty = none."""
+        packaged = self.encoder in PACKAGED_NETWORKS and self.training != SCRATCH
+        return self.weights or (PACKAGED if packaged else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from mmdiag.description.fields import (
 )
 from mmdiag.errors import DescriptionError
 
+COLOURS = ("auto", "keep", "grey")
 ROW_RULES = ("refuse", "first", "mean")
 GENE_KINDS = ("symbol", "ensembl", "entrez")
 UNITS = ("counts", "tpm", "log2", "z-score")
@@ -91,6 +92,11 @@ def window(
 def burned_in(section: Mapping[str, Any], key: str, heading: str, where: str) -> str:
     """What becomes of images that may carry text in their pixels."""
     return one_of(section[key], ("refuse", "accept"), f"{key} under {heading}", where)
+
+
+def colour(section: Mapping[str, Any], key: str, heading: str, where: str) -> str:
+    """When the channels of an image are kept beside its luminance."""
+    return one_of(section[key], COLOURS, f"{key} under {heading}", where)
 
 
 def rows(section: Mapping[str, Any], key: str, heading: str, where: str) -> Any:

@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 from einops import reduce
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mmdiag.config import IMAGE_NETWORKS
+from mmdiag.encoders import efficientnet_lite
 from mmdiag.errors import UsageError
 
 # pixels; a smaller slice is enlarged, so that a network that halves it five times still sees a
@@ -48,17 +49,17 @@ class Backbone:
     """An image network without its head.
 
     Args:
-        build: Number of spatial dimensions (2 or 3) -> the network, with random weights and one
-            channel of input.
+        build: Number of spatial dimensions (2 or 3) and of channels (1 or 3) -> the network, with
+            random weights.
         features: Length of the vector of an image.
         vector: (network, images) -> one vector an image.
         side: The one side of an image that the network takes, in pixels; None = any from
             `SMALLEST_SIDE`.
     """
 
-    build: Callable[[int], Any]
+    build: Callable[[int, int], Any]
     features: int
-    vector: Callable[[Any, Float[Tensor, "image 1 *space"]], Float[Tensor, "image feature"]]
+    vector: Callable[[Any, Float[Tensor, "image channel *space"]], Float[Tensor, "image feature"]]
     side: int | None = None
 
 
@@ -69,24 +70,43 @@ def backbone_of(name: str) -> Backbone:
     return BACKBONES[name.removesuffix("_3d")]
 
 
-def make_network(name: str) -> nn.Module:
-    """Build a network by a name of `mmdiag.config.IMAGE_NETWORKS`; its weights are random."""
-    network: nn.Module = backbone_of(name).build(3 if name.endswith("_3d") else 2)
+def make_network(name: str, channels: int = 1) -> nn.Module:
+    """Build a network by a name of `mmdiag.config.IMAGE_NETWORKS`; its weights are random.
+
+    Args:
+        channels: 1 = grey, 3 = colour.
+    """
+    network: nn.Module = backbone_of(name).build(3 if name.endswith("_3d") else 2, channels)
     return network
 
 
+def channels_first(
+    images: Real[Tensor, "image *space"], dimensions: int
+) -> Float[Tensor, "image channel *seen"]:
+    """Images of 0 to 255, grey or with their three colours last, as networks take them: channels
+    before the space, from -1 to 1.
+
+    Args:
+        dimensions: Of an image: 2, or of a volume 3.
+    """
+    scaled = images.float().div(127.5).sub(1.0)
+    return scaled.movedim(-1, 1) if images.ndim == dimensions + 2 else scaled[:, None]
+
+
 def features_of(
-    name: str, network: nn.Module, images: Float[Tensor, "image 1 *space"]
+    name: str, network: nn.Module, images: Float[Tensor, "image channel *space"]
 ) -> Float[Tensor, "image feature"]:
     """One vector an image.
 
     Args:
-        images: Grey values from -1 to 1; slices of any size, or volumes of the size `VOLUME`.
+        images: Values from -1 to 1; slices of any size, or volumes of the size `VOLUME`.
     """
     return backbone_of(name).vector(network, as_seen(name, images)).float()
 
 
-def as_seen(name: str, images: Float[Tensor, "image 1 *space"]) -> Float[Tensor, "image 1 *seen"]:
+def as_seen(
+    name: str, images: Float[Tensor, "image channel *space"]
+) -> Float[Tensor, "image channel *seen"]:
     """Images in the size that a network takes; volumes have theirs already."""
     if name.endswith("_3d"):
         return images
@@ -137,20 +157,17 @@ def vit_weights(autoencoder: nn.Module) -> dict[str, Tensor]:
 
 def load_pretrained(network: nn.Module, file: Path) -> None:
     """Load pretrained weights into a network; weights of three colour channels are added up for
-    grey.
+    grey, those of grey are shared out for three.
+
+    Args:
+        file: Of safetensors, or the one that the package of EfficientNet-Lite0 carries.
 
     Raises:
-        UsageError: The file is no safetensors file, or holds another network.
+        UsageError: The file is neither, or holds another network.
     """
-    try:
-        stored = {_own_name(name): value for name, value in load_file(file).items()}
-    except (SafetensorError, OSError) as error:
-        raise UsageError(
-            f"Weights must be a whole safetensors file, {file.name} is not "
-            f"({type(error).__name__}): save or fetch it again."
-        ) from None
+    stored = _stored(file)
     wanted = network.state_dict()
-    taken = {name: _as_grey(stored[name], wanted[name]) for name in wanted if name in stored}
+    taken = {name: _with_channels(stored[name], wanted[name]) for name in wanted if name in stored}
     lacking = [
         name
         for name in wanted
@@ -166,6 +183,18 @@ def load_pretrained(network: nn.Module, file: Path) -> None:
     network.load_state_dict(taken, strict=False)
 
 
+def _stored(file: Path) -> dict[str, Tensor]:
+    if file.name == efficientnet_lite.FILE:
+        return efficientnet_lite.packaged_weights(file)
+    try:
+        return {_own_name(name): value for name, value in load_file(file).items()}
+    except (SafetensorError, OSError) as error:
+        raise UsageError(
+            f"Weights must be a whole safetensors file, {file.name} is not "
+            f"({type(error).__name__}): save or fetch it again."
+        ) from None
+
+
 def _own_name(name: str) -> str:
     shorter = next(
         (name.removeprefix(prefix) for prefix in PREFIXES if name.startswith(prefix)), name
@@ -173,47 +202,54 @@ def _own_name(name: str) -> str:
     return shorter if shorter == name else _own_name(shorter)
 
 
-def _as_grey(stored: Tensor, wanted: Tensor) -> Tensor:
-    colours = (
-        stored.ndim == wanted.ndim > 2
-        and wanted.shape[1] == 1
-        and stored.shape[1] == 3
-        and stored.shape[2:] == wanted.shape[2:]
-    )
-    return stored.sum(dim=1, keepdim=True) if colours else stored
+def _with_channels(stored: Tensor, wanted: Tensor) -> Tensor:
+    """Weights for the channels of a network: grey is read as three equal colours, and three colours
+    by weights of grey as their mean.
+    """
+    alike = stored.ndim == wanted.ndim > 2 and stored.shape[0] == wanted.shape[0]
+    if not alike or stored.shape[2:] != wanted.shape[2:]:
+        return stored
+    channels = (stored.shape[1], wanted.shape[1])
+    if channels == (3, 1):
+        return stored.sum(dim=1, keepdim=True)
+    return stored.expand(wanted.shape) / 3 if channels == (1, 3) else stored
 
 
-def _resnet10(dimensions: int) -> Any:
+def _resnet10(dimensions: int, channels: int) -> Any:
     from monai.networks.nets import resnet10
 
-    return resnet10(spatial_dims=dimensions, n_input_channels=1, num_classes=1, feed_forward=False)
+    return resnet10(
+        spatial_dims=dimensions, n_input_channels=channels, num_classes=1, feed_forward=False
+    )
 
 
-def _resnet18(dimensions: int) -> Any:
+def _resnet18(dimensions: int, channels: int) -> Any:
     from monai.networks.nets import resnet18
 
-    return resnet18(spatial_dims=dimensions, n_input_channels=1, num_classes=1, feed_forward=False)
+    return resnet18(
+        spatial_dims=dimensions, n_input_channels=channels, num_classes=1, feed_forward=False
+    )
 
 
-def _densenet121(dimensions: int) -> Any:
+def _densenet121(dimensions: int, channels: int) -> Any:
     from monai.networks.nets import DenseNet121
 
-    network = DenseNet121(spatial_dims=dimensions, in_channels=1, out_channels=1)
+    network = DenseNet121(spatial_dims=dimensions, in_channels=channels, out_channels=1)
     network.class_layers = nn.Identity()
     return network
 
 
-def _vit(dimensions: int) -> Any:
+def _vit(dimensions: int, channels: int) -> Any:
     from monai.networks.nets import ViT
 
-    return ViT(**VIT, spatial_dims=dimensions)
+    return ViT(**{**VIT, "in_channels": channels}, spatial_dims=dimensions)
 
 
-def _swin(dimensions: int) -> Any:
+def _swin(dimensions: int, channels: int) -> Any:
     from monai.networks.nets.swin_unetr import SwinTransformer
 
     return SwinTransformer(
-        in_chans=1,
+        in_chans=channels,
         embed_dim=24,
         window_size=(7, 7),
         patch_size=(2, 2),
@@ -224,28 +260,28 @@ def _swin(dimensions: int) -> Any:
 
 
 def _output(
-    network: Any, images: Float[Tensor, "image 1 *space"]
+    network: Any, images: Float[Tensor, "image channel *space"]
 ) -> Float[Tensor, "image feature"]:
     found: Tensor = network(images)
     return found
 
 
 def _mean_of_maps(
-    network: Any, images: Float[Tensor, "image 1 *space"]
+    network: Any, images: Float[Tensor, "image channel *space"]
 ) -> Float[Tensor, "image feature"]:
     maps: Tensor = torch.relu(network.features(images))
     return reduce(maps, "image feature ... -> image feature", "mean")
 
 
 def _mean_of_patches(
-    network: Any, images: Float[Tensor, "image 1 row column"]
+    network: Any, images: Float[Tensor, "image channel row column"]
 ) -> Float[Tensor, "image feature"]:
     found: Tensor = network(images)[0].mean(dim=1)
     return found
 
 
 def _mean_of_last_stage(
-    network: Any, images: Float[Tensor, "image 1 row column"]
+    network: Any, images: Float[Tensor, "image channel row column"]
 ) -> Float[Tensor, "image feature"]:
     maps: Tensor = network(images)[-1]
     return reduce(maps, "image feature ... -> image feature", "mean")
@@ -257,6 +293,11 @@ BACKBONES: dict[str, Backbone] = {
     "densenet121": Backbone(_densenet121, 1024, _mean_of_maps),
     "vit": Backbone(_vit, VIT["hidden_size"], _mean_of_patches, side=VIT_SIDE),
     "swin": Backbone(_swin, 384, _mean_of_last_stage),
+    "efficientnet_lite0": Backbone(
+        efficientnet_lite.make_efficientnet_lite0,
+        efficientnet_lite.FEATURES,
+        efficientnet_lite.pooled_head,
+    ),
 }
 _unmatched = set(BACKBONES) ^ {name.removesuffix("_3d") for name in IMAGE_NETWORKS}
 if _unmatched:

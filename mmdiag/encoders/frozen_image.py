@@ -9,11 +9,17 @@ from jaxtyping import Float32, UInt8
 from numpy import ndarray
 from torch import nn
 
-from mmdiag.config import RANDOM
-from mmdiag.encoders.backbone import features_of, load_pretrained, make_network
-from mmdiag.encoders.weights import Weights, find_weights
+from mmdiag.config import PACKAGED, RANDOM
+from mmdiag.encoders.backbone import (
+    channels_first,
+    features_of,
+    load_pretrained,
+    make_network,
+)
+from mmdiag.encoders.weights import IMAGE_PACKAGES, Weights, find_weights
 
 BATCH = 64  # images that are computed together; a feature does not depend on it beyond rounding
+PIXELS = 2**17  # of them on a CPU, where larger batches wait for memory
 WHAT = "image encoder"
 
 
@@ -31,37 +37,39 @@ class FrozenImageNetwork:
 
     @torch.inference_mode()
     def features(self, images: UInt8[ndarray, "image *space"]) -> Float32[ndarray, "image feature"]:
-        """One vector a slice (image, row, column), or a volume (image, slice, row, column)."""
+        """One vector a slice (image, row, column), or a volume (image, slice, row, column); in
+        colour with three channels behind.
+        """
         device = next(self.network.parameters()).device
+        pixels = images[0].size
+        batch = BATCH if device.type == "cuda" else max(1, min(BATCH, PIXELS // pixels))
         parts = []
-        for start in range(0, len(images), BATCH):
-            grey = (
-                torch.from_numpy(np.array(images[start : start + BATCH]))
-                .to(device)
-                .float()
-                .div(127.5)
-                .sub(1.0)[:, None]
-            )
-            parts.append(features_of(self.name, self.network, grey).cpu().numpy())
+        for start in range(0, len(images), batch):
+            some = torch.from_numpy(np.array(images[start : start + batch])).to(device)
+            seen = channels_first(some, 3 if self.name.endswith("_3d") else 2)
+            parts.append(features_of(self.name, self.network, seen).cpu().numpy())
         found: ndarray = np.concatenate(parts)
         return found
 
 
-@lru_cache(maxsize=2)
-def frozen_image_network(name: str, weights: str, seed: int) -> FrozenImageNetwork:
+@lru_cache(maxsize=4)
+def frozen_image_network(
+    name: str, weights: str, seed: int, channels: int = 1
+) -> FrozenImageNetwork:
     """Load a network once a process.
 
     Args:
-        weights: A folder, a hub name, or `random`.
+        weights: A folder, a hub name, `random`, or `packaged`.
         seed: Where random weights come from; pretrained ones do not depend on it.
+        channels: Of the images: 1 = grey, 3 = colour.
 
     Raises:
         UsageError: The weights are not there, or are those of another network.
     """
-    found = image_weights(weights)
+    found = image_weights(name, weights)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = make_network(name)
+        network = make_network(name, channels)
     if found is not None:
         load_pretrained(network, found.file)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -69,6 +77,8 @@ def frozen_image_network(name: str, weights: str, seed: int) -> FrozenImageNetwo
     return FrozenImageNetwork(identity, name, network.eval().to(device))
 
 
-def image_weights(weights: str) -> Weights | None:
+def image_weights(name: str, weights: str) -> Weights | None:
     """The weights of an image encoder, see `find_weights`; None where they are random."""
-    return None if weights == RANDOM else find_weights(weights, WHAT)
+    if weights == RANDOM:
+        return None
+    return find_weights(name if weights == PACKAGED else weights, WHAT, packaged=IMAGE_PACKAGES)

@@ -9,7 +9,13 @@ from jaxtyping import Bool, Float, Real
 from torch import Tensor, nn
 
 from mmdiag.encoders.attention_pool import attention_pool, attention_score
-from mmdiag.encoders.backbone import backbone_of, features_of, load_pretrained, make_network
+from mmdiag.encoders.backbone import (
+    backbone_of,
+    channels_first,
+    features_of,
+    load_pretrained,
+    make_network,
+)
 from mmdiag.encoders.layers import keep_pretrained_state
 from mmdiag.tokens import Tokens
 
@@ -23,14 +29,22 @@ class ImageNetwork(nn.Module):
         start: Pretrained weights that it begins with; its batch normalisation then stays as it was
             pretrained.
         pretrained: Whether the weights are pretrained, also where a bundle brings them.
+        channels: Of the images: 1 = grey, 3 = colour.
     """
 
     def __init__(
-        self, width: int, *, name: str, start: Path | None, pretrained: bool, dropout: float
+        self,
+        width: int,
+        *,
+        name: str,
+        start: Path | None,
+        pretrained: bool,
+        dropout: float,
+        channels: int,
     ) -> None:
         super().__init__()
         self.name, self.pretrained = name, pretrained
-        self.network = make_network(name)
+        self.network = make_network(name, channels)
         if start is not None:
             load_pretrained(self.network, start)
         self.project = nn.Linear(backbone_of(name).features, width)
@@ -46,10 +60,11 @@ class ImageNetwork(nn.Module):
         return self
 
     def _project(self, images: Real[Tensor, "image *space"]) -> Float[Tensor, "image width"]:
-        """Vectors of the common width from images of 0 to 255."""
-        projected: Tensor = self.project(
-            features_of(self.name, self.network, images.float().div(127.5).sub(1.0)[:, None])
-        )
+        """Vectors of the common width from images of 0 to 255, in colour with three channels
+        behind.
+        """
+        seen = channels_first(images, 3 if self.name.endswith("_3d") else 2)
+        projected: Tensor = self.project(features_of(self.name, self.network, seen))
         return projected
 
 
@@ -68,13 +83,21 @@ class SliceNetwork(ImageNetwork):
         start: Path | None = None,
         pretrained: bool = False,
         dropout: float = 0.0,
+        channels: int = 1,
     ) -> None:
-        super().__init__(width, name=name, start=start, pretrained=pretrained, dropout=dropout)
+        super().__init__(
+            width,
+            name=name,
+            start=start,
+            pretrained=pretrained,
+            dropout=dropout,
+            channels=channels,
+        )
         self.score = attention_score(width)
 
     def forward(self, arrays: dict[str, Tensor], present: Bool[Tensor, "batch"]) -> Tokens:
-        """Encode slices given as uint8 (batch, slice, row, column); only slices that are there are
-        computed.
+        """Encode slices given as uint8 (batch, slice, row, column), in colour with three channels
+        behind; only slices that are there are computed.
         """
         mask = arrays["image_mask"] & present[:, None]
         image = arrays["image"]
@@ -95,12 +118,20 @@ class VolumeNetwork(ImageNetwork):
         start: Path | None = None,
         pretrained: bool = False,
         dropout: float = 0.0,
+        channels: int = 1,
     ) -> None:
-        super().__init__(width, name=name, start=start, pretrained=pretrained, dropout=dropout)
+        super().__init__(
+            width,
+            name=name,
+            start=start,
+            pretrained=pretrained,
+            dropout=dropout,
+            channels=channels,
+        )
 
     def forward(self, arrays: dict[str, Tensor], present: Bool[Tensor, "batch"]) -> Tokens:
-        """Encode volumes given as (batch, slice, row, column) from 0 to 255; only those that are
-        there are computed.
+        """Encode volumes given as (batch, slice, row, column) from 0 to 255, in colour with three
+        channels behind; only those that are there are computed.
         """
         values = torch.zeros((len(present), self.project.out_features), device=present.device)
         if present.any():

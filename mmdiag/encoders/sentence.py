@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float32
 from numpy import ndarray
 
-from mmdiag.encoders.weights import PACKAGED, Weights, find_weights
+from mmdiag.encoders.weights import TEXT_PACKAGES, Weights, find_weights
 from mmdiag.errors import UsageError
 
 MAX_TOKENS = 128
@@ -131,7 +131,7 @@ def sentence_encoder(name: str) -> SentenceEncoder:
 
 def text_weights(name: str) -> Weights:
     """The weights of a text encoder; see `find_weights`."""
-    return find_weights(name, WHAT, packaged=PACKAGED)
+    return find_weights(name, WHAT, packaged=TEXT_PACKAGES)
 
 
 def load_transformer(weights: Weights) -> tuple[Any, Any]:

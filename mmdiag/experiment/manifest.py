@@ -1,6 +1,6 @@
 """`RunManifest`: run.json, which says what a run was asked and what became of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ class RunManifest:
         bundle: `id` and `path` of the bundle, once it is published.
         warnings: Fit -> sentences on branches that collapsed.
         search: What is searched, where the run is a search.
+        in_colour: Images that the run reads in colour, as the cohort's were when it began.
     """
 
     run_id: str
@@ -33,6 +34,7 @@ class RunManifest:
     bundle: Mapping[str, str] = field(default_factory=dict)
     warnings: Mapping[str, list[str]] = field(default_factory=dict)
     search: Mapping[str, Any] = field(default_factory=dict)
+    in_colour: Sequence[str] = ()
 
     @staticmethod
     def from_facts(facts: Mapping[str, Any]) -> "RunManifest":
@@ -44,7 +46,7 @@ class RunManifest:
         """What run.json holds; nothing that is not known yet."""
         listed = {key: getattr(self, key) for key in self.__dataclass_fields__}
         listed["fits"] = [str(fit) for fit in self.fits]
-        later = {"finished", "bundle", "warnings", "search"}
+        later = {"finished", "bundle", "warnings", "search", "in_colour"}
         later -= {"warnings"} if self.status == "done" else set()
         return {key: value for key, value in listed.items() if value or key not in later}
 

@@ -101,6 +101,7 @@ def plan_run(
         run_id=folder.name,
         cohort=description.name,
         cohort_hash=store.hash,
+        in_colour=tuple(store.of_colour),
         config=json.loads(to_json(config)),
         split=split.summary(),
         fits=_fits(split.folds, list(store.modalities)),

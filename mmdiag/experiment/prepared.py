@@ -31,10 +31,16 @@ def prepare_modalities(
                 "it out of cohort.toml or add cases that have it."
             )
         columns, categories = data.store.columns(name), data.store.categories(name)
-        source = data.store.source(name)
+        source, colour = data.store.source(name), data.store.in_colour(name)
         if config.ensembles:
             prepared[name] = fit_blocks(
-                kind, raws, config, columns=columns, categories=categories, source=source
+                kind,
+                raws,
+                config,
+                columns=columns,
+                categories=categories,
+                source=source,
+                colour=colour,
             )
         else:
             prepared[name] = fit_preparation(
@@ -45,5 +51,6 @@ def prepare_modalities(
                 gene_sets=data.gene_sets.get(name),
                 categories=categories,
                 source=source,
+                colour=colour,
             )
     return prepared

@@ -174,6 +174,8 @@ def _open_data(folder: Path) -> RunData:
     run = Run.open(folder)
     config = configured(run.config, run.workspace, run.final.fold)
     store = Store.open(run.workspace, run.manifest.cohort)
+    # cases that came since may have changed how the cohort's images are read
+    store = dataclasses.replace(store, of_colour=tuple(run.manifest.in_colour))
     raws = {
         name: raw_features(store, name, extractor(kind, config))
         for name, kind in store.modalities.items()

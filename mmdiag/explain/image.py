@@ -20,12 +20,16 @@ def explain_image(probe: OcclusionProbe, store: Store, name: str, row: int) -> E
     """A signed map (slice, row, column) on a coarse grid, 0 outside of the body."""
     volume = probe.bundle.config.image.encoder.endswith("_3d")
     fewer = {"grid": COARSE, "slices": 2} if volume else {}
-    stack = store.images(name, row)
-    heat = heat_map(stack, _logit(probe, name), _other_patients(store, name, row), **fewer)
+    colour = probe.bundle.preparations[name].colour
+    stack = store.images(name, row, colour=colour)
+    others = _other_patients(store, name, row, colour)
+    heat = heat_map(stack, _logit(probe, name), others, **fewer)
     return Explanation(heat=heat_on_tissue(heat, stack).astype(np.float16))
 
 
-def _other_patients(store: Store, name: str, row: int) -> list[UInt8[ndarray, "_ row column"]]:
+def _other_patients(
+    store: Store, name: str, row: int, colour: bool
+) -> list[UInt8[ndarray, "_ row column *colour"]]:
     """Images of a few other subjects of the cohort, the same ones for every case but their own."""
     subjects = store.cases["subject_id"].to_numpy()
     others = np.flatnonzero(store.present(name) & (subjects != subjects[row]))
@@ -34,12 +38,12 @@ def _other_patients(store: Store, name: str, row: int) -> list[UInt8[ndarray, "_
         if len(others)
         else others
     )
-    return [store.images(name, int(other)) for other in chosen]
+    return [store.images(name, int(other), colour=colour) for other in chosen]
 
 
 def _logit(
     probe: OcclusionProbe, name: str
-) -> Callable[[UInt8[ndarray, "variant slice row column"]], Float[ndarray, "variant"]]:
+) -> Callable[[UInt8[ndarray, "variant slice row column *colour"]], Float[ndarray, "variant"]]:
     """Ask about other images; features of slices that stay the same are made once."""
     preparation, config = probe.bundle.preparations[name], probe.bundle.config
     extract = extractor("image", config)

@@ -36,9 +36,9 @@ Notes = Callable[[Sequence[Sequence[str]]], Float[ndarray, "n"]]
 
 
 def heat_map(
-    stack: UInt8[ndarray, "slice row column"],
+    stack: UInt8[ndarray, "slice row column *colour"],
     logit: Stacks,
-    references: Sequence[UInt8[ndarray, "_ row column"]],
+    references: Sequence[UInt8[ndarray, "_ row column *colour"]],
     *,
     grid: int = GRID,
     slices: int = SLICES,
@@ -53,7 +53,8 @@ def heat_map(
     as a whole, and change the answer by a fifth of what the first of them does; the others are 0.
 
     Args:
-        logit: (variant, slice, row, column) -> log-odds of each variant.
+        logit: (variant, slice, row, column), in colour with three channels behind -> log-odds of
+            each variant.
         references: Stacks of other patients, of the same height and width.
         slices: Slices that are looked into.
 
@@ -74,6 +75,7 @@ def heat_map(
         axis=0,
     )
     masks = _soft_patches(stack.shape[1], stack.shape[2], grid)
+    masks = masks[..., None] if stack.ndim == 4 else masks
     most = np.argsort(-np.abs(by_slice), kind="stable")[:slices]
     for i in most[np.abs(by_slice[most]) >= SLIGHT * np.abs(by_slice[most[0]])]:
         for other in others:

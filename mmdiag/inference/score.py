@@ -99,7 +99,13 @@ def score(
     with only_from_this_machine():
         raws = (
             {
-                name: raw_features(store, name, extractor(kind, bundle.config), progress=progress)
+                name: raw_features(
+                    store,
+                    name,
+                    extractor(kind, bundle.config),
+                    colour=bundle.preparations[name].colour,
+                    progress=progress,
+                )
                 for name, kind in bundle.kinds.items()
             }
             if todo

@@ -19,6 +19,7 @@ import pandas as pd
 
 from mmdiag.cohort.cases import Case
 from mmdiag.description import Description
+from mmdiag.readers.imaging.raster_nifti import PICTURES
 from mmdiag.readers.tables.form import form_of
 from mmdiag.sandbox.tables import row_hashes
 from mmdiag.storage.tables import write_parquet
@@ -28,6 +29,8 @@ from mmdiag.workspace import file_sha256, write_bytes, write_text
 SETTLED_NS = 2_000_000_000
 # in the version of a case with a NIfTI: those that were stored before left was left are read again
 POSED = "pose 2"
+# in the version of a case with a PNG or JPEG: those whose colours were not kept are read again
+COLOURED = "colour 1"
 # in the version of a case with a note: one that an earlier version of the masking let more pass in
 # is read and masked again
 MASKED = "mask 2"
@@ -81,6 +84,7 @@ def case_versions(
             *(f"{k}={v}" for k, v in parts.items()),
             *(f"{name}: {code}" for name, (code, _) in sorted(case.faults.items())),
             *(POSED for source in case.sources.values() if _is_nifti(source.files)),
+            *(COLOURED for source in case.sources.values() if _is_picture(source.files)),
             *(MASKED for source in case.sources.values() if source.kind == "text"),
         ]
         versions[case.case_id], digests[case.case_id] = _digest(facts)[:32], parts
@@ -89,6 +93,10 @@ def case_versions(
 
 def _is_nifti(files: Sequence[Path]) -> bool:
     return len(files) == 1 and files[0].name.lower().endswith((".nii", ".nii.gz"))
+
+
+def _is_picture(files: Sequence[Path]) -> bool:
+    return len(files) == 1 and files[0].name.lower().endswith(PICTURES)
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from mmdiag.cohort.cases import Case
 from mmdiag.errors import ReadError
 from mmdiag.ingest.read import Found, Reading, Wait, require_recorded
+from mmdiag.readers.imaging.colour import AUTO
 from mmdiag.sandbox.pool import Outcome, Sandbox
 
 IMAGE = "image"
@@ -35,6 +36,7 @@ def _ask(reading: Reading, pool: Sandbox, case: Case, name: str) -> "Future[Outc
         slices=modality.slices,
         window=modality.window,
         burned_in="accept" if overridden else modality.burned_in,
+        colour=modality.options.get("colour", AUTO),
     )
 
 
@@ -47,7 +49,8 @@ def _take(reading: Reading, case: Case, name: str, answer: "Future[Outcome]") ->
     require_recorded(reading, case, name, str(reply["recorded"]))
     facts = {"case_id": case.case_id, "modality": name, **reply["facts"]}
     left_out = [str(name) for name in reply["left_out"]]
-    return Found(arrays["stack"], facts, {"pose": reply["pose"], "left_out": left_out})
+    extra = {"pose": reply["pose"], "left_out": left_out, "in_colour": reply.get("in_colour")}
+    return Found(arrays["stack"], facts, extra | {"colours": arrays.get("colours")})
 
 
 def _require_patient(reading: Reading, case: Case, name: str, patient: str) -> None:

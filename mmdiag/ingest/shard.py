@@ -23,6 +23,7 @@ from mmdiag.ingest.read import Found, Refusal, read_sources
 from mmdiag.ingest.reports import TableReport
 from mmdiag.kinds import KINDS, NOTE, PARTS
 from mmdiag.reasons import REASONS
+from mmdiag.storage.colours import COLOURS_FILE, NO_COLOURS, colours_start, shows_colour
 
 QUARANTINE_COLUMNS = [
     "case_id",
@@ -87,8 +88,9 @@ def write_shard(
         reports: Table modality -> how its tables were read.
 
     Writes `<modality>.npy` (images one after the other, table rows) or `<modality>.parquet`
-    (notes), manifest.parquet (verdict and places of every
-    case), quarantine.parquet, fingerprints.parquet, contracts.parquet, and of images poses.parquet.
+    (notes), `<modality>-colours.npy` (channels of images that are kept in colour),
+    manifest.parquet (verdict and places of every case), quarantine.parquet,
+    fingerprints.parquet, contracts.parquet, and of images poses.parquet.
     """
     if folder.is_dir():
         return
@@ -235,6 +237,10 @@ def _write_arrays(
             }
             start += count
         _write_content(folder, modality, layout, contents)
+        if "colour" in KINDS[described.kind].keys:
+            for case_id, first in _write_colours(folder, modality, contents).items():
+                plain = bool(found[case_id, modality].extra.get("in_colour"))
+                rows[case_id] |= {colours_start(modality): first, shows_colour(modality): plain}
     table = pd.DataFrame(list(rows.values()))
     has = table[[f"has_{modality}" for modality in description.modalities]].any(axis=1)
     table["verdict"] = np.where(has, "accepted", "refused")
@@ -263,6 +269,24 @@ def _write_content(
             folder / f"{modality}.npy",
             np.concatenate(arrays) if layout == PARTS else np.stack(arrays),
         )
+
+
+def _write_colours(
+    folder: Path, modality: str, contents: Sequence[tuple[str, Found]]
+) -> dict[str, int]:
+    """Write the channels of the images that have any; case -> the first row of its own, or
+    `NO_COLOURS`.
+    """
+    starts, arrays, start = dict[str, int](), [], 0
+    for case_id, one in contents:
+        colours = one.extra.get("colours")
+        starts[case_id] = NO_COLOURS if colours is None else start
+        if colours is not None:
+            arrays.append(colours)
+            start += len(colours)
+    if arrays:
+        np.save(folder / f"{modality}{COLOURS_FILE}", np.concatenate(arrays))
+    return starts
 
 
 def _quarantine(

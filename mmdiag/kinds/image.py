@@ -14,6 +14,7 @@ IMAGE = Kind(
         "slices": Function("mmdiag.description.keys:whole_number"),
         "window": Function("mmdiag.description.keys:window"),
         "burned_in": Function("mmdiag.description.keys:burned_in"),
+        "colour": Function("mmdiag.description.keys:colour"),
     },
     check_keys=None,
     read=Function("mmdiag.ingest.read_images:read_images"),

@@ -14,7 +14,7 @@ from mmdiag.config import RunConfig
 from mmdiag.kinds import kind_named
 from mmdiag.prepare.extract import feature_version
 from mmdiag.prepare.pca import Projection, fit_projection
-from mmdiag.prepare.preparation import BLOCKS, PLAIN, Preparation
+from mmdiag.prepare.preparation import BLOCKS, COLOUR, PLAIN, Preparation
 from mmdiag.prepare.terms import CHARACTERS, WORDS, Raw, TermWeights, fit_term_weights
 from mmdiag.readers.tables.categories import known_categories, seen_categories
 
@@ -110,6 +110,7 @@ def fit_blocks(
     columns: Sequence[str] = (),
     categories: Mapping[str, Sequence[str]] | None = None,
     source: Mapping[str, str] | None = None,
+    colour: bool = False,
 ) -> BlockPreparation:
     """Fit on the training cases that have this modality.
 
@@ -118,6 +119,7 @@ def fit_blocks(
         columns: Names of a table's columns.
         categories: Column of words -> the columns of 0 and 1 that stand for it.
         source: By whom the raw features were made, where the cohort says so.
+        colour: Whether the images were read in colour.
     """
     widths = _widths(kind, raws[0], config)
     found = [blocks_of(kind, raw, widths) for raw in raws]
@@ -147,6 +149,7 @@ def fit_blocks(
         categories=seen_categories(raws, columns, categories) if categories else {},
         feature_version=feature_version(kind, config),
         source=source or (record.record() if record else {}),
+        colour=colour,
     )
 
 
@@ -179,6 +182,7 @@ def restore_blocks(
         dense=dense,
         terms_of=terms,
         holes=state["holes"],
+        colour=settings.get(COLOUR, False),
         summary=dense.get(COLUMNS),
     )
 

@@ -51,13 +51,24 @@ def require_same_features(config: RunConfig, preparations: Mapping[str, Preparat
         if not recorded or (preparation.kind == "image" and preparation.trains_on_raw_input):
             continue
         found = _weights(config, preparation.kind)
-        if found is not None and found.sha256 != recorded:
-            raise UsageError(
-                "Features must be made by the weights that a model was fitted with, those of "
-                f"{name} were {preparation.source['source']} with the SHA-256 "
-                f"{recorded[:12]}, and {found.source} now holds {found.sha256[:12]}: put the "
-                "recorded ones back, or train again with these."
-            )
+        if found is not None:
+            _require_same_weights(name, preparation.source, found)
+
+
+def _require_same_weights(name: str, recorded: Mapping[str, str], found: Weights) -> None:
+    if found.sha256 != recorded["sha256"]:
+        raise UsageError(
+            "Features must be made by the weights that a model was fitted with, those of "
+            f"{name} were {recorded['source']} with the SHA-256 "
+            f"{recorded['sha256'][:12]}, and {found.source} now holds {found.sha256[:12]}: put the "
+            "recorded ones back, or train again with these."
+        )
+    if found.settings != recorded.get("settings", ""):
+        raise UsageError(
+            "Images must be prepared as those were that a model was fitted on, the files beside "
+            f"the weights of {name} ({recorded['source']}) say otherwise now: put the recorded "
+            "config.json and preprocessor_config.json back, or train again."
+        )
 
 
 def _weights(config: RunConfig, kind: str) -> Weights | None:

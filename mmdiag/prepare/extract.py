@@ -17,6 +17,7 @@ VERSIONS = {
     "statistics": 4,
     "texture": 3,
     "network": 1,
+    "transformers": 1,
     "sentences": 3,
 }
 

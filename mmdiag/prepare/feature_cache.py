@@ -8,6 +8,7 @@ is.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -27,27 +28,30 @@ def raw_features(
     modality: str,
     extractor: Extractor,
     *,
+    colour: bool | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[Raw | None]:
     """Raw features of every case of a cohort, in the order of `store.cases`; None where the
     modality is absent.
+
+    Args:
+        colour: Whether images are read in colour; None = as the cohort's are.
     """
     rows = np.flatnonzero(store.present(modality)).tolist()
+    colour = store.in_colour(modality) if colour is None else colour
+    read = partial(store.raw_input, modality, colour=colour)
     if not extractor.key:
         lazy: list[Raw | None] = [None] * len(store.cases)
-        for row, array in zip(
-            rows, extractor([store.raw_input(modality, row) for row in rows]), strict=True
-        ):
-            lazy[row] = extractor.finished(store.raw_input(modality, row), array)
+        for row, array in zip(rows, extractor([read(row) for row in rows]), strict=True):
+            lazy[row] = extractor.finished(read(row), array)
         return lazy
-    stored = _read(store, modality, extractor.key)
+    key = f"{extractor.key}-colour" if colour else extractor.key
+    stored = _read(store, modality, key)
     keys = list(zip(store.cases["case_id"], store.cases["version"], strict=True))
     missing = [row for row in rows if keys[row] not in stored]
     for start in range(0, len(missing), CHUNK):
         part = missing[start : start + CHUNK]
-        for row, array in zip(
-            part, extractor([store.raw_input(modality, row) for row in part]), strict=True
-        ):
+        for row, array in zip(part, extractor([read(row) for row in part]), strict=True):
             stored[keys[row]] = array
         if progress:
             progress(min(start + CHUNK, len(missing)), len(missing), f"features of {modality}")
@@ -56,12 +60,12 @@ def raw_features(
         _write(
             store,
             modality,
-            extractor.key,
-            {key: array for key, array in stored.items() if key in wanted},
+            key,
+            {pair: array for pair, array in stored.items() if pair in wanted},
         )
     found: list[Raw | None] = [None] * len(keys)
     for row in rows:
-        raw_input = store.raw_input(modality, row) if extractor.finish else None
+        raw_input = read(row) if extractor.finish else None
         found[row] = extractor.finished(raw_input, stored[keys[row]])
     return found
 

@@ -28,6 +28,7 @@ FITTED = {"summary": Projection, "detail": Projection, "terms": Terms, "channels
 FEATURES, ROW, BLOCKS = "features", "row", "blocks"
 FIELDS = {"made": "feature_version"}  # keys of preparation.json that are named otherwise here
 CATEGORIES = "categories"  # a key of preparation.json where a table has any
+COLOUR = "colour"  # likewise, where images are read in colour
 PLAIN = ("kind", "reads", "shape", "groups", "columns", "made", "source", "architecture")
 
 
@@ -55,6 +56,7 @@ class Preparation:
         source: Which pretrained weights were used: source, revision, sha256, licence; of an
             embedding what made it: encoder, revision, licence.
         architecture: Of a transformer that is fine-tuned.
+        colour: Whether images are read in colour, a grey one as three equal channels.
         start: Pretrained weights that training begins with; never stored, because a bundle holds
             the trained ones.
     """
@@ -72,6 +74,7 @@ class Preparation:
     feature_version: str = ""
     source: Mapping[str, str] = field(default_factory=dict)
     architecture: Mapping[str, Any] = field(default_factory=dict)
+    colour: bool = False
     start: Path | None = None
 
     @property
@@ -130,6 +133,8 @@ class Preparation:
         values = {name: getattr(self, FIELDS.get(name, name)) for name in PLAIN}
         if self.categories:  # the files of bundles without any are what they were
             values[CATEGORIES] = {word: list(names) for word, names in self.categories.items()}
+        if self.colour:
+            values[COLOUR] = True
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in values.items()
@@ -154,6 +159,7 @@ def fit_preparation(
     gene_sets: Mapping[str, Sequence[int]] | None = None,
     categories: Mapping[str, Sequence[str]] | None = None,
     source: Mapping[str, str] | None = None,
+    colour: bool = False,
 ) -> Preparation:
     """Fit on the training cases that have this modality.
 
@@ -163,6 +169,7 @@ def fit_preparation(
         gene_sets: Named groups of column numbers; None = modules are found on these cases.
         categories: Column of words -> the columns of 0 and 1 that stand for it.
         source: Of what another program made, what that was.
+        colour: Whether the images were read in colour.
 
     Raises:
         UsageError: Pretrained weights that the configuration names are not there.
@@ -174,6 +181,7 @@ def fit_preparation(
         feature_version=feature_version(kind, config),
         categories=seen,
         source=source or fitted.source,
+        colour=colour,
     )
 
 

@@ -17,6 +17,7 @@ from mmdiag.prepare.pca import Projection
 from mmdiag.prepare.preparation import (
     BLOCKS,
     CATEGORIES,
+    COLOUR,
     FEATURES,
     FITTED,
     PLAIN,
@@ -49,7 +50,7 @@ def checked_preparation(settings: Any, arrays: Mapping[str, ndarray]) -> Prepara
 
 def _check_settings(settings: Any) -> None:
     _require(isinstance(settings, dict), "the settings of a modality are no object")
-    unknown = set(settings) - {*PLAIN, CATEGORIES}
+    unknown = set(settings) - {*PLAIN, CATEGORIES, COLOUR}
     _require(not unknown and "kind" in settings, "a modality has settings that are not known")
     _require(settings["kind"] in KINDS, "a modality's kind is not known")
     reads = settings.get("reads", FEATURES)
@@ -57,6 +58,7 @@ def _check_settings(settings: Any) -> None:
     for name in ("groups", "columns"):
         _require(_all(settings.get(name, []), list, str), f"{name} are no list of names")
     columns = set(settings.get("columns", []))
+    _require(isinstance(settings.get(COLOUR, False), bool), "colour is neither true nor false")
     categories = settings.get(CATEGORIES, {})
     _require(isinstance(categories, dict), "categories are no object")
     members = list(categories.values())

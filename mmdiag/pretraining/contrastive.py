@@ -186,4 +186,5 @@ def _fitted(
         gene_sets=gene_sets.get(name),
         categories=store.categories(name),
         source=store.source(name),
+        colour=store.in_colour(name),
     )

@@ -141,5 +141,7 @@ def _images(
 ) -> UInt8[Tensor, "image row column"]:
     """Some slices of one modality, which is stored in one size."""
     return torch.from_numpy(
-        np.stack([store.images(name, row)[index] for _, row, index in slices.tolist()])
+        np.stack(
+            [store.images(name, row, colour=False)[index] for _, row, index in slices.tolist()]
+        )
     )

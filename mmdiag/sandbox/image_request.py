@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from mmdiag.errors import ReadError
 from mmdiag.privacy.dicom_attributes import (
@@ -18,12 +19,12 @@ from mmdiag.privacy.dicom_attributes import (
 )
 from mmdiag.readers.dicom.series import Series, read_series
 from mmdiag.readers.embedded_dates import nifti_day, picture_day
+from mmdiag.readers.imaging.colour import AUTO, GREY, shows_colour, to_stored_colours
 from mmdiag.readers.imaging.image_hash import exact_hash, perceptual_hash
 from mmdiag.readers.imaging.pose import Pose
-from mmdiag.readers.imaging.raster_nifti import read_nifti, read_picture
+from mmdiag.readers.imaging.raster_nifti import PICTURES, read_nifti, read_picture
 from mmdiag.readers.imaging.resample import CT_WINDOW_HU, Stored, to_stored
 
-PICTURES = (".png", ".jpg", ".jpeg")
 NIFTI = (".nii", ".nii.gz")
 GREY_LEVELS = (0.0, 255.0)
 ATTRIBUTES_OF_AN_IMAGE = (*PATIENT_ATTRIBUTES, *TEXT_IN_PIXELS_ATTRIBUTES)
@@ -37,6 +38,7 @@ def image(
     slices: int,
     window: str | Sequence[float],
     burned_in: str,
+    colour: str = AUTO,
 ) -> Reply:
     """Read one image as the store keeps it.
 
@@ -45,10 +47,11 @@ def image(
         window: `auto`, `voi` (what the header asks to be shown), or the two values that become
             black and white.
         burned_in: `refuse` images that may show text in their pixels, or `accept` them.
+        colour: `grey` where channels that differ are not to be kept beside luminance.
 
     Returns:
-        Facts for the data contract and about the person, and the array `stack`; None where no image
-        matches.
+        Facts for the data contract and about the person, the array `stack`, and `colours` where
+        channels differ; None where no image matches.
 
     Raises:
         ReadError: As the readers.
@@ -56,9 +59,9 @@ def image(
     paths = [Path(file) for file in files]
     suffix = "".join(paths[0].suffixes[-2:]).lower() if len(paths) == 1 else ""
     if suffix.endswith((*PICTURES, *NIFTI)):
-        shown = _picture(paths[0], suffix, size, slices, window)
+        shown = _picture(paths[0], suffix, size, slices, window, colour)
     else:
-        found = _series(paths, select, size, slices, window, burned_in)
+        found = _series(paths, select, size, slices, window, burned_in, colour)
         if found is None:
             return None, {}
         shown = found
@@ -71,25 +74,31 @@ def image(
         "perceptual": perceptual_hash(stored.stack),
     }
     pose = shown.pose.stored(size, len(stored.stack))
-    return {"facts": json_facts(facts), "pose": json_facts(pose), **shown.of_patient}, {
-        "stack": stored.stack
-    }
+    reply = {"facts": json_facts(facts), "pose": json_facts(pose), **shown.of_patient}
+    if shown.colours is None:
+        return reply, {"stack": stored.stack}
+    reply["in_colour"] = shows_colour(shown.colours)
+    return reply, {"stack": stored.stack, "colours": shown.colours}
 
 
 @dataclass(frozen=True, slots=True)
 class _Image:
     """One image as the store keeps it, with the facts of its contract and what is known of the
     patient.
+
+    Args:
+        colours: Its channels, at the same slices and size; None where they are alike or not wanted.
     """
 
     stored: Stored
     facts: dict[str, Any]
     pose: Pose
     of_patient: dict[str, Any]
+    colours: UInt8[np.ndarray, "slice size size 3"] | None = None
 
 
 def _picture(
-    file: Path, suffix: str, size: int, slices: int, window: str | Sequence[float]
+    file: Path, suffix: str, size: int, slices: int, window: str | Sequence[float], colour: str
 ) -> _Image:
     """A PNG, JPEG or NIfTI."""
     found = read_picture(file) if suffix.endswith(PICTURES) else read_nifti(file)
@@ -97,6 +106,10 @@ def _picture(
     if not isinstance(window, str):
         chosen = (float(window[0]), float(window[1]))
     stored = to_stored(found.volume, size, slices, window=chosen, aspect=found.aspect)
+    colours = None
+    if found.colours and colour != GREY:
+        full = chosen or (0.0, found.white)
+        colours = to_stored_colours(found.colours, size, slices, window=full, aspect=found.aspect)
     facts: dict[str, Any] = {
         "n_slices": found.pose.shape[0],
         "height": found.pose.shape[1],
@@ -111,7 +124,7 @@ def _picture(
     taken = picture_day(file) if suffix.endswith(PICTURES) else nifti_day(file)
     recorded = taken.isoformat() if taken else ""
     nobody = {"patient_id": "", "identifiers": [], "recorded": recorded, "left_out": []}
-    return _Image(stored, facts, found.pose, nobody)
+    return _Image(stored, facts, found.pose, nobody, colours)
 
 
 def _series(
@@ -121,6 +134,7 @@ def _series(
     slices: int,
     window: str | Sequence[float],
     burned_in: str,
+    colour: str,
 ) -> _Image | None:
     """A DICOM series; None where no image matches."""
     refused = partial(_require_no_text, burned_in=burned_in)
@@ -131,6 +145,7 @@ def _series(
         slices=slices,
         attributes=ATTRIBUTES_OF_AN_IMAGE,
         voi=window == "voi",
+        colour=colour != GREY,
         first=refused,
     )
     if series is None:
@@ -153,7 +168,11 @@ def _series(
     if series.shown is not None:
         stored = replace(stored, low=series.shown[0], high=series.shown[1])
     facts, of_patient = _facts(series)
-    return _Image(stored, facts, series.pose, of_patient)
+    colours = None
+    if series.colours:
+        full = GREY_LEVELS if isinstance(window, str) else (float(window[0]), float(window[1]))
+        colours = to_stored_colours(series.colours, size, slices, window=full, aspect=series.aspect)
+    return _Image(stored, facts, series.pose, of_patient, colours)
 
 
 def _require_no_text(attributes: Mapping[str, Sequence[str]], *, burned_in: str) -> None:

@@ -15,16 +15,16 @@ from mmdiag.readers.archives import refuse_archive
 from mmdiag.readers.dicom.series import check_file
 from mmdiag.readers.embedded_dates import wav_day
 from mmdiag.readers.genomics.vcf import read_vcf
-from mmdiag.readers.imaging.raster_nifti import read_nifti, read_picture
+from mmdiag.readers.imaging.raster_nifti import PICTURES, read_nifti, read_picture
 from mmdiag.readers.tables.cohort_tables import check_table
 from mmdiag.readers.tables.modality import read_case_table
 from mmdiag.readers.text.notes import Note, clean_note, read_note
 from mmdiag.readers.text.sections import find_sections
 from mmdiag.readers.waveforms import content_hash, read_signal, read_wav, to_stored_signal
-from mmdiag.sandbox.image_request import PICTURES, Reply, image, json_facts
+from mmdiag.sandbox.image_request import Reply, image, json_facts
 from mmdiag.sandbox.table_requests import modality_from
 
-__all__ = ["PICTURES", "image"]  # of `image_request`, where the request of an image lies
+__all__ = ["PICTURES", "image"]  # of the readers, and of `image_request`
 
 
 def warm_up() -> None:

@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from mmdiag.errors import UsageError
 from mmdiag.kinds import NOTE, PARTS, ROW, kind_named
+from mmdiag.storage.colours import COLOURS_FILE, NO_COLOURS, colours_start
 from mmdiag.task import Task
 from mmdiag.workspace import Workspace
 
@@ -27,7 +28,7 @@ class Store:
 
     Args:
         cases: One row an accepted case: keys, label, version, and for each modality has_, shard_,
-            start_, count_.
+            start_, count_, and for images colours_start_.
         task: What is predicted.
         modalities: Name -> kind.
         titles: Modality -> how people read it, where the description says so.
@@ -37,6 +38,7 @@ class Store:
             ingestion that did not end may have begun with others.
         of_words: Table -> column of words -> its columns of 0 and 1, likewise.
         embeddings: Embedding -> encoder, revision and licence of what made it, and its width.
+        of_colour: Images that are read in colour, all cases alike.
         hash: SHA-256 over case versions and labels: what a model can have learned from.
     """
 
@@ -51,6 +53,7 @@ class Store:
     named_columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     of_words: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     embeddings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    of_colour: Sequence[str] = ()
 
     def title(self, modality: str) -> str:
         """How people read a modality."""
@@ -87,15 +90,19 @@ class Store:
             described.get("columns", {}),
             described.get("categories", {}),
             described.get("embeddings", {}),
+            tuple(described.get("in_colour", ())),
         )
 
     def present(self, modality: str) -> Bool[ndarray, "case"]:
         """Which cases have a modality."""
         return self.cases[f"has_{modality}"].to_numpy(dtype=bool)
 
-    def raw_input(self, modality: str, row: int) -> Any:
+    def raw_input(self, modality: str, row: int, *, colour: bool = False) -> Any:
         """What is kept of one case: its rows of an array (uint8 slices, int16 samples), one row of
         numbers, or a note.
+
+        Args:
+            colour: Whether slices are wanted in colour.
 
         Raises:
             UnknownNameError: Another mmdiag wrote the cohort, and it has a kind that is not known.
@@ -103,6 +110,8 @@ class Store:
         layout = kind_named(self.modalities[modality]).layout
         if layout == NOTE:
             return self.text(modality, row)
+        if colour:
+            return self.images(modality, row, colour=True)
         return self.parts(modality, row) if layout == PARTS else self.table(modality)[row]
 
     def parts(self, modality: str, row: int) -> Shaped[ndarray, "part ..."]:
@@ -113,9 +122,29 @@ class Store:
         ]
         return rows
 
-    def images(self, modality: str, row: int) -> UInt8[ndarray, "slice row column"]:
-        """The slices of one case, in spatial order."""
-        return self.parts(modality, row)
+    def in_colour(self, modality: str) -> bool:
+        """Whether the images of a modality are read in colour."""
+        return modality in self.of_colour
+
+    def images(
+        self, modality: str, row: int, *, colour: bool | None = None
+    ) -> UInt8[ndarray, "slice row column *colour"]:
+        """The slices of one case, in spatial order.
+
+        Args:
+            colour: Whether they are wanted in red, green and blue, of a grey image three times its
+                grey; None = as the modality is read.
+        """
+        if not (self.in_colour(modality) if colour is None else colour):
+            return self.parts(modality, row)
+        start = int(self.cases.iloc[row].get(colours_start(modality), NO_COLOURS))
+        if start == NO_COLOURS:
+            grey = self.parts(modality, row)
+            return np.repeat(grey[..., None], 3, axis=3)
+        where = self._slice(modality, row)
+        file = where.file.with_name(f"{modality}{COLOURS_FILE}")
+        found: np.ndarray = _array(file)[start : start + where.count]
+        return found
 
     def signal(self, modality: str, row: int) -> Int16[ndarray, "time channel"]:
         """The samples of one case."""

@@ -201,7 +201,7 @@ def test_a_heat_map_lies_where_its_cells_are_and_an_effect_of_zero_leaves_the_im
     from dashboards import pictures
 
     stack = np.random.default_rng(0).integers(90, 110, (4, 64, 64)).astype(np.uint8)
-    grey = pictures.grey(stack[0], 0, 200)
+    grey = pictures.shown(stack[0], 0, 200)
     heat = np.zeros((2, 8, 8), np.float32)
     heat[1, 0, 7] = 2.0
     assert np.array_equal(pictures.overlaid(grey, heat, 0, stack), grey), (
@@ -217,12 +217,25 @@ def test_a_heat_map_lies_where_its_cells_are_and_an_effect_of_zero_leaves_the_im
     ), "the upper right cell is orange"
 
 
+def test_a_slice_in_colour_is_shown_in_its_own_colours():
+    from dashboards import pictures
+
+    stack = np.zeros((1, 40, 60, 3), np.uint8)
+    stack[..., 0] = 200
+    assert pictures.window_of(stack) == (0, 255)
+    shown = pictures.shown(stack[0], 0, 255)
+    assert shown.shape == (280, 420, 3)
+    assert shown[0, 0] == pytest.approx([200 / 255, 0, 0])
+    heat = np.ones((1, 8, 8), np.float32)
+    assert pictures.overlaid(shown, heat, 0, stack).shape == shown.shape
+
+
 def test_nothing_is_shaded_outside_of_the_body():
     from dashboards import pictures
 
     stack = np.zeros((3, 64, 64), np.uint8)
     stack[:, 12:52, 20:44] = 120
-    picture = pictures.grey(stack[1], 0, 255)
+    picture = pictures.shown(stack[1], 0, 255)
     shown = pictures.overlaid(picture, np.ones((3, 8, 8), np.float32), 1, stack)
     changed = np.argwhere(np.abs(shown - picture).max(axis=2) > 0) * 64 / pictures.SIDE
     assert len(changed) and changed.min(axis=0) == pytest.approx([12, 20], abs=0.3)

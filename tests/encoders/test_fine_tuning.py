@@ -192,6 +192,7 @@ def test_rates_fall_from_what_is_new_through_the_layers_down_to_the_input(
         ("densenet121", 8),
         ("vit", 7),
         ("swin", 5),
+        ("efficientnet_lite0", 9),
         ("resnet10_3d", 5),
         ("densenet121_3d", 8),
     ],

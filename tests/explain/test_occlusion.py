@@ -122,3 +122,16 @@ def test_words_that_stand_in_for_each_other_are_shown_as_their_sentence():
 
 def test_a_note_without_sentences_has_no_weights():
     assert word_weights("...", [], lambda notes: np.zeros(len(notes))) == []
+
+
+def test_a_patch_in_colour_is_replaced_in_all_of_its_channels():
+    stack = np.repeat(make_stack()[..., None], 3, axis=3)
+    stack[..., 2] //= 2
+    others = [np.repeat(other[..., None], 3, axis=3) for other in OTHERS]
+
+    def logit(stacks):
+        assert stacks.shape[1:] == (4, 64, 64, 3)
+        return stacks[:, 2, 16:24, 40:48, 2].mean(axis=(1, 2)) / 100
+
+    heat = heat_map(stack, logit, others)
+    assert np.unravel_index(np.abs(heat).argmax(), heat.shape) == (2, 2, 5) and heat[2, 2, 5] > 0

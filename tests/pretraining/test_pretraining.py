@@ -75,7 +75,9 @@ def test_originals_of_judged_subjects_are_not_even_read(cohort, monkeypatch, wha
 
     read, real = set(), getattr(Store, method)
     monkeypatch.setattr(
-        Store, method, lambda store, name, row: read.add(row) or real(store, name, row)
+        Store,
+        method,
+        lambda store, name, row, **options: read.add(row) or real(store, name, row, **options),
     )
     config = make_config(text=dataclasses.replace(make_config().text, encoder=str(cohort.tiny)))
     folder = run.start(cohort.description, cohort.workspace, config, [what], epochs=1)

@@ -59,14 +59,16 @@ def stored(identities: int = 0) -> Example:
     )
 
 
-def slices(name: str) -> Example:
+def slices(name: str, channels: int = 1) -> Example:
     from mmdiag.encoders.image_network import SliceNetwork
 
+    colour = (3,) if channels == 3 else ()
     arrays = {
-        "image": torch.randint(0, 256, (3, 3, 40, 48), dtype=torch.uint8),
+        "image": torch.randint(0, 256, (3, 3, 40, 48, *colour), dtype=torch.uint8),
         "image_mask": lengths([3, 0, 2]),
     }
-    return Example(SliceNetwork(WIDTH, name=name), arrays, torch.tensor([True, False, True]))
+    network = SliceNetwork(WIDTH, name=name, channels=channels)
+    return Example(network, arrays, torch.tensor([True, False, True]))
 
 
 def volumes(name: str) -> Example:
@@ -120,6 +122,7 @@ ENCODERS: dict[str, Callable[[], Example]] = {
     "stored": stored,
     "pathways": lambda: stored(4),
     **{name: partial(volumes if name.endswith("_3d") else slices, name) for name in IMAGE_NETWORKS},
+    "resnet10 in colour": lambda: slices("resnet10", 3),
     "snn": lambda: rows(True),
     "mlp": lambda: rows(False),
     "wavenet": signals,
@@ -191,7 +194,7 @@ def write_image_weights(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         state = make_network(name).state_dict()
-    first = next(iter(state))
+    first = next(key for key, value in state.items() if value.ndim > 3 and value.shape[1] == 1)
     if colours == 3:
         state[first] = torch.randn(state[first].shape[0], 3, *state[first].shape[2:])
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,20 @@ from jaxtyping import Float32, Shaped, UInt8
 from numpy import ndarray
 from torch import nn
 
-from mmdiag.config import FINE_TUNED, FROZEN, IMAGE_STATISTICS, RANDOM, ImageConfig, RunConfig
+from mmdiag.config import (
+    FINE_TUNED,
+    FROZEN,
+    IMAGE_STATISTICS,
+    RANDOM,
+    TRANSFORMERS,
+    ImageConfig,
+    RunConfig,
+)
 from mmdiag.encoders.backbone import VOLUME
-from mmdiag.encoders.weights import Weights, find_weights
+from mmdiag.encoders.weights import Weights
 from mmdiag.prepare.extract import Extractor, feature_key, version_of
 from mmdiag.prepare.preparation import Preparation, fit_parts
+from mmdiag.prepare.slices.colour import colour_statistics, luminance
 from mmdiag.prepare.slices.statistics import slice_statistics
 from mmdiag.prepare.slices.texture import plane_texture
 from mmdiag.prepare.slices.volume import to_volume
@@ -26,7 +36,8 @@ def image_version(config: RunConfig) -> str:
     image = config.image
     if image.training != FROZEN:
         return ""
-    return version_of(image.encoder if image.encoder in IMAGE_STATISTICS else "network")
+    own = (*IMAGE_STATISTICS, TRANSFORMERS)
+    return version_of(image.encoder if image.encoder in own else "network")
 
 
 def image_extractor(config: RunConfig) -> Extractor:
@@ -37,7 +48,7 @@ def image_extractor(config: RunConfig) -> Extractor:
     if image.encoder == "statistics":
         return Extractor(
             feature_key(image_version(config)),
-            lambda stacks: [slice_statistics(stack) for stack in stacks],
+            lambda stacks: [_statistics(stack) for stack in stacks],
         )
     if image.encoder == "texture":
         return Extractor(
@@ -46,36 +57,66 @@ def image_extractor(config: RunConfig) -> Extractor:
         )
     if image.training != FROZEN:
         return Extractor("", list)
+    if image.encoder == TRANSFORMERS:
+        from mmdiag.encoders.vision_model import vision_model
+
+        model = vision_model(image.weights)
+        key = feature_key(image_version(config), model.identity)
+        return Extractor(key, lambda stacks: [model.features(stack) for stack in stacks])
+    return _network_extractor(config)
+
+
+def _network_extractor(config: RunConfig) -> Extractor:
+    """Features of a frozen network of MONAI; of grey images and of images in colour by the same
+    weights.
+    """
     from mmdiag.encoders.frozen_image import frozen_image_network
 
-    network = frozen_image_network(image.encoder, image.weights, config.seed)
-    key = feature_key(image_version(config), network.identity)
+    image = config.image
+    load = partial(frozen_image_network, image.encoder, image.begins_with, config.seed)
+    key = feature_key(image_version(config), load().identity)
     if image.encoder.endswith("_3d"):
         return Extractor(
             key,
             lambda stacks: list(
-                network.features(np.stack([to_volume(stack) for stack in stacks]))[:, None]
+                load(_channels(stacks[0])).features(np.stack(list(map(to_volume, stacks))))[:, None]
             ),
         )
-    return Extractor(key, lambda stacks: [network.features(stack) for stack in stacks])
+    return Extractor(key, lambda stacks: [load(_channels(s)).features(s) for s in stacks])
 
 
-def slice_textures(stack: UInt8[ndarray, "slice row column"]) -> Float32[ndarray, "slice feature"]:
-    """First-order statistics and texture of every slice."""
-    return np.concatenate(
-        [
-            slice_statistics(stack),
-            np.asarray([plane_texture(plane) for plane in stack], dtype=np.float32),
-        ],
-        axis=1,
-    )
+def _channels(stack: UInt8[ndarray, "slice row column *colour"]) -> int:
+    return 3 if stack.ndim == 4 else 1
+
+
+def _statistics(
+    stack: UInt8[ndarray, "slice row column *colour"],
+) -> Float32[ndarray, "slice feature"]:
+    """First-order statistics of every slice, and what its colours say."""
+    if stack.ndim == 3:
+        return slice_statistics(stack)
+    return np.concatenate([slice_statistics(luminance(stack)), colour_statistics(stack)], axis=1)
+
+
+def slice_textures(
+    stack: UInt8[ndarray, "slice row column *colour"],
+) -> Float32[ndarray, "slice feature"]:
+    """First-order statistics and texture of every slice, and what its colours say."""
+    grey = stack if stack.ndim == 3 else luminance(stack)
+    textures = np.asarray([plane_texture(plane) for plane in grey], dtype=np.float32)
+    return np.concatenate([_statistics(stack), textures], axis=1)
 
 
 def image_weights(config: RunConfig) -> Weights | None:
     """The pretrained weights of the image network."""
-    if config.image.weights in ("", RANDOM):
-        return None
-    return find_weights(config.image.weights, "image encoder")
+    if config.image.encoder == TRANSFORMERS:
+        from mmdiag.encoders.vision_model import vision_weights
+
+        return vision_weights(config.image.weights)
+    from mmdiag.encoders.frozen_image import image_weights as weights_of
+
+    begins = config.image.begins_with
+    return weights_of(config.image.encoder, begins) if begins else None
 
 
 def load_pretrained_image(config: RunConfig, folder: Path) -> RunConfig:
@@ -127,12 +168,13 @@ def fit_image(
     """Projections of stored features; of slices that a network reads, their size."""
     image = config.image
     weights = image_weights(config)
-    source = weights.record() if weights else {"source": RANDOM} if image.weights else {}
+    source = weights.record() if weights else {"source": RANDOM} if image.begins_with else {}
     if image.training == FROZEN:
         return fit_parts("image", raws, image.components, source=source)
     start = weights.file if weights else None
     if image.encoder.endswith("_3d"):
-        return Preparation(kind="image", reads="volume", shape=VOLUME, source=source, start=start)
+        shape = (*VOLUME, *raws[0].shape[3:])
+        return Preparation(kind="image", reads="volume", shape=shape, source=source, start=start)
     return Preparation(
         kind="image", reads="image", shape=(-1, *raws[0].shape[1:]), source=source, start=start
     )
@@ -152,4 +194,5 @@ def image_encoder(preparation: Preparation, config: RunConfig) -> nn.Module:
         start=preparation.start,
         pretrained=config.image.training == FINE_TUNED,
         dropout=config.model.dropout,
+        channels=3 if preparation.colour else 1,
     )

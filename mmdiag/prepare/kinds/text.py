@@ -11,7 +11,7 @@ from numpy import ndarray
 from torch import nn
 
 from mmdiag.config import FINE_TUNED, FROZEN, TFIDF, RunConfig
-from mmdiag.encoders.weights import PACKAGED, Weights, find_weights
+from mmdiag.encoders.weights import TEXT_PACKAGES, Weights, find_weights
 from mmdiag.prepare.extract import Extractor, feature_key, version_of
 from mmdiag.prepare.preparation import Preparation, fit_parts
 from mmdiag.prepare.terms import Note
@@ -123,7 +123,7 @@ def text_weights(config: RunConfig) -> Weights | None:
     """The pretrained weights of the text encoder."""
     if config.text.encoder == TFIDF:
         return None
-    return find_weights(config.text.encoder, "text encoder", packaged=PACKAGED)
+    return find_weights(config.text.encoder, "text encoder", packaged=TEXT_PACKAGES)
 
 
 def load_pretrained_text(config: RunConfig, folder: Path) -> RunConfig:

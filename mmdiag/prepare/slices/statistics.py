@@ -46,10 +46,10 @@ def slice_statistics(
 
 def _some(planes: UInt8[ndarray, "slice row column"]) -> Float64[ndarray, "slice feature"]:
     pixels = planes[0].size
-    counts = _counts(planes.reshape(len(planes), -1), 256)
+    counts = counts_of_levels(planes.reshape(len(planes), -1))
     inside = np.where(np.arange(256) > 255 * BACKGROUND, counts, 0)
     inside = np.where(inside.any(axis=1, keepdims=True), inside, counts)
-    features = [inside.sum(axis=1) / pixels, *_of_levels(inside)]
+    features = [inside.sum(axis=1) / pixels, *of_levels(inside)]
     coarse = {1: [plane.astype(np.float32) / 255.0 for plane in planes]}
     for factor, sigma in SCALES:
         if factor not in coarse:
@@ -73,13 +73,18 @@ def _averaged(plane: ndarray, factor: int) -> ndarray:
     )
 
 
+def counts_of_levels(values: UInt8[ndarray, "slice pixel"]) -> Int[ndarray, "slice level"]:
+    """How many pixels of each slice have each of the 256 levels."""
+    return _counts(values, 256)
+
+
 def _counts(values: Integer[ndarray, "slice pixel"], levels: int) -> Int[ndarray, "slice level"]:
     """How many pixels of each slice have each level."""
     own = values + np.arange(0, len(values) * levels, levels, dtype=np.int32)[:, None]
     return np.bincount(own.ravel(), minlength=len(values) * levels).reshape(len(values), levels)
 
 
-def _of_levels(counts: Int[ndarray, "slice level"]) -> list[Float64[ndarray, "slice"]]:
+def of_levels(counts: Int[ndarray, "slice level"]) -> list[Float64[ndarray, "slice"]]:
     """Mean, deviation and the 10th, 50th, 90th and 99th percentile of grey values of which each of
     256 levels has a count.
     """

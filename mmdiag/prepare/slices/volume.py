@@ -8,7 +8,9 @@ from numpy import ndarray
 from mmdiag.encoders.backbone import VOLUME
 
 
-def to_volume(stack: UInt8[ndarray, "slice row column"]) -> UInt8[ndarray, "depth height width"]:
+def to_volume(
+    stack: UInt8[ndarray, "slice row column *colour"],
+) -> UInt8[ndarray, "depth height width *colour"]:
     """Resample a stack: areas within a slice, and linearly between slices."""
     depth, height, width = VOLUME
     planes = np.stack(
@@ -17,6 +19,6 @@ def to_volume(stack: UInt8[ndarray, "slice row column"]) -> UInt8[ndarray, "dept
     place = np.linspace(0, len(planes) - 1, depth)
     below = np.floor(place).astype(int)
     above = np.minimum(below + 1, len(planes) - 1)
-    share = (place - below).astype(np.float32)[:, None, None]
+    share = (place - below).astype(np.float32).reshape(-1, *(1,) * (planes.ndim - 1))
     volume: ndarray = np.rint(planes[below] * (1 - share) + planes[above] * share).astype(np.uint8)
     return volume

@@ -4,6 +4,7 @@ import io
 import struct
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,13 +39,26 @@ BROKEN = (
 )
 
 
-Frame = tuple[Num[ndarray, "row column"], Bool[ndarray, "row column"] | None]
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded frame.
+
+    Args:
+        stored: Stored values, or luminance.
+        unmeasured: Which pixels are no image; None where all are.
+        colours: Red, green and blue; None where they are alike, or there is one channel.
+        white: The largest value of luminance and of channels.
+    """
+
+    stored: Num[ndarray, "row column"]
+    unmeasured: Bool[ndarray, "row column"] | None
+    colours: Num[ndarray, "row column 3"] | None = None
+    white: float = 255.0
 
 
 def frames(header: Header, pixels: PixelFormat, padding: Padding | None = None) -> Iterator[Frame]:
-    """Frames in the order of the file, (row, column) of stored values or of luminance; one at a
-    time, so that memory does not grow with their number. With each comes which of its pixels are no
-    image, None where all are.
+    """Frames in the order of the file; one at a time, so that memory does not grow with their
+    number.
 
     Raises:
         ReadError: `truncated`, `undecodable_pixels` or `unsupported_transfer_syntax`.
@@ -88,7 +102,7 @@ def _plain_frames(header: Header, pixels: PixelFormat, padding: Padding | None) 
         plane = np.frombuffer(
             header.scan.content, kind, size, start + number * size * kind.itemsize
         ).reshape(pixels.rows, pixels.columns)
-        yield _without_other_bits(plane, pixels), padding.where(plane) if padding else None
+        yield Frame(_without_other_bits(plane, pixels), padding.where(plane) if padding else None)
 
 
 def _without_other_bits(
@@ -137,17 +151,34 @@ def _decoded_frames(
         try:
             for plane, facts in decoder.iter_array(source, raw=False, **options):
                 count += 1
-                yield (
-                    _grey(
-                        apply_color_lut(plane, lookup) if lookup is not None else plane,
-                        str(facts["photometric_interpretation"]),
-                    ),
-                    _unmeasured(plane, padding),
-                )
+                yield _frame(plane, facts, pixels, lookup, padding)
         except BROKEN as error:
             raise ReadError("undecodable_pixels", type(error).__name__) from None
     if count < pixels.frames:
         raise ReadError("truncated", f"{count} of {pixels.frames} frames")
+
+
+def _frame(
+    plane: Num[ndarray, "row column *sample"],
+    facts: Any,
+    pixels: PixelFormat,
+    lookup: pydicom.Dataset | None,
+    padding: Padding | None,
+) -> Frame:
+    """A decoded frame: grey as it is stored; colour, which the decoder brought to RGB, as luminance
+    and as channels.
+    """
+    unmeasured = _unmeasured(plane, padding)
+    coloured = apply_color_lut(plane, lookup) if lookup is not None else plane
+    if coloured.ndim == 2:
+        return Frame(coloured, unmeasured)
+    if str(facts["photometric_interpretation"]) not in ("RGB", PALETTE):
+        return Frame(coloured[..., 0], unmeasured)  # luminance comes first
+    colours = coloured[..., :3]
+    grey: Float32[ndarray, "row column"] = colours.astype(np.float32) @ LUMINANCE
+    bits = 8 * colours.dtype.itemsize if lookup is not None else pixels.bits_stored
+    differ = bool((colours != colours[..., :1]).any())
+    return Frame(grey, unmeasured, colours if differ else None, float(2**bits - 1))
 
 
 def _unmeasured(
@@ -222,18 +253,6 @@ def read_attributes(header: Header, keywords: list[str]) -> pydicom.Dataset:
             raise ReadError(
                 "unreadable", f"its header does not parse ({type(error).__name__})"
             ) from None
-
-
-def _grey(
-    plane: Num[ndarray, "row column *sample"], photometric: str
-) -> Num[ndarray, "row column"]:
-    """Colour as luminance."""
-    if plane.ndim == 2:
-        return plane
-    if photometric == "RGB" or photometric == PALETTE:
-        grey: Float32[ndarray, "row column"] = plane[..., :3].astype(np.float32) @ LUMINANCE
-        return grey
-    return plane[..., 0]
 
 
 def _require_size(content: bytes, encapsulated: Fragments, pixels: PixelFormat) -> None:

@@ -52,6 +52,7 @@ class Series:
         volume: Values in the modality's units (HU for CT, SUV for PT), (slice, row, column), NaN
             where nothing was measured; grey levels from 0 to 255 where the series was read as its
             header shows it (`shown`); colour as luminance. Not inverted.
+        colours: Red, green and blue from 0 to 255, where they were asked for and differ.
         inverted: Whether its lowest value is shown white (MONOCHROME1).
         rows, columns: Of the file, before any resampling.
         slices: Of the series, before any were left out.
@@ -75,6 +76,7 @@ class Series:
     """
 
     volume: Float32[ndarray, "slice row column"]
+    colours: tuple[Float32[ndarray, "slice row column"], ...]
     inverted: bool
     rows: int
     columns: int
@@ -104,6 +106,7 @@ def read_series(
     slices: int | None = None,
     attributes: Sequence[str] = (),
     voi: bool = False,
+    colour: bool = False,
     first: Callable[[Mapping[str, tuple[str, ...]]], None] | None = None,
 ) -> Series | None:
     """Read the one series of a folder that `select` means.
@@ -117,6 +120,7 @@ def read_series(
             same. A volume whose slices are cut anew keeps all.
         attributes: DICOM keywords whose values are wanted as they are (`Series.attributes`).
         voi: Whether grey levels are wanted as the header shows them, where it says so.
+        colour: Whether channels are wanted beside luminance, where they differ.
         first: Is called with the attributes of the series before anything of it is decoded, and may
             refuse it.
 
@@ -146,7 +150,7 @@ def read_series(
     said = _values_of_all([header for _, header in chosen], attributes)
     if first is not None:
         first(said)
-    found = _read(chosen, size, slices, voi=voi)
+    found = _read(chosen, size, slices, voi=voi, colour=colour)
     return replace(found, attributes=said, localizers=others, left_out=left_out)
 
 
@@ -190,6 +194,7 @@ def _read(
     slices: int | None,
     *,
     voi: bool = False,
+    colour: bool = False,
 ) -> Series:
     headers = [header for _, header in chosen]
     if len({(header.integer("Rows"), header.integer("Columns")) for header in headers}) > 1:
@@ -209,12 +214,16 @@ def _read(
         within = None if pixels <= MOST_TURNED else 2 * size
     aspect = pixel_aspect(read[0].header, read[0].planes[0])
     slots = {int(number): slot for slot, number in enumerate(order)}
-    volume = decoded_volume(read, slots, within, aspect)
+    decoded = decoded_volume(read, slots, within, aspect, colour=colour)
     if turn.in_plane:
         aspect = 1.0 if within is not None else aspect if turn.axes[1] == 1 else 1 / aspect
     else:
-        aspect = _aspect_of_turned(read[0], arrangement, turn, volume)
-    return _series(read, arrangement, turn, np.ascontiguousarray(turn(volume)), white, aspect)
+        aspect = _aspect_of_turned(read[0], arrangement, turn, decoded.values)
+    values, *colours = (
+        np.ascontiguousarray(turn(volume)) for volume in (decoded.values, *decoded.colours)
+    )
+    found = _series(read, arrangement, turn, values, white, aspect)
+    return replace(found, colours=tuple(colours))
 
 
 def _aspect_of_turned(
@@ -248,6 +257,7 @@ def _series(
     recorded, count = recorded_day([file.header for file in read]), len(arrangement.order)
     return Series(
         volume=volume,
+        colours=(),
         inverted=white,
         rows=rows,
         columns=columns,

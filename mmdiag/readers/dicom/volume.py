@@ -17,6 +17,7 @@ from mmdiag.readers.dicom.header import Header
 from mmdiag.readers.dicom.pixels import frames
 from mmdiag.readers.dicom.prescan import scan
 from mmdiag.readers.dicom.suv import scan_start, suv_factor
+from mmdiag.readers.imaging.colour import WHITE, shrink_colours
 from mmdiag.readers.imaging.geometry import Plane, planes_of
 from mmdiag.readers.imaging.grey_levels import inverted
 from mmdiag.readers.imaging.pixel_format import GREY, PixelFormat, padding_of, pixel_format
@@ -100,12 +101,35 @@ def described(path: Path, header: Header, voi: bool) -> SliceFile:
         raise ReadError(refusal.code, f"{path.name}: {refusal.detail}") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """The decoded slices of a series.
+
+    Args:
+        values: In their units, or grey levels; of colour, luminance.
+        colours: Red, green and blue from 0 to 255; none where all slices are grey.
+    """
+
+    values: Float32[ndarray, "slice row column"]
+    colours: tuple[Float32[ndarray, "slice row column"], ...] = ()
+
+
 def decoded_volume(
-    read: Sequence[SliceFile], slots: Mapping[int, int], size: int | None, aspect: float
-) -> Float32[ndarray, "slice row column"]:
-    """Decode every frame, keep those that have a slot."""
+    read: Sequence[SliceFile],
+    slots: Mapping[int, int],
+    size: int | None,
+    aspect: float,
+    *,
+    colour: bool = False,
+) -> Volume:
+    """Decode every frame, keep those that have a slot.
+
+    Args:
+        colour: Whether the channels of frames in colour are wanted, too.
+    """
     planes: list[ndarray | None] = [None] * len(slots)
-    number = 0
+    coloured: dict[int, ndarray] = {}
+    number, scale = 0, np.float32(1)
     headers = [file.header for file in read]
     is_pet = any(header.text("Modality") == "PT" for header in headers)
     began = scan_start(headers) if is_pet else None
@@ -115,15 +139,35 @@ def decoded_volume(
             factor = suv_factor(header, began) if is_pet else 1.0
             padding = padding_of(header, file.pixels)
             decoded = frames(header, file.pixels, padding)
-            for plane, (stored, unmeasured) in zip(file.planes, decoded, strict=True):
+            for plane, frame in zip(file.planes, decoded, strict=True):
                 if number in slots:
-                    values = _values(stored, unmeasured, plane, size, aspect)
+                    values = _values(frame.stored, frame.unmeasured, plane, size, aspect)
+                    if colour and frame.colours is not None:
+                        shrunk = shrink_colours(frame.colours, size, aspect=aspect)
+                        scale = np.float32(WHITE / frame.white)
+                        coloured[slots[number]] = shrunk * scale
                     grey = plane.voi is not None or factor == 1
                     planes[slots[number]] = values if grey else values * np.float32(factor)
                 number += 1
         except ReadError as refusal:
             raise ReadError(refusal.code, f"{file.path.name}: {refusal.detail}") from None
-    return np.stack([plane for plane in planes if plane is not None]).astype(np.float32, copy=False)
+    volume = np.stack([plane for plane in planes if plane is not None])
+    volume = volume.astype(np.float32, copy=False)
+    return Volume(volume, _channels(volume * scale, coloured) if coloured else ())
+
+
+def _channels(
+    luminance: Float32[ndarray, "slice row column"],
+    coloured: Mapping[int, Float32[ndarray, "row column 3"]],
+) -> tuple[Float32[ndarray, "slice row column"], ...]:
+    """The channels of all slices, of which some are in colour; a grey one among them is three
+    times its luminance.
+    """
+    slices = [coloured.get(number, plane[..., None]) for number, plane in enumerate(luminance)]
+    return tuple(
+        np.stack([plane[..., min(channel, plane.shape[-1] - 1)] for plane in slices])
+        for channel in range(3)
+    )
 
 
 def _values(

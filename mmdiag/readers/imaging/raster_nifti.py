@@ -17,6 +17,7 @@ from mmdiag.errors import ReadError
 from mmdiag.readers.dicom.pixels import codestream_size
 from mmdiag.readers.imaging.pose import Pose, turn_of
 
+PICTURES = (".png", ".jpg", ".jpeg")
 MOST_PIXELS = 2**27  # of a picture
 MOST_VOXELS = 2**28  # of a volume
 LUMINANCE_BGR = np.asarray([0.114, 0.587, 0.299], dtype=np.float32)  # as OpenCV orders colours
@@ -45,17 +46,21 @@ class Raster:
         pose: How it lies in the patient; of a picture only its shape is known.
         shown: The values that the file asks to be shown black and white; None where it does not.
         aspect: Height of a pixel over its width.
+        colours: Red, green and blue, like the volume; none where the file has one channel.
+        white: The largest value that the file could hold.
     """
 
     volume: Float32[ndarray, "slice row column"]
     pose: Pose
     shown: tuple[float, float] | None = None
     aspect: float = 1.0
+    colours: tuple[Float32[ndarray, "slice row column"], ...] = ()
+    white: float = 255.0
 
 
 def read_picture(file: Path) -> Raster:
-    """One PNG or JPEG as grey values, upright: colour as luminance, what is half transparent over
-    black.
+    """One PNG or JPEG, upright: its luminance, and its channels where it has three; what is half
+    transparent over black.
 
     Raises:
         ReadError: It does not decode, or says of its pixels what cannot be honoured.
@@ -74,34 +79,43 @@ def read_picture(file: Path) -> Raster:
     said = _picture_header(content, file.name)
     if said.inks:
         raise ReadError("unknown_photometric", f"{file.name} is in printing inks (CMYK)")
-    plane = _grey(decoded)
-    swapped, *backward = UPRIGHT[said.orientation]
-    plane = plane.T if swapped else plane
-    ends = tuple(slice(None, None, -1 if back else None) for back in backward)
-    upright = np.ascontiguousarray(plane[ends])
-    nothing = float("nan")
+    white = float(2 ** (8 * decoded.dtype.itemsize) - 1)
+    upright, *colours = (
+        _upright(plane, said.orientation)[None] for plane in _planes(decoded, white)
+    )
+    swapped, nothing = UPRIGHT[said.orientation][0], float("nan")
     return Raster(
-        upright[None],
-        Pose("", "", (1, *upright.shape), (nothing, nothing, nothing)),
+        upright,
+        Pose("", "", (1, *upright.shape[1:]), (nothing, nothing, nothing)),
         aspect=1 / said.aspect if swapped else said.aspect,
+        colours=tuple(colours),
+        white=white,
     )
 
 
-def _grey(
-    decoded: Shaped[ndarray, "row column *sample"],
-) -> Float32[ndarray, "row column"]:
-    """Luminance; NaN where a picture is transparent."""
+def _upright(plane: Float32[ndarray, "row column"], orientation: int) -> Float32[ndarray, "_ _"]:
+    swapped, *backward = UPRIGHT[orientation]
+    ends = tuple(slice(None, None, -1 if back else None) for back in backward)
+    return np.ascontiguousarray((plane.T if swapped else plane)[ends])
+
+
+def _planes(
+    decoded: Shaped[ndarray, "row column *sample"], white: float
+) -> list[Float32[ndarray, "row column"]]:
+    """Luminance, then red, green and blue where channels differ; NaN where a picture is
+    transparent.
+    """
     image = decoded.astype(np.float32)
     if image.ndim == 2:
-        return image
-    opaque = None
+        return [image]
+    samples = decoded[..., :3]
+    differ = bool((samples != samples[..., :1]).any())
+    planes = [image[..., :3] @ LUMINANCE_BGR]
+    planes += [image[..., channel] for channel in (2, 1, 0)] if differ else []
     if image.shape[2] == 4:
-        opaque = image[..., 3] / np.float32(2 ** (8 * decoded.dtype.itemsize) - 1)
-    grey: ndarray = image[..., :3] @ LUMINANCE_BGR
-    if opaque is not None:
-        grey *= opaque
-        grey[opaque == 0] = np.nan
-    return grey
+        opaque = image[..., 3] / np.float32(white)
+        planes = [np.where(opaque == 0, np.float32(np.nan), plane * opaque) for plane in planes]
+    return planes
 
 
 @dataclass(frozen=True, slots=True)

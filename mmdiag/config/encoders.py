@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from mmdiag.errors import UnknownNameError, UsageError
 
-IMAGE_STATISTICS = ("statistics", "texture")
+STATISTICS = "statistics"
+IMAGE_STATISTICS = (STATISTICS, "texture")
 IMAGE_NETWORKS = (
     "resnet10",
     "resnet18",

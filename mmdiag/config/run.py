@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from mmdiag.config.encoders import ImageConfig, SignalConfig, TableConfig, TextConfig
+from mmdiag.config.encoders import STATISTICS, ImageConfig, SignalConfig, TableConfig, TextConfig
 from mmdiag.config.ensemble import EnsembleConfig
 from mmdiag.config.fusion import ENSEMBLE, check_fusion
 from mmdiag.config.training import EvaluationConfig, ModelConfig, TrainingConfig
@@ -37,3 +37,8 @@ class RunConfig:
     def ensembles(self) -> bool:
         """Whether members of many kinds are stacked, instead of one network trained."""
         return self.fusion == ENSEMBLE
+
+    @property
+    def image_beside(self) -> str:
+        """The packaged network whose features stand beside statistics of slices; empty = none."""
+        return self.ensemble.beside if self.ensembles and self.image.encoder == STATISTICS else ""

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmdiag.description.modality import ModalityDescription
 from mmdiag.description.task import TaskDescription
@@ -45,6 +46,10 @@ class Description:
     weights_licence: tuple[str, ...] = ()
     task: TaskDescription
     modalities: Mapping[str, ModalityDescription]
+
+    def option(self, key: str) -> dict[str, Any]:
+        """Modality -> what it says under a key of its kind; None where it says nothing."""
+        return {name: modality.options.get(key) for name, modality in self.modalities.items()}
 
     def allows(self, licence: str) -> bool:
         """Whether weights and embeddings under these terms may be used; names of licences are alike

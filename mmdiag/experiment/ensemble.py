@@ -29,7 +29,7 @@ from mmdiag.model.members import MemberForm, RidgeMember, TreeMember, common_wor
 from mmdiag.model.network import DiagnosisModel
 from mmdiag.prepare import Preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
-from mmdiag.prepare.blocks import BUCKETS, COLUMNS, MISSING
+from mmdiag.prepare.blocks.preparation import BUCKETS, COLUMNS, MISSING
 from mmdiag.progress import Progress
 from mmdiag.task import Task
 from mmdiag.training import batched

@@ -9,7 +9,7 @@ from mmdiag.config import RunConfig
 from mmdiag.errors import UsageError
 from mmdiag.experiment.run import RunData
 from mmdiag.prepare import Preparation, fit_preparation
-from mmdiag.prepare.blocks import fit_blocks
+from mmdiag.prepare.blocks.preparation import fit_blocks
 
 
 def prepare_modalities(

@@ -23,8 +23,8 @@ from mmdiag.experiment.fit_id import ALL, TEST, FitId
 from mmdiag.experiment.manifest import RunManifest
 from mmdiag.kinds import KINDS
 from mmdiag.prepare import extractor
+from mmdiag.prepare.blocks.terms import Raw
 from mmdiag.prepare.feature_cache import raw_features
-from mmdiag.prepare.terms import Raw
 from mmdiag.pretraining.weights import configured
 from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace, write_text

@@ -10,6 +10,8 @@ from mmdiag.explain.drawn import heat_on_tissue
 from mmdiag.explain.occlusion import heat_map
 from mmdiag.explain.probe import Explanation, OcclusionProbe
 from mmdiag.prepare import extractor
+from mmdiag.prepare.feature_cache import raw_features
+from mmdiag.prepare.kinds.image import statistics_alone
 from mmdiag.storage.store import Store
 
 COARSE = 4  # patches a side, on two slices, where every question is a whole volume
@@ -23,7 +25,7 @@ def explain_image(probe: OcclusionProbe, store: Store, name: str, row: int) -> E
     colour = probe.bundle.preparations[name].colour
     stack = store.images(name, row, colour=colour)
     others = _other_patients(store, name, row, colour)
-    heat = heat_map(stack, _logit(probe, name), others, **fewer)
+    heat = heat_map(stack, _logit(probe, store, name, row), others, **fewer)
     return Explanation(heat=heat_on_tissue(heat, stack).astype(np.float16))
 
 
@@ -42,10 +44,22 @@ def _other_patients(
 
 
 def _logit(
-    probe: OcclusionProbe, name: str
+    probe: OcclusionProbe, store: Store, name: str, row: int
 ) -> Callable[[UInt8[ndarray, "variant slice row column *colour"]], Float[ndarray, "variant"]]:
     """Ask about other images; features of slices that stay the same are made once."""
     preparation, config = probe.bundle.preparations[name], probe.bundle.config
+    if config.image_beside:
+        # what a pretrained network sees of the whole image stays as it is
+        beside = raw_features(store, name, extractor("image", config), colour=preparation.colour)
+        behind = np.asarray(beside[row])[:, preparation.shape[0] :]
+        alone = _SliceFeatures(extractor("image", statistics_alone(config)))
+        return lambda stacks: probe.log_odds(
+            name,
+            [
+                preparation.apply(np.concatenate([features, behind], axis=1))
+                for features in alone(list(stacks))
+            ],
+        )
     extract = extractor("image", config)
     if not preparation.trains_on_raw_input and not config.image.encoder.endswith("_3d"):
         extract_all: Callable[[Sequence[ndarray]], list[ndarray]] = _SliceFeatures(extract)

@@ -29,7 +29,7 @@ from mmdiag.kinds import KINDS, NOTE, ROW
 from mmdiag.leakage.audit import audit_leakage
 from mmdiag.leakage.label_columns import CHOSEN
 from mmdiag.reasons import REASONS
-from mmdiag.storage.colours import read_in_colour, said_of_colour, with_colour_columns
+from mmdiag.storage.colours import in_colour, said_of_colour, with_colour_columns
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import read_rows
 from mmdiag.storage.tables import write_parquet
@@ -106,7 +106,7 @@ def commit(
         for pair in zip(shards.manifest["case_id"], shards.manifest["version"], strict=True)
     )
     summary = _summary(description, cohort_hash, shards, cases, new, leaks)
-    coloured = _in_colour(description, cases)
+    coloured = in_colour(cases, description.option("colour"))
     for name, counts in summary.modalities.items():
         counts |= read_report(folder, name).answer() | said_of_colour(cases, name, coloured)
     _record(ledger, description, summary, shards)
@@ -301,7 +301,7 @@ def _write_cohort(
         "embeddings": made_by(folder, description),
         "assays": {name: m.assay for name, m in description.modalities.items() if m.assay},
         "leaks": leaks,
-        "in_colour": _in_colour(description, cases),
+        "in_colour": in_colour(cases, description.option("colour")),
         "columns": {
             name: json.loads(file.read_text())
             for name in description.modalities
@@ -314,12 +314,6 @@ def _write_cohort(
     }
     write_text(folder / "description.json", json.dumps(described, indent=1))
     return f"sha256:{digest}"
-
-
-def _in_colour(description: Description, cases: pd.DataFrame) -> list[str]:
-    """Modalities whose images are read in colour."""
-    asked = {name: m.options.get("colour") for name, m in description.modalities.items()}
-    return [name for name, colour in asked.items() if read_in_colour(cases, name, colour)]
 
 
 def _task_facts(description: Description, table: pd.DataFrame) -> dict[str, Any]:

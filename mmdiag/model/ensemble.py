@@ -15,7 +15,7 @@ from mmdiag.ensemble.stack import SETS, Stack
 from mmdiag.fusion.base import normalize_over_present
 from mmdiag.model.members import RIDGE, MemberForm, RidgeMember, TreeMember, forms_of
 from mmdiag.model.network import DiagnosisModel, Output
-from mmdiag.prepare.blocks import BUCKETS, BlockPreparation
+from mmdiag.prepare.blocks.preparation import BUCKETS, BlockPreparation
 from mmdiag.prepare.preparation import Preparation
 from mmdiag.samples import Batch
 from mmdiag.task import Task

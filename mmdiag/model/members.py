@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mmdiag.ensemble.trees import Trees
-from mmdiag.prepare.blocks import BUCKETS, COLUMNS, MISSING, BlockPreparation
+from mmdiag.prepare.blocks.preparation import BUCKETS, COLUMNS, MISSING, BlockPreparation
 
 RIDGE, TREE = "ridge", "trees"
 MOST_WORDS = 2000  # buckets that trees on words are offered

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from mmdiag.prepare.blocks.terms import Raw
 from mmdiag.prepare.preparation import Preparation
-from mmdiag.prepare.terms import Raw
 from mmdiag.samples import Batch, Sample, collate
 
 

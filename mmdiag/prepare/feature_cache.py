@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.config import digest
+from mmdiag.prepare.blocks.terms import Raw
 from mmdiag.prepare.extract import Extractor
-from mmdiag.prepare.terms import Raw
 from mmdiag.storage.store import Store
 from mmdiag.storage.tables import write_parquet
 from mmdiag.workspace import atomic_path

@@ -14,17 +14,17 @@ from numpy import ndarray
 
 from mmdiag.config import RunConfig
 from mmdiag.kinds import kind_named
+from mmdiag.prepare.blocks.terms import Raw
 from mmdiag.prepare.extract import feature_version
 from mmdiag.prepare.pathways import PATHWAY_SCORES
 from mmdiag.prepare.pca import Projection, fit_projection
 from mmdiag.prepare.signal import Channels
 from mmdiag.prepare.slices.volume import to_volume
-from mmdiag.prepare.terms import Raw
 from mmdiag.prepare.tfidf import Terms
 from mmdiag.readers.tables.categories import known_categories, seen_categories
 
 FITTED = {"summary": Projection, "detail": Projection, "terms": Terms, "channels": Channels}
-# what is read where it is not a raw input; blocks: see `mmdiag.prepare.blocks`
+# what is read where it is not a raw input; blocks: see `mmdiag.prepare.blocks.preparation`
 FEATURES, ROW, BLOCKS = "features", "row", "blocks"
 FIELDS = {"made": "feature_version"}  # keys of preparation.json that are named otherwise here
 CATEGORIES = "categories"  # a key of preparation.json where a table has any

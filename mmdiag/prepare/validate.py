@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from mmdiag.kinds import KINDS, kind_named
 from mmdiag.kinds.kind import ROW as TABLE_ROW
-from mmdiag.prepare.blocks import checked_blocks
+from mmdiag.prepare.blocks.preparation import checked_blocks
 from mmdiag.prepare.pathways import PATHWAY_SCORES
 from mmdiag.prepare.pca import Projection
 from mmdiag.prepare.preparation import (

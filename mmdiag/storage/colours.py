@@ -2,7 +2,7 @@
 modality are read in colour, all of them alike.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -80,3 +80,12 @@ def said_of_colour(
             'colour = "keep" reads all of them in colour'
         ]
     }
+
+
+def in_colour(cases: pd.DataFrame, asked: Mapping[str, Any]) -> list[str]:
+    """Modalities whose images are read in colour.
+
+    Args:
+        asked: Modality -> `colour` of its description.
+    """
+    return [name for name, colour in asked.items() if read_in_colour(cases, name, colour)]

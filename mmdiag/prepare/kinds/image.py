@@ -15,11 +15,13 @@ from mmdiag.config import (
     FROZEN,
     IMAGE_STATISTICS,
     RANDOM,
+    STATISTICS,
     TRANSFORMERS,
     ImageConfig,
     RunConfig,
 )
 from mmdiag.encoders.backbone import VOLUME
+from mmdiag.encoders.efficientnet_lite import FEATURES as LITE_FEATURES
 from mmdiag.encoders.weights import Weights
 from mmdiag.prepare.extract import Extractor, feature_key, version_of
 from mmdiag.prepare.preparation import Preparation, fit_parts
@@ -37,7 +39,8 @@ def image_version(config: RunConfig) -> str:
     if image.training != FROZEN:
         return ""
     own = (*IMAGE_STATISTICS, TRANSFORMERS)
-    return version_of(image.encoder if image.encoder in own else "network")
+    found = version_of(image.encoder if image.encoder in own else "network")
+    return f"{found} {version_of('network')}" if config.image_beside else found
 
 
 def image_extractor(config: RunConfig) -> Extractor:
@@ -45,7 +48,9 @@ def image_extractor(config: RunConfig) -> Extractor:
     the slices.
     """
     image = config.image
-    if image.encoder == "statistics":
+    if config.image_beside:
+        return _extractor_of_both(config)
+    if image.encoder == STATISTICS:
         return Extractor(
             feature_key(image_version(config)),
             lambda stacks: [_statistics(stack) for stack in stacks],
@@ -64,6 +69,31 @@ def image_extractor(config: RunConfig) -> Extractor:
         key = feature_key(image_version(config), model.identity)
         return Extractor(key, lambda stacks: [model.features(stack) for stack in stacks])
     return _network_extractor(config)
+
+
+def _extractor_of_both(config: RunConfig) -> Extractor:
+    """Statistics of slices, and behind them the features of a packaged network."""
+    beside = _network_extractor(pretrained_beside(config))
+    key = feature_key(image_version(config), beside.key)
+    return Extractor(
+        key,
+        lambda stacks: [
+            np.concatenate([_statistics(stack), features], axis=1)
+            for stack, features in zip(stacks, beside(stacks), strict=True)
+        ],
+    )
+
+
+def pretrained_beside(config: RunConfig) -> RunConfig:
+    """The configuration of the network whose features stand beside statistics."""
+    return dataclasses.replace(
+        config, fusion="concat", image=ImageConfig(encoder=config.image_beside)
+    )
+
+
+def statistics_alone(config: RunConfig) -> RunConfig:
+    """The same images without the network beside."""
+    return dataclasses.replace(config, fusion="concat")
 
 
 def _network_extractor(config: RunConfig) -> Extractor:
@@ -109,6 +139,8 @@ def slice_textures(
 
 def image_weights(config: RunConfig) -> Weights | None:
     """The pretrained weights of the image network."""
+    if config.image_beside:
+        return image_weights(pretrained_beside(config))
     if config.image.encoder == TRANSFORMERS:
         from mmdiag.encoders.vision_model import vision_weights
 
@@ -154,9 +186,11 @@ def image_blocks(
     return found
 
 
-def image_parts(raw: Float32[ndarray, "slice feature"], _config: RunConfig) -> tuple[int, ...]:
+def image_parts(raw: Float32[ndarray, "slice feature"], config: RunConfig) -> tuple[int, ...]:
     """Features that are computed, and features of a pretrained network beside them."""
-    return (raw.shape[1],)
+    if not config.image_beside:
+        return (raw.shape[1],)
+    return raw.shape[1] - LITE_FEATURES, LITE_FEATURES
 
 
 def fit_image(

@@ -12,9 +12,9 @@ from torch import nn
 
 from mmdiag.config import FINE_TUNED, FROZEN, TFIDF, RunConfig
 from mmdiag.encoders.weights import TEXT_PACKAGES, Weights, find_weights
+from mmdiag.prepare.blocks.terms import Note
 from mmdiag.prepare.extract import Extractor, feature_key, version_of
 from mmdiag.prepare.preparation import Preparation, fit_parts
-from mmdiag.prepare.terms import Note
 from mmdiag.prepare.tfidf import fit_terms
 from mmdiag.readers.text.sentences import is_negated, split_sentences
 

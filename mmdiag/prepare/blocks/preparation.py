@@ -12,10 +12,10 @@ from numpy import ndarray
 
 from mmdiag.config import RunConfig
 from mmdiag.kinds import kind_named
+from mmdiag.prepare.blocks.terms import CHARACTERS, WORDS, Raw, TermWeights, fit_term_weights
 from mmdiag.prepare.extract import feature_version
 from mmdiag.prepare.pca import Projection, fit_projection
 from mmdiag.prepare.preparation import BLOCKS, COLOUR, PLAIN, Preparation
-from mmdiag.prepare.terms import CHARACTERS, WORDS, Raw, TermWeights, fit_term_weights
 from mmdiag.readers.tables.categories import known_categories, seen_categories
 
 BUCKETS = {"words": WORDS, "characters": CHARACTERS}

@@ -1,0 +1,1 @@
+"""What an ensemble is given: all features of a modality in named blocks, terms of notes hashed."""

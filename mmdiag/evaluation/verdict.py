@@ -48,6 +48,8 @@ LEAKS = {
 }
 HARMLESS = ("template_note",)  # a short note that several people share tells nothing
 NO_ANSWER = "No answer: no case with only these modalities was in training"
+# reasons of an abstention; behind the second the modalities, such as atypical:flair+report
+PATTERN, UNLIKE = "pattern", "atypical:"
 Row = Mapping[str, Any]
 Title = Callable[[str], str]
 
@@ -213,12 +215,21 @@ def answer_of(task: Task, row: Row) -> str:
         row: A row of predictions.parquet.
     """
     if is_abstained(row):
-        return NO_ANSWER
+        return why_abstained(row)
     if task.survival:
         return f"{task.outcome}: risk {row['probability']:.2f} (from 0 to 1, higher = earlier)"
     if task.kind == "binary":
         return f"{task.outcome}: {percent(row['probability'])}"
     return f"{question(task)}: {', '.join(f'{cls} {share}' for cls, share in shares_of(task, row))}"
+
+
+def why_abstained(row: Row) -> str:
+    """Why there is no answer for a case that the model abstained from."""
+    reason = str(row.get("abstained_because") or PATTERN)
+    if not reason.startswith(UNLIKE):
+        return NO_ANSWER
+    names = reason.removeprefix(UNLIKE).split("+")
+    return f"No answer: unlike the cases it was trained on: {', '.join(names)}"
 
 
 def is_abstained(row: Row) -> bool:

@@ -22,11 +22,13 @@ from mmdiag.ensemble.ridge import Fold, cross_fit, rotate
 from mmdiag.ensemble.stack import combine, stack
 from mmdiag.ensemble.target import Target
 from mmdiag.ensemble.trees import cross_fit_trees
+from mmdiag.ensemble.typicality import threshold
 from mmdiag.experiment.prepared import prepare_modalities
 from mmdiag.experiment.run import RunData
 from mmdiag.model.ensemble import EnsembleModel, Members, answers_of, network_config
 from mmdiag.model.members import MemberForm, RidgeMember, TreeMember, common_words
 from mmdiag.model.network import DiagnosisModel
+from mmdiag.model.typicality import Typicality
 from mmdiag.prepare import Preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
 from mmdiag.prepare.blocks.preparation import BUCKETS, COLUMNS, MISSING
@@ -93,6 +95,7 @@ class _Fit:
         self.present = np.stack(
             [[name in sample for sample in self.samples] for name in modalities], axis=1
         )
+        self.p_values = np.full(self.present.shape, np.nan)
         torch.manual_seed(config.seed)
         self.model = EnsembleModel(config, self.preparations, task)
 
@@ -111,6 +114,7 @@ class _Fit:
         evidence = np.stack(parts, axis=1)
         found = stack(evidence, self.present, prior, self.target)
         as_tensor = torch.from_numpy
+        self.model.unlike_below.fill_(threshold(self.p_values))
         self.model.set_stack(found, as_tensor(prior), as_tensor(network_prior))
         if self.target.survival:
             risk = found.scores(evidence, self.present, prior)[:, 0]
@@ -125,10 +129,12 @@ class _Fit:
         found = np.zeros((len(self.samples), self.target.answers))
         there = np.flatnonzero(self.present[:, number])
         target = self.target.take(there)
-        if not target.can_be_learned():
-            return found
         arrays = [self.samples[row][name] for row in there]
         folds = _folds(self.fold[there], target)
+        typicality = cast(Typicality, self.model.typicality[f"{name}_"])
+        self.p_values[there, number] = typicality.fit(arrays, _every(self.fold[there]))
+        if not target.can_be_learned():
+            return found
         members = cast(Members, self.model.encoders[f"{name}_"])
         prior = target.prior()
         scores = [
@@ -200,10 +206,17 @@ def _fold_numbers(data: RunData, rows: Rows, config: RunConfig, fold: str) -> In
     return inner_folds(part, count, fold).to_numpy(int)
 
 
+def _every(fold: Int[ndarray, "case"]) -> list[Fold]:
+    """Rows to learn from and rows to judge, of every fold; where there is one alone, itself."""
+    numbers = np.unique(fold)
+    if len(numbers) < 2:
+        return [(np.arange(len(fold)), np.arange(len(fold)))]
+    return [(np.flatnonzero(fold != n), np.flatnonzero(fold == n)) for n in numbers]
+
+
 def _folds(fold: Int[ndarray, "case"], target: Target) -> list[Fold]:
     """Rows to learn from and rows to judge, of the folds that leave something to learn."""
-    pairs = [(np.flatnonzero(fold != n), np.flatnonzero(fold == n)) for n in np.unique(fold)]
-    return [(train, test) for train, test in pairs if target.take(train).can_be_learned()]
+    return [(train, test) for train, test in _every(fold) if target.take(train).can_be_learned()]
 
 
 def _fit_member(

@@ -9,7 +9,7 @@ from mmdiag.contracts.internal_tables import validate_predictions
 from mmdiag.experiment.fit_id import TEST
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
-from mmdiag.inference.columns import prediction_columns
+from mmdiag.inference.columns import prediction_columns, with_abstentions
 from mmdiag.privacy.subject_keys import workspace_key
 from mmdiag.storage.tables import write_parquet
 
@@ -54,11 +54,11 @@ def predictions(run: Run) -> pd.DataFrame:
         fit.fold: {frozenset(pattern) for pattern in run.fitted(fit).get("patterns", ())}
         for fit in fused
     }
-    table["abstained"] = [
-        bool(met[fold]) and frozenset(names) not in met[fold]
+    known = [
+        not met[fold] or frozenset(names) in met[fold]
         for fold, names in zip(table["fold"], table["modalities"], strict=True)
     ]
-    return table.drop(columns="fold")
+    return with_abstentions(table.drop(columns="fold"), known)
 
 
 def _roles(run: Run, data: RunData, table: pd.DataFrame) -> np.ndarray:

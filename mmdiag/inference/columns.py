@@ -12,10 +12,12 @@ from jaxtyping import Bool, Float32
 from numpy import ndarray
 
 from mmdiag.errors import UsageError
+from mmdiag.evaluation.verdict import PATTERN
 from mmdiag.prepare import Preparation
 from mmdiag.readers.tables.categories import by_name
 from mmdiag.storage.store import Store
 
+ATYPICAL = "atypical_"  # and the modality: the column of its p-value
 SHOWN = 20  # columns named in one sentence
 
 
@@ -34,8 +36,26 @@ def prediction_columns(table: pd.DataFrame) -> list[str]:
         "modalities",
         *contributions,
         "abstained",
+        "abstained_because",
+        *(c for c in table.columns if c.startswith(ATYPICAL)),
         "scored_at",
     ]
+
+
+def with_abstentions(table: pd.DataFrame, met: Sequence[bool]) -> pd.DataFrame:
+    """Whether a model abstains from each case, and why: no training case had just its modalities,
+    or it is unlike them.
+
+    Args:
+        table: What `diagnose` gave.
+        met: Whether training cases had the modalities of each case.
+    """
+    unlike = table["unlike"] if "unlike" in table else pd.Series([""] * len(table), table.index)
+    because = [
+        found if known else PATTERN for known, found in zip(met, unlike.fillna(""), strict=True)
+    ]
+    told = table.drop(columns="unlike", errors="ignore")
+    return told.assign(abstained=[bool(reason) for reason in because], abstained_because=because)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ import pandas as pd
 import torch
 from jaxtyping import Bool, Float
 
+from mmdiag.evaluation.verdict import UNLIKE
 from mmdiag.inference.bundle import Bundle
+from mmdiag.inference.columns import ATYPICAL
 from mmdiag.inference.shapley import shapley
 from mmdiag.model.ensemble import EnsembleModel
 from mmdiag.model.network import DiagnosisModel, Output
@@ -55,9 +57,23 @@ def _diagnose_batch(bundle: Bundle, samples: Sequence[Sample], contributions: bo
     chosen = probability.argmax(dim=1)
     table = _answers(bundle.task, probability.numpy())
     table["log_odds"] = model.head.log_odds(output.logits, chosen).numpy().astype(np.float64)
+    if isinstance(model, EnsembleModel):
+        found = {f"{ATYPICAL}{name}": p for name, p in model.p_values(batch).items()}
+        table = table.assign(**found, unlike=_unlike(model, found))
     if contributions:
         table = pd.concat([table, _explanations(model, tokens, output, chosen)], axis=1)
     return table
+
+
+def _unlike(model: EnsembleModel, found: Mapping[str, Float[np.ndarray, "case"]]) -> list[str]:
+    """The modalities by which each case is unlike those of the training, as the reason of an
+    abstention; "" = none.
+    """
+    below = float(model.unlike_below)
+    rows = zip(*(p < below for p in found.values()), strict=True)
+    names = [name.removeprefix(ATYPICAL) for name in found]
+    told = [[name for name, unlike in zip(names, row, strict=True) if unlike] for row in rows]
+    return [f"{UNLIKE}{'+'.join(names)}" if names else "" for names in told]
 
 
 def _answers(task: Task, probability: Float[np.ndarray, "case probability"]) -> pd.DataFrame:

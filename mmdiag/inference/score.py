@@ -13,9 +13,16 @@ from mmdiag.description import Description, ModalityDescription
 from mmdiag.encoders.weights import only_from_this_machine
 from mmdiag.errors import UsageError
 from mmdiag.inference.bundle import Bundle
-from mmdiag.inference.columns import Alignment, align, prediction_columns, require_common
+from mmdiag.inference.columns import (
+    Alignment,
+    align,
+    prediction_columns,
+    require_common,
+    with_abstentions,
+)
 from mmdiag.inference.embeddings import require_same_embeddings, require_stored_embeddings
 from mmdiag.inference.predict import diagnose
+from mmdiag.inference.shift import abstained_by_reason, shift_of
 from mmdiag.prepare import extractor, require_same_features
 from mmdiag.prepare.batches import prepare_samples
 from mmdiag.prepare.feature_cache import raw_features
@@ -124,10 +131,12 @@ def score(
         ledger.record_predictions(description.name, table)
         if progress:
             progress(start + len(rows), len(todo), "scored")
-    _write_all(ledger, bundle, description.name, versions, out)
+    scored = _write_all(ledger, bundle, description.name, versions, out)
     return {
         "scored": len(todo),
         "already_scored": len(versions) - len(todo),
+        "abstained": abstained_by_reason(scored),
+        "shift": shift_of(scored),
         "training_known": bundle.learned_from("", key) is not None,
         "bundle": {"id": bundle.id, "path": str(bundle.folder)},
         "predictions": str(out),
@@ -182,15 +191,16 @@ def _score_rows(
     ]
     present = {name: store.present(name)[rows] for name in bundle.kinds}
     table["modalities"] = [[name for name in present if present[name][i]] for i in range(len(rows))]
-    table["abstained"] = [not bundle.met(modalities) for modalities in table["modalities"]]
+    table = with_abstentions(table, [bundle.met(names) for names in table["modalities"]])
     table["scored_at"] = datetime.now(UTC).isoformat(timespec="seconds")
     return table[[*prediction_columns(table), "version"]]
 
 
 def _write_all(
     ledger: Ledger, bundle: Bundle, cohort: str, versions: list[tuple[str, str]], out: Path
-) -> None:
+) -> pd.DataFrame:
     table = ledger.predictions(bundle_id=bundle.id, cohort=cohort)
     current = pd.DataFrame(versions, columns=["case_id", "version"])
     table = current.merge(table, on=["case_id", "version"], how="inner")
     write_parquet(out, table[prediction_columns(table)])
+    return table

@@ -8,6 +8,7 @@ from typing import cast
 
 import torch
 from jaxtyping import Bool, Float, Int64
+from numpy import ndarray
 from torch import Tensor, nn
 
 from mmdiag.config import RunConfig
@@ -15,6 +16,7 @@ from mmdiag.ensemble.stack import SETS, Stack
 from mmdiag.fusion.base import normalize_over_present
 from mmdiag.model.members import RIDGE, MemberForm, RidgeMember, TreeMember, forms_of
 from mmdiag.model.network import DiagnosisModel, Output
+from mmdiag.model.typicality import Typicality
 from mmdiag.prepare.blocks.preparation import BUCKETS, BlockPreparation
 from mmdiag.prepare.preparation import Preparation
 from mmdiag.samples import Batch
@@ -41,6 +43,7 @@ class EnsembleModel(nn.Module):
     set_scale: Tensor
     set_offset: Tensor
     trained: Tensor
+    unlike_below: Tensor
 
     def __init__(
         self, config: RunConfig, preparations: Mapping[str, Preparation], task: Task
@@ -58,6 +61,9 @@ class EnsembleModel(nn.Module):
             DiagnosisModel(own, preparations, task)
             for _ in range(config.ensemble.folds if several else 0)
         )
+        self.typicality = nn.ModuleDict(
+            {f"{name}_": Typicality(found) for name, found in blocks.items()}
+        )
         self.head = ScoreHead(task, answers)
         count = len(self.modalities) + several
         self.register_buffer("prior", torch.zeros(answers))
@@ -67,6 +73,8 @@ class EnsembleModel(nn.Module):
         self.register_buffer("sets", torch.full((SETS, len(self.modalities)), -1, dtype=torch.int8))
         self.register_buffer("set_scale", torch.ones(SETS + 1))
         self.register_buffer("set_offset", torch.zeros(SETS + 1, answers))
+        # p-value below which a case is unlike those of the training
+        self.register_buffer("unlike_below", torch.zeros((), dtype=torch.float64))
         # a network that no inner fold could train says nothing
         self.register_buffer("trained", torch.zeros(len(self.networks), dtype=torch.int8))
 
@@ -143,11 +151,14 @@ class EnsembleModel(nn.Module):
             found.append((network, cast(DiagnosisModel, network).diagnose(part)))
         return mean_of(found, self)
 
-    def evidence(self, batch: Batch) -> dict[str, Float[Tensor, "batch answer"]]:
-        """What the members of each modality add to the prior."""
-        answers = len(self.prior)
-        tokens = self.encode(batch, batch.present)
-        return {name: tokens[name].values[:, 0, :answers] for name in self.modalities}
+    def p_values(self, batch: Batch) -> dict[str, Float[ndarray, "batch"]]:
+        """Modality -> how like its training cases each case is, as a p-value; NaN where absent."""
+        return {
+            name: cast(Typicality, self.typicality[f"{name}_"])(
+                batch.values[name], batch.present[name]
+            )
+            for name in self.modalities
+        }
 
     @torch.no_grad()
     def set_stack(self, found: Stack, prior: Tensor, network_prior: Tensor) -> None:

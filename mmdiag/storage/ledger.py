@@ -181,7 +181,8 @@ class Ledger(Database):
         answers = [
             c for c in predictions.columns if c == "probability" or c.startswith("probability_")
         ]
-        contributions = [c for c in predictions.columns if c.startswith("contribution_")]
+        beside = ("contribution_", "atypical_", "abstained_because")
+        contributions = [c for c in predictions.columns if c.startswith(beside)]
         rows = []
         for row in predictions.to_dict("records"):
             plain = {

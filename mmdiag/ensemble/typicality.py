@@ -1,0 +1,124 @@
+"""How unlike its training cases a case is, one modality at a time: a p-value against training cases
+that were left out, so that of cases like them one in twenty is below .05.
+
+No training case is kept: of each block of features its mean and leading directions, and of each
+measure of unlikeness its quantiles over the cases that were left out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from mmdiag.ensemble.ridge import Fold
+
+DIRECTIONS, CASES_A_DIRECTION = 16, 8
+QUANTILES = 255
+FALSE_ALARMS = 0.03  # share of cases like those of the training that may be told apart
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Where the training cases lie in a block of features.
+
+    Args:
+        deviation: Along each direction; 1 where there are fewer directions.
+    """
+
+    center: Float[ndarray, "feature"]
+    directions: Float[ndarray, "feature direction"]
+    deviation: Float[ndarray, "direction"]
+
+    def measures(self, rows: Float[ndarray, "case feature"]) -> Float[ndarray, "case measure"]:
+        """How far along the directions, and how far from all of them."""
+        away = rows - self.center
+        along = away @ self.directions
+        used = max(int((self.directions != 0).any(axis=0).sum()), 1)
+        distance = ((along / self.deviation) ** 2).sum(axis=1) / used
+        beside = ((away**2).sum(axis=1) - (along**2).sum(axis=1)).clip(min=0) / rows.shape[1]
+        return np.stack([distance, beside], axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Quantiles of measures over the cases that were left out.
+
+    Args:
+        quantiles: Of each measure, rising; the last row is of the smallest of their p-values.
+        cases: How many were left out.
+    """
+
+    quantiles: Float[ndarray, "measure quantile"]
+    cases: int
+
+    def each(self, measures: Float[ndarray, "case measure"]) -> Float[ndarray, "case measure"]:
+        """Of each measure alone how many of the left-out cases have a value as large."""
+        shares = [
+            1 - np.searchsorted(row, values, side="left") / QUANTILES
+            for values, row in zip(measures.T, self.quantiles, strict=False)
+        ]
+        return (1 + self.cases * np.stack(shares, axis=1)) / (self.cases + 1)
+
+    def p_values(self, measures: Float[ndarray, "case measure"]) -> Float[ndarray, "case"]:
+        """How many of the left-out cases are as unlike in some measure: from 1 / (cases + 1) to
+        1.
+        """
+        smallest = self.each(measures).min(axis=1)
+        shares = np.searchsorted(self.quantiles[-1], smallest, side="right") / QUANTILES
+        found: ndarray = (1 + self.cases * shares) / (self.cases + 1)
+        return found
+
+
+def fit_cloud(rows: Float[ndarray, "case feature"]) -> Cloud:
+    """Mean and leading directions of some cases."""
+    center = rows.mean(axis=0)
+    away = rows - center
+    kept = max(1, min(DIRECTIONS, len(rows) // CASES_A_DIRECTION, rows.shape[1]))
+    values, vectors = np.linalg.eigh(away @ away.T)
+    values, vectors = values[::-1][:kept], vectors[:, ::-1][:, :kept]
+    length = np.sqrt(values.clip(min=0))
+    directions = np.zeros((rows.shape[1], DIRECTIONS))
+    sound = length > 1e-6
+    directions[:, :kept] = np.where(sound, away.T @ vectors / np.maximum(length, 1e-6), 0.0)
+    deviation = np.ones(DIRECTIONS)
+    deviation[:kept] = np.where(sound, length / np.sqrt(max(len(rows), 1)), 1.0)
+    return Cloud(center, directions, deviation)
+
+
+def calibrate(
+    measure: Callable[[Int[ndarray, "_"], Int[ndarray, "_"]], Float[ndarray, "_ measure"]],
+    cases: int,
+    folds: Sequence[Fold],
+) -> tuple[Calibration, Float[ndarray, "case"]]:
+    """Measure each case by what the others are like.
+
+    Args:
+        measure: (rows to learn from, rows to measure) -> their measures.
+
+    Returns:
+        The quantiles, and the p-value of each case.
+    """
+    parts = [(test, measure(train, test)) for train, test in folds]
+    found = np.zeros((cases, parts[0][1].shape[1]))
+    for test, values in parts:
+        found[test] = values
+    grid = np.linspace(0, 1, QUANTILES)
+    each = np.quantile(found, grid, axis=0).T
+    smallest = Calibration(each, cases).each(found).min(axis=1)
+    whole = Calibration(np.concatenate([each, np.quantile(smallest, grid)[None]]), cases)
+    return whole, whole.p_values(found)
+
+
+def threshold(p_values: Float[ndarray, "case modality"]) -> float:
+    """The p-value below which a case is told to be unlike the training cases: so that of these at
+    most `FALSE_ALARMS` would be.
+
+    Args:
+        p_values: Of the training cases by what the others are like; NaN where one lacks a modality.
+    """
+    with np.errstate(invalid="ignore"):
+        smallest = np.nanmin(np.where(np.isnan(p_values), 2.0, p_values), axis=1)
+    allowed = int(FALSE_ALARMS * len(smallest))
+    return float(np.sort(smallest)[allowed]) if len(smallest) else 0.0

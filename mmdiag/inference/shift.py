@@ -1,0 +1,40 @@
+"""Whether a batch of cases is like those of the training: one test a modality over all of them."""
+
+from typing import Any
+
+import pandas as pd
+from scipy.stats import binomtest
+
+from mmdiag.inference.columns import ATYPICAL
+
+TAIL = 0.1  # share of cases like those of the training whose p-value is at most that
+SURE = 0.01  # level of the test of a batch, shared among the modalities
+
+
+def abstained_by_reason(table: pd.DataFrame) -> dict[str, int]:
+    """Reason of an abstention -> cases."""
+    if "abstained_because" not in table:
+        return {}
+    reasons = table.loc[table["abstained"].astype(bool), "abstained_because"].fillna("pattern")
+    return {str(reason): int(count) for reason, count in reasons.value_counts().items()}
+
+
+def shift_of(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Modality -> how many cases have it, the share among the least typical tenth of the training,
+    the p-value of so many by chance, and whether that says that the batch is unlike the training.
+    """
+    columns = [name for name in table.columns if name.startswith(ATYPICAL)]
+    found: dict[str, dict[str, Any]] = {}
+    for column in columns:
+        values = pd.to_numeric(table[column]).dropna()
+        if not len(values):
+            continue
+        low = int((values <= TAIL).sum())
+        chance = float(binomtest(low, len(values), TAIL, alternative="greater").pvalue)
+        found[column.removeprefix(ATYPICAL)] = {
+            "cases": len(values),
+            "share": round(low / len(values), 4),
+            "p": chance,
+            "unlike": chance < SURE / len(columns),
+        }
+    return found

@@ -1,0 +1,141 @@
+"""`Typicality`: how unlike its training cases a case is in one modality, as a module of an
+ensemble, so that what is fitted lies beside its weights.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from torch import Tensor, nn
+
+from mmdiag.ensemble.ridge import Fold
+from mmdiag.ensemble.typicality import (
+    DIRECTIONS,
+    QUANTILES,
+    Calibration,
+    Cloud,
+    calibrate,
+    fit_cloud,
+)
+from mmdiag.prepare.blocks.preparation import BUCKETS, COLUMNS, MISSING, BlockPreparation
+
+PARTS = ("center", "directions", "deviation")
+WORDS = "words"
+
+
+class Typicality(nn.Module):
+    """A p-value of a case against training cases that were left out: from how far it lies along
+    the leading directions of each block of features and beside them, from the share of columns that
+    it lacks, and from the share of its words that no training note has.
+
+    Args:
+        preparation: Says which blocks there are.
+    """
+
+    quantiles: Tensor
+    cases: Tensor
+
+    def __init__(self, preparation: BlockPreparation) -> None:
+        super().__init__()
+        self.blocks = tuple(preparation.dense)
+        self.words, self.columns = WORDS in preparation.terms_of, COLUMNS in preparation.dense
+        for name, block in preparation.dense.items():
+            width = len(block.center)
+            self.register_buffer(f"{name}_center", torch.zeros(width))
+            self.register_buffer(f"{name}_directions", torch.zeros(width, DIRECTIONS))
+            self.register_buffer(f"{name}_deviation", torch.ones(DIRECTIONS))
+        if self.words:
+            self.register_buffer("seen", torch.zeros(BUCKETS[WORDS], dtype=torch.int8))
+        measures = 2 * len(self.blocks) + self.words + self.columns
+        self.register_buffer("quantiles", torch.zeros(measures + 1, QUANTILES))
+        self.register_buffer("cases", torch.zeros((), dtype=torch.int32))  # 0 = nothing is known
+
+    @torch.no_grad()
+    def forward(
+        self, arrays: Mapping[str, Tensor], present: Bool[Tensor, "batch"]
+    ) -> Float[ndarray, "batch"]:
+        """The p-values of some cases; NaN where the modality is absent or nothing is known."""
+        found = np.full(len(present), np.nan)
+        there = np.flatnonzero(present.numpy())
+        if not int(self.cases) or not len(there):
+            return found
+        rows = {
+            name: arrays[name].numpy()[there] for name in (*self.blocks, MISSING) if name in arrays
+        }
+        notes = arrays[WORDS].numpy()[there] if self.words else None
+        measures = _measures(self._clouds(), rows, notes, self._seen())
+        calibration = Calibration(self.quantiles.numpy().astype(float), int(self.cases))
+        found[there] = calibration.p_values(measures)
+        return found
+
+    @torch.no_grad()
+    def fit(
+        self, arrays: Sequence[Mapping[str, ndarray]], folds: Sequence[Fold]
+    ) -> Float[ndarray, "case"]:
+        """Learn what the training cases are like; returns their own p-values by what the others are
+        like.
+        """
+        rows = {
+            name: np.stack([case[name] for case in arrays]).astype(float)
+            for name in (*self.blocks, MISSING)
+            if name in arrays[0]
+        }
+        notes = _padded([case[WORDS] for case in arrays]) if self.words else None
+
+        def measure(train: Int[ndarray, "_"], test: Int[ndarray, "_"]) -> ndarray:
+            clouds = {name: fit_cloud(rows[name][train]) for name in self.blocks}
+            seen = _seen_in(notes[train]) if notes is not None else None
+            tested = {name: values[test] for name, values in rows.items()}
+            return _measures(clouds, tested, notes[test] if notes is not None else None, seen)
+
+        calibration, own = calibrate(measure, len(arrays), folds)
+        for name in self.blocks:
+            cloud = fit_cloud(rows[name])
+            for part in PARTS:
+                getattr(self, f"{name}_{part}").copy_(torch.from_numpy(getattr(cloud, part)))
+        if notes is not None:
+            getattr(self, "seen").copy_(torch.from_numpy(_seen_in(notes)))  # noqa: B009
+        self.quantiles.copy_(torch.from_numpy(calibration.quantiles))
+        self.cases.fill_(len(arrays))
+        return own
+
+    def _clouds(self) -> dict[str, Cloud]:
+        return {
+            name: Cloud(*(getattr(self, f"{name}_{part}").numpy().astype(float) for part in PARTS))
+            for name in self.blocks
+        }
+
+    def _seen(self) -> ndarray | None:
+        return getattr(self, "seen").numpy() if self.words else None  # noqa: B009
+
+
+def _measures(
+    clouds: Mapping[str, Cloud],
+    rows: Mapping[str, Float[ndarray, "case _"]],
+    notes: Float[ndarray, "case term 3"] | None,
+    seen: Int[ndarray, "bucket"] | None,
+) -> Float[ndarray, "case measure"]:
+    found = [cloud.measures(rows[name].astype(float)) for name, cloud in clouds.items()]
+    if notes is not None and seen is not None:
+        new = seen[notes[..., 0].astype(int)] == 0
+        found.append((notes[..., 1] ** 2 * new).sum(axis=1, keepdims=True))
+    if MISSING in rows:
+        share = rows[MISSING].mean(axis=1, keepdims=True) if rows[MISSING].shape[1] else None
+        found.append(np.zeros((len(rows[MISSING]), 1)) if share is None else share)
+    return np.concatenate(found, axis=1)
+
+
+def _seen_in(notes: Float[ndarray, "case term 3"]) -> Int[ndarray, "bucket"]:
+    seen = np.zeros(BUCKETS[WORDS], np.int8)
+    used = notes[notes[..., 1] > 0]
+    seen[used[:, 0].astype(int)] = 1
+    return seen
+
+
+def _padded(notes: Sequence[Float[ndarray, "_ 3"]]) -> Float[ndarray, "case term 3"]:
+    table = np.zeros((len(notes), max(map(len, notes)), 3), np.float32)
+    for row, note in enumerate(notes):
+        table[row, : len(note)] = note
+    return table

@@ -97,8 +97,10 @@ def test_weights_of_grey_read_colours_as_their_mean(tmp_path):
     weights = str(write_image_weights(tmp_path / "w", "resnet10"))
     extract = extractor("image", make_config(encoder="resnet10", weights=weights))
     colours = make_colours()
-    one, other = extract([colours, colours[..., ::-1]])
+    grey = colours[..., 0]
+    one, other, of_grey, of_lifted = extract([colours, colours[..., ::-1], grey, lifted(grey)])
     np.testing.assert_allclose(one, other, atol=1e-3 * np.abs(one).max())
+    np.testing.assert_allclose(of_lifted, of_grey, atol=1e-3 * np.abs(one).max())
 
 
 def test_a_vision_model_of_transformers_reads_colours(tmp_path):

@@ -18,6 +18,7 @@ class Description:
         root: Folder that all paths are relative to.
         file: The cohort.toml.
         also_read: Folders outside of the root in which reference files may lie, resolved.
+        weights_licence: Licences that pretrained weights and embeddings may have; none = any.
         as_of: A column of the case table, or one ISO date for all.
         keep_together: Columns, or templates of columns: cases that share a value of one of them
             never stand on both sides of a split.
@@ -41,8 +42,16 @@ class Description:
     identifiers: tuple[str, ...] = ()
     incomplete: str = "keep"
     also_read: tuple[Path, ...] = ()
+    weights_licence: tuple[str, ...] = ()
     task: TaskDescription
     modalities: Mapping[str, ModalityDescription]
+
+    def allows(self, licence: str) -> bool:
+        """Whether weights and embeddings under these terms may be used; names of licences are alike
+        in upper and lower case.
+        """
+        allowed = {one.casefold() for one in self.weights_licence}
+        return not allowed or licence.casefold() in allowed
 
     def hash(self) -> str:
         """SHA-256 of everything that changes what ingestion writes."""

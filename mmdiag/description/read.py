@@ -25,7 +25,7 @@ from mmdiag.regular_files import read_regular
 
 NESTED = 100  # dots of one key
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "cohort": ("name", "root", "also_read"),
+    "cohort": ("name", "root", "also_read", "weights_licence"),
     "cases": (
         "table",
         "case_id",
@@ -74,11 +74,12 @@ def read_description(path: Path) -> Description:
     for name in texts_of(cases.get("identifiers", ()), "identifiers", "[cases]", where):
         if name.endswith(".csv"):
             file_below(root, name, "identifiers under [cases]", where)
-    return Description(
+    found = Description(
         name=plain_name(text_of(cohort, "name", "[cohort]", where), where),
         root=root,
         file=path.resolve(),
         also_read=also_read,
+        weights_licence=_licences(cohort, where),
         table=table,
         case_id=case_id,
         subject_id=text_of(cases, "subject_id", "[cases]", where, default=case_id),
@@ -93,6 +94,34 @@ def read_description(path: Path) -> Description:
         task=read_task(task, where),
         modalities=read_modalities(raw, root, where, also_read),
     )
+    _require_licences(found)
+    return found
+
+
+def _licences(cohort: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    """Licences that are allowed; an empty list would allow nothing, or all."""
+    value = cohort.get("weights_licence")
+    licences = () if value is None else texts_of(value, "weights_licence", "[cohort]", where)
+    if value is not None and not (licences and all(one.strip() for one in licences)):
+        raise DescriptionError(
+            f"weights_licence under [cohort] of {where} must name licences, it names none: write "
+            'weights_licence = ["MIT", "Apache-2.0"], or take it out to allow any.'
+        )
+    return tuple(one.strip() for one in licences)
+
+
+def _require_licences(description: Description) -> None:
+    """What another program made for this cohort is under terms that it allows."""
+    for modality in description.modalities.values():
+        licence = modality.options.get("licence")
+        if licence is not None and not description.allows(str(licence)):
+            raise DescriptionError(
+                "Embeddings have one of the licences of weights_licence "
+                f"({', '.join(description.weights_licence)}), [modalities.{modality.name}] of "
+                f"{description.file.name} is made by {modality.options.get('encoder')} under "
+                f"{licence}: use another encoder, or add that licence under [cohort] where its "
+                "terms allow this use."
+            )
 
 
 def _dots(line: str) -> int:

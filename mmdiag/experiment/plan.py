@@ -23,6 +23,7 @@ from mmdiag.experiment.manifest import RunManifest
 from mmdiag.experiment.run import Run
 from mmdiag.model.losses import check_training
 from mmdiag.prepare import require_encoders
+from mmdiag.prepare.sources import require_licences
 from mmdiag.pretraining.weights import Pretraining, configured, pretrained_init, require_unseen
 from mmdiag.sandbox.tables import gene_set_columns
 from mmdiag.spelling import may_be_printed
@@ -49,6 +50,7 @@ def require(description: Description, workspace: Workspace, config: RunConfig) -
     require_subjects(table.assign(stratum=stratum_of(table, task).where(known)), names)
     kinds = {name: modality.kind for name, modality in description.modalities.items()}
     _require_configuration(config, workspace, task, kinds)
+    _require_licences(description, config, workspace, kinds)
 
 
 def plan_run(
@@ -72,6 +74,7 @@ def plan_run(
         raise UsageError(_without_labels(description, store))
     # before the split, which is written for good
     _require_configuration(config, workspace, store.task, store.modalities)
+    _require_licences(description, config, workspace, store.modalities)
     stratum = stratum_of(store.cases, store.task).where(known)
     cases = store.cases.assign(stratum=stratum)
     names = store.task.classes if may_be_printed(store.task.classes) else ()
@@ -139,6 +142,16 @@ def _require_configuration(
     require_encoders(config, kinds.values())
     if config.pretrained:
         Pretraining.open(workspace, config.pretrained)
+
+
+def _require_licences(
+    description: Description, config: RunConfig, workspace: Workspace, kinds: Mapping[str, str]
+) -> None:
+    """Does the cohort allow the weights that a run would use: those that are named, and those that
+    a pretraining left of them?
+    """
+    for named in (config, configured(config, workspace, ALL)):
+        require_licences(description, named, kinds.values())
 
 
 def _require_weights(config: RunConfig, workspace: Workspace, store: Store, split: Split) -> None:

@@ -19,6 +19,7 @@ from mmdiag.inference.predict import diagnose
 from mmdiag.prepare import extractor, require_same_features
 from mmdiag.prepare.batches import prepare_samples
 from mmdiag.prepare.feature_cache import raw_features
+from mmdiag.prepare.sources import require_bundle_licences
 from mmdiag.privacy.subject_keys import workspace_key
 from mmdiag.progress import Progress
 from mmdiag.readers.genomics.expression_matrix import is_matrix
@@ -43,8 +44,8 @@ def open_bundle(folder: Path, description: Description, ledger: Ledger | None) -
     Raises:
         BundleError: The bundle was changed, or is none.
         UsageError: The cohort's modalities are not the bundle's, a table has none of its columns,
-            its embeddings are of another encoder, revision or width, or the weights that make
-            features here are not those that it was fitted with, or not on
+            its embeddings are of another encoder, revision or width, a licence is not allowed, or
+            the weights that make features here are not those that it was fitted with, or not on
             this machine.
     """
     bundle = Bundle.load(folder, ledger.bundle_files if ledger else None)
@@ -54,6 +55,7 @@ def open_bundle(folder: Path, description: Description, ledger: Ledger | None) -
         if modality.key and not modality.gene_names and "{" not in modality.path:
             _require_header(description, modality, wanted)
     require_same_embeddings(bundle, description)
+    require_bundle_licences(description, bundle.preparations)
     with only_from_this_machine():
         require_same_features(bundle.config, bundle.preparations)
     return bundle

@@ -27,6 +27,7 @@ from mmdiag.errors import UnknownNameError, UsageError
 from mmdiag.kinds import kind_named
 from mmdiag.prepare import extractor, require_encoders
 from mmdiag.prepare.feature_cache import raw_features
+from mmdiag.prepare.sources import require_licences
 from mmdiag.pretraining.loop import PretextTask, learn
 from mmdiag.pretraining.weights import (
     CONTRASTIVE,
@@ -116,6 +117,7 @@ def require(description: Description, config: RunConfig, what: Sequence[str]) ->
     for name in kinds:
         _require_kinds(described, name)
     require_encoders(config, described)
+    require_licences(description, config, described)
     return kinds
 
 

@@ -101,6 +101,19 @@ def test_embeddings_of_another_width_are_not_scored(trained, tmp_path):
         inference.score(opened, cohort, place, Ledger(place.ledger_url), tmp_path / "p.parquet")
 
 
+def test_a_bundle_of_embeddings_under_terms_that_a_cohort_does_not_allow_scores_nothing(
+    trained, tmp_path
+):
+    answer, _, _ = trained
+    made = MADE.format("made-up-encoder", "1").replace("MIT", "Apache-2.0")
+    cohort = other(tmp_path / "c", made=made, cohort='weights_licence = ["Apache-2.0"]')
+    place = Workspace(tmp_path / "w")
+    folder = api.bundle_folder(place, answer["bundle"]["path"])
+    with pytest.raises(UsageError, match="slide uses made-up-encoder 1, whose licence is MIT"):
+        api.score(folder, cohort, place, Ledger(place.ledger_url), tmp_path / "p.parquet")
+    assert not (tmp_path / "w").exists(), "nothing was written"
+
+
 def test_new_embeddings_are_scored_and_a_case_without_one_by_the_rest(trained, tmp_path):
     answer, _, _ = trained
     cohort, place = other(tmp_path / "c"), Workspace(tmp_path / "w")

@@ -71,6 +71,7 @@ def _head(folder: Path, root: str, table: CaseTable) -> list[str]:
         f"root = {quoted(root)}                           # all paths below are relative to "
         "this folder",
         '# also_read = ["/reference"]          # folders of gene_names and gene_sets elsewhere',
+        '# weights_licence = ["MIT", "Apache-2.0"]   # encoders under other terms are refused',
         "",
         "[cases]                              # one row a case",
         f"table = {quoted(table.path.name)}",

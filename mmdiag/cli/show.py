@@ -18,6 +18,7 @@ from mmdiag.evaluation.verdict import (
     metric_name,
     model_name,
     ordered_metrics,
+    unlike_training,
     verdict,
 )
 
@@ -87,6 +88,8 @@ def show_ingest(answer: Answer, titles: Titles = NO_TITLES) -> None:
 def show_score(answer: Answer, titles: Titles = NO_TITLES) -> None:
     """What was scored, and where the predictions are."""
     _counts(answer, titles)
+    for sentence in unlike_training(answer, titles):
+        _line(sentence)
     for name, columns in answer.get("columns", {}).items():
         for sentence in columns["said"]:
             _line(f"{titles.get(name, name)}: {sentence}.")

@@ -257,3 +257,20 @@ def shares_of(task: Task, row: Row) -> list[tuple[str, str]]:
 def percent(share: float) -> str:
     """A probability without decimals."""
     return f"{100 * share:.0f} %"
+
+
+def unlike_training(answer: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:
+    """What the answer of scoring says at its head: how many cases have no answer and why, and which
+    modalities of the batch are unlike the training.
+    """
+    said = []
+    for reason, count in answer.get("abstained", {}).items():
+        row = {"abstained": True, "abstained_because": reason}
+        said.append(f"{count} of these cases: {why_abstained(row)}.")
+    for name, found in answer.get("shift", {}).items():
+        if found["unlike"]:
+            said.append(
+                f"{titles.get(name, name)} of this batch is unlike the training: {found['share']:.0%} "
+                f"of {found['cases']} cases are where 10 % are expected."
+            )
+    return said

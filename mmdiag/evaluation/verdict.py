@@ -270,7 +270,8 @@ def unlike_training(answer: Mapping[str, Any], titles: Mapping[str, str]) -> lis
     for name, found in answer.get("shift", {}).items():
         if found["unlike"]:
             said.append(
-                f"{titles.get(name, name)} of this batch is unlike the training: {found['share']:.0%} "
+                f"{titles.get(name, name)} of this batch is unlike the training: "
+                f"{found['share']:.0%} "
                 f"of {found['cases']} cases are where 10 % are expected."
             )
     return said

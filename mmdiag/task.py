@@ -21,6 +21,8 @@ class Task:
             positive).
         labels: Columns of a multilabel task.
         cuts: Ends of the intervals of a survival model but the last, in the unit of its times.
+        horizon: The time within which a survival's probability is that of the event, in the unit of
+            its times; 0 = not known, as of a model of 0.1, whose risk is relative.
         title: How people read the task.
         class_names: Value of the label -> how people read it.
         positive: Value of the positive class.
@@ -31,6 +33,7 @@ class Task:
     classes: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     cuts: tuple[float, ...] = ()
+    horizon: float = 0.0
     title: str = ""
     class_names: Mapping[str, str] = field(default_factory=dict)
     positive: str = ""
@@ -46,6 +49,7 @@ class Task:
             classes=tuple(map(str, facts.get("classes") or ())),
             labels=tuple(map(str, facts.get("labels") or ())),
             cuts=tuple(map(float, facts.get("cuts") or ())),
+            horizon=float(facts.get("horizon") or 0.0),
             title=str(facts.get("title") or ""),
             class_names={str(k): str(v) for k, v in (facts.get("class_names") or {}).items()},
             positive=str(facts.get("positive") or ""),
@@ -58,6 +62,7 @@ class Task:
             "classes": list(self.classes),
             "labels": list(self.labels),
             "cuts": list(self.cuts),
+            "horizon": self.horizon,
             "title": self.title,
             "class_names": dict(self.class_names),
             "positive": self.positive,

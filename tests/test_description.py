@@ -351,3 +351,28 @@ def test_the_state_of_a_tables_columns_is_what_it_was_and_a_title_does_not_chang
 
     assert state() == state(title="RNA")
     assert state() == "da8399d9c9c6ce23b1170a53ec725cd83f7a95525907bef1ebd9d4babe2eb40c"
+
+
+@pytest.mark.parametrize(
+    ("kind", "horizon", "fits"),
+    [
+        ("survival", "24", True),
+        ("survival", "-1", False),
+        ("survival", "true", False),
+        ("survival", '"24"', False),
+        ("survival", "inf", False),
+        ("binary", "24", False),
+    ],
+)
+def test_a_horizon_is_a_time_of_a_survival_task(tmp_path, kind, horizon, fits):
+    task = {"survival": 'kind = "survival"\n', "binary": 'kind = "binary"\nlabel = "outcome"\n'}[
+        kind
+    ]
+    stated = task + ('positive = "1"\n' if kind == "binary" else "") + f"horizon = {horizon}\n"
+    old = 'kind = "binary"\nlabel = "outcome"\npositive = "1"\n'
+    file = make_folder(tmp_path, toml=RIGHT.replace(old, stated))
+    if fits:
+        assert read_description(file).task.horizon == 24.0
+        return
+    with pytest.raises(DescriptionError, match="horizon"):
+        read_description(file)

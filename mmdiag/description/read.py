@@ -46,6 +46,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "negative",
         "unknown",
         "class_names",
+        "horizon",
         "time",
         "event",
         "label_patterns",

@@ -1,5 +1,6 @@
 """The task of a cohort.toml: which column is predicted, and what its values mean."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -24,7 +25,7 @@ NOT_KNOWN = {
 }
 REST = "rest"  # every other value of the label is negative
 WORDS = ("title", "class_names")  # they change what people read, and nothing that is computed
-LATER = ("labels", "negative", "unknown")
+LATER = ("labels", "negative", "unknown", "horizon")
 TASKS = ("binary", "multiclass", "multilabel", "survival")
 
 
@@ -38,6 +39,8 @@ class TaskDescription:
         negative: Values of a binary label that are negative, or `rest`: every value that is neither
             positive nor unknown. Empty = the label has one other value.
         unknown: Values of the label that count as unlabelled; of a survival task those of event.
+        horizon: Of a survival task: its probability is that of the event within this time, in the
+            unit of the times; None = within the median time of the training's events.
         title: How people read the task.
         class_names: Value of the label -> how people read it.
         label_patterns: Regular expressions that state the label: a note that matches one is refused
@@ -53,6 +56,7 @@ class TaskDescription:
     labels: tuple[str, ...] = ()
     negative: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    horizon: float | None = None
     title: str = ""
     class_names: Mapping[str, str] = field(default_factory=dict)
 
@@ -97,9 +101,24 @@ def read_task(task: Mapping[str, Any], where: str) -> TaskDescription:
         labels=_label_names(task, kind, where),
         negative=negative,
         unknown=unknown,
+        horizon=_horizon(task, kind, where),
         title=optional_text(task, "title", "[task]", where) or "",
         class_names=_class_names(task, where),
     )
+
+
+def _horizon(task: Mapping[str, Any], kind: str, where: str) -> float | None:
+    given = task.get("horizon")
+    if given is None:
+        return None
+    number = isinstance(given, int | float) and not isinstance(given, bool)
+    if kind != "survival" or not number or not 0 < given < math.inf:
+        raise DescriptionError(
+            f"horizon under [task] of {where} is a time above 0 within which the event of a "
+            f"survival task is predicted, found {given!r} of a {kind} task: write it like "
+            "horizon = 24, or leave it out."
+        )
+    return float(given)
 
 
 def _patterns(task: Mapping[str, Any], where: str) -> tuple[str, ...]:

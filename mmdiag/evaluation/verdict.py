@@ -216,6 +216,9 @@ def answer_of(task: Task, row: Row) -> str:
     """
     if is_abstained(row):
         return why_abstained(row)
+    if task.survival and task.horizon:
+        within = f"within {task.horizon:g} (in the unit of its times)"
+        return f"{task.outcome} {within}: {percent(row['probability'])}"
     if task.survival:
         return f"{task.outcome}: risk {row['probability']:.2f} (from 0 to 1, higher = earlier)"
     if task.kind == "binary":

@@ -118,7 +118,7 @@ class _Fit:
         self.model.set_stack(found, as_tensor(prior), as_tensor(network_prior))
         if self.target.survival:
             risk = found.scores(evidence, self.present, prior)[:, 0]
-            hazard = baseline_hazard(risk, self.target.values, horizon_of(self.target))
+            hazard = baseline_hazard(risk, self.target.values, self.task.horizon)
             self.model.head.log_hazard.fill_(float(np.log(max(hazard, 1e-12))))
         return Fitted(self.model.eval(), self.preparations, curve)
 
@@ -188,12 +188,6 @@ def target_of(data: RunData, task: Task, rows: Rows) -> Target:
         return Target(task.kind, part[["time", "event"]].to_numpy(float), 1)
     values = np.asarray(label_values(part, task), dtype=float)
     return Target(task.kind, values.reshape(len(rows), -1), answers_of(task))
-
-
-def horizon_of(target: Target) -> float:
-    """The time up to which a survival's probability is meant: the median time of the events."""
-    seen = target.values[target.values[:, 1] > 0, 0]
-    return float(np.median(seen)) if len(seen) else float(np.median(target.values[:, 0]))
 
 
 def _fold_numbers(data: RunData, rows: Rows, config: RunConfig, fold: str) -> Int[ndarray, "case"]:

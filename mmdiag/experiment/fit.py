@@ -28,7 +28,7 @@ from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.predict import diagnose
 from mmdiag.kinds import kind_named
-from mmdiag.model.heads import survival_cuts, targets
+from mmdiag.model.heads import default_horizon, survival_cuts, targets
 from mmdiag.prepare import Preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
 from mmdiag.prepare.sources import sources_of
@@ -288,8 +288,9 @@ def _task(data: RunData, train_rows: np.ndarray) -> Task:
     if not task.survival:
         return task
     part = data.cases.iloc[train_rows]
-    cuts = survival_cuts(part["time"].to_numpy(float), part["event"].to_numpy(float))
-    return dataclasses.replace(task, cuts=tuple(cuts))
+    time, event = part["time"].to_numpy(float), part["event"].to_numpy(float)
+    cuts, horizon = survival_cuts(time, event), task.horizon or default_horizon(time, event)
+    return dataclasses.replace(task, cuts=tuple(cuts), horizon=horizon)
 
 
 def _require_colours(store: Store, preparations: Mapping[str, Preparation]) -> None:

@@ -168,9 +168,8 @@ class CrossLayer(nn.Module):
         number = len(streams)
         own_BKD = torch.cat([stream[:, :1] for stream in streams], dim=1)
         there_BK = torch.stack([mask[:, 0] for mask in masks], dim=1)
-        size, width = len(own_BKD), own_BKD.shape[-1]
         normed_BKD = self.before(own_BKD)
-        keys = torch.cat([self.null.expand(size, 1, -1), normed_BKD], dim=1)
+        keys = torch.cat([self.null.expand(len(own_BKD), 1, -1), normed_BKD], dim=1)
         itself = torch.eye(number, dtype=torch.bool, device=keys.device)
         hidden = torch.cat(
             [
@@ -179,17 +178,11 @@ class CrossLayer(nn.Module):
             ],
             dim=2,
         )
-        every = keys[:, None].expand(-1, number, -1, -1).reshape(size * number, number + 1, width)
-        read, looked = self.read(
-            normed_BKD.reshape(size * number, 1, width),
-            every,
-            every,
-            key_padding_mask=hidden.reshape(size * number, number + 1),
-            need_weights=True,
-        )
-        fresh = own_BKD + self.gate[0] * read.view(size, number, width)
+        # of every head its own copy: a case's readers, each of which must not see itself
+        of_heads = hidden.repeat_interleave(self.read.num_heads, dim=0)
+        read, looks = self.read(normed_BKD, keys, keys, attn_mask=of_heads, need_weights=True)
+        fresh = own_BKD + self.gate[0] * read
         fresh = fresh + self.gate[1] * self.feed(fresh)
-        looks = looked.view(size, number, number + 1)
         # the null key counts as looking at itself
         matrix = looks[..., 1:] + looks[..., :1] * itself
         return list(fresh.split(1, dim=1)), list(matrix.unbind(1))

@@ -3,6 +3,7 @@ is reported.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -146,12 +147,25 @@ class MulticlassHead(Head):
 class SurvivalHead(Head):
     """Discrete-time hazards in intervals that hold equal numbers of training events.
 
-    The reported risk is one minus the mean survival over the intervals, so that 0 = survives all of
-    them, 1 = dies in the first.
+    The reported probability is that of the event within the task's horizon; of an interval that the
+    horizon divides, the hazard counts by the part before it. Of a model of 0.1, which has no
+    horizon, it is one minus the mean survival over the intervals: 0 = survives all of them, 1 =
+    dies in the first.
+
+    Args:
+        counted: Of each interval the part before the horizon; None = there is no horizon.
 
     Reference:
         Gensheimer 2019, A scalable discrete-time survival model for neural networks.
     """
+
+    def __init__(
+        self, width: int, outputs: int = 1, counted: Float[ndarray, "interval"] | None = None
+    ) -> None:
+        super().__init__(width, outputs)
+        self.counted: Tensor | None
+        parts = None if counted is None else torch.from_numpy(counted.astype(np.float32))
+        self.register_buffer("counted", parts, persistent=False)  # the task says it
 
     def losses(
         self, logits: Float[Tensor, "batch logit"], target: Float[Tensor, "batch target"]
@@ -173,7 +187,10 @@ class SurvivalHead(Head):
     def probability(
         self, logits: Float[Tensor, "batch logit"]
     ) -> Float[Tensor, "batch probability"]:
-        """Risk in 0..1."""
+        """Probability of the event within the horizon; without one a risk in 0..1."""
+        if self.counted is not None:
+            survived = functional.logsigmoid(-logits) * self.counted
+            return -torch.expm1(survived.sum(1, keepdim=True))
         return 1 - functional.logsigmoid(-logits).cumsum(1).exp().mean(1, keepdim=True)
 
     @torch.no_grad()
@@ -211,7 +228,20 @@ def make_head(task: Task, width: int) -> Head:
         "multilabel": len(task.labels),
         "survival": len(task.cuts) + 1,
     }
+    if task.survival and task.horizon:
+        return SurvivalHead(width, outputs[kind], counted_intervals(task.cuts, task.horizon))
     return HEADS[kind](width, outputs.get(kind, 1))
+
+
+def counted_intervals(cuts: Sequence[float], horizon: float) -> Float[ndarray, "interval"]:
+    """Of each interval between the cuts the part that lies before a horizon; the last one, which
+    has no end, counts as long as the one before it.
+    """
+    edges = np.asarray([0.0, *cuts])
+    ends = np.append(edges[1:], edges[-1] + max(edges[-1] - edges[-2], 1e-9))
+    lengths = np.maximum(ends - edges, 1e-9)
+    parts: ndarray = np.clip((horizon - edges) / lengths, 0.0, 1.0)
+    return parts
 
 
 def survival_cuts(time: Float[ndarray, "case"], event: Float[ndarray, "case"]) -> list[float]:
@@ -223,6 +253,14 @@ def survival_cuts(time: Float[ndarray, "case"], event: Float[ndarray, "case"]) -
         if len(seen)
         else [float(np.median(time))]
     )
+
+
+def default_horizon(time: Float[ndarray, "case"], event: Float[ndarray, "case"]) -> float:
+    """The time within which the event is predicted where a cohort names none: the median time of
+    its events.
+    """
+    seen = time[event > 0]
+    return float(np.median(seen if len(seen) else time))
 
 
 def targets(

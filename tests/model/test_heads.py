@@ -271,3 +271,28 @@ def test_every_task_is_trained_and_its_metric_watched(kind, tmp_path):
     )
     assert max(row.valid_metric for row in trained.curve) > 0.75 and trained.warnings == ()
     assert all(facts["score"] > 0.5 for facts in trained.curve[9].probe.values())
+
+
+def test_a_probability_within_a_horizon_is_that_of_kaplan_and_meier():
+    from mmdiag.model.heads import make_head, survival_cuts, targets
+    from mmdiag.task import Task
+
+    rng = np.random.default_rng(0)
+    time, event = rng.exponential(10, 4000), np.ones(4000)
+    cuts = tuple(survival_cuts(time, event))
+    for horizon in (3.0, cuts[2], 12.0):
+        task = Task(kind="survival", cuts=cuts, horizon=horizon)
+        head = make_head(task, 4)
+        known = torch.from_numpy(targets(task, np.zeros(4000), time, event))
+        head.init_bias_from_prior(known)
+        chance = float(head.probability(head.map.bias.detach()[None])[0, 0])
+        assert chance == pytest.approx(float((time <= horizon).mean()), abs=0.02)
+        assert "counted" not in head.state_dict()
+
+
+def test_intervals_count_up_to_the_horizon():
+    from mmdiag.model.heads import counted_intervals
+
+    assert counted_intervals((2.0, 6.0), 4.0) == pytest.approx([1, 0.5, 0])
+    assert counted_intervals((2.0, 6.0), 100.0) == pytest.approx([1, 1, 1])
+    assert counted_intervals((2.0, 6.0), 1.0) == pytest.approx([0.5, 0, 0])

@@ -11,13 +11,20 @@ All on the same generated files in the same run, in interleaved rounds; the medi
 Cohorts of growing size are notes and table rows, so that
 what is measured is the machinery around a case: planning, contracts, shards, commit.
 
+With --against, nothing but the same reading by another checkout, such as a `git worktree` of an
+earlier commit: each in a process of its own, a few files in turn, by processor time, so that others
+on the machine count little. Of the sandbox it is the time of all its processes.
+
 python benchmarks/ingest.py [--json] [--cases 1000 10000 50000]
+python benchmarks/ingest.py --against FOLDER [--rounds 40] [--json]
 """
 
 import argparse
+import inspect
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -33,7 +40,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from mmdiag.sandbox import requests as sources
-from mmdiag.sandbox.pool import Sandbox
+from mmdiag.sandbox.pool import KEEP_MEMORY, Sandbox
 
 SIZE, ROUNDS = 224, 7
 # rows and columns, files, files of a request
@@ -44,20 +51,16 @@ KINDS = {
 }
 ASKED: dict[str, Any] = {"select": {}, "size": SIZE, "window": "auto", "burned_in": "accept"}
 LEAST_OF_FLOOR, LEAST_OF_MONAI, MOST_SHARE, MOST_GROWTH = 0.7, 8.0, 0.15, 1.25
+MOST_SLOWER = 1.05  # of the processor time of another checkout
 IMAGE = "image"
+ROOT = Path(__file__).parent.parent
 
 
 def measure_reading(folder: Path, kind: str, rounds: int = ROUNDS) -> dict[str, float]:
     """Files a second of each way, and their ratios."""
-    side, count, together = KINDS[kind]
-    files = [
-        _write_image(folder / f"{kind}{number}.dcm", side, kind[:2], number, together)
-        for number in range(count)
-    ]
-    requests = [
-        {"files": list(map(str, files[n : n + together])), "slices": together, **ASKED}
-        for n in range(0, count, together)
-    ]
+    side, count, _ = KINDS[kind]
+    requests = _write_requests(folder, kind)
+    files = [Path(file) for request in requests for file in request["files"]]
     one, two = Sandbox(1), Sandbox(2)
     monai = _monai()
     ways: dict[str, Callable[[], object]] = {
@@ -90,6 +93,117 @@ def measure_reading(folder: Path, kind: str, rounds: int = ROUNDS) -> dict[str, 
     }
 
 
+def _write_requests(folder: Path, kind: str) -> list[dict[str, Any]]:
+    """The files of a kind, as they are asked for."""
+    side, count, together = KINDS[kind]
+    files = [
+        str(_write_image(folder / f"{kind}{number}.dcm", side, kind[:2], number, together))
+        for number in range(count)
+    ]
+    return [
+        {"files": files[n : n + together], "slices": together, **ASKED}
+        for n in range(0, count, together)
+    ]
+
+
+def measure_against(folder: Path, kind: str, other: Path, rounds: int) -> dict[str, Any]:
+    """Milliseconds of processor time a file, in the reader alone and in all of the sandbox, here
+    and in another checkout, and their ratio: the median of the pairs, with its quartiles.
+    """
+    requests, found = _write_requests(folder, kind), {}
+    few = max(1, len(requests) // 4)
+    parts = [requests[n : n + few] for n in range(0, len(requests), few)]
+    sides = {"here": _answering(ROOT), "there": _answering(other)}
+    for way in ("reader", "sandbox"):
+        pairs = []
+        for number in range(rounds + 1):
+            for part in parts:
+                order = list(sides) if number % 2 else list(sides)[::-1]
+                taken = {name: _ask(sides[name], way, part) for name in order}
+                if number and None not in taken.values():  # the first round warms caches
+                    files = sum(len(request["files"]) for request in part)
+                    pairs.append({name: 1e3 * float(t or 0) / files for name, t in taken.items()})
+        ratios = statistics.quantiles([pair["here"] / pair["there"] for pair in pairs], n=4)
+        found[way] = {
+            **{f"{name}_ms": statistics.median(pair[name] for pair in pairs) for name in sides},
+            "ratio": ratios[1],
+            "lower": ratios[0],
+            "upper": ratios[2],
+            "pairs": len(pairs),
+        }
+    for process in sides.values():
+        process.communicate()
+    return found
+
+
+def _answering(checkout: Path) -> "subprocess.Popen[str]":
+    """A process that reads by the code of a checkout."""
+    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", inspect.getsource(answer) + "\nanswer()\n"],
+        cwd=checkout,
+        env={**os.environ, **single, **KEEP_MEMORY, "PYTHONPATH": str(checkout.resolve())},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _ask(process: "subprocess.Popen[str]", way: str, part: list[dict[str, Any]]) -> float | None:
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(json.dumps([way, part]) + "\n")
+    process.stdin.flush()
+    taken: float | None = json.loads(process.stdout.readline())
+    return taken
+
+
+def answer() -> None:
+    """Read what each line asks for, and answer with the seconds of processor time; null where a
+    worker was replaced meanwhile. Runs as a program of its own, by the code of any checkout.
+    """
+    import importlib
+    import json
+    import os
+    import sys
+    import time
+    from pathlib import Path
+
+    cv2 = importlib.import_module("cv2")
+    cv2.setNumThreads(1)
+    reading, pools, name = "mmdiag.sandbox.requests", "mmdiag.sandbox.pool", "image"
+    if not Path("mmdiag", "sandbox").exists():  # an old checkout
+        reading, pools = "mmdiag.readers.sources", "mmdiag.readers.sandbox"
+        name = f"{reading}:image"
+    read = importlib.import_module(reading).image
+    pool = importlib.import_module(pools).Sandbox(1)
+
+    def children(process: int) -> set[int]:
+        found = [file.read_text() for file in Path(f"/proc/{process}/task").glob("*/children")]
+        below = {int(child) for text in found for child in text.split()}
+        return below.union(*map(children, below))
+
+    def spent(processes: set[int]) -> float:
+        texts = [Path(f"/proc/{process}/schedstat").read_text() for process in processes]
+        return time.process_time() + sum(int(text.split()[0]) for text in texts) / 1e9
+
+    for line in sys.stdin:
+        way, requests = json.loads(line)
+        if way == "reader":
+            began = time.process_time()
+            for request in requests:
+                read(**request)
+            taken = time.process_time() - began
+        else:
+            [outcome.value() for outcome in pool.map(name, requests[:1])]
+            workers = children(os.getpid())
+            began = spent(workers)
+            [outcome.value() for outcome in pool.map(name, requests)]
+            same = children(os.getpid()) == workers
+            taken = spent(workers) - began if same else None
+        print(json.dumps(taken), flush=True)
+    pool.close()
+
+
 def _floor(file: Path, side: int) -> np.ndarray:
     content = file.read_bytes()
     plane = np.frombuffer(content, np.uint16, side * side, len(content) - 2 * side * side).reshape(
@@ -119,31 +233,18 @@ def _write_image(file: Path, side: int, kind: str, seed: int, together: int) -> 
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.SeriesInstanceUID = (
-        CTImageStorage,
-        generate_uid(),
-        generate_uid(entropy_srcs=[f"{seed // together}"]),
-    )
-    dataset.Modality, dataset.PatientID, dataset.PatientName, dataset.StudyDate = (
-        kind,
-        f"p{seed // together}",
-        "Phantom",
-        "20240101",
-    )
+    dataset.SOPClassUID, dataset.SOPInstanceUID = CTImageStorage, generate_uid()
+    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[f"{seed // together}"])
+    dataset.Modality, dataset.StudyDate = kind, "20240101"
+    dataset.PatientID, dataset.PatientName = f"p{seed // together}", "Phantom"
     dataset.ImageType, dataset.PixelSpacing = ["ORIGINAL", "PRIMARY"], [0.5, 0.5]
-    dataset.ImagePositionPatient, dataset.ImageOrientationPatient = (
-        [0, 0, 2 * seed],
-        [1, 0, 0, 0, 1, 0],
-    )
+    dataset.ImagePositionPatient = [0, 0, 2 * seed]
+    dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     dataset.RescaleSlope, dataset.RescaleIntercept = "1", "-1024"
     dataset.Rows = dataset.Columns = side
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = (
-        16,
-        12,
-        11,
-        0,
-    )
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    dataset.PixelRepresentation = 0
     block = dataset.private_block(0x0099, "BENCHMARK", create=True)
     for number in range(75):
         block.add_new(number, "LO", f"a private value {number}")
@@ -168,10 +269,8 @@ def measure_growth(folder: Path, cases: int) -> dict[str, float]:
 
     home = folder / f"cohort-{cases}"
     _write_cohort(home, cases)
-    description, workspace = (
-        read_description(home / "cohort.toml"),
-        Workspace(folder / f"workspace-{cases}"),
-    )
+    description = read_description(home / "cohort.toml")
+    workspace = Workspace(folder / f"workspace-{cases}")
     ledger = Ledger(workspace.ledger_url)
 
     def ingest() -> float:
@@ -195,20 +294,9 @@ def measure_growth(folder: Path, cases: int) -> dict[str, float]:
 def _write_cohort(home: Path, cases: int) -> None:
     rng = np.random.default_rng(cases)
     words = [
-        "lesion",
-        "oedema",
-        "stable",
-        "marked",
-        "enhancement",
-        "left",
-        "right",
-        "frontal",
-        "no",
-        "shift",
-        "of",
-        "the",
-        "midline",
-    ]
+        "lesion", "oedema", "stable", "marked", "enhancement", "left", "right", "frontal", "no",
+        "shift", "of", "the", "midline",
+    ]  # fmt: skip
     keys = [f"C{number:06d}" for number in range(cases)]
     home.mkdir()
     for folder in range(100):
@@ -244,9 +332,13 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--cases", type=int, nargs="*", default=[1_000, 10_000, 50_000])
+    parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout")
+    parser.add_argument("--rounds", type=int, default=40, help="of --against")
     asked = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     cv2.setNumThreads(1)
+    if asked.against:
+        return _against(asked.against, asked.rounds, asked.json)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         reading = {kind: measure_reading(folder, kind) for kind in KINDS}
@@ -263,6 +355,25 @@ def main() -> int:
         for f in reading.values()
     )
     return int(not met or grown > MOST_GROWTH)
+
+
+def _against(other: Path, rounds: int, as_json: bool) -> int:
+    if not (other / "mmdiag" / "__init__.py").exists():
+        sys.exit(f"--against takes a folder that holds mmdiag/, not {other}: try git worktree add.")
+    with tempfile.TemporaryDirectory() as folder:
+        found = {kind: measure_against(Path(folder), kind, other, rounds) for kind in KINDS}
+    if as_json:
+        print(json.dumps({"benchmark": "ingest", "against": found}))
+    else:
+        for kind, ways in found.items():
+            for way, row in ways.items():
+                print(
+                    f"{kind}, {way}: {row['here_ms']:.3f} ms of processor time a file, there "
+                    f"{row['there_ms']:.3f}: {row['ratio']:.3f} of it (quartiles "
+                    f"{row['lower']:.3f} and {row['upper']:.3f} of {row['pairs']} pairs; "
+                    f"at most {MOST_SLOWER})"
+                )
+    return int(any(ways["sandbox"]["ratio"] > MOST_SLOWER for ways in found.values()))
 
 
 def _say(reading: dict[str, dict[str, float]], growth: list[dict[str, float]]) -> None:

@@ -29,9 +29,9 @@ from mmdiag.deidentify.header import (
 from mmdiag.deidentify.pixels import BROKEN, blank_top_rows, copy_pixels
 from mmdiag.errors import ReadError
 from mmdiag.privacy import dicom_attributes as attributes
+from mmdiag.readers.dicom.attributes import attribute_values
 from mmdiag.readers.dicom.header import Header
 from mmdiag.readers.dicom.prescan import scan
-from mmdiag.readers.dicom.series import attribute_values
 
 READ: Final = (
     *attributes.ALLOWED,

@@ -14,8 +14,8 @@ from pydicom.tag import Tag
 from mmdiag.deidentify.pixels import BROKEN
 from mmdiag.errors import ReadError
 from mmdiag.privacy.dicom_attributes import PATIENT_ATTRIBUTES, header_identifiers
+from mmdiag.readers.dicom.attributes import attribute_values
 from mmdiag.readers.dicom.header import Header
-from mmdiag.readers.dicom.series import attribute_values
 
 OVERLAY_BIT_POSITIONS: Final = tuple(Tag(0x6000_0102 + 0x2_0000 * plane) for plane in range(16))
 

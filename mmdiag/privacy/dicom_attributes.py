@@ -348,15 +348,16 @@ def header_identifiers(
             MRI. It identifies nobody, and every such word of a note is masked with it: what is
             handed on does without the word, what is learned from does not.
     """
-    values = (
+    values = [
         value.strip()
         for keyword in PATIENT_ATTRIBUTES
-        for value in header.get(keyword, ())
+        if keyword in header
+        for value in header[keyword]
         if plain_stations
         or keyword != "StationName"
         or not VOCABULARY.issuperset(value.lower().split())
-    )
-    return tuple(dict.fromkeys(value for value in values if len(value) >= SHORTEST_IDENTIFIER))
+    ]
+    return tuple(dict.fromkeys([value for value in values if len(value) >= SHORTEST_IDENTIFIER]))
 
 
 def text_in_pixels(header: Mapping[str, Sequence[str]], *, trust_no: bool) -> list[str]:

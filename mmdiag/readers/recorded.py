@@ -61,4 +61,4 @@ def last_of_numbers(first: int, second: int, year: int, between: str) -> date | 
 
 def latest(days: Iterable[date | None]) -> date | None:
     """The latest of some days; None where there is none."""
-    return max((day for day in days if day is not None), default=None)
+    return max([day for day in days if day is not None], default=None)

@@ -5,7 +5,7 @@ Messages are JSON and raw arrays, never a pickle: what comes back from a process
 hostile file is not believed to be more than data.
 """
 
-import contextlib
+import gc
 import importlib
 import json
 import os
@@ -33,6 +33,7 @@ PRELOADED = (
     "pydicom.pixels",
 )
 WORN = 0.5  # of its memory that a worker still holds when it has answered: another one is forked
+MOST_PARTS = 64  # of a message that are sent with one call
 HEADER = struct.Struct("<IQ")  # bytes of JSON, bytes of arrays
 
 
@@ -47,11 +48,18 @@ def pack(message: Any, arrays: Mapping[str, np.ndarray] = MappingProxyType({})) 
 
 
 def send(connection: socket.socket, message: Any, arrays: Mapping[str, np.ndarray]) -> None:
-    """One message: JSON, and arrays as they lie in memory."""
+    """One message: JSON, and arrays as they lie in memory; with one call where that takes it all,
+    so that the other side wakes once.
+    """
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    connection.sendall(pack(message, plain))
-    for array in plain.values():
-        connection.sendall(array.data.cast("B") if array.size else b"")
+    parts = [memoryview(pack(message, plain))]
+    parts += [array.data.cast("B") for array in plain.values() if array.size]
+    while parts:
+        sent = connection.sendmsg(parts[:MOST_PARTS])
+        while parts and sent >= len(parts[0]):
+            sent -= len(parts.pop(0))
+        if parts:
+            parts[0] = parts[0][sent:]
 
 
 def receive(
@@ -110,6 +118,8 @@ def serve(descriptor: int, parent: int) -> NoReturn:
     warm_up()
 
     cv2.setNumThreads(1)
+    gc.collect()
+    gc.freeze()  # else each worker would go through all of it, and so have a copy of its own
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended workers leave no zombies
     server = os.getpid()
     orders = socket.socket(fileno=descriptor)
@@ -128,8 +138,9 @@ def serve(descriptor: int, parent: int) -> NoReturn:
 
 def _work(connection: socket.socket, megabytes: int) -> NoReturn:
     """Answer requests until the connection ends."""
-    idle_kilobytes = _status("VmSize")
-    refused = _limit(megabytes)
+    addresses = address_counter()
+    idle = addresses()
+    refused = _limit(megabytes, idle)
     forget_peak = _peak_forgetter()
     while True:
         try:
@@ -139,7 +150,7 @@ def _work(connection: socket.socket, megabytes: int) -> NoReturn:
         forget_peak()
         answer, arrays = (refused, {}) if refused else _answer(request)
         answer["peak_mb"] = _peak_mb()
-        answer["worn"] = _status("VmSize") - idle_kilobytes > WORN * megabytes * 1024
+        answer["worn"] = addresses() - idle > WORN * megabytes * 2**20
         try:
             send(connection, answer, arrays)
         except OSError:
@@ -176,14 +187,15 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarr
 def _require_files(arguments: Mapping[str, Any]) -> None:
     """A reader opens no pipe and no device, wherever it was asked to look."""
     named = (*arguments.get("files", ()), *filter(None, [arguments.get("file")]))
-    require_regular_files(map(Path, named))
+    # a path object for each of many files costs more than the look at it
+    others = [name for name in named if not os.path.isfile(name)]  # noqa: PTH113
+    require_regular_files(map(Path, others))
 
 
-def _limit(megabytes: int) -> dict[str, Any]:
+def _limit(megabytes: int, idle_bytes: int) -> dict[str, Any]:
     """So much memory beyond what an idle worker has, and no file may be written. Where the process
     was given less, every file gets this answer: none is refused for what the machine lacks.
     """
-    idle_bytes = _status("VmSize") * 1024
     limit = idle_bytes + megabytes * 2**20
     given = resource.getrlimit(resource.RLIMIT_AS)[0]
     if given != resource.RLIM_INFINITY and given < limit:
@@ -202,13 +214,14 @@ def _limit(megabytes: int) -> dict[str, Any]:
     return {}
 
 
-def _status(name: str) -> int:
-    """A line of /proc/self/status in kB; 0 where there is none."""
-    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as lines:  # noqa: PTH123
-        for line in lines:
-            if line.startswith(name + ":"):
-                return int(line.split()[1])
-    return 0
+def address_counter() -> Callable[[], int]:
+    """What says how many bytes of addresses the process has; 0 where the system does not say."""
+    try:
+        descriptor = os.open("/proc/self/statm", os.O_RDONLY)
+    except OSError:
+        return lambda: 0
+    page = os.sysconf("SC_PAGE_SIZE")
+    return lambda: int(os.pread(descriptor, 32, 0).split()[0]) * page
 
 
 def _peak_forgetter() -> Callable[[], object]:

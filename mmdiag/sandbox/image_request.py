@@ -162,6 +162,7 @@ def _series(
         size,
         slices,
         window=chosen,
+        measured=series.measured,
         inverted=series.inverted,
         aspect=series.aspect,
     )

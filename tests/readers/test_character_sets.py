@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import PersonName
 
+from mmdiag.readers.dicom.attributes import attribute_values
 from mmdiag.readers.dicom.header import Header
 from mmdiag.readers.dicom.prescan import scan
-from mmdiag.readers.dicom.series import attribute_values
 
 DECLARED = {
     "ISO_IR 100": "Müller^Jörg",

@@ -47,14 +47,14 @@ def test_elements_and_pixels_are_found_where_they_lie(tmp_path):
     )
     assert (
         found.pixels == 0x7FE0_0010
-        and found.elements[found.pixels].length == 160
+        and found.pixel_element.length == 160
         and fragments(found) is None
     )
 
 
 def test_the_first_bytes_are_enough_where_they_reach_the_pixels(tmp_path):
     content = write(tmp_path / "s", [make_slice(3)])[0].read_bytes()
-    pixels = scan(content).elements[0x7FE0_0010].start
+    pixels = scan(content).pixel_element.start
     assert scan(content[:pixels], size=len(content)).elements == scan(content).elements
     assert code_of(content[: pixels - 40], size=len(content)) == "incomplete"
     assert code_of(content[: pixels - 30]) == "truncated", "of a whole file it is not the beginning"
@@ -91,6 +91,8 @@ def test_sequences_that_nest_too_deep_are_refused_in_linear_time(marked):
 
 def test_a_length_that_lies_ends_behind_the_file():
     assert code_of(file_of(struct.pack("<HH2sHI", 9, 0x10, b"UN", 0, 0xFFFF_FFF0))) == "truncated"
+    short = element(8, 5, b"CS", b"ISO_IR 6") + struct.pack("<HH2sH", 0x10, 0x20, b"LO", 2_000)
+    assert code_of(file_of(short + b"\0" * 16)) == "truncated"
     inner = element(8, 0x1115, b"SQ", struct.pack("<HHI", 0xFFFE, 0xE000, 5_000) + b"\0" * 16)
     assert code_of(file_of(inner)) == "truncated"
 
@@ -113,6 +115,18 @@ def test_a_deflated_bomb_is_not_inflated_beyond_its_cap(monkeypatch):
 def test_more_elements_than_any_image_has_are_not_counted_to_their_end(monkeypatch):
     monkeypatch.setattr(elements, "MOST_ELEMENTS", 100)
     assert code_of(file_of(element(9, 0x10, b"LO", b"ab") * 101)) == "too_large"
+    in_order = [element(9, number, b"LO", b"ab") for number in range(102)]
+    assert code_of(file_of(b"".join(in_order))) == "too_large"
+    assert len(scan(file_of(b"".join(in_order[:100]))).elements) == 100
+
+
+def test_pixels_are_pixels_whatever_vr_they_claim():
+    rest = element(0x7FE1, 0x10, b"LO", b"ab") * 3
+    found = scan(
+        file_of(element(8, 5, b"CS", b"  ") + element(0x7FE0, 0x10, b"US", b"abcd") + rest)
+    )
+    assert (found.pixels, found.pixel_element.length) == (0x7FE0_0010, 4)
+    assert len(found.elements) == 2, "what lies behind the pixels is none of the header's"
 
 
 def test_a_file_without_the_prefix_is_no_dicom_file():

@@ -23,7 +23,9 @@ from pydicom.uid import (
 from mmdiag.deidentify.header import identifiers_of
 from mmdiag.errors import ReadError
 from mmdiag.privacy.dicom_attributes import PATIENT_ATTRIBUTES, header_identifiers
+from mmdiag.readers.dicom import volume
 from mmdiag.readers.dicom.series import check_file, read_series, series_descriptions
+from mmdiag.readers.dicom.volume import HEAD, heads_of
 from mmdiag.readers.imaging.resample import to_stored
 
 
@@ -329,6 +331,23 @@ def test_slices_are_brought_to_size_as_they_are_read_and_all_are_checked(tmp_pat
         refusal(lambda: read_series(write(tmp_path / "t", slices), {}, size=5, slices=3))
         == "truncated"
     ), "also where it is not kept"
+
+
+def test_a_file_that_is_alone_is_read_at_once_and_means_what_it_means_among_others(
+    tmp_path, monkeypatch
+):
+    side = {"Rows": 200, "Columns": 200, "PixelData": bytes(range(200)) * 400}
+    files = write(
+        tmp_path / "s", [make_slice(n, BitsStored=16, HighBit=15, **side) for n in (0, 1)]
+    )
+    (together, _), ((alone,), _) = heads_of(files), heads_of(files[:1])
+    assert len(alone[1].scan.content) == files[0].stat().st_size
+    assert len(together[0][1].scan.content) == HEAD < files[0].stat().st_size
+    assert alone[1].scan.elements == together[0][1].scan.elements
+    at_once = read_series(files[:1], {})
+    monkeypatch.setattr(volume, "WHOLE", HEAD)  # one that is too large for that
+    by_its_head = read_series(files[:1], {})
+    assert (at_once.volume == by_its_head.volume).all() and at_once.volume.max() > 0
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])

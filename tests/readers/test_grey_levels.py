@@ -4,7 +4,7 @@ padding, held against pydicom.
 
 import numpy as np
 import pytest
-from dicom_builders import make_enhanced, make_slice, write
+from dicom_builders import make_enhanced, make_pet, make_slice, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
@@ -264,6 +264,54 @@ def test_padding_has_no_share_in_the_pixels_beside_it(tmp_path):
     series = read_series(write(tmp_path / "s", [dataset]), {}, size=10)
     assert np.nanmax(series.volume) == 600 and np.isnan(series.volume[0, :, :3]).all()
     assert not np.isnan(series.volume[0, :, 3:]).any()
+
+
+def in_units_of_a_table():
+    lut = item(ModalityLUTType="US")
+    lut.add_new(0x0028_3002, "US", [4096, 0, 16])
+    lut.add_new(0x0028_3006, "OW", np.arange(4096, dtype="<u2").tobytes())
+    return ramp(ModalityLUTSequence=Sequence([lut]))
+
+
+def floating(value):
+    dataset = ramp()
+    del dataset.PixelData
+    del dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation
+    dataset.BitsAllocated, dataset.FloatPixelData = 32, np.full(100, value, "<f4").tobytes()
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("dataset", "voi", "measured"),
+    [
+        (ramp(), False, True),
+        (ramp(Modality="CT", RescaleSlope="2", RescaleIntercept="-1024"), True, True),
+        (ramp(PixelPaddingValue=40), False, False),
+        (ramp(WindowCenter="100", WindowWidth="50"), True, False),
+        (ramp(RescaleSlope="1e34", RescaleIntercept="0"), False, False),
+        (table(), True, False),
+        (in_units_of_a_table(), False, False),
+        (floating(np.nan), False, False),
+        (make_pet(0), False, False),
+    ],
+    ids=[
+        "plain",
+        "rescaled",
+        "padding",
+        "window",
+        "large slope",
+        "table",
+        "units by a table",
+        "floating",
+        "PET",
+    ],
+)
+def test_nobody_looks_for_missing_values_only_where_the_header_leaves_none(
+    tmp_path, dataset, voi, measured
+):
+    series = read_series(write(tmp_path / "s", [dataset]), {}, voi=voi)
+    assert series.measured == measured
+    assert not (measured and np.isnan(series.volume).any())
 
 
 def test_maps_of_another_quantity_are_not_shown_as_hounsfield_units(tmp_path):

@@ -4,7 +4,9 @@ file is read as if nothing had been.
 
 import os
 import re
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from dicom_builders import make_slice, write
 
 from mmdiag.errors import MmdiagError, ReadError
+from mmdiag.sandbox.fork_server import MOST_PARTS, address_counter, receive, send
 from mmdiag.sandbox.functions import FUNCTIONS, function_named
 from mmdiag.sandbox.pool import Sandbox
 
@@ -60,6 +63,32 @@ def test_what_a_reader_finds_comes_back_as_facts_and_arrays(pool):
         and arrays["x"].dtype == np.int16
         and arrays["x"].tolist() == [[0, 1, 2], [3, 4, 5]]
     )
+
+
+class Narrow(socket.socket):
+    """A connection that never takes a message at once."""
+
+    def sendmsg(self, parts):
+        return self.send(b"".join(parts)[:99_999])
+
+
+def test_a_message_arrives_whole_however_many_arrays_it_has_and_however_large_they_are():
+    arrays = {f"a{n}": np.full((n % 3, 40_000), n, np.int32) for n in range(2 * MOST_PARTS)}
+    ours, theirs = socket.socketpair()
+    with ThreadPoolExecutor(1) as other, ours, Narrow(fileno=theirs.detach()) as narrow:
+        sent = other.submit(send, narrow, {"note": "é"}, arrays)
+        sent.add_done_callback(lambda _: narrow.close())
+        message, found = receive(ours)
+    assert message == {"note": "é"} and found.keys() == arrays.keys()
+    assert all((found[name] == array).all() for name, array in arrays.items())
+    assert [array.shape for array in found.values()] == [array.shape for array in arrays.values()]
+
+
+def test_what_a_worker_holds_is_counted_by_its_addresses():
+    counted = address_counter()
+    before = counted()
+    held = np.empty(2**28, np.uint8)
+    assert counted() - before >= held.nbytes
 
 
 FAILURES = {

@@ -1,7 +1,7 @@
 """When what a DICOM image shows was recorded: the latest date that its headers give."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
@@ -46,21 +46,16 @@ def recorded_day(headers: Sequence[Header]) -> date | None:
     Returns:
         None where they do not say.
     """
-    shown = latest(day for header in headers for day in _days(header, RECORDED))
-    framed = latest(day for header in headers for day in _frame_days(header))
-    return latest((shown, framed)) or latest(
-        day for header in headers for day in _days(header, MADE)
-    )
+    shown = [day for header in headers for day in _days(header, RECORDED) + _frame_days(header)]
+    return latest(shown) or latest([day for header in headers for day in _days(header, MADE)])
 
 
-def _days(header: Header, keywords: Sequence[str]) -> Iterator[date | None]:
-    for keyword in header.stated(keywords):
-        yield from map(last_day, header.text(keyword).split("\\"))
+def _days(header: Header, keywords: tuple[str, ...]) -> list[date | None]:
+    texts = [header.text(keyword) for keyword in header.stated(keywords)]
+    return [last_day(part) for text in texts for part in text.split("\\")]
 
 
-def _frame_days(header: Header) -> Iterator[date | None]:
-    for keyword in _GROUPS:
-        content = header.raw(keyword)
-        if content:
-            for found in _FRAMES[header.scan.little].findall(content):
-                yield last_day(found.decode("ascii"))
+def _frame_days(header: Header) -> list[date | None]:
+    form = _FRAMES[header.scan.little]
+    groups = [header.raw(keyword) for keyword in header.stated(_GROUPS)]
+    return [last_day(found.decode("ascii")) for group in groups for found in form.findall(group)]

@@ -13,12 +13,14 @@ from mmdiag.errors import ReadError
 DEEPEST = 24  # sequences within sequences; real files have fewer than ten
 MOST_ELEMENTS = 400_000  # of one file, items and fragments among them
 UNDEFINED = 0xFFFF_FFFF
+LAST_OF_GROUP_0 = 0xFFFF  # a data set has none of them
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFE_E000, 0xFFFE_E00D, 0xFFFE_E0DD
 PIXELS = {
     0x7FE0_0008: "FloatPixelData",
     0x7FE0_0009: "DoubleFloatPixelData",
     0x7FE0_0010: "PixelData",
 }
+FIRST_OF_PIXELS = min(PIXELS)
 LONG_FORMS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
@@ -33,6 +35,10 @@ class Element(NamedTuple):
     head: int
     start: int
     length: int
+
+
+# The same without names: a header has a hundred, of which few are asked for
+Place = tuple[bytes, int, int, int]
 
 
 class ElementWalk:
@@ -64,12 +70,12 @@ class ElementWalk:
         self.plain = struct.Struct(f"{order}HHI").unpack_from
         self.count = 0
 
-    def top(self) -> tuple[dict[int, Element], int]:
+    def top(self) -> tuple[dict[int, Place], int]:
         """Elements of the top level up to the pixels, and the tag of the pixels (0 = the data set
         ended).
         """
-        elements: dict[int, Element] = {}
-        end, available, previous = self.size, len(self.content), 0
+        elements: dict[int, Place] = {}
+        end, available, previous = self.size, len(self.content), LAST_OF_GROUP_0
         while self.position + 8 <= end:
             previous = self._short_ones(elements, previous)
             head = self.position
@@ -103,7 +109,7 @@ class ElementWalk:
             raise self._at_end("the file ends in an element")
         return elements, 0
 
-    def _short_ones(self, elements: dict[int, Element], previous: int) -> int:
+    def _short_ones(self, elements: dict[int, Place], previous: int) -> int:
         """Take elements as long as they have the short explicit form, are in order and whole:
         nearly all of a header; everything else is the caller's.
 
@@ -112,24 +118,20 @@ class ElementWalk:
         """
         if not self.explicit:
             return previous
-        content, position, head, make = self.content, self.position, self.head, tuple.__new__
-        last = len(content) - 8
-        while position <= last:
+        content, position, head, count = self.content, self.position, self.head, self.count
+        last, long_forms, pixels = len(content) - 8, LONG_FORMS, FIRST_OF_PIXELS
+        while position <= last and count < MOST_ELEMENTS:
             group, number, vr, length = head(content, position)
-            tag, start = group << 16 | number, position + 8
-            if (
-                vr in LONG_FORMS
-                or tag <= previous
-                or group in (0, 0xFFFE)
-                or tag in PIXELS
-                or start + length > last
-                or self.count >= MOST_ELEMENTS
-            ):
+            tag = group << 16 | number
+            start = position + 8
+            end = start + length
+            if end > last or vr in long_forms or not previous < tag < pixels:
                 break
-            elements[tag] = make(Element, (vr, position, start, length))
-            self.count += 1
-            previous, position = tag, start + length
-        self.position = position
+            elements[tag] = (vr, position, start, length)
+            count += 1
+            previous = tag
+            position = end
+        self.count, self.position = count, position
         return previous
 
     def _element(self, explicit: bool) -> tuple[int, bytes, int, int]:

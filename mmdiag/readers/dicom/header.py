@@ -4,7 +4,6 @@ file is parsed.
 
 import math
 import struct
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -15,19 +14,20 @@ from mmdiag.readers.dicom.character_sets import decoded, is_encoded, other_readi
 from mmdiag.readers.dicom.prescan import Scan
 
 NUMBERS = {
-    "US": "H",
-    "SS": "h",
-    "UL": "I",
-    "SL": "i",
-    "FL": "f",
-    "FD": "d",
-    "UV": "Q",
-    "SV": "q",
-    "US or SS": "H",
-    "OW": "H",
+    b"US": "H",
+    b"SS": "h",
+    b"UL": "I",
+    b"SL": "i",
+    b"FL": "f",
+    b"FD": "d",
+    b"UV": "Q",
+    b"SV": "q",
+    b"US or SS": "H",
+    b"OW": "H",
 }
 # text in the file's own character set
-ENCODED = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+ENCODED = frozenset({b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UT"})
+UNTOLD = (b"", b"UN")
 CHARACTER_SET = 0x0008_0005  # SpecificCharacterSet
 LONGEST_TEXT = 1024  # bytes of a value that is compared or shown
 MOST_NUMBERS = 4096
@@ -44,15 +44,13 @@ class Header:
     def has(self, keyword: str) -> bool:
         """Whether an element is there and not empty."""
         found = self.scan.elements.get(_tag(keyword))
-        return found is not None and found.length > 0
+        return found is not None and found[3] > 0
 
-    def stated(self, keywords: Iterable[str]) -> list[str]:
+    def stated(self, keywords: tuple[str, ...]) -> list[str]:
         """Those of some elements that are there and not empty."""
         elements = self.scan.elements
         return [
-            keyword
-            for keyword in keywords
-            if (found := elements.get(_tag(keyword))) is not None and found.length > 0
+            keyword for tag, keyword in _tags(keywords) if tag in elements and elements[tag][3] > 0
         ]
 
     def of_whole_file(self, content: bytes) -> "Header":
@@ -65,7 +63,8 @@ class Header:
 
     def is_sequence(self, keyword: str) -> bool:
         """Whether an element holds items rather than values."""
-        return self._vr(keyword) == "SQ"
+        found = self.scan.elements.get(_tag(keyword))
+        return found is not None and _stated_vr(found[0], keyword) == b"SQ"
 
     def text(self, keyword: str) -> str:
         """A value as text, several joined by a backslash as in the file; empty where it is
@@ -77,12 +76,12 @@ class Header:
         return found
 
     def _text(self, keyword: str) -> str:
-        if _tag(keyword) not in self.scan.elements:
+        vr, content = self._stored(keyword)
+        if not content:
             return ""
-        vr = self._vr(keyword)
         if vr in NUMBERS:
             return "\\".join(f"{value:g}" for value in self.numbers(keyword))
-        content = self._content(keyword)
+        content = _without_padding(content)
         if vr in ENCODED and is_encoded(content):
             return decoded(content, self.scan.value(CHARACTER_SET)).strip()
         return content.decode("ascii", "replace").strip()
@@ -91,14 +90,11 @@ class Header:
         """A value as text, in each character set that may be meant: what the header names first,
         then others where that one is absent, unknown or often wrong. For looking up, not for show.
         """
-        text, content = self.text(keyword), self._content(keyword)
-        if self._vr(keyword) not in ENCODED or content.isascii():
+        text, (vr, content) = self.text(keyword), self._stored(keyword)
+        if vr not in ENCODED or content[:LONGEST_TEXT].isascii():
             return (text,)
-        others = other_readings(content, self.scan.value(CHARACTER_SET))
+        others = other_readings(_without_padding(content), self.scan.value(CHARACTER_SET))
         return tuple(dict.fromkeys((text, *(other.strip() for other in others))))
-
-    def _content(self, keyword: str) -> bytes:
-        return self.scan.value(_tag(keyword))[:LONGEST_TEXT].rstrip(b"\0 ")
 
     def numbers(self, keyword: str) -> list[float]:
         """The numbers of a value; empty where it is absent.
@@ -106,27 +102,25 @@ class Header:
         Raises:
             ReadError: `unreadable`, where they are no finite numbers.
         """
+        return list(self._decoded(keyword))
+
+    def _decoded(self, keyword: str) -> tuple[float, ...]:
         found = self._numbers.get(keyword)
         if found is None:
-            found = self._numbers[keyword] = tuple(self._decoded_numbers(keyword))
-        return list(found)
+            found = self._numbers[keyword] = self._read_numbers(keyword)
+        return found
 
-    def _decoded_numbers(self, keyword: str) -> list[float]:
-        content = self.scan.value(_tag(keyword))
+    def _read_numbers(self, keyword: str) -> tuple[float, ...]:
+        vr, content = self._stored(keyword)
         if not content:
-            return []
-        vr = self._vr(keyword)
-        if vr == "US" and len(content) == 2:  # most numbers of an image
-            return [float(int.from_bytes(content, "little" if self.scan.little else "big"))]
+            return ()
+        if vr == b"US" and len(content) == 2:  # most numbers of an image
+            return (float(int.from_bytes(content, "little" if self.scan.little else "big")),)
         if vr in NUMBERS:
             form = NUMBERS[vr]
             count = min(len(content) // struct.calcsize(form), MOST_NUMBERS)
-            found = [
-                float(value)
-                for value in struct.unpack_from(
-                    f"{'<' if self.scan.little else '>'}{count}{form}", content
-                )
-            ]
+            order = "<" if self.scan.little else ">"
+            found = tuple(map(float, struct.unpack_from(f"{order}{count}{form}", content)))
         else:
             found = _decimals(content, keyword)
         if not all(map(math.isfinite, found)):
@@ -135,8 +129,7 @@ class Header:
 
     def number(self, keyword: str) -> float | None:
         """The first number of a value; None where it is absent."""
-        known = self._numbers.get(keyword)
-        found = known if known is not None else self.numbers(keyword)
+        found = self._decoded(keyword)
         return found[0] if found else None
 
     def integer(self, keyword: str, default: int = 0) -> int:
@@ -145,21 +138,32 @@ class Header:
         Raises:
             ReadError: `unreadable`, where it is no whole number.
         """
-        found = self.number(keyword)
-        if found is None:
+        found = self._decoded(keyword)
+        if not found:
             return default
-        if found != int(found):
+        if found[0] != int(found[0]):
             raise ReadError("unreadable", f"{keyword} is not a whole number")
-        return int(found)
+        return int(found[0])
 
-    def _vr(self, keyword: str) -> str:
+    def _stored(self, keyword: str) -> tuple[bytes, bytes]:
+        """The VR of an element and the bytes of its value; both empty where it is absent."""
         found = self.scan.elements.get(_tag(keyword))
-        if found is not None and found.vr and found.vr != b"UN":
-            return found.vr.decode("ascii", "replace")
-        return _dictionary_vr(keyword)
+        if found is None:
+            return b"", b""
+        vr, _, start, length = found
+        return _stated_vr(vr, keyword), self.scan.content[start : start + length]
 
 
-def _decimals(content: bytes, keyword: str) -> list[float]:
+def _stated_vr(vr: bytes, keyword: str) -> bytes:
+    """The VR that a file states, else that of the dictionary."""
+    return _dictionary_vr(keyword) if vr in UNTOLD else vr
+
+
+def _without_padding(content: bytes) -> bytes:
+    return content[:LONGEST_TEXT].rstrip(b"\0 ")
+
+
+def _decimals(content: bytes, keyword: str) -> tuple[float, ...]:
     """Decimal and integer strings (PS3.5 6.2), without what only Python takes for a number."""
     if len(content) > MOST_NUMBERS * 17:
         raise ReadError("unreadable", f"{keyword} has more values than an image needs")
@@ -167,7 +171,7 @@ def _decimals(content: bytes, keyword: str) -> list[float]:
     try:
         if "_" in text:
             raise ValueError
-        return [float(part) for part in text.split("\\") if part.strip()]
+        return tuple([float(part) for part in text.split("\\") if part.strip()])
     except ValueError:
         raise ReadError("unreadable", f"{keyword} is not a number") from None
 
@@ -178,10 +182,16 @@ def _tag(keyword: str) -> int:
     return int(found) if found is not None else 0
 
 
+@lru_cache(maxsize=64)
+def _tags(keywords: tuple[str, ...]) -> tuple[tuple[int, str], ...]:
+    """The tag of each of some keywords, before it: lists of them are asked of every header."""
+    return tuple((_tag(keyword), keyword) for keyword in keywords)
+
+
 @lru_cache(maxsize=512)
-def _dictionary_vr(keyword: str) -> str:
+def _dictionary_vr(keyword: str) -> bytes:
     tag = _tag(keyword)
-    return dictionary_VR(tag) if tag else "UN"
+    return dictionary_VR(tag).encode() if tag else b"UN"
 
 
 def known_keyword(keyword: str) -> bool:

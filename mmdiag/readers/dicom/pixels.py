@@ -18,7 +18,7 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import UID
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.dicom.elements import PIXELS
+from mmdiag.readers.dicom.elements import PIXELS, Element
 from mmdiag.readers.dicom.header import Header
 from mmdiag.readers.dicom.prescan import EXPLICIT, IMPLICIT, Fragments, fragments
 from mmdiag.readers.imaging.pixel_format import GREY, PALETTE, Padding, PixelFormat
@@ -66,7 +66,7 @@ def frames(header: Header, pixels: PixelFormat, padding: Padding | None = None) 
     scanned = header.scan
     encapsulated = fragments(scanned)
     if encapsulated is None:
-        _require_length(scanned.elements[scanned.pixels].length, pixels)
+        _require_length(scanned.pixel_element.length, pixels)
         if (
             scanned.syntax in (EXPLICIT, IMPLICIT)
             and pixels.photometric in GREY
@@ -95,7 +95,7 @@ def _require_length(length: int, pixels: PixelFormat) -> None:
 
 def _plain_frames(header: Header, pixels: PixelFormat, padding: Padding | None) -> Iterator[Frame]:
     """Views into the file, little endian."""
-    start = header.scan.elements[header.scan.pixels].start
+    start = header.scan.pixel_element.start
     kind = np.dtype(f"{'i' if pixels.signed else 'u'}{pixels.bits_allocated // 8}")
     size = pixels.rows * pixels.columns
     for number in range(pixels.frames):
@@ -142,7 +142,7 @@ def _decoded_frames(
         ) from None
     lookup = _lookup_tables(header) if pixels.photometric == PALETTE else None
     options = _decoder_options(header, pixels)
-    element = header.scan.elements[header.scan.pixels]
+    element = header.scan.pixel_element
     end = encapsulated.end if encapsulated else element.start + element.length
     source = memoryview(header.scan.content)[element.start : end].tobytes()
     count = 0
@@ -216,7 +216,7 @@ def _decoder_options(header: Header, pixels: PixelFormat) -> dict[str, Any]:
 
 
 def _pixel_vr(header: Header) -> str:
-    vr = header.scan.elements[header.scan.pixels].vr
+    vr = header.scan.pixel_element.vr
     return vr.decode() if vr in (b"OB", b"OW") else "OW"
 
 
@@ -238,7 +238,7 @@ def read_attributes(header: Header, keywords: list[str]) -> pydicom.Dataset:
     """
     scanned = header.scan
     found = [
-        scanned.elements[tag]
+        Element(*scanned.elements[tag])
         for tag in sorted(tag_for_keyword(keyword) or 0 for keyword in keywords)
         if tag in scanned.elements
     ]

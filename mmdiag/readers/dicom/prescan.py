@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.dicom.elements import LONG_FORMS, UNDEFINED, Element, ElementWalk
+from mmdiag.readers.dicom.elements import LONG_FORMS, UNDEFINED, Element, ElementWalk, Place
 
 LARGEST_INFLATED = 256 * 2**20  # bytes of a deflated data set
 PREAMBLE = 128
@@ -31,7 +31,8 @@ class Scan:
         syntax: Transfer syntax UID.
         little: Whether numbers are little endian.
         explicit: Whether elements name their VRs.
-        elements: Tag (group << 16 | element) -> where its value lies, up to the pixels.
+        elements: Tag (group << 16 | element) -> where it lies, as the fields of `Element`, up to
+            the pixels.
         pixels: Tag of the pixel element; 0 where there is none.
         start: Where the data set begins in content.
     """
@@ -40,14 +41,23 @@ class Scan:
     syntax: str
     little: bool
     explicit: bool
-    elements: dict[int, Element]
+    elements: dict[int, Place]
     pixels: int
     start: int
 
     def value(self, tag: int) -> bytes:
         """The bytes of an element; empty where it is absent."""
         found = self.elements.get(tag)
-        return self.content[found.start : found.start + found.length] if found else b""
+        return self.content[found[2] : found[2] + found[3]] if found else b""
+
+    @property
+    def pixel_element(self) -> Element:
+        """Where the pixels lie.
+
+        Raises:
+            KeyError: There are none.
+        """
+        return Element(*self.elements[self.pixels])
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +109,7 @@ def fragments(scanned: Scan) -> Fragments | None:
     Raises:
         ReadError: `truncated` or `undecodable_pixels`.
     """
-    pixels = scanned.elements[scanned.pixels]
+    pixels = scanned.pixel_element
     if pixels.length != UNDEFINED:
         if pixels.start + pixels.length > len(scanned.content):
             raise ReadError("truncated", "the pixels end before their length")

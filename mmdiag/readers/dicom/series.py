@@ -5,19 +5,18 @@ modality's own units.
 import fnmatch
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
-from pydicom.sequence import Sequence as DicomSequence
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.dicom.attributes import values_of_all
 from mmdiag.readers.dicom.dates import recorded_day
 from mmdiag.readers.dicom.header import Header
-from mmdiag.readers.dicom.pixels import read_attributes
 from mmdiag.readers.dicom.series_kind import (
     as_what_it_is,
     differing,
@@ -32,6 +31,7 @@ from mmdiag.readers.dicom.volume import (
     described,
     head_of,
     heads_of,
+    is_measured,
 )
 from mmdiag.readers.imaging.geometry import Arrangement, arrange, directions_of, pixel_aspect
 from mmdiag.readers.imaging.grey_levels import in_hounsfield
@@ -53,6 +53,7 @@ class Series:
             where nothing was measured; grey levels from 0 to 255 where the series was read as its
             header shows it (`shown`); colour as luminance. Not inverted.
         colours: Red, green and blue from 0 to 255, where they were asked for and differ.
+        measured: Whether it is known, without looking, that none is NaN.
         inverted: Whether its lowest value is shown white (MONOCHROME1).
         rows, columns: Of the file, before any resampling.
         slices: Of the series, before any were left out.
@@ -77,6 +78,7 @@ class Series:
 
     volume: Float32[ndarray, "slice row column"]
     colours: tuple[Float32[ndarray, "slice row column"], ...]
+    measured: bool
     inverted: bool
     rows: int
     columns: int
@@ -96,6 +98,16 @@ class Series:
     pose: Pose
     aspect: float
     left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """The files of one series, and what is said of them and of the files beside them."""
+
+    files: Sequence[tuple[Path, Header]]
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    localizers: int = 0
+    left_out: tuple[str, ...] = ()
 
 
 def read_series(
@@ -147,11 +159,11 @@ def read_series(
         raise ReadError(
             "patient_mismatch", f"{len(patients)} patients in one series of {len(chosen)} files"
         )
-    said = _values_of_all([header for _, header in chosen], attributes)
+    said = values_of_all([header for _, header in chosen], attributes)
     if first is not None:
         first(said)
-    found = _read(chosen, size, slices, voi=voi, colour=colour)
-    return replace(found, attributes=said, localizers=others, left_out=left_out)
+    selection = _Selection(chosen, said, others, left_out)
+    return _read(selection, size, slices, voi=voi, colour=colour)
 
 
 def check_file(file: Path) -> None:
@@ -165,7 +177,7 @@ def check_file(file: Path) -> None:
     if not is_image(header):
         raise ReadError("no_pixel_data", file.name)
     try:
-        _read([(file, header)], 8, None)
+        _read(_Selection([(file, header)]), 8, None)
     except ReadError as refusal:
         what = no_slice(header) if refusal.code == "several_volumes" else ""
         raise ReadError(what, file.name) if what else refusal from None
@@ -189,17 +201,17 @@ def _matches(header: Header, select: Mapping[str, str]) -> bool:
 
 
 def _read(
-    chosen: Sequence[tuple[Path, Header]],
+    selection: _Selection,
     size: int | None,
     slices: int | None,
     *,
     voi: bool = False,
     colour: bool = False,
 ) -> Series:
-    headers = [header for _, header in chosen]
-    if len({(header.integer("Rows"), header.integer("Columns")) for header in headers}) > 1:
+    sizes = {(header.integer("Rows"), header.integer("Columns")) for _, header in selection.files}
+    if len(sizes) > 1:
         raise ReadError("mixed_geometry", "slices differ in rows or columns")
-    read = [described(path, header, voi) for path, header in chosen]
+    read = [described(path, header, voi) for path, header in selection.files]
     white = _one_display(read)
     read, arrangement = _arranged(read)
     turn = _turn(read[0], arrangement)
@@ -222,8 +234,8 @@ def _read(
     values, *colours = (
         np.ascontiguousarray(turn(volume)) for volume in (decoded.values, *decoded.colours)
     )
-    found = _series(read, arrangement, turn, values, white, aspect)
-    return replace(found, colours=tuple(colours))
+    found = _series(selection, read, arrangement, turn, values, white, aspect)
+    return replace(found, colours=tuple(colours)) if colours else found
 
 
 def _aspect_of_turned(
@@ -245,6 +257,7 @@ def _aspect_of_turned(
 
 
 def _series(
+    selection: _Selection,
     read: Sequence[SliceFile],
     arrangement: Arrangement,
     turn: Turn,
@@ -258,6 +271,7 @@ def _series(
     return Series(
         volume=volume,
         colours=(),
+        measured=all(map(is_measured, read)),
         inverted=white,
         rows=rows,
         columns=columns,
@@ -266,13 +280,13 @@ def _series(
         gap_mm=arrangement.gap_mm,
         missing_slices=arrangement.missing,
         tilt_degrees=arrangement.tilt_degrees,
-        localizers=0,
+        localizers=selection.localizers,
         modality=header.text("Modality"),
         hounsfield=in_hounsfield(header),
         patient_id=header.text("PatientID"),
         recorded=recorded.isoformat() if recorded else "",
         shown=_shown(read),
-        attributes={},
+        attributes=selection.attributes,
         files=len(read),
         pose=Pose(
             turn.orientation,
@@ -281,7 +295,7 @@ def _series(
             turn.along((arrangement.gap_mm, height, width)),
         ),
         aspect=aspect,
-        left_out=(),
+        left_out=selection.left_out,
     )
 
 
@@ -356,40 +370,3 @@ def _is_upright(header: Header) -> bool:
 def _side(header: Header) -> str:
     """Image laterality (0020,0062), else that of the examined part (0020,0060)."""
     return (header.text("ImageLaterality") or header.text("Laterality"))[:1]
-
-
-def attribute_values(header: Header, keywords: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The values of some attributes as text, those that are empty or absent left out.
-
-    Args:
-        keywords: Of a sequence, the PatientID of each item counts as its values.
-    """
-    values = {
-        keyword: _item_ids(header, keyword)
-        if header.is_sequence(keyword)
-        else tuple(part for text in header.readings(keyword) for part in text.split("\\") if part)
-        for keyword in header.stated(keywords)
-    }
-    return {keyword: texts for keyword, texts in values.items() if texts}
-
-
-def _values_of_all(
-    headers: Sequence[Header], keywords: Sequence[str]
-) -> dict[str, tuple[str, ...]]:
-    """The values of some attributes in all files of a series; most are alike in all."""
-    values = attribute_values(headers[0], keywords)
-    if len(headers) == 1:
-        return values
-    first = {keyword: headers[0].raw(keyword) for keyword in keywords}
-    for header in headers[1:]:
-        others = [keyword for keyword in keywords if header.raw(keyword) != first[keyword]]
-        for keyword, texts in attribute_values(header, others).items():
-            values[keyword] = tuple(dict.fromkeys((*values.get(keyword, ()), *texts)))
-    return values
-
-
-def _item_ids(header: Header, keyword: str) -> tuple[str, ...]:
-    items = read_attributes(header, [keyword]).get(keyword)
-    if not isinstance(items, DicomSequence):  # bytes that do not parse as items
-        return ()
-    return tuple(filter(None, (str(item.get("PatientID", "")).strip() for item in items)))

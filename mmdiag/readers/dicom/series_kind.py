@@ -108,6 +108,8 @@ def stack_of(
         ReadError: What it is, where it is no stack.
     """
     codes = [no_slice(header) for _, header in images]
+    if not any(codes):
+        return list(images), 0
     slices = [pair for pair, code in zip(images, codes, strict=True) if code not in LEFT_OUT]
     if images and not slices:
         raise ReadError(codes[0], f"all {len(images)} images that match are such")

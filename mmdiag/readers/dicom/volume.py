@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.clutter import left_by_a_viewer
+from mmdiag.readers.dicom.elements import PIXELS
 from mmdiag.readers.dicom.header import Header
 from mmdiag.readers.dicom.pixels import frames
 from mmdiag.readers.dicom.prescan import scan
@@ -24,6 +25,7 @@ from mmdiag.readers.imaging.pixel_format import GREY, PixelFormat, padding_of, p
 from mmdiag.readers.imaging.resample import shrink
 
 HEAD = 65_536  # bytes that are read of a file to know what it is
+WHOLE = 2**23  # bytes up to which a file that is alone is read at once, and once
 
 
 def heads_of(files: Sequence[Path]) -> tuple[list[tuple[Path, Header]], tuple[str, ...]]:
@@ -40,7 +42,7 @@ def heads_of(files: Sequence[Path]) -> tuple[list[tuple[Path, Header]], tuple[st
             left_out.append(file.name)
             continue
         try:
-            found.append((file, head_of(file)))
+            found.append((file, head_of(file, WHOLE if len(files) == 1 else HEAD)))
         except ReadError as refusal:
             if refusal.code != "not_dicom" or not left_by_a_viewer(file):
                 raise
@@ -51,13 +53,17 @@ def heads_of(files: Sequence[Path]) -> tuple[list[tuple[Path, Header]], tuple[st
     return found, tuple(left_out)
 
 
-def head_of(file: Path) -> Header:
-    """The header of a file, from its first bytes where they hold it."""
+def head_of(file: Path, whole: int = HEAD) -> Header:
+    """The header of a file, from its first bytes where they hold it.
+
+    Args:
+        whole: Bytes up to which the file is read as a whole.
+    """
     with file.open("rb") as opened:
-        content = opened.read(HEAD)
         size = os.fstat(opened.fileno()).st_size
+        content = opened.read() if size <= whole else opened.read(HEAD)
         try:
-            return Header(scan(content, size=size))
+            return Header(scan(content, size=max(size, len(content))))
         except ReadError as refusal:
             if refusal.code != "incomplete":
                 raise ReadError(refusal.code, f"{file.name}: {refusal.detail}") from None
@@ -114,6 +120,19 @@ class Volume:
     colours: tuple[Float32[ndarray, "slice row column"], ...] = ()
 
 
+def is_measured(file: SliceFile) -> bool:
+    """Whether each pixel of a file has a value, by its header alone: whole numbers, none of which
+    stands for no image, brought to their units along a line.
+    """
+    header = file.header
+    return (
+        PIXELS[header.scan.pixels] == "PixelData"
+        and padding_of(header, file.pixels) is None
+        and all(plane.voi is None and plane.rescale.is_safe for plane in file.planes)
+        and header.text("Modality") != "PT"
+    )
+
+
 def decoded_volume(
     read: Sequence[SliceFile],
     slots: Mapping[int, int],
@@ -151,7 +170,8 @@ def decoded_volume(
                 number += 1
         except ReadError as refusal:
             raise ReadError(refusal.code, f"{file.path.name}: {refusal.detail}") from None
-    volume = np.stack([plane for plane in planes if plane is not None])
+    kept = [plane for plane in planes if plane is not None]
+    volume = kept[0][np.newaxis] if len(kept) == 1 else np.stack(kept)
     volume = volume.astype(np.float32, copy=False)
     return Volume(volume, _channels(volume * scale, coloured) if coloured else ())
 

@@ -37,6 +37,7 @@ CAPTURES = frozenset(
 HOUNSFIELD = ("", "HU", "US")  # RescaleType; US = unspecified, which many scanners write
 WHITE = 255.0
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+LARGEST_FACTOR = 1e15  # up to which a stored whole number stays a number of 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,22 @@ class Rescale:
     intercept: float = 0.0
     table: pydicom.Dataset | None = None
 
+    @property
+    def is_safe(self) -> bool:
+        """Whether every whole number becomes a number, never infinite and so never NaN."""
+        largest = max(abs(self.slope), abs(self.intercept))
+        return self.table is None and largest <= LARGEST_FACTOR
+
     def __call__(self, stored: Num[ndarray, "row column"]) -> Float32[ndarray, "row column"]:
         """Values of a plane."""
         if self.table is not None:
             return _by_table(stored, self.table)
         values = stored.astype(np.float32, copy=False)
-        return (
-            values
-            if (self.slope, self.intercept) == (1.0, 0.0)
-            else values * np.float32(self.slope) + np.float32(self.intercept)
-        )
+        if (self.slope, self.intercept) == (1.0, 0.0):
+            return values
+        scaled: ndarray = values * np.float32(self.slope)
+        scaled += np.float32(self.intercept)
+        return scaled
 
 
 def _by_table(

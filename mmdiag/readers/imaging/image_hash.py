@@ -19,9 +19,9 @@ ROWS, COLUMNS = 16, 9  # cells, each compared with its right neighbour: 128 bits
 
 def exact_hash(stack: UInt8[ndarray, "slice row column"]) -> str:
     """SHA-256 of the grey levels as the store keeps them."""
-    return hashlib.sha256(
-        np.ascontiguousarray(stack).tobytes() + str(stack.shape).encode()
-    ).hexdigest()
+    digest = hashlib.sha256(np.ascontiguousarray(stack).data)
+    digest.update(str(stack.shape).encode())
+    return digest.hexdigest()
 
 
 def perceptual_hash(stack: UInt8[ndarray, "slice row column"]) -> str:
@@ -29,8 +29,13 @@ def perceptual_hash(stack: UInt8[ndarray, "slice row column"]) -> str:
     each cell is brighter than its right neighbour.
     """
     planes = (stack[len(stack) // 2], stack.max(axis=0)) if len(stack) > 1 else (stack[0],)
-    bits = [(np.diff(_cells(plane), axis=1) > 0).ravel() for plane in planes]
-    return np.packbits(np.concatenate([bits[0], bits[-1]])).tobytes().hex()
+    bits = [_brighter(_cells(plane)) for plane in planes]
+    return bits[0].hex() + bits[-1].hex()
+
+
+def _brighter(cells: Float[ndarray, "cell_row cell_column"]) -> bytes:
+    """A bit a cell: whether it is brighter than its right neighbour."""
+    return np.packbits(cells[:, 1:] > cells[:, :-1]).tobytes()
 
 
 def _cells(plane: UInt8[ndarray, "row column"]) -> Float[ndarray, "cell_row cell_column"]:

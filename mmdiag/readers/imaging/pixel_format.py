@@ -20,10 +20,11 @@ MOST_FRAMES = 65_536
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420")
 PALETTE = "PALETTE COLOR"
+UNDERSTOOD = frozenset((*GREY, *COLOUR, PALETTE))
 # Type 1 of the Image Pixel Module: without them nobody knows what was stored. HighBit is not among
 # them: it can only be BitsStored - 1 (PS3.5 8.1.1).
 ALWAYS_STATED = ("SamplesPerPixel", "PhotometricInterpretation", "Columns", "BitsAllocated")
-STATED_OF_INTEGERS = ("BitsStored", "PixelRepresentation")
+STATED_OF_INTEGERS = (*ALWAYS_STATED, "BitsStored", "PixelRepresentation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def pixel_format(header: Header) -> PixelFormat:
         photometric=header.text("PhotometricInterpretation"),
         planar=header.integer("PlanarConfiguration"),
     )
-    if found.photometric not in (*GREY, *COLOUR, PALETTE):
+    if found.photometric not in UNDERSTOOD:
         raise ReadError(
             "unknown_photometric", "PhotometricInterpretation is none that is understood"
         )
@@ -101,9 +102,10 @@ def pixel_format(header: Header) -> PixelFormat:
 
 def _require_stated(header: Header) -> None:
     integers = PIXELS[header.scan.pixels] == "PixelData"
-    needed = ALWAYS_STATED + (STATED_OF_INTEGERS if integers else ())
-    lacking = [keyword for keyword in needed if not header.has(keyword)]
-    plain = header.scan.elements[header.scan.pixels].length != UNDEFINED
+    needed = STATED_OF_INTEGERS if integers else ALWAYS_STATED
+    stated = header.stated(needed)
+    lacking = [keyword for keyword in needed if keyword not in stated]
+    plain = header.scan.pixel_element.length != UNDEFINED
     if plain and header.integer("SamplesPerPixel") > 1 and not header.has("PlanarConfiguration"):
         lacking.append("PlanarConfiguration")
     if lacking:

@@ -138,6 +138,7 @@ def to_stored(
     slices: int,
     *,
     window: tuple[float, float] | None = None,
+    measured: bool = False,
     inverted: bool = False,
     aspect: float = 1.0,
 ) -> Stored:
@@ -148,11 +149,13 @@ def to_stored(
         size: Height and width in pixels; the proportions in the patient are kept.
         slices: At most so many, evenly spaced.
         window: Values that become 0 and 255; None = the volume's own percentiles.
+        measured: Whether it is known that none is NaN, which is then not looked for.
         inverted: Whether the lowest value is shown white.
         aspect: Height of a pixel over its width.
     """
     planes = [_shrunk(volume[number], size, aspect) for number in spread(len(volume), slices)]
-    blank = [bool(np.isnan(plane.min())) for plane in planes]  # NaN is the least there is
+    # NaN is the least there is
+    blank = [not measured and bool(np.isnan(plane.min())) for plane in planes]
     low, high = window if window is not None else _percentiles(planes, any(blank))
     scale = 255.0 / max(float(high) - float(low), 1e-6)
     shift = -float(low) * scale

@@ -18,6 +18,7 @@ from mmdiag.readers.tables.categories import by_name
 from mmdiag.storage.store import Store
 
 ATYPICAL = "atypical_"  # and the modality: the column of its p-value
+BECAUSE = "abstained_because"  # not known of what a version before 0.2 answered
 SHOWN = 20  # columns named in one sentence
 
 
@@ -36,8 +37,7 @@ def prediction_columns(table: pd.DataFrame) -> list[str]:
         "modalities",
         *contributions,
         "abstained",
-        "abstained_because",
-        *(c for c in table.columns if c.startswith(ATYPICAL)),
+        *(c for c in table.columns if c == BECAUSE or c.startswith(ATYPICAL)),
         "scored_at",
     ]
 

@@ -20,7 +20,8 @@ def test_every_metric_is_there_for_each_availability_pattern(small_run):
 
 
 def test_a_pattern_with_too_few_cases_says_its_number_and_gives_no_value(small_run):
-    from mmdiag.experiment.evaluate import LEAST_CASES, LEAST_OF_A_KIND, availability_of
+    from mmdiag.evaluation.judged import LEAST_CASES, LEAST_OF_A_KIND
+    from mmdiag.experiment.evaluate import availability_of
     from mmdiag.experiment.run import Run
 
     judged = (

@@ -109,7 +109,7 @@ class Bundle:
             "id": identity,
             "files": hashes,
             "cohort": dict(self.cohort),
-            "versions": {name: _version(name) for name in PACKAGES},
+            "versions": versions(),
             "format": FORMAT,
         }
         write_text(temporary / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
@@ -249,6 +249,11 @@ def _require_shapes(
             raise damaged(folder, "the weights are of another precision than the configuration's")
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise damaged(folder, "weights are no finite numbers")
+
+
+def versions() -> dict[str, str]:
+    """What a bundle is made with."""
+    return {name: _version(name) for name in PACKAGES}
 
 
 def _version(name: str) -> str:

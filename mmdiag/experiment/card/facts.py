@@ -16,7 +16,7 @@ from mmdiag.evaluation.verdict import FUSED, verdict
 from mmdiag.experiment.card.made_of import made_of
 from mmdiag.experiment.fit_id import ALL
 from mmdiag.experiment.run import Run, RunData
-from mmdiag.inference.bundle import Bundle
+from mmdiag.inference.bundle import Bundle, versions
 from mmdiag.model.ensemble import EnsembleModel, Members
 from mmdiag.spelling import may_be_printed
 from mmdiag.storage.counts import read_counts
@@ -50,7 +50,7 @@ def card_facts(
         "learned_from": {"cases": cases, "subjects": fitted["subjects"]},
         **_counts(run, data, bundle),
         "judged": _judged(run, judged),
-        "metrics": [_rounded(row) for row in metrics],
+        "metrics": [_rounded(row) for row in metrics if _told_here(row, judged.task)],
         "verdict": verdict(metrics, title=data.store.title, leaks=data.store.leaks),
         "calibration": _calibration(judged, resamples),
         "by_availability": _where_known(availability, "availability"),
@@ -59,6 +59,7 @@ def card_facts(
         ),
         "model": _model(bundle),
         "made_of": made_of(bundle.config, bundle.preparations),
+        "versions": versions(),
         "run": {"id": run.manifest.run_id, "fit": str(run.final)},
     }
     return {name: value for name, value in found.items() if value}
@@ -119,6 +120,11 @@ def _judged(run: Run, judged: Judged) -> dict[str, Any]:
         "subjects": len(np.unique(judged.subject)),
         "refitted_on_all": run.final.fold == ALL,
     }
+
+
+def _told_here(row: Mapping[str, Any], task: Task) -> bool:
+    """A binary task's calibration error stands under calibration, less its bias."""
+    return task.kind != "binary" or row["metric"] != "ece"
 
 
 def _calibration(judged: Judged, resamples: int) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from mmdiag.evaluation.verdict import (
     primary_metric,
 )
 from mmdiag.experiment.card.made_of import lines_of
-from mmdiag.task import SAYS_YES
 
 NOT_FOR = (
     "It is not a medical device. Research use only: it must not decide on a patient's care, alone "
@@ -74,7 +73,10 @@ def card_text(facts: Facts) -> str:
         ),
         "Model": _model(facts["model"], titles),
         "Made by others": lines_of(facts.get("made_of", [])),
-        "Where it comes from": [f"- Run {facts['run']['id']}, fit {facts['run']['fit']}."],
+        "Where it comes from": [
+            f"- Run {facts['run']['id']}, fit {facts['run']['fit']}.",
+            f"- Made with {', '.join(' '.join(one) for one in facts['versions'].items())}.",
+        ],
     }
     lines = [f"# Model card: {name}", "", "Research use only; not a medical device."]
     for title, section in sections.items():
@@ -89,14 +91,9 @@ def _task(task: Facts) -> list[str]:
     classes = task.get("classes", ())
     if task["kind"] == "survival":
         return [*lines, *(f"- Labelled cases with the event: {one['cases']}." for one in classes)]
-    plain = {one["name"] for one in classes} <= {one["value"] for one in classes} & {
-        *SAYS_YES,
-        "0",
-    }
-    word = "value" if plain else "class"
     return [
         *lines,
-        *(f"- Labelled cases of {word} {_plain(one['name'])}: {one['cases']}." for one in classes),
+        *(f"- Labelled cases of class {_plain(one['name'])}: {one['cases']}." for one in classes),
     ]
 
 
@@ -179,7 +176,7 @@ def _calibration(found: Facts | None) -> list[str]:
     ]
     if "slope" in found and "intercept" in found:
         lines.append(
-            f"- Calibration slope {found['slope']:.2f} and intercept {found['intercept']:.2f} "
+            f"- Calibration slope {found['slope']:.2f} and intercept {found['intercept']:+.2f} "
             "(1 and 0 of probabilities that are right)."
         )
     lines.append(

@@ -17,9 +17,11 @@ from mmdiag.api.steps import (
     ingest,
     open_bundle,
     pretrain,
+    require_judgeable,
     require_trainable,
     score,
     search_and_compare,
+    validate,
 )
 
 __all__ = [
@@ -38,10 +40,12 @@ __all__ = [
     "open_bundle",
     "predictions_path",
     "pretrain",
+    "require_judgeable",
     "require_trainable",
     "score",
     "search",
     "search_and_compare",
     "train",
+    "validate",
     "verify",
 ]

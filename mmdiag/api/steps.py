@@ -290,6 +290,43 @@ def score(
         )
 
 
+def require_judgeable(
+    bundle: "LoadedBundle", description: Description, workspace: Workspace
+) -> None:
+    """See, before anything of a cohort is read or written, whether a bundle can be judged on it.
+
+    Raises:
+        UsageError: It has another task, or no label of a subject that the bundle has not seen.
+    """
+    from mmdiag.inference.validate import require_judgeable as require
+
+    require(bundle, description, workspace)
+
+
+def validate(
+    bundle: "LoadedBundle",
+    description: Description,
+    workspace: Workspace,
+    ledger: Ledger,
+    *,
+    progress: Report | None = None,
+) -> dict[str, Any]:
+    """Ingest what is new, then judge a bundle on the labelled cases that it has not seen; returns
+    what `mmdiag validate --json` shows.
+    """
+    from mmdiag.inference import score as inference
+    from mmdiag.inference import validate as validation
+
+    validation.require_judgeable(bundle, description, workspace)
+    wanted = inference.wanted_columns(bundle)
+    found = ingest(description, workspace, ledger, wanted=wanted, progress=progress)
+    waiting = partial(_tell, progress, "validate", 0, 0, WAITS)
+    with turn(workspace, description.name, waiting):
+        return found | validation.validate(
+            bundle, description, workspace, _detail(progress, "validate")
+        )
+
+
 def _fit_together(run: "Run", processes: int, progress: Report | None) -> None:
     """One fit after the other, each by several processes."""
     from mmdiag.workers import launch as distributed

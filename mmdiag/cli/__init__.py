@@ -19,6 +19,7 @@ from mmdiag.cli.models.bundle import bundle
 from mmdiag.cli.models.pretrain import pretrain
 from mmdiag.cli.models.runs import evaluate, explain, run, score, train
 from mmdiag.cli.models.search import search
+from mmdiag.cli.models.validate import validate
 from mmdiag.cli.operate.workspaces import dashboard, status
 from mmdiag.workspace import keep_from_others
 
@@ -65,6 +66,7 @@ for _command in (
     evaluate,
     explain,
     score,
+    validate,
     inspect,
     deidentify,
     contracts,

@@ -105,6 +105,43 @@ def show_score(answer: Answer, titles: Titles = NO_TITLES) -> None:
     _line(RESEARCH)
 
 
+def show_validation(answer: Answer, titles: Titles = NO_TITLES) -> None:
+    """How a bundle fares on cases that it has not seen."""
+    _counts(answer, titles)
+    names = {"fused": f"Bundle {answer['bundle']['id']}"}
+    _metric_table("model", names, answer["metrics"], "Metrics with 95 % intervals (validation)")
+    _availability([row | {"split": "validation"} for row in answer["by_availability"]], titles)
+    groups = [
+        row | {"group": f"{row['column']}: {row['subgroup']}"} for row in answer["by_subgroup"]
+    ]
+    if groups:
+        named = {row["group"]: row["group"] for row in groups}
+        _metric_table("group", named, groups, "By site and group (validation)")
+    if answer["calibration"]:
+        _calibration(answer["calibration"])
+    unlike = [titles.get(name, name) for name, found in answer["shift"].items() if found["unlike"]]
+    if unlike:
+        _line(f"These cases are unlike those of its training: {', '.join(unlike)}.")
+    if answer["seen"] is None:
+        _line(
+            "Whether a case was in this model's training cannot be told here, all are judged on: "
+            "the key of its workspace is missing (MMDIAG_KEY_FILE)."
+        )
+    elif answer["seen"]:
+        _line(f"{answer['seen']} cases of subjects that it learned from are left out.")
+    _line(answer["sentence"])
+    _line(RESEARCH)
+
+
+def _calibration(found: Mapping[str, Any]) -> None:
+    slope = _number(found["slope"]) or "none"
+    _line(
+        f"Calibration: slope {slope}, intercept {_number(found['intercept']) or 'none'}; Brier "
+        f"score {found['brier']:.3f}, of the prevalence alone {found['brier_prevalence']:.3f}; "
+        f"error {found['ece']:.3f} ({found['ece_low']:.3f} to {found['ece_high']:.3f})."
+    )
+
+
 def show_explanation(answer: Answer, store: "Store") -> None:
     """One case: its answer, and the contribution of each modality."""
     _line(

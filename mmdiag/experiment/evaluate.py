@@ -12,22 +12,20 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from mmdiag.cohort.labels import label_values
-from mmdiag.evaluation.metrics import evaluate as measure
+from mmdiag.evaluation.judged import Judged
 from mmdiag.evaluation.metrics import paired_difference
 from mmdiag.evaluation.verdict import DIFFERENCE, FUSED, LATE_FUSION, RIVAL_DIFFERENCE
 from mmdiag.experiment.baselines import baselines
+from mmdiag.experiment.card.published import publish_bundle
 from mmdiag.experiment.fit_id import ALL, TEST
 from mmdiag.experiment.predictions import write_predictions
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.storage.tables import write_parquet
 
-# of an availability pattern, and of its rarer class or its events: of fewer, a number would mislead
-LEAST_CASES, LEAST_OF_A_KIND = 20, 5
-
 
 def evaluate(run: Run) -> list[dict[str, Any]]:
     """Measure every model of a run; write metrics.parquet, availability.parquet, curves.parquet,
-    out_of_fold.parquet and predictions.parquet.
+    out_of_fold.parquet and predictions.parquet, and the run's bundle with its card.
 
     Returns:
         The metrics of docs/interface.md: model, fusion, modalities, split, metric, value, low,
@@ -44,7 +42,7 @@ def evaluate(run: Run) -> list[dict[str, Any]]:
             "modalities": _modalities(data, str(model)),
             "split": _split(run),
         }
-        found = _measure(data, table, run.config.evaluation.resamples)
+        found = judged(data, table).measure(run.config.evaluation.resamples)
         rows += [{**facts, **metric} for metric in found]
     rows += _difference(run, data, held_out, rows)
     write_parquet(run.folder / "availability.parquet", _by_availability(run, data, held_out))
@@ -52,6 +50,8 @@ def evaluate(run: Run) -> list[dict[str, Any]]:
     write_parquet(run.folder / "metrics.parquet", pd.DataFrame(rows).assign(modalities=listed))
     curves = [pd.read_parquet(run.fit_folder(fit) / "curve.parquet") for fit in run.fits]
     write_parquet(run.folder / "curves.parquet", pd.concat(curves, ignore_index=True))
+    fused = judged(data, held_out[held_out["model"] == FUSED])
+    publish_bundle(run, data, fused, held_out, rows, availability_of(run))
     write_predictions(run)
     return rows
 
@@ -116,20 +116,23 @@ def _held_out(run: Run, data: RunData) -> pd.DataFrame:
     return pd.concat([table, *baselines(data, part, evaluated, facts)], ignore_index=True)
 
 
-def _measure(data: RunData, table: pd.DataFrame, resamples: int) -> list[dict[str, Any]]:
+def judged(data: RunData, table: pd.DataFrame) -> Judged:
+    """What one model said of held-out cases, and what came out.
+
+    Args:
+        table: Rows of out_of_fold.parquet.
+    """
     task = data.store.task
     probability = table[task.probability_columns].to_numpy(float)
-    return measure(
+    return Judged(
+        task,
         label_values(table, task),
         probability if probability.shape[1] > 1 else probability[:, 0],
-        kind=task.kind,
-        subject=table["subject_id"].to_numpy(),
-        time=table["time"].to_numpy(float),
-        event=table["event"].to_numpy(float),
-        labels=task.labels,
+        table["subject_id"].to_numpy(),
+        table["time"].to_numpy(float),
+        table["event"].to_numpy(float),
         stratum=_stratum(data, table["case_id"]) if task.survival else None,
         fold=_fold(data, table),
-        resamples=resamples,
     )
 
 
@@ -140,11 +143,10 @@ def _by_availability(run: Run, data: RunData, held_out: pd.DataFrame) -> pd.Data
     A pattern with too few cases has its n, and no value.
     """
     fused = held_out[held_out["model"] == FUSED]
-    metrics = [metric["metric"] for metric in _measure(data, fused, 1)]
+    every = judged(data, fused)
     present = _present(data, fused["case_id"])
     rows = []
     for pattern in np.unique(present, axis=0)[::-1]:
-        cases = fused[(present == pattern).all(axis=1)]
         modalities = np.asarray(list(data.store.modalities))[pattern].tolist()
         facts = {
             "model": FUSED,
@@ -153,33 +155,16 @@ def _by_availability(run: Run, data: RunData, held_out: pd.DataFrame) -> pd.Data
             "split": _split(run),
             "availability": "+".join(modalities),
         }
-        positive, enough = _enough(data, cases)
-        if enough:
-            found = _measure(data, cases, run.config.evaluation.resamples)
-        else:
-            unknown = dict.fromkeys(("value", "low", "high"), np.nan)
-            counts = {"n": len(cases), "n_positive": positive}
-            found = [{"metric": name, **unknown, **counts} for name in metrics]
+        of_pattern = (present == pattern).all(axis=1)
+        found = every.measure_part(of_pattern, run.config.evaluation.resamples)
         rows += [{**facts, **metric} for metric in found]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype(dict.fromkeys(("value", "low", "high"), float))
 
 
 def _present(data: RunData, case_ids: pd.Series) -> Bool[ndarray, "case modality"]:
     row_of = {case: row for row, case in enumerate(data.cases["case_id"])}
     rows = case_ids.map(row_of).to_numpy()
     return np.stack([data.store.present(name)[rows] for name in data.store.modalities], axis=1)
-
-
-def _enough(data: RunData, cases: pd.DataFrame) -> tuple[int, bool]:
-    """How many of some cases are positive (0 where that is no question), and whether the cases are
-    enough for a metric.
-    """
-    column = {"binary": "label", "survival": "event"}.get(data.store.task.kind)
-    if column is None:
-        return 0, len(cases) >= LEAST_CASES
-    positive = int(cases[column].sum())
-    rarer = positive if column == "event" else min(positive, len(cases) - positive)
-    return positive, len(cases) >= LEAST_CASES and rarer >= LEAST_OF_A_KIND
 
 
 def _stratum(data: RunData, case_ids: pd.Series) -> np.ndarray | None:

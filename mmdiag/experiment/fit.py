@@ -17,9 +17,11 @@ from numpy import ndarray
 
 from mmdiag.cohort.labels import label_values, stratum_of
 from mmdiag.cohort.splits import validation_subjects
-from mmdiag.config import IMAGE_NETWORKS, TRANSFORMERS, RunConfig
+from mmdiag.config import RunConfig
 from mmdiag.errors import UsageError
 from mmdiag.experiment import mlflow_tracking
+from mmdiag.experiment.card.made_of import made_of
+from mmdiag.experiment.card.text import short_card
 from mmdiag.experiment.ensemble import fit_ensemble
 from mmdiag.experiment.fit_id import ALL, TEST, FitId
 from mmdiag.experiment.prepared import prepare_modalities
@@ -27,11 +29,9 @@ from mmdiag.experiment.reuse import reuse_fit
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.predict import diagnose
-from mmdiag.kinds import kind_named
 from mmdiag.model.heads import default_horizon, survival_cuts, targets
 from mmdiag.prepare import Preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
-from mmdiag.prepare.sources import sources_of
 from mmdiag.pretraining.weights import PretrainedInit, pretrained_init, records, require_unseen
 from mmdiag.privacy.subject_keys import SubjectKeys, made_workspace_key
 from mmdiag.progress import Progress
@@ -130,7 +130,23 @@ def _bundle(
         trained_on=SubjectKeys.of(subjects, cohort_hash, key),
         patterns=_patterns(data, modalities, rows.seen),
         pretrained_on=tuple(records(run.config, run.workspace, name.fold)),
-        card=_card(run, name, config, len(set(subjects)), learned.preparations),
+        card=_short_card(run, name, config, len(set(subjects)), learned.preparations),
+    )
+
+
+def _short_card(
+    run: Run,
+    name: FitId,
+    config: RunConfig,
+    subjects: int,
+    preparations: Mapping[str, Preparation],
+) -> str:
+    asked = run.manifest
+    return short_card(
+        {"name": asked.cohort, "hash": asked.cohort_hash, "subjects": subjects},
+        {"fusion": config.fusion, "recipe": config.recipe, "seed": config.seed},
+        made_of(config, preparations),
+        {"id": asked.run_id, "fit": str(name)},
     )
 
 
@@ -139,7 +155,7 @@ def _write(
 ) -> None:
     """The bundle, predictions and curve, then fit.json, which says that the fit is complete."""
     folder, trained = run.fit_folder(name), learned.trained
-    identity, where = bundle.save(run.workspace.bundles if name == run.final else folder)
+    identity, where = bundle.save(folder)  # a run's own bundle is published with its figures
     samples = prepare_samples(learned.preparations, data.raws, rows.held_out.tolist())
     table = diagnose(bundle, samples, contributions=name.fused)
     table.insert(0, "case_id", data.cases["case_id"].iloc[rows.held_out].to_numpy())
@@ -150,6 +166,7 @@ def _write(
         "bundle": str(where.relative_to(run.workspace.path)),
         "train": len(rows.train),
         "valid": len(rows.valid),
+        "subjects": data.cases["subject_id"].iloc[rows.seen].nunique(),
         "patterns": sorted(sorted(pattern) for pattern in bundle.patterns),
         "warnings": list(trained.warnings),
         "waiting_for_cases": round(trained.waiting, 4),
@@ -339,48 +356,3 @@ def _batches(
         )
     whole = batch_of(preparations, prepare_samples(preparations, data.raws, rows.tolist()), target)
     return Batches(whole.rows, len(rows), block=BLOCK, **shared)
-
-
-def _card(
-    run: Run,
-    name: FitId,
-    config: RunConfig,
-    subjects: int,
-    preparations: Mapping[str, Preparation],
-) -> str:
-    asked = run.manifest
-    sources = [
-        f"- {modality} is made by {made.maker}, licence {made.licence}."
-        for modality, made in sources_of(preparations).items()
-    ]
-    lines = (
-        f"# Model card: {asked.cohort}",
-        "",
-        "Research use only; not a medical device.",
-        "",
-        f"- Fusion: {config.fusion}; recipe: {config.recipe}; seed: {config.seed}.",
-        f"- Fitted on {subjects} subjects of the cohort {asked.cohort} ({asked.cohort_hash[:23]}).",
-        *sources,
-        f"- Run {asked.run_id}, fit {name}. How it was evaluated: metrics.parquet of that run.",
-        *_pretrained_lines(config, preparations),
-        "",
-    )
-    return "\n".join(lines)
-
-
-def _pretrained_lines(config: RunConfig, preparations: Mapping[str, Preparation]) -> list[str]:
-    """Of each modality whose encoder begins with pretrained weights: which, and on what terms."""
-    lines = []
-    for name, preparation in preparations.items():
-        source, settings = preparation.source, kind_named(preparation.kind).settings
-        if not source.get("sha256") or settings is None:
-            continue
-        encoder, model = getattr(config, settings).encoder, source.get("model", "")
-        own = encoder in (TRANSFORMERS, *IMAGE_NETWORKS)  # else a path, which may say too much
-        words = (encoder if own else "", model, source["source"])
-        lines.append(
-            f"- Encoder of {name}: {' '.join(word for word in words if word)}, revision "
-            f"{source.get('revision') or 'none'}, SHA-256 {source['sha256'][:12]}, licence "
-            f"{source.get('licence') or 'not stated'}."
-        )
-    return lines

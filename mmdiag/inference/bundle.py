@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from safetensors.torch import save_file as save_tensors
 from mmdiag.config import RunConfig, from_json, to_json
 from mmdiag.errors import BundleError, UsageError
 from mmdiag.inference.manifest import (
+    CARD_FACTS,
     FILES,
     FORMAT,
     MANIFEST,
@@ -54,6 +55,8 @@ class Bundle:
             asked with the key, who was in it cannot be read.
         pretrained_on: The subjects whose inputs, though not their labels, its pretrained weights
             learned from, where these were pretrained by `mmdiag pretrain`.
+        card: card.md.
+        card_facts: card.json, of a model that a run published; else empty, and there is no file.
     """
 
     config: RunConfig
@@ -66,6 +69,7 @@ class Bundle:
     patterns: frozenset[frozenset[str]] = frozenset()
     pretrained_on: tuple[SubjectKeys, ...] = ()
     card: str = ""
+    card_facts: Mapping[str, Any] = field(default_factory=dict)
     id: str = ""
     folder: Path | None = None
 
@@ -98,13 +102,14 @@ class Bundle:
         parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".bundle-", dir=parent))
         self._write(temporary)
-        hashes = {name: file_sha256(temporary / name) for name in FILES}
+        names = [*FILES, *([CARD_FACTS] if self.card_facts else [])]
+        hashes = {name: file_sha256(temporary / name) for name in names}
         identity = bundle_id(hashes)
         manifest = {
             "id": identity,
             "files": hashes,
             "cohort": dict(self.cohort),
-            "versions": {name: _version(name) for name in PACKAGES},
+            "versions": versions(),
             "format": FORMAT,
         }
         write_text(temporary / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
@@ -132,6 +137,8 @@ class Bundle:
         write_text(folder / "config.json", json.dumps(described, indent=1, sort_keys=True))
         write_preparations(folder, self.preparations)
         write_text(folder / "card.md", self.card)
+        if self.card_facts:
+            write_text(folder / CARD_FACTS, json.dumps(self.card_facts, indent=1))
 
     @staticmethod
     def load(
@@ -158,6 +165,9 @@ class Bundle:
                 **_facts(described),
                 **_fitted(folder, config, task, described["kinds"]),
                 card=(folder / "card.md").read_text(encoding="utf-8"),
+                card_facts=read_json_object(folder, CARD_FACTS)
+                if CARD_FACTS in manifest.files
+                else {},
                 id=manifest.id,
                 folder=folder,
             )
@@ -239,6 +249,11 @@ def _require_shapes(
             raise damaged(folder, "the weights are of another precision than the configuration's")
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise damaged(folder, "weights are no finite numbers")
+
+
+def versions() -> dict[str, str]:
+    """What a bundle is made with."""
+    return {name: _version(name) for name in PACKAGES}
 
 
 def _version(name: str) -> str:

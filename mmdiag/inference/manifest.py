@@ -21,6 +21,7 @@ FILES = (
     "preparation.safetensors",
     "card.md",
 )
+CARD_FACTS = "card.json"  # of a model that a run published; models of folds and of 0.1 have none
 MANIFEST = "manifest.json"
 FORMAT = 1
 ID = re.compile(r"b-[0-9a-f]{12}")
@@ -133,7 +134,7 @@ def is_regular(file: Path) -> bool:
 
 
 def _hashes(folder: Path, files: Any) -> dict[str, str]:
-    if not isinstance(files, dict) or set(files) != set(FILES):
+    if not isinstance(files, dict) or set(files) - {CARD_FACTS} != set(FILES):
         raise damaged(folder, f"{MANIFEST} does not name the files of a bundle")
     if not all(isinstance(value, str) and SHA256.fullmatch(value) for value in files.values()):
         raise damaged(folder, f"{MANIFEST} has hashes that are none")

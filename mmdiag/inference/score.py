@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from mmdiag.cohort.files import Matches
+from mmdiag.cohort.labels import labelled
 from mmdiag.contracts.internal_tables import validate_predictions
 from mmdiag.description import Description, ModalityDescription
 from mmdiag.encoders.weights import only_from_this_machine
@@ -91,7 +92,8 @@ def score(
         out: Parquet with every case of the cohort that this bundle has scored, now or before.
 
     Returns:
-        `scored`, `already_scored`, `bundle` and `predictions` of the answer in docs/interface.md 3.
+        `scored`, `already_scored`, `labelled`, `bundle` and `predictions` of the answer in
+        docs/interface.md 3.
 
     Raises:
         UsageError: The cohort's modalities are not the bundle's.
@@ -103,30 +105,11 @@ def score(
     versions = list(zip(store.cases["case_id"], store.cases["version"], strict=True))
     done = ledger.scored(bundle.id, description.name)
     todo = [row for row, pair in enumerate(versions) if pair not in done]
-    with only_from_this_machine():
-        raws = (
-            {
-                name: raw_features(
-                    store,
-                    name,
-                    extractor(kind, bundle.config),
-                    colour=bundle.preparations[name].colour,
-                    progress=progress,
-                )
-                for name, kind in bundle.kinds.items()
-            }
-            if todo
-            else {}
-        )
     aligned = _by_bundle_columns(bundle, store)
-    for name, alignment in aligned.items() if todo else ():
-        raws[name] = [
-            row if there else None
-            for row, there in zip(alignment.values, store.present(name), strict=True)
-        ]
+    raws = features_of(bundle, store, aligned, progress) if todo else {}
     for start in range(0, len(todo), PART):
         rows = todo[start : start + PART]
-        table = _score_rows(bundle, store, raws, rows, key)
+        table = score_rows(bundle, store, raws, rows, key)
         validate_predictions(table, exclusive=not bundle.task.multilabel)
         ledger.record_predictions(description.name, table)
         if progress:
@@ -135,6 +118,7 @@ def score(
     return {
         "scored": len(todo),
         "already_scored": len(versions) - len(todo),
+        "labelled": int(labelled(store.cases, store.task.kind).sum()),
         "abstained": abstained_by_reason(scored),
         "shift": shift_of(scored),
         "training_known": bundle.learned_from("", key) is not None,
@@ -142,6 +126,57 @@ def score(
         "predictions": str(out),
         **({"columns": said} if (said := _said(aligned)) else {}),
     }
+
+
+def answer_rows(
+    bundle: Bundle,
+    store: Store,
+    rows: list[int],
+    key: bytes | None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """What a bundle says of some cases of a cohort, in the columns of predictions.parquet; nothing
+    is recorded.
+
+    Raises:
+        UsageError: The cohort's modalities are not the bundle's.
+    """
+    _require_kinds(bundle, store.modalities)
+    require_stored_embeddings(bundle, store)
+    raws = features_of(bundle, store, _by_bundle_columns(bundle, store), progress)
+    parts = []
+    for start in range(0, len(rows), PART):
+        part = rows[start : start + PART]
+        parts.append(score_rows(bundle, store, raws, part, key))
+        if progress:
+            progress(start + len(part), len(rows), "scored")
+    return pd.concat(parts, ignore_index=True)
+
+
+def features_of(
+    bundle: Bundle,
+    store: Store,
+    aligned: Mapping[str, Alignment],
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """What a bundle reads of every case of a cohort; weights come from this machine alone."""
+    with only_from_this_machine():
+        raws: dict[str, Any] = {
+            name: raw_features(
+                store,
+                name,
+                extractor(kind, bundle.config),
+                colour=bundle.preparations[name].colour,
+                progress=progress,
+            )
+            for name, kind in bundle.kinds.items()
+        }
+    for name, alignment in aligned.items():
+        raws[name] = [
+            row if there else None
+            for row, there in zip(alignment.values, store.present(name), strict=True)
+        ]
+    return raws
 
 
 def _require_kinds(bundle: Bundle, modalities: Mapping[str, str]) -> None:
@@ -178,9 +213,12 @@ def _said(aligned: Mapping[str, Alignment]) -> dict[str, Any]:
     return {name: answer for name, answer in answers.items() if answer}
 
 
-def _score_rows(
+def score_rows(
     bundle: Bundle, store: Store, raws: dict[str, Any], rows: list[int], key: bytes | None
 ) -> pd.DataFrame:
+    """The predictions of some rows of a cohort, in the columns of predictions.parquet and
+    `version`.
+    """
     table = diagnose(bundle, prepare_samples(bundle.preparations, raws, rows))
     cases = store.cases.iloc[rows]
     for name in ("case_id", "subject_id", "as_of", "version"):

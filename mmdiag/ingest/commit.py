@@ -30,6 +30,7 @@ from mmdiag.leakage.audit import audit_leakage
 from mmdiag.leakage.label_columns import CHOSEN
 from mmdiag.reasons import REASONS
 from mmdiag.storage.colours import in_colour, said_of_colour, with_colour_columns
+from mmdiag.storage.counts import write_counts
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import read_rows
 from mmdiag.storage.tables import write_parquet
@@ -106,6 +107,7 @@ def commit(
         for pair in zip(shards.manifest["case_id"], shards.manifest["version"], strict=True)
     )
     summary = _summary(description, cohort_hash, shards, cases, new, leaks)
+    write_counts(folder, summary.cases, summary.modalities)
     coloured = in_colour(cases, description.option("colour"))
     for name, counts in summary.modalities.items():
         counts |= read_report(folder, name).answer() | said_of_colour(cases, name, coloured)

@@ -20,7 +20,8 @@ def test_every_metric_is_there_for_each_availability_pattern(small_run):
 
 
 def test_a_pattern_with_too_few_cases_says_its_number_and_gives_no_value(small_run):
-    from mmdiag.experiment.evaluate import LEAST_CASES, LEAST_OF_A_KIND, availability_of
+    from mmdiag.evaluation.judged import LEAST_CASES, LEAST_OF_A_KIND
+    from mmdiag.experiment.evaluate import availability_of
     from mmdiag.experiment.run import Run
 
     judged = (
@@ -56,7 +57,7 @@ def test_a_pattern_with_too_few_cases_says_its_number_and_gives_no_value(small_r
 
 def test_a_case_with_a_pattern_that_was_never_met_is_flagged(small_run):
     from mmdiag.inference.bundle import Bundle
-    from mmdiag.inference.score import _score_rows
+    from mmdiag.inference.score import score_rows
     from mmdiag.prepare import extractor
     from mmdiag.prepare.feature_cache import raw_features
     from mmdiag.storage.store import Store
@@ -70,7 +71,7 @@ def test_a_case_with_a_pattern_that_was_never_met_is_flagged(small_run):
         for m, kind in bundle.kinds.items()
     }
     whole = frozenset(bundle.kinds)
-    table = _score_rows(
+    table = score_rows(
         dataclasses.replace(bundle, patterns=frozenset({whole})),
         store,
         raws,

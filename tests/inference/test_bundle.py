@@ -34,6 +34,7 @@ def test_a_bundle_holds_no_pickle_and_every_hash(small_run):
         "preparation.json",
         "preparation.safetensors",
         "card.md",
+        "card.json",
         "manifest.json",
     }
     manifest = json.loads((folder / "manifest.json").read_text())

@@ -242,5 +242,11 @@ def score(context: Context, bundle: str, cohort: Path, out: Path, trust: Path | 
             progress=progress,
         )
     answer = context.answer("score", **result)
+    if answer["labelled"]:
+        click.echo(
+            f"{answer['labelled']} of these cases have a label: `mmdiag validate` judges the "
+            "bundle on those that it has not seen.",
+            err=True,
+        )
     context.emit(answer, lambda done: show_score(done, titles(description)))
     return exit_code(answer)

@@ -1,0 +1,99 @@
+"""Whether probabilities mean what they say: slope and intercept, Brier score beside that of the
+prevalence, and the expected calibration error with an interval that its bias is taken out of.
+"""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Real, Shaped
+from numpy import ndarray
+from sklearn.linear_model import LogisticRegression
+
+from mmdiag.evaluation.bootstrap import LEVEL, resampled
+from mmdiag.evaluation.metrics import calibration_error
+
+LEAST = 1e-6  # probability that a logit is taken of
+
+
+def calibration(
+    label: Real[ndarray, "case"],
+    probability: Real[ndarray, "case"],
+    *,
+    subject: Shaped[ndarray, "case"],
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """How a binary model's probabilities are calibrated.
+
+    Returns:
+        `slope` and `intercept` of a logistic regression of the label on the logit (1 and 0 of
+        probabilities that are right; None where one class is absent or the classes are parted),
+        `brier`, `brier_prevalence` (of the share of positives among these cases), `ece` with
+        `ece_low` and `ece_high`, and `n`.
+
+        A resample's calibration error is larger than the sample's, as that is larger than the true
+        one. So `ece` is less the bias that the bootstrap shows; its interval is the basic one,
+        which is turned round the value, reaches up to the sample's own error, and down to 0 where
+        labels drawn from the probabilities themselves have as large an error.
+
+    Reference:
+        Cox 1958, Two further applications of a model for binary regression; Davison and Hinkley
+        1997, Bootstrap methods and their application, sections 2.1.2 and 5.2.1; Bröcker and Smith
+        2007, Increasing the reliability of reliability diagrams (labels drawn from probabilities).
+    """
+    intercept, slope = _recalibrated(label, probability)
+    ece, low, high = _calibration_error(label, probability, subject, resamples, seed)
+    share = float(np.mean(label))
+    return {
+        "slope": slope,
+        "intercept": intercept,
+        "brier": float(np.mean((probability - label) ** 2)),
+        "brier_prevalence": share * (1 - share),
+        "ece": ece,
+        "ece_low": low,
+        "ece_high": high,
+        "n": len(label),
+    }
+
+
+def _calibration_error(
+    label: Real[ndarray, "case"],
+    probability: Real[ndarray, "case"],
+    subject: Shaped[ndarray, "case"],
+    resamples: int,
+    seed: int,
+) -> tuple[float, float, float]:
+    """The expected calibration error less its bias, and the ends of its interval."""
+    one = np.ones((1, len(label)))
+    measure = calibration_error(label, probability)
+    found = float(measure(one)[0])
+    drawn = resampled({"ece": measure}, subject, resamples, seed)["ece"]
+    tail = (1 - LEVEL) / 2
+    high, low = 2 * found - np.quantile(drawn, [tail, 1 - tail])
+    generator = np.random.default_rng(seed)
+    by_chance = [
+        calibration_error((generator.random(len(label)) < probability).astype(float), probability)(
+            one
+        )[0]
+        for _ in range(resamples)
+    ]
+    if found <= np.quantile(by_chance, 1 - tail):
+        low = 0.0
+    unbiased = max(0.0, 2 * found - float(drawn.mean()))
+    return unbiased, min(unbiased, max(0.0, float(low))), max(found, float(high))
+
+
+def _recalibrated(
+    label: Real[ndarray, "case"], probability: Real[ndarray, "case"]
+) -> tuple[float | None, float | None]:
+    """Intercept and slope of the label on the logit; None where no finite one fits best."""
+    share = np.clip(probability, LEAST, 1 - LEAST)
+    logit = np.log(share / (1 - share))
+    positive, negative = logit[label > 0], logit[label <= 0]
+    if not len(positive) or not len(negative) or np.ptp(logit) == 0:
+        return None, None
+    if positive.min() >= negative.max() or positive.max() <= negative.min():
+        return None, None  # the steeper, the better: there is no best one
+    model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
+    model.fit(logit[:, None], label.astype(int))
+    return float(model.intercept_[0]), float(model.coef_[0, 0])

@@ -1,0 +1,131 @@
+"""A bundle is judged on labelled cases of subjects that it has not seen, and on no others."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from mmdiag.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def new_cases(tmp_path_factory):
+    from mmdiag.phantom import write_phantom
+
+    folder = tmp_path_factory.mktemp("new")
+    write_phantom(folder, cases=24, seed=78, missing=0.2)
+    return folder
+
+
+def judge(small_run, toml, workspace):
+    from mmdiag import api
+    from mmdiag.description import read_description
+    from mmdiag.storage.ledger import Ledger
+    from mmdiag.workspace import Workspace
+
+    place, description = Workspace(workspace), read_description(toml)
+    bundle = api.open_bundle(Path(small_run.answer["bundle"]["path"]), description, None)
+    api.require_judgeable(bundle, description, place)
+    return api.validate(bundle, description, place, Ledger(place.ledger_url))
+
+
+def figure(answer, metric):
+    return next(row for row in answer["metrics"] if row["metric"] == metric)
+
+
+def test_its_figures_are_those_of_what_the_bundle_scores(small_run, new_cases, tmp_path):
+    import mmdiag
+    from mmdiag.storage.ledger import Ledger
+
+    toml, place = new_cases / "cohort.toml", tmp_path / "w"
+    answer = judge(small_run, toml, place)
+    assert not len(Ledger(f"sqlite:///{place / 'ledger.db'}").predictions()), "nothing is recorded"
+    cohort = mmdiag.Cohort.open(toml, workspace=tmp_path / "other")
+    scored = mmdiag.Bundle.load(small_run.answer["bundle"]["path"]).score(cohort)
+    table = scored.merge(cohort.cases[["case_id", "label"]].dropna(), on="case_id")
+    assert answer["unseen"] == len(table) == figure(answer, "auroc")["n"] and answer["seen"] == 0
+    label, probability = table["label"], table["probability"]
+    assert figure(answer, "auroc")["value"] == pytest.approx(roc_auc_score(label, probability))
+    assert figure(answer, "brier")["value"] == pytest.approx(brier_score_loss(label, probability))
+    assert answer["calibration"]["brier"] == pytest.approx(brier_score_loss(label, probability))
+    assert {row["metric"] for row in answer["metrics"]} == {"auroc", "auprc", "brier"}
+    counts = pd.DataFrame(answer["by_availability"]).query("metric == 'brier'")
+    assert counts["n"].sum() == len(table) and set(answer["shift"]) <= set(answer["modalities"])
+
+
+def test_subjects_that_it_learned_from_are_left_out_and_counted(small_run, tmp_path):
+    folder = shutil.copytree(small_run.cohort, tmp_path / "both")
+    rows = list(csv.DictReader((folder / "cases.csv").open()))
+    known = sorted({row["subject_id"] for row in rows})[::2]
+    for row in rows:
+        if row["subject_id"] not in known:
+            row["subject_id"] = f"new-{row['subject_id']}"
+    with (folder / "cases.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    answer = judge(small_run, folder / "cohort.toml", tmp_path / "w")
+    accepted = answer["cases"]["labelled"]
+    assert answer["unseen"] + answer["seen"] == accepted and answer["seen"] > 5
+    table = pd.read_parquet(next((tmp_path / "w" / "cohorts").iterdir()) / "cases.parquet")
+    own = table["subject_id"].isin(known) & table["label"].notna()
+    assert answer["seen"] == own.sum() and figure(answer, "auroc")["n"] == (~own).sum()
+
+
+def test_without_the_key_of_its_workspace_nobody_is_known(small_run, new_cases, tmp_path):
+    from mmdiag import api
+    from mmdiag.cli.context import to_json
+    from mmdiag.description import read_description
+    from mmdiag.inference.validate import require_judgeable, validate
+    from mmdiag.storage.ledger import Ledger
+    from mmdiag.workspace import Workspace
+
+    elsewhere = shutil.copytree(small_run.answer["bundle"]["path"], tmp_path / "sent")
+    place, description = Workspace(tmp_path / "w"), read_description(new_cases / "cohort.toml")
+    bundle = api.open_bundle(elsewhere, description, None)
+    require_judgeable(bundle, description, place)
+    api.ingest(description, place, Ledger(place.ledger_url))
+    answer = validate(bundle, description, place)
+    assert answer["seen"] is None and json.loads(to_json(answer))["unseen"] == 24
+
+
+def test_a_cohort_without_a_label_or_without_a_new_subject_is_refused_with_nothing_written(
+    small_run, new_cases, tmp_path, mmdiag_command
+):
+    folder = shutil.copytree(new_cases, tmp_path / "none")
+    toml = folder / "cohort.toml"
+    rows = list(csv.DictReader((folder / "cases.csv").open()))
+    column = next(line for line in toml.read_text().splitlines() if line.startswith("label = "))
+    with (folder / "cases.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | {column.split('"')[1]: ""} for row in rows)
+    bundle, place = small_run.answer["bundle"]["path"], tmp_path / "w"
+    done = mmdiag_command(
+        "validate", "--bundle", bundle, "--cohort", toml, "--workspace", place, "--json"
+    )
+    assert done.returncode == 2 and "has no label" in done.stderr and "mmdiag score" in done.stderr
+    assert not place.exists() and not done.stdout
+    with pytest.raises(UsageError, match="learned from all"):
+        judge(small_run, small_run.cohort / "cohort.toml", place)
+    assert not place.exists()
+
+
+def test_another_task_is_refused(small_run):
+    from mmdiag.inference.validate import _labels, _require_task
+    from mmdiag.task import Task
+
+    own = Task(kind="multiclass", label="l", classes=("a", "b", "c"))
+    with pytest.raises(UsageError, match="which is multiclass, the cohort's is binary"):
+        _require_task(own, Task(kind="binary"))
+    with pytest.raises(UsageError, match="1 of the cohort's classes"):
+        _require_task(own, Task(kind="multiclass", classes=("a", "x")))
+    theirs = Task(kind="multiclass", classes=("c", "a"))
+    _require_task(own, theirs)
+    cases = pd.DataFrame({"label": [0.0, 1.0, 0.0]})
+    assert np.array_equal(_labels(cases, theirs, own), [2, 0, 2]), "numbered as the bundle does"

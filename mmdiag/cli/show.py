@@ -111,17 +111,16 @@ def show_validation(answer: Answer, titles: Titles = NO_TITLES) -> None:
     names = {"fused": f"Bundle {answer['bundle']['id']}"}
     _metric_table("model", names, answer["metrics"], "Metrics with 95 % intervals (validation)")
     _availability([row | {"split": "validation"} for row in answer["by_availability"]], titles)
-    groups = [
-        row | {"group": f"{row['column']}: {row['subgroup']}"} for row in answer["by_subgroup"]
-    ]
-    if groups:
-        named = {row["group"]: row["group"] for row in groups}
-        _metric_table("group", named, groups, "By site and group (validation)")
+    named = [f"{row['column']}: {row['subgroup']}" for row in answer["by_subgroup"]]
+    if named:
+        groups = [r | {"group": n} for r, n in zip(answer["by_subgroup"], named, strict=True)]
+        _metric_table(
+            "group", {name: name for name in named}, groups, "By site and group (validation)"
+        )
     if answer["calibration"]:
         _calibration(answer["calibration"])
-    unlike = [titles.get(name, name) for name, found in answer["shift"].items() if found["unlike"]]
-    if unlike:
-        _line(f"These cases are unlike those of its training: {', '.join(unlike)}.")
+    for sentence in unlike_training(answer, titles):
+        _line(sentence)
     if answer["seen"] is None:
         _line(
             "Whether a case was in this model's training cannot be told here, all are judged on: "
@@ -134,9 +133,9 @@ def show_validation(answer: Answer, titles: Titles = NO_TITLES) -> None:
 
 
 def _calibration(found: Mapping[str, Any]) -> None:
-    slope = _number(found["slope"]) or "none"
+    slope, middle = (_number(found[name]) or "none" for name in ("slope", "intercept"))
     _line(
-        f"Calibration: slope {slope}, intercept {_number(found['intercept']) or 'none'}; Brier "
+        f"Calibration: slope {slope}, intercept {middle}; Brier "
         f"score {found['brier']:.3f}, of the prevalence alone {found['brier_prevalence']:.3f}; "
         f"error {found['ece']:.3f} ({found['ece_low']:.3f} to {found['ece_high']:.3f})."
     )

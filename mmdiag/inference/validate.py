@@ -237,7 +237,12 @@ def _all_seen(cohort: str, count: int) -> str:
 
 
 def _none_left(cohort: str, count: int) -> str:
+    if count:
+        return (
+            f"{RULE}, of the cohort {cohort} it learned from all {count} that were accepted and "
+            "have a label: describe other cases, or see `mmdiag quarantine list`."
+        )
     return (
-        f"{RULE}, none of the cohort {cohort} was accepted, where {count} accepted cases have a "
-        "label: `mmdiag quarantine list` says what was refused and why."
+        f"{RULE}, all of the cohort {cohort} are in quarantine: `mmdiag quarantine list` says why "
+        "and what to do about it."
     )

@@ -103,9 +103,15 @@ def test_a_cohort_without_a_label_or_without_a_new_subject_is_refused_with_nothi
     )
     assert done.returncode == 2 and "has no label" in done.stderr and "mmdiag score" in done.stderr
     assert not place.exists() and not done.stdout
+    learned = shutil.copytree(small_run.cohort, tmp_path / "learned")
+    cases = pd.read_csv(learned / "cases.csv", dtype=str, keep_default_na=False)
+    accepted = cases["subject_id"].isin(small_run.predictions["subject_id"])
+    cases[accepted].to_csv(learned / "cases.csv", index=False)
     with pytest.raises(UsageError, match="learned from all"):
-        judge(small_run, small_run.cohort / "cohort.toml", place)
+        judge(small_run, learned / "cohort.toml", place)
     assert not place.exists()
+    with pytest.raises(UsageError, match="that were accepted"):
+        judge(small_run, small_run.cohort / "cohort.toml", place)  # one was refused, then as now
 
 
 def test_another_task_is_refused(small_run):

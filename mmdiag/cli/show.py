@@ -114,9 +114,7 @@ def show_validation(answer: Answer, titles: Titles = NO_TITLES) -> None:
     named = [f"{row['column']}: {row['subgroup']}" for row in answer["by_subgroup"]]
     if named:
         groups = [r | {"group": n} for r, n in zip(answer["by_subgroup"], named, strict=True)]
-        _metric_table(
-            "group", {name: name for name in named}, groups, "By site and group (validation)"
-        )
+        _metric_table("group", dict(zip(named, named, strict=True)), groups, "By site and group")
     if answer["calibration"]:
         _calibration(answer["calibration"])
     for sentence in unlike_training(answer, titles):

@@ -31,6 +31,7 @@ from mmdiag.workspace import Workspace
 
 RULE = "A bundle is judged on labelled cases of subjects that it did not learn from"
 SPLIT = "validation"
+NUMBERS = ("value", "low", "high", "n")
 
 
 def require_judgeable(bundle: Bundle, description: Description, workspace: Workspace) -> None:
@@ -141,14 +142,20 @@ def _sentence(bundle: Bundle, judged: Judged, metrics: Sequence[dict[str, Any]])
     count = f"{len(judged.probability)} labelled cases of {len(np.unique(judged.subject))} subjects"
     if here is None:
         return f"{metric_name(primary)} does not exist on these {count}: they are all of one kind."
-    own = [
-        row
-        for row in bundle.card_facts.get("metrics", ())
-        if row.get("model") == FUSED and row.get("metric") == primary
-    ]
-    before = f" When it was made, it was judged with {interval(own[0])}." if own else ""
+    own = _own_figure(bundle, primary)
+    before = f" When it was made, it was judged with {interval(own)}." if own else ""
     few = "" if judged.enough else " These are too few to rely on."
     return f"On {count} it reaches {metric_name(primary)} {interval(here)}.{before}{few}"
+
+
+def _own_figure(bundle: Bundle, metric: str) -> dict[str, Any] | None:
+    """How the card says that the model was judged; a stranger may have written anything there."""
+    rows = bundle.card_facts.get("metrics")
+    for row in rows if isinstance(rows, list) else ():
+        named = isinstance(row, dict) and (row.get("model"), row.get("metric")) == (FUSED, metric)
+        if named and all(isinstance(row.get(key), int | float) for key in NUMBERS):
+            return dict(row)
+    return None
 
 
 def _judged(
@@ -230,7 +237,12 @@ def _all_seen(cohort: str, count: int) -> str:
 
 
 def _none_left(cohort: str, count: int) -> str:
+    if count:
+        return (
+            f"{RULE}, of the cohort {cohort} it learned from all {count} that were accepted and "
+            "have a label: describe other cases, or see `mmdiag quarantine list`."
+        )
     return (
-        f"{RULE}, none of the cohort {cohort} was accepted, where {count} accepted cases have a "
-        "label: `mmdiag quarantine list` says what was refused and why."
+        f"{RULE}, all of the cohort {cohort} are in quarantine: `mmdiag quarantine list` says why "
+        "and what to do about it."
     )

@@ -1,6 +1,5 @@
 """A bundle is judged on labelled cases of subjects that it has not seen, and on no others."""
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -60,15 +59,11 @@ def test_its_figures_are_those_of_what_the_bundle_scores(small_run, new_cases, t
 
 def test_subjects_that_it_learned_from_are_left_out_and_counted(small_run, tmp_path):
     folder = shutil.copytree(small_run.cohort, tmp_path / "both")
-    rows = list(csv.DictReader((folder / "cases.csv").open()))
-    known = sorted({row["subject_id"] for row in rows})[::2]
-    for row in rows:
-        if row["subject_id"] not in known:
-            row["subject_id"] = f"new-{row['subject_id']}"
-    with (folder / "cases.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    cases = pd.read_csv(folder / "cases.csv", dtype=str, keep_default_na=False)
+    known = sorted(set(cases["subject_id"]))[::2]
+    others = ~cases["subject_id"].isin(known)
+    cases.loc[others, "subject_id"] = "new-" + cases.loc[others, "subject_id"]
+    cases.to_csv(folder / "cases.csv", index=False)
     answer = judge(small_run, folder / "cohort.toml", tmp_path / "w")
     accepted = answer["cases"]["labelled"]
     assert answer["unseen"] + answer["seen"] == accepted and answer["seen"] > 5
@@ -99,21 +94,24 @@ def test_a_cohort_without_a_label_or_without_a_new_subject_is_refused_with_nothi
 ):
     folder = shutil.copytree(new_cases, tmp_path / "none")
     toml = folder / "cohort.toml"
-    rows = list(csv.DictReader((folder / "cases.csv").open()))
-    column = next(line for line in toml.read_text().splitlines() if line.startswith("label = "))
-    with (folder / "cases.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(row | {column.split('"')[1]: ""} for row in rows)
+    lines = toml.read_text().splitlines()
+    told = ("label = ", "positive = ", "negative = ", "class_names = ")
+    toml.write_text("\n".join(line for line in lines if not line.startswith(told)))
     bundle, place = small_run.answer["bundle"]["path"], tmp_path / "w"
     done = mmdiag_command(
         "validate", "--bundle", bundle, "--cohort", toml, "--workspace", place, "--json"
     )
     assert done.returncode == 2 and "has no label" in done.stderr and "mmdiag score" in done.stderr
     assert not place.exists() and not done.stdout
+    learned = shutil.copytree(small_run.cohort, tmp_path / "learned")
+    cases = pd.read_csv(learned / "cases.csv", dtype=str, keep_default_na=False)
+    accepted = cases["subject_id"].isin(small_run.predictions["subject_id"])
+    cases[accepted].to_csv(learned / "cases.csv", index=False)
     with pytest.raises(UsageError, match="learned from all"):
-        judge(small_run, small_run.cohort / "cohort.toml", place)
+        judge(small_run, learned / "cohort.toml", place)
     assert not place.exists()
+    with pytest.raises(UsageError, match="that were accepted"):
+        judge(small_run, small_run.cohort / "cohort.toml", place)  # one was refused, then as now
 
 
 def test_another_task_is_refused(small_run):

@@ -5,6 +5,7 @@ Every part of a split that judges has weights of its own, which saw none of its 
 the final model saw everybody who is not held out.
 """
 
+import dataclasses
 import json
 import shutil
 import tempfile
@@ -75,6 +76,7 @@ def start(
         UsageError: The cohort has too few cases for it, not the modalities, or too few labelled
             subjects to know who is held out.
     """
+    config = dataclasses.replace(config, fusion="concat")  # nothing is fused without labels
     kinds = require(description, config, what)
     store = Store.open(workspace, description.name)
     parts, held_out = _parts(store, config)

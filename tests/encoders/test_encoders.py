@@ -261,7 +261,7 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
     from mmdiag.recipes import classical
     from mmdiag.storage.store import Store
 
-    config = dataclasses.replace(classical(), table=TableConfig(encoder="snn"))
+    config = dataclasses.replace(classical(fusion="concat"), table=TableConfig(encoder="snn"))
     if choice == "networks":
         text = TextConfig(
             encoder=str(write_tiny_text_model(tmp_path / "tiny")), training="fine_tuned"

@@ -26,7 +26,9 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("embedded")
     description = read_description(write_embedded(folder / "c", 40))
     place = Workspace(folder / "w")
-    config = recipes.named("default", settings=FEW | {"training.learning_rate": 0.01}, seed=1)
+    config = recipes.named(
+        "default", fusion="concat", settings=FEW | {"training.learning_rate": 0.01}, seed=1
+    )
     return api.compare(description, place, Ledger(place.ledger_url), config), place, description
 
 

@@ -52,7 +52,10 @@ def store_of(toml):
 
 def make_bundle(toml, folder, **image):
     """The folder of a bundle: an untrained model on the pictures of a cohort."""
-    config, store = dataclasses.replace(default(), image=ImageConfig(**image)), store_of(toml)
+    config, store = (
+        dataclasses.replace(default(fusion="concat"), image=ImageConfig(**image)),
+        store_of(toml),
+    )
     raws = raw_features(store, "skin", extractor("image", config))
     fitted = fit_preparation("image", raws, config, colour=store.in_colour("skin"))
     torch.manual_seed(0)

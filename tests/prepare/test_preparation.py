@@ -111,7 +111,7 @@ def fit_as_a_run(folder, kind, config, originals):
     """The preparation fitted on the first cases, and the raw features of all."""
     import pandas as pd
 
-    from mmdiag.experiment.fit import _prepare
+    from mmdiag.experiment.prepared import prepare_modalities
     from mmdiag.experiment.run import RunData
     from mmdiag.prepare import extractor
     from mmdiag.storage.store import Store
@@ -120,9 +120,9 @@ def fit_as_a_run(folder, kind, config, originals):
     (folder / "columns_one.json").write_text(str([f"G{i}" for i in range(20)]).replace("'", '"'))
     store = Store(folder, pd.DataFrame(), Task(kind="binary"), {"one": kind}, "hash")
     raws = {"one": extractor(kind, config)(originals)}
-    return _prepare(RunData(store, store.cases, raws, {}), config, ["one"], np.arange(TRAIN))[
-        "one"
-    ], raws["one"]
+    return prepare_modalities(
+        RunData(store, store.cases, raws, {}), config, ["one"], np.arange(TRAIN)
+    )["one"], raws["one"]
 
 
 def equal(one, other):

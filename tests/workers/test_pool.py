@@ -59,7 +59,7 @@ def test_models_searched_side_by_side_get_the_values_that_one_process_chooses(
     from mmdiag.workers import pool
     from mmdiag.workspace import Workspace
 
-    config = recipes.named("default", seed=4, settings={"training.max_epochs": 2})
+    config = recipes.named("default", fusion="concat", seed=4, settings={"training.max_epochs": 2})
     names, found = [f"fold-0.{model}" for model in ("fused", "flair", "report")], []
     for processes in ("1", "2"):
         monkeypatch.setenv("MMDIAG_PROCESSES", processes)

@@ -61,8 +61,7 @@ def _require_maker(bundle: Bundle, name: str, made: Mapping[str, object]) -> Non
 
 
 def _require_width(bundle: Bundle, name: str, width: int) -> None:
-    detail = bundle.preparations[name].detail
-    wanted = len(detail.center) if detail is not None else 0
+    wanted = bundle.preparations[name].vector_width
     if width and width != wanted:
         raise UsageError(
             f"Embeddings to score are as wide as those that the bundle was fitted on, those of "

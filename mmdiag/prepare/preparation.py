@@ -85,6 +85,13 @@ class Preparation:
         return self.reads not in (FEATURES, ROW)
 
     @property
+    def vector_width(self) -> int:
+        """Numbers of a part (of an embedding: of a vector); 0 where no features of parts are
+        read.
+        """
+        return len(self.detail.center) if self.detail is not None else 0
+
+    @property
     def has_parts(self) -> bool:
         """Whether its encoder gives tokens of parts beside the summary."""
         return self.reads != BLOCKS

@@ -89,5 +89,5 @@ def test_values_reach_the_fields_that_they_name():
     ) == (0.01, 0.5, 64, "gated")
     assert (
         found.model.dropout == default(fusion="concat").model.dropout
-        and default().fusion == "concat"
+        and default().fusion == "ensemble"
     )

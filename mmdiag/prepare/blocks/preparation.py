@@ -43,6 +43,12 @@ class BlockPreparation(Preparation):
         """Never: blocks are features that are stored."""
         return False
 
+    @property
+    def vector_width(self) -> int:
+        """Numbers of a vector of an embedding, of which mean and deviation are kept."""
+        vectors = self.dense.get("vectors")
+        return len(vectors.center) // 2 if vectors is not None else 0
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each array of one case; -1 = differs between cases."""
         found: dict[str, tuple[int, ...]] = {SUMMARY: (self.width,)}

@@ -198,6 +198,14 @@ def test_the_command_answers_with_one_document_and_train_takes_its_id(cohort, ca
     code, said = call(capsys, "train", *place, "--pretrained", "p-unknown")
     assert code == 2 and "known are " in said.err and answer["pretrained"]["id"] in said.err
     code, said = call(
-        capsys, "train", *place, "--recipe", "default", "--pretrained", answer["pretrained"]["id"]
+        capsys,
+        "train",
+        *place,
+        "--recipe",
+        "default",
+        "--fusion",
+        "concat",
+        "--pretrained",
+        answer["pretrained"]["id"],
     )
     assert code == 2 and "of the recipe 'default' differ" in said.err

@@ -18,7 +18,7 @@ class Killed(Exception):
 def make_config(**changes):
     from mmdiag.recipes import classical
 
-    config = dataclasses.replace(classical(seed=1), **changes)
+    config = dataclasses.replace(classical(fusion="concat", seed=1), **changes)
     return dataclasses.replace(
         config, training=dataclasses.replace(config.training, max_epochs=4, probe_epochs=2)
     )

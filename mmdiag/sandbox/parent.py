@@ -1,5 +1,5 @@
-"""Ends a process when the process that started it ends, so that a killed command leaves none
-behind.
+"""What holds for every process that a command starts: it ends when the process that started it
+ends, so that a killed command leaves none behind, and it runs no file of the current folder.
 """
 
 import ctypes
@@ -8,6 +8,8 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+# its environment: else a file numpy.py among the data would be taken for the module
+NO_MODULES_HERE = {"PYTHONSAFEPATH": "1"}
 
 
 def end_with_parent(parent: int | None = None) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_builders import make_slice, write
+from special_files import plant_modules
 
 from mmdiag.errors import MmdiagError, ReadError
 from mmdiag.sandbox.fork_server import MOST_PARTS, address_counter, receive, send
@@ -119,6 +120,18 @@ def test_a_reader_cannot_write_a_file(pool, tmp_path):
 def test_only_functions_of_the_list_are_run(pool, name):
     with pytest.raises(MmdiagError, match=f"must be one of the known ones, found {name!r}"):
         pool.call(name)
+
+
+def test_no_file_of_the_current_folder_is_run_as_a_module(tmp_path, monkeypatch):
+    (file,) = write(tmp_path / "s", [make_slice(0)])
+    ran = plant_modules(tmp_path / "planted")
+    monkeypatch.chdir(tmp_path / "planted")
+    own = Sandbox(1)
+    try:
+        assert own.call("dicom_verdict", file=str(file)).value()[0] == {}
+    finally:
+        own.close()
+    assert not ran.exists()
 
 
 def test_every_function_of_the_list_exists():

@@ -6,10 +6,21 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
-# its environment: else a file numpy.py among the data would be taken for the module
-NO_MODULES_HERE = {"PYTHONSAFEPATH": "1"}
+
+
+def own_modules() -> dict[str, str]:
+    """What makes a process, by its environment, find this mmdiag and no module in the current
+    folder: a file numpy.py among the data would be run. A checkout that is not installed is the
+    current folder itself.
+    """
+    here, path = Path("mmdiag", "sandbox", Path(__file__).name), os.environ.get("PYTHONPATH")
+    if not here.exists() or not here.samefile(__file__):
+        return {"PYTHONSAFEPATH": "1"}
+    root = str(Path(__file__).parents[2])
+    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(filter(None, (root, path)))}
 
 
 def end_with_parent(parent: int | None = None) -> None:

@@ -15,8 +15,10 @@ from dicom_builders import make_slice, write
 from special_files import plant_modules
 
 from mmdiag.errors import MmdiagError, ReadError
+from mmdiag.sandbox import parent
 from mmdiag.sandbox.fork_server import MOST_PARTS, address_counter, receive, send
 from mmdiag.sandbox.functions import FUNCTIONS, function_named
+from mmdiag.sandbox.parent import own_modules
 from mmdiag.sandbox.pool import Sandbox
 
 # What a reader may do wrong: the fork server of these tests has them on its list of functions
@@ -132,6 +134,15 @@ def test_no_file_of_the_current_folder_is_run_as_a_module(tmp_path, monkeypatch)
     finally:
         own.close()
     assert not ran.exists()
+
+
+def test_a_checkout_that_is_not_installed_starts_its_own_processes(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    monkeypatch.chdir(tmp_path)
+    assert own_modules() == {"PYTHONSAFEPATH": "1"}
+    root = Path(parent.__file__).parents[2]
+    monkeypatch.chdir(root)
+    assert own_modules()["PYTHONPATH"].split(os.pathsep) == [str(root), "/elsewhere"]
 
 
 def test_every_function_of_the_list_exists():

@@ -27,6 +27,7 @@ import numpy as np
 from mmdiag.errors import DescriptionError, MmdiagError, ReadError
 from mmdiag.sandbox.fork_server import pack, receive, receive_exactly
 from mmdiag.sandbox.limits import allowance
+from mmdiag.sandbox.parent import own_modules
 
 SECONDS = 10.0  # of computing; on a busy machine that may take longer
 PATIENCE = 3.0  # times the seconds of computing that are waited for
@@ -343,6 +344,7 @@ class _ForkServer:
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             **KEEP_MEMORY,
+            **own_modules(),
         }
         with theirs:
             self.process = subprocess.Popen(

@@ -20,7 +20,7 @@ from mmdiag.experiment.fit_id import FitId
 from mmdiag.experiment.run import Run, open_data
 from mmdiag.failures import StepFailed, redact
 from mmdiag.progress import Progress
-from mmdiag.sandbox.parent import end_with_parent
+from mmdiag.sandbox.parent import end_with_parent, own_modules
 
 
 def fit(run: Run, name: FitId, processes: int, progress: Progress | None = None) -> None:
@@ -70,6 +70,7 @@ def _torchrun(folder: Path, name: str, processes: int, logs: Path) -> Iterator[I
         "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes)),
         "GLOO_SOCKET_IFNAME": "lo",
         **os.environ,
+        **own_modules(),
     }
     logs.mkdir(parents=True, exist_ok=True)
     with (logs / "training.log").open("ab") as log:

@@ -25,7 +25,7 @@ from mmdiag.experiment.fit_id import FitId
 from mmdiag.experiment.run import Run
 from mmdiag.failures import StepFailed, redact
 from mmdiag.progress import Progress
-from mmdiag.sandbox.parent import end_with_parent
+from mmdiag.sandbox.parent import end_with_parent, own_modules
 
 SEARCH, FIT, EXPLAIN = "search", "fit", "explain"
 FEW = 3  # pieces that are sooner done here than a process has started
@@ -168,7 +168,7 @@ class _Worker:
 
     def __init__(self, logs: Path) -> None:
         logs.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", VARIABLE: "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", VARIABLE: "1", **own_modules()}
         with (logs / "training.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "mmdiag.workers.pool", str(os.getpid())],

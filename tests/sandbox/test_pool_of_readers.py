@@ -12,10 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_builders import make_slice, write
+from special_files import plant_modules
 
 from mmdiag.errors import MmdiagError, ReadError
+from mmdiag.sandbox import parent
 from mmdiag.sandbox.fork_server import MOST_PARTS, address_counter, receive, send
 from mmdiag.sandbox.functions import FUNCTIONS, function_named
+from mmdiag.sandbox.parent import own_modules
 from mmdiag.sandbox.pool import Sandbox
 
 # What a reader may do wrong: the fork server of these tests has them on its list of functions
@@ -119,6 +122,27 @@ def test_a_reader_cannot_write_a_file(pool, tmp_path):
 def test_only_functions_of_the_list_are_run(pool, name):
     with pytest.raises(MmdiagError, match=f"must be one of the known ones, found {name!r}"):
         pool.call(name)
+
+
+def test_no_file_of_the_current_folder_is_run_as_a_module(tmp_path, monkeypatch):
+    (file,) = write(tmp_path / "s", [make_slice(0)])
+    ran = plant_modules(tmp_path / "planted")
+    monkeypatch.chdir(tmp_path / "planted")
+    own = Sandbox(1)
+    try:
+        assert own.call("dicom_verdict", file=str(file)).value()[0] == {}
+    finally:
+        own.close()
+    assert not ran.exists()
+
+
+def test_a_checkout_that_is_not_installed_starts_its_own_processes(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    monkeypatch.chdir(tmp_path)
+    assert own_modules() == {"PYTHONSAFEPATH": "1"}
+    root = Path(parent.__file__).parents[2]
+    monkeypatch.chdir(root)
+    assert own_modules()["PYTHONPATH"].split(os.pathsep) == [str(root), "/elsewhere"]
 
 
 def test_every_function_of_the_list_exists():

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from special_files import plant_modules
 from training_builders import Told
 
 from mmdiag.errors import UsageError
@@ -71,13 +72,16 @@ def test_two_processes_have_the_losses_of_one(begin):
 
 
 @pytest.mark.slow
-def test_a_process_that_fails_is_said_in_one_sentence(begin):
+def test_a_process_that_fails_is_said_in_one_sentence(begin, tmp_path, monkeypatch):
     from mmdiag.experiment.fit_id import FitId
     from mmdiag.workers import launch
 
+    ran = plant_modules(tmp_path / "planted")
+    monkeypatch.chdir(tmp_path / "planted")
     run = begin("broken", without_chance(2))
     with pytest.raises(StepFailed, match=r"should not have: \w+ at mmdiag/"):
         launch.fit(run, FitId.parse("fold-0.nothing"), 2)
+    assert not ran.exists(), "no file of the current folder is run as a module"
 
 
 def test_more_processes_than_devices_are_refused(begin, monkeypatch):

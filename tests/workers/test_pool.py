@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from special_files import plant_modules
 
 
 @pytest.fixture
@@ -73,16 +74,21 @@ def test_models_searched_side_by_side_get_the_values_that_one_process_chooses(
     assert found[0] == found[1] and all(chosen["trials"] == 2 for chosen in found[0])
 
 
-def test_a_piece_that_fails_in_another_process_fails_here_with_what_may_be_said(run):
+def test_a_piece_that_fails_in_another_process_fails_here_with_what_may_be_said(
+    run, tmp_path, monkeypatch
+):
     from mmdiag.failures import StepFailed
     from mmdiag.workers import pool
 
+    ran = plant_modules(tmp_path / "planted")
+    monkeypatch.chdir(tmp_path / "planted")
     with (
         pool.at_work(run.folder, 8),
         pytest.raises(StepFailed, match="The program failed and should not have: ") as failed,
     ):
         pool.do(pool.FIT, run.folder, "fold-0.nobody")
     assert failed.value.exit_code == 1 and "Jane" not in str(failed.value)
+    assert not ran.exists(), "no file of the current folder is run as a module"
 
 
 def test_a_process_that_is_killed_is_said_and_another_one_goes_on(run):

@@ -22,6 +22,7 @@ COMMANDS = (
     "evaluate",
     "explain",
     "score",
+    "validate",
     "inspect",
     "deidentify",
     "contracts",

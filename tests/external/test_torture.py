@@ -154,6 +154,7 @@ def test_tables_notes_variants_archives_and_models_get_the_verdict_of_their_mani
         "notes/004_cp1252.txt",
         "notes/028_rtf.txt",
         "notes/030_pdf.txt",
+        "model/007_shape_mismatch.safetensors",  # as an embedding: three vectors of three numbers
     }
     found = {str(Path(v["path"]).relative_to(folder)): v for v in inspect([folder / kind])}
     wrong = {

@@ -33,7 +33,7 @@ endif
 # A synthetic cohort with missing modalities and broken files, all the way to a comparison. Exit 3 of `run` says that the broken files are in quarantine.
 demo: $(STAMP)
 	$(BIN)/mmdiag phantom --out $(DEMO)/cohort --cases 160 --missing 0.2 --broken 5
-	$(BIN)/mmdiag run --cohort $(DEMO)/cohort/cohort.toml --workspace $(DEMO)/workspace || test $$? -eq 3
+	$(BIN)/mmdiag run --cohort $(DEMO)/cohort/cohort.toml --workspace $(DEMO)/workspace --explain full --full-for 12 || test $$? -eq 3
 	@echo "Open the dashboard: make dashboard"
 
 dashboard: $(STAMP)

@@ -13,7 +13,7 @@ from prefect.concurrency.sync import concurrency
 
 from flows.settings import prepare
 from flows.steps import bounded, step, threads
-from flows.train import AT_ONCE, alone_at, each, evaluate, explain_all, fit_all, publish
+from flows.train import AT_ONCE, alone_at, each, evaluate, fit_all, publish
 from mmdiag import recipes
 from mmdiag.description import read_description
 from mmdiag.experiment.run import Run
@@ -53,7 +53,6 @@ def search(
         searched_values = search_all(run)
         fit_all(run)
         evaluate(run)
-        explain_all(run)
         return {"search": searched_values} | publish(run, workspace)
 
 

@@ -21,6 +21,7 @@ from mmdiag.experiment import publish as publication
 from mmdiag.experiment.plan import plan_run
 from mmdiag.experiment.run import Run
 from mmdiag.explain import run as explanations
+from mmdiag.explain.choice import FULL, MODALITIES, require_choice
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.turns import WAITS_FOR_RUN, alone
 from mmdiag.workers import pool
@@ -38,14 +39,22 @@ def train(
     fusion: str = "",
     seed: int = 0,
     settings: dict[str, Any] | None = None,
+    explain: str = MODALITIES,
+    full_for: int | None = None,
 ) -> dict[str, Any]:
-    """Train, evaluate, explain and publish on what was ingested."""
+    """Train, evaluate, explain and publish on what was ingested.
+
+    Args:
+        explain: `full` = regions, words and genes of every held-out case in advance.
+        full_for: Of so many, the abstained and most uncertain; None = of all.
+    """
     prepare(workspace)
+    require_choice(explain, full_for)
     run = start(cohort, workspace, recipe, fusion, seed, settings)
     with alone_at(run):
         fit_all(run)
         evaluate(run)
-        explain_all(run)
+        explain_all(run, explain, full_for)
         return publish(run, workspace)
 
 
@@ -61,9 +70,11 @@ def fit_all(run: Path) -> None:
     _all("train", fit, run, fits(run))
 
 
-def explain_all(run: Path) -> None:
-    """Explain every case, in chunks."""
-    _all("explain", explain, run, chunks(run))
+def explain_all(run: Path, how: str = MODALITIES, full_for: int | None = None) -> None:
+    """Explain in full the cases that are to be, in chunks."""
+    parts = chunks(run, how, full_for) if how == FULL else []
+    if parts:
+        _all("explain", explain, run, parts)
 
 
 def _all(stage: str, task: Task[..., None], run: Path, pieces: Sequence[Any]) -> None:
@@ -146,9 +157,9 @@ def evaluate(run: Path) -> list[dict[str, Any]]:
 
 
 @step
-def chunks(run: Path) -> list[list[str]]:
+def chunks(run: Path, how: str, full_for: int | None) -> list[list[str]]:
     """Case keys to explain, in chunks."""
-    return explanations.chunks(Run.open(run))
+    return explanations.chunks(Run.open(run), how, full_for)
 
 
 @step

@@ -110,8 +110,8 @@ def _draw(view: View, folder: Path, predictions: pd.DataFrame) -> None:
     if view.within is None and view.row is not None:
         command = published.explain_again(view.case_id)[1]
         st.caption(
-            "Regions, words and genes of this case are not explained yet, or cannot be read: "
-            f"{notes.code(command)}"
+            "Regions, words and genes of this case were not made yet, or cannot be read. This "
+            f"command makes them: {notes.code(command)}"
         )
     left, right = st.columns([10, 11], gap="large")
     with left:

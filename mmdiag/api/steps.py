@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mmdiag.config import RunConfig
 from mmdiag.description import Description
 from mmdiag.errors import UsageError
+from mmdiag.explain.choice import MODALITIES, require_choice
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.turns import WAITS, WAITS_FOR_RUN, alone, turn
 from mmdiag.workspace import Workspace
@@ -70,15 +71,21 @@ def compare(
     config: RunConfig,
     *,
     processes: int = 1,
+    explain: str = MODALITIES,
+    full_for: int | None = None,
     progress: Report | None = None,
 ) -> dict[str, Any]:
     """Ingest, train, evaluate, explain and publish; returns what `mmdiag run --json` shows.
 
     Args:
         processes: Processes of each fit, on GPUs one each; 1 = this process alone.
+        explain: `full` = the regions, words and genes of every held-out case as well, which the
+            same run may be given later; `none` or `modalities` = of a case once it is asked for.
+        full_for: Of so many cases, the abstained and most uncertain; None = of all.
     """
     from mmdiag.experiment.plan import plan_run
 
+    require_choice(explain, full_for)
     if config.ensembles and processes > 1:
         raise UsageError(
             "An ensemble's networks are small and train together in one process, found "
@@ -91,6 +98,8 @@ def compare(
         plan_run(description, workspace, config),
         ledger,
         processes=processes,
+        explain=explain,
+        full_for=full_for,
         progress=progress,
     )
 
@@ -136,36 +145,49 @@ def search_and_compare(
 
 
 def _complete(
-    run: "Run", ledger: Ledger, *, processes: int = 1, progress: Report | None = None
+    run: "Run",
+    ledger: Ledger,
+    *,
+    processes: int = 1,
+    explain: str = MODALITIES,
+    full_for: int | None = None,
+    progress: Report | None = None,
 ) -> dict[str, Any]:
     """Train, evaluate, explain and publish a run that was laid out; a second process that is asked
     the same waits, and finds it done.
     """
     with alone(run.folder, partial(_tell, progress, "train", 0, 0, WAITS_FOR_RUN)):
-        return _complete_alone(run, ledger, processes=processes, progress=progress)
+        _fit_all(run, processes, progress)
+        return _finish(run, ledger, explain, full_for, progress)
 
 
-def _complete_alone(
-    run: "Run", ledger: Ledger, *, processes: int, progress: Report | None
-) -> dict[str, Any]:
-    from mmdiag.experiment.evaluate import evaluate
-    from mmdiag.experiment.publish import publish
-    from mmdiag.explain.run import chunks
+def _fit_all(run: "Run", processes: int, progress: Report | None) -> None:
     from mmdiag.workers import pool
 
     fits = [str(fit) for fit in run.fits]
     _tell(progress, "train", 0, len(fits))
     if processes > 1:
         _fit_together(run, processes, progress)
-    else:
-        pool.each(
-            pool.FIT,
-            run.folder,
-            fits,
-            lambda done, what: _tell(progress, "train", done, len(fits), what),
-        )
+        return
+    pool.each(
+        pool.FIT,
+        run.folder,
+        fits,
+        lambda done, what: _tell(progress, "train", done, len(fits), what),
+    )
+
+
+def _finish(
+    run: "Run", ledger: Ledger, explain: str, full_for: int | None, progress: Report | None
+) -> dict[str, Any]:
+    """Evaluate, explain and publish a run whose models are fitted."""
+    from mmdiag.experiment.evaluate import evaluate
+    from mmdiag.experiment.publish import publish
+    from mmdiag.explain.run import chunks
+    from mmdiag.workers import pool
+
     evaluate(run)
-    parts = chunks(run)
+    parts = chunks(run, explain, full_for)
     pool.each(
         pool.EXPLAIN,
         run.folder,

@@ -12,12 +12,16 @@ from typing import Any, cast
 from mmdiag.application_root import application_root
 from mmdiag.cli.boundary import debugging
 from mmdiag.cli.context import Answer, Context
-from mmdiag.cli.options import ModelChoice
+from mmdiag.cli.options import Explained, ModelChoice
 from mmdiag.failures import StepFailed
 
 
 def run_full(
-    context: Context, cohort: Path, model: ModelChoice, progress: Callable[..., None]
+    context: Context,
+    cohort: Path,
+    model: ModelChoice,
+    explained: Explained,
+    progress: Callable[..., None],
 ) -> Answer:
     """Run `flows/full.py` in this process and answer with what it returned.
 
@@ -46,6 +50,8 @@ def run_full(
                 fusion=model.fusion or "",
                 seed=model.seed,
                 settings=dict(model.changed),
+                explain=explained.explain,
+                full_for=explained.full_for,
             )
         except StepFailed as failed:  # Prefect was given its kind alone
             sentence = getattr(failed, "sentence", str(failed))

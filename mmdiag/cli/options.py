@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mmdiag.config import FUSION_NAMES, RunConfig, settings_of
+from mmdiag.explain.choice import CHOICES, MODALITIES, require_choice
 from mmdiag.recipes import named
 
 Command = Callable[..., Any]
@@ -64,6 +65,31 @@ class ModelChoice:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What the options of a command say of explanations made in advance.
+
+    Args:
+        explain: Of `mmdiag.explain.choice.CHOICES`.
+        full_for: So many cases in full; None = all of them.
+    """
+
+    explain: str
+    full_for: int | None
+
+
+def explain_options(command: Command) -> Command:
+    """Give a command `--explain` and `--full-for` as one argument `explained`, an `Explained`."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, explain: str, full_for: int | None, **options: Any) -> Any:
+        require_choice(explain, full_for)
+        return command(*args, explained=Explained(explain, full_for), **options)
+
+    decorated: Command = _full_for_option(wrapper)
+    return _explain_option(decorated)
+
+
 def model_options(
     *,
     fusion: bool = True,
@@ -106,6 +132,21 @@ def _recipe_option(help: str) -> Callable[[Command], Command]:
 
 _seed_option = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
+_explain_option = click.option(
+    "--explain",
+    type=click.Choice(CHOICES),
+    default=MODALITIES,
+    show_default=True,
+    help="What is explained in advance: the contribution of each modality, or in full their "
+    "regions, words and genes as well, some seconds a case; what is missing is made once "
+    "`mmdiag explain CASE_ID` asks for it.",
+)
+_full_for_option = click.option(
+    "--full-for",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With `--explain full`: only N cases, the abstained and then the most uncertain.",
 )
 _set_option = click.option(
     "--set",

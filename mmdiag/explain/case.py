@@ -1,5 +1,5 @@
-"""What inside its modalities moved the answer for one case; how for each kind: `explain.image`,
-`explain.text` ...
+"""What inside its modalities moved the answer for one case; how for each kind:
+`explain.kinds`.
 """
 
 from dataclasses import dataclass, field

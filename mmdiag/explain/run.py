@@ -19,6 +19,8 @@ from mmdiag.evaluation.verdict import answer_of, is_abstained
 from mmdiag.experiment.predictions import predictions
 from mmdiag.experiment.run import Run, open_data
 from mmdiag.explain.case import explain_within
+from mmdiag.explain.choice import FULL
+from mmdiag.explain.doubtful import to_explain
 from mmdiag.explain.drawn import content_spans, drawn_parts
 from mmdiag.inference.bundle import Bundle
 from mmdiag.kinds import KINDS
@@ -30,15 +32,22 @@ from mmdiag.workspace import atomic_path, write_text
 CHUNK = 16
 
 
-def chunks(run: Run) -> list[list[str]]:
-    """The held-out cases (test, or out of fold) that are not explained yet, in parts that a task
-    can take.
+def chunks(run: Run, explain: str = FULL, full_for: int | None = None) -> list[list[str]]:
+    """The held-out cases (test, or out of fold) that are to be explained in full and are not yet,
+    in parts that a task can take.
+
+    Args:
+        explain: Of `mmdiag.explain.choice.CHOICES`; what a run knows of its modalities stands in
+            its predictions, so that all but `full` leave nothing to do.
+        full_for: So many, the abstained and most uncertain; None = all.
     """
-    table = _answers(run)
-    held_out = sorted(table.loc[table["role"].isin(["test", "out-of-fold"]), "case_id"])
+    if explain != FULL:
+        return []
+    table = _published(run)
+    held_out = table[table["role"].isin(["test", "out-of-fold"])]
     todo = [
         case
-        for case in held_out
+        for case in to_explain(held_out, explain, full_for)
         if not explanation_path(run.folder, case).with_suffix(".json").is_file()
     ]
     return [todo[start : start + CHUNK] for start in range(0, len(todo), CHUNK)]
@@ -57,7 +66,7 @@ def explain(
     Args:
         answers: case_id and bundle_id of the run's predictions; None = as they were published.
     """
-    answers = (_answers(run) if answers is None else answers).set_index("case_id")
+    answers = (_published(run) if answers is None else answers).set_index("case_id")
     row_of = {case: row for row, case in enumerate(open_data(run).cases["case_id"])}
     fused = {run.fitted(fit)["bundle_id"]: fit for fit in run.fits if fit.fused}
     for number, case in enumerate(case_ids, start=1):
@@ -152,15 +161,12 @@ def _row_of(run: Run, case_id: str) -> int:
     return int(np.flatnonzero((open_data(run).store.cases["case_id"] == case_id).to_numpy())[0])
 
 
-def _answers(run: Run) -> pd.DataFrame:
-    """Which model answered for which case, and in which role: as published, where it was; built
-    anew it costs every fit's predictions and their hashes.
+def _published(run: Run) -> pd.DataFrame:
+    """The predictions as published, where they were; built anew they cost every fit's predictions
+    and their hashes.
     """
     published = run.folder / "predictions.parquet"
-    columns = ["case_id", "role", "bundle_id"]
-    if published.is_file():
-        return pd.read_parquet(published, columns=columns)
-    return predictions(run)[columns]
+    return pd.read_parquet(published) if published.is_file() else predictions(run)
 
 
 @lru_cache(maxsize=8)

@@ -31,5 +31,5 @@ EMBEDDING = Kind(
     pretraining=None,
     load_pretrained=None,
     search_space=None,
-    explain=Function("mmdiag.explain.embedding:explain_embedding"),
+    explain=Function("mmdiag.explain.kinds.embedding:explain_embedding"),
 )

@@ -30,5 +30,5 @@ IMAGE = Kind(
     pretraining=Function("mmdiag.pretraining.masked_images:masked_images"),
     load_pretrained=Function("mmdiag.prepare.kinds.image:load_pretrained_image"),
     search_space=Function("mmdiag.tuning.space:image_space"),
-    explain=Function("mmdiag.explain.image:explain_image"),
+    explain=Function("mmdiag.explain.kinds.image:explain_image"),
 )

@@ -29,5 +29,5 @@ SIGNAL = Kind(
     pretraining=None,
     load_pretrained=None,
     search_space=None,
-    explain=Function("mmdiag.explain.signal:explain_signal"),
+    explain=Function("mmdiag.explain.kinds.signal:explain_signal"),
 )

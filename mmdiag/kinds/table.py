@@ -38,5 +38,5 @@ TABLE = Kind(
     pretraining=None,
     load_pretrained=None,
     search_space=Function("mmdiag.tuning.space:table_space"),
-    explain=Function("mmdiag.explain.table:explain_table"),
+    explain=Function("mmdiag.explain.kinds.table:explain_table"),
 )

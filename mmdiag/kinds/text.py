@@ -28,5 +28,5 @@ TEXT = Kind(
     pretraining=Function("mmdiag.pretraining.masked_language:masked_notes"),
     load_pretrained=Function("mmdiag.prepare.kinds.text:load_pretrained_text"),
     search_space=Function("mmdiag.tuning.space:text_space"),
-    explain=Function("mmdiag.explain.text:explain_text"),
+    explain=Function("mmdiag.explain.kinds.text:explain_text"),
 )

@@ -250,8 +250,8 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
     from published_example import KINDS, NAME, publish
 
     from mmdiag.config import ImageConfig, TableConfig, TextConfig
-    from mmdiag.explain import image as within_image
     from mmdiag.explain.case import explain_within
+    from mmdiag.explain.kinds import image as within_image
     from mmdiag.inference.bundle import Bundle
     from mmdiag.model.network import DiagnosisModel
     from mmdiag.prepare import extractor, fit_preparation

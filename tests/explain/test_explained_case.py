@@ -105,3 +105,31 @@ def test_a_key_that_two_cohorts_have_is_asked_for(small_run, tmp_path):
         api.explain_case(workspace, case, "another")
     with pytest.raises(UsageError, match="'nobody' is not in cohort another of"):
         api.explain_case(workspace, "nobody", "another")
+
+
+def test_the_same_question_with_full_explanations_completes_the_run(small_run, tmp_path):
+    from mmdiag import api, recipes
+    from mmdiag.description import read_description
+    from mmdiag.storage.ledger import Ledger
+    from mmdiag.workspace import Workspace
+
+    shutil.copytree(small_run.workspace.path, tmp_path / "w")
+    workspace = Workspace(tmp_path / "w")
+    folder = workspace.runs / small_run.folder.name / "explanations" / "cases"
+    before = {path.name for path in folder.glob("*.json")}
+    description = read_description(small_run.cohort / "cohort.toml")
+    config = recipes.named("default", fusion="modality_attention")
+    ledger = Ledger(workspace.ledger_url)
+    answer = api.compare(description, workspace, ledger, config)
+    assert answer["bundle"]["id"] == small_run.answer["bundle"]["id"]
+    assert {path.name for path in folder.glob("*.json")} == before
+    api.compare(description, workspace, ledger, config, explain="full", full_for=2)
+    assert len(list(workspace.runs.iterdir())) == len(list(small_run.workspace.runs.iterdir()))
+    table = small_run.predictions
+    held_out = table[table["role"] == "out-of-fold"]
+    doubt = (held_out["probability"] - 0.5).abs().where(~held_out["abstained"], -1.0)
+    wanted = [held_out["case_id"][row] for row in doubt.nsmallest(2).index]
+    from mmdiag.explain.run import explanation_path
+
+    added = {explanation_path(folder.parent.parent, case).name for case in wanted}
+    assert {path.stem for path in folder.glob("*.json")} == {p[:-5] for p in before} | added

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from mmdiag.explain.kinds.signal import windows_of
 from mmdiag.explain.occlusion import window_edges, window_weights
-from mmdiag.explain.signal import windows_of
 
 
 def test_windows_cover_a_signal_without_gaps_and_carry_their_weights():

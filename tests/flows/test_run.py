@@ -23,6 +23,10 @@ def answered(small_run, mmdiag_command, tmp_path_factory):
         workspace,
         "--fusion",
         "modality_attention",
+        "--explain",
+        "full",
+        "--full-for",
+        4,
         "--json",
         MMDIAG_KEY_FILE=str(small_run.workspace.path / "key"),  # so that its bundles have these ids
     )
@@ -89,10 +93,17 @@ def test_the_flow_gives_the_same_rows_as_plain_calls(answered, small_run):
     assert np.allclose(*values)
 
 
-def test_every_judged_case_is_explained(answered):
+def test_only_the_cases_asked_for_are_explained_in_full_the_doubtful_first(answered):
     answer, _, workspace = answered
-    explained = list((workspace / "runs").glob("*/explanations/cases/*.json"))
-    assert len(explained) == answer["cases"]["labelled"] == 39
+    table = pd.read_parquet(answer["predictions"])
+    held_out = table[table["role"] == "out-of-fold"]
+    doubt = (held_out["probability"] - 0.5).abs().where(~held_out["abstained"], -1.0)
+    explained = {
+        json.loads(path.read_text())["case_id"]
+        for path in (workspace / "runs").glob("*/explanations/cases/*.json")
+    }
+    assert len(held_out) == answer["cases"]["labelled"] == 39
+    assert explained == set(held_out["case_id"][doubt.nsmallest(4).index])
 
 
 def test_progress_goes_to_stderr_and_no_traceback_does(answered):

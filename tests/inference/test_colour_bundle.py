@@ -112,7 +112,7 @@ def test_a_grey_bundle_reads_a_cohort_in_colour_as_it_would_read_it_grey(places,
 
 
 def test_an_image_in_colour_is_explained_by_regions_as_its_bundle_reads_it(places, tmp_path):
-    from mmdiag.explain.image import explain_image
+    from mmdiag.explain.kinds.image import explain_image
     from mmdiag.explain.probe import OcclusionProbe
 
     for name, colour in (("coloured", True), ("equal", True), ("coloured", False)):

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from mmdiag.cli.context import Answer, Context, exit_code, read_and_check, titles, with_context
-from mmdiag.cli.options import ModelChoice, cohort_option, model_options
+from mmdiag.cli.options import (
+    Explained,
+    ModelChoice,
+    cohort_option,
+    explain_options,
+    model_options,
+)
 
 if TYPE_CHECKING:
     from mmdiag.storage.store import Store
@@ -16,8 +22,9 @@ if TYPE_CHECKING:
 @click.command(short_help="Ingest, train, evaluate, explain, publish.")
 @cohort_option
 @model_options()
+@explain_options
 @with_context
-def run(context: Context, cohort: Path, model: ModelChoice) -> int:
+def run(context: Context, cohort: Path, model: ModelChoice, explained: Explained) -> int:
     """Take a cohort all the way: ingest, split, train, evaluate, explain, publish.
 
     Runs as a Prefect flow: on the server that PREFECT_API_URL names, else on a temporary one.
@@ -29,6 +36,7 @@ def run(context: Context, cohort: Path, model: ModelChoice) -> int:
       mmdiag run --cohort cohort.toml
       mmdiag run --cohort cohort.toml --fusion modality_attention --seed 1
       mmdiag run --cohort cohort.toml --set training.class_weights=balanced --set model.width=64
+      mmdiag run --cohort cohort.toml --explain full --full-for 20
       mmdiag run --cohort cohort.toml --workspace /data/mmdiag --json > answer.json
     """
     from mmdiag import api
@@ -39,7 +47,8 @@ def run(context: Context, cohort: Path, model: ModelChoice) -> int:
     description = read_and_check(cohort)
     api.require_trainable(description, context.workspace, model.config())
     with stages() as progress:
-        answer = context.answer("run") | run_full(context, cohort.resolve(), model, progress)
+        found = run_full(context, cohort.resolve(), model, explained, progress)
+    answer = context.answer("run") | found
     answer |= {"seconds": context.seconds()}
     context.emit(answer, lambda done: show_run(done, titles(description)))
     return exit_code(answer)
@@ -48,6 +57,7 @@ def run(context: Context, cohort: Path, model: ModelChoice) -> int:
 @click.command(short_help="Train and compare models.")
 @cohort_option
 @model_options()
+@explain_options
 @click.option(
     "--mlflow",
     is_flag=True,
@@ -73,6 +83,7 @@ def train(
     context: Context,
     cohort: Path,
     model: ModelChoice,
+    explained: Explained,
     processes: int,
     pretrained: str,
     mlflow: bool,
@@ -89,6 +100,7 @@ def train(
       mmdiag train --cohort cohort.toml --recipe end_to_end --json
       mmdiag train --cohort cohort.toml --set image.encoder=texture --set training.max_epochs=60
       mmdiag train --cohort cohort.toml --processes 2
+      mmdiag train --cohort cohort.toml --explain full
       MLFLOW_TRACKING_URI=https://mlflow.example.org mmdiag train --cohort cohort.toml --mlflow
       mmdiag train --cohort cohort.toml --pretrained p-3f9c1d20a1b2
     """
@@ -107,6 +119,8 @@ def train(
             context.ledger(),
             config,
             processes=processes,
+            explain=explained.explain,
+            full_for=explained.full_for,
             progress=progress,
         )
     answer = context.answer("train", **result)

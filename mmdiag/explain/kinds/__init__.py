@@ -1,0 +1,1 @@
+"""How each kind of modality is explained, a module a kind."""

@@ -10,7 +10,8 @@ ensemble       the default of the product, as `mmdiag train` fits it
 FAMILY         any fusion of the product, such as concat, with the default recipe
 
 The metric is the AUROC or C-index of pairs within a test fold, averaged over folds and repeats; its
-intervals draw subjects, or what the cohort keeps together. Answers are kept fold by fold: a run that was stopped goes on.
+intervals draw subjects, or what the cohort keeps together. Answers are kept fold by fold: a run
+that was stopped goes on.
 
 python benchmarks/accuracy.py --data DIR --out DIR [--tasks lgg_grade ...] [--models ensemble ...]
                               [--repeats 3]
@@ -159,7 +160,7 @@ def question_data(name: str, store: Store, data: Path, config: RunConfig) -> Run
 
 
 def folds_of(data: RunData, repeat: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows to learn from and rows to judge; a subject, and what is kept together, is on one side."""
+    """Rows to learn from and to judge; a subject, and what is kept together, is on one side."""
     has = np.any([data.store.present(name) for name in data.store.modalities], axis=0)
     rows = data.labelled[has[data.labelled]]
     column = "event" if data.store.task.survival else "label"

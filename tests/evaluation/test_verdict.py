@@ -116,7 +116,7 @@ def test_a_modality_below_chance_is_said_where_chance_is_known():
     assert verdict(rows).endswith(" Alone below chance (0.5): t1 0.43 (0.30 to 0.56).")
     assert "chance" not in verdict(compared(0.1, 0.02, 0.2))
     assert "chance" not in verdict(
-        [row("fused", 0.2, 0.1, 0.3, metric="brier")] + [row("t1", 0.3, 0.2, 0.4, metric="brier")]
+        [row("fused", 0.2, 0.1, 0.3, metric="brier"), row("t1", 0.3, 0.2, 0.4, metric="brier")]
     )
 
 

@@ -10,7 +10,8 @@ ensemble       the default of the product, as `mmdiag train` fits it
 FAMILY         any fusion of the product, such as concat, with the default recipe
 
 The metric is the AUROC or C-index of pairs within a test fold, averaged over folds and repeats; its
-intervals draw subjects. Answers are kept fold by fold: a run that was stopped goes on.
+intervals draw subjects, or what the cohort keeps together. Answers are kept fold by fold: a run
+that was stopped goes on.
 
 python benchmarks/accuracy.py --data DIR --out DIR [--tasks lgg_grade ...] [--models ensemble ...]
                               [--repeats 3]
@@ -30,6 +31,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mmdiag import api, recipes
+from mmdiag.cohort.kept_together import split_units
 from mmdiag.cohort.splits import validation_subjects
 from mmdiag.config import RunConfig
 from mmdiag.description import read_description
@@ -158,14 +160,14 @@ def question_data(name: str, store: Store, data: Path, config: RunConfig) -> Run
 
 
 def folds_of(data: RunData, repeat: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows to learn from and rows to judge, by subject."""
+    """Rows to learn from and to judge; a subject, and what is kept together, is on one side."""
     has = np.any([data.store.present(name) for name in data.store.modalities], axis=0)
     rows = data.labelled[has[data.labelled]]
     column = "event" if data.store.task.survival else "label"
     strata = data.cases[column].to_numpy(int)[rows] if len(rows) else rows
-    subjects = data.cases["subject_id"].to_numpy(str)[rows]
+    units = split_units(data.cases).to_numpy(str)[rows]
     split = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=repeat)
-    for train, test in split.split(rows, strata, subjects):
+    for train, test in split.split(rows, strata, units):
         yield rows[np.sort(train)], rows[np.sort(test)]
 
 
@@ -225,7 +227,7 @@ def _rival(
     blanks: np.ndarray | None,
 ) -> np.ndarray:
     """The mean of one plain model a modality."""
-    target = late_fusion._Target.of(data)
+    target, units = late_fusion._Target.of(data), split_units(data.cases).to_numpy(str)
     total, count = np.zeros(len(test)), np.zeros(len(test))
     for number, name in enumerate(data.store.modalities):
         if name not in names:
@@ -236,8 +238,7 @@ def _rival(
         if not seen.any() or not target.can_be_learned(learned):
             continue
         given, asked = late_fusion._features(data, name)(learned, test[seen])
-        subjects = data.cases["subject_id"].to_numpy(str)[learned]
-        total[seen] += target.fit(given, learned, subjects, asked)[:, 0]
+        total[seen] += target.fit(given, learned, units[learned], asked)[:, 0]
         count[seen] += 1
     scores = np.where(count > 0, total / np.maximum(count, 1), target.prior(train)[0])
     return target.chances(scores[:, None])[:, 0]
@@ -247,10 +248,10 @@ def _best(data: RunData, train: np.ndarray, names: Sequence[str]) -> str:
     """The modality that inner folds find best."""
     column = "event" if data.store.task.survival else "label"
     strata = data.cases[column].to_numpy(int)[train]
-    subjects = data.cases["subject_id"].to_numpy(str)[train]
+    units = split_units(data.cases).to_numpy(str)[train]
     split = StratifiedGroupKFold(3, shuffle=True, random_state=0)
     found = {name: list[float]() for name in names}
-    for inner, judged in split.split(train, strata, subjects):
+    for inner, judged in split.split(train, strata, units):
         for name in names:
             chances = _rival(data, [name], train[inner], train[judged], None)
             value = measure(data, train[judged], chances)(np.ones((1, len(judged))))[0]
@@ -273,7 +274,7 @@ def run_task(
     cohort itself.
     """
     drawn = [np.ones((1, len(data.cases)))]
-    drawn += list(bootstrap_weights(data.cases["subject_id"].to_numpy(), RESAMPLES, seed=0))
+    drawn += list(bootstrap_weights(split_units(data.cases).to_numpy(), RESAMPLES, seed=0))
     weights = np.concatenate(drawn)
     found: dict[str, dict[str, list[np.ndarray]]] = {}
     for repeat in range(repeats):

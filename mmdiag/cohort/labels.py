@@ -2,6 +2,8 @@
 alike shares of.
 """
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 
@@ -36,3 +38,16 @@ def stratum_of(cases: pd.DataFrame, task: Task) -> pd.Series:
     return pd.Series(np.where(np.isnan(even), 0.0, even), index=cases.index).where(
         cases["label"].notna()
     )
+
+
+def with_horizon(cases: pd.DataFrame, task: Task) -> Task:
+    """A task whose probability means something: of a survival that names no horizon, of the event
+    within the median time of the events of all labelled cases, so that every model of a run is
+    asked the same.
+    """
+    if not task.survival or task.horizon:
+        return task
+    known = cases[labelled(cases, task.kind)]
+    events = known.loc[known["event"] > 0, "time"]
+    times = events if len(events) else known["time"]
+    return dataclasses.replace(task, horizon=float(times.median()) if len(times) else 0.0)

@@ -43,6 +43,7 @@ class Judged:
             labels=self.task.labels,
             stratum=self.stratum,
             fold=self.fold,
+            horizon=self.task.horizon,
             resamples=resamples,
         )
 

@@ -15,6 +15,7 @@ from numpy import ndarray
 from mmdiag.errors import UnknownNameError
 from mmdiag.evaluation.bootstrap import Measure, Weights, interval, resampled
 from mmdiag.evaluation.concordance import concordance, concordance_within
+from mmdiag.evaluation.horizon import brier_by
 
 BINS = 10
 TINY = 1e-15  # the least probability of the true class in a log loss
@@ -41,6 +42,7 @@ def evaluate(
     labels: Sequence[str] = (),
     stratum: Shaped[ndarray, "case"] | None = None,
     fold: Shaped[ndarray, "case"] | None = None,
+    horizon: float = 0.0,
     seed: int = 0,
     resamples: int = 1000,
 ) -> list[dict[str, Any]]:
@@ -58,6 +60,8 @@ def evaluate(
         fold: By which fold's model each case is evaluated, of survival: only pairs from one fold
             are compared, because risks of different models need not lie on one scale, and a model
             that knows nothing would seem to know less than nothing.
+        horizon: Of survival: the time within which `probability` is that of the event; there is a
+            Brier score then.
 
     Returns:
         `metric, value, low, high, n, n_positive`, one a metric that exists for these labels. The
@@ -66,6 +70,9 @@ def evaluate(
     """
     counted = _counted(label, probability, kind, time, event, labels, stratum, fold)
     n = len(probability)
+    if horizon and n and time is not None and event is not None:
+        of_event = brier_by(horizon, time, event, probability)
+        counted["brier"] = Counted(of_event, n, _positive(kind, label, event))
     values = {name: _value(metric.measure, n) for name, metric in counted.items()} if n else {}
     exist = {name: counted[name].measure for name, value in values.items() if np.isfinite(value)}
     drawn = resampled(exist, subject if subject is not None else np.arange(n), resamples, seed)

@@ -28,6 +28,8 @@ METRICS = {
     "log_loss": "log loss",
 }
 SMALLER_IS_BETTER = ("brier", "ece", "log_loss")
+RANKS = ("auroc", "c_index", "c_index_within")  # metrics whose value by chance is CHANCE
+CHANCE = 0.5
 BASELINES = {
     "prevalence": "Prevalence (baseline)",
     "availability": "Which modalities are present (baseline)",
@@ -63,7 +65,7 @@ def verdict(metrics: Sequence[Row], *, title: Title = str, leaks: Sequence[Row] 
         title: How people read a modality.
         leaks: `code, modality, fact` of each leak that the contracts found.
     """
-    said = _of_metrics(metrics, title)
+    said = f"{_of_metrics(metrics, title)}{_below_chance(metrics, title)}"
     found = leak_sentences(leaks, title=title)
     return f"{said} The figures may be too good: {' '.join(found)}" if found else said
 
@@ -99,6 +101,24 @@ def _of_metrics(metrics: Sequence[Row], title: Title) -> str:
         0: "Fusion is not shown to be better than the best single modality",
     }[_shown(row, primary)]
     return f"{said}: {size}.{_against_rival(of_primary, primary)}"
+
+
+def _below_chance(metrics: Sequence[Row], title: Title) -> str:
+    """Which modalities alone rank cases worse than chance would, in a sentence; empty where none
+    does.
+    """
+    primary = primary_metric(metrics)
+    below = [
+        f"{title(str(row['model']))} {_bounded(row)}"
+        for row in metrics
+        if row["metric"] == primary in RANKS
+        and row["model"] != FUSED
+        and row["model"] not in DIFFERENCES
+        and not str(row["model"]).startswith(BASELINE)
+        and _measured(row)
+        and row["value"] < CHANCE
+    ]
+    return f" Alone below chance ({CHANCE}): {', '.join(below)}." if below else ""
 
 
 def _shown(difference: Row, metric: str) -> int:

@@ -8,7 +8,8 @@ from jaxtyping import Bool, Int
 from numpy import ndarray
 from sklearn.linear_model import LogisticRegression
 
-from mmdiag.cohort.labels import label_values
+from mmdiag.cohort.labels import label_values, with_horizon
+from mmdiag.evaluation.horizon import chance_by
 from mmdiag.evaluation.verdict import BASELINE
 from mmdiag.experiment.late_fusion import late_fusion
 from mmdiag.experiment.run import RunData
@@ -32,8 +33,12 @@ def baselines(
     task = data.store.task
     rival = late_fusion(data, part, held_out, facts)
     if task.survival:
-        constant = facts.assign(model=PREVALENCE, part="", probability=0.5)
-        return [rival, constant, *by_group(data.cases, data.labelled, part, held_out, facts)]
+        known, horizon = data.cases.iloc[data.labelled], with_horizon(data.cases, task).horizon
+        time, event = known["time"].to_numpy(float), known["event"].to_numpy(float)
+        chance = chance_by(horizon, time, event)
+        constant = facts.assign(model=PREVALENCE, part="", probability=chance)
+        groups = by_group(data.cases, data.labelled, part, held_out, facts, horizon)
+        return [rival, constant, *groups]
     columns = task.probability_columns
     shares = _prevalence(data, len(columns))
     constant = facts.assign(model=PREVALENCE, part="", **dict(zip(columns, shares, strict=True)))
@@ -79,13 +84,13 @@ def by_group(
     part: pd.Series,
     held_out: Bool[ndarray, "case"],
     facts: pd.DataFrame,
+    horizon: float,
 ) -> list[pd.DataFrame]:
     """What a group column alone says of survival, such as the kind of cancer: events a time of the
-    group's other cases, as a chance within the median time.
+    group's other cases, as a chance by the horizon.
     """
     labelled = np.zeros(len(cases), dtype=bool)
     labelled[labelled_rows] = True
-    median = float(cases.loc[labelled, "time"].median())
     groups = [name for name in map(str, cases) if name.startswith("group_")]
     found = []
     for column in (name for name in groups if cases[name].notna().any()):
@@ -97,7 +102,7 @@ def by_group(
             inside = held_out & (part == name).to_numpy()
             rates = sums["event"] / sums["time"].clip(lower=1e-9)
             rate[inside] = group[inside].map(rates).fillna(overall)
-        chance = 1 - np.exp(-rate[held_out] * median)
+        chance = 1 - np.exp(-rate[held_out] * horizon)
         model = f"{BASELINE}{column.removeprefix('group_')}"
         found.append(facts.assign(model=model, part="", probability=chance))
     return found

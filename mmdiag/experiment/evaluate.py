@@ -2,6 +2,7 @@
 between the fused model and the best single modality.
 """
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from mmdiag.experiment.fit_id import ALL, TEST
 from mmdiag.experiment.predictions import write_predictions
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.storage.tables import write_parquet
+from mmdiag.task import Task
 
 
 def evaluate(run: Run) -> list[dict[str, Any]]:
@@ -32,6 +34,7 @@ def evaluate(run: Run) -> list[dict[str, Any]]:
         high, n.
     """
     data = open_data(run)
+    task = _asked(run, data)
     held_out = _held_out(run, data)
     write_parquet(run.folder / "out_of_fold.parquet", held_out)
     rows: list[dict[str, Any]] = []
@@ -42,15 +45,16 @@ def evaluate(run: Run) -> list[dict[str, Any]]:
             "modalities": _modalities(data, str(model)),
             "split": _split(run),
         }
-        found = judged(data, table).measure(run.config.evaluation.resamples)
+        of_model = judged(data, table, _told(task, str(model)))
+        found = of_model.measure(run.config.evaluation.resamples)
         rows += [{**facts, **metric} for metric in found]
     rows += _difference(run, data, held_out, rows)
-    write_parquet(run.folder / "availability.parquet", _by_availability(run, data, held_out))
+    write_parquet(run.folder / "availability.parquet", _by_availability(run, data, held_out, task))
     listed = [json.dumps(row["modalities"]) for row in rows]
     write_parquet(run.folder / "metrics.parquet", pd.DataFrame(rows).assign(modalities=listed))
     curves = [pd.read_parquet(run.fit_folder(fit) / "curve.parquet") for fit in run.fits]
     write_parquet(run.folder / "curves.parquet", pd.concat(curves, ignore_index=True))
-    fused = judged(data, held_out[held_out["model"] == FUSED])
+    fused = judged(data, held_out[held_out["model"] == FUSED], task)
     publish_bundle(run, data, fused, held_out, rows, availability_of(run))
     write_predictions(run)
     return rows
@@ -116,13 +120,26 @@ def _held_out(run: Run, data: RunData) -> pd.DataFrame:
     return pd.concat([table, *baselines(data, part, evaluated, facts)], ignore_index=True)
 
 
-def judged(data: RunData, table: pd.DataFrame) -> Judged:
+def _asked(run: Run, data: RunData) -> Task:
+    """The task of a run; of a survival with the horizon of its models, 0 where they have none (as
+    those of 0.1).
+    """
+    config = json.loads((run.bundle_folder(run.final) / "config.json").read_text())
+    return dataclasses.replace(data.store.task, horizon=Task.from_facts(config["task"]).horizon)
+
+
+def _told(task: Task, model: str) -> Task:
+    """What a model's probability is of: plain late fusion of survival only ranks."""
+    return dataclasses.replace(task, horizon=0.0) if model == LATE_FUSION else task
+
+
+def judged(data: RunData, table: pd.DataFrame, task: Task) -> Judged:
     """What one model said of held-out cases, and what came out.
 
     Args:
         table: Rows of out_of_fold.parquet.
+        task: The cohort's, with the horizon that the probability is of.
     """
-    task = data.store.task
     probability = table[task.probability_columns].to_numpy(float)
     return Judged(
         task,
@@ -136,14 +153,14 @@ def judged(data: RunData, table: pd.DataFrame) -> Judged:
     )
 
 
-def _by_availability(run: Run, data: RunData, held_out: pd.DataFrame) -> pd.DataFrame:
+def _by_availability(run: Run, data: RunData, held_out: pd.DataFrame, task: Task) -> pd.DataFrame:
     """Every metric of the fused model on the cases of each availability pattern (`flair+report`),
     in columns like those of metrics.parquet.
 
     A pattern with too few cases has its n, and no value.
     """
     fused = held_out[held_out["model"] == FUSED]
-    every = judged(data, fused)
+    every = judged(data, fused, task)
     present = _present(data, fused["case_id"])
     rows = []
     for pattern in np.unique(present, axis=0)[::-1]:

@@ -15,7 +15,7 @@ import pandas as pd
 from jaxtyping import Bool, Int
 from numpy import ndarray
 
-from mmdiag.cohort.labels import label_values, stratum_of
+from mmdiag.cohort.labels import label_values, stratum_of, with_horizon
 from mmdiag.cohort.splits import validation_subjects
 from mmdiag.config import RunConfig
 from mmdiag.errors import UsageError
@@ -29,7 +29,7 @@ from mmdiag.experiment.reuse import reuse_fit
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.predict import diagnose
-from mmdiag.model.heads import default_horizon, survival_cuts, targets
+from mmdiag.model.heads import survival_cuts, targets
 from mmdiag.prepare import Preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
 from mmdiag.pretraining.weights import PretrainedInit, pretrained_init, records, require_unseen
@@ -301,13 +301,12 @@ def _patterns(
 
 def _task(data: RunData, train_rows: np.ndarray) -> Task:
     """The cohort's task; of a survival with the intervals that the training events fill."""
-    task = data.store.task
+    task = with_horizon(data.cases, data.store.task)
     if not task.survival:
         return task
     part = data.cases.iloc[train_rows]
-    time, event = part["time"].to_numpy(float), part["event"].to_numpy(float)
-    cuts, horizon = survival_cuts(time, event), task.horizon or default_horizon(time, event)
-    return dataclasses.replace(task, cuts=tuple(cuts), horizon=horizon)
+    cuts = survival_cuts(part["time"].to_numpy(float), part["event"].to_numpy(float))
+    return dataclasses.replace(task, cuts=tuple(cuts))
 
 
 def _require_colours(store: Store, preparations: Mapping[str, Preparation]) -> None:

@@ -74,7 +74,7 @@ class EnsembleModel(nn.Module):
         self.register_buffer("set_scale", torch.ones(SETS + 1))
         self.register_buffer("set_offset", torch.zeros(SETS + 1, answers))
         # p-value below which a case is unlike those of the training
-        self.register_buffer("unlike_below", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("unlike_below", torch.zeros(1, dtype=torch.float64))
         # a network that no inner fold could train says nothing
         self.register_buffer("trained", torch.zeros(len(self.networks), dtype=torch.int8))
 
@@ -237,7 +237,7 @@ class ScoreHead(nn.Module):
         super().__init__()
         self.kind, self.answers = task.kind, answers
         self.log_hazard: Tensor
-        self.register_buffer("log_hazard", torch.zeros(()))  # of the baseline, up to the horizon
+        self.register_buffer("log_hazard", torch.zeros(1))  # of the baseline, up to the horizon
 
     def probability(self, logits: Float[Tensor, "batch answer"]) -> Float[Tensor, "batch answer"]:
         """What is reported, as the heads of networks report it."""

@@ -255,14 +255,6 @@ def survival_cuts(time: Float[ndarray, "case"], event: Float[ndarray, "case"]) -
     )
 
 
-def default_horizon(time: Float[ndarray, "case"], event: Float[ndarray, "case"]) -> float:
-    """The time within which the event is predicted where a cohort names none: the median time of
-    its events.
-    """
-    seen = time[event > 0]
-    return float(np.median(seen if len(seen) else time))
-
-
 def targets(
     task: Task,
     label: Float[ndarray, "case *label"],

@@ -235,3 +235,45 @@ def test_a_table_that_goes_into_a_pipe_is_not_cut(capsys):
     row = {"case_id": "c1", "modality": "", "code": "table_value", "last_seen": "x", "cure": cure}
     show_quarantine([row])
     assert cure in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (0, ""),
+        (3, "3 cases of subjects that it learned from are left out."),
+        (None, "the key of its workspace is missing (MMDIAG_KEY_FILE)"),
+    ],
+)
+def test_a_validation_says_what_it_stands_on_and_whom_it_left_out(capsys, seen, said):
+    from mmdiag.cli.show import show_validation
+
+    figure = {"metric": "auroc", "value": 0.71, "low": 0.6, "high": 0.8, "n": 60, "n_positive": 22}
+    group = {"model": "fused", "modalities": ["flair"], "split": "validation", **figure}
+    show_validation(
+        {
+            "bundle": {"id": "b-1"},
+            "cohort": {"name": "elsewhere"},
+            "cases": {"in": 63, "accepted": 63, "quarantined": 0, "labelled": 63, "new": 63},
+            "modalities": {},
+            "metrics": [group],
+            "by_availability": [],
+            "by_subgroup": [group | {"column": "sex", "subgroup": "F", "value": 0.65}],
+            "calibration": {
+                "slope": 0.8,
+                "intercept": None,
+                "brier": 0.2,
+                "brier_prevalence": 0.23,
+                "ece": 0.05,
+                "ece_low": 0.02,
+                "ece_high": 0.09,
+            },
+            "shift": {},
+            "seen": seen,
+            "sentence": "It holds on these cases.",
+        }
+    )
+    text = " ".join(capsys.readouterr().out.split())
+    assert "0.71" in text and "sex: F" in text and "0.65" in text and "Bundle b-1" in text
+    assert "slope 0.80, intercept none" in text and "It holds on these cases." in text
+    assert said in text and ("learned from" in text) == (seen == 3)

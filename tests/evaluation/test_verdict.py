@@ -111,6 +111,15 @@ def test_without_a_paired_comparison_the_intervals_decide_and_a_baseline_is_no_m
     assert verdict([flair]) == "The run has no fused model."
 
 
+def test_a_modality_below_chance_is_said_where_chance_is_known():
+    rows = [*compared(0.1, 0.02, 0.2), row("t1", 0.43, 0.3, 0.56), row("baseline:x", 0.4, 0.3, 0.5)]
+    assert verdict(rows).endswith(" Alone below chance (0.5): t1 0.43 (0.30 to 0.56).")
+    assert "chance" not in verdict(compared(0.1, 0.02, 0.2))
+    assert "chance" not in verdict(
+        [row("fused", 0.2, 0.1, 0.3, metric="brier"), row("t1", 0.3, 0.2, 0.4, metric="brier")]
+    )
+
+
 def test_of_a_metric_where_less_is_better_less_is_better():
     fused = row("fused", 0.1, 0.05, 0.15, metric="brier")
     assert "Fusion helps" in verdict([fused, row("flair", 0.3, 0.25, 0.35, metric="brier")])

@@ -111,6 +111,7 @@ def test_the_words_that_are_shaded_are_findings(additive):
     assert np.mean(shares) >= 0.7, np.mean(shares)
 
 
+@pytest.mark.slow
 def test_where_there_is_no_signal_none_is_reported(tmp_path):
     run = run_phantom(tmp_path, cases=150, seed=8, signal="none", **QUICK)
     fused = run.metric("fused")
@@ -118,6 +119,7 @@ def test_where_there_is_no_signal_none_is_reported(tmp_path):
     assert run.metric("fused-minus-best")["low"] <= 0
 
 
+@pytest.mark.slow
 def test_where_one_modality_holds_the_signal_it_is_named(tmp_path):
     run = run_phantom(tmp_path, cases=150, seed=9, signal="one-modality", missing=0.1, **QUICK)
     moved = {

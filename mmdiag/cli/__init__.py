@@ -20,6 +20,7 @@ from mmdiag.cli.models.pretrain import pretrain
 from mmdiag.cli.models.runs import evaluate, explain, run, score, train
 from mmdiag.cli.models.search import search
 from mmdiag.cli.models.validate import validate
+from mmdiag.cli.operate.up import down, up
 from mmdiag.cli.operate.workspaces import dashboard, status
 from mmdiag.workspace import keep_from_others
 
@@ -74,6 +75,8 @@ for _command in (
     bundle,
     status,
     dashboard,
+    up,
+    down,
 ):
     cli.add_command(_command)
 

@@ -6,13 +6,15 @@ import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 
+from prefect.automations import ResourceSpecification
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore as Automation
-from prefect.events.schemas.automations import EventTrigger, Posture, ResourceSpecification
+from prefect.events.schemas.automations import EventTrigger, Posture
 
 EVENT = "prefect.flow-run."
+PENDING = ("Pending", "Submitting", "InfrastructurePending")  # the way of a run through a worker
 ENDED = ("Completed", "Failed", "Cancelled", "Crashed")
 LEFT_PENDING = (*ENDED, "Running", "Cancelling", "Paused", "Suspended", "Scheduled")
 BACK_IN_LINE = ("AwaitingRetry", "AwaitingConcurrencySlot", "Late", "Retrying")
@@ -62,7 +64,7 @@ def _pending(times: Times) -> Automation:
     return _named(
         "a run that stays Pending is Crashed",
         EventTrigger(
-            after={f"{EVENT}Pending"},
+            after={f"{EVENT}{state}" for state in PENDING},
             expect=left,
             match=EVERY_RUN,
             for_each={RUN},

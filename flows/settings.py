@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mmdiag.storage.turns import hold_if_free
 from mmdiag.workspace import keep_from_others
 
+RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"  # set by a worker for the process of a run
 SERVER_SERVICES = ("SCHEDULER", "LATE_RUNS", "TRIGGERS", "FOREMAN", "CANCELLATION_CLEANUP")
 Report = Callable[..., None]
 _reports: list[Report] = []
+_held_runs: list[int] = []  # descriptors, open until the process ends
 
 
 def prepare(workspace: Path, *, quiet: bool = True) -> None:
@@ -41,6 +44,33 @@ def prepare(workspace: Path, *, quiet: bool = True) -> None:
     }
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
+
+
+def run_lock(workspace: Path, run: str) -> Path:
+    """The folder that the process of a run holds for as long as it lives."""
+    return workspace / "prefect" / "running" / run
+
+
+def hold_run() -> None:
+    """Hold the lock of the run whose process this is, until the process ends: it tells others that
+    the run is alive. Whoever has it already, a process of the same run that was given up, is as
+    alive.
+    """
+    run, workspace = os.environ.get(RUN_VARIABLE), os.environ.get("MMDIAG_WORKSPACE")
+    if not run or not workspace or _held_runs:
+        return
+    lock = run_lock(Path(workspace), run)
+    while True:
+        try:
+            held = hold_if_free(lock)
+            if held is None:
+                return
+            if os.path.samestat(lock.stat(), os.fstat(held)):
+                _held_runs.append(held)
+                return
+            os.close(held)
+        except FileNotFoundError:  # who tidies up took the folder away between two steps
+            continue
 
 
 def workspace_logs() -> Path:

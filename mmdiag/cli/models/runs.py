@@ -259,6 +259,8 @@ def score(
 
     if bundle and champion_of:
         raise click.UsageError("A model is named once, by --bundle or by --champion-of.")
+    if bundle:
+        api.bundle_folder(context.workspace, bundle)  # said before a cohort is looked at
     description = read_and_check(cohort)
     folder = api.model_in_use(
         context.workspace, context.existing_ledger(), champion_of or description.name, bundle

@@ -34,6 +34,7 @@ from mmdiag.readers.genomics.expression_matrix import is_matrix
 from mmdiag.readers.genomics.maf import is_maf
 from mmdiag.readers.tables.delimited import as_description_error
 from mmdiag.readers.tables.form import form_of
+from mmdiag.record.notify import UNLIKE, notify
 from mmdiag.sandbox.tables import table_header
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
@@ -115,17 +116,26 @@ def score(
         if progress:
             progress(start + len(rows), len(todo), "scored")
     scored = _write_all(ledger, bundle, description.name, versions, out)
+    shift = shift_of(scored)
+    _tell_unlike(description.name, len(todo), shift)
     return {
         "scored": len(todo),
         "already_scored": len(versions) - len(todo),
         "labelled": int(labelled(store.cases, store.task.kind).sum()),
         "abstained": abstained_by_reason(scored),
-        "shift": shift_of(scored),
+        "shift": shift,
         "training_known": bundle.learned_from("", key) is not None,
         "bundle": {"id": bundle.id, "path": str(bundle.folder)},
         "predictions": str(out),
         **({"columns": said} if (said := _said(aligned)) else {}),
     }
+
+
+def _tell_unlike(cohort: str, scored: int, shift: dict[str, dict[str, Any]]) -> None:
+    """Tell somebody of a batch that is unlike the training, if it has a new case."""
+    unlike = {name: found["cases"] for name, found in shift.items() if found["unlike"]}
+    if scored and unlike:
+        notify(UNLIKE, cohort, {"scored": scored, **unlike})
 
 
 def answer_rows(

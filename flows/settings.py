@@ -37,6 +37,7 @@ def prepare(workspace: Path, *, quiet: bool = True) -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # a server of `mmdiag up` misses its silence
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # never a pickle, not even of a failure
         # the default of 20 s is too near on a busy machine
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",

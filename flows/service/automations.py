@@ -77,14 +77,14 @@ def _pending(times: Times) -> Automation:
 
 
 def _silent(times: Times) -> Automation:
-    """The heartbeat itself is expected after a heartbeat, and so is every end of a run. A heartbeat
+    """After Running and after each heartbeat a heartbeat is expected, or an end of the run. One
     that arrives after the end changes nothing: the server refuses Crashed after any end.
     """
     expected = {f"{EVENT}{state}" for state in ("heartbeat", *ENDED, *BACK_IN_LINE)}
     return _named(
         "a run whose heartbeat stops is Crashed",
         EventTrigger(
-            after={f"{EVENT}heartbeat"},
+            after={f"{EVENT}heartbeat", f"{EVENT}Running"},
             expect=expected,
             match=EVERY_RUN,
             for_each={RUN},

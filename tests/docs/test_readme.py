@@ -21,6 +21,7 @@ PHANTOM = {"cases": 20, "seed": 5, "missing": 0.2, "broken": 2}  # of the kept w
 NAMES = {"CASE_ID": "P20S5-0003", "BUNDLE": "workspace/bundles/b-381c6ffa29ea"}
 HELP_ONLY = {
     "mmdiag run": "starts a Prefect server and trains; tests/flows/test_run.py runs it",
+    "mmdiag up": "starts services that stay; tests/services/test_up.py runs it",
     "mmdiag dashboard": "serves until it is interrupted; tests/dashboards serve it",
 }
 NOT_RUN = {

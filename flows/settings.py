@@ -23,6 +23,8 @@ def prepare(workspace: Path, *, quiet: bool = True) -> None:
     Args:
         workspace: Absolute path; Prefect's own database goes into its folder `prefect`.
         quiet: Show nothing of Prefect's log, whose lines would carry tracebacks.
+
+    The process of a run that a worker started looks for runs whose process is gone, too.
     """
     keep_from_others()
     os.environ["MMDIAG_WORKSPACE"] = str(workspace)
@@ -45,6 +47,10 @@ def prepare(workspace: Path, *, quiet: bool = True) -> None:
     }
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
+    if os.environ.get(RUN_VARIABLE) and os.environ.get("PREFECT_API_URL"):
+        from flows.service.dead_runs import look_if_it_answers  # which imports this file
+
+        look_if_it_answers(workspace)
 
 
 def run_lock(workspace: Path, run: str) -> Path:

@@ -23,6 +23,8 @@ def prepare(workspace: Path, *, quiet: bool = True) -> None:
     Args:
         workspace: Absolute path; Prefect's own database goes into its folder `prefect`.
         quiet: Show nothing of Prefect's log, whose lines would carry tracebacks.
+
+    The process of a run that a worker started looks for runs whose process is gone, too.
     """
     keep_from_others()
     os.environ["MMDIAG_WORKSPACE"] = str(workspace)
@@ -37,6 +39,7 @@ def prepare(workspace: Path, *, quiet: bool = True) -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # a server of `mmdiag up` misses its silence
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # never a pickle, not even of a failure
         # the default of 20 s is too near on a busy machine
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
@@ -44,6 +47,10 @@ def prepare(workspace: Path, *, quiet: bool = True) -> None:
     }
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
+    if os.environ.get(RUN_VARIABLE) and os.environ.get("PREFECT_API_URL"):
+        from flows.service.dead_runs import look_if_it_answers  # which imports this file
+
+        look_if_it_answers(workspace)
 
 
 def run_lock(workspace: Path, run: str) -> Path:

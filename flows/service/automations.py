@@ -9,7 +9,7 @@ from datetime import timedelta
 from prefect.automations import ResourceSpecification
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ChangeFlowRunState
+from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore as Automation
 from prefect.events.schemas.automations import EventTrigger, Posture
 
@@ -19,7 +19,12 @@ ENDED = ("Completed", "Failed", "Cancelled", "Crashed")
 LEFT_PENDING = (*ENDED, "Running", "Cancelling", "Paused", "Suspended", "Scheduled")
 BACK_IN_LINE = ("AwaitingRetry", "AwaitingConcurrencySlot", "Late", "Retrying")
 EVERY_RUN = ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
+AS_GIVEN = {  # all parameters of the run that the automation is about
+    "__prefect_kind": "json",
+    "value": {"__prefect_kind": "jinja", "template": "{{ flow_run.parameters | tojson }}"},
+}
 RUN, DEPLOYMENT = "prefect.resource.id", "related:deployment:prefect.resource.id"
+Action = ChangeFlowRunState | RunDeployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +82,14 @@ def _pending(times: Times) -> Automation:
 
 
 def _silent(times: Times) -> Automation:
-    """The heartbeat itself is expected after a heartbeat, and so is every end of a run. A heartbeat
+    """After Running and after each heartbeat a heartbeat is expected, or an end of the run. One
     that arrives after the end changes nothing: the server refuses Crashed after any end.
     """
     expected = {f"{EVENT}{state}" for state in ("heartbeat", *ENDED, *BACK_IN_LINE)}
     return _named(
         "a run whose heartbeat stops is Crashed",
         EventTrigger(
-            after={f"{EVENT}heartbeat"},
+            after={f"{EVENT}heartbeat", f"{EVENT}Running"},
             expect=expected,
             match=EVERY_RUN,
             for_each={RUN},
@@ -97,8 +102,11 @@ def _silent(times: Times) -> Automation:
 
 
 def _again(times: Times) -> list[Automation]:
-    """The first crash of a deployment within an hour starts its run again, the second, the third;
-    each of these fires once an hour. It is the same run, with the parameters that it was given.
+    """The first crash of a deployment within an hour starts a run in its place, with the parameters
+    that it was given; so does the second, and the third. Each of these fires once an hour.
+
+    It is a run of its own: the crashed one stays Crashed, so that what still works for it, and what
+    a worker says late of it, can be told from what works in its place.
     """
     return [
         _named(
@@ -115,17 +123,19 @@ def _again(times: Times) -> list[Automation]:
                 threshold=number,
                 within=timedelta(hours=1),
             ),
-            _to(StateType.SCHEDULED, "started again after a crash", "AwaitingRetry"),
+            RunDeployment(
+                source="inferred", deployment_id=None, parameters=AS_GIVEN, job_variables=None
+            ),
         )
         for number in range(1, times.starts_an_hour + 1)
     ]
 
 
-def _to(state: StateType, message: str, name: str | None = None) -> ChangeFlowRunState:
-    return ChangeFlowRunState(state=state, message=message, name=name, force=False)
+def _to(state: StateType, message: str) -> ChangeFlowRunState:
+    return ChangeFlowRunState(state=state, message=message, name=None, force=False)
 
 
-def _named(name: str, trigger: EventTrigger, action: ChangeFlowRunState) -> Automation:
+def _named(name: str, trigger: EventTrigger, action: Action) -> Automation:
     """An automation whose description ends in a hash of what it says."""
     said = f"{trigger.model_dump_json(exclude={'id'})}{action.model_dump_json()}"
     parts = "".join(sorted(said))  # sets have no order of their own

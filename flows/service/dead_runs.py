@@ -12,14 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.service.processes import PROC, Process, with_variable
+from flows.service.processes import PROC, Process, by_value
 from flows.service.server_calls import NoAnswer, call
 from flows.settings import RUN_VARIABLE, run_lock
 from mmdiag.storage.turns import hold_if_free
 
 UNDER_WAY = ["RUNNING", "PENDING", "CANCELLING"]
 GRACE_SECONDS = 60.0  # between Pending and the start of the process: it was 1 to 15 s
-A_DAY = 24 * 60 * 60
 PAGE = 200
 MESSAGE = "the process of this run is gone"
 
@@ -37,26 +36,27 @@ def crash_dead_runs(workspace: Path, *, grace_seconds: float = GRACE_SECONDS) ->
     Raises:
         NoAnswer: The server does not answer.
     """
-    crashed = []
-    for run in _runs(workspace, {"type": {"any_": UNDER_WAY}}):
-        if _is_dead(workspace, run, grace_seconds):
-            state = {"type": "CRASHED", "message": MESSAGE}
-            answer = call(f"/flow_runs/{run['id']}/set_state", {"state": state, "force": False})
-            if answer["status"] == "ACCEPT":  # else it has ended meanwhile
-                crashed.append(run["id"])
-    for run in _runs(workspace, {"name": {"any_": ["Crashed", "AwaitingRetry"]}}):
-        _end_given_up(run)
+    under_way = _runs(workspace, {"type": {"any_": UNDER_WAY}})
+    given_up = _runs(workspace, {"name": {"any_": ["Crashed"]}})
+    seen = by_value(RUN_VARIABLE)  # after the states were read: who ended since has said so
+    crashed = [
+        run["id"]
+        for run in under_way
+        if _is_dead(workspace, run, run["id"] in seen, grace_seconds) and _crash(run["id"])
+    ]
+    for run in given_up:
+        for found in seen.get(run["id"], ()):
+            _end_if_older(found, run)
     _forget_locks(workspace)
     return crashed
 
 
-def look_if_told(workspace: Path) -> None:
+def look_if_it_answers(workspace: Path) -> None:
     """Look for dead runs as a run of a deployment starts; a server that does not answer now will be
     asked by the next one.
     """
-    if os.environ.get(RUN_VARIABLE) and os.environ.get("PREFECT_API_URL"):
-        with suppress(NoAnswer):
-            crash_dead_runs(workspace)
+    with suppress(NoAnswer):
+        crash_dead_runs(workspace)
 
 
 def _runs(workspace: Path, state: dict[str, Any]) -> list[dict[str, Any]]:
@@ -66,7 +66,22 @@ def _runs(workspace: Path, state: dict[str, Any]) -> list[dict[str, Any]]:
     return [run for run in found if run["parameters"].get("workspace") == str(workspace)]
 
 
-def _is_dead(workspace: Path, run: dict[str, Any], grace_seconds: float) -> bool:
+def _crash(run: str) -> bool:
+    """Set a run Crashed; False where it has ended meanwhile, or the server does not say."""
+    state = {"type": "CRASHED", "message": MESSAGE}
+    try:
+        answer = call(f"/flow_runs/{run}/set_state", {"state": state, "force": False})
+    except NoAnswer:
+        return False
+    return bool(answer["status"] == "ACCEPT")
+
+
+def _is_dead(workspace: Path, run: dict[str, Any], seen: bool, grace_seconds: float) -> bool:
+    """Whether nothing is at work on a run.
+
+    Args:
+        seen: Whether a process has its id in the environment.
+    """
     lock = run_lock(workspace, run["id"])
     taken = lock.is_dir()  # it is taken before the run is Running
     held = hold_if_free(lock) if taken else None
@@ -74,7 +89,7 @@ def _is_dead(workspace: Path, run: dict[str, Any], grace_seconds: float) -> bool
         return False
     if held is not None:
         os.close(held)
-    if with_variable(RUN_VARIABLE, run["id"]):
+    if seen:
         return False
     if not PROC.is_dir() and not taken:  # only a lock tells, and there was none: time will
         return False
@@ -91,17 +106,11 @@ def _since(run: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(run["state"]["timestamp"])
 
 
-def _end_given_up(run: dict[str, Any]) -> None:
+def _end_if_older(found: Process, run: dict[str, Any]) -> None:
     """Kill what was at work on a run before it was set Crashed: stopped or stuck, it would hold the
     cohort against the one that is started in its place.
     """
-    if _age(run) < A_DAY:
-        for found in with_variable(RUN_VARIABLE, run["id"]):
-            _end_if_older(found, _since(run).timestamp())
-
-
-def _end_if_older(found: Process, moment: float) -> None:
-    if found.started_at() < moment and found.pid != os.getpid():
+    if found.started_at() < _since(run).timestamp():
         found.send(signal.SIGKILL)
 
 

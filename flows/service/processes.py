@@ -52,16 +52,23 @@ def process(pid: int) -> Process | None:
 
 def with_variable(name: str, value: str) -> list[Process]:
     """Every other process of this user that was started with a variable of that value."""
-    looked_for = f"{name}={value}".encode()
-    found = []
+    return by_value(name).get(value, [])
+
+
+def by_value(name: str) -> dict[str, list[Process]]:
+    """Value of a variable -> every other process of this user that was started with it."""
+    looked_for = f"{name}=".encode()
+    found: dict[str, list[Process]] = {}
     for folder in PROC.glob("[0-9]*"):
         try:
             variables = (folder / "environ").read_bytes().split(b"\0")
         except OSError:  # another user's, or it has just ended
             continue
-        if looked_for in variables and int(folder.name) != os.getpid():
-            found.append(process(int(folder.name)))
-    return [one for one in found if one is not None]
+        values = [one for one in variables if one.startswith(looked_for)]
+        one = process(int(folder.name)) if values else None
+        if one is not None and one.pid != os.getpid():
+            found.setdefault(os.fsdecode(values[0][len(looked_for) :]), []).append(one)
+    return found
 
 
 def end_all(name: str, value: str, *, grace_seconds: float = 0.0) -> int:

@@ -22,6 +22,7 @@ from flows.service.logs import bound, forget_old
 from flows.service.processes import Process, end_all, process
 from flows.service.request import MARK, Request
 from flows.service.server_calls import NoAnswer, answers, call
+from mmdiag.failures import last_own_line
 from mmdiag.storage.turns import hold_if_free
 from mmdiag.workspace import keep_from_others, write_text
 
@@ -117,13 +118,19 @@ class Supervisor:
         self.logs.mkdir(parents=True, exist_ok=True)
         self._write()
         while not self.ending:
-            self.server.keep()
-            self.dashboard.keep()
-            if self._server_answers():
-                self._keep_the_rest()
-            self._write()
+            try:
+                self._keep_all()
+            except Exception as error:  # noqa: BLE001 - the process boundary: this must not end
+                sys.stderr.write(f"{type(error).__name__} at {last_own_line(error)}\n")
             time.sleep(TICK_SECONDS)
         self.end()
+
+    def _keep_all(self) -> None:
+        self.server.keep()
+        self.dashboard.keep()
+        if self._server_answers():
+            self._keep_the_rest()
+        self._write()
 
     def end(self) -> None:
         """End every part and what they started: the worker first, so that it begins nothing."""

@@ -26,6 +26,7 @@ NAMES = {
 HELP_ONLY = {
     "mmdiag run": "starts a Prefect server and trains; tests/flows/test_run.py runs it",
     "mmdiag refit": "trains; tests/lifecycle/test_refit.py runs it",
+    "mmdiag up": "starts services that stay; tests/services/test_up.py runs it",
     "mmdiag dashboard": "serves until it is interrupted; tests/dashboards serve it",
 }
 NOT_RUN = {

@@ -13,14 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from raised_service import Raised, history, kill_run, run_state, until
+from raised_service import Raised, kill_run, newest, run_state, states_of, until
 
 from flows.service import request as requests
 from flows.service.processes import end_all, with_variable
 from flows.service.server_calls import call
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
-AGAIN = "started again after a crash"
 
 
 @pytest.fixture(scope="module")
@@ -64,39 +63,42 @@ def test_asked_again_it_says_so_and_otherwise_refuses(raised: Raised) -> None:
     assert "this one is up with --every 600" in said and "mmdiag down" in said
 
 
-def test_worker_and_flow_that_are_killed_together_are_taken_up_again(raised: Raised) -> None:
-    run = raised.begin(raised.deploy("together"))
-    until(lambda: raised.begun("together") == 1, "the flow begins")
+def test_what_worker_and_flow_did_that_are_killed_together_is_taken_up(raised: Raised) -> None:
+    deployment = raised.deploy("together")
+    run = raised.begin(deployment, name="given")
+    until(lambda: raised.begun("given") == 1, "the flow begins")
     os.kill(raised.pid("worker"), signal.SIGKILL)
     kill_run(run)
-    until(lambda: raised.begun("together") == 2, "the flow begins again")
-    raised.go("together")
-    until(lambda: run_state(run)["name"] == "Completed", "the run ends")
-    assert ("Crashed", "the process of this run is gone") in history(run)
-    assert ("AwaitingRetry", AGAIN) in history(run)
+    until(lambda: raised.begun("given") == 2, "another begins in its place, as it was asked")
+    raised.go("given")
+    until(lambda: states_of(deployment) == ["Completed", "Crashed"], "the other ends")
+    assert run_state(run)["message"] == "the process of this run is gone"
 
 
 def test_a_run_whose_heartbeat_stops_is_crashed_and_another_does_its_work(raised: Raised) -> None:
-    run = raised.begin(raised.deploy("silent"))
+    deployment = raised.deploy("silent")
+    run = raised.begin(deployment)
     until(lambda: raised.begun("silent") == 1, "the flow begins")
     stopped = with_variable("PREFECT__FLOW_RUN_ID", run)
     kill_run(run, signal.SIGSTOP)
-    until(lambda: raised.begun("silent") == 2, "the flow begins again")
-    assert ("Crashed", "no heartbeat for 45 s") in history(run)
+    until(lambda: raised.begun("silent") == 2, "another begins in its place")
+    assert run_state(run)["message"] == "no heartbeat for 45 s"
     until(lambda: not any(one.runs() for one in stopped), "the stopped one is ended")
     raised.go("silent")
-    until(lambda: run_state(run)["name"] == "Completed", "the run ends")
+    until(lambda: states_of(deployment) == ["Completed", "Crashed"], "the other ends")
 
 
 def test_a_run_that_stays_pending_is_crashed(raised: Raised) -> None:
-    run = raised.begin(raised.deploy("pending", pool=None))
+    deployment = raised.deploy("pending", pool=None)
+    run = raised.begin(deployment)
     # somebody has its id in the environment, so that its process does not count as gone
     command = [sys.executable, "-c", "import time; time.sleep(900)"]
     on_its_way = subprocess.Popen(command, env={**os.environ, "PREFECT__FLOW_RUN_ID": run})
     try:
         call(f"/flow_runs/{run}/set_state", {"state": {"type": "PENDING"}})
-        until(lambda: "AwaitingRetry" in dict(history(run)), "the run is started again")
-        assert ("Crashed", "Pending for 60 s") in history(run)
+        until(lambda: len(states_of(deployment)) == 2, "another is started in its place")
+        assert run_state(run)["name"] == "Crashed"
+        assert run_state(run)["message"] == "Pending for 60 s"
     finally:
         on_its_way.kill()
         on_its_way.wait()
@@ -121,15 +123,18 @@ def test_a_finished_run_is_not_flipped_by_a_late_heartbeat(raised: Raised) -> No
 
 def test_a_deployment_is_started_again_three_times_an_hour(raised: Raised) -> None:
     restless, other = raised.deploy("restless", pool=None), raised.deploy("other", pool=None)
-    run = raised.begin(restless)
+    raised.begin(restless)
     for times in (1, 2, 3):
-        call(f"/flow_runs/{run}/set_state", {"state": {"type": "CRASHED"}})
-        until(lambda n=times: history(run).count(("AwaitingRetry", AGAIN)) == n, f"start {times}")
+        crash(newest(restless))
+        until(lambda n=times: len(states_of(restless)) == n + 1, f"start {times}")
+    crash(newest(restless))
+    crash(raised.begin(other))  # events are met in their order
+    until(lambda: len(states_of(other)) == 2, "the other is started again")
+    assert states_of(restless) == ["Crashed"] * 4
+
+
+def crash(run: str) -> None:
     call(f"/flow_runs/{run}/set_state", {"state": {"type": "CRASHED"}})
-    later = raised.begin(other)  # events are met in their order
-    call(f"/flow_runs/{later}/set_state", {"state": {"type": "CRASHED"}})
-    until(lambda: run_state(later)["name"] == "AwaitingRetry", "the other is started again")
-    assert run_state(run)["name"] == "Crashed"
 
 
 def test_after_a_power_cut_the_slot_is_free_and_the_run_is_taken_up(raised: Raised) -> None:
@@ -144,12 +149,9 @@ def test_after_a_power_cut_the_slot_is_free_and_the_run_is_taken_up(raised: Rais
     assert raised.up(port)["state"] == "started"
     until(lambda: raised.begun("cut") == 2, "one of the two begins")
     raised.go("cut")
-    for one in (run, behind):
-        until(lambda run=one: run_state(run)["name"] == "Completed", "both runs end")
-    crashed = [
-        ("Crashed", "the process of this run is gone") in history(one) for one in (run, behind)
-    ]
-    assert sorted(crashed) == [False, True]
+    until(lambda: states_of(deployment) == ["Completed", "Completed", "Crashed"], "all runs end")
+    crashed = next(one for one in (run, behind) if run_state(one)["name"] == "Crashed")
+    assert run_state(crashed)["message"] == "the process of this run is gone"
 
 
 def test_down_leaves_nothing_behind(raised: Raised, tmp_path: Path) -> None:

@@ -104,11 +104,17 @@ class Raised:
         }
         return str(call("/deployments/", document)["id"])
 
-    def begin(self, deployment: str) -> str:
-        """A run of a deployment; gives its id."""
+    def begin(self, deployment: str, name: str = "") -> str:
+        """A run of a deployment; gives its id.
+
+        Args:
+            name: Under which the flow works; empty = that of the deployment.
+        """
         from flows.service.server_calls import call
 
-        return str(call(f"/deployments/{deployment}/create_flow_run", {})["id"])
+        given = {"workspace": str(self.workspace), "name": name}
+        document = {"parameters": given} if name else {}
+        return str(call(f"/deployments/{deployment}/create_flow_run", document)["id"])
 
     def begun(self, name: str) -> int:
         """How often the flow of a deployment began."""
@@ -123,15 +129,24 @@ def run_state(run: str) -> dict[str, Any]:
     """The state of a run."""
     from flows.service.server_calls import call
 
-    return call(f"/flow_runs/{run}")["state"]
+    state: dict[str, Any] = call(f"/flow_runs/{run}")["state"]
+    return state
 
 
-def history(run: str) -> list[tuple[str, str]]:
-    """Names and messages of the states that a run had."""
+def states_of(deployment: str) -> list[str]:
+    """Names of the states of all runs of a deployment, sorted."""
     from flows.service.server_calls import call
 
-    states = call(f"/flow_run_states/?flow_run_id={run}")
-    return [(state["name"], state["message"] or "") for state in states]
+    asked = {"flow_runs": {"deployment_id": {"any_": [deployment]}}}
+    return sorted(run["state"]["name"] for run in call("/flow_runs/filter", asked))
+
+
+def newest(deployment: str) -> str:
+    """Id of the run of a deployment that was made last."""
+    from flows.service.server_calls import call
+
+    asked = {"flow_runs": {"deployment_id": {"any_": [deployment]}}}
+    return str(max(call("/flow_runs/filter", asked), key=lambda run: run["created"])["id"])
 
 
 def kill_run(run: str, number: int = signal.SIGKILL) -> None:

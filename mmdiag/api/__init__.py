@@ -8,8 +8,10 @@ from mmdiag.api.results import (
     leaks,
     metrics,
     predictions_path,
+    replay,
     verify,
 )
+from mmdiag.api.scoring import score
 from mmdiag.api.steps import (
     begin_with,
     bundle_folder,
@@ -19,7 +21,6 @@ from mmdiag.api.steps import (
     pretrain,
     require_judgeable,
     require_trainable,
-    score,
     search_and_compare,
     validate,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "open_bundle",
     "predictions_path",
     "pretrain",
+    "replay",
     "require_judgeable",
     "require_trainable",
     "score",

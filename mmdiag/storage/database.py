@@ -31,11 +31,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 
 from mmdiag.errors import MmdiagError
+from mmdiag.storage.columns import add_missing_columns, missing_columns, select_known
 from mmdiag.storage.ledger_tables import METADATA
 from mmdiag.workspace import is_full, no_space
 
 BUSY_TIMEOUT_MS = 30_000
 ROWS = 500  # of one statement
+UNKNOWN = object()  # asked for: rows whose column is empty
 # in what SQLite says -> fact and cure
 REFUSED = {
     "locked": (f"another process has held it for {BUSY_TIMEOUT_MS // 1000} s", "end that process"),
@@ -56,7 +58,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._ready = False  # whether all tables are known to be there
+        self._ready = False  # whether all tables and columns are known to be there
+        self._missing: Mapping[str, frozenset[str]] = {}  # columns of an earlier version's tables
 
     def require(self) -> None:
         """See whether the database answers and may be written, where there is one.
@@ -91,10 +94,11 @@ class Database:
         if file is not None and not file.is_file():
             return set()
         try:
-            known = set(inspect(self.engine).get_table_names())
+            inspector = inspect(self.engine)
+            known, self._missing = set(inspector.get_table_names()), missing_columns(inspector)
         except OperationalError as error:
             raise MmdiagError(self._why(error)) from None
-        self._ready = set(METADATA.tables) <= known
+        self._ready = set(METADATA.tables) <= known and not self._missing
         return known
 
     def _make(self) -> None:
@@ -107,7 +111,8 @@ class Database:
             file.parent.mkdir(parents=True, exist_ok=True)
         with self._transaction() as connection:
             METADATA.create_all(connection)
-        self._ready = True
+            add_missing_columns(connection)
+        self._ready, self._missing = True, {}
 
     def _rows(self, query: Select[Any], table: Table) -> Sequence[Mapping[Any, Any]]:
         """The rows of a query about a table; none where there is no such table yet."""
@@ -117,9 +122,14 @@ class Database:
             return connection.execute(query).mappings().all()
 
     def _read(self, table: Table, **where: Any) -> pd.DataFrame:
-        query = select(table)
+        if not self._ready:
+            self._known_tables()
+        query = select_known(table, self._missing)
         for name, value in where.items():
-            if value is not None:
+            if value is UNKNOWN:  # a column that is not there is unknown of every row
+                known = name not in self._missing.get(table.name, ())
+                query = query.where(table.c[name].is_(None)) if known else query
+            elif value is not None:
                 query = query.where(table.c[name] == value)
         return pd.DataFrame(
             [dict(row) for row in self._rows(query, table)],
@@ -154,9 +164,11 @@ class Database:
             return no_space(f" at {file}")
         return _unwritable(said)
 
-    def _upsert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    def _upsert(
+        self, table: Table, rows: Sequence[Mapping[str, Any]], kept: Iterable[str] = ()
+    ) -> None:
         with self._writing() as connection:
-            self._write(connection, table, rows)
+            self._write(connection, table, rows, kept)
 
     def _write(
         self,

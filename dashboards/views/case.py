@@ -91,10 +91,12 @@ def _view(
     """The case with its explanation, as far as that can be read."""
     within, heat = None, {}
     case_id = str(prediction["case_id"])
+    version = "" if row is None else str(store.cases.iloc[row].get("version", ""))
+    kept = published.explanation(folder, str(prediction.get("bundle_id")), case_id, version)
     with part("What contributed"):
-        within = published.within(folder, case_id)
+        within = published.within(kept, case_id)
     with part("The heat maps"):
-        heat = published.heat_maps(folder, case_id)
+        heat = published.heat_maps(kept, case_id)
     return view_of(store, row, prediction, refused, within, heat)
 
 

@@ -86,8 +86,8 @@ def _scored_before(
     Args:
         meant: Arguments of `answered_before`.
     """
+    from mmdiag.cohort.unchanged import look, recall
     from mmdiag.inference.settled import PlainBundle, answered_before
-    from mmdiag.ingest.unchanged import look, recall
 
     place = workspace.cohort(description.name)
     if not (place / "cases.parquet").is_file():

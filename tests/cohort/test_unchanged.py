@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mmdiag import api
+from mmdiag.cohort.unchanged import FILE, look
 from mmdiag.description import read_description
-from mmdiag.ingest.unchanged import FILE, look
 from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 

@@ -11,5 +11,5 @@ from prefect.server.events.ordering import memory
 
 __all__ = ["CausalOrdering"]
 
-memory.PRECEDING_EVENT_LOOKBACK = timedelta(seconds=30)
+vars(memory)["PRECEDING_EVENT_LOOKBACK"] = timedelta(seconds=30)
 CausalOrdering = memory.CausalOrdering

@@ -7,6 +7,7 @@ python -m flows.service.supervisor WORKSPACE
 
 import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -93,7 +94,8 @@ class Supervisor:
         self.registered: list[str] = []
         self.answered = False
         self.asked_at = 0.0
-        self.heard = self.looked = time.monotonic()
+        self.heard = time.monotonic()
+        self.looked = -math.inf
         self.server = self._part("server", *_server(asked))
         self.registration = self._part("registration", "-m", "flows.service.register")
         self.registration.once = True
@@ -144,12 +146,13 @@ class Supervisor:
         end_all(MARK, self.asked.id)
 
     def _keep_the_rest(self) -> None:
-        """What needs the server: deployments once, dead runs again and again, then the worker."""
+        """What needs the server: dead runs again and again, deployments once, then the worker."""
+        about_to_start = bool(self.registered) and not self.worker.runs()
+        if about_to_start or time.monotonic() - self.looked > LOOK_SECONDS:
+            self._look()
         if not self.registered:
             self._register()
             return
-        if not self.worker.runs() or time.monotonic() - self.looked > LOOK_SECONDS:
-            self._look()
         self.worker.keep()
         self.ready = self.ready or self._all_answer()
 

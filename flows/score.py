@@ -11,7 +11,6 @@ from flows.settings import prepare, report
 from flows.steps import bounded, step, threads
 from mmdiag import api
 from mmdiag.description import read_description
-from mmdiag.errors import UsageError
 from mmdiag.inference import score as inference
 from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
@@ -25,11 +24,11 @@ def score(
     """Ingest what is new, then score it.
 
     Args:
-        bundle: Folder of the model; by default the newest in the workspace.
+        bundle: Folder of the model; by default the champion of the cohort.
         out: Where this call's predictions go; by default beside the cohort in the workspace.
     """
     prepare(workspace)
-    bundle = bundle or newest_bundle(workspace)
+    bundle = bundle or champion(cohort, workspace)
     ingested = ingest_shards(cohort, workspace, check_bundle(bundle, cohort, workspace))
     with turn_of(cohort, workspace, "score"):
         answer = ingested | score_cohort(bundle, cohort, workspace, out)
@@ -43,18 +42,11 @@ def score(
 
 
 @step
-def newest_bundle(workspace: Path) -> Path:
-    """Folder of the bundle that was saved last."""
-    known = sorted(
-        Workspace(workspace).bundles.glob("*/manifest.json"),
-        key=lambda manifest: manifest.stat().st_mtime,
-    )
-    if not known:
-        raise UsageError(
-            f"Scoring needs a trained bundle, and there is none in {workspace}: run the train "
-            "flow first."
-        )
-    return known[-1].parent
+def champion(cohort: Path, workspace: Path) -> Path:
+    """Folder of the model in use of a cohort: its champion, and never a guess."""
+    working = Workspace(workspace)
+    name = read_description(cohort).name
+    return api.model_in_use(working, Ledger(working.ledger_url, workspace), name)
 
 
 @step

@@ -265,6 +265,21 @@ def bundle_folder(workspace: Workspace, which: str) -> Path:
     return named.resolve()
 
 
+def model_in_use(
+    workspace: Workspace, ledger: Ledger | None, cohort: str, bundle: str | None = None
+) -> Path:
+    """The folder of a bundle that is named, else of a cohort's champion.
+
+    Raises:
+        UsageError: There is none, or the cohort has no champion; it is never guessed.
+    """
+    from mmdiag.record.models import champion_folder
+
+    if bundle:
+        return bundle_folder(workspace, bundle)
+    return champion_folder(workspace, ledger, cohort)
+
+
 def open_bundle(
     bundle: Path, description: Description, ledger: Ledger | None, trust: Path | None = None
 ) -> "LoadedBundle":

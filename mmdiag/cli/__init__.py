@@ -20,6 +20,9 @@ from mmdiag.cli.models.pretrain import pretrain
 from mmdiag.cli.models.runs import evaluate, explain, run, score, train
 from mmdiag.cli.models.search import search
 from mmdiag.cli.models.validate import validate
+from mmdiag.cli.operate.audit import audit
+from mmdiag.cli.operate.models import models
+from mmdiag.cli.operate.reviews import outcomes, review, reviews
 from mmdiag.cli.operate.workspaces import dashboard, status
 from mmdiag.workspace import keep_from_others
 
@@ -72,6 +75,11 @@ for _command in (
     contracts,
     quarantine,
     bundle,
+    review,
+    reviews,
+    outcomes,
+    models,
+    audit,
     status,
     dashboard,
 ):

@@ -44,7 +44,7 @@ class Context:
         """
         from mmdiag.storage.ledger import Ledger
 
-        ledger = Ledger(self.ledger_url)
+        ledger = Ledger(self.ledger_url, self._head_folder())
         ledger.require()
         return ledger
 
@@ -55,7 +55,11 @@ class Context:
             return None
         from mmdiag.storage.ledger import Ledger
 
-        return Ledger(self.ledger_url)
+        return Ledger(self.ledger_url, self._head_folder())
+
+    def _head_folder(self) -> Path | None:
+        """Where the head of the audit lies: beside a database that is a file, else here."""
+        return None if self.ledger_url.startswith("sqlite:///") else self.workspace.path
 
     def seconds(self) -> float:
         """Seconds since the command began."""

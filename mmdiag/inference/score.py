@@ -230,7 +230,7 @@ def score_rows(
     present = {name: store.present(name)[rows] for name in bundle.kinds}
     table["modalities"] = [[name for name in present if present[name][i]] for i in range(len(rows))]
     table = with_abstentions(table, [bundle.met(names) for names in table["modalities"]])
-    table["scored_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+    table["scored_at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
     return table[[*prediction_columns(table), "version"]]
 
 

@@ -29,6 +29,7 @@ from mmdiag.kinds import KINDS, NOTE, ROW
 from mmdiag.leakage.audit import audit_leakage
 from mmdiag.leakage.label_columns import CHOSEN
 from mmdiag.reasons import REASONS
+from mmdiag.record.labels import json_labels, labels_before
 from mmdiag.storage.colours import in_colour, said_of_colour, with_colour_columns
 from mmdiag.storage.counts import write_counts
 from mmdiag.storage.ledger import Ledger
@@ -99,6 +100,7 @@ def commit(
     )
     # in which order rows stand is no information, and nothing that is drawn may depend on it
     cases = with_colour_columns(cases.sort_values("case_id", ignore_index=True))
+    known_before = labels_before(folder, ledger, description.name)
     cohort_hash = _write_cohort(folder, description, shards.table, cases, leaks)
     seen = ledger.verdicts(description.name)
     before = set(zip(seen["case_id"], seen["version"], strict=True))
@@ -111,7 +113,7 @@ def commit(
     coloured = in_colour(cases, description.option("colour"))
     for name, counts in summary.modalities.items():
         counts |= read_report(folder, name).answer() | said_of_colour(cases, name, coloured)
-    _record(ledger, description, summary, shards)
+    _record(ledger, description, summary, shards, known_before)
     show_quarantine(folder / "quarantine", shards.quarantine)
     return summary
 
@@ -147,16 +149,7 @@ def _union(folder: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
 def _current(table: pd.DataFrame, versions: pd.DataFrame) -> pd.DataFrame:
     """Rows of the versions that the cohort now has, each once."""
     kept = table.merge(versions, on=["case_id", "version"], how="inner")
-    return kept.drop_duplicates(
-        ["case_id"]
-        + (
-            ["modality", "code"]
-            if "modality" in kept and "code" in kept
-            else ["modality"]
-            if "modality" in kept
-            else []
-        )
-    )
+    return kept.drop_duplicates([key for key in ("case_id", "modality", "code") if key in kept])
 
 
 def _refuse_leaks(folder: Path, description: Description, shards: _Shards) -> list[dict[str, str]]:
@@ -368,7 +361,11 @@ def _summary(
 
 
 def _record(
-    ledger: Ledger, description: Description, summary: IngestSummary, shards: _Shards
+    ledger: Ledger,
+    description: Description,
+    summary: IngestSummary,
+    shards: _Shards,
+    known_before: frozenset[str],
 ) -> None:
     names = list(description.modalities)
     verdicts = shards.manifest[["case_id", "version", "verdict"]].merge(
@@ -388,6 +385,8 @@ def _record(
         asdict(description.task),
         dict(summary.modalities),
         dict(summary.cases),
+        json_labels(shards.table, described_task(description, shards.table)),
+        known_before,
     )
     ledger.record_verdicts(description.name, verdicts)
     ledger.record_quarantine(description.name, shards.quarantine.drop(columns="version"))

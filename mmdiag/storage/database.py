@@ -31,11 +31,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 
 from mmdiag.errors import MmdiagError
+from mmdiag.storage.audit.chain import append, head_of
+from mmdiag.storage.audit.head import begin_head, write_head
+from mmdiag.storage.backup import back_up
 from mmdiag.storage.ledger_tables import METADATA
 from mmdiag.workspace import is_full, no_space
 
 BUSY_TIMEOUT_MS = 30_000
 ROWS = 500  # of one statement
+NEWEST = "head of the audit"  # what a transaction notes of the row that it adds
 # in what SQLite says -> fact and cure
 REFUSED = {
     "locked": (f"another process has held it for {BUSY_TIMEOUT_MS // 1000} s", "end that process"),
@@ -52,10 +56,12 @@ class Database:
     Args:
         url: SQLAlchemy URL; `sqlite:///path` is made in WAL mode, so that readers never wait for a
             writer.
+        folder: Where the head of the audit's chain is kept; default: beside the file of SQLite.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, folder: Path | None = None) -> None:
         self.url = url
+        self._folder = folder
         self._ready = False  # whether all tables are known to be there
 
     def require(self) -> None:
@@ -65,7 +71,7 @@ class Database:
             MmdiagError: It does not, or may not.
         """
         file = self._file()
-        if file is not None and file.is_file() and not _writable(file):
+        if file is not None and file.is_file() and not writable(file):
             raise MmdiagError(_unwritable("readonly"))
         self._known_tables()
 
@@ -73,7 +79,7 @@ class Database:
     def engine(self) -> Engine:
         """Connected at its first use; a database that may only be read is opened for that."""
         file = self._file()
-        if file is not None and file.is_file() and not _writable(file):
+        if file is not None and file.is_file() and not writable(file):
             return create_engine(_only_read(file))
         engine = create_engine(URL.create("sqlite", database=str(file)) if file else self.url)
         if file is not None:
@@ -99,17 +105,29 @@ class Database:
 
     def _make(self) -> None:
         """Make what is missing; one that is whole takes no lock."""
-        self._known_tables()
+        before = self._known_tables()
         if self._ready:
             return
         file = self._file()
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
+            if before:
+                back_up(file)
         with self._transaction() as connection:
+            known = set(inspect(connection).get_table_names())
             METADATA.create_all(connection)
+            self._adopt(connection, known)
         self._ready = True
 
-    def _rows(self, query: Select[Any], table: Table) -> Sequence[Mapping[Any, Any]]:
+    def _adopt(self, connection: Connection, known: set[str]) -> None:
+        """What has to be said of a database of an earlier version, in the transaction in which it
+        gets the tables that it lacked.
+
+        Args:
+            known: The tables that it had.
+        """
+
+    def rows(self, query: Select[Any], table: Table) -> Sequence[Mapping[Any, Any]]:
         """The rows of a query about a table; none where there is no such table yet."""
         if not self._ready and table.name not in self._known_tables():
             return ()
@@ -122,12 +140,12 @@ class Database:
             if value is not None:
                 query = query.where(table.c[name] == value)
         return pd.DataFrame(
-            [dict(row) for row in self._rows(query, table)],
+            [dict(row) for row in self.rows(query, table)],
             columns=[column.name for column in table.columns],
         )
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
         """One transaction that is a writer from its first statement; the tables are made if they
         are missing.
 
@@ -143,9 +161,31 @@ class Database:
     def _transaction(self) -> Iterator[Connection]:
         try:
             with self.engine.execution_options(writes=True).begin() as connection:
+                said = connection.info
+                said.pop(NEWEST, None)
                 yield connection
+                head = said.pop(NEWEST, None)
         except OperationalError as error:
             raise MmdiagError(self._why(error)) from None
+        if head is not None and self.head_folder is not None:
+            write_head(self.head_folder, head)
+
+    def audit(
+        self, connection: Connection, kind: str, payload: Mapping[str, Any], by: str = ""
+    ) -> None:
+        """Add a row to the audit in the transaction of what it records; the head of the chain is
+        written outside the database once that is done. Append it last: who appends next waits.
+        """
+        folder = self.head_folder
+        if folder is not None and (self._file() is None or not head_of(connection).id):
+            begin_head(folder)
+        connection.info[NEWEST] = append(connection, kind, payload, by)
+
+    @property
+    def head_folder(self) -> Path | None:
+        """Where the head of the audit's chain is kept outside the database."""
+        file = self._file()
+        return self._folder or (file.parent if file is not None else None)
 
     def _why(self, error: OperationalError) -> str:
         """Why a database refuses; what SQLite has no word for may be a full disk."""
@@ -155,7 +195,7 @@ class Database:
         return _unwritable(said)
 
     def _upsert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        with self._writing() as connection:
+        with self.writing() as connection:
             self._write(connection, table, rows)
 
     def _write(
@@ -196,7 +236,7 @@ class Database:
             for row in rows[names].to_dict("records")
         ]
         wanted = {tuple(str(row[key]) for key in keys) for row in plain}
-        with self._writing() as connection:
+        with self.writing() as connection:
             known = connection.execute(
                 select(*(table.c[key] for key in keys)).where(table.c.cohort == cohort)
             ).all()
@@ -211,7 +251,7 @@ class Database:
             self._write(connection, table, plain, kept)
 
 
-def _writable(file: Path) -> bool:
+def writable(file: Path) -> bool:
     """Whether SQLite may write a database: it needs files of its own beside it."""
     return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)
 

@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
-from mmdiag.storage.database import Database, plain_value
+from mmdiag.storage.audit.batches import batch_facts, unrecorded
+from mmdiag.storage.database import Database, plain_value, writable
+from mmdiag.storage.labels_seen import stamp
 from mmdiag.storage.ledger_tables import (
     ACCEPTANCES,
     BUNDLES,
@@ -26,6 +28,8 @@ from mmdiag.storage.ledger_tables import (
     RUNS,
     VERDICTS,
 )
+from mmdiag.storage.model_states import adopt, register
+from mmdiag.storage.record_tables import LABELS_SEEN, MODELS
 
 
 class Ledger(Database):
@@ -43,8 +47,16 @@ class Ledger(Database):
         task: Mapping[str, Any],
         modalities: Mapping[str, Any],
         counts: Mapping[str, Any],
+        labels: Mapping[str, str] | None = None,
+        known_before: frozenset[str] = frozenset(),
     ) -> None:
-        """What a cohort holds now."""
+        """What a cohort holds now; the audit says so where that is not what it held.
+
+        Args:
+            labels: Case -> its label as JSON, of all cases of the case table that have one; each is
+                stamped when it is first seen, and what was corrected since is told to the audit.
+            known_before: Cases that had a label before labels were stamped.
+        """
         row = {
             "name": name,
             "hash": hash,
@@ -53,7 +65,24 @@ class Ledger(Database):
             "counts": dict(counts),
             "ingested_at": _now(),
         }
-        self._upsert(COHORTS, [row])
+        with self.writing() as connection:
+            held = select(COHORTS.c.hash, COHORTS.c.counts).where(COHORTS.c.name == name)
+            before = connection.execute(held).first()
+            self._write(connection, COHORTS, [row])
+            stamped, corrected = stamp(connection, name, labels, known_before)
+            self._write(connection, LABELS_SEEN, stamped)
+            was = None if before is None else (before.hash, _verdicts_of(before.counts or {}))
+            if stamped or was != (hash, _verdicts_of(counts)):
+                facts: dict[str, Any] = {"cohort": name, "hash": hash, "counts": dict(counts)}
+                facts |= {"labels_stamped": len(stamped), "labels_corrected": len(corrected)}
+                self.audit(connection, "ingest", facts)
+            for correction in corrected:
+                self.audit(connection, "label", {"cohort": name, **correction})
+
+    def labels_stamped(self, cohort: str) -> bool:
+        """Whether any label of a cohort was ever stamped."""
+        query = select(LABELS_SEEN.c.case_id).where(LABELS_SEEN.c.cohort == cohort).limit(1)
+        return bool(self.rows(query, LABELS_SEEN))
 
     def record_verdicts(self, cohort: str, verdicts: pd.DataFrame) -> None:
         """case_id, subject_id, version, verdict, modalities: one row a case, its newest version.
@@ -78,13 +107,15 @@ class Ledger(Database):
         """cohort, case_id, modality, code, reason, who: what a person accepted that a rule refuses;
         nothing is ever taken out.
         """
-        self._upsert(
-            ACCEPTANCES,
-            [
-                {str(k): plain_value(v) for k, v in row.items()}
-                for row in accepted.assign(accepted_at=_now()).to_dict("records")
-            ],
-        )
+        rows = [
+            {str(k): plain_value(v) for k, v in row.items()}
+            for row in accepted.assign(accepted_at=_now()).to_dict("records")
+        ]
+        with self.writing() as connection:
+            self._write(connection, ACCEPTANCES, rows)
+            for row in rows:
+                facts = {key: row[key] for key in ("cohort", "case_id", "modality", "code")}
+                self.audit(connection, "accept", facts | {"reason": row["reason"]}, row["who"])
 
     def acceptances(self, cohort: str | None = None) -> pd.DataFrame:
         """What people accepted."""
@@ -153,25 +184,44 @@ class Ledger(Database):
     def record_bundle(
         self, bundle_id: str, path: str, run_id: str, cohort: str, description: Mapping[str, Any]
     ) -> None:
-        """A saved model."""
-        self._upsert(
-            BUNDLES,
-            [
-                {
-                    "bundle_id": bundle_id,
-                    "path": path,
-                    "run_id": run_id,
-                    "cohort": cohort,
-                    "description": dict(description),
-                    "saved_at": _now(),
-                }
-            ],
-        )
+        """A saved model. A new one gets its state: the first of its cohort is the champion."""
+        row = {
+            "bundle_id": bundle_id,
+            "path": path,
+            "run_id": run_id,
+            "cohort": cohort,
+            "description": dict(description),
+            "saved_at": _now(),
+        }
+        with self.writing() as connection:
+            self._write(connection, BUNDLES, [row])
+            model = register(connection, bundle_id, cohort)
+            if model is not None:
+                made = {"bundle_id": bundle_id, "cohort": cohort, "run_id": run_id}
+                self.audit(connection, "train", made)
+                self._audit_models(connection, [model])
+
+    def _adopt(self, connection: Connection, known: set[str]) -> None:
+        if BUNDLES.name in known and MODELS.name not in known:
+            self._audit_models(connection, adopt(connection))
+
+    def _audit_models(self, connection: Connection, models: Sequence[Mapping[str, Any]]) -> None:
+        for model in models:
+            facts = {name: model[name] for name in ("bundle_id", "cohort", "state", "reason")}
+            self.audit(connection, "register", facts)
+
+    def migrate(self) -> None:
+        """Bring a ledger of an earlier version to this one, where there is one that may be written;
+        what it holds is copied first.
+        """
+        file = self._file()
+        if self._known_tables() and (file is None or writable(file)):
+            self._make()
 
     def bundle_files(self, bundle_id: str) -> dict[str, str] | None:
         """The hashes of a bundle's files as they were recorded; None where they were not."""
         query = select(BUNDLES.c.description).where(BUNDLES.c.bundle_id == bundle_id)
-        found = [row["description"] for row in self._rows(query, BUNDLES)]
+        found = [row["description"] for row in self.rows(query, BUNDLES)]
         return (found[0] or {}).get("files") if found else None
 
     def record_predictions(self, cohort: str, predictions: pd.DataFrame) -> None:
@@ -207,14 +257,18 @@ class Ledger(Database):
                 "contributions": {c: plain_value(row[c]) for c in contributions},
             }
             rows.append(plain | {"modalities": list(row["modalities"])})
-        self._upsert(PREDICTIONS, rows)
+        with self.writing() as connection:
+            new = unrecorded(connection, cohort, rows)
+            self._write(connection, PREDICTIONS, rows)
+            if new:
+                self.audit(connection, "score", batch_facts(cohort, new))
 
     def scored(self, bundle_id: str, cohort: str) -> set[tuple[str, str]]:
         """(case_id, version) of what a bundle has scored."""
         query = select(PREDICTIONS.c.case_id, PREDICTIONS.c.version).where(
             PREDICTIONS.c.bundle_id == bundle_id, PREDICTIONS.c.cohort == cohort
         )
-        return {(row["case_id"], row["version"]) for row in self._rows(query, PREDICTIONS)}
+        return {(row["case_id"], row["version"]) for row in self.rows(query, PREDICTIONS)}
 
     def cohorts(self) -> pd.DataFrame:
         """All cohorts."""
@@ -267,7 +321,12 @@ class Ledger(Database):
     def count_predictions(self) -> int:
         """Number of predictions."""
         query = select(func.count().label("count")).select_from(PREDICTIONS)
-        return sum(int(row["count"]) for row in self._rows(query, PREDICTIONS))
+        return sum(int(row["count"]) for row in self.rows(query, PREDICTIONS))
+
+
+def _verdicts_of(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts of a cohort less those of one look: how many cases were new to it."""
+    return {name: count for name, count in counts.items() if name != "new"}
 
 
 def _now() -> str:

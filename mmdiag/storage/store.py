@@ -75,6 +75,20 @@ class Store:
         return Store.described(folder, pd.read_parquet(folder / "cases.parquet"))
 
     @staticmethod
+    def described_task(folder: Path) -> Task:
+        """What description.json says of a cohort's task; its cases are not read.
+
+        Raises:
+            UsageError: It was not ingested yet.
+        """
+        if not (folder / "description.json").is_file():
+            raise UsageError(
+                f"A cohort must be ingested first, {folder.name} is not in {folder.parent.parent}: "
+                "`mmdiag ingest --cohort ...`."
+            )
+        return Task.from_facts(json.loads((folder / "description.json").read_text())["task"])
+
+    @staticmethod
     def described(folder: Path, cases: pd.DataFrame) -> "Store":
         """What description.json says of a cohort, with these of its cases."""
         described = json.loads((folder / "description.json").read_text())

@@ -194,7 +194,7 @@ def test_a_ledger_that_may_only_be_read_is_read_and_left_as_it_is(tmp_path, monk
     written.record_predictions("k", make_predictions())
     written.engine.dispose()
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "w").iterdir()}
-    monkeypatch.setattr("mmdiag.storage.database._writable", lambda _: False)
+    monkeypatch.setattr("mmdiag.storage.database.writable", lambda _: False)
     read = Ledger(url)
     assert read.count_predictions() == 3
     with pytest.raises(MmdiagError, match="read-only"):
@@ -209,5 +209,5 @@ def test_what_a_killed_writer_left_beside_a_ledger_is_read_by_who_may_only_read(
     written = Ledger(url)
     written.record_predictions("k", make_predictions())  # its connection, and the log, stay open
     assert (tmp_path / "ledger.db-wal").stat().st_size
-    monkeypatch.setattr("mmdiag.storage.database._writable", lambda _: False)
+    monkeypatch.setattr("mmdiag.storage.database.writable", lambda _: False)
     assert Ledger(url).count_predictions() == 3

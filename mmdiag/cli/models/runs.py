@@ -211,9 +211,14 @@ def _store_of(context: Context, answer: Answer) -> "Store":
 @click.command(short_help="Score new cases with a bundle.")
 @click.option(
     "--bundle",
-    required=True,
     metavar="BUNDLE",
-    help="A trained bundle: its id in the workspace, or its folder.",
+    help="A trained bundle: its id in the workspace, or its folder. Default: the champion of the "
+    "cohort (`mmdiag models`).",
+)
+@click.option(
+    "--champion-of",
+    metavar="COHORT",
+    help="The champion of this cohort, by its name, instead.",
 )
 @cohort_option
 @click.option(
@@ -230,12 +235,21 @@ def _store_of(context: Context, answer: Answer) -> "Store":
     help="Refuse a bundle that the pair of this public key has not signed (`mmdiag bundle`).",
 )
 @with_context
-def score(context: Context, bundle: str, cohort: Path, out: Path, trust: Path | None) -> int:
+def score(
+    context: Context,
+    bundle: str | None,
+    champion_of: str | None,
+    cohort: Path,
+    out: Path,
+    trust: Path | None,
+) -> int:
     """Score the cases of a cohort that this bundle has not scored yet; what is new in the cohort is
     ingested first.
 
     \b
     Examples:
+      mmdiag score --cohort cohort.toml --out scored.parquet
+      mmdiag score --champion-of lgg-progression --cohort new.toml --out scored.parquet
       mmdiag score --bundle b-3f9c1d20a1b2 --cohort new.toml --out scored.parquet
       mmdiag score --bundle bundles/b-3f9c1d20 --cohort new.toml --out scored.parquet --json
     """
@@ -243,8 +257,12 @@ def score(context: Context, bundle: str, cohort: Path, out: Path, trust: Path | 
     from mmdiag.cli.progress import stages
     from mmdiag.cli.show import show_score
 
-    folder = api.bundle_folder(context.workspace, bundle)
+    if bundle and champion_of:
+        raise click.UsageError("A model is named once, by --bundle or by --champion-of.")
     description = read_and_check(cohort)
+    folder = api.model_in_use(
+        context.workspace, context.existing_ledger(), champion_of or description.name, bundle
+    )
     opened = api.open_bundle(folder, description, context.existing_ledger(), trust)
     with stages() as progress:
         result = api.score(

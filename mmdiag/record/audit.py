@@ -1,0 +1,170 @@
+"""The audit verified, exported, and emptied of one person; what is done to it shows."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select, text, update
+
+from mmdiag.errors import UsageError
+from mmdiag.storage.audit.chain import FIRST, Head, payload_hash, row_hash
+from mmdiag.storage.audit.head import LOG, logged_heads, read_head
+from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.ledger_tables import PREDICTIONS, VERDICTS
+from mmdiag.storage.record_tables import AUDIT, REVIEWS, TRIGGERS
+from mmdiag.workspace import atomic_path
+
+ERASED = "erased_sha256"  # in an emptied payload: the hash of what it said
+ERASE = "erase"  # the kind of the row that says what was emptied
+Row = Mapping[str, Any]
+
+
+def verify(ledger: Ledger) -> dict[str, Any]:
+    """Hold every row of the audit against the chain, and the chain against its heads outside the
+    database. Nothing is written.
+
+    Returns:
+        `rows`, `ok`, and `broken`: `id` of each row that does not hold, with `why`.
+    """
+    rows = audit_rows(ledger)
+    broken = [*_chain_faults(rows), *_erasure_faults(rows)]
+    folder = ledger.head_folder
+    if folder is not None and rows:
+        broken += _head_faults(rows, read_head(folder), list(logged_heads(folder)))
+    elif folder is not None and (head := read_head(folder)) is not None and head.id:
+        broken.append({"id": head.id, "why": "the chain is empty, its head outside is not"})
+    return {"rows": len(rows), "ok": not broken, "broken": broken}
+
+
+def export(ledger: Ledger, out: Path) -> int:
+    """Write every row as a line of JSON, its payload as an object; returns how many."""
+    rows = audit_rows(ledger)
+    with atomic_path(out) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps({**row, "payload": _payload(row)}, ensure_ascii=False) + "\n")
+    return len(rows)
+
+
+def erase(ledger: Ledger, subject_id: str, by: str = "") -> list[int]:
+    """Empty what the audit and the reviews say of a person, and add a row that says which rows were
+    emptied; in one transaction.
+
+    Returns:
+        The ids of the rows.
+
+    Raises:
+        UsageError: The ledger knows no case of this person.
+    """
+    cases = _cases_of(ledger, subject_id)
+    if not cases:
+        raise UsageError(
+            "What is erased is of a subject that the ledger knows, this one has no case in it: "
+            "name it as the case table does (subject_id)."
+        )
+    emptied = dict(_emptied(audit_rows(ledger), cases))
+    sqlite = ledger.engine.dialect.name == "sqlite"
+    with ledger.writing() as connection:
+        if sqlite:  # within the transaction: nobody sees the audit without them
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+            for name in TRIGGERS:
+                connection.execute(text(f"DROP TRIGGER IF EXISTS {name}"))
+        for number, payload in emptied.items():
+            connection.execute(update(AUDIT).where(AUDIT.c.id == number).values(payload=payload))
+        for statement in TRIGGERS.values() if sqlite else ():
+            connection.execute(text(statement))
+        for cohort, case in sorted(cases):
+            of_case = (REVIEWS.c.cohort == cohort, REVIEWS.c.case_id == case)
+            connection.execute(update(REVIEWS).where(*of_case).values(reason="", label=""))
+        hashes = {str(number): payload_hash(payload) for number, payload in emptied.items()}
+        ledger.audit(connection, ERASE, {"rows": hashes}, by)
+    return sorted(emptied)
+
+
+def audit_rows(ledger: Ledger) -> list[dict[str, Any]]:
+    """Every row of the audit, in order."""
+    return [dict(row) for row in ledger.rows(select(AUDIT).order_by(AUDIT.c.id), AUDIT)]
+
+
+def _chain_faults(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Rows that do not follow the one before, or whose hash is not that of what they say."""
+    before, number = FIRST, 0
+    for row in rows:
+        number += 1
+        if row["id"] != number:
+            yield {"id": row["id"], "why": f"follows row {number - 1}: rows are missing or added"}
+            number = row["id"]
+        if row["previous"] != before:
+            yield {"id": row["id"], "why": "does not hold the hash of the row before it"}
+        if row["hash"] != row_hash(row, _said_hash(row)):
+            yield {"id": row["id"], "why": "was edited: its hash is not that of what it says"}
+        before = row["hash"]
+
+
+def _erasure_faults(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Emptied payloads that no later row of an erasure names as they are."""
+    told: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for row in rows:
+        named = _payload(row).get("rows") if row["kind"] == ERASE else None
+        for number, written in (named or {}).items():
+            told[number].append((row["id"], written))
+    for row in rows:
+        if ERASED not in _payload(row):
+            continue
+        named = told.get(str(row["id"]), [])
+        if not named or named[-1][0] <= row["id"] or named[-1][1] != payload_hash(row["payload"]):
+            yield {"id": row["id"], "why": "was emptied, and no later row says so"}
+
+
+def _head_faults(
+    rows: list[dict[str, Any]], head: Head | None, logged: list[Head]
+) -> Iterator[dict[str, Any]]:
+    """Heads outside that are no row of the chain: one behind its end is fine."""
+    last = rows[-1]["id"]
+    if head is None:
+        yield {"id": last, "why": "the head of the chain outside the database is gone"}
+    hashes = {row["id"]: row["hash"] for row in rows}
+    for where, known in [("audit.head", head), *((f"logs/{LOG}", one) for one in logged)]:
+        if known is None or not known.id or hashes.get(known.id) == known.hash:
+            continue
+        cut = known.id > last
+        fact = f"the chain ends at row {last}, it was cut" if cut else "that row is another one now"
+        yield {"id": known.id, "why": f"{where} knows this row, {fact}"}
+
+
+def _said_hash(row: Row) -> str:
+    """The hash of what a payload says, or said before it was emptied."""
+    return str(_payload(row).get(ERASED) or payload_hash(row["payload"]))
+
+
+def _payload(row: Row) -> dict[str, Any]:
+    try:
+        found = json.loads(row["payload"])
+    except ValueError:  # somebody edited it
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _emptied(rows: list[dict[str, Any]], cases: set[tuple[str, str]]) -> Iterator[tuple[int, str]]:
+    """Row -> its payload without some cases: of a batch the others stay, of one case nothing."""
+    for row in rows:
+        payload = _payload(row)
+        cohort = payload.get("cohort", "")
+        own = {case for of_cohort, case in cases if of_cohort == cohort}
+        kept = {name: payload[name] for name in (ERASED, "cohort") if name in payload}
+        kept.setdefault(ERASED, payload_hash(row["payload"]))
+        if payload.get("case_id") in own:
+            yield row["id"], json.dumps(kept, sort_keys=True)
+        elif own & set(payload.get("cases", ())):
+            others = [case for case in payload["cases"] if case not in own]
+            yield row["id"], json.dumps({**payload, **kept, "cases": others}, sort_keys=True)
+
+
+def _cases_of(ledger: Ledger, subject_id: str) -> set[tuple[str, str]]:
+    """(cohort, case) of a person."""
+    found: set[tuple[str, str]] = set()
+    for table in (VERDICTS, PREDICTIONS):
+        query = select(table.c.cohort, table.c.case_id).where(table.c.subject_id == subject_id)
+        found |= {(row["cohort"], row["case_id"]) for row in ledger.rows(query, table)}
+    return found

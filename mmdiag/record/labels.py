@@ -1,0 +1,76 @@
+"""Labels as the record keeps them: one JSON text a case, with classes by their names, so that a
+class that is added moves nothing.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmdiag.cohort.labels import labelled
+from mmdiag.storage.ledger import Ledger
+from mmdiag.task import Task
+
+
+def json_labels(cases: pd.DataFrame, task: Task) -> dict[str, str]:
+    """Case -> its label as JSON, of all cases that have one.
+
+    Args:
+        cases: The case table: case_id, label, time, event, label_<name>.
+    """
+    known = cases[labelled(cases, task.kind)]
+    if not len(known):
+        return {}
+    values = [_plain(row, task) for row in known.to_dict("records")]
+    return {
+        str(case): json.dumps(value) for case, value in zip(known["case_id"], values, strict=True)
+    }
+
+
+def label_columns(values: list[str], task: Task) -> pd.DataFrame:
+    """What `json_labels` wrote, as columns of a case table again; NaN = unknown."""
+    columns = ["label", "time", "event", *(f"label_{name}" for name in task.labels)]
+    rows = [_columns(json.loads(value), task) for value in values]
+    return pd.DataFrame(rows, columns=columns).astype(float)
+
+
+def labels_before(folder: Path, ledger: Ledger, cohort: str) -> frozenset[str]:
+    """Cases that had a label before labels were stamped: those of the cohort that an earlier
+    version committed. When theirs were first seen is not known, and nothing that was predicted
+    counts as predicted before.
+    """
+    file = folder / "cases.parquet"
+    if ledger.labels_stamped(cohort) or cohort not in set(ledger.cohorts()["name"]):
+        return frozenset()
+    if not file.is_file():
+        return frozenset()
+    cases = pd.read_parquet(file)
+    columns = [c for c in ("label", "time") if c in cases]
+    return frozenset(cases.loc[cases[columns].notna().any(axis=1), "case_id"].map(str))
+
+
+def _plain(row: dict[Any, Any], task: Task) -> Any:
+    if task.survival:
+        return [float(row["time"]), float(row["event"])]
+    if task.multilabel:
+        found = {name: float(row[f"label_{name}"]) for name in task.labels}
+        return {name: None if np.isnan(value) else value for name, value in found.items()}
+    number = float(row["label"])
+    return task.classes[int(number)] if task.kind == "multiclass" else number
+
+
+def _columns(value: Any, task: Task) -> dict[str, float]:
+    if task.survival:
+        return {"time": value[0], "event": value[1]}
+    if task.multilabel:
+        given = {
+            f"label_{name}": float("nan") if value.get(name) is None else value[name]
+            for name in task.labels
+        }
+        return {"label": 1.0, **given}
+    if task.kind == "multiclass":
+        known = value in task.classes
+        return {"label": float(task.classes.index(value)) if known else float("nan")}
+    return {"label": value}

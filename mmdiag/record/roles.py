@@ -1,0 +1,56 @@
+"""Who may do what: three roles, kept in the workspace's users.toml. Without login everybody on
+loopback is an operator.
+"""
+
+import tomllib
+from pathlib import Path
+
+from mmdiag.errors import UnknownNameError, UsageError
+
+READER, REVIEWER, OPERATOR = ROLES = ("reader", "reviewer", "operator")
+USERS = "users.toml"
+# action -> the least role that may
+LEAST = {"view": READER, "review": REVIEWER, "decide": OPERATOR, "erase": OPERATOR}
+
+
+def may(role: str, action: str) -> bool:
+    """Whether a role may do something: `view`, `review`, `decide` on a model, `erase` a person."""
+    return ROLES.index(role) >= ROLES.index(LEAST[action])
+
+
+def require_role(role: str, action: str) -> None:
+    """Refuse what a role may not do.
+
+    Raises:
+        UsageError: It may not.
+    """
+    if role not in ROLES:
+        raise UnknownNameError("A role", role, ROLES)
+    if not may(role, action):
+        raise UsageError(
+            f"To {action} one is {LEAST[action]} or more, this role is {role}: ask an operator to "
+            f"change it in {USERS}."
+        )
+
+
+def role_of(workspace: Path, user: str) -> str:
+    """The role of somebody who logged in: `role` under `[users.NAME]` of users.toml; without that
+    file there is no login, and everybody on loopback is an operator.
+
+    Raises:
+        UsageError: users.toml does not name this user, or gives a role that is none.
+    """
+    file = workspace / USERS
+    if not file.is_file():
+        return OPERATOR
+    try:
+        users = tomllib.loads(file.read_text(encoding="utf-8")).get("users", {})
+    except ValueError as error:
+        raise UsageError(f"{USERS} must be TOML, it is not: {error}.") from None
+    role = (users.get(user) or {}).get("role") if isinstance(users, dict) else None
+    if role not in ROLES:
+        raise UsageError(
+            f"Who logs in has a role in {USERS}, this user has none: write `role` under "
+            f"[users.NAME], one of {', '.join(ROLES)}."
+        )
+    return str(role)

@@ -1,0 +1,130 @@
+"""Reviews: who says what of an answer; nothing is overwritten, and nothing said of what is not
+there.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from record_builders import make_workspace, predict
+
+from mmdiag.cli import boundary, cli
+from mmdiag.errors import UsageError
+from mmdiag.record.audit import audit_rows, verify
+from mmdiag.record.models import promote
+from mmdiag.record.reviews import labels_of, list_reviews, record_review, record_view
+from mmdiag.record.roles import role_of
+from mmdiag.storage.ledger import Ledger
+from mmdiag.task import Task
+from mmdiag.workspace import Workspace
+
+Place = tuple[Workspace, Ledger]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    workspace, ledger = make_workspace(tmp_path)
+    predict(ledger, {"c0": 0.9, "c1": 0.1})
+    return workspace, ledger
+
+
+def say(place: Place, case: str, verdict: str, reason: str = "seen", **more: str) -> dict:  # type: ignore[type-arg]
+    return record_review(place[1], place[0], case, verdict, reason, by="reader", **more)
+
+
+def test_a_second_review_stands_beside_the_first_and_each_is_in_the_audit(place: Place) -> None:
+    say(place, "c0", "override", label="1")
+    say(place, "c0", "agree", "on second thoughts")
+    found = list_reviews(place[1])
+    assert [(row["verdict"], row["label"]) for row in found] == [("override", "1"), ("agree", "")]
+    assert {row["bundle_id"] for row in found} == {"b-1"} and found[0]["by"] == "reader"
+    told = [json.loads(r["payload"]) for r in audit_rows(place[1]) if r["kind"] == "review"]
+    assert [row["case_id"] for row in told] == ["c0", "c0"] and verify(place[1])["ok"]
+
+
+def test_the_same_said_twice_in_a_row_is_said_once(place: Place) -> None:
+    first = say(place, "c0", "agree")
+    assert say(place, "c0", "agree") == first
+    say(place, "c0", "flag")
+    say(place, "c0", "agree")  # is said again, and not in a row
+    assert [row["verdict"] for row in list_reviews(place[1])] == ["agree", "flag", "agree"]
+
+
+def test_a_review_answers_the_champion_where_it_has_scored_the_case(place: Place) -> None:
+    ledger = place[1]
+    ledger.record_bundle("b-2", "bundles/b-2", "r-2", "k", {})
+    later = "2021-01-01T00:00:00.000+00:00"
+    predict(ledger, {"c0": 0.5}, bundle_id="b-2", at=later)
+    assert say(place, "c0", "agree")["bundle_id"] == "b-1"
+    promote(ledger, "b-2", "better")
+    assert say(place, "c0", "agree")["bundle_id"] == "b-2"
+    assert say(place, "c1", "agree")["bundle_id"] == "b-1"
+
+
+@pytest.mark.parametrize(
+    ("case", "verdict", "more", "message"),
+    [
+        ("c99", "agree", {}, "'c99' is not known"),
+        ("c5", "agree", {}, "c5 has not been"),
+        ("c0", "agree", {"cohort": "z"}, "'z' is no cohort"),
+        ("c0", "maybe", {}, "verdict"),
+        ("c0", "override", {}, "name it by --label"),
+        ("c0", "override", {"label": "7"}, "one of not 1, 1"),
+        ("c0", "agree", {"label": "1"}, "leave --label out"),
+        ("c0", "agree", {"reason": " "}, "has a reason"),
+        ("c0", "agree", {"reason": "a\x1b[31m"}, "control characters"),
+        ("c0", "agree", {"reason": "a" * 2001}, "at most 2000"),
+        ("c0", "agree", {"role": "reader"}, "reviewer or more"),
+    ],
+)
+def test_what_cannot_be_said_is_refused_and_nothing_is_written(
+    place: Place, case: str, verdict: str, more: dict[str, str], message: str
+) -> None:
+    rows = len(audit_rows(place[1]))
+    with pytest.raises(UsageError, match=message):
+        say(place, case, verdict, **{"reason": "seen", **more})
+    assert list_reviews(place[1]) == [] and len(audit_rows(place[1])) == rows
+
+
+def test_a_key_of_two_cohorts_is_asked_for_by_cohort(place: Place, tmp_path: Path) -> None:
+    make_workspace(tmp_path, cohort="other")
+    predict(place[1], {"c0": 0.2}, cohort="other", bundle_id="b-9")
+    with pytest.raises(UsageError, match="k and other both have the key c0"):
+        say(place, "c0", "agree")
+    assert say(place, "c0", "agree", cohort="other")["bundle_id"] == "b-9"
+
+
+def test_labels_are_those_of_the_task_in_any_of_its_names() -> None:
+    names = {"0": "stable", "1": "progresses"}
+    binary = Task(kind="binary", classes=("not 1", "1"), class_names=names, positive="1")
+    assert labels_of(binary) == ["0", "1", "not 1"]
+    assert labels_of(Task(kind="multiclass", classes=("a", "b"))) == ["a", "b"]
+    assert labels_of(Task(kind="multilabel", labels=("x", "y"))) == ["x", "y"]
+    assert labels_of(Task(kind="survival")) == ["event", "no event"]
+
+
+def test_a_view_is_a_row_of_the_audit(place: Place) -> None:
+    record_view(place[1], "k", "c0", "reader", role="reader")
+    last = audit_rows(place[1])[-1]
+    assert (last["kind"], last["by"]) == ("view", "reader") and '"c0"' in last["payload"]
+
+
+def test_roles_stand_in_users_toml_and_without_it_everybody_is_an_operator(tmp_path: Path) -> None:
+    assert role_of(tmp_path, "anna") == "operator"
+    (tmp_path / "users.toml").write_text('[users.anna]\nrole = "reviewer"\n[users.bo]\nrole = "x"')
+    assert role_of(tmp_path, "anna") == "reviewer"
+    for name in ("bo", "nobody"):
+        with pytest.raises(UsageError, match="has none"):
+            role_of(tmp_path, name)
+
+
+def test_the_commands_say_and_list_reviews_without_running_what_they_hold(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(place[0].path)
+    said = ["review", "c1", "--verdict", "flag", "--reason", "[red]<script>'; DROP TABLE reviews--"]
+    assert boundary.run(cli, [*said, "--by", "reader", "--workspace", folder]) == 0
+    assert boundary.run(cli, ["reviews", "--workspace", folder]) == 0
+    assert "[red]<script>'; DROP TABLE reviews--" in capsys.readouterr().out
+    assert boundary.run(cli, ["review", "c9", *said[2:], "--workspace", folder]) == 2
+    assert "c9 has not been" in capsys.readouterr().err

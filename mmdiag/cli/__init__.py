@@ -22,6 +22,7 @@ from mmdiag.cli.models.search import search
 from mmdiag.cli.models.validate import validate
 from mmdiag.cli.operate.audit import audit
 from mmdiag.cli.operate.models import models
+from mmdiag.cli.operate.refit import refit
 from mmdiag.cli.operate.reviews import outcomes, review, reviews
 from mmdiag.cli.operate.workspaces import dashboard, status
 from mmdiag.workspace import keep_from_others
@@ -79,6 +80,7 @@ for _command in (
     reviews,
     outcomes,
     models,
+    refit,
     audit,
     status,
     dashboard,

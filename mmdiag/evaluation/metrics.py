@@ -174,10 +174,11 @@ def paired_difference(
     drawn = both["first"] - both["second"]
     low, high = interval(drawn, value)
     numbers = {"n": n, "n_positive": _positive(kind, label, event)}
-    return {"value": value, "low": low, "high": high, **numbers, "p": _two_sided(drawn)}
+    return {"value": value, "low": low, "high": high, **numbers, "p": two_sided(drawn)}
 
 
-def _two_sided(drawn: Float[ndarray, "resample"]) -> float:
+def two_sided(drawn: Float[ndarray, "resample"]) -> float:
+    """The two-sided p-value of resampled differences: twice the share on the other side of 0."""
     exist = drawn[np.isfinite(drawn)]
     side = min(np.mean(exist <= 0), np.mean(exist >= 0)) if len(exist) else 0.5
     return min(1.0, max(2 * float(side), 1 / max(len(exist), 1)))

@@ -7,7 +7,7 @@ import pandas as pd
 from mmdiag.experiment import mlflow_tracking
 from mmdiag.experiment.evaluate import availability_of, metrics_of
 from mmdiag.experiment.predictions import predictions, write_predictions
-from mmdiag.experiment.run import Run
+from mmdiag.experiment.run import Run, open_data
 from mmdiag.inference.columns import prediction_columns
 from mmdiag.inference.manifest import read_manifest
 from mmdiag.storage.ledger import Ledger
@@ -35,7 +35,12 @@ def publish(run: Run, ledger: Ledger) -> dict[str, Any]:
     )
     asked = run.manifest
     files = read_manifest(run.workspace.path / final["bundle"]).files
-    facts = {"fusion": fusion, "recipe": run.config.recipe, "files": dict(files)}
+    facts = {
+        "fusion": fusion,
+        "recipe": run.config.recipe,
+        "files": dict(files),
+        "leaks": [dict(leak) for leak in open_data(run).store.leaks],
+    }
     ledger.record_bundle(bundle["id"], final["bundle"], asked.run_id, asked.cohort, facts)
     ledger.record_run(
         asked.run_id,

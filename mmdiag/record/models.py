@@ -95,8 +95,8 @@ def rollback(ledger: Ledger, cohort: str, reason: str, by: str = "") -> dict[str
                 f"a model by `mmdiag models promote`; {LIST}."
             )
         earlier = _model(connection, now_in_use["before"])
-        _set(connection, now_in_use["bundle_id"], RETIRED, reason, by)
-        _set(connection, earlier["bundle_id"], CHAMPION, reason, by)
+        give_state(connection, now_in_use["bundle_id"], RETIRED, reason, by)
+        give_state(connection, earlier["bundle_id"], CHAMPION, reason, by)
         facts = {"cohort": cohort, "bundle_id": earlier["bundle_id"]}
         facts |= {"instead_of": now_in_use["bundle_id"], "reason": reason}
         ledger.audit(connection, "rollback", facts, by)
@@ -127,14 +127,20 @@ def crown(
     """Make a model champion within a transaction; the one before retires."""
     before = champion(connection, model["cohort"])
     if before is not None:
-        _set(connection, before["bundle_id"], RETIRED, f"{model['bundle_id']} followed", by)
-    _set(connection, model["bundle_id"], CHAMPION, reason, by)
+        give_state(connection, before["bundle_id"], RETIRED, f"{model['bundle_id']} followed", by)
+    give_state(connection, model["bundle_id"], CHAMPION, reason, by)
     if before is not None:
         follows = update(MODELS).where(MODELS.c.bundle_id == model["bundle_id"])
         connection.execute(follows.values(before=before["bundle_id"]))
     facts = {"cohort": model["cohort"], "bundle_id": model["bundle_id"], "reason": reason}
     facts |= {"instead_of": before["bundle_id"] if before is not None else None}
     ledger.audit(connection, "promote", facts, by)
+
+
+def give_state(connection: Connection, bundle_id: str, state: str, reason: str, by: str) -> None:
+    """Give a model a state within a transaction."""
+    changed = {"state": state, "since": now(), "by": by or system_user(), "reason": reason}
+    connection.execute(update(MODELS).where(MODELS.c.bundle_id == bundle_id).values(**changed))
 
 
 def _end(
@@ -145,15 +151,10 @@ def _end(
     with ledger.writing() as connection:
         model = _model(connection, bundle_id)
         if model["state"] != state:
-            _set(connection, bundle_id, state, reason, by)
+            give_state(connection, bundle_id, state, reason, by)
             facts = {"cohort": model["cohort"], "bundle_id": bundle_id, "reason": reason}
             ledger.audit(connection, kind, facts | {"was": model["state"]}, by)
         return _model(connection, bundle_id)
-
-
-def _set(connection: Connection, bundle_id: str, state: str, reason: str, by: str) -> None:
-    changed = {"state": state, "since": now(), "by": by or system_user(), "reason": reason}
-    connection.execute(update(MODELS).where(MODELS.c.bundle_id == bundle_id).values(**changed))
 
 
 def _model(connection: Connection, bundle_id: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mmdiag.errors import MmdiagError
 from mmdiag.kinds import NOTE, kind_named
+from mmdiag.record.worklist import states_of
 from mmdiag.storage.colours import COLOURS_FILE
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
@@ -90,8 +91,8 @@ def workspace() -> Workspace:
 
 
 @st.cache_resource(show_spinner=False)
-def _ledger(url: str) -> Ledger:
-    return Ledger(url)
+def _ledger(url: str, folder: Path) -> Ledger:
+    return Ledger(url, folder)
 
 
 def ledger() -> Ledger | None:
@@ -99,7 +100,7 @@ def ledger() -> Ledger | None:
     url = workspace().ledger_url
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
         return None
-    return _ledger(url)
+    return _ledger(url, workspace().path)
 
 
 @contextmanager
@@ -163,6 +164,21 @@ def contracts(cohort: str) -> pd.DataFrame:
     """How the rules of the data contracts fared."""
     with reading_ledger() as record:
         return record.contracts(cohort) if record else pd.DataFrame()
+
+
+def model_states(cohort: str) -> dict[str, str]:
+    """Model -> its state: which one is in use."""
+    with reading_ledger() as record:
+        return states_of(record, cohort) if record else {}
+
+
+def state_of(bundle_id: str) -> str:
+    """The state of a model; empty where the ledger cannot be read, which is said elsewhere."""
+    try:
+        with reading_ledger() as record:
+            return states_of(record).get(bundle_id, "") if record else ""
+    except DamagedFile:
+        return ""
 
 
 def run_folder(run_id: str | None) -> Path | None:

@@ -4,7 +4,6 @@ monai or transformers.
 What cannot be read raises `DamagedFile`, which names the file and its cure.
 """
 
-import hashlib
 import json
 import os
 import shlex
@@ -24,6 +23,7 @@ from pyarrow import ArrowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from mmdiag.errors import MmdiagError
+from mmdiag.explain.kept import earlier_path, explanation_path, kept_heat, kept_values
 from mmdiag.kinds import NOTE, kind_named
 from mmdiag.record.worklist import states_of
 from mmdiag.storage.colours import COLOURS_FILE
@@ -245,6 +245,23 @@ def reading_part(store: Store, name: str, row: int) -> Iterator[None]:
         yield
 
 
+def beside(
+    store: Store, name: str, row: int, most: int
+) -> tuple[Float32[ndarray, " number"], Float32[ndarray, "case number"]]:
+    """The numbers of a case in a table, and those of some other cases: of the shard that has the
+    most.
+    """
+    having = store.cases[store.cases[f"has_{name}"].astype(bool)]
+    shard, case = f"shard_{name}", store.cases.iloc[row]
+    largest = having[shard].value_counts().idxmax()
+    own, others = (
+        np.load(store.folder / "shards" / str(where) / f"{name}.npy", mmap_mode="r")
+        for where in (case[shard], largest)
+    )
+    found = own[int(case[f"start_{name}"])], others[:most]
+    return np.asarray(found[0], np.float32), np.asarray(found[1], np.float32)
+
+
 def _require_length(path: Path) -> None:
     with path.open("rb") as file:
         version = np.lib.format.read_magic(file)
@@ -280,31 +297,37 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
-def within(folder: Path, case_id: str) -> dict[str, Any] | None:
+def explanation(run: Path | None, bundle_id: str, case_id: str, version: str) -> Path:
+    """Where the explanation of a case lies, without its suffix; one of an earlier version of mmdiag
+    lies in its run.
+    """
+    path = explanation_path(workspace(), bundle_id, case_id, version)
+    if run is None:
+        return path
+    earlier = earlier_path(run, case_id)
+    return earlier if _begun(earlier) and not _begun(path) else path
+
+
+def _begun(path: Path) -> bool:
+    return any(path.with_suffix(suffix).is_file() for suffix in (".json", ".npz"))
+
+
+def within(path: Path, case_id: str) -> dict[str, Any] | None:
     """By kind and modality the words, columns and windows of one case that contributed; None where
     the case is not explained.
     """
-    path = _explanation(folder, case_id, ".json")
-    if not path.is_file():
+    if not path.with_suffix(".json").is_file():
         return None
-    with reading(path, explain_again(case_id)):
-        return dict(json.loads(path.read_text()))
+    with reading(path.with_suffix(".json"), explain_again(case_id)):
+        return dict(kept_values(path))
 
 
-def heat_maps(folder: Path, case_id: str) -> dict[str, Float32[ndarray, "..."]]:
+def heat_maps(path: Path, case_id: str) -> dict[str, Float32[ndarray, "..."]]:
     """Heat maps of one case; none where it is not explained."""
-    path = _explanation(folder, case_id, ".npz")
-    if not path.is_file():
+    if not path.with_suffix(".npz").is_file():
         return {}
-    with reading(path, explain_again(case_id)), np.load(path) as arrays:
-        return {
-            name.removeprefix("heat_"): arrays[name].astype(np.float32) for name in arrays.files
-        }
-
-
-def _explanation(folder: Path, case_id: str, suffix: str) -> Path:
-    key = hashlib.sha256(case_id.encode()).hexdigest()[:16]
-    return folder / "explanations" / "cases" / f"{key}{suffix}"
+    with reading(path.with_suffix(".npz"), explain_again(case_id)):
+        return {name: heat.astype(np.float32) for name, heat in kept_heat(path).items()}
 
 
 def explain_again(case_id: str) -> Cure:

@@ -10,7 +10,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboards import notes, published, texts
 from dashboards.parts import damaged, part
+from dashboards.review import reading
+from dashboards.review.reader import Reader, reader
 from dashboards.worklist import rows, scored
+from dashboards.worklist.cases import ORDER, QUEUE
 from dashboards.worklist.scored import Filters, Scored
 from mmdiag.record.worklist import refused_modalities
 from mmdiag.storage.store import Store
@@ -35,13 +38,17 @@ def main() -> None:
     if found is None:
         _nothing(cohort)
         return
+    who = reader()
+    with st.sidebar, part("The switch"):
+        reading.switch(who)
     names = texts.display_names(list(store.modalities), store.title)
     with part("The filters"):
         filters = _filters(found.table, names)
         shown = scored.chosen(found.table, filters)
-        st.session_state["queue"] = (found.bundle_id, shown["case_id"])
+        st.session_state[QUEUE] = ((cohort, found.bundle_id), shown["case_id"])
+        st.session_state.pop(ORDER, None)
         with part("The list"):
-            _list(cohort, store, found, shown, names)
+            _list(cohort, store, found, shown, names, who)
 
 
 def _nothing(cohort: str) -> None:
@@ -105,7 +112,12 @@ def _choice(column: DeltaGenerator, label: str, key: str, of: Mapping[str, str])
 
 
 def _list(
-    cohort: str, store: Store, found: Scored, shown: pd.DataFrame, names: Mapping[str, str]
+    cohort: str,
+    store: Store,
+    found: Scored,
+    shown: pd.DataFrame,
+    names: Mapping[str, str],
+    who: Reader,
 ) -> None:
     count = scored.counts(found.table)
     told = " · ".join(f"{texts.thin(n)} {state}" for state, n in count.items())
@@ -137,7 +149,10 @@ def _list(
             label=notes.plain(row["case_id"]),
             query_params={"case": row["case_id"], "cohort": cohort},
         )
-        rest.html(rows.row_of(row, names, store.task, refused))
+        due = row["state"] == scored.OPEN and reading.is_due(
+            who, cohort, row["case_id"], row["version"]
+        )
+        rest.html(rows.row_of(row, names, store.task, refused, hidden=due))
 
 
 if __name__ == "__main__":  # a page is run, not imported

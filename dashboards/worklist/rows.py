@@ -32,6 +32,7 @@ vertical-align:middle;box-sizing:border-box;border:1.5px solid transparent}
 .mmgone{border:1.5px dashed #8A9099}
 .mmcross{font-weight:700;margin-right:.3rem;color:""" + REFUSED + """}
 </style>"""  # fmt: skip
+HIDDEN = '<span class="mmsilent">after your own reading</span>'
 HEADINGS = ("site", "as of", "answer", "modalities", "in training?", "reviewed")
 
 
@@ -68,7 +69,12 @@ def legend(names: Mapping[str, str]) -> str:
 
 
 def row_of(
-    row: Row, names: Mapping[str, str], task: Task, refused: Collection[tuple[str, str]]
+    row: Row,
+    names: Mapping[str, str],
+    task: Task,
+    refused: Collection[tuple[str, str]],
+    *,
+    hidden: bool = False,
 ) -> str:
     """One case.
 
@@ -76,6 +82,7 @@ def row_of(
         row: Of `dashboards.worklist.scored.Scored.table`.
         names: Modality -> how people read it.
         refused: (case_id, modality) of what is in quarantine.
+        hidden: Whether the reader's own reading comes before the answer.
     """
     there = set(json.loads(row["modalities"]))
     day: str = f"{row['as_of']:%Y-%m-%d}" if pd.notna(row["as_of"]) else ""
@@ -83,7 +90,7 @@ def row_of(
     cells = [
         _text(row["site"]),
         _text(day),
-        f"<div>{answer(row, task)}</div>",
+        f"<div>{HIDDEN if hidden else answer(row, task)}</div>",
         f"<div>{dots(row['case_id'], there, names, refused)}</div>",
         _text(texts.SHORT_ROLES.get(row["role"], row["role"])),
         _text(said or "not yet"),

@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO ?= demo
 
-.PHONY: demo test test-slow test-services coverage check dashboard bench lock sbom audit clean
+.PHONY: demo demo-loop test test-slow test-services coverage check dashboard bench lock sbom audit clean
 
 # LOCKED=1 of any target: exactly the files of requirements.lock, by their hashes. It starts from an empty .venv, because pip takes what is already installed unseen;
 # it builds within it, because pip's own build environments are filled without hashes; and it resolves nothing, because the lock is whole (`pip check` says so).
@@ -35,6 +35,10 @@ demo: $(STAMP)
 	$(BIN)/mmdiag phantom --out $(DEMO)/cohort --cases 160 --missing 0.2 --broken 5
 	$(BIN)/mmdiag run --cohort $(DEMO)/cohort/cohort.toml --workspace $(DEMO)/workspace --explain full --full-for 12 || test $$? -eq 3
 	@echo "Open the dashboard: make dashboard"
+
+# The loop: known cases, a model, `mmdiag up`; new cases appear and are scored by the schedule; `mmdiag down`. Some minutes.
+demo-loop: $(STAMP)
+	$(BIN)/python .ci/demo_loop.py $(BIN)/mmdiag $(DEMO)/loop
 
 dashboard: $(STAMP)
 	$(BIN)/mmdiag dashboard --workspace $(DEMO)/workspace

@@ -24,18 +24,22 @@ def score(
     """Ingest what is new, then score it.
 
     Args:
-        bundle: Folder of the model; by default the champion of the cohort.
+        bundle: Folder of the model; by default the champion of the cohort, and then only cases
+            that it has not learned from and that have neither a label nor a review.
         out: Where this call's predictions go; by default beside the cohort in the workspace.
     """
     prepare(workspace)
+    only_open = bundle is None
     bundle = bundle or champion(cohort, workspace)
-    ingested = ingest_shards(cohort, workspace, check_bundle(bundle, cohort, workspace))
-    with turn_of(cohort, workspace, "score"):
-        answer = ingested | score_cohort(bundle, cohort, workspace, out)
+    answer = unchanged(bundle, cohort, workspace, out, only_open=only_open)
+    if answer is None:
+        ingested = ingest_shards(cohort, workspace, check_bundle(bundle, cohort, workspace))
+        with turn_of(cohort, workspace, "score"):
+            answer = ingested | score_cohort(bundle, cohort, workspace, out, only_open=only_open)
     counts = {
         "scored": answer["scored"],
         "already scored": answer["already_scored"],
-        "in quarantine": ingested["cases"]["quarantined"],
+        "in quarantine": answer["cases"]["quarantined"],
     }
     create_table_artifact([counts], key="mmdiag-scores")
     return answer
@@ -59,17 +63,30 @@ def check_bundle(bundle: Path, cohort: Path, workspace: Path) -> dict[str, list[
 
 
 @step
-def score_cohort(bundle: Path, cohort: Path, workspace: Path, out: Path | None) -> dict[str, Any]:
-    """Score with one bundle."""
+def unchanged(
+    bundle: Path, cohort: Path, workspace: Path, out: Path | None, *, only_open: bool
+) -> dict[str, Any] | None:
+    """The answer where nothing has changed since this bundle scored, without loading it."""
+    working, description = Workspace(workspace), read_description(cohort)
+    target = out or api.predictions_path(working, description.name, bundle.name)
+    ledger = Ledger(working.ledger_url)
+    return api.score_unchanged(bundle, description, working, ledger, target, only_open=only_open)
+
+
+@step
+def score_cohort(
+    bundle: Path, cohort: Path, workspace: Path, out: Path | None, *, only_open: bool
+) -> dict[str, Any]:
+    """Score with one bundle, and say what each modality contributed."""
     working, description = Workspace(workspace), read_description(cohort)
     ledger = Ledger(working.ledger_url)
     opened = api.open_bundle(bundle, description, ledger)
-    target = out or api.predictions_path(working, description.name, opened.id)
-    return inference.score(
+    return api.score_ingested(
         opened,
         description,
         working,
         ledger,
-        target,
+        out or api.predictions_path(working, description.name, opened.id),
+        only_open=only_open,
         progress=lambda done, of, text: report("score", done, of, text),
     )

@@ -14,9 +14,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.settings import somebody_listens, workspace_logs
+from flows.settings import hold_run, somebody_listens, workspace_logs
 from mmdiag.failures import StepFailed, redact
 
+hold_run()  # every flow imports this file, before Prefect calls its run Running
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -18,7 +18,7 @@ from dashboards import published
 from dashboards.case_view import Row, case_folder
 from dashboards.worklist.scored import Scored, champion, scored
 from mmdiag.evaluation.verdict import is_abstained
-from mmdiag.record.worklist import answers_of, reviews_of
+from mmdiag.record.worklist import reviews_of
 from mmdiag.storage.record_tables import CHAMPION
 from mmdiag.storage.store import Store
 
@@ -183,7 +183,7 @@ def answer_of_case(cases: Cases | None, cohort: str, case_id: str) -> Answer | N
 
 def _answers(cohort: str, case_id: str, bundle_id: str) -> list[dict[str, Any]]:
     with published.reading_ledger() as record:
-        return answers_of(record, cohort, case_id, bundle_id) if record is not None else []
+        return record.answers_of(cohort, case_id, bundle_id or None) if record is not None else []
 
 
 def weights_of(answer: Answer) -> Mapping[str, Any]:

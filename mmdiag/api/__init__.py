@@ -8,8 +8,10 @@ from mmdiag.api.results import (
     leaks,
     metrics,
     predictions_path,
+    replay,
     verify,
 )
+from mmdiag.api.scoring import score, score_ingested, score_unchanged
 from mmdiag.api.steps import (
     begin_with,
     bundle_folder,
@@ -20,7 +22,6 @@ from mmdiag.api.steps import (
     pretrain,
     require_judgeable,
     require_trainable,
-    score,
     search_and_compare,
     validate,
 )
@@ -42,9 +43,12 @@ __all__ = [
     "open_bundle",
     "predictions_path",
     "pretrain",
+    "replay",
     "require_judgeable",
     "require_trainable",
     "score",
+    "score_ingested",
+    "score_unchanged",
     "search",
     "search_and_compare",
     "train",

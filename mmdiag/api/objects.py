@@ -10,7 +10,8 @@ from jaxtyping import Float32, Int16, UInt8
 from numpy import ndarray
 
 from mmdiag.api.results import predictions_path, verify
-from mmdiag.api.steps import Report, compare, ingest, score, search_and_compare
+from mmdiag.api.scoring import score
+from mmdiag.api.steps import Report, compare, ingest, search_and_compare
 from mmdiag.cohort.case_table import read_cases
 from mmdiag.cohort.view import CohortView
 from mmdiag.config import RunConfig

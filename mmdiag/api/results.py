@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmdiag.description import Description
 from mmdiag.errors import UsageError
+from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,15 +31,65 @@ def latest_run(description: Description, workspace: Workspace) -> "Run":
     return run
 
 
-def explain_case(workspace: Workspace, case_id: str, cohort: str = "") -> dict[str, Any]:
-    """Everything that is known of one case, from the latest run of its cohort.
+def explain_case(
+    workspace: Workspace,
+    case_id: str,
+    cohort: str = "",
+    *,
+    bundle: Path | None = None,
+    ledger: Ledger | None = None,
+) -> dict[str, Any]:
+    """Everything that is known of one case of a training or of a score; what is missing is made.
 
     Args:
         cohort: The cohort's name; empty = the one that has the case.
+        bundle: Folder of the model; None = that of the case's newest answer.
+        ledger: Where the answers are; None = the workspace's own.
 
     Raises:
-        UsageError: No cohort of the workspace has this case or several have, or its cohort has no
-            run yet.
+        UsageError: No cohort of the workspace has this case or several have, or no model has
+            answered for it yet.
+    """
+    from mmdiag.explain.answers import explain_case as explained
+
+    named = (verify(bundle), bundle) if bundle else None
+    name = cohort_of(workspace, case_id, cohort, "explain")
+    return explained(workspace, ledger or Ledger(workspace.ledger_url), name, case_id, named)
+
+
+def replay(
+    bundle: Path,
+    workspace: Workspace,
+    ledger: Ledger,
+    case_id: str,
+    cohort: str = "",
+) -> dict[str, Any]:
+    """A recorded answer once more; returns what `mmdiag score --replay --json` shows.
+
+    Args:
+        bundle: Folder of the model that answered.
+        cohort: The cohort's name; empty = the one that has the case.
+
+    Raises:
+        UsageError: The case is unknown, in several cohorts, has no answer of this model, or is no
+            longer stored as it was.
+    """
+    from mmdiag.inference.bundle import Bundle
+    from mmdiag.inference.replay import replay as replayed
+
+    name = cohort_of(workspace, case_id, cohort, "replay")
+    return replayed(Bundle.load(bundle, ledger.bundle_files), workspace, ledger, name, case_id)
+
+
+def cohort_of(workspace: Workspace, case_id: str, cohort: str, purpose: str) -> str:
+    """The name of the cohort that has a case.
+
+    Args:
+        cohort: Its name; empty = the one that has it.
+        purpose: What the case is wanted for, as a verb.
+
+    Raises:
+        UsageError: No cohort of the workspace has this case, or several have.
     """
     from mmdiag.storage.store import Store
 
@@ -51,25 +102,16 @@ def explain_case(workspace: Workspace, case_id: str, cohort: str = "") -> dict[s
     if not having:
         where = f"cohort {cohort} of {workspace.path}" if cohort else workspace.path
         raise UsageError(
-            f"A case to explain must be an accepted case of the workspace, {case_id!r} is not in "
+            f"A case to {purpose} must be an accepted case of the workspace, {case_id!r} is not in "
             f"{where}: `mmdiag status` lists the cohorts, "
             f"`mmdiag quarantine show {case_id}` says whether it was refused."
         )
     if len(having) > 1:
         raise UsageError(
-            f"A case to explain must be named by its cohort where several have its key, "
+            f"A case to {purpose} must be named by its cohort where several have its key, "
             f"{case_id!r} is in {', '.join(having)}: give --cohort."
         )
-    from mmdiag.experiment.plan import latest
-    from mmdiag.explain.run import explain_case as explain_from
-
-    run = latest(workspace, having[0])
-    if run is None:
-        raise UsageError(
-            f"Explaining a case needs a finished run, and cohort {having[0]!r} has none in "
-            f"{workspace.path}: start `mmdiag run` on it."
-        )
-    return explain_from(run, case_id)
+    return having[0]
 
 
 def metrics(run: "Run") -> list[dict[str, Any]]:

@@ -40,17 +40,26 @@ def ingest(
             see
             `mmdiag.inference.score.wanted_columns`.
     """
-    from mmdiag.ingest import plan as ingestion
-    from mmdiag.ingest.commit import commit
+    from mmdiag.ingest.unchanged import look, recall, remember
 
-    waiting = partial(_tell, progress, "ingest", 0, 0, WAITS)
+    waiting = partial(tell, progress, "ingest", 0, 0, WAITS)
+    folder = workspace.cohort(description.name)
     with turn(workspace, description.name, waiting):
+        seen = look(description, folder, wanted)
+        known = recall(description, folder, seen, ledger)
+        if known is not None:
+            return known
+        from mmdiag.ingest import plan as ingestion
+        from mmdiag.ingest.commit import commit
+
         plans = ingestion.plan(description, workspace, wanted=wanted)
         for number, shard in enumerate(plans, 1):
             ingestion.ingest_shard(shard)
-            _tell(progress, "ingest", number, len(plans))
+            tell(progress, "ingest", number, len(plans))
         summary = commit(description, workspace, ledger, absent=wanted is not None)
-    return dataclasses.asdict(summary)
+        found = dataclasses.asdict(summary)
+        remember(folder, seen, found)
+    return found
 
 
 def require_trainable(description: Description, workspace: Workspace, config: RunConfig) -> None:
@@ -131,13 +140,13 @@ def search_and_compare(
     found = ingest(description, workspace, ledger, progress=progress)
     run = search_trials.start(description, workspace, config, trials, space, fusion=fusion)
     fits = [str(fit) for fit in run.fits]
-    with alone(run.folder, partial(_tell, progress, "search", 0, 0, WAITS_FOR_RUN)):
-        _tell(progress, "search", 0, len(fits))
+    with alone(run.folder, partial(tell, progress, "search", 0, 0, WAITS_FOR_RUN)):
+        tell(progress, "search", 0, len(fits))
         pool.each(
             pool.SEARCH,
             run.folder,
             fits,
-            lambda done, text: _tell(progress, "search", done, len(fits), text),
+            lambda done, text: tell(progress, "search", done, len(fits), text),
         )
     return (
         found | {"search": search_trials.summary(run)} | _complete(run, ledger, progress=progress)
@@ -156,7 +165,7 @@ def _complete(
     """Train, evaluate, explain and publish a run that was laid out; a second process that is asked
     the same waits, and finds it done.
     """
-    with alone(run.folder, partial(_tell, progress, "train", 0, 0, WAITS_FOR_RUN)):
+    with alone(run.folder, partial(tell, progress, "train", 0, 0, WAITS_FOR_RUN)):
         _fit_all(run, processes, progress)
         return _finish(run, ledger, explain, full_for, progress)
 
@@ -165,7 +174,7 @@ def _fit_all(run: "Run", processes: int, progress: Report | None) -> None:
     from mmdiag.workers import pool
 
     fits = [str(fit) for fit in run.fits]
-    _tell(progress, "train", 0, len(fits))
+    tell(progress, "train", 0, len(fits))
     if processes > 1:
         _fit_together(run, processes, progress)
         return
@@ -173,7 +182,7 @@ def _fit_all(run: "Run", processes: int, progress: Report | None) -> None:
         pool.FIT,
         run.folder,
         fits,
-        lambda done, what: _tell(progress, "train", done, len(fits), what),
+        lambda done, what: tell(progress, "train", done, len(fits), what),
     )
 
 
@@ -192,7 +201,7 @@ def _finish(
         pool.EXPLAIN,
         run.folder,
         parts,
-        lambda done, _: _tell(progress, "explain", done, len(parts)),
+        lambda done, _: tell(progress, "explain", done, len(parts)),
     )
     return publish(run, ledger)
 
@@ -221,13 +230,13 @@ def pretrain(
     found = ingest(description, workspace, ledger, progress=progress)
     folder = pretraining.start(description, workspace, config, what, epochs=epochs)
     units = pretraining.units(folder)
-    with alone(folder, partial(_tell, progress, "pretrain", 0, 0, WAITS_FOR_RUN)):
+    with alone(folder, partial(tell, progress, "pretrain", 0, 0, WAITS_FOR_RUN)):
         for number, name in enumerate(units):
-            _tell(progress, "pretrain", number, len(units), name)
+            tell(progress, "pretrain", number, len(units), name)
             pretraining.pretrain(
-                folder, name, progress=_detail(progress, "pretrain", number, len(units), name)
+                folder, name, progress=detail(progress, "pretrain", number, len(units), name)
             )
-        _tell(progress, "pretrain", len(units), len(units))
+        tell(progress, "pretrain", len(units), len(units))
         return found | pretraining.finish(folder)
 
 
@@ -249,13 +258,16 @@ def begin_with(workspace: Workspace, config: RunConfig, pretrained: str) -> RunC
 
 
 def bundle_folder(workspace: Workspace, which: str) -> Path:
-    """The folder of a bundle that is named by its id in the workspace, or by its folder.
+    """The folder of a bundle that is named by its id in the workspace, or by its folder; the model
+    of a run's fold has an id, too.
 
     Raises:
         UsageError: There is neither.
     """
-    own, named = workspace.bundles / which, Path(which).expanduser()
-    if "/" not in which and own.is_dir():
+    from mmdiag.inference.manifest import find_bundle
+
+    own, named = find_bundle(workspace, which), Path(which).expanduser()
+    if own is not None:
         return own
     if not named.is_dir():
         raise UsageError(
@@ -301,32 +313,6 @@ def open_bundle(
     return inference.open_bundle(bundle, description, ledger)
 
 
-def score(
-    bundle: "Path | LoadedBundle",
-    description: Description,
-    workspace: Workspace,
-    ledger: Ledger,
-    out: Path,
-    *,
-    progress: Report | None = None,
-) -> dict[str, Any]:
-    """Ingest what is new, then score what this bundle has not scored; returns what `mmdiag score
-    --json` shows.
-    """
-    from mmdiag.inference import score as inference
-
-    opened = (
-        inference.open_bundle(bundle, description, ledger) if isinstance(bundle, Path) else bundle
-    )
-    wanted = inference.wanted_columns(opened)
-    found = ingest(description, workspace, ledger, wanted=wanted, progress=progress)
-    waiting = partial(_tell, progress, "score", 0, 0, WAITS)
-    with turn(workspace, description.name, waiting):  # what two score is scored once
-        return found | inference.score(
-            opened, description, workspace, ledger, out, progress=_detail(progress, "score")
-        )
-
-
 def require_judgeable(
     bundle: "LoadedBundle", description: Description, workspace: Workspace
 ) -> None:
@@ -357,10 +343,10 @@ def validate(
     validation.require_judgeable(bundle, description, workspace)
     wanted = inference.wanted_columns(bundle)
     found = ingest(description, workspace, ledger, wanted=wanted, progress=progress)
-    waiting = partial(_tell, progress, "validate", 0, 0, WAITS)
+    waiting = partial(tell, progress, "validate", 0, 0, WAITS)
     with turn(workspace, description.name, waiting):
         return found | validation.validate(
-            bundle, description, workspace, _detail(progress, "validate")
+            bundle, description, workspace, detail(progress, "validate")
         )
 
 
@@ -370,17 +356,17 @@ def _fit_together(run: "Run", processes: int, progress: Report | None) -> None:
 
     total = len(run.fits)
     for number, name in enumerate(run.fits):
-        report = _detail(progress, "train", number, total, str(name))
+        report = detail(progress, "train", number, total, str(name))
         distributed.fit(run, name, processes, report)
-    _tell(progress, "train", total, total)
+    tell(progress, "train", total, total)
 
 
-def _tell(progress: Report | None, stage: str, done: int, total: int, detail: str = "") -> None:
+def tell(progress: Report | None, stage: str, done: int, total: int, detail: str = "") -> None:
     if progress:
         progress(stage, done, total, detail)
 
 
-def _detail(
+def detail(
     progress: Report | None, stage: str, number: int = 0, total: int = 0, name: str = ""
 ) -> Detail | None:
     """What a single unit of work is given to report to: its text goes beside the stage's bar, or

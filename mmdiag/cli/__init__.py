@@ -24,6 +24,7 @@ from mmdiag.cli.operate.audit import audit
 from mmdiag.cli.operate.models import models
 from mmdiag.cli.operate.refit import refit
 from mmdiag.cli.operate.reviews import outcomes, review, reviews
+from mmdiag.cli.operate.up import down, up
 from mmdiag.cli.operate.workspaces import dashboard, status
 from mmdiag.workspace import keep_from_others
 
@@ -84,6 +85,8 @@ for _command in (
     audit,
     status,
     dashboard,
+    up,
+    down,
 ):
     cli.add_command(_command)
 

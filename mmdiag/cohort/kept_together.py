@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int64
 from numpy import ndarray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from mmdiag.readers.tables.keys import NO_KEY
 
@@ -37,6 +35,9 @@ def group_numbers(
         ends.append((subject[there], start + number[there]))
         start += len(found)
     one, other = (np.concatenate(side) for side in zip(*ends, strict=True))
+    from scipy.sparse import coo_array  # half a second that a look at nothing new does without
+    from scipy.sparse.csgraph import connected_components
+
     edges = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(start, start))
     component = connected_components(edges, directed=False)[1][: len(names)]
     # subjects are sorted, so that the first of each group comes first

@@ -9,7 +9,7 @@ from mmdiag.contracts.internal_tables import validate_predictions
 from mmdiag.experiment.fit_id import TEST
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
-from mmdiag.inference.columns import prediction_columns, with_abstentions
+from mmdiag.inference.prediction_table import prediction_columns, with_abstentions
 from mmdiag.privacy.subject_keys import workspace_key
 from mmdiag.storage.tables import write_parquet
 

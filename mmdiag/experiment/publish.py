@@ -8,8 +8,8 @@ from mmdiag.experiment import mlflow_tracking
 from mmdiag.experiment.evaluate import availability_of, metrics_of
 from mmdiag.experiment.predictions import predictions, write_predictions
 from mmdiag.experiment.run import Run, open_data
-from mmdiag.inference.columns import prediction_columns
 from mmdiag.inference.manifest import read_manifest
+from mmdiag.inference.prediction_table import recorded_columns
 from mmdiag.storage.ledger import Ledger
 
 
@@ -56,7 +56,7 @@ def publish(run: Run, ledger: Ledger) -> dict[str, Any]:
     ledger.record_metrics(asked.run_id, metrics)
     mlflow_tracking.publish(run, bundle["id"], metrics)
     ledger.record_curves(asked.run_id, pd.read_parquet(run.folder / "curves.parquet"))
-    ledger.record_predictions(asked.cohort, table[[*prediction_columns(table), "version"]])
+    ledger.record_predictions(asked.cohort, recorded_columns(table))
     return {
         "split": dict(asked.split),
         "bundle": bundle,

@@ -51,9 +51,9 @@ def keep(
     write_text(path.with_suffix(".json"), json.dumps({"case_id": case_id, **values}))
 
 
-def kept_values(path: Path) -> dict[str, dict[str, Any]]:
+def kept_values(path: Path) -> dict[str, Any]:
     """Kind -> modality -> what is explained of it; and `case_id`."""
-    found: dict[str, dict[str, Any]] = json.loads(path.with_suffix(".json").read_text())
+    found: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
     return found
 
 

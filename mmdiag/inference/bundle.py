@@ -83,8 +83,13 @@ class Bundle:
         Returns:
             None where that cannot be told, because the model was made with another key.
         """
-        found = [keys.holds(subject_id, key) for keys in (self.trained_on, *self.pretrained_on)]
+        found = [keys.holds(subject_id, key) for keys in self.subjects]
         return True if True in found else None if None in found else False
+
+    @property
+    def subjects(self) -> tuple[SubjectKeys, ...]:
+        """All subjects that it learned from."""
+        return (self.trained_on, *self.pretrained_on)
 
     def met(self, modalities: Iterable[str]) -> bool:
         """Whether cases with exactly these modalities were among those that the model was trained

@@ -1,61 +1,19 @@
-"""The columns of predictions.parquet, and those of a table that is to be scored: they are the
-bundle's, by name.
-"""
+"""The columns of a table that is to be scored: they are the bundle's, by name."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Bool, Float32
 from numpy import ndarray
 
 from mmdiag.errors import UsageError
-from mmdiag.evaluation.verdict import PATTERN
 from mmdiag.prepare import Preparation
 from mmdiag.readers.tables.categories import by_name
 from mmdiag.storage.store import Store
 
-ATYPICAL = "atypical_"  # and the modality: the column of its p-value
-BECAUSE = "abstained_because"  # not known of what a version before 0.2 answered
 SHOWN = 20  # columns named in one sentence
-
-
-def prediction_columns(table: pd.DataFrame) -> list[str]:
-    """The columns of predictions.parquet, in the order of docs/interface.md 4."""
-    answers = [c for c in table.columns if c == "probability" or c.startswith("probability_")]
-    contributions = [c for c in table.columns if c.startswith("contribution_")]
-    return [
-        "case_id",
-        "subject_id",
-        "as_of",
-        "bundle_id",
-        "role",
-        "predicted",
-        *answers,
-        "modalities",
-        *contributions,
-        "abstained",
-        *(c for c in table.columns if c == BECAUSE or c.startswith(ATYPICAL)),
-        "scored_at",
-    ]
-
-
-def with_abstentions(table: pd.DataFrame, met: Sequence[bool]) -> pd.DataFrame:
-    """Whether a model abstains from each case, and why: no training case had just its modalities,
-    or it is unlike them.
-
-    Args:
-        table: What `diagnose` gave.
-        met: Whether training cases had the modalities of each case.
-    """
-    unlike = table["unlike"] if "unlike" in table else pd.Series([""] * len(table), table.index)
-    because = [
-        found if known else PATTERN for known, found in zip(met, unlike.fillna(""), strict=True)
-    ]
-    told = table.drop(columns="unlike", errors="ignore")
-    return told.assign(abstained=[bool(reason) for reason in because], abstained_because=because)
 
 
 @dataclass(frozen=True, slots=True)

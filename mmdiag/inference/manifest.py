@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdiag.errors import BundleError
-from mmdiag.workspace import file_sha256
+from mmdiag.workspace import Workspace, file_sha256
 
 FILES = (
     "model.safetensors",
@@ -42,6 +42,16 @@ class Manifest:
     id: str
     files: Mapping[str, str]
     text: bytes
+
+
+def find_bundle(workspace: Workspace, identity: str) -> Path | None:
+    """The folder of a bundle of the workspace by its id: a run's own, or the model of one of its
+    folds; None where there is none.
+    """
+    if not ID.fullmatch(identity):
+        return None
+    found = [workspace.bundles / identity, *sorted(workspace.runs.glob(f"*/fits/*/{identity}"))]
+    return next((folder for folder in found if folder.is_dir()), None)
 
 
 def bundle_id(files: Mapping[str, str]) -> str:

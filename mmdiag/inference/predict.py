@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 
 from mmdiag.evaluation.verdict import UNLIKE
 from mmdiag.inference.bundle import Bundle
-from mmdiag.inference.columns import ATYPICAL
+from mmdiag.inference.prediction_table import ATYPICAL
 from mmdiag.inference.shapley import shapley
 from mmdiag.model.ensemble import EnsembleModel
 from mmdiag.model.network import DiagnosisModel, Output
@@ -34,7 +34,9 @@ def diagnose(
 
     Returns:
         `predicted`, `probability` (or `probability_<class or label>`), `log_odds`, and with
-        contributions: `contribution_<m>`, `base`, `weight_<m>`, `attention` (JSON).
+        contributions: `contribution_<m>`, `base`, `weight_<m>`, `attention` (JSON; None where
+        nothing attends), `attention_member` and `attention_weight`: what attends, and its share of
+        the answer.
     """
     with one_thread(
         when=not any(
@@ -62,7 +64,21 @@ def _diagnose_batch(bundle: Bundle, samples: Sequence[Sample], contributions: bo
         table = table.assign(**found, unlike=_unlike(model, found))
     if contributions:
         table = pd.concat([table, _explanations(model, tokens, output, chosen)], axis=1)
+        if output.fused.attention is not None:
+            member, share = _attending(bundle)
+            table = table.assign(attention_member=member, attention_weight=share)
     return table
+
+
+def _attending(bundle: Bundle) -> tuple[str, float]:
+    """The family of the network whose attention it is, and its share of what a model's members
+    weigh.
+    """
+    model, config = bundle.model, bundle.config
+    if not isinstance(model, EnsembleModel):
+        return config.fusion, 1.0
+    weight = model.weight.abs()
+    return config.ensemble.network, float(weight[-1] / weight.sum().clamp(min=1e-12))
 
 
 def _unlike(model: EnsembleModel, found: Mapping[str, Float[np.ndarray, "case"]]) -> list[str]:

@@ -1,6 +1,7 @@
 """Score new cases with a bundle: in parts, each kept as soon as it is done, and no case twice."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.columns import (
     Alignment,
     align,
-    prediction_columns,
     require_common,
-    with_abstentions,
 )
 from mmdiag.inference.embeddings import require_same_embeddings, require_stored_embeddings
+from mmdiag.inference.pending import pending, role_of
 from mmdiag.inference.predict import diagnose
+from mmdiag.inference.prediction_table import recorded_columns, with_abstentions, write_scored
+from mmdiag.inference.settled import remember_columns
 from mmdiag.inference.shift import abstained_by_reason, shift_of
 from mmdiag.prepare import extractor, require_same_features
 from mmdiag.prepare.batches import prepare_samples
@@ -34,10 +36,10 @@ from mmdiag.readers.genomics.expression_matrix import is_matrix
 from mmdiag.readers.genomics.maf import is_maf
 from mmdiag.readers.tables.delimited import as_description_error
 from mmdiag.readers.tables.form import form_of
+from mmdiag.record.notify import UNLIKE, notify
 from mmdiag.sandbox.tables import table_header
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
-from mmdiag.storage.tables import write_parquet
 from mmdiag.workspace import Workspace
 
 PART = 1024  # cases between two commits to the ledger
@@ -78,6 +80,20 @@ def wanted_columns(bundle: Bundle) -> dict[str, list[str]]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What came of scoring.
+
+    Args:
+        answer: What `score` returns.
+        meant: What the bundle has said, now or before, of the cases that were meant: the columns of
+            predictions.parquet.
+    """
+
+    answer: dict[str, Any]
+    meant: pd.DataFrame
+
+
 def score(
     bundle: Bundle,
     description: Description,
@@ -86,46 +102,110 @@ def score(
     out: Path,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Score the accepted cases of an ingested cohort that this bundle has not scored yet.
-
-    Args:
-        out: Parquet with every case of the cohort that this bundle has scored, now or before.
+    """Score the accepted cases of an ingested cohort that this bundle has not scored yet; see
+    `score_cases`.
 
     Returns:
         `scored`, `already_scored`, `labelled`, `bundle` and `predictions` of the answer in
         docs/interface.md 3.
+    """
+    return score_cases(bundle, description, workspace, ledger, out, progress).answer
+
+
+def score_cases(
+    bundle: Bundle,
+    description: Description,
+    workspace: Workspace,
+    ledger: Ledger,
+    out: Path,
+    progress: Progress | None = None,
+    *,
+    contributions: bool = True,
+    only_open: bool = False,
+    reviewed: Collection[str] = (),
+) -> Scored:
+    """Score the accepted cases of an ingested cohort that this bundle has not scored yet.
+
+    Args:
+        out: Parquet with every case of the cohort that this bundle has scored, now or before.
+        contributions: Whether each answer is given with what each modality contributed; a later
+            call adds that to answers that were given without.
+        only_open: Only cases of role `new` that have no label and no review.
+        reviewed: Keys of the cases that have a review.
 
     Raises:
         UsageError: The cohort's modalities are not the bundle's.
     """
-    store = Store.open(workspace, description.name)
+    store, key = Store.open(workspace, description.name), workspace_key(workspace.path)
     _require_kinds(bundle, store.modalities)
     require_stored_embeddings(bundle, store)
-    key = workspace_key(workspace.path)
-    versions = list(zip(store.cases["case_id"], store.cases["version"], strict=True))
-    done = ledger.scored(bundle.id, description.name)
-    todo = [row for row, pair in enumerate(versions) if pair not in done]
-    aligned = _by_bundle_columns(bundle, store)
-    raws = features_of(bundle, store, aligned, progress) if todo else {}
-    for start in range(0, len(todo), PART):
-        rows = todo[start : start + PART]
-        table = score_rows(bundle, store, raws, rows, key)
-        validate_predictions(table, exclusive=not bundle.task.multilabel)
+    todo = pending(
+        store,
+        ledger,
+        bundle.id,
+        bundle.subjects,
+        key,
+        contributions=contributions,
+        only_open=only_open,
+        reviewed=reviewed,
+    )
+    aligned = by_bundle_columns(bundle, store)
+    parts = _Parts(bundle, store, aligned, key, progress)
+    for table in parts.of(todo.new, contributions=contributions):
         ledger.record_predictions(description.name, table)
-        if progress:
-            progress(start + len(rows), len(todo), "scored")
-    scored = _write_all(ledger, bundle, description.name, versions, out)
-    return {
-        "scored": len(todo),
-        "already_scored": len(versions) - len(todo),
+    for table in parts.of(todo.unexplained, contributions=True):
+        ledger.record_contributions(description.name, table)
+    scored = write_scored(ledger, bundle.id, description.name, todo.versions, out)
+    shift = shift_of(scored)
+    _tell_unlike(description.name, len(todo.new), shift)
+    said = _said(aligned)
+    remember_columns(store.folder, bundle.id, said or None)
+    answer = {
+        "scored": len(todo.new),
+        "already_scored": len(todo.asked) - len(todo.new),
         "labelled": int(labelled(store.cases, store.task.kind).sum()),
         "abstained": abstained_by_reason(scored),
-        "shift": shift_of(scored),
+        "shift": shift,
         "training_known": bundle.learned_from("", key) is not None,
         "bundle": {"id": bundle.id, "path": str(bundle.folder)},
         "predictions": str(out),
-        **({"columns": said} if (said := _said(aligned)) else {}),
+        **({"columns": said} if said else {}),
     }
+    meant = {todo.versions[row][0] for row in todo.asked}
+    return Scored(answer, scored[scored["case_id"].isin(meant)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a bundle says of a cohort, part after part: each is checked before it is given, and is
+    recorded before the next one is begun.
+    """
+
+    bundle: Bundle
+    store: Store
+    aligned: Mapping[str, Alignment]
+    key: bytes | None
+    progress: Progress | None = None
+
+    def of(self, rows: Sequence[int], *, contributions: bool) -> Iterator[pd.DataFrame]:
+        """The predictions of some rows of the case table."""
+        for start in range(0, len(rows), PART):
+            part = list(rows[start : start + PART])
+            raws = features_of(self.bundle, self.store, self.aligned, self.progress, part)
+            table = score_rows(
+                self.bundle, self.store, raws, part, self.key, contributions=contributions
+            )
+            validate_predictions(table, exclusive=not self.bundle.task.multilabel)
+            yield table
+            if self.progress:
+                self.progress(start + len(part), len(rows), "scored")
+
+
+def _tell_unlike(cohort: str, scored: int, shift: dict[str, dict[str, Any]]) -> None:
+    """Tell somebody of a batch that is unlike the training, if it has a new case."""
+    unlike = {name: found["cases"] for name, found in shift.items() if found["unlike"]}
+    if scored and unlike:
+        notify(UNLIKE, cohort, {"scored": scored, **unlike})
 
 
 def answer_rows(
@@ -143,10 +223,10 @@ def answer_rows(
     """
     _require_kinds(bundle, store.modalities)
     require_stored_embeddings(bundle, store)
-    raws = features_of(bundle, store, _by_bundle_columns(bundle, store), progress)
-    parts = []
+    aligned, parts = by_bundle_columns(bundle, store), []
     for start in range(0, len(rows), PART):
         part = rows[start : start + PART]
+        raws = features_of(bundle, store, aligned, progress, part)
         parts.append(score_rows(bundle, store, raws, part, key))
         if progress:
             progress(start + len(part), len(rows), "scored")
@@ -158,8 +238,13 @@ def features_of(
     store: Store,
     aligned: Mapping[str, Alignment],
     progress: Progress | None = None,
+    rows: Sequence[int] | None = None,
 ) -> dict[str, Any]:
-    """What a bundle reads of every case of a cohort; weights come from this machine alone."""
+    """What a bundle reads of the cases of a cohort; weights come from this machine alone.
+
+    Args:
+        rows: Rows of the case table that are wanted; None = all.
+    """
     with only_from_this_machine():
         raws: dict[str, Any] = {
             name: raw_features(
@@ -167,6 +252,7 @@ def features_of(
                 name,
                 extractor(kind, bundle.config),
                 colour=bundle.preparations[name].colour,
+                only=rows,
                 progress=progress,
             )
             for name, kind in bundle.kinds.items()
@@ -199,7 +285,7 @@ def _require_header(
         require_common(modality.name, header, wanted)
 
 
-def _by_bundle_columns(bundle: Bundle, store: Store) -> dict[str, Alignment]:
+def by_bundle_columns(bundle: Bundle, store: Store) -> dict[str, Alignment]:
     """The tables of a cohort under the columns of the bundle."""
     return {
         name: align(store, name, preparation)
@@ -214,31 +300,26 @@ def _said(aligned: Mapping[str, Alignment]) -> dict[str, Any]:
 
 
 def score_rows(
-    bundle: Bundle, store: Store, raws: dict[str, Any], rows: list[int], key: bytes | None
+    bundle: Bundle,
+    store: Store,
+    raws: dict[str, Any],
+    rows: list[int],
+    key: bytes | None,
+    *,
+    contributions: bool = True,
 ) -> pd.DataFrame:
-    """The predictions of some rows of a cohort, in the columns of predictions.parquet and
-    `version`.
+    """The predictions of some rows of a cohort, in the columns of predictions.parquet, with
+    `version`, the weights and the attention.
     """
-    table = diagnose(bundle, prepare_samples(bundle.preparations, raws, rows))
+    samples = prepare_samples(bundle.preparations, raws, rows)
+    table = diagnose(bundle, samples, contributions=contributions)
     cases = store.cases.iloc[rows]
     for name in ("case_id", "subject_id", "as_of", "version"):
         table[name] = cases[name].to_numpy()
     table["bundle_id"] = bundle.id
-    table["role"] = [
-        "train" if bundle.learned_from(subject, key) else "new" for subject in cases["subject_id"]
-    ]
+    table["role"] = [role_of(subject, bundle.subjects, key) for subject in cases["subject_id"]]
     present = {name: store.present(name)[rows] for name in bundle.kinds}
     table["modalities"] = [[name for name in present if present[name][i]] for i in range(len(rows))]
     table = with_abstentions(table, [bundle.met(names) for names in table["modalities"]])
     table["scored_at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return table[[*prediction_columns(table), "version"]]
-
-
-def _write_all(
-    ledger: Ledger, bundle: Bundle, cohort: str, versions: list[tuple[str, str]], out: Path
-) -> pd.DataFrame:
-    table = ledger.predictions(bundle_id=bundle.id, cohort=cohort)
-    current = pd.DataFrame(versions, columns=["case_id", "version"])
-    table = current.merge(table, on=["case_id", "version"], how="inner")
-    write_parquet(out, table[prediction_columns(table)])
-    return table
+    return recorded_columns(table)

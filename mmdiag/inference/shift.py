@@ -3,9 +3,9 @@
 from typing import Any
 
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.special import betainc
 
-from mmdiag.inference.columns import ATYPICAL
+from mmdiag.inference.prediction_table import ATYPICAL
 
 TAIL = 0.1  # share of cases like those of the training whose p-value is at most that
 SURE = 0.01  # level of the test of a batch, shared among the modalities
@@ -30,7 +30,7 @@ def shift_of(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
         if not len(values):
             continue
         low = int((values <= TAIL).sum())
-        chance = float(binomtest(low, len(values), TAIL, alternative="greater").pvalue)
+        chance = _at_least(low, len(values))
         found[column.removeprefix(ATYPICAL)] = {
             "cases": len(values),
             "share": round(low / len(values), 4),
@@ -38,3 +38,8 @@ def shift_of(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
             "unlike": chance < SURE / len(columns),
         }
     return found
+
+
+def _at_least(low: int, cases: int) -> float:
+    """How probable it is by chance that so many of the cases lie in the tail: a binomial test."""
+    return float(betainc(low, cases - low + 1, TAIL)) if low else 1.0

@@ -136,7 +136,7 @@ def _changes(value: Any) -> tuple[str, ...]:
     return given
 
 
-def _number(name: str, value: Any, built_in: float) -> float:
+def _number(name: str, value: Any, built_in: int | float) -> int | float:
     """A number of the kind of the built-in one; counts are 1 or more."""
     whole = isinstance(built_in, int)
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):

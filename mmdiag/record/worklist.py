@@ -131,24 +131,3 @@ def refused_modalities(
         QUARANTINE.c.cohort == cohort, QUARANTINE.c.case_id.in_(list(case_ids))
     )
     return {(row["case_id"], row["modality"]) for row in ledger.rows(query, QUARANTINE)}
-
-
-def answers_of(
-    ledger: Ledger, cohort: str, case_id: str, bundle_id: str = ""
-) -> list[dict[str, Any]]:
-    """All answers for a case, of one model or of all, the newest first: the columns of
-    predictions.parquet, version, `weight_<modality>` and `attention`.
-    """
-    query = (
-        select(PREDICTIONS)
-        .where(PREDICTIONS.c.cohort == cohort, PREDICTIONS.c.case_id == case_id)
-        .order_by(PREDICTIONS.c.scored_at.desc(), PREDICTIONS.c.bundle_id.desc())
-    )
-    if bundle_id:
-        query = query.where(PREDICTIONS.c.bundle_id == bundle_id)
-    parts = ("answers", "contributions", "weights")
-    return [
-        {str(k): v for k, v in row.items() if k not in parts}
-        | {k: v for part in parts for k, v in (row.get(part) or {}).items()}
-        for row in ledger.rows(query, PREDICTIONS)
-    ]

@@ -34,12 +34,14 @@ from mmdiag.errors import MmdiagError
 from mmdiag.storage.audit.chain import append, head_of
 from mmdiag.storage.audit.head import begin_head, write_head
 from mmdiag.storage.backup import back_up
+from mmdiag.storage.columns import add_missing_columns, missing_columns, select_known
 from mmdiag.storage.ledger_tables import METADATA
 from mmdiag.workspace import is_full, no_space
 
 BUSY_TIMEOUT_MS = 30_000
 ROWS = 500  # of one statement
 NEWEST = "head of the audit"  # what a transaction notes of the row that it adds
+UNKNOWN = object()  # asked for: rows whose column is empty
 # in what SQLite says -> fact and cure
 REFUSED = {
     "locked": (f"another process has held it for {BUSY_TIMEOUT_MS // 1000} s", "end that process"),
@@ -62,7 +64,8 @@ class Database:
     def __init__(self, url: str, folder: Path | None = None) -> None:
         self.url = url
         self._folder = folder
-        self._ready = False  # whether all tables are known to be there
+        self._ready = False  # whether all tables and columns are known to be there
+        self._missing: Mapping[str, frozenset[str]] = {}  # columns of an earlier version's tables
 
     def require(self) -> None:
         """See whether the database answers and may be written, where there is one.
@@ -97,10 +100,11 @@ class Database:
         if file is not None and not file.is_file():
             return set()
         try:
-            known = set(inspect(self.engine).get_table_names())
+            inspector = inspect(self.engine)
+            known, self._missing = set(inspector.get_table_names()), missing_columns(inspector)
         except OperationalError as error:
             raise MmdiagError(self._why(error)) from None
-        self._ready = set(METADATA.tables) <= known
+        self._ready = set(METADATA.tables) <= known and not self._missing
         return known
 
     def _make(self) -> None:
@@ -116,8 +120,9 @@ class Database:
         with self._transaction() as connection:
             known = set(inspect(connection).get_table_names())
             METADATA.create_all(connection)
+            add_missing_columns(connection)
             self._adopt(connection, known)
-        self._ready = True
+        self._ready, self._missing = True, {}
 
     def _adopt(self, connection: Connection, known: set[str]) -> None:
         """What has to be said of a database of an earlier version, in the transaction in which it
@@ -135,9 +140,14 @@ class Database:
             return connection.execute(query).mappings().all()
 
     def _read(self, table: Table, **where: Any) -> pd.DataFrame:
-        query = select(table)
+        if not self._ready:
+            self._known_tables()
+        query = select_known(table, self._missing)
         for name, value in where.items():
-            if value is not None:
+            if value is UNKNOWN:  # a column that is not there is unknown of every row
+                known = name not in self._missing.get(table.name, ())
+                query = query.where(table.c[name].is_(None)) if known else query
+            elif value is not None:
                 query = query.where(table.c[name] == value)
         return pd.DataFrame(
             [dict(row) for row in self.rows(query, table)],
@@ -194,9 +204,11 @@ class Database:
             return no_space(f" at {file}")
         return _unwritable(said)
 
-    def _upsert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    def _upsert(
+        self, table: Table, rows: Sequence[Mapping[str, Any]], kept: Iterable[str] = ()
+    ) -> None:
         with self.writing() as connection:
-            self._write(connection, table, rows)
+            self._write(connection, table, rows, kept)
 
     def _write(
         self,

@@ -14,7 +14,7 @@ import pandas as pd
 from sqlalchemy import Connection, func, select
 
 from mmdiag.storage.audit.batches import batch_facts, unrecorded
-from mmdiag.storage.database import Database, plain_value, writable
+from mmdiag.storage.database import UNKNOWN, Database, plain_value, writable
 from mmdiag.storage.labels_seen import stamp
 from mmdiag.storage.ledger_tables import (
     ACCEPTANCES,
@@ -30,6 +30,12 @@ from mmdiag.storage.ledger_tables import (
 )
 from mmdiag.storage.model_states import adopt, register
 from mmdiag.storage.record_tables import LABELS_SEEN, MODELS
+
+# of a prediction, what stays when contributions are added to it
+GIVEN = (
+    *("subject_id", "as_of", "role", "predicted", "answers", "modalities"),
+    *("logit", "abstained", "scored_at"),
+)
 
 
 class Ledger(Database):
@@ -225,43 +231,21 @@ class Ledger(Database):
         return (found[0] or {}).get("files") if found else None
 
     def record_predictions(self, cohort: str, predictions: pd.DataFrame) -> None:
-        """The columns of predictions.parquet, and version. A case that this bundle has scored is
-        written over with the same.
+        """The columns of predictions.parquet, version, and where they are known `weight_<modality>`
+        and `attention`. A case that this bundle has scored is written over with the same.
         """
-        answers = [
-            c for c in predictions.columns if c == "probability" or c.startswith("probability_")
-        ]
-        beside = ("contribution_", "atypical_", "abstained_because")
-        contributions = [c for c in predictions.columns if c.startswith(beside)]
-        rows = []
-        for row in predictions.to_dict("records"):
-            plain = {
-                name: plain_value(row.get(name))
-                for name in (
-                    "bundle_id",
-                    "case_id",
-                    "version",
-                    "subject_id",
-                    "role",
-                    "predicted",
-                    "scored_at",
-                )
-            }
-            plain |= {
-                "cohort": cohort,
-                "as_of": None if pd.isna(row["as_of"]) else str(row["as_of"]),
-                "abstained": bool(row["abstained"]),
-            }
-            plain |= {
-                "answers": {c: plain_value(row[c]) for c in answers},
-                "contributions": {c: plain_value(row[c]) for c in contributions},
-            }
-            rows.append(plain | {"modalities": list(row["modalities"])})
+        rows = _prediction_rows(cohort, predictions)
         with self.writing() as connection:
             new = unrecorded(connection, cohort, rows)
             self._write(connection, PREDICTIONS, rows)
             if new:
                 self.audit(connection, "score", batch_facts(cohort, new))
+
+    def record_contributions(self, cohort: str, predictions: pd.DataFrame) -> None:
+        """What each modality contributed to answers that were recorded without it; the answers
+        themselves, and when they were given, stay as they are.
+        """
+        self._upsert(PREDICTIONS, _prediction_rows(cohort, predictions), kept=GIVEN)
 
     def scored(self, bundle_id: str, cohort: str) -> set[tuple[str, str]]:
         """(case_id, version) of what a bundle has scored."""
@@ -305,6 +289,7 @@ class Ledger(Database):
     def predictions(self, bundle_id: str | None = None, cohort: str | None = None) -> pd.DataFrame:
         """Predictions in the columns of predictions.parquet, and version."""
         table = self._read(PREDICTIONS, bundle_id=bundle_id, cohort=cohort)
+        table = table.drop(columns=["weights", "attention"])
         wide = (
             [
                 pd.DataFrame(table[name].tolist(), index=table.index)
@@ -316,7 +301,37 @@ class Ledger(Database):
         found = pd.concat(
             [table.drop(columns=["answers", "contributions", "cohort"]), *wide], axis=1
         )
-        return found.assign(as_of=pd.to_datetime(found["as_of"]))
+        numbers = {name: found[name].astype(float) for name in ("base", "logit")}
+        return found.assign(as_of=pd.to_datetime(found["as_of"]), **numbers)
+
+    def answers_of(
+        self, cohort: str, case_id: str, bundle_id: str | None = None
+    ) -> list[dict[str, Any]]:
+        """All predictions of a case, the newest first: the columns of predictions.parquet, version,
+        `weight_<modality>` and `attention`.
+        """
+        table = self._read(PREDICTIONS, cohort=cohort, case_id=case_id, bundle_id=bundle_id)
+        rows = table.sort_values(["scored_at", "bundle_id"], ascending=False).to_dict("records")
+        parts = ("answers", "contributions", "weights")
+        flat = [
+            {str(k): v for k, v in row.items() if k not in parts}
+            | {k: v for part in parts for k, v in (row[part] or {}).items()}
+            for row in rows
+        ]
+        return [{name: plain_value(value) for name, value in row.items()} for row in flat]
+
+    def unexplained(self, bundle_id: str, cohort: str) -> set[tuple[str, str]]:
+        """(case_id, version) of what a bundle has scored without the contribution of any modality,
+        because nobody asked for it.
+        """
+        table = self._read(PREDICTIONS, bundle_id=bundle_id, cohort=cohort, base=UNKNOWN)
+        return {
+            (case, version)
+            for case, version, known in zip(
+                table["case_id"], table["version"], table["contributions"], strict=True
+            )
+            if not any(name.startswith("contribution_") for name in known or {})
+        }
 
     def count_predictions(self) -> int:
         """Number of predictions."""
@@ -331,3 +346,39 @@ def _verdicts_of(counts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _prediction_rows(cohort: str, predictions: pd.DataFrame) -> list[dict[str, Any]]:
+    answers = [c for c in predictions.columns if c == "probability" or c.startswith("probability_")]
+    beside = ("contribution_", "atypical_", "abstained_because")
+    contributions = [c for c in predictions.columns if c.startswith(beside)]
+    weights = [c for c in predictions.columns if c.startswith("weight_")]
+    rows = []
+    for row in predictions.to_dict("records"):
+        plain = {
+            name: plain_value(row.get(name))
+            for name in (
+                "bundle_id",
+                "case_id",
+                "version",
+                "subject_id",
+                "role",
+                "predicted",
+                "scored_at",
+                "base",
+                "logit",
+                "attention",
+            )
+        }
+        plain |= {
+            "cohort": cohort,
+            "as_of": None if pd.isna(row["as_of"]) else str(row["as_of"]),
+            "abstained": bool(row["abstained"]),
+        }
+        plain |= {
+            "answers": {c: plain_value(row[c]) for c in answers},
+            "contributions": {c: plain_value(row[c]) for c in contributions},
+            "weights": {c: plain_value(row[c]) for c in weights} or None,
+        }
+        rows.append(plain | {"modalities": list(row["modalities"])})
+    return rows

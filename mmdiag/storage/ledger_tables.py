@@ -128,6 +128,10 @@ PREDICTIONS = Table(
     Column("answers", JSON),
     Column("modalities", JSON),
     Column("contributions", JSON),
+    Column("base", Float),
+    Column("logit", Float),
+    Column("weights", JSON),
+    Column("attention", JSON),
     Column("abstained", Boolean),
     Column("scored_at", String(40)),
 )

@@ -19,7 +19,10 @@ WAITS_FOR_RUN = "waits: another process is at work on this run"
 
 @contextmanager
 def turn(workspace: Workspace, cohort: str, waiting: Callable[[], object]) -> Iterator[None]:
-    """Hold a cohort alone; the system lets go of it with the process, however that ends.
+    """Hold a cohort alone; the system lets go of it with the process, however that ends. On one
+    machine, or on a network drive with locks, that is all that several schedulers at once need to
+    score each case once: the second one finds in the ledger what the first one did. It is no lease
+    that runs out, so a process that is stopped keeps it until it is killed.
 
     Args:
         waiting: Called once where another process holds it.

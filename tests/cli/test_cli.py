@@ -28,8 +28,15 @@ COMMANDS = (
     "contracts",
     "quarantine",
     "bundle",
+    "review",
+    "reviews",
+    "outcomes",
+    "models",
+    "audit",
     "status",
     "dashboard",
+    "up",
+    "down",
 )
 HEAVY = (
     "torch",

@@ -18,9 +18,15 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 KEPT = ROOT / "tests" / "kept" / "workspace-226f31c.zip"
 PHANTOM = {"cases": 20, "seed": 5, "missing": 0.2, "broken": 2}  # of the kept workspace
-NAMES = {"CASE_ID": "P20S5-0003", "BUNDLE": "workspace/bundles/b-381c6ffa29ea"}
+NAMES = {
+    "CASE_ID": "P20S5-0003",
+    "BUNDLE": "workspace/bundles/b-381c6ffa29ea",
+    "COHORT_NAME": "phantom-additive-20-5-m20-b2",
+}
 HELP_ONLY = {
     "mmdiag run": "starts a Prefect server and trains; tests/flows/test_run.py runs it",
+    "mmdiag refit": "trains; tests/lifecycle/test_refit.py runs it",
+    "mmdiag up": "starts services that stay; tests/services/test_up.py runs it",
     "mmdiag dashboard": "serves until it is interrupted; tests/dashboards serve it",
 }
 NOT_RUN = {

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from phantom_runs import explained_cases
 
 
 @pytest.fixture(scope="module")
@@ -15,15 +16,8 @@ def explained(small_run):
     from mmdiag import api
     from mmdiag.storage.store import Store
 
-    folder = small_run.folder / "explanations" / "cases"
-    from mmdiag.explain.run import explanation_path
-
-    cases = [
-        case
-        for case in small_run.predictions["case_id"]
-        if explanation_path(small_run.folder, case).with_suffix(".json").is_file()
-    ]
-    assert len(cases) == len(list(folder.glob("*.json"))) > 3
+    cases = explained_cases(small_run.workspace)
+    assert len(cases) == 6
     answers = [api.explain_case(small_run.workspace, case) for case in cases]
     return answers, Store.open(small_run.workspace, answers[0]["cohort"])
 
@@ -77,9 +71,7 @@ def test_an_explanation_whose_files_are_damaged_is_made_anew(small_run, tmp_path
 
     shutil.copytree(small_run.workspace.path, tmp_path / "w")
     workspace = Workspace(tmp_path / "w")
-    files = sorted(
-        (workspace.runs / small_run.folder.name / "explanations" / "cases").glob("*.json")
-    )
+    files = sorted(workspace.path.glob("explanations/*/*.json"))
     case = json.loads(files[0].read_text())["case_id"]
     before = api.explain_case(workspace, case)
     files[0].with_suffix(".npz").write_bytes(b"PK")
@@ -101,7 +93,7 @@ def test_a_key_that_two_cohorts_have_is_asked_for(small_run, tmp_path):
     with pytest.raises(UsageError, match=f"another, {first.name}: give --cohort"):
         api.explain_case(workspace, case)
     assert api.explain_case(workspace, case, first.name)["cohort"] == first.name
-    with pytest.raises(UsageError, match="needs a finished run"):
+    with pytest.raises(UsageError, match="needs a finished run or a score"):
         api.explain_case(workspace, case, "another")
     with pytest.raises(UsageError, match="'nobody' is not in cohort another of"):
         api.explain_case(workspace, "nobody", "another")
@@ -115,21 +107,17 @@ def test_the_same_question_with_full_explanations_completes_the_run(small_run, t
 
     shutil.copytree(small_run.workspace.path, tmp_path / "w")
     workspace = Workspace(tmp_path / "w")
-    folder = workspace.runs / small_run.folder.name / "explanations" / "cases"
-    before = {path.name for path in folder.glob("*.json")}
+    before = explained_cases(workspace)
     description = read_description(small_run.cohort / "cohort.toml")
     config = recipes.named("default", fusion="modality_attention")
     ledger = Ledger(workspace.ledger_url)
     answer = api.compare(description, workspace, ledger, config)
     assert answer["bundle"]["id"] == small_run.answer["bundle"]["id"]
-    assert {path.name for path in folder.glob("*.json")} == before
+    assert explained_cases(workspace) == before
     api.compare(description, workspace, ledger, config, explain="full", full_for=2)
     assert len(list(workspace.runs.iterdir())) == len(list(small_run.workspace.runs.iterdir()))
     table = small_run.predictions
     held_out = table[table["role"] == "out-of-fold"]
     doubt = (held_out["probability"] - 0.5).abs().where(~held_out["abstained"], -1.0)
     wanted = [held_out["case_id"][row] for row in doubt.nsmallest(2).index]
-    from mmdiag.explain.run import explanation_path
-
-    added = {explanation_path(folder.parent.parent, case).name for case in wanted}
-    assert {path.stem for path in folder.glob("*.json")} == {p[:-5] for p in before} | added
+    assert explained_cases(workspace) == before | set(wanted)

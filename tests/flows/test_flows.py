@@ -136,15 +136,18 @@ def test_every_deployment_names_a_flow_and_its_parameters(deployment: dict[str, 
     assert flow.name == f"mmdiag-{name}"
 
 
-def test_new_cases_are_scored_every_night_and_models_trained_every_week() -> None:
+def test_new_cases_are_scored_every_quarter_of_an_hour_and_a_challenger_trained_every_week() -> (
+    None
+):
     schedules = {
-        deployment["entrypoint"]: [s["cron"].split()[-1] for s in deployment["schedules"]]
+        deployment["entrypoint"]: [
+            s.get("interval", s.get("cron")) for s in deployment["schedules"]
+        ]
         for deployment in declared()
         if "schedules" in deployment
     }
-    assert schedules == {"flows/score.py:score": ["*"], "flows/train.py:train": ["0"]}, (
-        "day of the week: every, Sunday"
-    )
+    assert schedules == {"flows/score.py:score": [900], "flows/refit.py:refit": ["0 4 * * 0"]}
+    assert all(deployment["concurrency_limit"]["limit"] == 1 for deployment in declared())
 
 
 @pytest.mark.usefixtures("prefect_server")

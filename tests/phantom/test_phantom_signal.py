@@ -9,8 +9,6 @@ import pandas as pd
 import pytest
 from phantom_runs import run_phantom
 
-from mmdiag.explain.run import explanation_path
-
 QUICK = {"settings": {"evaluation.folds": 3}, "checked": False}  # the small run is checked
 
 
@@ -53,15 +51,10 @@ def test_contributions_add_up_to_the_answer(additive):
 
 
 def explained(run):
-    cases = [
-        case
-        for case in run.predictions["case_id"]
-        if explanation_path(run.folder, case).with_suffix(".json").is_file()
-    ]
-    for case in cases:
-        base = explanation_path(run.folder, case)
-        with np.load(base.with_suffix(".npz")) as arrays:
-            yield case, dict(arrays), json.loads(base.with_suffix(".json").read_text())
+    for file in sorted(run.workspace.path.glob("explanations/*/*.json")):
+        within = json.loads(file.read_text())
+        with np.load(file.with_suffix(".npz")) as arrays:
+            yield within["case_id"], dict(arrays), within
 
 
 def test_heat_maps_point_at_the_lesion(additive):
@@ -111,6 +104,7 @@ def test_the_words_that_are_shaded_are_findings(additive):
     assert np.mean(shares) >= 0.7, np.mean(shares)
 
 
+@pytest.mark.slow
 def test_where_there_is_no_signal_none_is_reported(tmp_path):
     run = run_phantom(tmp_path, cases=150, seed=8, signal="none", **QUICK)
     fused = run.metric("fused")
@@ -118,6 +112,7 @@ def test_where_there_is_no_signal_none_is_reported(tmp_path):
     assert run.metric("fused-minus-best")["low"] <= 0
 
 
+@pytest.mark.slow
 def test_where_one_modality_holds_the_signal_it_is_named(tmp_path):
     run = run_phantom(tmp_path, cases=150, seed=9, signal="one-modality", missing=0.1, **QUICK)
     moved = {

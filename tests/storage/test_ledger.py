@@ -211,3 +211,72 @@ def test_what_a_killed_writer_left_beside_a_ledger_is_read_by_who_may_only_read(
     assert (tmp_path / "ledger.db-wal").stat().st_size
     monkeypatch.setattr("mmdiag.storage.database.writable", lambda _: False)
     assert Ledger(url).count_predictions() == 3
+
+
+def old_ledger(tmp_path):
+    """A ledger as a version wrote it that knew fewer columns."""
+    from sqlalchemy import text
+
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    ledger.record_predictions("k", make_predictions(base=0.5, logit=1.0))
+    with ledger.engine.begin() as connection:
+        for column in ("base", "logit", "weights", "attention"):
+            connection.execute(text(f"alter table predictions drop column {column}"))
+    ledger.engine.dispose()
+    return Ledger(ledger.url)
+
+
+def test_a_ledger_of_an_earlier_version_is_read_without_being_changed(tmp_path):
+    ledger = old_ledger(tmp_path)
+    before = (tmp_path / "ledger.db").read_bytes()
+    found = ledger.predictions()
+    assert found["probability"].tolist() == [0.1, 0.5, 0.9] and found["base"].isna().all()
+    assert ledger.answers_of("k", "c1")[0]["logit"] is None
+    assert (tmp_path / "ledger.db").read_bytes() == before
+
+
+def test_a_ledger_of_an_earlier_version_gets_its_columns_with_the_first_entry(tmp_path):
+    ledger = old_ledger(tmp_path)
+    assert not ledger.predictions().empty, "it was looked at before"
+    ledger.record_predictions("k", make_predictions(1, version="v2", base=0.25, logit=0.75))
+    found = Ledger(ledger.url).predictions().set_index(["case_id", "version"])
+    assert found.loc[("c0", "v2"), "base"] == 0.25 and found.loc[("c0", "v2"), "logit"] == 0.75
+    assert len(found) == 4 and found["base"].isna().sum() == 3
+
+
+def test_two_processes_that_add_the_same_columns_do_not_meet(tmp_path):
+    url = old_ledger(tmp_path).url
+    barrier = Barrier(4)
+
+    def write(number):
+        ledger = Ledger(url)
+        ledger.predictions()
+        barrier.wait()
+        ledger.record_predictions("k", make_predictions(1, version=f"n{number}", base=1.0))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(write, range(4)))
+    assert (Ledger(url).predictions()["base"] == 1.0).sum() == 4
+
+
+def test_a_prediction_keeps_its_weights_and_attention(ledger):
+    attention = {"member": "deep", "weight": 0.5, "modalities": ["flair"], "matrix": [[1.0]]}
+    table = make_predictions(1, base=0.5, logit=1.0, weight_flair=1.0).assign(attention=[attention])
+    ledger.record_predictions("k", table)
+    ledger.record_predictions("k", table.assign(version="v2", scored_at="2024-05-07T00:00:00"))
+    newest, first = ledger.answers_of("k", "c0")
+    assert (newest["version"], first["version"]) == ("v2", "v1")
+    assert first["attention"] == attention and first["weight_flair"] == 1.0
+    assert not ledger.answers_of("k", "c0", "b-2") and not ledger.answers_of("k", "c1")
+
+
+def test_contributions_that_come_later_change_no_answer(ledger):
+    bare = make_predictions(1).drop(columns="contribution_flair").assign(logit=0.7)
+    ledger.record_predictions("k", bare)
+    assert ledger.unexplained("b-1", "k") == {("c0", "v1")}
+    more = make_predictions(1, base=0.2, logit=9.9, probability=0.9, scored_at="2030-01-01")
+    ledger.record_contributions("k", more)
+    found = ledger.answers_of("k", "c0")[0]
+    assert (found["base"], found["contribution_flair"]) == (0.2, 0.5)
+    assert (found["logit"], found["probability"]) == (0.7, 0.1)
+    assert found["scored_at"].startswith("2024") and not ledger.unexplained("b-1", "k")

@@ -37,6 +37,12 @@ class PhantomRun:
         )
 
 
+def explained_cases(workspace: Any) -> set[str]:
+    """The cases of a workspace that are explained in full."""
+    files = workspace.path.glob("explanations/*/*.json")
+    return {json.loads(file.read_text())["case_id"] for file in files}
+
+
 def run_phantom(
     folder: Path,
     *,

@@ -11,14 +11,12 @@ from search_builders import SPACE, quick
 
 def test_a_search_ends_with_models_trained_on_what_it_chose(ingested, tmp_path, monkeypatch):
     import mmdiag
-    from mmdiag.explain import run as explanations
     from mmdiag.inference.bundle import Bundle
     from mmdiag.tuning import trials
     from mmdiag.workspace import Workspace
 
     description, workspace = ingested
     shutil.copytree(workspace.path, tmp_path / "w", ignore=shutil.ignore_patterns("runs"))
-    monkeypatch.setattr(explanations, "chunks", lambda _: [])
     told = []
     cohort = mmdiag.Cohort(description, Workspace(tmp_path / "w"))
     space = {**SPACE, "fusion": CategoricalDistribution(("gated", "low_rank"))}

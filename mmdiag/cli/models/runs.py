@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mmdiag.cli.context import Answer, Context, exit_code, read_and_check, titles, with_context
+from mmdiag.cli.models.replay import replay_answer
 from mmdiag.cli.options import (
     Explained,
     ModelChoice,
@@ -166,22 +167,30 @@ def evaluate(context: Context, cohort: Path) -> int:
     metavar="FILE",
     help="The cohort.toml of the case, where several cohorts of the workspace have its key.",
 )
+@click.option(
+    "--bundle",
+    metavar="BUNDLE",
+    help="The model: its id in the workspace, or its folder. Default: that of the newest answer.",
+)
 @with_context
-def explain(context: Context, case_id: str, cohort: Path | None) -> int:
-    """Explain one case: the contribution of each modality, and which regions, words and genes
-    contributed.
+def explain(context: Context, case_id: str, cohort: Path | None, bundle: str | None) -> int:
+    """Explain one case of a training or of a score: the contribution of each modality, and which
+    regions, words and genes contributed. What was not explained in advance is made and kept.
 
     \b
     Examples:
       mmdiag explain c0182
       mmdiag explain c0182 --cohort cohort.toml
+      mmdiag explain c0182 --bundle b-3f9c1d20a1b2
       mmdiag explain c0182 --workspace /data/mmdiag --json
     """
     from mmdiag import api
     from mmdiag.cli.show import show_explanation
 
     name = read_and_check(cohort).name if cohort else ""
-    found = api.explain_case(context.workspace, case_id, name)
+    folder = api.bundle_folder(context.workspace, bundle) if bundle else None
+    known = context.existing_ledger()
+    found = api.explain_case(context.workspace, case_id, name, bundle=folder, ledger=known)
     answer = context.answer("explain", **found, quarantined=_refused_of(context, found))
     context.emit(answer, lambda done: show_explanation(done, _store_of(context, done)))
     return 0
@@ -220,13 +229,17 @@ def _store_of(context: Context, answer: Answer) -> "Store":
     metavar="COHORT",
     help="The champion of this cohort, by its name, instead.",
 )
-@cohort_option
+@click.option(
+    "--cohort",
+    type=click.Path(path_type=Path),
+    metavar="C.toml",
+    help="Description of the cohort.  [required]",
+)
 @click.option(
     "--out",
-    required=True,
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Where the predictions go, as Parquet.",
+    help="Where the predictions go, as Parquet.  [required]",
 )
 @click.option(
     "--trust",
@@ -234,17 +247,34 @@ def _store_of(context: Context, answer: Answer) -> "Store":
     metavar="PUBLIC",
     help="Refuse a bundle that the pair of this public key has not signed (`mmdiag bundle`).",
 )
+@click.option(
+    "--all",
+    "every_case",
+    is_flag=True,
+    help="Without --bundle: every case, and not only those that are new to the model and have "
+    "neither a label nor a review.",
+)
+@click.option(
+    "--replay",
+    metavar="CASE_ID",
+    help="Give the recorded answer of this case once more, and score nothing; exit 1 where it "
+    "differs by more than 1e-6. Needs --bundle alone, and --cohort where several have the case.",
+)
+@explain_options
 @with_context
 def score(
     context: Context,
     bundle: str | None,
     champion_of: str | None,
-    cohort: Path,
-    out: Path,
+    cohort: Path | None,
+    out: Path | None,
     trust: Path | None,
+    every_case: bool,
+    replay: str | None,
+    explained: Explained,
 ) -> int:
-    """Score the cases of a cohort that this bundle has not scored yet; what is new in the cohort is
-    ingested first.
+    """Score the cases of a cohort that this bundle has not scored yet, and explain them; what is
+    new in the cohort is ingested first.
 
     \b
     Examples:
@@ -252,6 +282,9 @@ def score(
       mmdiag score --champion-of lgg-progression --cohort new.toml --out scored.parquet
       mmdiag score --bundle b-3f9c1d20a1b2 --cohort new.toml --out scored.parquet
       mmdiag score --bundle bundles/b-3f9c1d20 --cohort new.toml --out scored.parquet --json
+      mmdiag score --bundle b-3f9c1d20a1b2 --cohort new.toml --out scored.parquet \\
+        --explain full --full-for 20
+      mmdiag score --replay c0182 --bundle b-3f9c1d20a1b2
     """
     from mmdiag import api
     from mmdiag.cli.progress import stages
@@ -259,18 +292,27 @@ def score(
 
     if bundle and champion_of:
         raise click.UsageError("A model is named once, by --bundle or by --champion-of.")
+    if replay is not None:
+        return replay_answer(context, replay, bundle, cohort)
+    if cohort is None or out is None:
+        raise click.UsageError(f"Missing option '{'--cohort' if cohort is None else '--out'}'.")
+    if bundle:
+        api.bundle_folder(context.workspace, bundle)  # said before a cohort is looked at
     description = read_and_check(cohort)
     folder = api.model_in_use(
         context.workspace, context.existing_ledger(), champion_of or description.name, bundle
     )
-    opened = api.open_bundle(folder, description, context.existing_ledger(), trust)
     with stages() as progress:
         result = api.score(
-            opened,
+            folder,
             description,
             context.workspace,
             context.ledger(),
             out.resolve(),
+            explain=explained.explain,
+            full_for=explained.full_for,
+            only_open=not bundle and not every_case,
+            trust=trust,
             progress=progress,
         )
     answer = context.answer("score", **result)

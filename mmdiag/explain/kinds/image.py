@@ -50,7 +50,8 @@ def _logit(
     preparation, config = probe.bundle.preparations[name], probe.bundle.config
     if config.image_beside:
         # what a pretrained network sees of the whole image stays as it is
-        beside = raw_features(store, name, extractor("image", config), colour=preparation.colour)
+        whole = extractor("image", config)
+        beside = raw_features(store, name, whole, colour=preparation.colour, only=[row])
         behind = np.asarray(beside[row])[:, preparation.shape[0] :]
         alone = _SliceFeatures(extractor("image", statistics_alone(config)))
         return lambda stacks: probe.log_odds(

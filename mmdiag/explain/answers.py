@@ -1,0 +1,198 @@
+"""Everything that is known of one case: what a model answered, what each modality contributed, and
+what inside of it. Nothing is loaded that is not needed: what was explained before is only read.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mmdiag.errors import UsageError
+from mmdiag.evaluation.verdict import answer_of, is_abstained
+from mmdiag.explain.drawn import content_spans, drawn_parts
+from mmdiag.explain.kept import earlier_path, explanation_path, is_whole, kept_heat, kept_values
+from mmdiag.inference.manifest import find_bundle
+from mmdiag.kinds import KINDS
+from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.store import Store
+from mmdiag.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mmdiag.inference.bundle import Bundle
+
+Facts = dict[str, Any]
+CONTRIBUTION = "contribution_"
+
+
+def explain_case(
+    workspace: Workspace,
+    ledger: Ledger,
+    cohort: str,
+    case_id: str,
+    bundle: tuple[str, Path] | None = None,
+) -> Facts:
+    """What docs/interface.md says of `explain --json`; what is missing of it is made.
+
+    Args:
+        bundle: Id and folder of the model; None = that of the case's newest answer.
+
+    Raises:
+        UsageError: No model has answered for the case as it is now, or the model is not at hand.
+    """
+    store = Store.open(workspace, cohort)
+    row = int(np.flatnonzero((store.cases["case_id"] == case_id).to_numpy())[0])
+    facts = _recorded(workspace, ledger, store, row, bundle)
+    folder = bundle[1] if bundle else None
+    if facts.get("base") is None:
+        facts = _completed(workspace, store, row, facts, folder)
+    path = _whole(workspace, store, row, facts, folder)
+    within = kept_values(path)
+    explained = {name: values for name, values in within.items() if name in KINDS}
+    for name, values in explained.get("text", {}).items():  # kept ones may hold headings
+        values["spans"] = content_spans(store.text(name, row), values["spans"])
+    return {
+        "cohort": cohort,
+        "answer": answer_of(store.task, facts),
+        **facts,
+        "contributions": _contributions(facts),
+        **explained,
+        "drawn": _drawn(store, row, facts, explained, path),
+        "heat_maps": str(path.with_suffix(".npz").relative_to(workspace.path)),
+    }
+
+
+def _contributions(facts: Mapping[str, Any]) -> dict[str, float]:
+    names = [name for name in facts if name.startswith(CONTRIBUTION)]
+    return {name.removeprefix(CONTRIBUTION): float(facts[name]) for name in names}
+
+
+def _recorded(
+    workspace: Workspace,
+    ledger: Ledger,
+    store: Store,
+    row: int,
+    bundle: tuple[str, Path] | None,
+) -> Facts:
+    """The newest answer for a case as it is now: of the ledger, else of the cohort's latest run."""
+    case = store.cases.iloc[row]
+    cohort, case_id = store.folder.name, str(case["case_id"])
+    found = ledger.answers_of(cohort, case_id, bundle[0] if bundle else None)
+    current = [one for one in found if one["version"] == case["version"]]
+    if current:
+        return _plain(current[0])
+    if bundle is None and not found:
+        told = _of_latest_run(workspace, cohort, case_id)
+        if told is not None:
+            return told
+    which = f" by {bundle[0]}" if bundle else ""
+    fact = "only as it was before its files changed" if found else "not yet"
+    raise UsageError(
+        f"A case is explained once a model has answered for it as it is now, {case_id} of {cohort} "
+        f"was answered for{which} {fact}: `mmdiag score` it, or start `mmdiag run`."
+    )
+
+
+def _of_latest_run(workspace: Workspace, cohort: str, case_id: str) -> Facts | None:
+    """The answer of the latest run, where the ledger does not know it."""
+    from mmdiag.experiment.plan import latest
+    from mmdiag.experiment.predictions import predictions
+    from mmdiag.inference.prediction_table import recorded_columns
+
+    run = latest(workspace, cohort)
+    if run is None:
+        raise UsageError(
+            f"Explaining a case needs a finished run or a score, and cohort {cohort!r} has none in "
+            f"{workspace.path}: start `mmdiag run` on it, or `mmdiag score`."
+        )
+    table = recorded_columns(predictions(run))
+    found = table[table["case_id"] == case_id].to_dict("records")
+    return _plain({str(name): value for name, value in found[0].items()}) if found else None
+
+
+def _plain(answer: Mapping[str, Any]) -> Facts:
+    """An answer as it is given: dates as text, nothing of its record."""
+    facts = {name: value for name, value in answer.items() if name not in ("version", "cohort")}
+    known = facts.get("as_of") is not None and not pd.isna(facts["as_of"])
+    stamp = pd.Timestamp(facts["as_of"]).isoformat(timespec="milliseconds") if known else None
+    return facts | {"as_of": stamp}
+
+
+def _completed(
+    workspace: Workspace, store: Store, row: int, facts: Facts, folder: Path | None
+) -> Facts:
+    """An answer that was recorded without what each modality contributed, with it; the answer
+    itself stays.
+    """
+    from mmdiag.inference.score import answer_rows
+    from mmdiag.privacy.subject_keys import workspace_key
+
+    bundle = _loaded(workspace, facts, folder)
+    table = answer_rows(bundle, store, [row], workspace_key(workspace.path))
+    fresh = {str(name): value for name, value in table.iloc[0].items()}
+    added = ("base", "logit", "attention")
+    parts = (CONTRIBUTION, "weight_")
+    more = {n: v for n, v in fresh.items() if n in added or n.startswith(parts)}
+    return facts | {n: v if isinstance(v, dict) or v is None else float(v) for n, v in more.items()}
+
+
+def _whole(workspace: Workspace, store: Store, row: int, facts: Facts, folder: Path | None) -> Path:
+    """The files of a case's explanation, made where they are missing or damaged."""
+    case_id, version = str(facts["case_id"]), str(store.cases["version"].iloc[row])
+    path = explanation_path(workspace, str(facts["bundle_id"]), case_id, version)
+    if is_whole(path):
+        return path
+    earlier = _earlier(workspace, facts)
+    if earlier is not None:
+        return earlier
+    from mmdiag.explain.scored import explain_rows
+
+    explain_rows(_loaded(workspace, facts, folder), store, workspace, [row])
+    return path
+
+
+def _earlier(workspace: Workspace, facts: Mapping[str, Any]) -> Path | None:
+    """Where an earlier version of mmdiag kept the explanation of this answer."""
+    case_id = str(facts["case_id"])
+    for run in sorted(workspace.runs.glob("*")):
+        path = earlier_path(run, case_id)
+        if is_whole(path) and (run / "predictions.parquet").is_file():
+            table = pd.read_parquet(run / "predictions.parquet", columns=["case_id", "bundle_id"])
+            answered = table.loc[table["case_id"] == case_id, "bundle_id"]
+            if facts["bundle_id"] in set(answered):
+                return path
+    return None
+
+
+def _loaded(workspace: Workspace, facts: Mapping[str, Any], folder: Path | None) -> "Bundle":
+    """The model that answered."""
+    from mmdiag.inference.bundle import Bundle
+    from mmdiag.prepare import require_same_features
+
+    where = folder or find_bundle(workspace, str(facts["bundle_id"]))
+    if where is None:
+        raise UsageError(
+            f"A case is explained by the model that answered, {facts['bundle_id']} is not in "
+            f"{workspace.path}: name its folder by --bundle."
+        )
+    bundle = Bundle.load(where)
+    require_same_features(bundle.config, bundle.preparations)
+    return bundle
+
+
+def _drawn(
+    store: Store, row: int, facts: Mapping[str, Any], explained: Mapping[str, Any], path: Path
+) -> dict[str, dict[str, Any]]:
+    """Modality -> what is drawn of it -> how many parts, their sum, and whether that has the sign
+    of the contribution.
+    """
+    heat = kept_heat(path)
+    found: dict[str, dict[str, Any]] = {}
+    for name in facts["modalities"]:
+        within = explained.get(store.modalities[name], {}).get(name)
+        contribution = float(facts[f"{CONTRIBUTION}{name}"])
+        for part in drawn_parts(store, row, name, within, heat.get(name), contribution):
+            line = part.sentence(store.title(name), percent=not is_abstained(facts))
+            found.setdefault(name, {})[part.what] = part.facts() | {"sentence": line}
+    return found

@@ -1,0 +1,139 @@
+"""A cohort of which nothing has changed is not read again; whatever may have changed is."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mmdiag import api
+from mmdiag.description import read_description
+from mmdiag.ingest.unchanged import FILE, look
+from mmdiag.storage.ledger import Ledger
+from mmdiag.workspace import Workspace
+
+LONG_AGO = 1_700_000_000
+
+
+def aged(folder):
+    """Files that changed just now may change again unseen: these have not."""
+    for path in folder.rglob("*"):
+        os.utime(path, (LONG_AGO, LONG_AGO))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    from mmdiag.phantom import write_phantom
+
+    folder = tmp_path_factory.mktemp("unchanged")
+    write_phantom(folder, cases=8, seed=4, broken=1)
+    return folder
+
+
+@pytest.fixture
+def place(written, tmp_path, monkeypatch):
+    """A cohort, its workspace, and a function that ingests and says whether anything was read."""
+    from mmdiag.ingest import plan as planning
+
+    folder = aged(Path(shutil.copytree(written, tmp_path / "c")))
+    workspace = Workspace(tmp_path / "w")
+    looked = []
+    real = planning.plan
+
+    def counted(*arguments, **options):
+        looked.append(1)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(planning, "plan", counted)
+
+    def ingest(**options):
+        looked.clear()
+        description = read_description(folder / "cohort.toml")
+        ledger = options.pop("ledger", None) or Ledger(workspace.ledger_url)
+        return api.ingest(description, workspace, ledger, **options), bool(looked)
+
+    return folder, workspace, ingest
+
+
+def test_the_answer_is_the_same_without_reading_anything(place):
+    _, _, ingest = place
+    first, read = ingest()
+    assert read and first["cases"]["new"] == first["cases"]["in"] == 8
+    again, read = ingest()
+    assert not read and again == first | {"cases": first["cases"] | {"new": 0}}
+
+
+def changes():
+    def touched(folder, _):
+        file = min(folder.glob("notes/*.txt"))
+        file.write_text(file.read_text() + " More.")
+        os.utime(file, (LONG_AGO + 1, LONG_AGO + 1))
+
+    def gone(folder, _):
+        min(folder.glob("notes/*.txt")).unlink()
+
+    def another(folder, _):
+        file = folder / "notes" / "another.txt"
+        file.write_text("A note of nobody.")
+        os.utime(file, (LONG_AGO, LONG_AGO))
+
+    def table(folder, _):
+        file = folder / "cases.csv"
+        file.write_text("\n".join(file.read_text().splitlines()[:-1]) + "\n")
+        os.utime(file, (LONG_AGO, LONG_AGO))
+
+    def described(folder, _):
+        file = folder / "cohort.toml"
+        file.write_text(file.read_text() + "\n# said\n")
+        os.utime(file, (LONG_AGO + 5, LONG_AGO + 5))
+
+    def fresh(folder, _):
+        os.utime(min(folder.glob("notes/*.txt")))
+
+    def decided(_, cohort):
+        (cohort / "decisions.json").write_text("{}")
+
+    def shard(_, cohort):
+        shutil.rmtree(min(cohort.glob("shards/[!.]*")))
+
+    def store(_, cohort):
+        os.utime(cohort / "cases.parquet", (LONG_AGO, LONG_AGO))
+
+    return [touched, gone, another, table, described, fresh, decided, shard, store]
+
+
+@pytest.mark.parametrize("change", changes(), ids=lambda change: change.__name__)
+def test_what_may_have_changed_is_read_again(place, change):
+    folder, workspace, ingest = place
+    ingest()
+    assert not ingest()[1]
+    change(folder, next((workspace.path / "cohorts").iterdir()))
+    assert ingest()[1]
+
+
+def test_a_ledger_that_does_not_know_the_cohort_learns_it(place, tmp_path):
+    _, _, ingest = place
+    ingest()
+    other = Ledger(f"sqlite:///{tmp_path / 'other.db'}")
+    assert ingest(ledger=other)[1] and len(other.cohorts()) == 1
+    assert not ingest(ledger=other)[1]
+
+
+def test_the_columns_that_a_bundle_reads_are_another_question(place):
+    _, _, ingest = place
+    ingest()
+    wanted = {"expression": ["GENE0001"]}
+    assert ingest(wanted=wanted)[1] and not ingest(wanted=wanted)[1]
+
+
+def test_a_folder_behind_a_link_cannot_be_told(place, tmp_path):
+    folder, workspace, ingest = place
+    ingest()
+    description = read_description(folder / "cohort.toml")
+    cohort = workspace.cohort(description.name)
+    assert look(description, cohort, None) is not None and (cohort / FILE).is_file()
+    target = min((folder / "dicom").iterdir())
+    target.rename(folder / "elsewhere")
+    target.symlink_to(folder / "elsewhere")
+    assert look(description, cohort, None) is None and ingest()[1]

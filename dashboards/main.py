@@ -13,6 +13,7 @@ import streamlit as st
 from dashboards import notes, published
 from dashboards.charts.style import TEXT
 from dashboards.parts import damaged, part
+from mmdiag.storage.record_tables import CHAMPION
 
 # Streamlit leaves a hand's width free above and beside the page: a case must fit on one screen. Its
 # own bar lies over the page's first line, so it lets
@@ -40,24 +41,34 @@ def main() -> None:
         },
     )
     st.html(TIGHT)
-    notice, line = st.columns([3, 8], vertical_alignment="center")
+    notice, line = st.columns([4, 9], vertical_alignment="center")
     notice.markdown(NOTICE)
     chosen = st.navigation(
         [
             st.Page(
-                "views/overview.py", title="Overview", icon=":material/insights:", default=True
+                "views/worklist.py", title="Worklist", icon=":material/checklist:", default=True
             ),
-            st.Page("views/cohort.py", title="Cohort", icon=":material/groups:", url_path="cohort"),
             st.Page(
                 "views/case.py", title="Case", icon=":material/person_search:", url_path="case"
             ),
+            st.Page(
+                "views/performance.py",
+                title="Performance",
+                icon=":material/insights:",
+                url_path="performance",
+            ),
+            st.Page("views/cohort.py", title="Cohort", icon=":material/groups:", url_path="cohort"),
         ]
     )
     st.session_state["ink"] = INK.get(st.context.theme.type or "", TEXT)
     cohorts = _cohorts()
     if cohorts:
+        asked = st.query_params.get("cohort")
+        if asked is not None and asked not in cohorts:
+            _no_such_cohort(asked)
+            return
         with st.sidebar, part("The choice of the cohort"):
-            _choose(list(cohorts))
+            _choose(list(cohorts), asked)
     with line, part("The line of the workspace"):
         st.markdown(header_line(st.session_state.get("cohort"), st.session_state.get("run")))
     if cohorts and st.session_state.get("cohort"):
@@ -71,8 +82,20 @@ def header_line(cohort: str | None, run_id: str | None) -> str:
     parts = [f"**mmdiag** · workspace {notes.code(published.workspace().path.name)}"]
     parts += [f"cohort {notes.code(cohort)}"] if cohort else []
     model = published.model_of(run_id)
-    parts += [f"model {notes.code(model[0])} ({notes.plain(model[1])})"] if model else []
+    if model is not None:
+        state = published.state_of(model[0])
+        said = ", ".join(notes.plain(word) for word in (model[1], state) if word)
+        parts.append(f"model {notes.code(model[0])} ({said})")
     return " · ".join(parts)
+
+
+def _no_such_cohort(asked: str) -> None:
+    """Another cohort is never shown in the place of the one that the address names."""
+    st.info(
+        f"This workspace has no cohort {notes.plain(asked)}: correct the address, or open a page "
+        "without it.",
+        icon=":material/folder_off:",
+    )
 
 
 def _cohorts() -> dict[str, dict[str, Any]]:
@@ -85,19 +108,31 @@ def _cohorts() -> dict[str, dict[str, Any]]:
 
 
 def _runs(cohort: str) -> list[dict[str, Any]]:
+    """Runs with the state of their model."""
     try:
-        return published.records(published.runs(cohort))
+        states = published.model_states(cohort)
+        return [
+            {**row, "state": states.get(row["bundle_id"], "")}
+            for row in published.records(published.runs(cohort))
+        ]
     except published.DamagedFile:  # of the ledger, which is said above
-        return published.records(published.run_folders(cohort))
+        return [{**row, "state": ""} for row in published.records(published.run_folders(cohort))]
 
 
 def _another_cohort() -> None:
     """The case of the address belongs to the cohort that was left."""
     st.query_params.pop("case", None)
+    st.query_params.pop("cohort", None)
 
 
-def _choose(cohorts: list[str]) -> None:
-    """The cohort and the run that all pages show."""
+def _choose(cohorts: list[str], asked: str | None) -> None:
+    """The cohort and the run that all pages show.
+
+    Args:
+        asked: The cohort of the address.
+    """
+    if asked is not None:
+        st.session_state["cohort"] = asked
     st.selectbox(
         "Cohort",
         cohorts,
@@ -109,8 +144,10 @@ def _choose(cohorts: list[str]) -> None:
     if not runs:
         st.session_state["run"] = None
         return
+    runs.sort(key=lambda row: row["state"] != CHAMPION)
     labels = {
         row["run_id"]: f"{row['fusion']} · {str(row['started'])[:16].replace('T', ' ')}"
+        + (f" · {row['state']}" if row["state"] else "")
         for row in runs
     }
     st.selectbox(
@@ -118,7 +155,7 @@ def _choose(cohorts: list[str]) -> None:
         list(labels),
         key="run",
         format_func=lambda key: labels.get(key, key),
-        help="The newest comes first.",
+        help="That of the model in use comes first, then the newest.",
     )
 
 

@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mmdiag.errors import MmdiagError
 from mmdiag.explain.kept import earlier_path, explanation_path, kept_heat, kept_values
 from mmdiag.kinds import NOTE, kind_named
+from mmdiag.record.worklist import states_of
 from mmdiag.storage.colours import COLOURS_FILE
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
@@ -90,8 +91,8 @@ def workspace() -> Workspace:
 
 
 @st.cache_resource(show_spinner=False)
-def _ledger(url: str) -> Ledger:
-    return Ledger(url)
+def _ledger(url: str, folder: Path) -> Ledger:
+    return Ledger(url, folder)
 
 
 def ledger() -> Ledger | None:
@@ -99,7 +100,7 @@ def ledger() -> Ledger | None:
     url = workspace().ledger_url
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
         return None
-    return _ledger(url)
+    return _ledger(url, workspace().path)
 
 
 @contextmanager
@@ -163,6 +164,21 @@ def contracts(cohort: str) -> pd.DataFrame:
     """How the rules of the data contracts fared."""
     with reading_ledger() as record:
         return record.contracts(cohort) if record else pd.DataFrame()
+
+
+def model_states(cohort: str) -> dict[str, str]:
+    """Model -> its state: which one is in use."""
+    with reading_ledger() as record:
+        return states_of(record, cohort) if record else {}
+
+
+def state_of(bundle_id: str) -> str:
+    """The state of a model; empty where the ledger cannot be read, which is said elsewhere."""
+    try:
+        with reading_ledger() as record:
+            return states_of(record).get(bundle_id, "") if record else ""
+    except DamagedFile:
+        return ""
 
 
 def run_folder(run_id: str | None) -> Path | None:
@@ -229,6 +245,23 @@ def reading_part(store: Store, name: str, row: int) -> Iterator[None]:
         yield
 
 
+def beside(
+    store: Store, name: str, row: int, most: int
+) -> tuple[Float32[ndarray, " number"], Float32[ndarray, "case number"]]:
+    """The numbers of a case in a table, and those of some other cases: of the shard that has the
+    most.
+    """
+    having = store.cases[store.cases[f"has_{name}"].astype(bool)]
+    shard, case = f"shard_{name}", store.cases.iloc[row]
+    largest = having[shard].value_counts().idxmax()
+    own, others = (
+        np.load(store.folder / "shards" / str(where) / f"{name}.npy", mmap_mode="r")
+        for where in (case[shard], largest)
+    )
+    found = own[int(case[f"start_{name}"])], others[:most]
+    return np.asarray(found[0], np.float32), np.asarray(found[1], np.float32)
+
+
 def _require_length(path: Path) -> None:
     with path.open("rb") as file:
         version = np.lib.format.read_magic(file)
@@ -264,11 +297,13 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
-def explanation(run: Path, bundle_id: str, case_id: str, version: str) -> Path:
+def explanation(run: Path | None, bundle_id: str, case_id: str, version: str) -> Path:
     """Where the explanation of a case lies, without its suffix; one of an earlier version of mmdiag
     lies in its run.
     """
     path = explanation_path(workspace(), bundle_id, case_id, version)
+    if run is None:
+        return path
     earlier = earlier_path(run, case_id)
     return earlier if _begun(earlier) and not _begun(path) else path
 

@@ -17,6 +17,7 @@ SHORT_ROLES = {
     "test": "held-out test",
     "out-of-fold": "cross-validated",
 }
+VERDICTS = {"agree": "agreed", "override": "overridden", "flag": "flagged"}
 RECOMPUTE = "`mmdiag evaluate --cohort cohort.toml`"
 
 
@@ -61,6 +62,11 @@ def rules(checked: int, failing: int) -> str:
 def role(name: str) -> str:
     """A prediction's role as Markdown: a case of the training set is marked."""
     return f":orange[{ROLES[name]}]" if name == "train" else ROLES[name]
+
+
+def reviewed(verdict: str, at: str, by: str) -> str:
+    """`agreed, 2026-11-28, by X`; empty where nobody said anything."""
+    return f"{VERDICTS.get(verdict, verdict)}, {at[:10]}, by {by}" if verdict else ""
 
 
 def rank(probability: float, others: Sequence[float]) -> str:

@@ -1,9 +1,7 @@
 """Case: one answer with its doubt and its reasons on one screen."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,46 +9,115 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import case_parts, notes, published, texts
-from dashboards.case_view import Row, View, case_folder, refusals, view_of
+from dashboards.case_view import Row, View, refusals, view_of
 from dashboards.charts import case as charts
 from dashboards.parts import damaged, part
-from mmdiag.evaluation.verdict import answer_of, is_abstained, question, shares_of
+from dashboards.review import choice, explaining, panel, reading
+from dashboards.review.reader import Reader, reader
+from dashboards.worklist.cases import (
+    Answer,
+    Cases,
+    answer_of_case,
+    cases_of,
+    said_of,
+    weights_of,
+)
+from mmdiag.evaluation.verdict import answer_of, question, shares_of
+from mmdiag.record.reviews import record_view
 from mmdiag.storage.store import Store
+
+MOST_TICKS = 500  # other cases that are drawn beside a probability
+SEEN = "seen"  # of a session: the cases whose view is in the audit
 
 
 def main() -> None:
     """Draw the page."""
     cohort, run = st.session_state["cohort"], st.session_state.get("run")
-    asked = st.query_params.get("case")
-    found = None
-    with part("The list of cases"):
-        found = case_folder(run)
-    if found is None:
-        if asked is not None:
-            _none(asked, cohort, _refused(cohort))
-        _no_prediction()
+    who = reader()
+    if not who.may("view"):
+        st.error(notes.plain(who.problem), icon=":material/lock:")
         return
-    folder, predictions = found
     store, whole = _store(cohort)
-    if store is None:
-        return
+    cases = None
+    with part("The list of cases"):
+        cases = cases_of(cohort, run, store if whole else None)
     refused = _refused(cohort)
-    line, prediction = _choose(ordered(predictions), cohort, refused)
-    if prediction is None:
+    with st.sidebar, part("The switch"):
+        reading.switch(who)
+    line, case_id = choice.choose(cases, cohort)
+    answer = None
+    with part("The answer"):
+        answer = answer_of_case(cases, cohort, case_id) if case_id is not None else None
+    if answer is None:
+        asked = st.query_params.get("case")
+        if asked is not None:
+            with line:
+                _none(asked, cohort, refused)
+        if cases is None:
+            _no_prediction()
         return
-    row = row_of(store, str(prediction["case_id"]))
+    if store is not None:
+        _show(store, whole, cohort, answer, refused, cases, who, line)
+
+
+def _show(
+    store: Store,
+    whole: bool,
+    cohort: str,
+    answer: Answer,
+    refused: pd.DataFrame,
+    cases: Cases | None,
+    who: Reader,
+    line: Any,
+) -> None:
+    """One case: its line, and all that is known of it."""
+    case_id, prediction = str(answer.prediction["case_id"]), answer.prediction
+    row, said = row_of(store, case_id), said_of(cohort, case_id)
     with line, part("The line of the case"):
-        st.markdown(heading(prediction, store, row))
+        st.markdown(heading(answer, store, row, said))
+    with part("The record of this view"):
+        _record_view(cohort, case_id, who)
     if row is None and whole:
         st.info(
-            f"{notes.plain(prediction['case_id'])} has a prediction, but is no longer among the "
-            "accepted cases of the cohort.",
+            f"{notes.plain(case_id)} has a prediction, but is no longer among the accepted cases "
+            "of the cohort.",
             icon=":material/person_off:",
         )
         return
+    version = version_of(store, row, prediction)
+    if str(prediction.get("version") or version) != version:
+        st.warning(
+            "The files of this case changed after this answer: what is shown beside it is newer. "
+            f"Score it again: {notes.code('mmdiag score --cohort cohort.toml --out FILE')}",
+            icon=":material/history:",
+        )
+    seen = (str(prediction.get("bundle_id")), str(prediction.get("version") or version))
     with part("The case"):
-        own = refusals(refused, str(prediction["case_id"]))
-        _draw(_view(store, row, prediction, own, folder), folder, predictions)
+        own = refusals(refused, case_id)
+        if reading.is_due(who, cohort, case_id, version):
+            bare = view_of(store, row, prediction, own, None, {})
+            reading.draw(bare, who, cohort, seen)
+            return
+        view = _view(store, row, answer, version, own)
+        _draw(view, answer, cases, cohort, who, said, seen)
+
+
+def version_of(store: Store, row: int | None, prediction: Row) -> str:
+    """The version of a case's files as they are now; that of the answer where that is not known."""
+    known = row is not None and "version" in store.cases
+    found = store.cases.iloc[row]["version"] if known and row is not None else None
+    return str(found if found is not None else prediction.get("version") or "")
+
+
+def _record_view(cohort: str, case_id: str, who: Reader) -> None:
+    """A view is recorded once a session and case."""
+    seen = st.session_state.setdefault(SEEN, set())
+    if (cohort, case_id) in seen:
+        return
+    with published.reading_ledger() as record:
+        if record is not None:
+            record_view(record, cohort, case_id, who.name, role=who.role)
+    seen.add((cohort, case_id))
 
 
 def _no_prediction() -> None:
@@ -86,35 +153,47 @@ def _refused(cohort: str) -> pd.DataFrame:
 
 
 def _view(
-    store: Store, row: int | None, prediction: Row, refused: Mapping[str, Row], folder: Path
+    store: Store, row: int | None, answer: Answer, version: str, refused: Mapping[str, Row]
 ) -> View:
     """The case with its explanation, as far as that can be read."""
-    within, heat = None, {}
-    case_id = str(prediction["case_id"])
-    version = "" if row is None else str(store.cases.iloc[row].get("version", ""))
-    kept = published.explanation(folder, str(prediction.get("bundle_id")), case_id, version)
+    within, heat, given = None, {}, answer.prediction
+    case_id, bundle = str(given["case_id"]), str(given.get("bundle_id"))
+    kept = published.explanation(
+        answer.folder, bundle, case_id, str(given.get("version") or version)
+    )
     with part("What contributed"):
         within = published.within(kept, case_id)
     with part("The heat maps"):
         heat = published.heat_maps(kept, case_id)
-    return view_of(store, row, prediction, refused, within, heat)
+    return view_of(store, row, given, refused, within, heat)
 
 
-def _draw(view: View, folder: Path, predictions: pd.DataFrame) -> None:
+def _draw(
+    view: View,
+    answer: Answer,
+    cases: Cases | None,
+    cohort: str,
+    who: Reader,
+    said: Sequence[dict[str, Any]],
+    seen: tuple[str, str],
+) -> None:
     left, right = st.columns([10, 11], gap="large")
     with left, part("The images"):
         case_parts.images(view)
     with right:
         with part("The answer"):
-            _answer(view, predictions)
+            _answer(view, cases)
+        with part("What is said of the answer"):
+            own = reading.own_estimate(cohort, view.case_id, seen[1])
+            if own:
+                st.caption(notes.plain(f"Your own reading: {own}."))
+            panel.panel(who, cohort, view.case_id, seen, view.store.task, said)
+            _outcome(view)
         with part("The contributions"):
-            _modalities(view, folder)
-    if view.within is None and view.row is not None:
-        command = published.explain_again(view.case_id)[1]
-        st.caption(
-            "Regions, words and genes of this case were not made yet, or cannot be read. This "
-            f"command makes them: {notes.code(command)}"
-        )
+            _modalities(view, answer)
+        if view.within is None and view.row is not None:
+            with part("The full explanation"):
+                _full(view, cohort, seen)
     left, right = st.columns([10, 11], gap="large")
     with left:
         for name in view.of_kind("signal"):
@@ -132,76 +211,22 @@ def _draw(view: View, folder: Path, predictions: pd.DataFrame) -> None:
                 case_parts.table(view, name)
 
 
-def ordered(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Cases in the order of use: those outside training first, and of them those without an answer,
-    then the most uncertain.
-    """
-    classes = [c for c in predictions.columns if c.startswith("probability_")]
-    if "probability" in predictions:
-        doubt = (predictions["probability"] - 0.5).abs()
-    elif classes:
-        doubt = predictions[classes].max(axis=1)
-    else:
-        doubt = pd.Series(0.0, index=predictions.index)
-    answered = [not is_abstained(row) for row in published.records(predictions)]
-    return predictions.assign(
-        doubt=doubt, trained=predictions["role"] == "train", answered=answered
-    ).sort_values(["trained", "answered", "doubt", "case_id"], ignore_index=True)
+def _full(view: View, cohort: str, seen: tuple[str, str]) -> None:
+    """The button that makes regions, words and genes; the model of an answer must be at hand."""
+    key = (seen[0], view.case_id, seen[1])
+    others = [n for n in published.cohort_folders() if n != cohort and _holds(n, view.case_id)]
+    explaining.panel(key, elsewhere=others)
 
 
-def _choose(order: pd.DataFrame, cohort: str, refused: pd.DataFrame) -> tuple[Any, Row | None]:
-    """The line of the case with its choice, and its prediction; None where the case that the
-    address asks for has none: another one is never shown in its place.
-    """
-    cases = order["case_id"].tolist()
-    asked = st.query_params.get("case")
-    if asked is not None:
-        st.session_state["case"] = asked if asked in cases else None
-    elif st.session_state.get("case") not in cases:
-        st.session_state["case"] = cases[0]
-    line, choice, back, forward = st.columns([9, 5, 1, 1], vertical_alignment="center")
-    shown = st.session_state["case"]
-    number = cases.index(shown) if shown in cases else -1
-    if _step(back, "previous", "chevron_left", stop=number <= 0):
-        _show(cases[number - 1])
-    if _step(forward, "next", "chevron_right", stop=not 0 <= number < len(cases) - 1):
-        _show(cases[number + 1])
-    labels = choices(order)
-    case_id = choice.selectbox(
-        f"Case, without an answer and the most uncertain of {len(cases)} first",
-        cases,
-        index=0 if shown in cases else None,  # what may be empty can be emptied
-        key="case",
-        on_change=_chosen,
-        placeholder="Choose a case",
-        label_visibility="collapsed",
-        format_func=lambda case: labels[case],
-        help="Those without an answer come first, then the most uncertain.",
-    )
-    if case_id is None:
-        with line:
-            _none(str(asked), cohort, refused)
-        return line, None
-    return line, published.records(order)[cases.index(case_id)]
-
-
-def choices(order: pd.DataFrame) -> dict[str, str]:
-    """Case -> what the list says of it."""
-    return {
-        row["case_id"]: f"{number} of {len(order)} · {notes.visible(row['case_id'])}"
-        + ("" if row["answered"] else " · no answer")
-        for number, row in enumerate(published.records(order), start=1)
-    }
-
-
-def _show(case_id: str) -> None:
-    st.session_state["case"] = st.query_params["case"] = case_id
-
-
-def _chosen() -> None:
-    """The address follows the choice."""
-    if st.session_state["case"] is not None:
-        st.query_params["case"] = st.session_state["case"]
+def _outcome(view: View) -> None:
+    """What came out, for who asks for it."""
+    task = view.store.task
+    label = view.store.cases.iloc[view.row]["label"] if view.row is not None else None
+    if label is None or pd.isna(label) or not task.classes:
+        return
+    if st.toggle("Show the recorded outcome", key=f"outcome-{view.case_id}"):
+        recorded = task.name_of(task.classes[int(label)])
+        st.markdown(f"recorded: **{notes.plain(recorded)}**")
 
 
 def _none(asked: str, cohort: str, refused: pd.DataFrame) -> None:
@@ -238,34 +263,25 @@ def row_of(store: Store, case_id: str) -> int | None:
     return int(found[0]) if len(found) else None
 
 
-def _step(column: Any, key: str, icon: str, *, stop: bool) -> bool:
-    return bool(
-        column.button(
-            "",
-            key=key,
-            icon=f":material/{icon}:",
-            help=f"{key.capitalize()} case",
-            disabled=stop,
-            width="stretch",
-        )
-    )
-
-
-def heading(prediction: Row, store: Store, row: int | None) -> str:
-    """Key, site, date, role and recorded outcome of a case, as Markdown."""
+def heading(answer: Answer, store: Store, row: int | None, said: Sequence[dict[str, Any]]) -> str:
+    """Key, site, date, model, role and review of a case, as Markdown; never its outcome."""
+    prediction = answer.prediction
     parts = [f"**case {notes.plain(prediction['case_id'])}**"]
-    case = store.cases.iloc[row] if row is not None else None
-    if case is not None:
+    if row is not None:
+        case = store.cases.iloc[row]
         parts.append(f"site {notes.plain(case['site'])}" if pd.notna(case["site"]) else "")
         parts.append(f"as of {case['as_of']:%Y-%m-%d}" if pd.notna(case["as_of"]) else "")
+    if prediction.get("bundle_id"):
+        state = f" ({answer.state})" if answer.state else ""
+        parts.append(f"model {notes.code(prediction['bundle_id'])}{state}")
     parts.append(texts.role(prediction["role"]))
-    if case is not None and pd.notna(case["label"]) and store.task.classes:
-        recorded = store.task.name_of(store.task.classes[int(case["label"])])
-        parts.append(f"recorded: **{notes.plain(recorded)}**")
+    newest = said[0] if said else None
+    words = texts.reviewed(newest["verdict"], newest["at"], newest["by"]) if newest else ""
+    parts.append(f"reviewed: {notes.plain(words)}" if words else "not yet reviewed")
     return " · ".join(part for part in parts if part)
 
 
-def _answer(view: View, predictions: pd.DataFrame) -> None:
+def _answer(view: View, cases: Cases | None) -> None:
     task, prediction = view.store.task, view.prediction
     probability = float(prediction.get("probability", math.nan))
     if view.abstained:
@@ -274,13 +290,11 @@ def _answer(view: View, predictions: pd.DataFrame) -> None:
         return
     if math.isfinite(probability):
         st.markdown(f"##### {notes.plain(answer_of(task, prediction))}")
-        others = [
-            float(row["probability"])
-            for row in published.records(predictions)
-            if row["role"] != "train" and not is_abstained(row) and pd.notna(row["probability"])
-        ]
-        if others:
-            case_parts.chart(charts.strip(others, probability, texts.rank(probability, others)))
+        others = cases.company() if cases is not None else np.zeros(0)
+        if len(others):
+            rank = texts.rank(probability, others.tolist())
+            drawn = others[:: -(-len(others) // MOST_TICKS)]
+            case_parts.chart(charts.strip(drawn.tolist(), probability, rank))
         return
     predicted = task.name_of(str(prediction["predicted"]))
     st.markdown(f"##### {notes.plain(f'{question(task)}: {predicted}')}")
@@ -288,10 +302,20 @@ def _answer(view: View, predictions: pd.DataFrame) -> None:
         st.progress(float(share.removesuffix(" %")) / 100, text=f"{share} {notes.plain(cls)}")
 
 
-def _modalities(view: View, folder: Path) -> None:
+def _modalities(view: View, answer: Answer) -> None:
     names, prediction = list(view.names), view.prediction
     present = [name for name in names if name in set(prediction["modalities"])]
-    values = {name: float(prediction[f"contribution_{name}"]) for name in present}
+    values = {
+        name: float(prediction[f"contribution_{name}"])
+        for name in present
+        if pd.notna(prediction.get(f"contribution_{name}"))
+    }
+    if present and not values:
+        st.caption(
+            "The contributions of the modalities were not computed when this case was scored "
+            "(`score --explain none`); the full explanation brings them."
+        )
+        return
     table = pd.DataFrame(
         {
             "modality": list(view.names.values()),
@@ -302,20 +326,18 @@ def _modalities(view: View, folder: Path) -> None:
     )
     title = texts.contributions(view.outcome)
     case_parts.chart(charts.contributions(table, list(view.names.values()), title, view.outcome))
-    modality = published.table(folder, "explanations/modality.parquet")
-    rows = (
-        published.records(modality[modality["case_id"] == prediction["case_id"]])
-        if modality is not None
-        else []
-    )
-    if rows and present:
-        _attention(view, rows[0], present, values)
+    facts = weights_of(answer)
+    if facts and present:
+        _attention(view, facts, present, values)
 
 
 def _attention(view: View, facts: Row, present: Sequence[str], values: Mapping[str, float]) -> None:
     names = view.names
     weights = {names[m]: float(facts[f"weight_{m}"]) for m in present if f"weight_{m}" in facts}
-    if not isinstance(facts.get("attention"), str):
+    attention = facts.get("attention")
+    if not isinstance(attention, Mapping):
+        if not weights:
+            return
         listed = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
         st.caption(
             notes.plain(
@@ -323,16 +345,19 @@ def _attention(view: View, facts: Row, present: Sequence[str], values: Mapping[s
             )
         )
         return
-    matrix = json.loads(facts["attention"])
+    places = {name: place for place, name in enumerate(attention["modalities"])}
+    matrix = attention["matrix"]
     cells = [
         {
             "row": names[one],
             "column": names[other],
-            "value": matrix[i][j] if one in present and other in present else None,
+            "value": matrix[places[one]][places[other]]
+            if one in present and other in present and {one, other} <= places.keys()
+            else None,
             "refused": any(m in view.refused and m not in present for m in (one, other)),
         }
-        for i, one in enumerate(names)
-        for j, other in enumerate(names)
+        for one in names
+        for other in names
     ]
     case_parts.chart(charts.matrix(pd.DataFrame(cells), list(names.values()), texts.ATTENTION))
     said = texts.disagreement(weights, {names[m]: value for m, value in values.items()})

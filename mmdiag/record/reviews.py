@@ -36,6 +36,7 @@ def record_review(
     label: str = "",
     by: str = "",
     cohort: str = "",
+    seen: tuple[str, str] | None = None,
     role: str = OPERATOR,
 ) -> dict[str, Any]:
     """Add a review of a case's answer, and its row of the audit, in one transaction. The same said
@@ -46,6 +47,7 @@ def record_review(
         label: Of `override`: what it should be, a class of the task.
         by: Who says so; default: the user of the system.
         cohort: Its name, where several cohorts have the case's key.
+        seen: Bundle and version of the answer that was looked at; default: the champion's.
         role: Of who says so: `reviewer` or more.
 
     Returns:
@@ -59,7 +61,7 @@ def record_review(
     if verdict not in REVIEW_VERDICTS:
         raise UnknownNameError("A verdict", verdict, REVIEW_VERDICTS)
     said = _reason(reason)
-    answer = _answer(ledger, case_id, cohort)
+    answer = _answer(ledger, case_id, cohort, seen)
     task = Store.described_task(workspace.cohort(answer["cohort"]))
     row = {name: answer[name] for name in ("cohort", "case_id", "version", "bundle_id")}
     row |= {"verdict": verdict, "label": _label(task, verdict, label.strip()), "reason": said}
@@ -147,9 +149,13 @@ def _label(task: Task, verdict: str, label: str) -> str:
     return label
 
 
-def _answer(ledger: Ledger, case_id: str, cohort: str) -> dict[str, Any]:
+def _answer(
+    ledger: Ledger, case_id: str, cohort: str, seen: tuple[str, str] | None
+) -> dict[str, Any]:
     """The prediction that is answered: the champion's, else the newest of the case."""
     rows = _predictions(ledger, case_id, cohort)
+    if seen is not None:
+        rows = [row for row in rows if (row["bundle_id"], row["version"]) == seen]
     cohorts = sorted({row["cohort"] for row in rows})
     if len(cohorts) > 1:
         raise UsageError(

@@ -10,10 +10,10 @@ from published_example import NAME, RUN, publish
 RUN_FILES = f"runs/{RUN}"
 COHORT = f"cohorts/{NAME}"
 FILES = {  # file -> page, what is said to bring it back, what is drawn all the same
-    f"{RUN_FILES}/metrics.parquet": ("", "mmdiag run", "Validation loss"),
-    f"{RUN_FILES}/out_of_fold.parquet": ("", "mmdiag run", "Fusion"),
-    f"{RUN_FILES}/curves.parquet": ("", "mmdiag run", "Fusion"),
-    f"{RUN_FILES}/run.json": ("", "mmdiag run", "Fusion"),
+    f"{RUN_FILES}/metrics.parquet": ("performance", "mmdiag run", "Validation loss"),
+    f"{RUN_FILES}/out_of_fold.parquet": ("performance", "mmdiag run", "Fusion"),
+    f"{RUN_FILES}/curves.parquet": ("performance", "mmdiag run", "Fusion"),
+    f"{RUN_FILES}/run.json": ("performance", "mmdiag run", "Fusion"),
     f"{RUN_FILES}/predictions.parquet": ("cohort", "mmdiag run", "62 cases received"),
     f"{RUN_FILES}/explanations/modality.parquet": ("case", "mmdiag run", "Progression within 24"),
     f"{COHORT}/cases.parquet": ("case", "mmdiag ingest", "Progression within 24"),
@@ -82,7 +82,7 @@ def test_a_damaged_explanation_leaves_the_other_half(page, workspace, suffix):
 def test_a_file_without_its_columns_is_damaged(page, workspace):
     file = workspace.runs / RUN / "metrics.parquet"
     pd.read_parquet(file).drop(columns="low").to_parquet(file)
-    assert "metrics.parquet` is damaged" in drawn(page(workspace.path))
+    assert "metrics.parquet` is damaged" in drawn(page(workspace.path, "performance"))
 
 
 def test_a_shard_with_fewer_rows_than_the_case_table_says_is_damaged(page, workspace):
@@ -125,4 +125,4 @@ def test_the_notice_stands_where_everything_else_fails(page, tmp_path, monkeypat
 
 def test_a_manifest_that_is_no_object_is_damaged(page, workspace):
     (workspace.runs / RUN / "run.json").write_text(json.dumps(["MUELLER"]))
-    assert "run.json` is damaged" in drawn(page(workspace.path))
+    assert "run.json` is damaged" in drawn(page(workspace.path, "performance"))

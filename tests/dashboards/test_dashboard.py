@@ -28,7 +28,8 @@ def test_an_empty_workspace_says_which_command_fills_it(page, tmp_path):
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("", "No model was evaluated"),
+        ("", "no model in use yet"),
+        ("performance", "No model was evaluated"),
         ("case", "No case of this cohort has a prediction"),
         ("cohort", "60 accepted"),
     ],
@@ -51,7 +52,7 @@ def test_a_cohort_without_a_model_says_on_each_page_what_brings_one(page, tmp_pa
 def test_a_page_is_drawn_where_a_file_of_the_run_is_missing(page, tmp_path, missing):
     example = publish(tmp_path / "w", explained=False)
     (example.workspace.runs / RUN / missing).unlink()
-    for path in ("", "cohort", "case"):
+    for path in ("", "cohort", "case", "performance"):
         assert "Research use only" in said(page(tmp_path / "w", path))
 
 
@@ -61,22 +62,24 @@ def test_without_a_paired_comparison_the_verdict_rests_on_the_intervals(page, tm
     metrics = pd.read_parquet(file)
     metrics = metrics[metrics["model"] != "fused-minus-best"].reset_index(drop=True)
     metrics.to_parquet(file)
-    assert "the intervals overlap" in said(page(tmp_path / "w"))
+    assert "the intervals overlap" in said(page(tmp_path / "w", "performance"))
     fused = metrics["model"] == "fused"
     metrics.assign(
         low=np.where(fused, metrics["low"], 0.2),
         high=np.where(fused, metrics["high"], 0.3),
         value=np.where(fused, metrics["value"], 0.25),
     ).to_parquet(file)
-    assert "Fusion helps on this cohort, the intervals lie apart" in said(page(tmp_path / "w"))
+    assert "Fusion helps on this cohort, the intervals lie apart" in said(
+        page(tmp_path / "w", "performance")
+    )
 
 
-def test_the_overview_gives_the_verdict_with_its_interval_and_n(page, run):
-    text = said(page(run.workspace.path))
+def test_the_performance_page_gives_the_verdict_with_its_interval_and_n(page, run):
+    text = said(page(run.workspace.path, "performance"))
     assert "Fusion" in text and "n = 39" in text and "Research use only" in text
 
 
-def test_the_overview_names_the_most_important_modality(page, run):
+def test_the_performance_page_names_the_most_important_modality(page, run):
     table = run.predictions
     names = [
         column.removeprefix("contribution_")
@@ -91,7 +94,7 @@ def test_the_overview_names_the_most_important_modality(page, run):
     }
     specs = [
         " ".join(str(chart.proto.spec).split())
-        for chart in page(run.workspace.path).get("vega_lite_chart")
+        for chart in page(run.workspace.path, "performance").get("vega_lite_chart")
     ]
     titles = {"flair": "FLAIR", "report": "Radiology report", "expression": "Gene expression"}
     largest = titles[max(size, key=size.__getitem__)]
@@ -181,7 +184,9 @@ def test_an_answer_that_is_not_yes_or_no_has_its_pages(page, tmp_path, kind, wor
     metrics.replace(
         {"metric": {"auroc": "auroc" if kind == "multiclass" else "c_index"}}
     ).to_parquet(run / "metrics.parquet")
-    assert ("AUROC" if kind == "multiclass" else "C-index") in said(page(tmp_path / "w"))
+    assert ("AUROC" if kind == "multiclass" else "C-index") in said(
+        page(tmp_path / "w", "performance")
+    )
     assert words in said(page(tmp_path / "w", "case")).replace("\\", ""), (
         "but for what Markdown needs"
     )
@@ -355,8 +360,9 @@ def test_a_site_that_is_written_as_markdown_stays_text(page, tmp_path):
 
 def test_dashboards_never_import_torch():
     code = (
-        "import sys; sys.path.insert(0, '.'); import dashboards.published, dashboards.views.overview, dashboards.views.case; "
-        "import dashboards.views.cohort, dashboards.main; "
+        "import sys; sys.path.insert(0, '.'); import dashboards.published, dashboards.main; "
+        "import dashboards.views.worklist, dashboards.views.case, dashboards.views.performance; "
+        "import dashboards.views.cohort; "
         "print([m for m in ('torch', 'monai', 'transformers') if m in sys.modules])"
     )
     assert (

@@ -22,7 +22,11 @@ from published_example import NAME, RUN, publish
 from repository import ROOT
 
 SECRET = "MUELLER ANNA"
-PAGES = {"": "Fusion", "cohort": "cases received", "case": "Contribution of each modality"}
+PAGES = {
+    "performance": "Fusion",
+    "cohort": "cases received",
+    "case": "Contribution of each modality",
+}
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"
 )
@@ -40,7 +44,7 @@ def test_a_patients_value_in_an_exception_does_not_reach_log_or_page(tmp_path):
     log = tmp_path / "log"
     asked = {"STREAMLIT_LOGGER_ENABLE_RICH": "true", "STREAMLIT_CLIENT_SHOW_ERROR_DETAILS": "full"}
     with serving(workspace.path, log, **asked) as address, browsing(address) as tab:
-        for path in ("case", "", "cohort"):
+        for path in ("case", "", "performance", "cohort"):
             tab.goto(f"{address}/{path}")
             tab.get_by_text("Research use only").first.wait_for()
             tab.wait_for_function(ENDED)
@@ -121,7 +125,14 @@ def test_no_text_of_the_data_becomes_a_link_or_markup(tmp_path):
         table = pd.read_parquet(run / name).replace({"case_id": {"C-0000": key}})
         table.to_parquet(run / name)
     with serving(workspace.path, tmp_path / "log") as address, browsing(address) as tab:
-        for path in (f"case?case={key}", "case?case=a@b.test", "", "cohort", f"cohort?case={key}"):
+        for path in (
+            f"case?case={key}",
+            "case?case=a@b.test",
+            "",
+            "performance",
+            "cohort",
+            f"cohort?case={key}",
+        ):
             tab.goto(f"{address}/{path}")
             tab.get_by_text("Research use only").first.wait_for()
             tab.wait_for_function(ENDED)
@@ -194,7 +205,7 @@ def test_every_page_is_drawn_in_a_browser_and_asks_nobody_outside(server, scheme
             assert drawn and all(
                 box and box["height"] > 20 and box["x"] + box["width"] <= 1440 for box in drawn
             ), "a chart that failed has no height"
-            file = pictures / f"{path or 'overview'}-{scheme}.png"
+            file = pictures / f"{path or 'worklist'}-{scheme}.png"
             tab.screenshot(path=file)
             assert file.stat().st_size > 30_000, "a page that is drawn is not a small picture"
         browser.close()

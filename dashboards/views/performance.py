@@ -1,4 +1,4 @@
-"""Overview: was fusion worth it, how good is the model, and where are its probabilities right."""
+"""Performance: was fusion worth it, how good is the model, where are its probabilities right."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,0 +1,144 @@
+"""The job that explains a case in full: `mmdiag explain` in a process of its own, since the
+dashboard imports no torch. All readers share one job a case.
+"""
+
+import hashlib
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import streamlit as st
+
+from dashboards import notes, published
+from mmdiag.workspace import Workspace
+
+MOST = 2  # at once: each holds a model in memory
+TAIL = 2000  # bytes of a log whose last line is shown
+POLL = 1.0  # seconds
+Key = tuple[str, str, str]  # bundle, case, version
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A process that explains a case, and where it says what it does."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def running(self) -> bool:
+        """Whether it is at work."""
+        return self.process.poll() is None
+
+    def last_line(self) -> str:
+        """What it said last."""
+        try:
+            text = self.log.read_bytes()[-TAIL:].decode("utf-8", "replace")
+        except OSError:
+            return ""
+        lines = [line.strip() for line in text.replace("\r", "\n").split("\n")]
+        return next((line for line in reversed(lines) if line), "")
+
+
+@dataclass(slots=True)
+class Jobs:
+    """The jobs of this server."""
+
+    of: dict[Key, Job] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def running(self) -> int:
+        """How many are at work."""
+        return sum(job.running for job in self.of.values())
+
+
+@st.cache_resource(show_spinner=False)
+def jobs() -> Jobs:
+    """The jobs that all sessions share."""
+    return Jobs()
+
+
+def command(workspace: Workspace, case_id: str, bundle_id: str) -> list[str]:
+    """What explains a case: with the model that answered, where it is one of the workspace's; that
+    of a fold is found by the case's newest answer.
+    """
+    bundle = ["--bundle", bundle_id] if (workspace.bundles / bundle_id).is_dir() else []
+    place = ["--workspace", str(workspace.path), *bundle, "--json"]
+    return [sys.executable, "-P", "-m", "mmdiag", "explain", *place, "--", case_id]
+
+
+def start(key: Key) -> bool:
+    """Begin a job, where none of this case is at work; False where too many are."""
+    bundle_id, case_id, version = key
+    found, workspace = jobs(), published.workspace()
+    with found.lock:
+        known = found.of.get(key)
+        if known is not None and known.running:
+            return True
+        if found.running() >= MOST:
+            return False
+        name = hashlib.sha256(f"{case_id}\n{version}".encode()).hexdigest()[:16]
+        log = workspace.logs / f"explain-{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as written:
+            process = subprocess.Popen(
+                command(workspace, case_id, bundle_id),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # what it answers lies in the workspace
+                stderr=written,
+                start_new_session=True,
+            )
+        found.of[key] = Job(process, log)
+    return True
+
+
+def panel(key: Key, *, elsewhere: list[str]) -> None:
+    """The button that begins the job, what it does, or why it failed.
+
+    Args:
+        elsewhere: Other cohorts that have the case's key, which the command line tells apart by
+            their description only.
+    """
+    case_id = key[1]
+    if elsewhere:
+        asked = f"{published.explain_again(case_id)[1]} --cohort cohort.toml"
+        st.caption(
+            "Regions, words and genes of this case were not made yet. Another cohort "
+            f"({', '.join(map(notes.plain, elsewhere))}) has its key, so that the command must "
+            f"name the description of this one: {notes.code(asked)}"
+        )
+        return
+    job = jobs().of.get(key)
+    if job is not None and job.running:
+        _progress(key)
+        return
+    if job is not None:
+        told = notes.plain(job.last_line())
+        st.error(
+            f"The explanation was not made (exit {job.process.returncode}). {told} The whole log "
+            f"is {notes.code(job.log.relative_to(published.workspace().path))}.",
+            icon=":material/error:",
+        )
+    pressed = st.button(
+        "Make the full explanation",
+        key="explain",
+        icon=":material/neurology:",
+        help="Regions, words and genes: seconds to minutes. You may go on meanwhile.",
+    )
+    if pressed:
+        if start(key):
+            st.rerun()
+        st.info(f"{MOST} explanations are being made: wait for one of them.")
+
+
+@st.fragment(run_every=POLL)
+def _progress(key: Key) -> None:
+    job = jobs().of[key]
+    if not job.running:
+        st.rerun()
+    st.info(
+        f"The full explanation is being made. {notes.plain(job.last_line())}",
+        icon=":material/hourglass_top:",
+    )

@@ -1,0 +1,132 @@
+"""The list of what the champion of a cohort has scored: read once for all readers, ordered, and
+filtered.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from jaxtyping import Bool
+from numpy import ndarray
+
+from dashboards import published
+from mmdiag.record.models import champion_of
+from mmdiag.record.worklist import newest_reviews, review_stamp, scored_cases, scored_stamp
+from mmdiag.storage.store import Store
+
+OPEN, FLAGGED, REVIEWED = STATES = ("open", "flagged", "reviewed")  # in the order of the list
+STATE_OF = {"flag": FLAGGED, "agree": REVIEWED, "override": REVIEWED}
+Stamp = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a model has scored of a cohort.
+
+    Args:
+        table: One row a case in the order of the list: those that nobody reviewed first, of them
+            those without an answer, then the most uncertain; what the model has learned from last.
+            Columns of `mmdiag.record.worklist.SCORED`, and site, state, verdict, by, at.
+        stamp: What changes with the answers; not with the reviews.
+    """
+
+    bundle_id: str
+    table: pd.DataFrame
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What is shown of the list; empty = all."""
+
+    state: str = ""
+    site: str = ""
+    answer: str = ""
+    missing: str = ""
+    text: str = ""
+
+
+def champion(cohort: str) -> str | None:
+    """The model in use of a cohort."""
+    with published.reading_ledger() as record:
+        return champion_of(record, cohort) if record is not None else None
+
+
+def scored(cohort: str, store: Store) -> Scored | None:
+    """What the champion has scored; None where the cohort has none, or it has scored nothing."""
+    bundle = champion(cohort)
+    with published.reading_ledger() as record:
+        if record is None or bundle is None:
+            return None
+        answers = (record.url, cohort, bundle, scored_stamp(record, cohort, bundle), store.hash)
+        said = review_stamp(record, cohort)
+        table = _listed(answers, (*answers, said), store)
+    return Scored(bundle, table, answers) if len(table) else None
+
+
+@st.cache_resource(show_spinner="Reading what was scored", max_entries=4)
+def _listed(answers: Stamp, stamp: Stamp, _store: Store) -> pd.DataFrame:
+    del stamp
+    record = published.ledger()
+    assert record is not None
+    return ordered(with_reviews(_answers(answers, _store), newest_reviews(record, str(answers[1]))))
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _answers(stamp: Stamp, _store: Store) -> pd.DataFrame:
+    record = published.ledger()
+    assert record is not None
+    table = scored_cases(record, str(stamp[1]), str(stamp[2]), _store.task)
+    sites = _store.cases.set_index("case_id")["site"]
+    site = table["case_id"].map(sites).astype(object)
+    return table.assign(site=site.where(site.notna(), "").astype(str))
+
+
+def with_reviews(table: pd.DataFrame, reviews: pd.DataFrame) -> pd.DataFrame:
+    """The list with what was said last of each case: `state`, `verdict`, `by`, `at`."""
+    newest = reviews[["case_id", "verdict", "by", "at"]].astype(object)
+    found = table.merge(newest, on="case_id", how="left")
+    said = found[["verdict", "by", "at"]].astype(object)
+    found[["verdict", "by", "at"]] = said.where(said.notna(), "")
+    return found.assign(state=found["verdict"].map(STATE_OF).fillna(OPEN))
+
+
+def ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the order of use."""
+    trained = table["role"] == "train"
+    order = table["state"].map({name: place for place, name in enumerate(STATES)})
+    keys = [table["case_id"].to_numpy(str), table["sure"].to_numpy(float)]
+    keys += [~table["abstained"].to_numpy(bool), order.to_numpy(), trained.to_numpy(bool)]
+    return table.iloc[np.lexsort(keys)].reset_index(drop=True)
+
+
+def chosen(table: pd.DataFrame, filters: Filters) -> pd.DataFrame:
+    """The rows that filters leave."""
+    kept: Bool[ndarray, "case"] = np.ones(len(table), bool)
+    if filters.state:
+        kept &= (table["state"] == filters.state).to_numpy(bool)
+    if filters.site:
+        kept &= (table["site"] == filters.site).to_numpy(bool)
+    if filters.answer:
+        kept &= (table["abstained"] == (filters.answer == "none")).to_numpy(bool)
+    if filters.missing:
+        there = {text: filters.missing in json.loads(text) for text in table["modalities"].unique()}
+        kept &= ~table["modalities"].map(there).to_numpy(bool)
+    if filters.text:
+        case = table["case_id"].str.contains(filters.text.strip(), case=False, regex=False)
+        kept &= case.to_numpy(bool)
+    return table[kept]
+
+
+def counts(table: pd.DataFrame) -> Mapping[str, int]:
+    """State -> how many cases."""
+    found = table["state"].value_counts()
+    return {name: int(found.get(name, 0)) for name in STATES}
+
+
+def sites_of(table: pd.DataFrame) -> Sequence[str]:
+    """The sites of the list."""
+    return sorted(site for site in table["site"].unique() if site)

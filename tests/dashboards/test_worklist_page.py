@@ -1,0 +1,130 @@
+"""The worklist: what the champion has scored, in the order of use, filtered, a page at a time; every
+text of others stays text.
+"""
+
+import pandas as pd
+import pytest
+from pages import said
+from published_example import BUNDLE, NAME, publish
+
+from dashboards.worklist import rows, scored
+from dashboards.worklist.scored import Filters
+from mmdiag.record.models import promote
+from mmdiag.record.reviews import record_review
+from mmdiag.storage.ledger import Ledger
+from mmdiag.task import Task
+
+HOSTILE = "<img src=x onerror=alert(1)> [k](http://z.test) www.evil.test =1+1 a\u202eb"
+
+
+@pytest.fixture
+def example(tmp_path):
+    return publish(tmp_path / "w", cases=60)
+
+
+def keys(test) -> list[str]:
+    """The cases of a page of the list, in their order."""
+    return [link.proto.label.replace("\\", "") for link in test.get("page_link")]
+
+
+def opened(example):
+    return Ledger(example.workspace.ledger_url)
+
+
+def answered(example, **columns):
+    """Predictions with other columns, as scored by the champion."""
+    table = example.predictions.assign(**columns)
+    opened(example).record_predictions(NAME, table)
+    return table
+
+
+def test_the_page_shows_the_most_uncertain_first_and_a_page_of_them(page, example):
+    test = page(example.workspace.path)
+    doubt = (example.predictions["probability"] - 0.5).abs()
+    order = example.predictions.assign(doubt=doubt).sort_values(["doubt", "case_id"])["case_id"]
+    assert keys(test) == order.tolist()[:25] and "**60 of 60 cases**" in said(test)
+    test.pagination[0].set_value(3).run()
+    assert keys(test) == order.tolist()[50:]
+    link = test.get("page_link")[0].proto
+    assert link.page.endswith("case") and f"case={order.iloc[50]}" in str(link)
+    assert f"cohort={NAME}" in str(link)
+
+
+def test_reviewed_cases_go_down_and_those_without_an_answer_come_first(page, example):
+    silent = example.predictions["case_id"].isin(["C-0007", "C-0041"])
+    answered(example, abstained=silent, abstained_because=silent.map({True: "pattern", False: ""}))
+    for case, verdict in (("C-0007", "agree"), ("C-0009", "flag")):
+        record_review(opened(example), example.workspace, case, verdict, "seen", by="reader-7")
+    test = page(example.workspace.path)
+    assert keys(test)[0] == "C-0041" and "No answer: no case with only these" in said(test)
+    test.pagination[0].set_value(3).run()
+    assert keys(test)[-2:] == ["C-0009", "C-0007"]
+    assert "agreed, 20" in said(test) and "by reader-7" in said(test)
+    assert "58 open · 1 flagged · 1 reviewed" in said(test)
+
+
+def test_each_filter_leaves_what_it_says(page, example):
+    test = page(example.workspace.path)
+    cases = example.cases.set_index("case_id")
+    test.selectbox(key="worklist-missing").set_value("report").run()
+    left = cases.index[~cases["has_report"]]
+    assert set(keys(test)) == set(left) and len(left) < 25
+    test.selectbox(key="worklist-site").set_value("HT").run()
+    both = cases.index[~cases["has_report"] & (cases["site"] == "HT")]
+    assert set(keys(test)) == set(both) and 0 < len(both) < len(left)
+    test.selectbox(key="worklist-missing").set_value("").run()
+    test.selectbox(key="worklist-site").set_value("").run()
+    test.text_input(key="worklist-text").set_value("c-001").run()
+    assert sorted(keys(test)) == [f"C-001{n}" for n in range(10)]
+    test.selectbox(key="worklist-state").set_value("reviewed").run()
+    assert not keys(test) and "No case is like that" in said(test)
+
+
+def test_another_model_in_use_has_its_own_list(page, example):
+    ledger = opened(example)
+    ledger.record_bundle("b-other", "bundles/b-other", "r-other", NAME, {"fusion": "concat"})
+    assert len(keys(page(example.workspace.path))) == 25
+    promote(ledger, "b-other", "tried", "x")
+    text = said(page(example.workspace.path))
+    assert "`b-other`, has scored no case" in text and "mmdiag score" in text
+    ledger.record_predictions(NAME, example.predictions.head(3).assign(bundle_id="b-other"))
+    test = page(example.workspace.path)
+    assert len(keys(test)) == 3 and BUNDLE not in test.get("page_link")[0].proto.label
+
+
+def test_an_address_of_another_cohort_shows_nothing_of_this_one(page, example):
+    test = page(example.workspace.path, "case", cohort="elsewhere", case="C-0001")
+    assert "no cohort elsewhere" in said(test) and "C-0001" not in said(test)
+    assert "C-0001" in said(page(example.workspace.path, "case", cohort=NAME, case="C-0001"))
+
+
+def test_no_text_of_others_becomes_markup_in_a_row():
+    task = Task(kind="multiclass", label="grade", classes=("a",), class_names={"a": HOSTILE})
+    row = {"case_id": HOSTILE, "site": HOSTILE, "as_of": pd.NaT, "role": "new", "abstained": False}
+    row |= {"predicted": "a", "share": 0.5, "modalities": '["flair"]', "because": ""}
+    row |= {"verdict": "agree", "at": "2026-11-28", "by": HOSTILE}
+    names = {"flair": HOSTILE, "report": HOSTILE}
+    shown = rows.row_of(row, names, task, {(HOSTILE, "report")}) + rows.legend(names)
+    shown += rows.row_of(
+        {**row, "abstained": True, "because": f"atypical:{HOSTILE}"}, names, task, ()
+    )
+    assert "<img" not in shown and "\u202e" not in shown and "&lt;img" in shown
+    assert shown.count('onerror=alert(1)&gt;"') == 0 and "width:50%" in shown
+
+
+def test_what_was_learned_from_comes_last():
+    table = pd.DataFrame(
+        {
+            "case_id": ["a", "b", "c", "d"],
+            "role": ["train", "new", "new", "new"],
+            "state": ["open", "reviewed", "open", "open"],
+            "sure": [0.0, 0.1, 0.4, 0.2],
+            "abstained": [True, False, False, False],
+        }
+    )
+    assert scored.ordered(table)["case_id"].tolist() == ["d", "c", "b", "a"]
+
+
+def test_a_key_that_is_a_pattern_is_searched_as_it_is():
+    table = pd.DataFrame({"case_id": ["a.b", "axb", "A.B2"], "state": "open"})
+    assert scored.chosen(table, Filters(text="a.b"))["case_id"].tolist() == ["a.b", "A.B2"]

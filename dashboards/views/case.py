@@ -188,6 +188,7 @@ def _draw(
             if own:
                 st.caption(notes.plain(f"Your own reading: {own}."))
             panel.panel(who, cohort, view.case_id, seen, view.store.task, said)
+        with part("The recorded outcome"):
             _outcome(view)
         with part("The contributions"):
             _modalities(view, answer)
@@ -224,8 +225,8 @@ def _outcome(view: View) -> None:
     label = view.store.cases.iloc[view.row]["label"] if view.row is not None else None
     if label is None or pd.isna(label) or not task.classes:
         return
+    recorded = task.name_of(task.classes[int(label)])
     if st.toggle("Show the recorded outcome", key=f"outcome-{view.case_id}"):
-        recorded = task.name_of(task.classes[int(label)])
         st.markdown(f"recorded: **{notes.plain(recorded)}**")
 
 

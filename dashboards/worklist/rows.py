@@ -4,6 +4,7 @@ of data.
 
 import html
 import json
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -105,6 +106,8 @@ def answer(row: Row, task: Task) -> str:
         return (
             f'<span class="mmsilent" title="{_attribute(why)}">{html.escape(visible(why))}</span>'
         )
+    if not math.isfinite(row["share"]):
+        return '<span class="mmsilent">an answer to another task</span>'
     share = min(max(float(row["share"]), 0.0), 1.0)
     bar = f'<div class="mmbar"><i style="width:{round(100 * share)}%"></i></div>'
     text = html.escape(visible(answer_text(row, task)))

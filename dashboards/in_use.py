@@ -47,11 +47,16 @@ def draw(cohort: str) -> None:
 
 def sentence(champion: Row) -> str:
     """How many of its cases have their outcome, as Markdown."""
-    answered = champion["answered"]["known"]
+    known, answered = champion["known"], champion["answered"]["known"]
+    came_out = (
+        f"the outcome of {texts.thin(known)} is known, {texts.thin(answered)} of them with an "
+        "answer"
+        if known
+        else "no outcome is known yet"
+    )
     return (
         f"Since {str(champion['since'])[:10]} the champion {notes.code(champion['bundle_id'])} "
-        f"scored {texts.thin(champion['scored'])} new cases; the outcome of "
-        f"{texts.thin(champion['known'])} is known, {texts.thin(answered)} of them with an answer"
+        f"scored {texts.thin(champion['scored'])} new cases; {came_out}"
     )
 
 

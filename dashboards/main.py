@@ -41,7 +41,7 @@ def main() -> None:
         },
     )
     st.html(TIGHT)
-    notice, line = st.columns([4, 9], vertical_alignment="center")
+    notice, line = st.columns([5, 9], vertical_alignment="center")
     notice.markdown(NOTICE)
     chosen = st.navigation(
         [

@@ -31,7 +31,7 @@ def labels_arrive(example, cases):
 def test_what_came_out_stands_beside_what_was_promised(page, example):
     new = example.predictions.loc[example.predictions["role"] == "new", "case_id"].tolist()
     text = shown(page(example.workspace.path, "performance"))
-    assert f"scored {len(new)} new cases; the outcome of 0 is known" in text
+    assert f"scored {len(new)} new cases; no outcome is known yet" in text
     assert "count from the ingestion that first sees them" in text
     labels_arrive(example, new[:10])
     test = page(example.workspace.path, "performance")

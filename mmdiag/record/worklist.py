@@ -23,8 +23,7 @@ REVIEWED = ["case_id", "verdict", "label", "reason", "by", "at", "version", "bun
 
 
 def states_of(ledger: Ledger, cohort: str = "") -> dict[str, str]:
-    """Model -> its state, of one cohort or of all; a ledger of an earlier version gets them."""
-    ledger.migrate()
+    """Model -> its state, of one cohort or of all."""
     query = select(MODELS.c.bundle_id, MODELS.c.state)
     if cohort:
         query = query.where(MODELS.c.cohort == cohort)

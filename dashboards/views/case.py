@@ -34,9 +34,6 @@ def main() -> None:
     """Draw the page."""
     cohort, run = st.session_state["cohort"], st.session_state.get("run")
     who = reader()
-    if not who.may("view"):
-        st.error(notes.plain(who.problem), icon=":material/lock:")
-        return
     store, whole = _store(cohort)
     cases = None
     with part("The list of cases"):

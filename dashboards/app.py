@@ -169,6 +169,8 @@ def main() -> None:
     keep_values_out_of_the_log()
     for module in (
         "dashboards.charts.models",
+        "dashboards.in_use",
+        "dashboards.worklist.cases",
         "mmdiag.storage.ledger",
         "mmdiag.storage.store",
         "mmdiag.evaluation.metrics",

@@ -13,6 +13,7 @@ import streamlit as st
 from dashboards import notes, published
 from dashboards.charts.style import TEXT
 from dashboards.parts import damaged, part
+from dashboards.review.reader import reader
 from mmdiag.storage.record_tables import CHAMPION
 
 # Streamlit leaves a hand's width free above and beside the page: a case must fit on one screen. Its
@@ -41,7 +42,7 @@ def main() -> None:
         },
     )
     st.html(TIGHT)
-    notice, line = st.columns([4, 9], vertical_alignment="center")
+    notice, line = st.columns([5, 9], vertical_alignment="center")
     notice.markdown(NOTICE)
     chosen = st.navigation(
         [
@@ -71,7 +72,10 @@ def main() -> None:
             _choose(list(cohorts), asked)
     with line, part("The line of the workspace"):
         st.markdown(header_line(st.session_state.get("cohort"), st.session_state.get("run")))
-    if cohorts and st.session_state.get("cohort"):
+    who = reader()
+    if not who.may("view"):
+        st.error(notes.plain(who.problem), icon=":material/lock:")
+    elif cohorts and st.session_state.get("cohort"):
         chosen.run()
     elif not cohorts:
         _nothing_yet()

@@ -92,7 +92,9 @@ def workspace() -> Workspace:
 
 @st.cache_resource(show_spinner=False)
 def _ledger(url: str, folder: Path) -> Ledger:
-    return Ledger(url, folder)
+    found = Ledger(url, folder)
+    found.migrate()  # once a server: at each look it would cost what the look costs
+    return found
 
 
 def ledger() -> Ledger | None:

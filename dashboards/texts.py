@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmdiag.evaluation.verdict import ROLES
+from mmdiag.evaluation.verdict import ROLES, UNLIKE
 from mmdiag.explain.drawn import influential as influential_rows
 
 OUTCOME, AXIS = 40, 60  # characters of an outcome, and of a line, under an axis of half a page
@@ -67,6 +67,19 @@ def role(name: str) -> str:
 def reviewed(verdict: str, at: str, by: str) -> str:
     """`agreed, 2026-11-28, by X`; empty where nobody said anything."""
     return f"{VERDICTS.get(verdict, verdict)}, {at[:10]}, by {by}" if verdict else ""
+
+
+def no_answer(because: str, names: Mapping[str, str]) -> str:
+    """Why there is no answer, in a few words: `no answer: unlike the training in FLAIR`.
+
+    Args:
+        because: As predictions.parquet has it.
+        names: Modality -> how people read it.
+    """
+    if not because.startswith(UNLIKE):
+        return "no answer: modalities not met in training"
+    parts = because.removeprefix(UNLIKE).split("+")
+    return f"no answer: unlike in {', '.join(names.get(part, part) for part in parts)}"
 
 
 def rank(probability: float, others: Sequence[float]) -> str:

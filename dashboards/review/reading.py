@@ -19,6 +19,7 @@ from mmdiag.record.roles import REVIEWER
 
 WANTED, DONE = "reading-wanted", "readings"  # of a session: its pages share them
 KEYS = "123456789"  # by one key each
+ACROSS = 3  # estimates in a line
 COMPANY = 400  # cases that a value is compared with: those that were stored with it
 EXTREME = 60  # columns that are shown, the farthest from the middle first
 
@@ -70,14 +71,15 @@ def _ask(view: View, who: Reader, cohort: str, seen: tuple[str, str]) -> None:
     asked = f"How likely is {task.outcome}?" if binary else f"{question(task)}?"
     st.markdown(f"##### Your reading: {notes.plain(asked)}")
     choices = estimates_of(task)
-    for place, (column, estimate) in enumerate(
-        zip(st.columns(min(len(choices), 5)) * -(-len(choices) // 5), choices, strict=False)
-    ):
-        letter = KEYS[place] if place < len(KEYS) else None
-        text = f"{letter} · {estimate}" if letter else estimate
-        if column.button(
-            notes.plain(text), key=f"estimate-{place}", shortcut=letter, width="stretch"
-        ):
+    columns = st.columns(ACROSS)
+    for place, estimate in enumerate(choices):
+        pressed = columns[place % ACROSS].button(
+            notes.plain(estimate),
+            key=f"estimate-{place}",
+            shortcut=KEYS[place] if place < len(KEYS) else None,
+            width="stretch",
+        )
+        if pressed:
             _record(who, cohort, view.case_id, seen, estimate)
 
 

@@ -34,9 +34,6 @@ def main() -> None:
     """Draw the page."""
     cohort, run = st.session_state["cohort"], st.session_state.get("run")
     who = reader()
-    if not who.may("view"):
-        st.error(notes.plain(who.problem), icon=":material/lock:")
-        return
     store, whole = _store(cohort)
     cases = None
     with part("The list of cases"):
@@ -188,6 +185,7 @@ def _draw(
             if own:
                 st.caption(notes.plain(f"Your own reading: {own}."))
             panel.panel(who, cohort, view.case_id, seen, view.store.task, said)
+        with part("The recorded outcome"):
             _outcome(view)
         with part("The contributions"):
             _modalities(view, answer)
@@ -224,8 +222,8 @@ def _outcome(view: View) -> None:
     label = view.store.cases.iloc[view.row]["label"] if view.row is not None else None
     if label is None or pd.isna(label) or not task.classes:
         return
+    recorded = task.name_of(task.classes[int(label)])
     if st.toggle("Show the recorded outcome", key=f"outcome-{view.case_id}"):
-        recorded = task.name_of(task.classes[int(label)])
         st.markdown(f"recorded: **{notes.plain(recorded)}**")
 
 

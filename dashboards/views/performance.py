@@ -11,7 +11,7 @@ import streamlit as st
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from dashboards import notes, published, texts
+from dashboards import in_use, notes, published, texts
 from dashboards.charts import models as charts
 from dashboards.charts.style import FUSED_NAME, Drawn
 from dashboards.parts import part
@@ -36,13 +36,23 @@ SHOWN = ("model", "metric", "value", "low", "high", "n", "n_positive", "split")
 
 def main() -> None:
     """Draw the page."""
+    cohort = st.session_state["cohort"]
+    with part("The model in use"):
+        in_use.draw(cohort)
+    _trained(cohort)
+    with part("The models"):
+        in_use.states(cohort)
+
+
+def _trained(cohort: str) -> None:
+    """How the models of the chosen run were judged when they were trained."""
     folder = published.run_folder(st.session_state.get("run"))
     leaks: Leaks = ()
     metrics, titles = None, dict[str, str]()
     with part("The metrics"):
         metrics = published.table(folder, "metrics.parquet") if folder else None
     with part("The names of the modalities"):
-        described = published.described(st.session_state["cohort"])
+        described = published.described(cohort)
         titles = texts.display_names(list(described.modalities), described.title)
         leaks = described.leaks
     if folder is None or metrics is None or metrics.empty:

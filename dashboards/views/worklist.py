@@ -48,7 +48,7 @@ def main() -> None:
         st.session_state[QUEUE] = ((cohort, found.bundle_id), shown["case_id"])
         st.session_state.pop(ORDER, None)
         with part("The list"):
-            _list(cohort, store, found, shown, names, who)
+            _list(cohort, store, found, shown, names, who, filters)
 
 
 def _nothing(cohort: str) -> None:
@@ -74,11 +74,6 @@ def _nothing(cohort: str) -> None:
     )
 
 
-def _first_page() -> None:
-    """Other filters show their first page."""
-    st.session_state["worklist-page"] = 1
-
-
 def _filters(table: pd.DataFrame, names: Mapping[str, str]) -> Filters:
     columns = st.columns([2, 2, 2, 3, 3], vertical_alignment="bottom")
     sites = {ALL: "all sites", **{site: notes.visible(site) for site in scored.sites_of(table)}}
@@ -91,7 +86,6 @@ def _filters(table: pd.DataFrame, names: Mapping[str, str]) -> Filters:
         "Key",
         key="worklist-text",
         placeholder="part of a key",
-        on_change=_first_page,
         persist_state="session",
     )
     return Filters(state, site, answer, absent, text or "")
@@ -106,7 +100,6 @@ def _choice(column: DeltaGenerator, label: str, key: str, of: Mapping[str, str])
         list(of),
         key=kept,
         format_func=lambda value: of.get(value, value),
-        on_change=_first_page,
         persist_state="session",
     )
 
@@ -118,6 +111,7 @@ def _list(
     shown: pd.DataFrame,
     names: Mapping[str, str],
     who: Reader,
+    filters: Filters,
 ) -> None:
     count = scored.counts(found.table)
     told = " · ".join(f"{texts.thin(n)} {state}" for state, n in count.items())
@@ -129,7 +123,9 @@ def _list(
     number = 1
     if len(shown) > ROWS:
         with pages:
-            number = st.pagination(-(-len(shown) // ROWS), key="worklist-page")
+            number = st.pagination(  # other filters begin with their first page
+                -(-len(shown) // ROWS), key=f"page-{hash(filters)}", persist_state="session"
+            )
     if shown.empty:
         st.info("No case is like that: choose other filters.", icon=":material/filter_alt_off:")
         return

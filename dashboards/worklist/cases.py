@@ -17,7 +17,6 @@ from numpy import ndarray
 from dashboards import published
 from dashboards.case_view import Row, case_folder
 from dashboards.worklist.scored import Scored, champion, scored
-from mmdiag.evaluation.verdict import is_abstained
 from mmdiag.record.worklist import reviews_of
 from mmdiag.storage.record_tables import CHAMPION
 from mmdiag.storage.store import Store
@@ -151,7 +150,8 @@ def ordered(predictions: pd.DataFrame) -> pd.DataFrame:
         doubt = predictions[classes].max(axis=1)
     else:
         doubt = pd.Series(0.0, index=predictions.index)
-    answered = [not is_abstained(row) for row in published.records(predictions)]
+    abstained = predictions.get("abstained", pd.Series(False, predictions.index))
+    answered = ~abstained.astype(object).isin([True])
     return predictions.assign(
         doubt=doubt, trained=predictions["role"] == "train", answered=answered
     ).sort_values(["trained", "answered", "doubt", "case_id"], ignore_index=True)

@@ -4,6 +4,7 @@ of data.
 
 import html
 import json
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -90,7 +91,7 @@ def row_of(
     cells = [
         _text(row["site"]),
         _text(day),
-        f"<div>{HIDDEN if hidden else answer(row, task)}</div>",
+        f"<div>{HIDDEN if hidden else answer(row, task, names)}</div>",
         f"<div>{dots(row['case_id'], there, names, refused)}</div>",
         _text(texts.SHORT_ROLES.get(row["role"], row["role"])),
         _text(said or "not yet"),
@@ -98,13 +99,16 @@ def row_of(
     return f'<div class="mmrow" style="{_columns(len(names))}">{"".join(cells)}</div>'
 
 
-def answer(row: Row, task: Task) -> str:
+def answer(row: Row, task: Task, names: Mapping[str, str]) -> str:
     """The answer with its bar; why there is none where the model abstained."""
     if row["abstained"]:
         why = why_abstained({"abstained_because": row["because"]})
+        short = texts.no_answer(row["because"], names)
         return (
-            f'<span class="mmsilent" title="{_attribute(why)}">{html.escape(visible(why))}</span>'
+            f'<span class="mmsilent" title="{_attribute(why)}">{html.escape(visible(short))}</span>'
         )
+    if not math.isfinite(row["share"]):
+        return '<span class="mmsilent">an answer to another task</span>'
     share = min(max(float(row["share"]), 0.0), 1.0)
     bar = f'<div class="mmbar"><i style="width:{round(100 * share)}%"></i></div>'
     text = html.escape(visible(answer_text(row, task)))

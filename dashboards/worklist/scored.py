@@ -13,8 +13,8 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from dashboards import published
-from mmdiag.record.models import champion_of
 from mmdiag.record.worklist import newest_reviews, review_stamp, scored_cases, scored_stamp
+from mmdiag.storage.record_tables import CHAMPION
 from mmdiag.storage.store import Store
 
 OPEN, FLAGGED, REVIEWED = STATES = ("open", "flagged", "reviewed")  # in the order of the list
@@ -51,8 +51,8 @@ class Filters:
 
 def champion(cohort: str) -> str | None:
     """The model in use of a cohort."""
-    with published.reading_ledger() as record:
-        return champion_of(record, cohort) if record is not None else None
+    states = published.model_states(cohort)
+    return next((bundle for bundle, state in states.items() if state == CHAMPION), None)
 
 
 def scored(cohort: str, store: Store) -> Scored | None:

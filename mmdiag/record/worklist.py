@@ -13,7 +13,7 @@ from sqlalchemy import Select, Text, cast, func, select
 
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.ledger_tables import PREDICTIONS, QUARANTINE
-from mmdiag.storage.record_tables import MODELS, REVIEWS
+from mmdiag.storage.record_tables import LABELS_SEEN, MODELS, REVIEWS
 from mmdiag.task import Task
 
 EVEN = 0.5  # the probability at which the answer turns
@@ -23,8 +23,7 @@ REVIEWED = ["case_id", "verdict", "label", "reason", "by", "at", "version", "bun
 
 
 def states_of(ledger: Ledger, cohort: str = "") -> dict[str, str]:
-    """Model -> its state, of one cohort or of all; a ledger of an earlier version gets them."""
-    ledger.migrate()
+    """Model -> its state, of one cohort or of all."""
     query = select(MODELS.c.bundle_id, MODELS.c.state)
     if cohort:
         query = query.where(MODELS.c.cohort == cohort)
@@ -131,3 +130,22 @@ def refused_modalities(
         QUARANTINE.c.cohort == cohort, QUARANTINE.c.case_id.in_(list(case_ids))
     )
     return {(row["case_id"], row["modality"]) for row in ledger.rows(query, QUARANTINE)}
+
+
+def outcome_stamp(ledger: Ledger, cohort: str) -> tuple[Any, ...]:
+    """What changes once something that was predicted of a cohort can be judged anew: an answer, a
+    label, or the state of a model.
+    """
+    seen, models = LABELS_SEEN.c, MODELS.c
+    queries = (
+        (select(func.count()).where(PREDICTIONS.c.cohort == cohort), PREDICTIONS),
+        (
+            select(func.count(), func.max(seen.first_seen), func.max(seen.changed_at)).where(
+                seen.cohort == cohort
+            ),
+            LABELS_SEEN,
+        ),
+        (select(func.count(), func.max(models.since)).where(models.cohort == cohort), MODELS),
+    )
+    found = [ledger.rows(query, table) for query, table in queries]
+    return tuple(tuple(rows[0].values()) if rows else () for rows in found)

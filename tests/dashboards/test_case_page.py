@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pages import said
-from published_example import NAME, RUN, publish
+from published_example import NAME, RUN, answer_again, publish
 
 NO_ANSWER = "No answer: no case with only these modalities was in training"
 
@@ -19,9 +19,9 @@ def workspace(tmp_path):
     return publish(tmp_path / "w", cases=12).workspace
 
 
-def change(workspace, name, **columns):
-    file = workspace.runs / RUN / name
-    pd.read_parquet(file).assign(**columns).to_parquet(file)
+def change(workspace, **columns):
+    table = pd.read_parquet(workspace.runs / RUN / "predictions.parquet")
+    answer_again(workspace, table.assign(**columns))
 
 
 def having(workspace, *modalities, without=()):
@@ -33,19 +33,17 @@ def having(workspace, *modalities, without=()):
 
 @pytest.mark.parametrize("classes", [(), ("a", "b", "c")])
 def test_an_abstained_case_has_no_percentage(page, workspace, classes):
-    change(workspace, "predictions.parquet", abstained=True)
+    change(workspace, abstained=True)
     if classes:
         file = workspace.cohort(NAME) / "description.json"
         task = {"kind": "multiclass", "label": "grade", "classes": classes}
         file.write_text(json.dumps({**json.loads(file.read_text()), "task": task}))
         table = pd.read_parquet(workspace.runs / RUN / "predictions.parquet")
         table = table.drop(columns="probability").assign(predicted="c")
-        table.assign(**{f"probability_{name}": 0.33 for name in classes}).to_parquet(
-            workspace.runs / RUN / "predictions.parquet"
-        )
+        answer_again(workspace, table.assign(**{f"probability_{name}": 0.33 for name in classes}))
     test = page(workspace.path, "case", case=having(workspace, "flair", "report"))
     for toggle in test.toggle:
-        toggle.set_value(True)
+        toggle.set_value(toggle.key.startswith("heat"))
     text = said(test.run())
     assert NO_ANSWER in text.replace("\\", "") and "add up to" in text
     assert not re.search(r"\d\s*%", text), text
@@ -59,7 +57,7 @@ def test_an_abstained_case_has_no_percentage(page, workspace, classes):
 def test_abstained_cases_come_first_and_are_no_company_for_others(page, workspace):
     table = pd.read_parquet(workspace.runs / RUN / "predictions.parquet")
     silent = table["case_id"].isin(sorted(table["case_id"])[-3:])
-    change(workspace, "predictions.parquet", abstained=silent)
+    change(workspace, abstained=silent)
     test = page(workspace.path, "case")
     shown = test.selectbox(key="case").options
     assert all("no answer" in option for option in shown[:3])
@@ -148,7 +146,6 @@ def test_under_every_picture_stands_what_it_adds_up_to(page, workspace):
     signs = {"flair": 0.9, "report": 0.6, "expression": -0.5, "ecg": 0.4}
     change(
         workspace,
-        "predictions.parquet",
         **{
             f"contribution_{name}": predictions["case_id"].map(lambda _, v=value: v)
             for name, value in signs.items()

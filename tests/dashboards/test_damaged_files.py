@@ -97,7 +97,7 @@ def test_a_part_that_fails_says_no_value_and_leaves_the_others(page, workspace):
     file = workspace.cohort(NAME) / "cases.parquet"
     pd.read_parquet(file).assign(label="MUELLER ANNA").to_parquet(file)
     text = drawn(page(workspace.path, "case"))
-    assert "The line of the case could not be drawn (ValueError)" in text
+    assert "The recorded outcome could not be drawn (ValueError)" in text
     assert "MUELLER" not in text and "Progression within 24 months" in text
 
 

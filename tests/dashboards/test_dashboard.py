@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pages import said
-from published_example import NAME, RUN, publish
+from published_example import NAME, RUN, answer_again, publish
 from repository import ROOT
 
 
@@ -174,13 +174,14 @@ def test_an_answer_that_is_not_yes_or_no_has_its_pages(page, tmp_path, kind, wor
     cohort.write_text(json.dumps({**json.loads(cohort.read_text()), "task": task}))
     metrics = pd.read_parquet(run / "metrics.parquet").query("model != 'fused-minus-best'")
     if kind == "multiclass":
-        for file in (run / "predictions.parquet", run / "out_of_fold.parquet"):
-            table = (
-                pd.read_parquet(file)
-                .drop(columns="probability")
-                .assign(predicted="c", probability_a=0.1, probability_b=0.2, probability_c=0.7)
-            )
-            table.to_parquet(file)
+        tables = [
+            pd.read_parquet(run / name)
+            .drop(columns="probability")
+            .assign(predicted="c", probability_a=0.1, probability_b=0.2, probability_c=0.7)
+            for name in ("predictions.parquet", "out_of_fold.parquet")
+        ]
+        answer_again(example.workspace, tables[0])
+        tables[1].to_parquet(run / "out_of_fold.parquet")
     metrics.replace(
         {"metric": {"auroc": "auroc" if kind == "multiclass" else "c_index"}}
     ).to_parquet(run / "metrics.parquet")
@@ -253,12 +254,13 @@ def specs(test) -> list[str]:
 
 
 def test_a_case_is_shown_in_the_cohorts_own_words(page, example):
-    test = page(example.workspace.path, "case")
+    case = example.cases.loc[example.cases["label"].notna(), "case_id"].iloc[0]
+    test = page(example.workspace.path, "case", case=case)
+    test.toggle(key=f"outcome-{case}").set_value(True).run()
     shown = said(test)
-    case = test.selectbox(key="case").value
     probability = example.predictions.set_index("case_id").loc[case, "probability"]
     assert f"Progression within 24 months: {100 * probability:.0f}" in shown.replace("\\", "")
-    assert "stable" in shown or "progresses" in shown
+    assert "recorded: **stable**" in shown or "recorded: **progresses**" in shown
     drawn = " ".join(specs(test))
     assert "raises Progression within 24 months" in drawn and "T1 post-contrast" in drawn
     assert "Cross-modality attention (rows sum to 1)" in drawn

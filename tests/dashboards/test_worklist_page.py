@@ -56,7 +56,7 @@ def test_reviewed_cases_go_down_and_those_without_an_answer_come_first(page, exa
     for case, verdict in (("C-0007", "agree"), ("C-0009", "flag")):
         record_review(opened(example), example.workspace, case, verdict, "seen", by="reader-7")
     test = page(example.workspace.path)
-    assert keys(test)[0] == "C-0041" and "No answer: no case with only these" in said(test)
+    assert keys(test)[0] == "C-0041" and "no answer: modalities not met in training" in said(test)
     test.pagination[0].set_value(3).run()
     assert keys(test)[-2:] == ["C-0009", "C-0007"]
     assert "agreed, 20" in said(test) and "by reader-7" in said(test)

@@ -1,0 +1,60 @@
+"""The page of performance: what the champion was promised to do beside what came out since, and who
+decided on each model.
+"""
+
+import pytest
+from pages import said
+from published_example import BUNDLE, KINDS, NAME, publish
+
+from mmdiag.record.models import promote
+from mmdiag.storage.ledger import Ledger
+
+
+@pytest.fixture
+def example(tmp_path):
+    return publish(tmp_path / "w", cases=120)
+
+
+def shown(test):
+    return said(test).replace("\\", "")
+
+
+def labels_arrive(example, cases):
+    """The case table now has their label: 1 for every second one."""
+    modalities = {name: {"kind": kind} for name, kind in KINDS.items()}
+    labels = {case: f"{float(place % 2)}" for place, case in enumerate(cases)}
+    counts = {"in": 122, "accepted": 120, "quarantined": 2, "new": 0, "labelled": 120}
+    ledger = Ledger(example.workspace.ledger_url)
+    ledger.record_cohort(NAME, "sha256:later", {"kind": "binary"}, modalities, counts, labels)
+
+
+def test_what_came_out_stands_beside_what_was_promised(page, example):
+    new = example.predictions.loc[example.predictions["role"] == "new", "case_id"].tolist()
+    text = shown(page(example.workspace.path, "performance"))
+    assert f"scored {len(new)} new cases; no outcome is known yet" in text
+    assert "count from the ingestion that first sees them" in text
+    labels_arrive(example, new[:10])
+    test = page(example.workspace.path, "performance")
+    assert f"scored {len(new)} new cases; the outcome of 10 is known, 10 of them" in shown(test)
+    table = test.dataframe[0].value.set_index("metric")
+    assert (
+        "n = 10" in table.loc["AUROC", "in use"] and "n = 107" in table.loc["AUROC", "at training"]
+    )
+    drawn = " ".join(str(chart.proto.spec) for chart in test.get("vega_lite_chart"))
+    assert "as it was promised" in " ".join(drawn.split())
+
+
+def test_every_model_stands_with_its_state_and_who_decided_why(page, example):
+    ledger = Ledger(example.workspace.ledger_url)
+    ledger.record_bundle("b-other", "bundles/b-other", "r-other", NAME, {"fusion": "concat"})
+    promote(ledger, "b-other", "better on site HT", "operator-7")
+    test = page(example.workspace.path, "performance")
+    assert "the champion `b-other` scored 0 new cases" in shown(test)
+    table = next(t.value for t in test.dataframe if "bundle_id" in t.value and "by" in t.value)
+    rows = table.set_index("bundle_id")
+    assert rows.loc["b-other", ["state", "by", "reason"]].tolist() == [
+        "champion",
+        "operator-7",
+        "better on site HT",
+    ]
+    assert rows.loc[BUNDLE, "state"] == "retired"

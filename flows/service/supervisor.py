@@ -103,6 +103,7 @@ class Supervisor:
             "worker", "-m", "prefect", "worker", "start", "--pool", "local", "--type", "process",
             "--name", "mmdiag",
         )  # fmt: skip
+        self.watch = self._part("watch", "-m", "flows.service.watch")
         self.dashboard = self._part("dashboard", *_dashboard(asked))
         self.dashboard.environment["MMDIAG_DASHBOARD_TOKEN"] = asked.token
         os.environ.update({k: v for k, v in self.environment.items() if k.startswith("PREFECT_A")})
@@ -136,7 +137,7 @@ class Supervisor:
 
     def end(self) -> None:
         """End every part and what they started: the worker first, so that it begins nothing."""
-        parts = (self.worker, self.registration, self.dashboard, self.server)
+        parts = (self.watch, self.worker, self.registration, self.dashboard, self.server)
         for part in parts:
             if part.started is not None and part.runs():
                 part.started.terminate()
@@ -154,6 +155,7 @@ class Supervisor:
             self._register()
             return
         self.worker.keep()
+        self.watch.keep()  # only shortens the wait: nothing waits for it
         self.ready = self.ready or self._all_answer()
 
     def _register(self) -> None:
@@ -201,7 +203,7 @@ class Supervisor:
     def _write(self) -> None:
         """Say in `up.json` what runs; no secret stands there."""
         parts = (self.server, self.worker, self.dashboard)
-        listed = (*parts, self.registration)
+        listed = (*parts, self.registration, self.watch)
         own = process(os.getpid()) or Process(os.getpid(), 0)
         state = {
             "supervisor": dataclasses.asdict(own),

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 
 from mmdiag.evaluation.verdict import UNLIKE
 from mmdiag.inference.bundle import Bundle
-from mmdiag.inference.prediction_table import ATYPICAL
+from mmdiag.inference.prediction_table import AGREEMENT, ATYPICAL
 from mmdiag.inference.shapley import shapley
 from mmdiag.model.ensemble import EnsembleModel
 from mmdiag.model.network import DiagnosisModel, Output
@@ -62,6 +62,7 @@ def _diagnose_batch(bundle: Bundle, samples: Sequence[Sample], contributions: bo
     if isinstance(model, EnsembleModel):
         found = {f"{ATYPICAL}{name}": p for name, p in model.p_values(batch).items()}
         table = table.assign(**found, unlike=_unlike(model, found))
+        table[AGREEMENT] = model.agreement(batch, tokens, chosen).astype(np.float64)
     if contributions:
         table = pd.concat([table, _explanations(model, tokens, output, chosen)], axis=1)
         if output.fused.attention is not None:

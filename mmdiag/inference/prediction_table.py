@@ -13,6 +13,7 @@ from mmdiag.storage.tables import write_parquet
 
 ATYPICAL = "atypical_"  # and the modality: the column of its p-value
 BECAUSE = "abstained_because"  # not known of what a version before 0.2 answered
+AGREEMENT = "agreement"  # how far all that speaks in a case points the same way, 0 to 1
 SUM = ("base", "logit")  # the first, and the contributions, add up to the second
 
 
@@ -32,7 +33,7 @@ def prediction_columns(table: pd.DataFrame) -> list[str]:
         *contributions,
         *(name for name in SUM if name in table),
         "abstained",
-        *(c for c in table.columns if c == BECAUSE or c.startswith(ATYPICAL)),
+        *(c for c in table.columns if c in (BECAUSE, AGREEMENT) or c.startswith(ATYPICAL)),
         "scored_at",
     ]
 

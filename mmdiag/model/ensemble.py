@@ -139,6 +139,10 @@ class EnsembleModel(nn.Module):
 
     def _networks(self, tokens: Mapping[str, Tokens]) -> Output:
         """The mean of what the networks say."""
+        return mean_of(self._each_network(tokens), self)
+
+    def _each_network(self, tokens: Mapping[str, Tokens]) -> list[tuple[nn.Module, Output]]:
+        """What each network that was trained says."""
         found, width = [], cast(DiagnosisModel, self.networks[0]).head.map.in_features
         for number, network in enumerate(self.networks):
             if not int(self.trained[number]):
@@ -149,7 +153,34 @@ class EnsembleModel(nn.Module):
                 for name in self.modalities
             }
             found.append((network, cast(DiagnosisModel, network).diagnose(part)))
-        return mean_of(found, self)
+        return found
+
+    @torch.no_grad()
+    def agreement(
+        self, batch: Batch, tokens: Mapping[str, Tokens], chosen: Int64[Tensor, "batch"]
+    ) -> Float[ndarray, "batch"]:
+        """How far all that speaks in a case, each member of each modality and each network, points
+        the same way: 1 = all of it, 0 = it cancels out; NaN where nothing speaks.
+
+        Args:
+            tokens: Of the batch, by `encode`.
+            chosen: Number of the answer that is looked at.
+        """
+        parts = []
+        for k, name in enumerate(self.modalities):
+            own = cast(Members, self.encoders[f"{name}_"])
+            said = self.weight[k] * own.evidence(batch.values[name])
+            parts.append(torch.where(tokens[name].present()[:, None, None], said, 0.0))
+        networks = self._each_network(tokens) if len(self.networks) else []
+        for network, output in networks:
+            scores = self.head.scores_of(cast(DiagnosisModel, network), output.logits)
+            share = self.weight[-1] / len(networks)
+            parts.append((share * (scores - self.network_prior))[:, None])
+        every = torch.cat(parts, dim=1)
+        one_BM = every.gather(2, chosen[:, None, None].expand(-1, every.shape[1], 1)).squeeze(2)
+        total = one_BM.abs().sum(1)
+        found: ndarray = torch.where(total > 0, one_BM.sum(1).abs() / total, torch.nan).numpy()
+        return found
 
     def p_values(self, batch: Batch) -> dict[str, Float[ndarray, "batch"]]:
         """Modality -> how like its training cases each case is, as a p-value; NaN where absent."""
@@ -202,9 +233,12 @@ class Members(nn.Module):
 
     def forward(self, arrays: Mapping[str, Tensor], present: Bool[Tensor, "batch"]) -> Tokens:
         """What the members add to the prior of the cases that have the modality."""
-        total = (self.scores(arrays) - self.prior) * self.weight[None, :, None]
-        values = torch.where(present[:, None], total.sum(1), 0.0)
+        values = torch.where(present[:, None], self.evidence(arrays).sum(1), 0.0)
         return Tokens(values[:, None], present[:, None])
+
+    def evidence(self, arrays: Mapping[str, Tensor]) -> Float[Tensor, "batch member answer"]:
+        """What each member adds to the prior, as the members are weighed."""
+        return (self.scores(arrays) - self.prior) * self.weight[None, :, None]
 
     def scores(self, arrays: Mapping[str, Tensor]) -> Float[Tensor, "batch member answer"]:
         """What each member says alone."""

@@ -350,7 +350,7 @@ def _now() -> str:
 
 def _prediction_rows(cohort: str, predictions: pd.DataFrame) -> list[dict[str, Any]]:
     answers = [c for c in predictions.columns if c == "probability" or c.startswith("probability_")]
-    beside = ("contribution_", "atypical_", "abstained_because")
+    beside = ("contribution_", "atypical_", "abstained_because", "agreement")
     contributions = [c for c in predictions.columns if c.startswith(beside)]
     weights = [c for c in predictions.columns if c.startswith("weight_")]
     rows = []

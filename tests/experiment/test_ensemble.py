@@ -1,5 +1,6 @@
 """The ensemble from a cohort's files to predictions, its bundle and its explanations."""
 
+import copy
 import dataclasses
 import json
 
@@ -19,7 +20,7 @@ from mmdiag.experiment.run import Run, open_data
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.predict import diagnose
 from mmdiag.inference.shapley import shapley
-from mmdiag.prepare.batches import prepare_samples
+from mmdiag.prepare.batches import batch_of, prepare_samples
 from mmdiag.workspace import file_sha256
 
 FEW = {
@@ -83,6 +84,26 @@ def test_a_case_is_answered_alike_alone_and_in_company(bundle, samples):
     together = diagnose(bundle, samples[:12])["log_odds"]
     alone = [diagnose(bundle, [sample])["log_odds"].iloc[0] for sample in samples[:12]]
     assert alone == pytest.approx(together, abs=1e-5)
+
+
+@torch.no_grad()
+def test_what_speaks_in_a_case_agrees_or_cancels_out(bundle, samples):
+    shares = diagnose(bundle, samples)["agreement"]
+    assert shares.between(0, 1).all() and shares.std() > 0
+    model = copy.deepcopy(bundle.model)
+    first, second = model.modalities[:2]
+    for name in (first, second):  # one member each is left
+        kept = model.encoders[f"{name}_"].weight
+        kept.copy_(torch.eye(len(kept))[0])
+    model.weight.zero_()
+    model.weight[:2] = 1
+    both = [sample for sample in samples if {first, second} <= set(sample)]
+    batch = batch_of(bundle.preparations, both)
+    tokens = model.encode(batch, batch.present)
+    one, other = (tokens[name].values[:, 0, 0].double().numpy() for name in (first, second))
+    found = model.agreement(batch, tokens, torch.zeros(len(both), dtype=torch.long))
+    assert found == pytest.approx(np.abs(one + other) / (np.abs(one) + np.abs(other)), abs=1e-5)
+    assert found.min() < 1 - 1e-6 and found.max() == pytest.approx(1)
 
 
 def test_the_matrix_of_the_networks_has_rows_that_add_up_to_one(bundle, samples):

@@ -1,6 +1,8 @@
 """What `make demo-loop` shows: a phantom of which the first cases are known and labelled, a model,
 `mmdiag up`; then new cases without a label stand in the table, and nobody does anything but wait
-until the schedule has scored them; `mmdiag down`.
+until they are scored and explained. A reader answers three of them; their labels arrive; what was
+predicted is held against what came out; a challenger is trained and a written plan decides; the
+record is verified; `mmdiag down`.
 
 python .ci/demo_loop.py MMDIAG FOLDER
 """
@@ -11,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +57,28 @@ def main(mmdiag: str, folder: Path) -> None:
                 sys.exit(f"Nothing scored them; {workspace / 'logs'} say why.")
             time.sleep(2)
         _say(f"scored by nobody's hand, {time.monotonic() - begun:.0f} s after they appeared")
+        name = run("status", quiet=True)["cohorts"][0]["name"]
+        answered(run, [row["case_id"] for row in rows[KNOWN : KNOWN + 3]], cohort)
+        write(table, rows)
+        _say(f"the labels of the {CASES - KNOWN} cases arrive")
+        run("ingest", "--cohort", cohort)
+        run("outcomes", "--cohort", name)
+        run("refit", "--cohort", cohort)
+        run("models", "list")
+        run("audit", "verify")
     finally:
         run("down")
+
+
+def answered(run: Callable[..., Any], cases: list[str], cohort: Path) -> None:
+    """One is explained; a reader agrees with it, overrides the second and flags the third."""
+    run("explain", cases[0], "--cohort", cohort)
+    by = ("--by", "a reader")
+    run("review", cases[0], "--verdict", "agree", "--reason", "as I read it", *by)
+    override = ("--verdict", "override", "--label", "1", "--reason", "the notes say more")
+    run("review", cases[1], *override, *by)
+    run("review", cases[2], "--verdict", "flag", "--reason", "artefact in the image", *by)
+    run("reviews")
 
 
 def write(table: Path, rows: list[dict[str, str]]) -> None:

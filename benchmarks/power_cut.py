@@ -161,7 +161,7 @@ def kill(loop: Loop, how: str) -> str:
     kind, victims, again = HOW[how]
     loop.show(NEW)
     until(lambda: loop.part("worker"), "a worker")
-    run, behind = loop.begin(), loop.begin()
+    run, behind = (until(loop.begin, "a run") for _ in range(2))
     first = until(lambda: next((r for r in (run, behind) if state(r)["type"] == kind), None), kind)
     following = behind if first == run else run
     found = victims(loop, first)

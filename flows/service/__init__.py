@@ -1,3 +1,3 @@
 """`mmdiag up` and `down`: server, worker, deployments, automations and dashboard on one machine.
-Start with supervisor.py. Only register.py and automations.py import Prefect.
+Start with supervisor.py. Only register.py, automations.py and ordering.py import Prefect.
 """

@@ -34,6 +34,7 @@ DEFAULTS = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
     # how long it waits for events out of order before a silence counts; its own minute is too long
     "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "PT15S",
+    "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "flows.service.ordering",
     # a server that is started again still knows who holds a deployment's slot
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage"
     ".filesystem",

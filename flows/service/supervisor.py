@@ -7,6 +7,7 @@ python -m flows.service.supervisor WORKSPACE
 
 import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -93,7 +94,8 @@ class Supervisor:
         self.registered: list[str] = []
         self.answered = False
         self.asked_at = 0.0
-        self.heard = self.looked = time.monotonic()
+        self.heard = time.monotonic()
+        self.looked = -math.inf
         self.server = self._part("server", *_server(asked))
         self.registration = self._part("registration", "-m", "flows.service.register")
         self.registration.once = True
@@ -101,6 +103,7 @@ class Supervisor:
             "worker", "-m", "prefect", "worker", "start", "--pool", "local", "--type", "process",
             "--name", "mmdiag",
         )  # fmt: skip
+        self.watch = self._part("watch", "-m", "flows.service.watch")
         self.dashboard = self._part("dashboard", *_dashboard(asked))
         self.dashboard.environment["MMDIAG_DASHBOARD_TOKEN"] = asked.token
         os.environ.update({k: v for k, v in self.environment.items() if k.startswith("PREFECT_A")})
@@ -134,7 +137,7 @@ class Supervisor:
 
     def end(self) -> None:
         """End every part and what they started: the worker first, so that it begins nothing."""
-        parts = (self.worker, self.registration, self.dashboard, self.server)
+        parts = (self.watch, self.worker, self.registration, self.dashboard, self.server)
         for part in parts:
             if part.started is not None and part.runs():
                 part.started.terminate()
@@ -144,13 +147,15 @@ class Supervisor:
         end_all(MARK, self.asked.id)
 
     def _keep_the_rest(self) -> None:
-        """What needs the server: deployments once, dead runs again and again, then the worker."""
+        """What needs the server: dead runs again and again, deployments once, then the worker."""
+        about_to_start = bool(self.registered) and not self.worker.runs()
+        if about_to_start or time.monotonic() - self.looked > LOOK_SECONDS:
+            self._look()
         if not self.registered:
             self._register()
             return
-        if not self.worker.runs() or time.monotonic() - self.looked > LOOK_SECONDS:
-            self._look()
         self.worker.keep()
+        self.watch.keep()  # only shortens the wait: nothing waits for it
         self.ready = self.ready or self._all_answer()
 
     def _register(self) -> None:
@@ -198,7 +203,7 @@ class Supervisor:
     def _write(self) -> None:
         """Say in `up.json` what runs; no secret stands there."""
         parts = (self.server, self.worker, self.dashboard)
-        listed = (*parts, self.registration)
+        listed = (*parts, self.registration, self.watch)
         own = process(os.getpid()) or Process(os.getpid(), 0)
         state = {
             "supervisor": dataclasses.asdict(own),

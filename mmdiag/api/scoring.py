@@ -130,8 +130,8 @@ def score_unchanged(
     Args:
         contributions: Whether what each modality contributed has to be there, too.
     """
+    from mmdiag.cohort.unchanged import look, recall
     from mmdiag.inference.settled import PlainBundle, answered_before
-    from mmdiag.ingest.unchanged import look, recall
 
     place = workspace.cohort(description.name)
     if not (place / "cases.parquet").is_file():

@@ -40,7 +40,7 @@ def ingest(
             see
             `mmdiag.inference.score.wanted_columns`.
     """
-    from mmdiag.ingest.unchanged import look, recall, remember
+    from mmdiag.cohort.unchanged import look, recall, remember
 
     waiting = partial(tell, progress, "ingest", 0, 0, WAITS)
     folder = workspace.cohort(description.name)

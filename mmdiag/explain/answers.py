@@ -125,6 +125,9 @@ def _completed(
     """An answer that was recorded without what each modality contributed, with it; the answer
     itself stays.
     """
+    published = _published(workspace, facts)
+    if published is not None:
+        return facts | published
     from mmdiag.inference.score import answer_rows
     from mmdiag.privacy.subject_keys import workspace_key
 
@@ -135,6 +138,35 @@ def _completed(
     parts = (CONTRIBUTION, "weight_")
     more = {n: v for n, v in fresh.items() if n in added or n.startswith(parts)}
     return facts | {n: v if isinstance(v, dict) or v is None else float(v) for n, v in more.items()}
+
+
+def _published(workspace: Workspace, facts: Mapping[str, Any]) -> Facts | None:
+    """What a run of an earlier version published of an answer beside the ledger: base, weights and
+    matrix; of models of folds, too, which need not be kept.
+    """
+    run = _run_of(workspace, facts)
+    file = None if run is None else run / "explanations" / "modality.parquet"
+    if file is None or not file.is_file():
+        return None
+    table = pd.read_parquet(file)
+    rows = table[table["case_id"] == facts["case_id"]].to_dict("records")
+    parts = [name for name in table if str(name).startswith(CONTRIBUTION)]
+    if not rows or "base" not in table:
+        return None
+    found = {str(name): value for name, value in rows[0].items() if name != "case_id"}
+    total = found["base"] + sum(found[str(name)] for name in parts)
+    return found | {"logit": float(total)}
+
+
+def _run_of(workspace: Workspace, facts: Mapping[str, Any]) -> Path | None:
+    """The run whose published table has this answer."""
+    for run in sorted(workspace.runs.glob("*")):
+        if (run / "predictions.parquet").is_file():
+            table = pd.read_parquet(run / "predictions.parquet", columns=["case_id", "bundle_id"])
+            answered = table.loc[table["case_id"] == str(facts["case_id"]), "bundle_id"]
+            if facts["bundle_id"] in set(answered):
+                return run
+    return None
 
 
 def _whole(workspace: Workspace, store: Store, row: int, facts: Facts, folder: Path | None) -> Path:
@@ -154,15 +186,9 @@ def _whole(workspace: Workspace, store: Store, row: int, facts: Facts, folder: P
 
 def _earlier(workspace: Workspace, facts: Mapping[str, Any]) -> Path | None:
     """Where an earlier version of mmdiag kept the explanation of this answer."""
-    case_id = str(facts["case_id"])
-    for run in sorted(workspace.runs.glob("*")):
-        path = earlier_path(run, case_id)
-        if is_whole(path) and (run / "predictions.parquet").is_file():
-            table = pd.read_parquet(run / "predictions.parquet", columns=["case_id", "bundle_id"])
-            answered = table.loc[table["case_id"] == case_id, "bundle_id"]
-            if facts["bundle_id"] in set(answered):
-                return path
-    return None
+    run = _run_of(workspace, facts)
+    path = None if run is None else earlier_path(run, str(facts["case_id"]))
+    return path if path is not None and is_whole(path) else None
 
 
 def _loaded(workspace: Workspace, facts: Mapping[str, Any], folder: Path | None) -> "Bundle":

@@ -2,7 +2,7 @@
 read as unknown where nothing may be.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, Select, Table, inspect, null, select, text
 from sqlalchemy.engine.reflection import Inspector
@@ -38,12 +38,15 @@ def add_missing_columns(connection: Connection) -> None:
             connection.execute(text(statement))
 
 
-def select_known(table: Table, missing: Mapping[str, frozenset[str]]) -> Select[tuple[object, ...]]:
-    """All columns of a table; those that it lacks are NULL."""
+def select_known(
+    table: Table, missing: Mapping[str, frozenset[str]], less: Collection[str] = ()
+) -> Select[tuple[object, ...]]:
+    """The columns of a table, less some; those that it lacks are NULL."""
     lacking = missing.get(table.name, frozenset())
     return select(
         *(
             null().label(column.name) if column.name in lacking else column
             for column in table.columns
+            if column.name not in less
         )
     )

@@ -7,7 +7,7 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -139,10 +139,11 @@ class Database:
         with self.engine.connect() as connection:
             return connection.execute(query).mappings().all()
 
-    def _read(self, table: Table, **where: Any) -> pd.DataFrame:
+    def _read(self, table: Table, *, less: Collection[str] = (), **where: Any) -> pd.DataFrame:
+        """The rows of a table, less some columns that are not wanted."""
         if not self._ready:
             self._known_tables()
-        query = select_known(table, self._missing)
+        query = select_known(table, self._missing, less)
         for name, value in where.items():
             if value is UNKNOWN:  # a column that is not there is unknown of every row
                 known = name not in self._missing.get(table.name, ())
@@ -151,7 +152,7 @@ class Database:
                 query = query.where(table.c[name] == value)
         return pd.DataFrame(
             [dict(row) for row in self.rows(query, table)],
-            columns=[column.name for column in table.columns],
+            columns=[column.name for column in table.columns if column.name not in less],
         )
 
     @contextmanager

@@ -288,8 +288,8 @@ class Ledger(Database):
 
     def predictions(self, bundle_id: str | None = None, cohort: str | None = None) -> pd.DataFrame:
         """Predictions in the columns of predictions.parquet, and version."""
-        table = self._read(PREDICTIONS, bundle_id=bundle_id, cohort=cohort)
-        table = table.drop(columns=["weights", "attention"])
+        less = ("weights", "attention")
+        table = self._read(PREDICTIONS, less=less, bundle_id=bundle_id, cohort=cohort)
         wide = (
             [
                 pd.DataFrame(table[name].tolist(), index=table.index)

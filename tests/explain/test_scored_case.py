@@ -146,4 +146,4 @@ def test_the_command_line_explains_a_scored_case(place, small_run, mmdiag_call, 
     done = mmdiag_call("explain", table.index[2], *options, "--json")
     assert json.loads(done.stdout)["case_id"] == table.index[2]
     shown = mmdiag_call("explain", table.index[2], *options)
-    assert shown.returncode == 0 and "new" in shown.stdout
+    assert shown.returncode == 0 and "not used in training" in shown.stdout

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,13 @@ def waits(workspace: Path, name: str) -> None:
 
 def until(happened: Callable[[], Any], what: str) -> Any:
     """What `happened` gives, once it is something."""
+    from flows.service.server_calls import NoAnswer
+
     deadline = time.monotonic() + HANG
     while time.monotonic() < deadline:
-        if found := happened():
-            return found
+        with suppress(NoAnswer):  # a busy server says so by 503
+            if found := happened():
+                return found
         time.sleep(0.2)
     raise AssertionError(f"never happened: {what}")
 
@@ -90,7 +94,7 @@ class Raised:
         from flows.service.server_calls import call
 
         (self.folder / "waits.py").write_text(WAITS)
-        flow = call("/flows/", {"name": "waits"})["id"]
+        flow = until(lambda: call("/flows/", {"name": "waits"})["id"], "the flow is known")
         step = "prefect.deployments.steps.set_working_directory"
         document = {
             "name": name,
@@ -102,7 +106,7 @@ class Raised:
             "concurrency_options": {"collision_strategy": "ENQUEUE"},
             **({"work_pool_name": pool} if pool else {}),
         }
-        return str(call("/deployments/", document)["id"])
+        return str(until(lambda: call("/deployments/", document)["id"], "it is deployed"))
 
     def begin(self, deployment: str, name: str = "") -> str:
         """A run of a deployment; gives its id.
@@ -114,7 +118,8 @@ class Raised:
 
         given = {"workspace": str(self.workspace), "name": name}
         document = {"parameters": given} if name else {}
-        return str(call(f"/deployments/{deployment}/create_flow_run", document)["id"])
+        path = f"/deployments/{deployment}/create_flow_run"
+        return str(until(lambda: call(path, document)["id"], "a run is made"))
 
     def begun(self, name: str) -> int:
         """How often the flow of a deployment began."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mmdiag import api
+from mmdiag.cohort.unchanged import FILE, look
 from mmdiag.description import read_description
-from mmdiag.ingest.unchanged import FILE, look
 from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
@@ -137,3 +137,16 @@ def test_a_folder_behind_a_link_cannot_be_told(place, tmp_path):
     target.rename(folder / "elsewhere")
     target.symlink_to(folder / "elsewhere")
     assert look(description, cohort, None) is None and ingest()[1]
+
+
+def test_another_version_of_the_program_reads_again(place, tmp_path, monkeypatch):
+    from mmdiag.cohort import unchanged
+
+    _, _, ingest = place
+    ingest()
+    other = tmp_path / "program"
+    other.mkdir()
+    (other / "readers.py").write_text("")
+    aged(other)
+    monkeypatch.setattr(unchanged, "PROGRAM", other)
+    assert ingest()[1] and not ingest()[1]

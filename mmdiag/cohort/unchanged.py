@@ -17,7 +17,7 @@ from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import write_text
 
 FILE = "looked.json"
-FORM = 1  # raised where another version of mmdiag would read the same files otherwise
+PROGRAM = Path(__file__).resolve().parents[1]  # another version may read the same files otherwise
 SETTLED_NS = 2_000_000_000  # a file that changed less than this ago may change again unseen
 OF_PATTERNS = frozenset("{*?[")
 KEPT = ("cases.parquet", "description.json", "versions.parquet", "decisions.json")
@@ -33,13 +33,13 @@ def look(description: Description, folder: Path, wanted: Wanted) -> str | None:
         folder: The cohort's folder in the workspace.
         wanted: The columns that a bundle reads, as of `mmdiag.ingest.plan.plan`.
     """
-    found = hashlib.sha256(f"{FORM} {os.fspath(description.file)}".encode())
+    found = hashlib.sha256(os.fsencode(description.file))
     asked = None if wanted is None else {name: list(columns) for name, columns in wanted.items()}
     found.update(json.dumps(asked, sort_keys=True).encode())
     newest = 0
     files = (description.file, description.table, folder / "decisions.json")
     try:
-        for path, stat in (*_stats(files), *_below(description), *_stats(_contracts())):
+        for path, stat in (*_stats(files), *_below(description), *_stats(_own())):
             newest = max(newest, stat.st_mtime_ns)
             found.update(f"{path}\x1f{stat.st_size}\x1f{stat.st_mtime_ns}\x1e".encode())
     except OSError:  # a link, or gone while it was looked at
@@ -91,8 +91,10 @@ def _left(folder: Path) -> str:
     return hashlib.sha256(json.dumps([shards, facts]).encode()).hexdigest()
 
 
-def _contracts() -> list[Path]:
-    return sorted((application_root() / "data_contracts").glob("*.yaml"))
+def _own() -> list[Path]:
+    """What reads a cohort: this program and its contracts."""
+    contracts = (application_root() / "data_contracts").glob("*.yaml")
+    return [*sorted(contracts), *sorted(PROGRAM.rglob("*.py"))]
 
 
 def _below(description: Description) -> Iterator[tuple[Path, os.stat_result]]:

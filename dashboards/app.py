@@ -169,7 +169,11 @@ def main() -> None:
     keep_values_out_of_the_log()
     for module in (
         "dashboards.charts.models",
+        "dashboards.case_parts",
         "dashboards.in_use",
+        "dashboards.review.choice",
+        "dashboards.review.explaining",
+        "dashboards.review.panel",
         "dashboards.worklist.cases",
         "mmdiag.storage.ledger",
         "mmdiag.storage.store",

@@ -270,7 +270,7 @@ def heading(answer: Answer, store: Store, row: int | None, said: Sequence[dict[s
         parts.append(f"site {notes.plain(case['site'])}" if pd.notna(case["site"]) else "")
         parts.append(f"as of {case['as_of']:%Y-%m-%d}" if pd.notna(case["as_of"]) else "")
     if prediction.get("bundle_id"):
-        state = f" ({answer.state})" if answer.state else ""
+        state = f" ({notes.plain(answer.state)})" if answer.state else ""
         parts.append(f"model {notes.code(prediction['bundle_id'])}{state}")
     parts.append(texts.role(prediction["role"]))
     newest = said[0] if said else None

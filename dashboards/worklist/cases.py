@@ -105,8 +105,8 @@ def _scored(cohort: str, run: str | None, store: Store | None) -> Scored | None:
     ledger, whose damage is said above, cannot be read.
     """
     try:
-        model = published.model_of(run)
-        if store is None or (model is not None and model[0] != champion(cohort)):
+        model = _model_of(run)
+        if store is None or (model and model != champion(cohort)):
             return None
         return scored(cohort, store)
     except published.DamagedFile:
@@ -172,13 +172,28 @@ def answer_of_case(cases: Cases | None, cohort: str, case_id: str) -> Answer | N
                 return Answer(same[0], CHAMPION, cases.folder)
     if cases is not None and len(own) and (own["case_id"] == case_id).any():
         prediction = published.records(own[own["case_id"] == case_id])[0]
-        model = published.model_of(cases.folder.name) if cases.folder else None
-        state = published.state_of(model[0]) if model else ""
-        return Answer(prediction, state, cases.folder)
+        return Answer(prediction, _state(prediction, cases.folder), cases.folder)
     given = _answers(cohort, case_id, "")
     if not given:
         return None
     return Answer(given[0], published.state_of(str(given[0]["bundle_id"])), None)
+
+
+def _model_of(run: str | None) -> str:
+    """The model of a run; empty where that cannot be read, which the line of the page says."""
+    try:
+        model = published.model_of(run)
+    except published.DamagedFile:
+        return ""
+    return model[0] if model is not None else ""
+
+
+def _state(prediction: Row, folder: Path | None) -> str:
+    """Whether the model of an answer is in use; of the model of a fold, which fold's it is."""
+    bundle, model = str(prediction.get("bundle_id")), _model_of(folder.name if folder else None)
+    if model and bundle != model and prediction["role"] == "out-of-fold":
+        return f"a fold of {model}"
+    return published.state_of(bundle)
 
 
 def _answers(cohort: str, case_id: str, bundle_id: str) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from pages import said
 from published_example import BUNDLE, NAME, RUN, publish
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from dashboards.review import explaining
 from mmdiag.explain.kept import explanation_path
@@ -19,6 +19,7 @@ from mmdiag.record.models import promote
 from mmdiag.record.reviews import list_reviews, record_review
 from mmdiag.storage.audit.chain import system_user
 from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.ledger_tables import PREDICTIONS
 from mmdiag.storage.record_tables import AUDIT
 
 HOSTILE = "<img src=x onerror=alert(1)> [k](http://z.test) $x$ :red[y]"
@@ -262,3 +263,14 @@ def test_the_values_that_are_shown_are_the_farthest_from_the_middle():
     others = np.arange(10.0)[:, None].repeat(3, axis=1)
     table = extremes(["low", "middle", "none"], np.array([-1.0, 4.5, np.nan]), others)
     assert table["name"].tolist() == ["low", "middle"] and table["percentile"].tolist() == [0, 50]
+
+
+def test_the_model_of_a_fold_is_said_to_be_one(page, example):
+    table = pd.read_parquet(example.workspace.runs / RUN / "predictions.parquet")
+    own = table["case_id"] == "C-0003"
+    table = table.assign(bundle_id=table["bundle_id"].where(~own, "b-fold"), role="out-of-fold")
+    table.to_parquet(example.workspace.runs / RUN / "predictions.parquet")
+    with opened(example).writing() as connection:
+        connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.case_id == "C-0003"))
+    text = shown(page(example.workspace.path, "case", case="C-0003"))
+    assert "model `b-fold` (a fold of b-example)" in text

@@ -50,7 +50,7 @@ def run(command: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def cohort(tmp_path_factory):
+def made(tmp_path_factory):
     """A phantom, described by `cohort.toml`, and the workspace of a finished run of it."""
     from mmdiag.phantom import write_phantom
 
@@ -60,6 +60,12 @@ def cohort(tmp_path_factory):
         archive.extractall(folder / "workspace")
     shutil.move(folder / "workspace" / "cohort.toml", folder / "cohort.toml")
     return folder
+
+
+@pytest.fixture
+def cohort(made, tmp_path):
+    """The same for one command: what another one changed is not there."""
+    return shutil.copytree(made, tmp_path / "readme")
 
 
 def test_every_kind_of_modality_is_described():

@@ -5,6 +5,7 @@ nothing is written outside it.
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,7 +97,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
     A process killed at any point leaves either the old file or the new one, never half of it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    own = f"{os.getpid()}-{threading.get_ident()}"
+    temporary = target.with_name(f".{target.name}.{own}.tmp")
     try:
         yield temporary
         if temporary.is_file():

@@ -36,9 +36,23 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("tests")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+OWN = "MMDIAG_"
 TESTS = Path(__file__).parent
 COSTLY = ("small_run", "prefect_server")  # fixtures of files in several folders
 WITHOUT_DATA = pytest.StashKey[int]()  # tests of tests/external that were deselected
+
+
+@pytest.fixture(autouse=True)
+def _environment_stays() -> Iterator[None]:
+    """A command that is called in this process names its ledger in the environment, for the
+    processes that it starts: the next test must not read it.
+    """
+    before = {name: value for name, value in os.environ.items() if name.startswith(OWN)}
+    yield
+    for name in [name for name in os.environ if name.startswith(OWN)]:
+        if name not in before:
+            del os.environ[name]
+    os.environ.update(before)
 
 
 @pytest.hookimpl(trylast=True)  # after -m and -k have chosen

@@ -32,6 +32,7 @@ COMMANDS = (
     "reviews",
     "outcomes",
     "models",
+    "refit",
     "audit",
     "status",
     "dashboard",

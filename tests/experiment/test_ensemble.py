@@ -136,7 +136,7 @@ def test_the_labels_of_held_out_cases_are_not_looked_at(run):
 
 
 def test_a_case_is_explained_within_its_modalities(run):
-    files = sorted((run.folder / "explanations" / "cases").glob("*.json"))
+    files = sorted((run.workspace.path / "explanations").glob("*/*.json"))
     assert len(files) == 2
     for file in files:
         found = json.loads(file.read_text())

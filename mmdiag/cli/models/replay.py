@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from mmdiag.cli.context import Answer, Context, read_and_check
-from mmdiag.cli.show import show_lines
 
 
 def replay_answer(context: Context, case_id: str, bundle: str | None, cohort: Path | None) -> int:
@@ -16,6 +15,7 @@ def replay_answer(context: Context, case_id: str, bundle: str | None, cohort: Pa
         UsageError: No model is named, or it has no such answer on record.
     """
     from mmdiag import api
+    from mmdiag.cli.show import show_lines
 
     if not bundle:
         raise click.UsageError("Missing option '--bundle': an answer is replayed by its model.")

@@ -15,6 +15,7 @@ BUNDLE = "b-381c6ffa29ea"
 AT_ONCE, CASES = 4, 8
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
 def test_four_flows_at_once_score_each_case_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

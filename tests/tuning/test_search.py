@@ -84,6 +84,7 @@ def spoiled(data, rows):
     return dataclasses.replace(data, cases=cases, raws=raws)
 
 
+@pytest.mark.slow
 def test_the_choice_is_the_same_whatever_the_judged_subjects_are(begun, monkeypatch):
     from mmdiag.experiment.run import open_data
     from mmdiag.tuning import trials

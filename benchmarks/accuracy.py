@@ -39,7 +39,7 @@ from mmdiag.evaluation.bootstrap import bootstrap_weights
 from mmdiag.evaluation.concordance import concordance
 from mmdiag.evaluation.metrics import auroc
 from mmdiag.experiment import late_fusion
-from mmdiag.experiment.fit import learn, learn_ensemble
+from mmdiag.experiment.fit import Learned, learn, learn_ensemble
 from mmdiag.experiment.run import RunData
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.predict import diagnose
@@ -194,15 +194,7 @@ def answers(
         cases = data.cases.assign(stratum=data.cases[column]).iloc[train]
         valid = cases["subject_id"].isin(validation_subjects(cases, 0.15, fold)).to_numpy()
         learned = learn(data, config, names, train[~valid], train[valid], out / "fit")
-    bundle = Bundle(
-        config=config,
-        model=learned.trained.model,
-        preparations=learned.preparations,
-        task=learned.task,
-        kinds=data.store.modalities,
-        cohort={},
-        trained_on=SubjectKeys("", frozenset()),
-    )
+    bundle = bundle_of(learned, config, data)
     samples = prepare_samples(learned.preparations, data.raws, test.tolist())
     blanked = [
         {name: arrays for name, arrays in sample.items() if names.index(name) != blank}
@@ -211,6 +203,19 @@ def answers(
     return tuple(  # type: ignore[return-value]
         diagnose(bundle, part, contributions=False)["probability"].to_numpy()
         for part in (samples, blanked)
+    )
+
+
+def bundle_of(learned: Learned, config: RunConfig, data: RunData) -> Bundle:
+    """A model as scoring asks it; it is not saved, and knows no subjects."""
+    return Bundle(
+        config=config,
+        model=learned.trained.model,
+        preparations=learned.preparations,
+        task=learned.task,
+        kinds=data.store.modalities,
+        cohort={},
+        trained_on=SubjectKeys("", frozenset()),
     )
 
 

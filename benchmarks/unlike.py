@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from accuracy import BINARY, SURVIVAL, TASKS, folds_of, ingested, question_data
+from accuracy import BINARY, SURVIVAL, TASKS, bundle_of, folds_of, ingested, question_data
 
 from mmdiag import recipes
 from mmdiag.evaluation.verdict import UNLIKE
@@ -25,7 +25,6 @@ from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.predict import diagnose
 from mmdiag.inference.shift import shift_of
 from mmdiag.prepare.batches import prepare_samples
-from mmdiag.privacy.subject_keys import SubjectKeys
 
 TASK = "pan_surv"
 
@@ -62,15 +61,7 @@ def main() -> None:
     for left_out in asked.kinds or sorted(set(kind_of[train])):
         like = train[kind_of[train] != left_out]
         learned = learn_ensemble(data, config, list(data.store.modalities), like, fold=left_out)
-        bundle = Bundle(
-            config=config,
-            model=learned.trained.model,
-            preparations=learned.preparations,
-            task=learned.task,
-            kinds=data.store.modalities,
-            cohort={},
-            trained_on=SubjectKeys("", frozenset()),
-        )
+        bundle = bundle_of(learned, config, data)
         whole = np.sort(np.concatenate([train, test]))
         other = said_of(bundle, data, whole[kind_of[whole] == left_out])
         same = said_of(bundle, data, test[kind_of[test] != left_out])

@@ -23,7 +23,7 @@ def part(what: str) -> Iterator[None]:
         yield
     except DamagedFile as error:
         damaged(error)
-    except Exception as error:
+    except Exception as error:  # a page boundary: what fails in one part leaves the others
         LOG.error("a part of a page failed", exc_info=error)
         st.error(
             notes.plain(f"{what} could not be drawn ({type(error).__name__}).")

@@ -42,7 +42,7 @@ def score_and_explain(
         reviewed: Keys of the cases that have a review.
 
     Returns:
-        What `mmdiag.inference.score.score` does.
+        The answer of `mmdiag.inference.score.score_cases`.
 
     Raises:
         UsageError: The choice is none, or the cohort's modalities are not the bundle's.

@@ -94,24 +94,6 @@ class Scored:
     meant: pd.DataFrame
 
 
-def score(
-    bundle: Bundle,
-    description: Description,
-    workspace: Workspace,
-    ledger: Ledger,
-    out: Path,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """Score the accepted cases of an ingested cohort that this bundle has not scored yet; see
-    `score_cases`.
-
-    Returns:
-        `scored`, `already_scored`, `labelled`, `bundle` and `predictions` of the answer in
-        docs/interface.md 3.
-    """
-    return score_cases(bundle, description, workspace, ledger, out, progress).answer
-
-
 def score_cases(
     bundle: Bundle,
     description: Description,
@@ -132,6 +114,10 @@ def score_cases(
             call adds that to answers that were given without.
         only_open: Only cases of role `new` that have no label and no review.
         reviewed: Keys of the cases that have a review.
+
+    Returns:
+        `scored`, `already_scored`, `labelled`, `bundle` and `predictions` of the answer in
+        docs/interface.md 3, and the rows that were meant.
 
     Raises:
         UsageError: The cohort's modalities are not the bundle's.

@@ -4,7 +4,6 @@ first, and the job that explains a case in full.
 
 import json
 import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -198,9 +197,7 @@ path.with_suffix(".json").write_text(json.dumps(words))
 
 
 def ended(key):
-    deadline = time.monotonic() + 120  # ends a hang only
-    while explaining.jobs().of[key].running and time.monotonic() < deadline:
-        time.sleep(0.05)
+    explaining.jobs().of[key].process.wait()
 
 
 @pytest.fixture

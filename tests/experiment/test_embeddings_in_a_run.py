@@ -100,7 +100,9 @@ def test_embeddings_of_another_width_are_not_scored(trained, tmp_path):
 
     opened = Bundle.load(folder)
     with pytest.raises(UsageError, match=said):
-        inference.score(opened, cohort, place, Ledger(place.ledger_url), tmp_path / "p.parquet")
+        inference.score_cases(
+            opened, cohort, place, Ledger(place.ledger_url), tmp_path / "p.parquet"
+        )
 
 
 def test_a_bundle_of_embeddings_under_terms_that_a_cohort_does_not_allow_scores_nothing(

@@ -4,8 +4,6 @@ what its drawn parts add up to.
 
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 from jaxtyping import UInt8
 from numpy import ndarray
@@ -14,19 +12,8 @@ from dashboards import notes, pictures, texts
 from dashboards.case_view import View
 from dashboards.charts import case as charts
 from dashboards.parts import part
-from mmdiag.explain.drawn import (
-    COLUMNS,
-    GENES,
-    GROUPS,
-    PATHWAYS,
-    REGIONS,
-    TABLE_COLUMNS,
-    VECTORS,
-    WINDOWS,
-    WORDS,
-    heat_on_tissue,
-)
-from mmdiag.explain.tissue import most_tissue
+from mmdiag.explain.drawn import COLUMNS, GROUPS, influential
+from mmdiag.explain.tissue import most_tissue, tissue_mask
 
 
 def images(view: View) -> None:
@@ -69,7 +56,7 @@ def to_quarantine(case_id: str) -> None:
 
 
 def _viewer(view: View, name: str, stack: UInt8[ndarray, "slice row column *colour"]) -> None:
-    heat = view.heat.get(name)
+    parts = view.parts(name)
     controls = st.columns([4, 4, 3], vertical_alignment="bottom")
     key = f"{name}-{view.case_id}"
     number = (  # where most of the body is, never where the model looked
@@ -80,23 +67,24 @@ def _viewer(view: View, name: str, stack: UInt8[ndarray, "slice row column *colo
     low, high = controls[1].slider(
         "display window", 0, 255, pictures.window_of(stack), key=f"window-{key}"
     )
-    shown = _heat_toggle(controls[2], name, known=heat is not None)
+    shown = _heat_toggle(controls[2], name, known=bool(parts))
     picture = pictures.shown(stack[number], low, high)
-    if shown and heat is not None:
-        picture = pictures.overlaid(picture, heat, number, stack)
+    if shown and parts:
+        effects = pictures.effects_of(parts, stack)
+        body = tissue_mask(stack)[number]
+        picture = pictures.overlaid(picture, effects, number, body)
     st.image(
         picture,
         width=pictures.SIDE,
         caption=f"{notes.plain(view.names[name])}, slice {number + 1} of {len(stack)}, as stored",
     )
-    if shown and heat is not None:
-        strongest = np.abs(heat_on_tissue(heat, stack)).max(axis=(1, 2)).argmax()
-        where = int(strongest) * len(stack) // len(heat) + 1
+    if shown and parts:
+        where = max(parts, key=lambda part: abs(part["value"]))["slice"] + 1
         st.caption(
-            f"{texts.heat(notes.plain(view.outcome), 'stack')} It lies in slice {where} of "
+            f"{texts.heat(notes.plain(view.outcome), 'stack', parts)} It lies in slice {where} of "
             f"{len(stack)}."
         )
-        _adds_up(view, name, REGIONS)
+        _adds_up(view, name)
 
 
 def _heat_toggle(column: Any, name: str, *, known: bool) -> bool:
@@ -104,9 +92,9 @@ def _heat_toggle(column: Any, name: str, *, known: bool) -> bool:
     return bool(column.toggle("heat map", value=False, key=f"heat-{name}", disabled=not known))
 
 
-def _adds_up(view: View, name: str, what: str) -> None:
-    """How much of the contribution the drawn parts add up to, and whether the sign agrees."""
-    line = view.drawn(name).get(what)
+def _adds_up(view: View, name: str) -> None:
+    """How the parts add up to the contribution, and what of it has no place."""
+    line = view.adds_up(name)
     if line:
         st.caption(notes.plain(line))
 
@@ -117,14 +105,14 @@ def signal(view: View, name: str) -> None:
         st.markdown(f"**{notes.plain(view.names[name])}**")
         missing(view, name)
         return
-    windows = view.explained(name) or []
+    windows = view.parts(name) or []
     samples, rate_hz = view.stored(name), view.store.rate_hz(name)
     shown = _heat_toggle(st, name, known=bool(windows) and rate_hz is not None)
     title = f"{view.names[name]}, each channel scaled to its largest value"
     chart(charts.signal(samples, rate_hz, windows if shown else [], title))
     if shown:
-        st.caption(texts.heat(notes.plain(view.outcome), "signal"))
-        _adds_up(view, name, WINDOWS)
+        st.caption(texts.heat(notes.plain(view.outcome), "signal", windows))
+        _adds_up(view, name)
 
 
 def embedding(view: View, name: str) -> None:
@@ -135,7 +123,7 @@ def embedding(view: View, name: str) -> None:
         return
     made, stored = view.store.source(name), view.stored(name)
     st.markdown(notes.plain(texts.vectors(len(stored), stored.shape[1], made)))
-    _adds_up(view, name, VECTORS)
+    _adds_up(view, name)
 
 
 def note(view: View, name: str) -> None:
@@ -144,12 +132,12 @@ def note(view: View, name: str) -> None:
     if not view.has(name):
         missing(view, name)
         return
-    text, explained = view.stored(name), view.explained(name)
+    text, parts = view.stored(name), view.parts(name)
     with st.container(height=330):
-        st.html(notes.note(text, explained["spans"] if explained else []))
-    if explained:
+        st.html(notes.note(text, parts or []))
+    if parts is not None:
         st.caption(texts.words(notes.plain(view.outcome)))
-        _adds_up(view, name, WORDS)
+        _adds_up(view, name)
 
 
 def table(view: View, name: str) -> None:
@@ -158,21 +146,17 @@ def table(view: View, name: str) -> None:
     if not view.has(name):
         missing(view, name)
         return
-    explained = view.explained(name)
-    if not explained:
+    parts = view.parts(name)
+    if parts is None:
         st.caption("Its most influential columns are not explained yet.")
         return
-    groups = texts.influential(pd.DataFrame(explained["groups"]), GROUPS)
-    columns = texts.influential(pd.DataFrame(explained["genes"]), COLUMNS)
-    if len(groups):
-        chart(charts.ranked(groups, texts.PATHWAYS, view.outcome))
-    else:
-        st.caption("No pathway influenced the prediction.")
-    _adds_up(view, name, PATHWAYS)
-    if len(columns):
-        title = texts.GENES if explained["groups"] else texts.COLUMNS
-        chart(charts.ranked(columns, title, view.outcome))
-    _adds_up(view, name, GENES if explained["groups"] else TABLE_COLUMNS)
+    groups, columns = influential(view.groups(name), GROUPS), influential(parts, COLUMNS)
+    if groups:
+        chart(charts.ranked(texts.listed(groups), texts.PATHWAYS, view.outcome))
+    if columns:
+        title = texts.GENES if view.groups(name) else texts.COLUMNS
+        chart(charts.ranked(texts.listed(columns), title, view.outcome))
+    _adds_up(view, name)
 
 
 def chart(drawn: Any) -> None:

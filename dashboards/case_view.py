@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jaxtyping import Float32
-from numpy import ndarray
 
 from dashboards import published, texts
 from mmdiag.evaluation.verdict import is_abstained
-from mmdiag.explain.drawn import drawn_parts
+from mmdiag.explain.drawn import placed
+from mmdiag.explain.parts import Part
 from mmdiag.kinds import PARTS, kind_named
 from mmdiag.reasons import REASONS
 from mmdiag.storage.store import Store
@@ -29,9 +28,7 @@ class View:
         names: Modality -> how people read it.
         outcome: What contributions are contributions to.
         refused: Modality -> its entry in quarantine.
-        within: Per kind (`text`, `table`, `signal`) and modality what contributed inside it; None
-            where the case is not explained.
-        heat: Image -> heat map.
+        kept: The full explanation; None where the case has none.
     """
 
     store: Store
@@ -40,8 +37,7 @@ class View:
     names: Mapping[str, str]
     outcome: str
     refused: Mapping[str, Row]
-    within: Mapping[str, Any] | None
-    heat: Mapping[str, Float32[ndarray, "..."]]
+    kept: Mapping[str, Any] | None
 
     @property
     def case_id(self) -> str:
@@ -58,9 +54,15 @@ class View:
         kinds = self.store.modalities.items()
         return [name for name, known in kinds if kind_named(known).drawn_as == kind]
 
-    def explained(self, name: str) -> Any:
-        """What contributed inside a modality; None where it is not explained."""
-        return ((self.within or {}).get(self.store.modalities[name]) or {}).get(name)
+    def parts(self, name: str) -> list[Part] | None:
+        """The parts of a modality; None where it is not explained."""
+        found: list[Part] | None = (self.kept or {}).get("parts", {}).get(name)
+        return found
+
+    def groups(self, name: str) -> list[Part]:
+        """The named groups of columns of a table."""
+        found: list[Part] = (self.kept or {}).get("groups", {}).get(name, [])
+        return found
 
     def has(self, name: str) -> bool:
         """Whether the case has a modality."""
@@ -81,23 +83,13 @@ class View:
         """Why a modality is not there, in a word."""
         return "quarantined" if name in self.refused else "not acquired"
 
-    def drawn(self, name: str) -> dict[str, str]:
-        """For each thing that is drawn of a modality the line under it: what its parts add up to of
-        the contribution.
-        """
-        contribution = self.prediction.get(f"contribution_{name}")
-        if self.row is None or contribution is None:
-            return {}
-        parts = drawn_parts(
-            self.store,
-            self.row,
-            name,
-            self.explained(name),
-            self.heat.get(name),
-            float(contribution),
-        )
-        title = self.names[name]
-        return {part.what: part.sentence(title, percent=not self.abstained) for part in parts}
+    def adds_up(self, name: str) -> str:
+        """How the parts of a modality add up to its contribution; empty where that is not known."""
+        contribution, parts = self.prediction.get(f"contribution_{name}"), self.parts(name)
+        if contribution is None or parts is None:
+            return ""
+        found = placed(self.store.modalities[name], parts, float(contribution))
+        return found.sentence(self.names[name])
 
 
 def refusals(table: pd.DataFrame, case_id: str) -> dict[str, Row]:
@@ -119,8 +111,7 @@ def view_of(
     row: int | None,
     prediction: Row,
     refused: Mapping[str, Row],
-    within: Mapping[str, Any] | None,
-    heat: Mapping[str, Float32[ndarray, "..."]],
+    kept: Mapping[str, Any] | None,
 ) -> View:
     """What is shown of a case, and how it is called."""
     return View(
@@ -130,8 +121,7 @@ def view_of(
         names=texts.display_names(list(store.modalities), store.title),
         outcome=store.task.explained(str(prediction["predicted"])),
         refused=refused,
-        within=within,
-        heat=heat,
+        kept=kept,
     )
 
 

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from mmdiag.explain.drawn import shaded_pieces
+from mmdiag.explain.parts import Part
 
 STEPS = 5  # shades of a word
 STYLE = (
@@ -37,13 +38,13 @@ ADDRESS = re.compile(r"(?<=www)(?=\.)|(?<=:)(?=//)|(?=@)", re.IGNORECASE)
 JOINER = "\u2060"  # a word joiner: no width, no break
 
 
-def note(text: str, spans: Sequence[Sequence[float]]) -> str:
+def note(text: str, parts: Sequence[Part]) -> str:
     """A whole note as HTML.
 
     Args:
-        spans: (start, end, weight) of characters; positive weights support the outcome.
+        parts: `start`, `end` and `value` of words; positive values support the outcome.
     """
-    return f'{STYLE}<div class="mmnote">{shaded(text, shaded_pieces(text, spans))}</div>'
+    return f'{STYLE}<div class="mmnote">{shaded(text, shaded_pieces(text, parts))}</div>'
 
 
 def absent(name: str) -> str:

@@ -1,12 +1,13 @@
 """Slices as pictures: a display window, and over it the effect of each region."""
 
+from collections.abc import Sequence
+
 import numpy as np
-from jaxtyping import Float32, Shaped, UInt8
+from jaxtyping import Bool, Float32, Shaped, UInt8
 from numpy import ndarray
 from PIL import Image
 
-from mmdiag.explain.drawn import heat_on_tissue
-from mmdiag.explain.tissue import tissue_mask
+from mmdiag.explain.parts import Part
 
 SIDE = 420  # pixels of the longer side on the page
 RAISES, LOWERS = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's vermilion and blue
@@ -47,21 +48,19 @@ def shown(
 
 def overlaid(
     picture: Float32[ndarray, "height width 3"],
-    heat: Float32[ndarray, "cut cell_row cell_column"],
+    effects: Float32[ndarray, "slice row column"],
     number: int,
-    stack: UInt8[ndarray, "slice row column *colour"],
+    body: Bool[ndarray, "row column"],
 ) -> Float32[ndarray, "height width 3"]:
     """Orange where a region supports the outcome, blue where it opposes it, as strong as its share
     of the largest effect in the stack; nothing outside of the body.
 
     Args:
         picture: Slice `number` of the stack, of any size.
-        heat: Signed effects on a coarse grid; its cells stay cells, since nothing finer was
-            computed.
+        effects: Of each pixel the value of the region that it lies in.
+        body: Which pixels of the slice show the body.
     """
-    inside = heat_on_tissue(heat, stack)
-    strength = inside[number * len(heat) // len(stack)] / max(float(np.abs(inside).max()), 1e-6)
-    body = tissue_mask(stack)[number]
+    strength = effects[number] / max(float(np.abs(effects).max()), 1e-9)
     wide = _spread(strength, picture.shape) * _spread(body, picture.shape)
     colour = np.where(wide > 0, np.asarray(RAISES) / 255, np.asarray(LOWERS) / 255)
     alpha = STRONGEST * np.abs(wide)
@@ -69,10 +68,22 @@ def overlaid(
     return mixed.astype(np.float32)
 
 
+def effects_of(
+    parts: Sequence[Part], stack: UInt8[ndarray, "slice row column *colour"]
+) -> Float32[ndarray, "slice row column"]:
+    """Of each pixel of a stack the value of the region that it lies in; of none 0."""
+    found = np.zeros(stack.shape[:3], np.float32)
+    for part in parts:
+        rows = slice(part["row"], part["row"] + part["height"])
+        columns = slice(part["column"], part["column"] + part["width"])
+        found[part["slice"], rows, columns] = part["value"]
+    return found
+
+
 def _spread(
     cells: Shaped[ndarray, "row column"], shape: tuple[int, ...]
 ) -> Shaped[ndarray, "height width 1"]:
-    """A grid at the size of a picture, each cell as it is."""
+    """A plane at the size of a picture, each of its pixels as it is."""
     rows = np.arange(shape[0]) * cells.shape[0] // shape[0]
     columns = np.arange(shape[1]) * cells.shape[1] // shape[1]
     return cells[np.ix_(rows, columns)][..., None]

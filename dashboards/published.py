@@ -23,7 +23,7 @@ from pyarrow import ArrowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from mmdiag.errors import MmdiagError
-from mmdiag.explain.kept import earlier_path, explanation_path, kept_heat, kept_values
+from mmdiag.explain.kept import explanation_path, kept_checks, kept_facts
 from mmdiag.kinds import NOTE, kind_named
 from mmdiag.record.worklist import states_of
 from mmdiag.storage.colours import COLOURS_FILE
@@ -299,37 +299,25 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
-def explanation(run: Path | None, bundle_id: str, case_id: str, version: str) -> Path:
-    """Where the explanation of a case lies, without its suffix; one of an earlier version of mmdiag
-    lies in its run.
+def explanation(bundle_id: str, case_id: str, version: str) -> Path:
+    """Where the explanation of a case lies."""
+    return explanation_path(workspace(), bundle_id, case_id, version)
+
+
+def explained(path: Path, case_id: str) -> dict[str, Any] | None:
+    """The full explanation of one case; None where there is none, or one of an earlier version of
+    mmdiag, whose parts did not add up.
     """
-    path = explanation_path(workspace(), bundle_id, case_id, version)
-    if run is None:
-        return path
-    earlier = earlier_path(run, case_id)
-    return earlier if _begun(earlier) and not _begun(path) else path
-
-
-def _begun(path: Path) -> bool:
-    return any(path.with_suffix(suffix).is_file() for suffix in (".json", ".npz"))
-
-
-def within(path: Path, case_id: str) -> dict[str, Any] | None:
-    """By kind and modality the words, columns and windows of one case that contributed; None where
-    the case is not explained.
-    """
-    if not path.with_suffix(".json").is_file():
+    if not path.is_file():
         return None
-    with reading(path.with_suffix(".json"), explain_again(case_id)):
-        return dict(kept_values(path))
+    with reading(path, explain_again(case_id)):
+        found = kept_facts(path)
+        return found if "parts" in found else None
 
 
-def heat_maps(path: Path, case_id: str) -> dict[str, Float32[ndarray, "..."]]:
-    """Heat maps of one case; none where it is not explained."""
-    if not path.with_suffix(".npz").is_file():
-        return {}
-    with reading(path.with_suffix(".npz"), explain_again(case_id)):
-        return {name: heat.astype(np.float32) for name, heat in kept_heat(path).items()}
+def checks(bundle_id: str) -> dict[str, Any] | None:
+    """How the explanations of a model were found; None where nobody has checked them."""
+    return kept_checks(workspace(), bundle_id)
 
 
 def explain_again(case_id: str) -> Cure:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.evaluation.verdict import ROLES, UNLIKE
-from mmdiag.explain.drawn import influential as influential_rows
+from mmdiag.explain.drawn import signed
+from mmdiag.explain.parts import Part
 
 OUTCOME, AXIS = 40, 60  # characters of an outcome, and of a line, under an axis of half a page
 SHORT_ROLES = {
@@ -95,6 +96,7 @@ def contributions(outcome: str) -> str:
 
 
 ATTENTION = "Cross-modality attention (rows sum to 1)"
+INTERACTIONS = "How modalities act together (log-odds; each row sums to its contribution)"
 IMPORTANCE = "Modality importance: mean absolute Shapley value, over cases that have the modality"
 PATHWAYS = "Most influential pathways"
 GENES = "Most influential genes, with cohort percentile"
@@ -109,11 +111,12 @@ def both_ends(outcome: str) -> list[str]:
     return [both] if len(both) <= AXIS else [lowers, raises]
 
 
-def heat(outcome: str, of: str) -> str:
-    """What the colours over an image or a signal mean."""
+def heat(outcome: str, of: str, parts: Sequence[Part]) -> str:
+    """What the colours over an image or a signal mean, and how much full colour is."""
+    largest = max((abs(part["value"]) for part in parts), default=0.0)
     return (
-        f"Orange: supports {outcome}; blue: opposes {outcome}. Full colour is the largest effect "
-        f"in this {of}."
+        f"Orange: supports {outcome}; blue: opposes {outcome}. Full colour is "
+        f"{signed(largest).lstrip('+')} log-odds, the largest effect in this {of}."
     )
 
 
@@ -131,8 +134,9 @@ def vectors(number: int, width: int, made: Mapping[str, str]) -> str:
 def words(outcome: str) -> str:
     """What the shades of a note mean."""
     return (
-        f"Orange, underlined: supports {outcome}; blue, dotted: opposes {outcome}. Occlusion: "
-        "effect of removing each sentence or word."
+        f"Orange, underlined: supports {outcome}; blue, dotted: opposes {outcome}. Each word has "
+        "its share of what its terms and its sentence add; less than a tenth of the largest has no "
+        "shade."
     )
 
 
@@ -153,14 +157,9 @@ def disagreement(weights: Mapping[str, float], values: Mapping[str, float]) -> s
     )
 
 
-def influential(table: pd.DataFrame, most: int) -> pd.DataFrame:
-    """The rows with an influence, the largest first, each with its `text`: name, and percentile
-    where it is known.
-    """
-    if table.empty:
-        return table
-    rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
-    kept = pd.DataFrame(influential_rows(rows, most), columns=table.columns)
+def listed(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Columns or groups, each with its `text`: name, and percentile where it is known."""
+    kept = pd.DataFrame(list(rows))
     share = kept["percentile"] if "percentile" in kept else pd.Series(np.nan, index=kept.index)
     text = [
         f"{name} · {ordinal(percentile)} percentile" if pd.notna(percentile) else str(name)

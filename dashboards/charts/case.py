@@ -1,6 +1,6 @@
 """Charts of one case: its answer among the others, contributions, attention, signals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -119,21 +119,47 @@ def matrix(table: pd.DataFrame, modalities: Sequence[str], title: str) -> Layere
     return titled(alt.layer(cells, empty, crossed, text), title, 28 * len(modalities))
 
 
+def interactions(table: pd.DataFrame, modalities: Sequence[str], title: str) -> Layered:
+    """The K x K interactions of `row, column, value`, signed."""
+    reach = max(float(table["value"].abs().max()), 1e-6)
+    base = alt.Chart(table).encode(
+        x=alt.X(
+            "column:N",
+            sort=list(modalities),
+            title=None,
+            axis=alt.Axis(labelAngle=0, orient="bottom", labelLimit=CELL, labelOverlap=False),
+        ),
+        y=alt.Y("row:N", sort=list(modalities), title=None, axis=NAMES),
+    )
+    cells = (
+        base.mark_rect()
+        .encode(
+            color=alt.condition("datum.value > 0", alt.value(RAISES), alt.value(LOWERS)),
+            opacity=alt.Opacity(
+                "size:Q", scale=alt.Scale(domain=[0, reach], range=[0, 0.7]), legend=None
+            ),
+        )
+        .transform_calculate(size="abs(datum.value)")
+    )
+    text = base.mark_text(fontSize=12, color=TEXT).encode(text=alt.Text("value:Q", format="+.2f"))
+    return titled(alt.layer(cells, text), title, 28 * len(modalities))
+
+
 def ranked(table: pd.DataFrame, title: str, outcome: str) -> Layered:
-    """Signed horizontal bars of `text, weight`, the largest first."""
+    """Signed horizontal bars of `text, value`, the largest first."""
     chart = (
         alt.Chart(table)
         .mark_bar(height=11)
         .encode(
-            x=alt.X("weight:Q", title=both_ends(outcome), axis=SIGNED),
+            x=alt.X("value:Q", title=both_ends(outcome), axis=SIGNED),
             y=alt.Y(
                 "text:N",
                 sort=table["text"].tolist(),
                 title=None,
                 axis=alt.Axis(labelLimit=240, labelOverlap=False),
             ),
-            color=alt.condition("datum.weight > 0", alt.value(RAISES), alt.value(LOWERS)),
-            tooltip=[column for column in ("name", "weight", "z", "percentile") if column in table],
+            color=alt.condition("datum.value > 0", alt.value(RAISES), alt.value(LOWERS)),
+            tooltip=[column for column in ("name", "value", "z", "percentile") if column in table],
         )
     )
     return titled(chart, title, 22 * len(table) + 10)
@@ -142,7 +168,7 @@ def ranked(table: pd.DataFrame, title: str, outcome: str) -> Layered:
 def signal(
     samples: Int16[ndarray, "time channel"],
     rate_hz: float | None,
-    windows: Sequence[dict[str, Any]],
+    windows: Sequence[Mapping[str, Any]],
     title: str,
 ) -> Layered:
     """The channels of a signal under each other, each scaled to its own largest value, over windows
@@ -193,7 +219,7 @@ def envelope(samples: Int16[ndarray, "time channel"], rate_hz: float) -> pd.Data
     return pd.concat(parts, ignore_index=True)
 
 
-def _shaded(windows: Sequence[dict[str, Any]], channels: int, x: alt.X, y: alt.Y) -> alt.Chart:
+def _shaded(windows: Sequence[Mapping[str, Any]], channels: int, x: alt.X, y: alt.Y) -> alt.Chart:
     table = pd.DataFrame(list(windows))
     largest = max(float(table["value"].abs().max()), 1e-9)
     table = table.assign(

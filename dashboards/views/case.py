@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboards import case_parts, notes, published, texts
+from dashboards import case_parts, notes, published, texts, why
 from dashboards.case_view import Row, View, refusals, view_of
 from dashboards.charts import case as charts
 from dashboards.parts import damaged, part
@@ -92,7 +92,7 @@ def _show(
     with part("The case"):
         own = refusals(refused, case_id)
         if reading.is_due(who, cohort, case_id, version):
-            bare = view_of(store, row, prediction, own, None, {})
+            bare = view_of(store, row, prediction, own, None)
             reading.draw(bare, who, cohort, seen)
             return
         view = _view(store, row, answer, version, own)
@@ -153,16 +153,12 @@ def _view(
     store: Store, row: int | None, answer: Answer, version: str, refused: Mapping[str, Row]
 ) -> View:
     """The case with its explanation, as far as that can be read."""
-    within, heat, given = None, {}, answer.prediction
+    found, given = None, answer.prediction
     case_id, bundle = str(given["case_id"]), str(given.get("bundle_id"))
-    kept = published.explanation(
-        answer.folder, bundle, case_id, str(given.get("version") or version)
-    )
-    with part("What contributed"):
-        within = published.within(kept, case_id)
-    with part("The heat maps"):
-        heat = published.heat_maps(kept, case_id)
-    return view_of(store, row, given, refused, within, heat)
+    path = published.explanation(bundle, case_id, str(given.get("version") or version))
+    with part("The full explanation"):
+        found = published.explained(path, case_id)
+    return view_of(store, row, given, refused, found)
 
 
 def _draw(
@@ -188,8 +184,12 @@ def _draw(
         with part("The recorded outcome"):
             _outcome(view)
         with part("The contributions"):
+            why.reliability(view)
             _modalities(view, answer)
-        if view.within is None and view.row is not None:
+            why.interactions(view)
+        with part("Similar earlier cases"):
+            why.similar(view, cohort)
+        if view.kept is None and view.row is not None:
             with part("The full explanation"):
                 _full(view, cohort, seen)
     left, right = st.columns([10, 11], gap="large")

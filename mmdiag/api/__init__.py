@@ -3,6 +3,7 @@
 from mmdiag.api.objects import Bundle, Cohort, Searched, search, train
 from mmdiag.api.results import (
     availability,
+    check_explanations,
     explain_case,
     latest_run,
     leaks,
@@ -33,6 +34,7 @@ __all__ = [
     "availability",
     "begin_with",
     "bundle_folder",
+    "check_explanations",
     "compare",
     "explain_case",
     "ingest",

@@ -2,6 +2,7 @@
 metrics that are computed again.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from mmdiag.workspace import Workspace
 
 if TYPE_CHECKING:
     from mmdiag.experiment.run import Run
+    from mmdiag.explain.what_if import Change
 
 
 def latest_run(description: Description, workspace: Workspace) -> "Run":
@@ -38,6 +40,7 @@ def explain_case(
     *,
     bundle: Path | None = None,
     ledger: Ledger | None = None,
+    change: "Change | None" = None,
 ) -> dict[str, Any]:
     """Everything that is known of one case of a training or of a score; what is missing is made.
 
@@ -45,16 +48,40 @@ def explain_case(
         cohort: The cohort's name; empty = the one that has the case.
         bundle: Folder of the model; None = that of the case's newest answer.
         ledger: Where the answers are; None = the workspace's own.
+        change: How the case would be another; then nothing is written. None = as it is.
 
     Raises:
         UsageError: No cohort of the workspace has this case or several have, or no model has
             answered for it yet.
     """
-    from mmdiag.explain.answers import explain_case as explained
+    from mmdiag.explain import answers
 
     named = (verify(bundle), bundle) if bundle else None
     name = cohort_of(workspace, case_id, cohort, "explain")
-    return explained(workspace, ledger or Ledger(workspace.ledger_url), name, case_id, named)
+    known = ledger or Ledger(workspace.ledger_url)
+    if change is not None:
+        return answers.changed_case(workspace, known, name, case_id, change, named)
+    return answers.explain_case(workspace, known, name, case_id, named)
+
+
+def check_explanations(
+    workspace: Workspace,
+    bundle: Path,
+    cohort: str = "",
+    progress: "Callable[..., None] | None" = None,
+) -> dict[str, Any]:
+    """How far the explanations of a model can be relied on, asked on some cases of a cohort and
+    kept; returns what `mmdiag explain --checks --json` shows.
+
+    Args:
+        cohort: Its name; empty = the one that the model was trained on.
+
+    Raises:
+        UsageError: The cohort is not in the workspace, or has other modalities.
+    """
+    from mmdiag.explain.checks import check_bundle
+
+    return check_bundle(workspace, bundle, cohort, progress)
 
 
 def replay(

@@ -16,8 +16,9 @@ from mmdiag.cli.data.fetch import fetch
 from mmdiag.cli.data.quarantine import quarantine
 from mmdiag.cli.data.send import send
 from mmdiag.cli.models.bundle import bundle
+from mmdiag.cli.models.explain import explain
 from mmdiag.cli.models.pretrain import pretrain
-from mmdiag.cli.models.runs import evaluate, explain, run, score, train
+from mmdiag.cli.models.runs import evaluate, run, score, train
 from mmdiag.cli.models.search import search
 from mmdiag.cli.models.validate import validate
 from mmdiag.cli.operate.audit import audit

@@ -74,6 +74,21 @@ def pooled_head(
     return found
 
 
+def unpooled_head(
+    network: Any, images: Float[Tensor, "image channel row column"]
+) -> Float[Tensor, "image feature cell_row cell_column"]:
+    """What `pooled_head` is the mean of: one vector a cell of 32 by 32 pixels of an image of -1 to
+    1.
+    """
+    kept: list[Tensor] = []
+    hook = network._avg_pooling.register_forward_pre_hook(lambda _, given: kept.append(given[0]))
+    try:
+        pooled_head(network, images)
+    finally:
+        hook.remove()
+    return kept[0]
+
+
 def packaged_weights(file: Path) -> dict[str, Tensor]:
     """The package's weights under MONAI's names: it counts blocks within stages.
 

@@ -1,5 +1,6 @@
 """A frozen image network: features of slices, or of the stack as a volume, that are stored once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -7,15 +8,17 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
-from torch import nn
+from torch import Tensor, nn
 
 from mmdiag.config import PACKAGED, RANDOM
 from mmdiag.encoders.backbone import (
+    as_seen,
     channels_first,
     features_of,
     load_pretrained,
     make_network,
 )
+from mmdiag.encoders.efficientnet_lite import unpooled_head
 from mmdiag.encoders.weights import IMAGE_PACKAGES, Weights, find_weights
 
 BATCH = 64  # images that are computed together; a feature does not depend on it beyond rounding
@@ -40,6 +43,26 @@ class FrozenImageNetwork:
         """One vector a slice (image, row, column), or a volume (image, slice, row, column); in
         colour with three channels behind.
         """
+        return self._in_batches(images, features_of)
+
+    @torch.inference_mode()
+    def maps(
+        self, images: UInt8[ndarray, "image row column *colour"]
+    ) -> Float32[ndarray, "image feature cell_row cell_column"] | None:
+        """One vector a cell of a slice, of which `features` are the mean; None where a network's
+        features are no mean of cells.
+        """
+        if self.name != "efficientnet_lite0":
+            return None
+        return self._in_batches(
+            images, lambda name, network, seen: unpooled_head(network, as_seen(name, seen))
+        )
+
+    def _in_batches(
+        self,
+        images: UInt8[ndarray, "image *space"],
+        call: Callable[[str, nn.Module, Tensor], Tensor],
+    ) -> Float32[ndarray, "image ..."]:
         device = next(self.network.parameters()).device
         pixels = images[0].size
         batch = BATCH if device.type == "cuda" else max(1, min(BATCH, PIXELS // pixels))
@@ -47,7 +70,7 @@ class FrozenImageNetwork:
         for start in range(0, len(images), batch):
             some = torch.from_numpy(np.array(images[start : start + batch])).to(device)
             seen = channels_first(some, 3 if self.name.endswith("_3d") else 2)
-            parts.append(features_of(self.name, self.network, seen).cpu().numpy())
+            parts.append(call(self.name, self.network, seen).cpu().numpy())
         found: ndarray = np.concatenate(parts)
         return found
 

@@ -2,7 +2,7 @@
 what inside of it. Nothing is loaded that is not needed: what was explained before is only read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.errors import UsageError
-from mmdiag.evaluation.verdict import answer_of, is_abstained
-from mmdiag.explain.drawn import content_spans, drawn_parts
-from mmdiag.explain.kept import earlier_path, explanation_path, is_whole, kept_heat, kept_values
+from mmdiag.evaluation.verdict import answer_of
+from mmdiag.explain.drawn import placed
+from mmdiag.explain.kept import explanation_path, is_whole, kept_checks, kept_facts
 from mmdiag.inference.manifest import find_bundle
-from mmdiag.kinds import KINDS
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace
 
 if TYPE_CHECKING:
+    from mmdiag.explain.what_if import Change
     from mmdiag.inference.bundle import Bundle
 
 Facts = dict[str, Any]
@@ -48,18 +48,97 @@ def explain_case(
     if facts.get("base") is None:
         facts = _completed(workspace, store, row, facts, folder)
     path = _whole(workspace, store, row, facts, folder)
-    within = kept_values(path)
-    explained = {name: values for name, values in within.items() if name in KINDS}
-    for name, values in explained.get("text", {}).items():  # kept ones may hold headings
-        values["spans"] = content_spans(store.text(name, row), values["spans"])
+    kept = kept_facts(path)
     return {
         "cohort": cohort,
         "answer": answer_of(store.task, facts),
         **facts,
-        "contributions": _contributions(facts),
-        **explained,
-        "drawn": _drawn(store, row, facts, explained, path),
-        "heat_maps": str(path.with_suffix(".npz").relative_to(workspace.path)),
+        **_added_up(store, facts, kept),
+        "similar": _with_labels(store, kept.get("similar", ())),
+        "checks": _reliability(workspace, str(facts["bundle_id"])),
+    }
+
+
+def changed_case(
+    workspace: Workspace,
+    ledger: Ledger,
+    cohort: str,
+    case_id: str,
+    change: "Change",
+    bundle: tuple[str, Path] | None = None,
+) -> Facts:
+    """The answer for a case were it another, in the form of `explain_case`; nothing is written.
+
+    Args:
+        bundle: Id and folder of the model; None = that of the case's newest answer.
+
+    Raises:
+        UsageError: As `explain_case`, and what is changed is not there.
+    """
+    from mmdiag.explain.what_if import what_if
+    from mmdiag.privacy.subject_keys import workspace_key
+
+    store = Store.open(workspace, cohort)
+    row = int(np.flatnonzero((store.cases["case_id"] == case_id).to_numpy())[0])
+    recorded = _recorded(workspace, ledger, store, row, bundle)
+    model = _loaded(workspace, recorded, bundle[1] if bundle else None)
+    table, within = what_if(model, store, row, change, workspace_key(workspace.path))
+    facts = _plain(table)
+    kept = {"parts": within.parts, "groups": within.groups, "interaction": within.interaction}
+    return {
+        "cohort": cohort,
+        "answer": answer_of(store.task, facts),
+        **facts,
+        **_added_up(store, facts, kept),
+        "similar": [],
+        "checks": _reliability(workspace, model.id),
+        "changed": change.facts(),
+        "recorded": {n: v for n, v in recorded.items() if n in ("predicted", "logit", "base")},
+    }
+
+
+def _with_labels(store: Store, similar: Sequence[Mapping[str, Any]]) -> list[Facts]:
+    """Earlier cases with what came out of them, by name; those that are no longer there left
+    out.
+    """
+    cases, task = store.cases.set_index("case_id"), store.task
+    found = []
+    for one in similar:
+        if one["case_id"] not in cases.index:
+            continue
+        label: Any = cases.loc[one["case_id"], "label"] if "label" in cases else None
+        known = bool(task.classes) and label is not None and not pd.isna(label)
+        found.append({**one, "label": task.classes[int(label)] if known else None})
+    return found
+
+
+def _reliability(workspace: Workspace, bundle_id: str) -> Facts:
+    """Whether the model's explanations were found reliable; null where nobody has checked."""
+    found = kept_checks(workspace, bundle_id)
+    if found is None:
+        return {"reliable": None, "reasons": ["not checked"]}
+    return {"reliable": found["reliable"], "reasons": found["reasons"]}
+
+
+def _added_up(store: Store, facts: Facts, kept: Mapping[str, Any]) -> Facts:
+    """What each modality contributed, what its parts did, and what of it has no place."""
+    contributions, parts = _contributions(facts), kept["parts"]
+    found = {
+        name: placed(store.modalities[name], parts[name], contributions[name])
+        for name in facts["modalities"]
+        if name in parts
+    }
+    lines = {
+        name: one.facts() | {"sentence": one.sentence(store.title(name))}
+        for name, one in found.items()
+    }
+    return {
+        "contributions": contributions,
+        "interaction": kept["interaction"],
+        "parts": parts,
+        "groups": kept["groups"],
+        "unplaced": {name: one.unplaced for name, one in found.items()},
+        "drawn": lines,
     }
 
 
@@ -170,25 +249,14 @@ def _run_of(workspace: Workspace, facts: Mapping[str, Any]) -> Path | None:
 
 
 def _whole(workspace: Workspace, store: Store, row: int, facts: Facts, folder: Path | None) -> Path:
-    """The files of a case's explanation, made where they are missing or damaged."""
+    """The file of a case's explanation, made where it is missing or damaged."""
     case_id, version = str(facts["case_id"]), str(store.cases["version"].iloc[row])
     path = explanation_path(workspace, str(facts["bundle_id"]), case_id, version)
-    if is_whole(path):
-        return path
-    earlier = _earlier(workspace, facts)
-    if earlier is not None:
-        return earlier
-    from mmdiag.explain.scored import explain_rows
+    if not is_whole(path):
+        from mmdiag.explain.scored import explain_rows
 
-    explain_rows(_loaded(workspace, facts, folder), store, workspace, [row])
+        explain_rows(_loaded(workspace, facts, folder), store, workspace, [row])
     return path
-
-
-def _earlier(workspace: Workspace, facts: Mapping[str, Any]) -> Path | None:
-    """Where an earlier version of mmdiag kept the explanation of this answer."""
-    run = _run_of(workspace, facts)
-    path = None if run is None else earlier_path(run, str(facts["case_id"]))
-    return path if path is not None and is_whole(path) else None
 
 
 def _loaded(workspace: Workspace, facts: Mapping[str, Any], folder: Path | None) -> "Bundle":
@@ -205,20 +273,3 @@ def _loaded(workspace: Workspace, facts: Mapping[str, Any], folder: Path | None)
     bundle = Bundle.load(where)
     require_same_features(bundle.config, bundle.preparations)
     return bundle
-
-
-def _drawn(
-    store: Store, row: int, facts: Mapping[str, Any], explained: Mapping[str, Any], path: Path
-) -> dict[str, dict[str, Any]]:
-    """Modality -> what is drawn of it -> how many parts, their sum, and whether that has the sign
-    of the contribution.
-    """
-    heat = kept_heat(path)
-    found: dict[str, dict[str, Any]] = {}
-    for name in facts["modalities"]:
-        within = explained.get(store.modalities[name], {}).get(name)
-        contribution = float(facts[f"{CONTRIBUTION}{name}"])
-        for part in drawn_parts(store, row, name, within, heat.get(name), contribution):
-            line = part.sentence(store.title(name), percent=not is_abstained(facts))
-            found.setdefault(name, {})[part.what] = part.facts() | {"sentence": line}
-    return found

@@ -1,63 +1,72 @@
 """Where the full explanation of a case lies: of a bundle and a version of the case, whoever asked
-for it; a file of maps and a file of words and genes.
+for it.
 """
 
 import hashlib
 import json
-import zipfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
-
-from mmdiag.workspace import Workspace, atomic_path, write_text
+from mmdiag.explain.parts import CaseParts
+from mmdiag.workspace import Workspace, write_text
 
 
 def explanation_path(workspace: Workspace, bundle_id: str, case_id: str, version: str) -> Path:
-    """Where it is written, without its suffix; the name says nothing of the case."""
+    """The file; its name says nothing of the case."""
     key = hashlib.sha256(f"{case_id}\n{version}".encode()).hexdigest()[:16]
-    return workspace.path / "explanations" / bundle_id / key
-
-
-def earlier_path(run: Path, case_id: str) -> Path:
-    """Where an earlier version of mmdiag wrote the explanations of a run, which are still read."""
-    return run / "explanations" / "cases" / hashlib.sha256(case_id.encode()).hexdigest()[:16]
+    return workspace.path / "explanations" / bundle_id / f"{key}.json"
 
 
 def is_whole(path: Path) -> bool:
-    """Whether both files of an explanation are there and can be read."""
+    """Whether an explanation is there and can be read; one of an earlier version of mmdiag, whose
+    parts did not add up, is made anew.
+    """
     try:
-        json.loads(path.with_suffix(".json").read_text())
-        with np.load(path.with_suffix(".npz")) as arrays:
-            return all(arrays[name].ndim for name in arrays.files)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        return "parts" in json.loads(path.read_text())
+    except (OSError, ValueError, TypeError):
         return False
 
 
 def keep(
-    path: Path,
-    case_id: str,
-    heat: Mapping[str, Float[ndarray, "..."]],
-    values: Mapping[str, Mapping[str, Any]],
+    path: Path, case_id: str, found: CaseParts, similar: Sequence[Mapping[str, Any]] = ()
 ) -> None:
-    """Write an explanation; the file that says that it is there comes last."""
-    maps: dict[str, Any] = {f"heat_{name}": one for name, one in heat.items()}
-    with atomic_path(path.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **maps)
-    write_text(path.with_suffix(".json"), json.dumps({"case_id": case_id, **values}))
+    """Write an explanation.
+
+    Args:
+        similar: Earlier cases: `case_id`, `similarity` and `alike_in`.
+    """
+    facts = {
+        "case_id": case_id,
+        "parts": found.parts,
+        "groups": found.groups,
+        "interaction": found.interaction,
+        "gap": found.gap,
+        "similar": list(similar),
+    }
+    write_text(path, json.dumps(facts))
 
 
-def kept_values(path: Path) -> dict[str, Any]:
-    """Kind -> modality -> what is explained of it; and `case_id`."""
-    found: dict[str, Any] = json.loads(path.with_suffix(".json").read_text())
+def kept_facts(path: Path) -> dict[str, Any]:
+    """`case_id`, `similar`, and `parts`, `groups`, `interaction` and `gap`, see `CaseParts`."""
+    found: dict[str, Any] = json.loads(path.read_text())
     return found
 
 
-def kept_heat(path: Path) -> dict[str, Float[ndarray, "..."]]:
-    """Modality -> its map."""
-    with np.load(path.with_suffix(".npz")) as arrays:
-        return {name.removeprefix("heat_"): arrays[name] for name in arrays.files}
+def features_path(workspace: Workspace, bundle_id: str, cohort: str) -> Path:
+    """Where the features lie by which similar cases are found."""
+    return workspace.path / "explanations" / bundle_id / f"similar-{cohort}.npz"
+
+
+def checks_path(workspace: Workspace, bundle_id: str) -> Path:
+    """Where it lies how the explanations of a model were found."""
+    return workspace.path / "explanations" / bundle_id / "checks" / "checks.json"
+
+
+def kept_checks(workspace: Workspace, bundle_id: str) -> dict[str, Any] | None:
+    """How the explanations of a model were found; None where nobody has checked them."""
+    try:
+        found: dict[str, Any] = json.loads(checks_path(workspace, bundle_id).read_text())
+    except (OSError, ValueError):
+        return None
+    return found if "reliable" in found else None

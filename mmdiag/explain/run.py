@@ -10,10 +10,11 @@ import pandas as pd
 
 from mmdiag.experiment.predictions import predictions
 from mmdiag.experiment.run import Run, open_data
-from mmdiag.explain.case import explain_within
 from mmdiag.explain.choice import FULL
 from mmdiag.explain.doubtful import to_explain
-from mmdiag.explain.kept import earlier_path, explanation_path, is_whole, keep
+from mmdiag.explain.kept import explanation_path, is_whole, keep
+from mmdiag.explain.similar import similar_cases
+from mmdiag.explain.within.case import explain_within
 from mmdiag.inference.bundle import Bundle
 from mmdiag.prepare import require_same_features
 from mmdiag.prepare.batches import prepare_samples
@@ -37,11 +38,7 @@ def chunks(run: Run, explain: str = FULL, full_for: int | None = None) -> list[l
     table = _published(run)
     held_out = table[table["role"].isin(["test", "out-of-fold"])]
     paths = _paths(run, held_out)
-    todo = [
-        case
-        for case in to_explain(held_out, explain, full_for)
-        if not any(path.with_suffix(".json").is_file() for path in paths[case])
-    ]
+    todo = [case for case in to_explain(held_out, explain, full_for) if not is_whole(paths[case])]
     return [todo[start : start + CHUNK] for start in range(0, len(todo), CHUNK)]
 
 
@@ -52,25 +49,23 @@ def explain(run: Run, case_ids: Sequence[str], progress: Progress | None = None)
     row_of = {case: row for row, case in enumerate(open_data(run).cases["case_id"])}
     fused = {run.fitted(fit)["bundle_id"]: fit for fit in run.fits if fit.fused}
     for number, case in enumerate(case_ids, start=1):
-        if not any(map(is_whole, paths[case])):
+        if not is_whole(paths[case]):
             fit = fused[answers.loc[case, "bundle_id"]]
             bundle, data = _load(run.bundle_folder(fit)), open_data(run, fit.fold)
             sample = prepare_samples(bundle.preparations, data.raws, [row_of[case]])[0]
             found = explain_within(bundle, data.store, row_of[case], sample)
-            keep(paths[case][0], case, found.heat, found.values)
+            similar = similar_cases(bundle, data.store, run.workspace, row_of[case])
+            keep(paths[case], case, found, similar)
         if progress:
             progress(number, len(case_ids), "explained")
 
 
-def _paths(run: Run, table: pd.DataFrame) -> dict[str, tuple[Path, Path]]:
-    """Case -> where its explanation lies, and where an earlier version of mmdiag put it."""
+def _paths(run: Run, table: pd.DataFrame) -> dict[str, Path]:
+    """Case -> where its explanation lies."""
     cases = Store.open(run.workspace, run.manifest.cohort).cases
     version = dict(zip(cases["case_id"], cases["version"], strict=True))
     return {
-        case: (
-            explanation_path(run.workspace, bundle, case, version[case]),
-            earlier_path(run.folder, case),
-        )
+        case: explanation_path(run.workspace, bundle, case, version[case])
         for case, bundle in zip(table["case_id"], table["bundle_id"], strict=True)
         if case in version
     }

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from mmdiag.description import Description
-from mmdiag.explain.case import explain_within
 from mmdiag.explain.choice import FULL, MODALITIES, NONE, require_choice
 from mmdiag.explain.doubtful import to_explain
 from mmdiag.explain.kept import explanation_path, is_whole, keep
+from mmdiag.explain.similar import similar_cases
+from mmdiag.explain.within.case import explain_within
 from mmdiag.inference import score as inference
 from mmdiag.inference.bundle import Bundle
 from mmdiag.prepare.batches import prepare_samples
@@ -83,7 +84,8 @@ def explain_rows(
         raws = inference.features_of(bundle, store, aligned, rows=[row])
         sample = prepare_samples(bundle.preparations, raws, [row])[0]
         found = explain_within(bundle, store, row, sample)
-        keep(paths[row], str(store.cases["case_id"].iloc[row]), found.heat, found.values)
+        similar = similar_cases(bundle, store, workspace, row)
+        keep(paths[row], str(store.cases["case_id"].iloc[row]), found, similar)
         if progress:
             progress(number, len(todo), "explained")
 

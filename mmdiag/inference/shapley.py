@@ -51,6 +51,38 @@ def shapley(
     return contributions, base
 
 
+def interactions(
+    value: Value, present: Bool[ndarray, "modality"]
+) -> Float[ndarray, "modality modality"]:
+    """How modalities act together in one case: off the diagonal half of each pair's Shapley
+    interaction index, on it what a modality adds by itself; each row adds up to its contribution.
+
+    Args:
+        value: As of `shapley`, of row 0.
+        present: What the case has; rows and columns of others are 0.
+
+    Reference:
+        Grabisch 1999, An axiomatic approach to the concept of interaction among players; Lundberg
+        2020 (half of it to each of the two).
+    """
+    coalitions = _coalitions(present)
+    answers = value(np.zeros(len(coalitions), dtype=int), coalitions)
+    own = coalitions[:, present].astype(int)
+    count = own.shape[1]
+    both = own[:, :, None] + own[:, None, :]
+    size = own.sum(axis=1)[:, None, None] - both  # of the coalition without the pair
+    share = np.asarray(
+        [factorial(s) * factorial(max(count - s - 2, 0)) for s in range(max(count - 1, 1))]
+    ) / factorial(max(count - 1, 1))
+    sign = np.where(both == 1, -1.0, 1.0)
+    index = np.einsum("c,cij->ij", answers, sign * share[size.clip(0, len(share) - 1)])
+    pairs = index / 2 * (1 - np.eye(count))
+    alone = answers @ _weights(coalitions[:, present]) - pairs.sum(axis=1)
+    found = np.zeros((len(present), len(present)))
+    found[np.ix_(present, present)] = pairs + np.diag(alone)
+    return found
+
+
 def _coalitions(pattern: Bool[ndarray, "modality"]) -> Bool[ndarray, "coalition modality"]:
     """Every coalition of the modalities present, the empty one first."""
     members = np.flatnonzero(pattern)

@@ -89,6 +89,7 @@ class TreeMember(nn.Module):
 
     ARRAYS = ("column", "threshold", "left", "right", "value")
     start: Tensor
+    column: Tensor
     buckets: Tensor
 
     def __init__(self, answers: int, *, words: bool) -> None:
@@ -109,9 +110,10 @@ class TreeMember(nn.Module):
     def forward(self, arrays: Mapping[str, Tensor]) -> Float[Tensor, "case answer"]:
         """The scores of some cases."""
         rows = self.rows(arrays)
-        return torch.from_numpy(self._trees()(rows.cpu().numpy())).to(self.start)
+        return torch.from_numpy(self.trees()(rows.cpu().numpy())).to(self.start)
 
-    def _trees(self) -> Trees:
+    def trees(self) -> Trees:
+        """What was grown, as arrays."""
         arrays = {name: getattr(self, name).cpu().numpy() for name in (*self.ARRAYS, "start")}
         return Trees(**arrays)
 

@@ -68,10 +68,19 @@ def counts(sentences: Sequence[str]) -> Any:
 
 def terms_of(sentence: str) -> list[str]:
     """Words and pairs of words of a sentence; those of a negated one are other words."""
-    words = [word.strip(".,;:()[]\"'!?").lower() for word in sentence.split()]
-    words = [word for word in words if word]
+    words = [bare for bare in map(_bare, sentence.split()) if bare]
     sign = "not " if is_negated(sentence) else ""
     return [sign + term for term in (*words, *(f"{one} {other}" for one, other in pairwise(words)))]
+
+
+def places_of(sentence: str) -> list[tuple[int, ...]]:
+    """For each of `terms_of` the numbers of its words, as `str.split` gives them."""
+    words = [number for number, word in enumerate(sentence.split()) if _bare(word)]
+    return [*((one,) for one in words), *pairwise(words)]
+
+
+def _bare(word: str) -> str:
+    return word.strip(".,;:()[]\"'!?").lower()
 
 
 def _stacked(rows: Sequence[Any]) -> Any:

@@ -143,7 +143,7 @@ def test_one_case_is_explained_in_the_cohorts_own_words(
 ) -> None:
     import pandas as pd
 
-    from mmdiag.cli.show import show_explanation
+    from mmdiag.cli.models.show_case import show_explanation
     from mmdiag.storage.store import Store
     from mmdiag.task import Task
 
@@ -195,14 +195,14 @@ def test_a_case_without_an_answer_is_explained_without_a_percentage_and_says_wha
 ) -> None:
     import pandas as pd
 
-    from mmdiag.cli.show import show_explanation
+    from mmdiag.cli.models.show_case import show_explanation
     from mmdiag.storage.store import Store
     from mmdiag.task import Task
 
     task = Task(kind="binary", title="Progression within 24 months", positive="1")
     kinds = {"flair": "image", "report": "text", "expression": "table"}
     store = Store(tmp_path, pd.DataFrame(), task, kinds, "", {"flair": "FLAIR"})
-    line = "The sentences and words drawn add up to -0.20, the contribution of report is +0.50."
+    line = "3 words add up to +0.20 of the contribution of report, +0.50; not attributed: +0.30."
     answer = {
         "case_id": "c7",
         "bundle_id": "b-1",
@@ -216,7 +216,7 @@ def test_a_case_without_an_answer_is_explained_without_a_percentage_and_says_wha
         "contribution_expression": 0.0,
         "workspace": "/w",
         "quarantined": {"flair": {"code": "truncated", "rule": "R.", "detail": "", "cure": "C."}},
-        "drawn": {"report": {"sentences and words": {"sentence": line}}},
+        "drawn": {"report": {"sentence": line}},
     }
     show_explanation(answer, store)
     shown = capsys.readouterr().out

@@ -128,10 +128,11 @@ def test_the_viewer_opens_where_most_tissue_is_and_not_where_the_model_looked(pa
     seven = np.arange(len(stacks)) % 7
     stacks[seven != 1, :20] = stacks[seven != 1, -20:] = 0  # the second slice shows the whole head
     np.save(shard, stacks)
-    for maps in (workspace.runs / RUN / "explanations" / "cases").glob("*.npz"):
-        heat = np.zeros((7, 8, 8), np.float16)
-        heat[5, 4, 4] = 3.0
-        np.savez_compressed(maps, heat_flair=heat)
+    for file in workspace.path.glob("explanations/*/*.json"):
+        kept = json.loads(file.read_text())
+        place = {"slice": 5, "row": 32, "column": 32, "height": 8, "width": 8}
+        kept["parts"]["flair"] = [{**place, "value": 3.0}]
+        file.write_text(json.dumps(kept))
     test = page(workspace.path, "case", case=having(workspace, "flair"))
     assert next(s for s in test.slider if s.label == "slice").value == 2
     test.toggle(key="heat-flair").set_value(True).run()
@@ -155,18 +156,20 @@ def test_under_every_picture_stands_what_it_adds_up_to(page, workspace):
     for name in ("flair", "ecg"):
         test.toggle(key=f"heat-{name}").set_value(True)
     text = said(test.run()).replace("\\", "")
-    assert "The sentences and words drawn add up to +0.30, 50 % of the contribution of" in text
-    assert "(+0.60); the sign agrees" in text
-    assert "contribution of expression is -0.50: the sign does not agree, and the genes do" in text
-    assert re.search(r"The regions drawn add up to [+-][\d.]+,.*contribution of FLAIR", text)
-    assert re.search(r"The windows drawn add up to [+-][\d.]+,.*contribution of ECG", text)
-    assert "A gene of several pathways is counted in each" in text
+    assert (
+        "3 words add up to +0.30 of the contribution of report, +0.60; not attributed to a place: "
+        "+0.30." in text
+    )
+    assert "20 columns add up to +0.20 of the contribution of expression, -0.50" in text
+    assert re.search(r"\d+ regions add up to [+-][\d.]+ of the contribution of FLAIR", text)
+    assert re.search(r"10 windows add up to [+-][\d.]+ of the contribution of ECG", text)
+    assert "Full colour is" in text
 
 
 def test_nothing_is_shaded_on_headings_and_separators():
     from dashboards import notes
 
     text = "FINDINGS:\n-----\nMarked oedema.\n=====\nIMPRESSION: Stable."
-    shown = notes.note(text, [[0, len(text), 1.0]])
+    shown = notes.note(text, [{"start": 0, "end": len(text), "value": 1.0}])
     inside = re.findall(r'<span class="p\d">(.*?)</span>', shown)
     assert inside == ["Marked oedema.", "Stable."]

@@ -63,20 +63,26 @@ def test_a_damaged_file_is_named_with_its_cure_and_the_rest_is_drawn(page, works
     assert "MUELLER" not in text and "Research use only" in text
 
 
-@pytest.mark.parametrize("suffix", [".json", ".npz"])
-def test_a_damaged_explanation_leaves_the_other_half(page, workspace, suffix):
+def test_a_damaged_explanation_is_named_and_the_rest_is_drawn(page, workspace):
     case = next(
         row["case_id"]
         for row in pd.read_parquet(workspace.runs / RUN / "predictions.parquet").to_dict("records")
         if {"flair", "report"} <= set(row["modalities"])
     )
-    for file in (workspace.runs / RUN / "explanations" / "cases").glob(f"*{suffix}"):
+    for file in workspace.path.glob("explanations/*/*.json"):
         file.write_bytes(b"{")
     test = page(workspace.path, "case", case=case)
     text = drawn(test)
-    assert f"{suffix}` is damaged" in text and f"mmdiag explain {case}" in text
-    assert test.toggle(key="heat-flair").disabled == (suffix == ".npz")
-    assert ("Orange, underlined" in text) == (suffix == ".npz")
+    assert ".json` is damaged" in text and f"mmdiag explain {case}" in text
+    assert test.toggle(key="heat-flair").disabled and "Orange, underlined" not in text
+
+
+def test_an_explanation_of_an_earlier_version_is_not_shown_as_one_that_adds_up(page, workspace):
+    case = pd.read_parquet(workspace.runs / RUN / "predictions.parquet")["case_id"].iloc[0]
+    for file in workspace.path.glob("explanations/*/*.json"):
+        file.write_text('{"text": {"report": {"spans": [[10, 33, 0.6]]}}}')
+    test = page(workspace.path, "case", case=case)
+    assert not test.exception and [button for button in test.button if button.key == "explain"]
 
 
 def test_a_file_without_its_columns_is_damaged(page, workspace):

@@ -203,17 +203,15 @@ def test_every_case_can_be_opened_whatever_it_lacks(page, example):
         assert not test.exception, (case, test.exception)
 
 
-def test_a_heat_map_lies_where_its_cells_are_and_an_effect_of_zero_leaves_the_image_as_it_is():
+def test_an_effect_lies_where_its_region_is_and_one_of_zero_leaves_the_image_as_it_is():
     from dashboards import pictures
 
     stack = np.random.default_rng(0).integers(90, 110, (4, 64, 64)).astype(np.uint8)
-    grey = pictures.shown(stack[0], 0, 200)
-    heat = np.zeros((2, 8, 8), np.float32)
-    heat[1, 0, 7] = 2.0
-    assert np.array_equal(pictures.overlaid(grey, heat, 0, stack), grey), (
-        "slices 1 and 2 of 4 belong to the first map"
-    )
-    shown = pictures.overlaid(grey, heat, 2, stack)
+    grey, body = pictures.shown(stack[0], 0, 200), np.ones((64, 64), bool)
+    place = {"slice": 2, "row": 0, "column": 56, "height": 8, "width": 8}
+    effects = pictures.effects_of([{**place, "value": 2.0}], stack)
+    assert np.array_equal(pictures.overlaid(grey, effects, 0, body), grey)
+    shown = pictures.overlaid(grey, effects, 2, body)
     changed = np.argwhere(np.abs(shown - grey).max(axis=2) > 0)
     cell = pictures.SIDE / 8
     assert (
@@ -232,17 +230,19 @@ def test_a_slice_in_colour_is_shown_in_its_own_colours():
     shown = pictures.shown(stack[0], 0, 255)
     assert shown.shape == (280, 420, 3)
     assert shown[0, 0] == pytest.approx([200 / 255, 0, 0])
-    heat = np.ones((1, 8, 8), np.float32)
-    assert pictures.overlaid(shown, heat, 0, stack).shape == shown.shape
+    effects, body = np.ones((1, 40, 60), np.float32), np.ones((40, 60), bool)
+    assert pictures.overlaid(shown, effects, 0, body).shape == shown.shape
 
 
 def test_nothing_is_shaded_outside_of_the_body():
     from dashboards import pictures
+    from mmdiag.explain.tissue import tissue_mask
 
     stack = np.zeros((3, 64, 64), np.uint8)
     stack[:, 12:52, 20:44] = 120
     picture = pictures.shown(stack[1], 0, 255)
-    shown = pictures.overlaid(picture, np.ones((3, 8, 8), np.float32), 1, stack)
+    body = tissue_mask(stack)[1]
+    shown = pictures.overlaid(picture, np.ones((3, 64, 64), np.float32), 1, body)
     changed = np.argwhere(np.abs(shown - picture).max(axis=2) > 0) * 64 / pictures.SIDE
     assert len(changed) and changed.min(axis=0) == pytest.approx([12, 20], abs=0.3)
     assert changed.max(axis=0) == pytest.approx([52, 44], abs=0.3)
@@ -282,10 +282,10 @@ def test_the_windows_of_a_signal_are_shaded_once_they_are_asked_for(page, exampl
 
 def test_a_signal_without_windows_is_drawn_plain_and_without_its_rate_by_samples(page, tmp_path):
     example = publish(tmp_path / "w", cases=12)
-    for file in (example.workspace.runs / RUN / "explanations" / "cases").glob("*.json"):
-        file.write_text(
-            json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "signal"})
-        )
+    for file in example.workspace.path.glob("explanations/*/*.json"):
+        kept = json.loads(file.read_text())
+        kept["parts"].pop("ecg", None)
+        file.write_text(json.dumps(kept))
     file = example.workspace.cohort(NAME) / "description.json"
     file.write_text(
         json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "rates_hz"})
@@ -308,18 +308,18 @@ def test_an_embedding_is_a_line_that_says_what_made_it_and_no_picture(page, tmp_
     described["modalities"]["ecg"] = "embedding"
     described |= {"embeddings": {"ecg": made}} if known else {}
     file.write_text(json.dumps(described))
-    for case in (example.workspace.runs / RUN / "explanations" / "cases").glob("*.json"):
-        within = json.loads(case.read_text())
+    for case in example.workspace.path.glob("explanations/*/*.json"):
+        kept = json.loads(case.read_text())
         vectors = [{"start": 0, "end": 1, "value": 0.25}, {"start": 1, "end": 2, "value": 0.0}]
-        within |= {"signal": {}, "embedding": {"ecg": vectors}}
-        case.write_text(json.dumps(within))
+        kept["parts"]["ecg"] = vectors
+        case.write_text(json.dumps(kept))
     test = page(example.workspace.path, "case")
     having = example.cases.loc[example.cases["has_ecg"], "case_id"].iloc[0]
     test.selectbox(key="case").set_value(having).run()
     shown = said(test).replace("\\", "")
     assert not test.exception and "vectors of" in shown and "has no picture." in shown
     assert ("numbers, made by UNI2-h 0123 (CC-BY-NC-ND-4.0)." in shown) == known
-    assert "The vectors drawn add up to +0.25" in shown
+    assert "2 vectors add up to +0.25" in shown
     assert not any("ECG, each channel" in spec for spec in specs(test))
 
 

@@ -187,12 +187,9 @@ def test_roles_decide_who_answers_and_whose_reading_comes_first(page, example):
 
 EXPLAINS = """
 import json, pathlib, sys
-import numpy as np
 path = pathlib.Path(sys.argv[1])
 path.parent.mkdir(parents=True, exist_ok=True)
-np.savez(path.with_suffix(".npz"))
-words = {"text": {"report": {"spans": [[10, 33, 0.6]]}}}
-path.with_suffix(".json").write_text(json.dumps(words))
+path.write_text(json.dumps({"parts": {"report": [{"start": 10, "end": 33, "value": 0.6}]}}))
 """
 
 

@@ -244,14 +244,13 @@ FINDINGS = (
 @pytest.mark.parametrize("choice", ["classical", "networks"])
 def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
     import dataclasses
-    import functools
 
     from encoder_builders import write_tiny_text_model
     from published_example import KINDS, NAME, publish
 
     from mmdiag.config import ImageConfig, TableConfig, TextConfig
-    from mmdiag.explain.case import explain_within
     from mmdiag.explain.kinds import image as within_image
+    from mmdiag.explain.within.case import explain_within
     from mmdiag.inference.bundle import Bundle
     from mmdiag.model.network import DiagnosisModel
     from mmdiag.prepare import extractor, fit_preparation
@@ -305,26 +304,22 @@ def test_what_any_encoder_was_given_is_explained(tmp_path, monkeypatch, choice):
         trained_on=SubjectKeys("", frozenset()),
     )
     row = int(np.flatnonzero(np.all([store.present(name) for name in kinds], axis=0))[0])
-    smaller = functools.partial(within_image.heat_map, grid=2, slices=1)
-    monkeypatch.setattr(within_image, "heat_map", smaller)
+    for name, fewer in (("GRID", 2), ("COARSE", 2), ("ORDERS", 2), ("OTHER_PATIENTS", 1)):
+        monkeypatch.setattr(within_image, name, fewer)
     found = explain_within(bundle, store, row, prepare_samples(prepared, raws, [row])[0])
-    assert found.heat["flair"].shape == (7, 2, 2) and np.abs(found.heat["flair"]).max() > 0
+    assert any(part["value"] for part in found.parts["flair"])
     note = store.text("report", row)
-    assert any(weight for _, _, weight in found.values["text"]["report"]["spans"]) and all(
-        0 <= a < b <= len(note) for a, b, _ in found.values["text"]["report"]["spans"]
-    )
-    assert (
-        len(found.values["table"]["expression"]["genes"]) == 20
-        and found.values["table"]["expression"]["genes"][0]["weight"]
-        and found.values["table"]["expression"]["groups"] == []
-    )
+    assert any(part["value"] for part in found.parts["report"])
+    assert all(0 <= part["start"] < part["end"] <= len(note) for part in found.parts["report"])
+    genes = found.parts["expression"]
+    assert len(genes) > 20 and genes[0]["value"] and "expression" not in found.groups
 
 
 @pytest.mark.parametrize("name", ["flair", "report", "expression"])
 def test_a_question_about_one_modality_is_answered_as_if_the_whole_case_was_asked_again(name):
     from model_builders import BINARY, KINDS, make_preparations, make_raws
 
-    from mmdiag.explain.probe import OcclusionProbe
+    from mmdiag.explain.within.probe import Probe
     from mmdiag.inference.bundle import Bundle
     from mmdiag.inference.predict import diagnose
     from mmdiag.model.network import DiagnosisModel
@@ -347,7 +342,7 @@ def test_a_question_about_one_modality_is_answered_as_if_the_whole_case_was_aske
     )
     sample, *others = prepare_samples(prepared, raws, range(12))
     variants = [other[name] for other in others]
-    answers = OcclusionProbe(bundle, sample).log_odds(name, [*variants, None])
+    answers = Probe(bundle, sample).contribution(name, [*variants, None])
     whole = diagnose(
         bundle,
         [
@@ -355,7 +350,5 @@ def test_a_question_about_one_modality_is_answered_as_if_the_whole_case_was_aske
             {key: value for key, value in sample.items() if key != name},
         ],
     )
-    chances = whole["probability"].to_numpy()
-    assert (
-        np.allclose(answers, np.log(chances / (1 - chances)), atol=1e-4) and np.ptp(answers) > 1e-3
-    )
+    assert np.allclose(answers, whole[f"contribution_{name}"].to_numpy(), atol=1e-4)
+    assert answers[-1] == 0 and np.ptp(answers) > 1e-3

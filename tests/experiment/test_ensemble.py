@@ -140,12 +140,9 @@ def test_a_case_is_explained_within_its_modalities(run):
     assert len(files) == 2
     for file in files:
         found = json.loads(file.read_text())
-        weights = [
-            abs(gene["weight"]) for genes in found["table"].values() for gene in genes["genes"]
-        ]
-        spans = [span for note in found["text"].values() for span in note["spans"]]
-        assert not found["table"] or max(weights) > 0
-        assert not found["text"] or spans
+        assert found["parts"] and max(found["gap"].values()) < 1e-3
+        for parts in found["parts"].values():
+            assert any(part["value"] for part in parts)
 
 
 @pytest.mark.parametrize("part", ["value", "of_words", "set_scale"])
@@ -179,3 +176,134 @@ def test_what_an_ensemble_cannot_do_is_said_with_its_cure(run):
         trials.require(open_description(run), recipes.default(), 3)
     with pytest.raises(UsageError, match="does not stack by itself"):
         recipes.named("default", settings={"ensemble.network": "late"})
+
+
+@pytest.fixture(scope="module")
+def store(run):
+    return open_data(Run.open(run.folder)).store
+
+
+def test_parts_and_what_has_no_place_are_the_contribution(bundle, samples, store):
+    from mmdiag.explain.parts import total
+    from mmdiag.explain.within.case import explain_within
+
+    answers = diagnose(bundle, samples)
+    shares = {name: [0.0, 0.0] for name in bundle.kinds}
+    for row in range(0, len(samples), 8):
+        found = explain_within(bundle, store, row, samples[row])
+        assert set(found.parts) == set(samples[row])
+        matrix = np.asarray(found.interaction["matrix"])
+        assert matrix == pytest.approx(matrix.T, abs=1e-6)
+        for place, name in enumerate(found.interaction["modalities"]):
+            contribution = answers.loc[row, f"contribution_{name}"]
+            assert found.contributions[name] == pytest.approx(contribution, abs=2e-5)
+            assert matrix[place].sum() == pytest.approx(contribution, abs=2e-5)
+            assert abs(found.gap[name]) < 1e-4, "the integral along the path is its difference"
+            shares[name][0] += abs(contribution - total(found.parts[name]))
+            shares[name][1] += abs(contribution)
+    for name, (left, whole) in shares.items():
+        assert left < 0.6 * whole, (name, left, whole)
+
+
+def test_of_linear_members_alone_a_column_adds_its_coefficient_times_its_deviation(
+    bundle, samples, store
+):
+    from mmdiag.explain.within.probe import Probe
+    from mmdiag.model.members import RidgeMember
+
+    name = "expression"
+    linear = dataclasses.replace(bundle, model=copy.deepcopy(bundle.model))
+    members = linear.model.encoders[f"{name}_"]
+    linear.model.weight[-1] = 0.0  # no network
+    for number, member in enumerate(members.members):
+        members.weight[number] = float(isinstance(member, RidgeMember))
+    row = next(i for i, sample in enumerate(samples) if len(sample) == 3)
+    found = Probe(linear, samples[row]).attribution(name)
+    coefficients = members.members[0].of_columns[:, 0].numpy()
+    scale = found.slopes["columns"] / np.where(coefficients == 0, np.nan, coefficients)
+    assert np.nanstd(scale) < 1e-5 * np.nanmean(np.abs(scale))
+    assert np.abs(found.columns).max() == 0 and found.gap == pytest.approx(0, abs=1e-6)
+
+
+def test_the_pieces_of_a_word_lie_where_they_are_counted():
+    from mmdiag.prepare.blocks.terms import Note, occurrences
+
+    sentences = ["No midline shift, no oedema.", "Oedema (left)  temporal."]
+    note = Note.of(np.zeros((2, 3), np.float32), sentences)
+    for pieces, counted in ((False, note.words), (True, note.characters)):
+        found = [one.bucket for text in sentences for one in occurrences(text, pieces=pieces)]
+        buckets, counts = np.unique(found, return_counts=True)
+        assert buckets.tolist() == counted[:, 0].tolist()
+        assert counts.tolist() == counted[:, 1].tolist()
+    words = [one.words for one in occurrences("Oedema (left)  temporal.", pieces=False)]
+    assert words == [(0,), (1,), (2,), (0, 1), (1, 2)]
+
+
+def test_what_if_answers_for_a_changed_case_and_writes_nothing(run):
+    from mmdiag import api
+    from mmdiag.explain.what_if import Change
+
+    table = run.predictions
+    row = table[table["modalities"].map(len) == 3].iloc[0]
+    case = row["case_id"]
+    before = sorted(run.workspace.path.rglob("*"))
+    less = api.explain_case(run.workspace, case, change=Change(without=("report",)))
+    assert less["contributions"]["report"] == 0 and "report" not in less["parts"]
+    assert less["logit"] != row["logit"] == less["recorded"]["logit"]
+    total = less["base"] + sum(less["contributions"].values())
+    assert total == pytest.approx(less["logit"], abs=1e-4)
+    note = "FINDINGS: Marked oedema. Marked progression."
+    other = api.explain_case(run.workspace, case, change=Change(notes={"report": note}))
+    assert {note[p["start"] : p["end"]] for p in other["parts"]["report"]} >= {"oedema.", "Marked"}
+    gene = other["parts"]["expression"][0]["name"]
+    set_ = api.explain_case(run.workspace, case, change=Change(values={gene: "median"}))
+    part = next(p for p in set_["parts"]["expression"] if p["name"] == gene)
+    assert 40 <= part["percentile"] <= 60
+    assert sorted(run.workspace.path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"without": ("nothing",)}, "'nothing' is none"),
+        ({"without": ("flair", "report", "expression")}, "leave one in"),
+        ({"notes": {"flair": "x"}}, "modality of notes"),
+        ({"values": {"nothing": "1"}}, "in no table of the case"),
+        ({"values": {"G000_rna": "high"}}, "is a number or `median`|in no table"),
+    ],
+)
+def test_a_change_that_is_none_is_said(run, change, words):
+    from mmdiag import api
+    from mmdiag.explain.what_if import Change
+
+    table = run.predictions
+    case = table[table["modalities"].map(len) == 3]["case_id"].iloc[0]
+    with pytest.raises(UsageError, match=words):
+        api.explain_case(run.workspace, case, change=Change(**change))
+
+
+def test_similar_cases_are_other_subjects_with_an_outcome_the_nearest_first(run, store, bundle):
+    from mmdiag.explain.similar import similar_cases
+
+    found = similar_cases(bundle, store, run.workspace, 0)
+    again = similar_cases(bundle, store, run.workspace, 0)
+    assert found == again and len(found) == 5
+    cases = store.cases.set_index("case_id")
+    own = store.cases["subject_id"].iloc[0]
+    assert all(cases.loc[one["case_id"], "subject_id"] != own for one in found)
+    assert cases.loc[[one["case_id"] for one in found], "label"].notna().all()
+    values = [one["similarity"] for one in found]
+    assert values == sorted(values, reverse=True) and values[0] <= 1.0001
+
+
+def test_explanations_are_checked_and_a_model_at_chance_is_not_relied_on(bundle, store):
+    from mmdiag.explain.checks import check, chosen
+
+    rows = chosen(store, list(bundle.kinds), 2)
+    found = check(bundle, store, rows)
+    assert found["cases"] == 2 and found["completeness"] < 1e-3 and found["outside_tissue"] == 0
+    assert {"null", "mean"} == set(found["deletion"]) and found["randomised"] < 0.5
+    metrics = [{"model": "fused", "metric": "auroc", "value": 0.52, "low": 0.4}]
+    poor = dataclasses.replace(bundle, card_facts={"metrics": metrics})
+    told = check(poor, store, rows[:1])
+    assert told["reliable"] is False and "not shown to be above chance" in told["reasons"][0]

@@ -22,47 +22,49 @@ def explained(small_run):
     return answers, Store.open(small_run.workspace, answers[0]["cohort"])
 
 
-def test_the_drawn_parts_add_up_to_what_is_said_of_them(small_run, explained):
+def test_parts_and_what_has_no_place_add_up_to_each_contribution(explained):
     answers, store = explained
-    seen = set()
     for answer in answers:
-        with np.load(small_run.workspace.path / answer["heat_maps"]) as maps:
-            heat = {name.removeprefix("heat_"): maps[name] for name in maps.files}
-        assert set(answer["drawn"]) == set(answer["modalities"])
-        for name, kinds in answer["drawn"].items():
-            for what, facts in kinds.items():
-                seen.add(what)
-                contribution = answer[f"contribution_{name}"]
-                assert facts["contribution"] == pytest.approx(contribution, abs=1e-5)
-                if what == "regions":
-                    assert facts["sum"] == pytest.approx(
-                        float(heat[name].sum(dtype=float)), abs=1e-4
-                    )
-                    assert facts["parts"] == np.count_nonzero(heat[name])
-                if facts["same_sign"] is not None:
-                    assert facts["same_sign"] == (facts["sum"] * contribution > 0)
-                    assert ("does not agree" in facts["sentence"]) == (not facts["same_sign"])
-                assert store.title(name) in facts["sentence"]
-    assert seen == {"regions", "sentences and words", "pathways", "genes"}
+        total = answer["base"] + sum(answer["contributions"].values())
+        assert total == pytest.approx(answer["logit"], abs=1e-4)
+        assert set(answer["parts"]) == set(answer["unplaced"]) == set(answer["modalities"])
+        for name, parts in answer["parts"].items():
+            placed = sum(part["value"] for part in parts)
+            whole = answer["contributions"][name]
+            assert placed + answer["unplaced"][name] == pytest.approx(whole, abs=1e-6)
+            assert any(part["value"] for part in parts)
+            assert store.title(name) in answer["drawn"][name]["sentence"]
 
 
-def test_no_region_lies_outside_of_the_body_and_no_span_on_a_heading(small_run, explained):
+def test_each_row_of_the_interactions_adds_up_to_its_modality(explained):
+    answers, _ = explained
+    for answer in answers:
+        matrix = np.asarray(answer["interaction"]["matrix"])
+        assert np.allclose(matrix, matrix.T, atol=1e-6)
+        whole = [answer["contributions"][name] for name in answer["interaction"]["modalities"]]
+        assert matrix.sum(axis=1) == pytest.approx(whole, abs=1e-4)
+
+
+def test_no_region_lies_outside_of_the_body_and_no_span_on_a_heading(explained):
     from mmdiag.explain.headings import without_content
-    from mmdiag.explain.tissue import cells_with_tissue
+    from mmdiag.explain.tissue import tissue_mask
 
     answers, store = explained
     row_of = {case: row for row, case in enumerate(store.cases["case_id"])}
     for answer in answers:
         row = row_of[answer["case_id"]]
-        with np.load(small_run.workspace.path / answer["heat_maps"]) as maps:
-            for key in maps.files:
-                touched = cells_with_tissue(store.images(key[5:], row), maps[key].shape)
-                assert not maps[key][~touched].any()
-        for name, values in answer["text"].items():
-            note = store.text(name, row)
-            starts = {start for start, _ in without_content(note)}
-            assert values["spans"] and not starts & {start for start, _, _ in values["spans"]}
-            assert all(note[a].isalnum() for a, _, _ in values["spans"])
+        for name, parts in answer["parts"].items():
+            if store.modalities[name] == "image":
+                body = tissue_mask(store.images(name, row))
+                for part in parts:
+                    rows = slice(part["row"], part["row"] + part["height"])
+                    columns = slice(part["column"], part["column"] + part["width"])
+                    assert body[part["slice"], rows, columns].any()
+            if store.modalities[name] == "text":
+                note = store.text(name, row)
+                starts = {start for start, _ in without_content(note)}
+                assert not starts & {part["start"] for part in parts}
+                assert all(note[part["start"]].isalnum() for part in parts)
 
 
 def test_an_explanation_whose_files_are_damaged_is_made_anew(small_run, tmp_path):
@@ -74,7 +76,6 @@ def test_an_explanation_whose_files_are_damaged_is_made_anew(small_run, tmp_path
     files = sorted(workspace.path.glob("explanations/*/*.json"))
     case = json.loads(files[0].read_text())["case_id"]
     before = api.explain_case(workspace, case)
-    files[0].with_suffix(".npz").write_bytes(b"PK")
     files[0].write_text("{")
     again = api.explain_case(workspace, case)
     assert {**again, "seconds": 0} == {**before, "seconds": 0}

@@ -55,8 +55,8 @@ def test_a_scored_case_is_explained_without_a_run(place, small_run, tmp_path):
     attention = found["attention"]
     assert (attention["member"], attention["weight"]) == ("modality_attention", 1.0)
     assert [len(line) for line in attention["matrix"]] == [len(attention["modalities"])] * 3
-    assert found["text"] and found["table"] and found["drawn"]
-    assert Path(found["heat_maps"]).parts[:2] == ("explanations", found["bundle_id"])
+    assert set(found["parts"]) == set(found["unplaced"]) == set(found["modalities"])
+    assert list((workspace.path / "explanations" / found["bundle_id"]).glob("*.json"))
 
 
 def test_a_case_that_was_explained_before_costs_no_model(place, small_run, tmp_path, monkeypatch):

@@ -52,21 +52,22 @@ def test_contributions_add_up_to_the_answer(additive):
 
 def explained(run):
     for file in sorted(run.workspace.path.glob("explanations/*/*.json")):
-        within = json.loads(file.read_text())
-        with np.load(file.with_suffix(".npz")) as arrays:
-            yield within["case_id"], dict(arrays), within
+        found = json.loads(file.read_text())
+        yield found["case_id"], found
 
 
 def test_heat_maps_point_at_the_lesion(additive):
     lesions = pd.read_parquet(additive.cohort / "truth" / "lesions.parquet").set_index("case_id")
     hits = []
-    for case, arrays, _ in explained(additive):
-        heat, box = np.abs(arrays["heat_flair"].astype(float)), lesions.loc[case]
-        _, row, column = np.unravel_index(heat.argmax(), heat.shape)
-        height = 64 / heat.shape[1]
+    for case, found in explained(additive):
+        box = lesions.loc[case]
+        most = max(found["parts"]["flair"], key=lambda part: abs(part["value"]))
         near = [
-            box[f"{axis}_from"] - height <= (place + 0.5) * height <= box[f"{axis}_to"] + height
-            for axis, place in (("rows", row), ("columns", column))
+            box[f"{axis}_from"] - size <= most[start] + size / 2 <= box[f"{axis}_to"] + size
+            for axis, start, size in (
+                ("rows", "row", most["height"]),
+                ("columns", "column", most["width"]),
+            )
         ]
         hits.append(all(near))
     assert len(hits) == 16 and np.mean(hits) >= 0.85, np.mean(hits)  # chance is about 0.2
@@ -75,15 +76,13 @@ def test_heat_maps_point_at_the_lesion(additive):
 def test_the_genes_that_are_named_are_those_that_matter(additive):
     informative = {f"{name}_rna" for name in additive.truth["informative_genes"]}
     shares = [
-        np.mean(
-            [gene["name"] in informative for gene in found["table"]["expression"]["genes"][:10]]
-        )
-        for _, _, found in explained(additive)
+        np.mean([gene["name"] in informative for gene in found["parts"]["expression"][:10]])
+        for _, found in explained(additive)
     ]
     assert np.mean(shares) >= 0.6, np.mean(shares)  # 40 of 200 genes matter: chance is 0.2
     pathways = [
-        found["table"]["expression"]["groups"][0]["name"] in additive.truth["informative_pathways"]
-        for _, _, found in explained(additive)
+        found["groups"]["expression"][0]["name"] in additive.truth["informative_pathways"]
+        for _, found in explained(additive)
     ]
     assert np.mean(pathways) >= 0.5, np.mean(pathways)  # 2 of 10: chance is 0.2
 
@@ -91,14 +90,14 @@ def test_the_genes_that_are_named_are_those_that_matter(additive):
 def test_the_words_that_are_shaded_are_findings(additive):
     words = set(additive.truth["informative_words"])
     shares = []
-    for case, _, found in explained(additive):
+    for case, found in explained(additive):
         text = (additive.cohort / "notes" / f"{case}.txt").read_text()
-        spans = sorted(found["text"]["report"]["spans"], key=lambda span: -abs(span[2]))[:5]
+        spans = sorted(found["parts"]["report"], key=lambda part: -abs(part["value"]))[:5]
         sentences = [
             text[
                 max(text.rfind(".", 0, a), text.rfind("\n", 0, a)) + 1 : b + text[b:].find(".") + 1
             ].lower()
-            for a, b, _ in spans
+            for a, b in ((part["start"], part["end"]) for part in spans)
         ]
         shares.append(np.mean([any(word in sentence for word in words) for sentence in sentences]))
     assert np.mean(shares) >= 0.7, np.mean(shares)

@@ -2,7 +2,6 @@
 read and drawn, not for what is learned.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmdiag.explain.kept import explanation_path, keep
+from mmdiag.explain.parts import CaseParts
 from mmdiag.reasons import REASONS
 from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
@@ -257,7 +258,9 @@ def _write_run(
         for k in range(5)
     ]
     pd.concat(curves, ignore_index=True).to_parquet(folder / "curves.parquet", index=False)
-    _write_explanations(folder / "explanations", cases, predictions, rng, explained)
+    _write_explanations(
+        Workspace(folder.parents[1]), folder / "explanations", cases, predictions, rng, explained
+    )
 
 
 def metric_rows(judged: pd.DataFrame) -> list[dict[str, Any]]:
@@ -304,13 +307,14 @@ def metric_rows(judged: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _write_explanations(
+    workspace: Workspace,
     folder: Path,
     cases: pd.DataFrame,
     predictions: pd.DataFrame,
     rng: np.random.Generator,
     explained: bool,
 ) -> None:
-    (folder / "cases").mkdir(parents=True)
+    folder.mkdir(parents=True)
     has = cases[[f"has_{name}" for name in KINDS]].to_numpy(bool)
     weights = rng.random(has.shape) * has
     weights /= weights.sum(axis=1, keepdims=True)
@@ -321,28 +325,46 @@ def _write_explanations(
     table["attention"] = [json.dumps(square.round(3).tolist()) for square in attention]
     table.to_parquet(folder / "modality.parquet", index=False)
     for row in cases.to_dict("records") if explained else []:
-        base = folder / "cases" / hashlib.sha256(row["case_id"].encode()).hexdigest()[:16]
-        heat = {
-            f"heat_{name}": rng.normal(size=(SLICES, 8, 8)).astype(np.float16)
-            for name in ("flair", "t1gd")
-            if row[f"has_{name}"]
+        found = CaseParts()
+        for name in ("flair", "t1gd"):
+            if row[f"has_{name}"]:
+                found.parts[name] = regions(rng)
+        if row["has_report"]:
+            spans = [(10, 33, 0.6), (34, 64, 0.2), (66, 80, -0.5)]
+            found.parts["report"] = [{"start": a, "end": b, "value": v} for a, b, v in spans]
+        if row["has_expression"]:
+            found.parts["expression"] = [
+                {
+                    "name": f"GENE{i:02d}_rnaseq",
+                    "z": 1.5,
+                    "percentile": 93.0,
+                    "value": 0.2 - 0.02 * i,
+                }
+                for i in range(20)
+            ]
+            found.groups["expression"] = [
+                {"name": f"PATHWAY_{i}", "value": 0.3 - 0.1 * i} for i in range(6)
+            ]
+        if row["has_ecg"]:
+            found.parts["ecg"] = windows(rng)
+        keep(explanation_path(workspace, BUNDLE, row["case_id"], "v1"), row["case_id"], found)
+
+
+def regions(rng: np.random.Generator) -> list[dict[str, float]]:
+    """The effect of each of the 64 cells of every slice."""
+    return [
+        {
+            "slice": cut,
+            "row": 8 * row,
+            "column": 8 * column,
+            "height": 8,
+            "width": 8,
+            "value": float(rng.normal()),
         }
-        np.savez_compressed(base.with_suffix(".npz"), **heat)
-        genes = [
-            {"name": f"GENE{i:02d}_rnaseq", "z": 1.5, "percentile": 93.0, "weight": 0.2 - 0.02 * i}
-            for i in range(20)
-        ]
-        groups = [{"name": f"PATHWAY_{i}", "weight": 0.3 - 0.1 * i} for i in range(6)]
-        within = {
-            "text": {"report": {"spans": [[10, 33, 0.6], [34, 64, 0.2], [66, 80, -0.5]]}}
-            if row["has_report"]
-            else {}
-        }
-        within["table"] = (
-            {"expression": {"genes": genes, "groups": groups}} if row["has_expression"] else {}
-        )
-        within["signal"] = {"ecg": windows(rng)} if row["has_ecg"] else {}
-        base.with_suffix(".json").write_text(json.dumps({"case_id": row["case_id"], **within}))
+        for cut in range(SLICES)
+        for row in range(8)
+        for column in range(8)
+    ]
 
 
 def windows(rng: np.random.Generator) -> list[dict[str, float]]:

@@ -69,7 +69,8 @@ def deidentify(context: Context, source: Path, target: Path, blank_top: float) -
 
 
 def _show(answer: Answer) -> None:
-    from mmdiag.cli.show import RESEARCH, show_lines
+    from mmdiag.cli.printed import RESEARCH
+    from mmdiag.cli.show import show_lines
 
     attributes = answer["attributes"]
     lines = [

@@ -1,12 +1,11 @@
-"""Commands that make and use models: run, train, evaluate, explain, score."""
+"""Commands that make and use models: run, train, evaluate, score."""
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from mmdiag.cli.context import Answer, Context, exit_code, read_and_check, titles, with_context
+from mmdiag.cli.context import Context, exit_code, read_and_check, titles, with_context
 from mmdiag.cli.models.replay import replay_answer
 from mmdiag.cli.options import (
     Explained,
@@ -15,9 +14,6 @@ from mmdiag.cli.options import (
     explain_options,
     model_options,
 )
-
-if TYPE_CHECKING:
-    from mmdiag.storage.store import Store
 
 
 @click.command(short_help="Ingest, train, evaluate, explain, publish.")
@@ -157,64 +153,6 @@ def evaluate(context: Context, cohort: Path) -> int:
     )
     context.emit(answer, lambda done: show_evaluation(done, titles(description)))
     return 0
-
-
-@click.command(short_help="Explain one case.")
-@click.argument("case_id")
-@click.option(
-    "--cohort",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="The cohort.toml of the case, where several cohorts of the workspace have its key.",
-)
-@click.option(
-    "--bundle",
-    metavar="BUNDLE",
-    help="The model: its id in the workspace, or its folder. Default: that of the newest answer.",
-)
-@with_context
-def explain(context: Context, case_id: str, cohort: Path | None, bundle: str | None) -> int:
-    """Explain one case of a training or of a score: the contribution of each modality, and which
-    regions, words and genes contributed. What was not explained in advance is made and kept.
-
-    \b
-    Examples:
-      mmdiag explain c0182
-      mmdiag explain c0182 --cohort cohort.toml
-      mmdiag explain c0182 --bundle b-3f9c1d20a1b2
-      mmdiag explain c0182 --workspace /data/mmdiag --json
-    """
-    from mmdiag import api
-    from mmdiag.cli.show import show_explanation
-
-    name = read_and_check(cohort).name if cohort else ""
-    folder = api.bundle_folder(context.workspace, bundle) if bundle else None
-    known = context.existing_ledger()
-    found = api.explain_case(context.workspace, case_id, name, bundle=folder, ledger=known)
-    answer = context.answer("explain", **found, quarantined=_refused_of(context, found))
-    context.emit(answer, lambda done: show_explanation(done, _store_of(context, done)))
-    return 0
-
-
-def _refused_of(context: Context, found: Answer) -> dict[str, dict[str, str]]:
-    """Modality -> code, rule, fact and cure of what was refused of a case."""
-    ledger = context.existing_ledger()
-    if ledger is None:
-        return {}
-    table = ledger.quarantine(found["cohort"])
-    own = table[(table["case_id"] == found["case_id"]) & (table["modality"] != "")]
-    return {
-        str(row["modality"]): {key: row[key] for key in ("code", "rule", "detail", "cure")}
-        for row in own.to_dict("records")
-        if row["modality"] not in found["modalities"]
-    }
-
-
-def _store_of(context: Context, answer: Answer) -> "Store":
-    """The cohort of an explained case, which knows how people read its task and modalities."""
-    from mmdiag.storage.store import Store
-
-    return Store.open(context.workspace, answer["cohort"])
 
 
 @click.command(short_help="Score new cases with a bundle.")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmdiag.cli.show import _line, _table
+from mmdiag.cli.printed import line, table_of
 from mmdiag.evaluation.verdict import interval, metric_name
 
 Row = Mapping[str, Any]
@@ -14,9 +14,9 @@ REVIEW = ("case_id", "verdict", "label", "by", "at", "reason", "bundle_id")
 def show_models(rows: Sequence[Row], *, metrics: bool = False) -> None:
     """Every model with its state, and how it was judged when it was made."""
     if not rows:
-        _line("No model yet: `mmdiag train` makes one.")
+        line("No model yet: `mmdiag train` makes one.")
         return
-    _table(MODEL, rows, title="Models")
+    table_of(MODEL, rows, title="Models")
     for row in rows if metrics else ():
         show_metrics(row["metrics"])
 
@@ -24,52 +24,52 @@ def show_models(rows: Sequence[Row], *, metrics: bool = False) -> None:
 def show_metrics(metrics: Sequence[Row]) -> None:
     """A line a metric, with its interval and n."""
     for metric in metrics:
-        _line(f"  {metric_name(metric['metric'])} {interval(metric)}")
+        line(f"  {metric_name(metric['metric'])} {interval(metric)}")
 
 
 def show_reviews(rows: Sequence[Row]) -> None:
     """What was said of answers, the newest last."""
-    _table(REVIEW, rows, title="Reviews")
+    table_of(REVIEW, rows, title="Reviews")
 
 
 def show_reviewed(row: Row) -> None:
     """One review."""
-    _line(f"{row['case_id']}: {row['verdict']} recorded for {row['bundle_id']}.")
+    line(f"{row['case_id']}: {row['verdict']} recorded for {row['bundle_id']}.")
 
 
 def show_outcomes(answer: Row) -> None:
     """Of each model what came out, beside what was promised."""
     for model in answer["models"]:
         state = model["state"] or "not of this cohort"
-        _line(
+        line(
             f"{model['bundle_id']} ({state}): {model['scored']} cases scored, "
             f"{model['known']} with an outcome that came later."
         )
         if model["metrics"]:
-            _line("  Since it came into use:")
+            line("  Since it came into use:")
             show_metrics(model["metrics"])
             if model["promised"]:
-                _line("  As it was judged when it was made:")
+                line("  As it was judged when it was made:")
                 show_metrics(model["promised"])
 
 
 def show_verified(answer: Row) -> None:
     """Whether the chain holds, and where it does not."""
     if answer["ok"]:
-        _line(f"All {answer['rows']} rows of the audit hold.")
+        line(f"All {answer['rows']} rows of the audit hold.")
     for fault in answer["broken"]:
-        _line(f"Row {fault['id']} {fault['why']}.")
+        line(f"Row {fault['id']} {fault['why']}.")
 
 
 def show_refit(answer: Row) -> None:
     """The decision, each of its reasons, and what it rests on."""
-    _line(f"{answer['challenger']} against {answer['champion']}: {answer['decision']}.")
+    line(f"{answer['challenger']} against {answer['champion']}: {answer['decision']}.")
     for reason in answer["reasons"]:
-        _line(f"  {reason['section']}, {reason['rule']}: {reason['fact']}")
+        line(f"  {reason['section']}, {reason['rule']}: {reason['fact']}")
     if answer["comparison"]:
         columns = ("metric", "on", "champion", "challenger", "difference", "low", "high", "n")
-        _table(columns, [_rounded(row) for row in answer["comparison"]], title="Comparison")
-    _line(f"In use: {answer['champion_now']}.")
+        table_of(columns, [_rounded(row) for row in answer["comparison"]], title="Comparison")
+    line(f"In use: {answer['champion_now']}.")
 
 
 def _rounded(row: Row) -> dict[str, Any]:

@@ -1,32 +1,103 @@
-"""Which regions of an image moved the answer: a heat map by occlusion."""
+"""Which regions of an image moved the answer: by what is made of them where that is a mean of
+cells, else by what changes where other patients' images stand in their place.
+"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 
-from mmdiag.explain.drawn import heat_on_tissue
-from mmdiag.explain.occlusion import heat_map
-from mmdiag.explain.probe import Explanation, OcclusionProbe
+from mmdiag.config import IMAGE_STATISTICS
+from mmdiag.explain.within.attribution import Attribution
+from mmdiag.explain.within.cells import Cells, cells_of
+from mmdiag.explain.within.probe import Explanation, Probe
+from mmdiag.explain.within.sampled import sampled_shapley
 from mmdiag.prepare import extractor
-from mmdiag.prepare.feature_cache import raw_features
-from mmdiag.prepare.kinds.image import statistics_alone
+from mmdiag.prepare.blocks.preparation import BlockPreparation
+from mmdiag.prepare.kinds.image import maps_beside, statistics_alone, summarise_slices
 from mmdiag.storage.store import Store
 
-COARSE = 4  # patches a side, on two slices, where every question is a whole volume
-OTHER_PATIENTS = 3  # whose images stand in for a patch that is taken away
+GRID, ORDERS = 8, 6  # cells a side, and orders in which they are made known
+COARSE, FEW = 4, 2  # likewise, where every question is asked of a network
+OTHER_PATIENTS = 6  # whose images stand in for what is not known
+Ask = Callable[["States"], Float[ndarray, "variant"]]
 
 
-def explain_image(probe: OcclusionProbe, store: Store, name: str, row: int) -> Explanation:
-    """A signed map (slice, row, column) on a coarse grid, 0 outside of the body."""
-    volume = probe.bundle.config.image.encoder.endswith("_3d")
-    fewer = {"grid": COARSE, "slices": 2} if volume else {}
-    colour = probe.bundle.preparations[name].colour
-    stack = store.images(name, row, colour=colour)
-    others = _other_patients(store, name, row, colour)
-    heat = heat_map(stack, _logit(probe, store, name, row), others, **fewer)
-    return Explanation(heat=heat_on_tissue(heat, stack).astype(np.float16))
+@dataclass(frozen=True, slots=True)
+class States:
+    """Variants of a stack by the planes that they are made of.
+
+    Args:
+        planes: Each distinct slice of them.
+        index: Number of the plane that each slice of each variant is.
+    """
+
+    planes: UInt8[ndarray, "plane row column *colour"]
+    index: Int[ndarray, "variant slice"]
+
+
+def explain_image(probe: Probe, store: Store, name: str, row: int) -> Explanation:
+    """The value of each cell on the body: `slice`, and `row`, `column`, `height` and `width` in
+    pixels of the stored array. What a network or a statistic makes of the rest has no place.
+    """
+    preparation, found = probe.bundle.preparations[name], probe.attribution(name)
+    stack = store.images(name, row, colour=preparation.colour)
+    config = probe.bundle.config
+    cheap = config.image_beside or config.image.encoder in IMAGE_STATISTICS
+    cells = cells_of(stack, GRID if cheap else COARSE)
+    ask: Ask
+    if isinstance(preparation, BlockPreparation):
+        assert found is not None
+        ask = _linear(probe, preparation, found)
+        contribution, gap = found.contribution, found.gap
+    else:
+        ask = _of_model(probe, name)
+        itself = States(stack, np.arange(len(stack))[None])
+        contribution, gap = float(ask(itself)[0]), found.gap if found else 0.0
+    others = _other_patients(store, name, row, preparation.colour)
+    values = _sampled(stack, others, cells, ask, ORDERS if cheap else FEW)
+    if isinstance(preparation, BlockPreparation) and len(values):
+        # a few patients stand for the mean of the training: what they are off is all cells' alike
+        itself = States(stack, np.arange(len(stack))[None])
+        values += (float(ask(itself)[0]) - values.sum()) / len(values)
+    if isinstance(preparation, BlockPreparation) and found and "pretrained" in found.slopes:
+        values += _of_maps(probe, preparation, found, stack, cells)
+    return Explanation(cells.parts(values), contribution=contribution, gap=gap)
+
+
+def _linear(probe: Probe, preparation: BlockPreparation, found: Attribution) -> Ask:
+    """What the computed features of an image add: a dot product with their slopes."""
+    config = probe.bundle.config
+    own = statistics_alone(config) if config.image_beside else config
+    extract = extractor("image", own)
+    slopes, fitted = found.slopes["features"], preparation.dense["features"]
+
+    def ask(states: States) -> Float[ndarray, "variant"]:
+        features = extract([states.planes])[0]
+        rows = np.stack([summarise_slices(features[one])[0] for one in states.index])
+        value: ndarray = fitted.standardise(rows).astype(float) @ slopes
+        return value
+
+    return ask
+
+
+def _of_model(probe: Probe, name: str) -> Ask:
+    """What a whole model says of an image."""
+    preparation, config = probe.bundle.preparations[name], probe.bundle.config
+    extract = extractor("image", config)
+    by_slice = not preparation.trains_on_raw_input and not config.image.encoder.endswith("_3d")
+
+    def ask(states: States) -> Float[ndarray, "variant"]:
+        if by_slice:
+            features = extract([states.planes])[0]
+            raws = [features[one] for one in states.index]
+        else:
+            raws = extract([states.planes[one] for one in states.index])
+        return probe.contribution(name, [preparation.apply(raw) for raw in raws])
+
+    return ask
 
 
 def _other_patients(
@@ -35,57 +106,64 @@ def _other_patients(
     """Images of a few other subjects of the cohort, the same ones for every case but their own."""
     subjects = store.cases["subject_id"].to_numpy()
     others = np.flatnonzero(store.present(name) & (subjects != subjects[row]))
-    chosen = (
-        others[np.unique(np.linspace(0, len(others) - 1, OTHER_PATIENTS).round().astype(int))]
-        if len(others)
-        else others
-    )
-    return [store.images(name, int(other), colour=colour) for other in chosen]
+    if not len(others):
+        return []
+    chosen = np.unique(np.linspace(0, len(others) - 1, OTHER_PATIENTS).round().astype(int))
+    return [store.images(name, int(other), colour=colour) for other in others[chosen]]
 
 
-def _logit(
-    probe: OcclusionProbe, store: Store, name: str, row: int
-) -> Callable[[UInt8[ndarray, "variant slice row column *colour"]], Float[ndarray, "variant"]]:
-    """Ask about other images; features of slices that stay the same are made once."""
-    preparation, config = probe.bundle.preparations[name], probe.bundle.config
-    if config.image_beside:
-        # what a pretrained network sees of the whole image stays as it is
-        whole = extractor("image", config)
-        beside = raw_features(store, name, whole, colour=preparation.colour, only=[row])
-        behind = np.asarray(beside[row])[:, preparation.shape[0] :]
-        alone = _SliceFeatures(extractor("image", statistics_alone(config)))
-        return lambda stacks: probe.log_odds(
-            name,
-            [
-                preparation.apply(np.concatenate([features, behind], axis=1))
-                for features in alone(list(stacks))
-            ],
-        )
-    extract = extractor("image", config)
-    if not preparation.trains_on_raw_input and not config.image.encoder.endswith("_3d"):
-        extract_all: Callable[[Sequence[ndarray]], list[ndarray]] = _SliceFeatures(extract)
-    else:
-        extract_all = extract
-    return lambda stacks: probe.log_odds(
-        name, [preparation.apply(raw) for raw in extract_all(list(stacks))]
-    )
+def _sampled(
+    stack: UInt8[ndarray, "slice row column *colour"],
+    others: list[UInt8[ndarray, "_ row column *colour"]],
+    cells: Cells,
+    ask: Ask,
+    orders: int,
+) -> Float[ndarray, "cell"]:
+    """The value of each cell beside the same place in other patients' images."""
+    if not others:
+        return np.zeros(len(cells.slice))
+    aligned = [
+        other[np.linspace(0, len(other) - 1, len(stack)).round().astype(int)] for other in others
+    ]
+
+    def answers(known: Bool[ndarray, "variant cell"], order: int) -> Float[ndarray, "variant"]:
+        return ask(_states(stack, aligned[order % len(aligned)], cells, known))
+
+    return sampled_shapley(len(cells.slice), answers, orders=orders)
 
 
-class _SliceFeatures:
-    """Features of stacks, each distinct slice extracted once."""
+def _states(
+    stack: UInt8[ndarray, "slice row column *colour"],
+    other: UInt8[ndarray, "slice row column *colour"],
+    cells: Cells,
+    known: Bool[ndarray, "variant cell"],
+) -> States:
+    """Variants in which each cell that is not known is another patient's, with soft edges."""
+    planes: list[ndarray] = []
+    index = np.zeros((len(known), len(stack)), dtype=int)
+    for number, (own, theirs) in enumerate(zip(stack, other, strict=True)):
+        here = np.flatnonzero(cells.slice == number)
+        states, which = np.unique(known[:, here], axis=0, return_inverse=True)
+        index[:, number] = len(planes) + which.ravel()
+        change = theirs.astype(np.float32) - own
+        for amount in cells.covered(here, ~states):
+            weight = amount[..., None] if own.ndim == 3 else amount
+            planes.append(np.rint(own + weight * change).astype(np.uint8))
+    return States(np.stack(planes), index)
 
-    def __init__(self, extract: Callable[[Sequence[ndarray]], list[ndarray]]) -> None:
-        self.extract, self.known = extract, dict[bytes, ndarray]()
 
-    def __call__(self, stacks: Sequence[ndarray]) -> list[ndarray]:
-        keys = [[plane.tobytes() for plane in stack] for stack in stacks]
-        fresh = {
-            key: plane
-            for row, stack in zip(keys, stacks, strict=True)
-            for key, plane in zip(row, stack, strict=True)
-            if key not in self.known
-        }
-        if fresh:
-            features = self.extract([np.stack(list(fresh.values()))])[0]
-            self.known.update(zip(fresh, features, strict=True))
-        return [np.stack([self.known[key] for key in row]) for row in keys]
+def _of_maps(
+    probe: Probe,
+    preparation: BlockPreparation,
+    found: Attribution,
+    stack: UInt8[ndarray, "slice row column *colour"],
+    cells: Cells,
+) -> Float[ndarray, "cell"]:
+    """What a pretrained network's features add, which are a mean over slices and cells."""
+    maps = maps_beside(probe.bundle.config, stack)
+    if maps is None:
+        return np.zeros(len(cells.slice))
+    fitted, slopes = preparation.dense["pretrained"], found.slopes["pretrained"]
+    deviation = (maps - fitted.center[:, None, None]) / fitted.scale[:, None, None]
+    values = np.einsum("sfrc,f->src", deviation.astype(float), slopes)
+    return cells.spread(values / maps[:, 0].size)

@@ -1,86 +1,64 @@
-"""Which columns and groups of a table moved the answer: gradient times input, through what is
-fitted of them.
+"""Which columns of a table moved the answer: the linear members' and the trees' by their values,
+the networks' through what is fitted of them.
 """
 
-from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from numpy import ndarray
 
-from mmdiag.explain.probe import Explanation, OcclusionProbe
-from mmdiag.inference.bundle import Bundle
+from mmdiag.explain.within.probe import Explanation, Probe
 from mmdiag.inference.columns import align
-from mmdiag.prepare import Preparation
-from mmdiag.prepare.batches import batch_of
-from mmdiag.samples import Sample
+from mmdiag.prepare.blocks.preparation import COLUMNS
+from mmdiag.prepare.preparation import Preparation
 from mmdiag.storage.store import Store
 
-TOP_GENES = 20
+MOST = 1000  # columns that are kept, those that add most; what others add has no place
+MOST_GROUPS = 20
+LEAST = 1e-7
 
 
-def explain_table(probe: OcclusionProbe, store: Store, name: str, row: int) -> Explanation:
-    """The columns and groups that moved the answer most."""
-    preparation = probe.bundle.preparations[name]
+def explain_table(probe: Probe, store: Store, name: str, row: int) -> Explanation:
+    """The value of each column, in the order of how much it adds; beside it `z`, its deviation from
+    the training mean, and `percentile`, where the case stands in the cohort.
+    """
+    preparation, found = probe.bundle.preparations[name], probe.attribution(name)
+    assert preparation.summary is not None and found is not None
     table = align(store, name, preparation).values
-    values = table[row]
-    assert preparation.summary is not None
-    z = preparation.summary.standardise(values[None])[0]
-    weight, groups = _weights(preparation, z, _gradients(probe.bundle, name, probe.sample))
-    top = np.argsort(-np.abs(weight), kind="stable")[:TOP_GENES]
-    cohort = table[:, top]
-    with np.errstate(invalid="ignore"):
-        below = np.nanmean(np.where(np.isfinite(cohort), cohort < values[top], np.nan), axis=0)
-    genes = [
-        {
-            "name": preparation.columns[i],
-            "z": round(float(z[i]), 3),
-            "percentile": round(100 * float(share), 1) if np.isfinite(values[i]) else None,
-            "weight": round(float(weight[i]), 5),
-        }
-        for i, share in zip(top, below, strict=True)
+    z = preparation.summary.standardise(table[row][None])[0].astype(float)
+    value = found.slopes[COLUMNS] * z
+    if found.columns is not None:
+        value = value + found.columns[: len(z)]
+    order = np.argsort(-np.abs(value), kind="stable")[:MOST]
+    kept = [int(i) for i in order if abs(value[i]) >= LEAST]
+    parts = [
+        {"name": preparation.columns[i], "value": value[i], "z": round(float(z[i]), 3), **place}
+        for i, place in zip(kept, _percentiles(table, row, kept), strict=True)
     ]
-    order = np.argsort(-np.abs(groups), kind="stable")[:TOP_GENES]
-    named = [{"name": preparation.groups[i], "weight": round(float(groups[i]), 5)} for i in order]
-    return Explanation({"genes": genes, "groups": named})
+    return Explanation(parts, _groups(preparation, value), found.contribution, found.gap)
 
 
-def _weights(
-    preparation: Preparation,
-    z: Float[ndarray, "column"],
-    gradients: Mapping[str, Shaped[ndarray, "..."]],
-) -> tuple[Float[ndarray, "column"], Float[ndarray, "group"]]:
-    """What each column moved the answer by, and each group by its columns."""
-    if preparation.detail is None:
-        name = "row" if "row" in gradients else "columns"
-        direct = z * gradients[name]
-        if "summary" not in gradients or preparation.summary is None:
-            return direct, np.zeros(0)
-        return direct + z * (preparation.summary.components @ gradients["summary"]), np.zeros(0)
-    assert preparation.summary is not None
-    weight = z * (
-        preparation.summary.components @ gradients["summary"]
-        + preparation.detail.components @ gradients["detail"].ravel()
-    )
-    parts = preparation.detail.components.reshape(len(weight), len(preparation.groups), -1)
-    members = np.abs(parts).sum(axis=2) > 0
-    return weight, weight @ members
+def _groups(preparation: Preparation, value: Float[ndarray, "column"]) -> list[dict[str, Any]]:
+    """Named groups by the sum of their columns, the largest first."""
+    if not preparation.groups or preparation.detail is None:
+        return []
+    shares = preparation.detail.components.reshape(len(value), len(preparation.groups), -1)
+    sums = value @ (np.abs(shares).sum(axis=2) > 0)
+    order = np.argsort(-np.abs(sums), kind="stable")[:MOST_GROUPS]
+    return [{"name": preparation.groups[i], "value": float(sums[i])} for i in order]
 
 
-def _gradients(bundle: Bundle, name: str, sample: Sample) -> dict[str, Shaped[ndarray, "..."]]:
-    """Gradient of the log-odds by each array of one modality."""
-    batch = batch_of(bundle.preparations, [sample])
-    arrays: Mapping[str, torch.Tensor] = {
-        key: array.requires_grad_()
-        for key, array in batch.values[name].items()
-        if array.is_floating_point()
-    }
-    logits = bundle.model(batch).logits
-    chosen = bundle.model.head.probability(logits).argmax(dim=1)
-    bundle.model.head.log_odds(logits, chosen).sum().backward()  # type: ignore[no-untyped-call]
-    bundle.model.zero_grad(set_to_none=True)
-    return {
-        key: (torch.zeros_like(array) if array.grad is None else array.grad)[0].numpy()
-        for key, array in arrays.items()
-    }
+def _percentiles(
+    table: Float[ndarray, "case column"], row: int, columns: list[int]
+) -> list[dict[str, float | None]]:
+    """Percentage of the cohort's measured values that are smaller than the case's."""
+    cohort = table[:, columns]
+    with np.errstate(invalid="ignore"):
+        below = np.where(np.isfinite(cohort), cohort < cohort[row], np.nan)
+        share = np.nansum(below, axis=0) / np.maximum(np.isfinite(cohort).sum(axis=0), 1)
+    measured = np.isfinite(cohort[row])
+    return [
+        {"percentile": round(100 * float(s), 1) if m else None}
+        for s, m in zip(share, measured, strict=True)
+    ]

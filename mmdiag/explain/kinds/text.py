@@ -1,48 +1,120 @@
-"""Which sentences and words of a note moved the answer, by occlusion."""
+"""Which words of a note moved the answer: by the terms that they are part of, and by the sentences
+that they stand in.
+"""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from mmdiag.explain.drawn import content_spans
-from mmdiag.explain.occlusion import word_weights
-from mmdiag.explain.probe import Explanation, OcclusionProbe
-from mmdiag.prepare.kinds.text import features_of_sentences, note_parts
+from mmdiag.explain.headings import content_pieces, without_content
+from mmdiag.explain.within.attribution import Attribution
+from mmdiag.explain.within.probe import Explanation, Probe
+from mmdiag.explain.within.sampled import sampled_shapley
+from mmdiag.prepare.blocks.preparation import BUCKETS, BlockPreparation
+from mmdiag.prepare.blocks.terms import Note, occurrences
+from mmdiag.prepare.kinds.text import features_of_sentences, note_parts, summarise_sentences
+from mmdiag.prepare.preparation import Preparation
 from mmdiag.storage.store import Store
 
-
-def explain_text(probe: OcclusionProbe, store: Store, name: str, row: int) -> Explanation:
-    """Spans (start, end, weight) in the stored note; headings and separators are in none."""
-    note = store.text(name, row)
-    parts = note_parts(note, probe.bundle.config.text.max_sentences)
-    spans = content_spans(note, word_weights(note, parts, _logit(probe, name)))
-    return Explanation({"spans": [[int(a), int(b), round(float(w), 5)] for a, b, w in spans]})
+ORDERS = 4
+UNCUT = 200  # characters of a note without a sentence that are read
+Spans = Sequence[tuple[int, int]]
 
 
-def _logit(
-    probe: OcclusionProbe, name: str
-) -> Callable[[Sequence[Sequence[str]]], Float[ndarray, "variant"]]:
-    """Ask about notes made of other sentences; a note without any counts as absent."""
-    extract = features_of_sentences(probe.bundle.config, CachedEmbedder)
-    preparation = probe.bundle.preparations[name]
-    return lambda notes: probe.log_odds(
-        name, [preparation.apply(raw) if len(raw) else None for raw in extract(notes)]
-    )
-
-
-class CachedEmbedder:
-    """An embedding that embeds every sentence once: the variants of a note share nearly all of
-    theirs.
+def explain_text(probe: Probe, store: Store, name: str, row: int) -> Explanation:
+    """The value of each word, or of each sentence where a model reads whole ones: `start` and `end`
+    are characters of the stored note. Headings, separators and list marks are no part.
     """
+    note = store.text(name, row)
+    spans = note_parts(note, probe.bundle.config.text.max_sentences) or [(0, min(len(note), UNCUT))]
+    features = features_of_sentences(probe.bundle.config, lambda embed: embed)
+    raw = features([[note[a:b] for a, b in spans]])[0]
+    preparation, found = probe.bundle.preparations[name], probe.attribution(name)
+    if found is None or preparation.terms is not None:
+        return _by_sentences(probe, name, note, spans, raw)
+    blocks = isinstance(preparation, BlockPreparation)
+    plain = raw.features if blocks else raw
+    of_sentences = _of_sentences(preparation, found, plain, len(spans))
+    if not blocks:
+        return _explanation(note, _spans(spans, of_sentences), found.contribution, found.gap)
+    words = _of_words(note, spans, of_sentences, found, raw, cast(BlockPreparation, preparation))
+    return _explanation(note, words, found.contribution, found.gap)
 
-    def __init__(self, embed: Callable[[Sequence[str]], ndarray]) -> None:
-        self.embed, self.known = embed, dict[str, ndarray]()
 
-    def __call__(self, sentences: Sequence[str]) -> Float32[ndarray, "sentence feature"]:
-        """Embeddings in the order given."""
-        fresh = [sentence for sentence in dict.fromkeys(sentences) if sentence not in self.known]
-        if fresh:
-            self.known.update(zip(fresh, self.embed(fresh), strict=True))
-        return np.stack([self.known[sentence] for sentence in sentences])
+def _of_sentences(
+    preparation: Preparation, found: Attribution, features: ndarray, count: int
+) -> Float[ndarray, "sentence"]:
+    """A mean of embeddings is each sentence's alike."""
+    value = np.zeros(count)
+    block = "sentences" if isinstance(preparation, BlockPreparation) else "summary"
+    if block in found.slopes:
+        fitted = (
+            preparation.dense[block]
+            if isinstance(preparation, BlockPreparation)
+            else preparation.summary
+        )
+        assert fitted is not None
+        parts = summarise_sentences(features)[1].astype(float)
+        value += ((parts - fitted.center) / fitted.scale) @ found.slopes[block] / count
+    return value if found.parts is None else value + found.parts[:count]
+
+
+def _of_words(
+    note: str,
+    spans: Spans,
+    of_sentences: Float[ndarray, "sentence"],
+    found: Attribution,
+    raw: Note,
+    preparation: BlockPreparation,
+) -> list[tuple[int, int, float]]:
+    """Each place of a term shares what the term adds, and its words share it; the words of a
+    sentence share what its embedding adds.
+    """
+    each = {}
+    for block in preparation.terms_of:
+        counts = getattr(raw, block)
+        values = found.terms[block] / np.maximum(counts[:, 1], 1)
+        each[block] = dict(zip(counts[:, 0].astype(int).tolist(), values.tolist(), strict=True))
+    words = []
+    for (start, end), of_sentence in zip(spans, of_sentences.tolist(), strict=True):
+        places = [m.span() for m in re.finditer(r"\S+", note[start:end])]
+        value = np.full(len(places), of_sentence / max(len(places), 1))
+        for block in (block for block in BUCKETS if block in each):
+            for place in occurrences(note[start:end], pieces=block == "characters"):
+                value[list(place.words)] += each[block][place.bucket] / len(place.words)
+        words += [(start + a, start + b, v) for (a, b), v in zip(places, value, strict=True)]
+    return words
+
+
+def _by_sentences(probe: Probe, name: str, note: str, spans: Spans, raw: Any) -> Explanation:
+    """What a network on the sentences themselves would say without some of them."""
+    preparation = probe.bundle.preparations[name]
+
+    def answers(known: Bool[ndarray, "variant sentence"], _order: int) -> ndarray:
+        return probe.contribution(
+            name, [preparation.apply(raw[one]) if one.any() else None for one in known]
+        )
+
+    value = sampled_shapley(len(spans), answers, orders=ORDERS)
+    everything = float(probe.contribution(name, [preparation.apply(raw)])[0])
+    return _explanation(note, _spans(spans, value), everything, 0.0)
+
+
+def _spans(spans: Spans, value: Float[ndarray, "sentence"]) -> list[tuple[int, int, float]]:
+    return [(a, b, v) for (a, b), v in zip(spans, value.tolist(), strict=True)]
+
+
+def _explanation(
+    note: str, found: Sequence[tuple[int, int, float]], contribution: float, gap: float
+) -> Explanation:
+    """Without what says nothing of a patient, and trimmed to letters and digits."""
+    without, parts = without_content(note), []
+    for start, end, value in found:
+        pieces = content_pieces(note, start, end, without)
+        if pieces and value:
+            parts.append({"start": pieces[0][0], "end": pieces[-1][1], "value": float(value)})
+    return Explanation(parts, contribution=contribution, gap=gap)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Shaped
 from numpy import ndarray
 
-from mmdiag.prepare.tfidf import terms_of
+from mmdiag.prepare.tfidf import places_of, terms_of
 
 WORDS, CHARACTERS = 2**15, 2**16  # buckets
 FOLDED = 4096  # buckets of the directions that a network is given
@@ -55,6 +55,43 @@ def _of_sentence(sentence: str, pieces: bool) -> Float32[ndarray, "term 2"]:
     """Bucket and count; variants of a note share nearly all of their sentences."""
     found = _vectorizer(pieces).transform([sentence])
     return np.stack([found.indices.astype(np.float32), found.data.astype(np.float32)], axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One place at which a sentence has a term.
+
+    Args:
+        bucket: Of the term.
+        words: Numbers of the words that it is made of, or lies in, as `str.split` gives them.
+    """
+
+    bucket: int
+    words: tuple[int, ...]
+
+
+def occurrences(sentence: str, *, pieces: bool) -> list[Occurrence]:
+    """Every place of every term of a sentence: as often as it is counted."""
+    if pieces:
+        analyse = _vectorizer(pieces).build_analyzer()
+        words = list(enumerate(sentence.split()))
+        found: list[tuple[str, tuple[int, ...]]]
+        found = [(term, (number,)) for number, word in words for term in analyse(word)]
+    else:
+        found = list(zip(terms_of(sentence), places_of(sentence), strict=True))
+    if not found:
+        return []
+    names = [term for term, _ in found]
+    buckets = _hasher(pieces).transform([[name] for name in names]).indices.tolist()
+    return [Occurrence(b, where) for b, (_, where) in zip(buckets, found, strict=True)]
+
+
+@lru_cache(maxsize=2)
+def _hasher(pieces: bool) -> Any:
+    from sklearn.feature_extraction import FeatureHasher
+
+    size = CHARACTERS if pieces else WORDS
+    return FeatureHasher(size, input_type="string", alternate_sign=False)
 
 
 @lru_cache(maxsize=2)

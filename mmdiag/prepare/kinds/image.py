@@ -91,6 +91,19 @@ def pretrained_beside(config: RunConfig) -> RunConfig:
     )
 
 
+def maps_beside(
+    config: RunConfig, stack: UInt8[ndarray, "slice row column *colour"]
+) -> Float32[ndarray, "slice feature cell_row cell_column"] | None:
+    """What the network beside statistics sees in each cell of each slice; its features are the
+    mean.
+    """
+    from mmdiag.encoders.frozen_image import frozen_image_network
+
+    image = pretrained_beside(config).image
+    network = frozen_image_network(image.encoder, image.begins_with, config.seed, _channels(stack))
+    return network.maps(stack)
+
+
 def statistics_alone(config: RunConfig) -> RunConfig:
     """The same images without the network beside."""
     return dataclasses.replace(config, fusion="concat")

@@ -1,0 +1,59 @@
+"""Beside the contributions of a case: how its modalities act together, which earlier cases are
+alike, and whether the model's explanations can be relied on.
+"""
+
+import pandas as pd
+import streamlit as st
+
+from dashboards import case_parts, notes, published, texts
+from dashboards.case_view import View
+from dashboards.charts import case as charts
+
+
+def reliability(view: View) -> None:
+    """Said wherever an explanation is drawn, where the model's explanations did not hold."""
+    found = published.checks(str(view.prediction.get("bundle_id")))
+    if found is not None and not found["reliable"]:
+        why = notes.plain("; ".join(found["reasons"]))
+        st.warning(
+            f"Explanations are not reliable for this model: {why}.", icon=":material/warning:"
+        )
+
+
+def interactions(view: View) -> None:
+    """The K x K matrix of Shapley interactions; nothing of a single modality."""
+    found = (view.kept or {}).get("interaction") or {}
+    names = [view.names[name] for name in found.get("modalities", ()) if name in view.names]
+    if len(names) < 2 or len(names) != len(found["modalities"]):
+        return
+    cells = pd.DataFrame(
+        [
+            {"row": one, "column": other, "value": found["matrix"][i][j]}
+            for i, one in enumerate(names)
+            for j, other in enumerate(names)
+        ]
+    )
+    case_parts.chart(charts.interactions(cells, names, texts.INTERACTIONS))
+
+
+def similar(view: View, cohort: str) -> None:
+    """Earlier cases with their outcome, each a link."""
+    found = (view.kept or {}).get("similar") or []
+    if not found:
+        return
+    st.markdown("**Similar earlier cases**")
+    cases, task = view.store.cases.set_index("case_id"), view.store.task
+    for one in found:
+        if one["case_id"] not in cases.index:
+            continue
+        label = cases.loc[one["case_id"]].get("label")
+        known = bool(task.classes) and label is not None and not pd.isna(label)
+        outcome = f", {task.name_of(task.classes[int(label)])}" if known else ""
+        alike = view.names.get(one["alike_in"], one["alike_in"])
+        st.page_link(
+            "views/case.py",
+            label=notes.plain(
+                f"{one['case_id']}{outcome}: {one['similarity']:.2f}, most alike in {alike}"
+            ),
+            query_params={"case": one["case_id"], "cohort": cohort},
+        )

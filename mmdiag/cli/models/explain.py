@@ -1,0 +1,152 @@
+"""The command that explains: one case, one case were it another, or how far the explanations of a
+model can be relied on.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mmdiag.cli.context import Answer, Context, read_and_check, with_context
+from mmdiag.errors import UsageError
+
+if TYPE_CHECKING:
+    from mmdiag.explain.what_if import Change
+    from mmdiag.storage.store import Store
+
+
+@click.command(short_help="Explain one case, or check a model's explanations.")
+@click.argument("case_id", required=False)
+@click.option(
+    "--cohort",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The cohort.toml of the case, where several cohorts of the workspace have its key.",
+)
+@click.option(
+    "--bundle",
+    metavar="BUNDLE",
+    help="The model: its id in the workspace, or its folder. Default: that of the newest answer.",
+)
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="MODALITY",
+    help="What if the case lacked it? Repeatable. Nothing is written.",
+)
+@click.option(
+    "--note",
+    "notes",
+    multiple=True,
+    metavar="MODALITY=FILE",
+    help="What if its note were this text (UTF-8)? Repeatable. Nothing is written.",
+)
+@click.option(
+    "--set",
+    "values",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="What if a column of a table had this value, or the cohort's `median`? Repeatable.",
+)
+@click.option(
+    "--checks",
+    is_flag=True,
+    help="Instead of a case: do the explanations of a bundle add up, does taking away what counts "
+    "most change most, do they depend on what was learned? Some minutes, kept.",
+)
+@with_context
+def explain(
+    context: Context,
+    case_id: str | None,
+    cohort: Path | None,
+    bundle: str | None,
+    without: Sequence[str],
+    notes: Sequence[str],
+    values: Sequence[str],
+    checks: bool,
+) -> int:
+    """Explain one case of a training or of a score: what each modality contributed, and what the
+    regions, words and genes in it did, so that they add up to the answer. What was not explained in
+    advance is made and kept.
+
+    \b
+    Examples:
+      mmdiag explain c0182
+      mmdiag explain c0182 --cohort cohort.toml
+      mmdiag explain c0182 --bundle b-3f9c1d20a1b2 --json
+      mmdiag explain c0182 --without report --set EGFR=median
+      mmdiag explain --checks --bundle b-3f9c1d20a1b2
+    """
+    from mmdiag import api
+    from mmdiag.cli.models.show_case import show_checks, show_explanation
+    from mmdiag.cli.progress import stages
+
+    name = read_and_check(cohort).name if cohort else ""
+    folder = api.bundle_folder(context.workspace, bundle) if bundle else None
+    if checks:
+        if case_id or folder is None:
+            raise UsageError("Checks are of a bundle, not of a case: give --bundle alone.")
+        with stages() as progress:
+            found = api.check_explanations(context.workspace, folder, name, progress)
+        context.emit(context.answer("explain", **found), show_checks)
+        return 0
+    if not case_id:
+        raise UsageError("A case to explain is named by its key: mmdiag explain CASE_ID.")
+    known = context.existing_ledger()
+    change = _change(without, notes, values)
+    found = api.explain_case(
+        context.workspace, case_id, name, bundle=folder, ledger=known, change=change
+    )
+    answer = context.answer("explain", **found, quarantined=_refused_of(context, found))
+    context.emit(answer, lambda done: show_explanation(done, _store_of(context, done)))
+    return 0
+
+
+def _change(without: Sequence[str], notes: Sequence[str], values: Sequence[str]) -> "Change | None":
+    """What is asked for; None = the case as it is."""
+    if not (without or notes or values):
+        return None
+    from mmdiag.explain.what_if import Change
+
+    texts = {name: _text(Path(file)) for name, file in map(_pair, notes)}
+    return Change(tuple(without), texts, dict(map(_pair, values)))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.rpartition("=")
+    if not equals or not name or not value:
+        raise UsageError(
+            f"A change is NAME=VALUE, found {text!r}: write --note report=FILE or --set EGFR=1.5."
+        )
+    return name, value
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"A note is a text file in UTF-8, {file} is none ({type(error).__name__}): save it so."
+        ) from None
+
+
+def _refused_of(context: Context, found: Answer) -> dict[str, dict[str, str]]:
+    """Modality -> code, rule, fact and cure of what was refused of a case."""
+    ledger = context.existing_ledger()
+    if ledger is None:
+        return {}
+    table = ledger.quarantine(found["cohort"])
+    own = table[(table["case_id"] == found["case_id"]) & (table["modality"] != "")]
+    return {
+        str(row["modality"]): {key: row[key] for key in ("code", "rule", "detail", "cure")}
+        for row in own.to_dict("records")
+        if row["modality"] not in found["modalities"]
+    }
+
+
+def _store_of(context: Context, answer: Answer) -> "Store":
+    """The cohort of an explained case, which knows how people read its task and modalities."""
+    from mmdiag.storage.store import Store
+
+    return Store.open(context.workspace, answer["cohort"])

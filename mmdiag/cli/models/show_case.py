@@ -1,0 +1,100 @@
+"""Draw what is known of one case, and how far explanations can be relied on."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from mmdiag.cli.context import Answer
+from mmdiag.cli.printed import RESEARCH, a_console, line, number, printable
+from mmdiag.evaluation.verdict import ROLES, answer_of, is_abstained
+
+if TYPE_CHECKING:
+    from mmdiag.storage.store import Store
+
+
+def show_explanation(answer: Answer, store: "Store") -> None:
+    """One case: its answer, and the contribution of each modality."""
+    line(
+        f"Case {answer['case_id']} · {answer_of(store.task, answer)} · {ROLES[answer['role']]}, "
+        f"model {answer['bundle_id']}"
+    )
+    if is_abstained(answer):
+        line("What follows are contributions to an answer that the model does not give.")
+    outcome = store.task.explained(answer["predicted"])
+    line(
+        f"Contribution of each modality to the prediction of {outcome} (Shapley, log-odds): "
+        "+ raises it, - lowers it."
+    )
+    table = Table("modality", "contribution", "weight")
+    refused = answer.get("quarantined") or {}
+    for key in (key for key in answer if key.startswith("contribution_")):
+        name = key.removeprefix("contribution_")
+        present = name in (answer.get("modalities") or ())
+        without = "quarantined" if name in refused else "not acquired"
+        table.add_row(
+            printable(store.title(name)),
+            f"{answer[key]:+.2f}" if present else without,
+            number(answer.get(f"weight_{name}")) if present else "",
+        )
+    a_console().print(table)
+    for name, why in refused.items():
+        line(f"{store.title(name)} quarantined ({why['code']}): {why['rule']} Cure: {why['cure']}")
+    for facts in (answer.get("drawn") or {}).values():
+        line(facts["sentence"])
+    _more(answer)
+    line(
+        f"Regions, words and genes: mmdiag dashboard --workspace {answer['workspace']}, or --json."
+    )
+    line(RESEARCH)
+
+
+def _more(answer: Answer) -> None:
+    """What changed, which earlier cases are alike, and how far all of it can be relied on."""
+    if answer.get("recorded"):
+        line(
+            f"What if: {answer['logit']:+.2f} where {answer['recorded']['logit']:+.2f} is on "
+            "record (log-odds). Nothing was written."
+        )
+    for one in answer.get("similar", ()):
+        came_out = f", outcome {one['label']}" if one["label"] is not None else ""
+        line(
+            f"Similar: {one['case_id']} ({one['similarity']:.2f}, most alike in "
+            f"{one['alike_in']}{came_out})"
+        )
+    checks = answer.get("checks") or {}
+    if checks.get("reliable") is False:
+        line(f"Explanations are not reliable for this model: {'; '.join(checks['reasons'])}.")
+
+
+def show_checks(answer: Answer) -> None:
+    """How far the explanations of a model can be relied on."""
+    table = Table("check", "found", "asked")
+    deletion = answer["deletion"]
+    for name, found, asked in (
+        ("completeness (log-odds)", f"{answer['completeness']:.1e}", "< 1e-3"),
+        ("parts with the sign of their modality", _share(answer["same_sign"]), "at least 95 %"),
+        ("deletion, filled with nothing", _interval(deletion["null"]), "above 0"),
+        ("deletion, filled with what is usual", _interval(deletion["mean"]), "above 0"),
+        ("agreement with shuffled weights", number(answer["randomised"]), "at most 0.5"),
+        ("agreement with models of other folds", number(answer["stability"]), ""),
+        ("effect outside of the body or on headings", _share(answer["outside_tissue"]), "< 2 %"),
+    ):
+        table.add_row(name, found, asked)
+    a_console().print(table)
+    if answer["reliable"]:
+        line(f"Explanations of {answer['bundle_id']} hold on {answer['cases']} cases.")
+    else:
+        why = "; ".join(answer["reasons"])
+        line(f"Explanations of {answer['bundle_id']} are not reliable: {why}.")
+    line(RESEARCH)
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.0f} %"
+
+
+def _interval(found: Mapping[str, Any]) -> str:
+    if found["value"] is None:
+        return ""
+    return f"{found['value']:+.2f} ({found['low']:+.2f} to {found['high']:+.2f})"

@@ -1,0 +1,158 @@
+"""What the answer would be were the case another: without a modality, with another note, with
+other values. Nothing of it is written.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+
+from mmdiag.errors import UsageError
+from mmdiag.explain.parts import CaseParts
+from mmdiag.explain.within.case import explain_within
+from mmdiag.inference import score as inference
+from mmdiag.inference.bundle import Bundle
+from mmdiag.kinds import NOTE, kind_named
+from mmdiag.prepare import extractor
+from mmdiag.prepare.batches import prepare_samples
+from mmdiag.storage.store import Store
+
+MEDIAN = "median"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How a case would be another.
+
+    Args:
+        without: Modalities that it would lack.
+        notes: Modality -> the text that would be its note.
+        values: Column of a table -> its value, or `median`: that of the cohort.
+    """
+
+    without: Sequence[str] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.without or self.notes or self.values)
+
+    def facts(self) -> dict[str, Any]:
+        """What is said of it; of a note that there is another one."""
+        return {
+            "without": list(self.without),
+            "notes": list(self.notes),
+            "values": dict(self.values),
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChangedStore(Store):
+    """A cohort of which one case has another note or other values.
+
+    Args:
+        row: The case.
+        texts: Modality -> its note.
+        tables: Table -> all rows.
+    """
+
+    row: int = -1
+    texts: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, Float32[ndarray, "case column"]] = field(default_factory=dict)
+
+    def text(self, modality: str, row: int) -> str:
+        """The note of one case."""
+        if row == self.row and modality in self.texts:
+            return self.texts[modality]
+        return Store.text(self, modality, row)
+
+    def table(self, modality: str) -> Float32[ndarray, "case column"]:
+        """All rows of a table."""
+        if modality in self.tables:
+            return self.tables[modality]
+        return Store.table(self, modality)
+
+
+def what_if(
+    bundle: Bundle, store: Store, row: int, change: Change, key: bytes | None
+) -> tuple[dict[str, Any], CaseParts]:
+    """The row of predictions of the changed case, and its explanation.
+
+    Args:
+        row: The case's row in `store.cases`.
+        key: Of the workspace, which tells whether the case was in training.
+
+    Raises:
+        UsageError: The case has no such modality or column, or would have nothing left.
+    """
+    changed = _changed(store, row, change)
+    aligned = inference.by_bundle_columns(bundle, changed)
+    raws = inference.features_of(bundle, store, aligned, rows=[row])
+    for name, text in change.notes.items():
+        extract = extractor("text", bundle.config)
+        raws[name][row] = extract.finished(text, extract([text])[0])
+    for name in change.without:
+        raws[name][row] = None
+    sample = prepare_samples(bundle.preparations, raws, [row])[0]
+    if not sample:
+        raise UsageError(
+            "A case that is answered has a modality, without "
+            f"{', '.join(change.without)} this one has none: leave one in."
+        )
+    table = inference.score_rows(bundle, changed, raws, [row], key)
+    facts = {str(name): value for name, value in table.iloc[0].items()}
+    return facts | {"modalities": list(sample)}, explain_within(bundle, changed, row, sample)
+
+
+def _changed(store: Store, row: int, change: Change) -> ChangedStore:
+    for name in (*change.without, *change.notes):
+        if name not in store.modalities or not store.present(name)[row]:
+            having = [n for n in store.modalities if store.present(n)[row]]
+            raise UsageError(
+                f"What is changed is a modality that the case has, {name!r} is none: name one of "
+                f"{', '.join(having)}."
+            )
+    for name in change.notes:
+        if kind_named(store.modalities[name]).layout != NOTE:
+            raise UsageError(f"Another note is given for a modality of notes, {name!r} is none.")
+    own = {item.name: getattr(store, item.name) for item in fields(Store)}
+    tables = _tables(store, row, change)
+    without = {f"has_{name}": False for name in change.without}
+    cases = own["cases"]
+    if without:
+        cases = cases.copy()
+        for column, value in without.items():
+            cases.iloc[row, cases.columns.get_loc(column)] = value
+    return ChangedStore(**{**own, "cases": cases}, row=row, texts=dict(change.notes), tables=tables)
+
+
+def _tables(store: Store, row: int, change: Change) -> dict[str, Float32[ndarray, "_ _"]]:
+    having = [name for name in store.modalities if store.columns(name) and store.present(name)[row]]
+    found: dict[str, ndarray] = {}
+    for column, text in change.values.items():
+        places = [name for name in having if column in store.columns(name)]
+        if len(places) != 1:
+            where = f"in {' and '.join(places)}" if places else "in no table of the case"
+            raise UsageError(
+                f"A value is set of a column that one table of the case has, {column!r} is {where}."
+            )
+        table = found.setdefault(places[0], store.table(places[0]).copy())
+        place = store.columns(places[0]).index(column)
+        table[row, place] = _value(column, text, table[:, place])
+    return found
+
+
+def _value(column: str, text: str, values: Float32[ndarray, "case"]) -> float:
+    if text == MEDIAN:
+        return float(np.nanmedian(values)) if np.isfinite(values).any() else float("nan")
+    try:
+        value = float(text)
+    except ValueError:
+        raise UsageError(
+            f"A value is a number or `median`, found {text!r} for {column!r}: write --set "
+            f"{column}=1.5 or --set {column}=median."
+        ) from None
+    return value

@@ -168,12 +168,20 @@ def evaluate(context: Context, cohort: Path) -> int:
     help="The cohort.toml of the case, where several cohorts of the workspace have its key.",
 )
 @click.option(
+    "--cohort-name",
+    default="",
+    metavar="NAME",
+    help="Instead of --cohort: the cohort by its name in the workspace.",
+)
+@click.option(
     "--bundle",
     metavar="BUNDLE",
     help="The model: its id in the workspace, or its folder. Default: that of the newest answer.",
 )
 @with_context
-def explain(context: Context, case_id: str, cohort: Path | None, bundle: str | None) -> int:
+def explain(
+    context: Context, case_id: str, cohort: Path | None, cohort_name: str, bundle: str | None
+) -> int:
     """Explain one case of a training or of a score: the contribution of each modality, and which
     regions, words and genes contributed. What was not explained in advance is made and kept.
 
@@ -187,7 +195,9 @@ def explain(context: Context, case_id: str, cohort: Path | None, bundle: str | N
     from mmdiag import api
     from mmdiag.cli.show import show_explanation
 
-    name = read_and_check(cohort).name if cohort else ""
+    if cohort and cohort_name:
+        raise click.UsageError("A cohort is named once, by --cohort or by --cohort-name.")
+    name = read_and_check(cohort).name if cohort else cohort_name
     folder = api.bundle_folder(context.workspace, bundle) if bundle else None
     known = context.existing_ledger()
     found = api.explain_case(context.workspace, case_id, name, bundle=folder, ledger=known)

@@ -5,6 +5,7 @@ first, and the job that explains a case in full.
 import json
 import shutil
 import sys
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -184,6 +185,15 @@ def test_roles_decide_who_answers_and_whose_reading_comes_first(page, example):
         test = page(example.workspace.path, path, **({"case": "C-0003"} if path == "case" else {}))
         assert "has a role in users.toml" in shown(test) and "C-0003" not in shown(test)
         assert not test.get("page_link") and not test.dataframe
+
+
+def test_a_login_of_yesterday_still_looks_and_answers_nothing(page, example, monkeypatch):
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    monkeypatch.setattr("dashboards.review.reader.logged_in_at", lambda *_: yesterday)
+    test = page(example.workspace.path, "case", case="C-0003")
+    assert "**case C-0003**" in shown(test)
+    test.button(key="agree").click().run()
+    assert "logged in within 12 hours" in shown(test) and not list_reviews(opened(example), NAME)
 
 
 EXPLAINS = """

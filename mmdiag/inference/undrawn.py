@@ -8,8 +8,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 # what a constructor does with a tensor that leaves its form as it is
-FILLED = frozenset({Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_})
-SCALED = frozenset({Tensor.__rmul__, Tensor.__mul__, Tensor.mul, Tensor.__truediv__, Tensor.div})
+FILLED: tuple[Any, ...] = (Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_)
+SCALED: tuple[Any, ...] = (
+    *(Tensor.__rmul__, Tensor.__mul__, Tensor.mul),
+    *(Tensor.__truediv__, Tensor.div),
+)
 
 
 class _Undrawn(TorchFunctionMode):

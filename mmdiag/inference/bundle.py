@@ -28,9 +28,9 @@ from mmdiag.inference.manifest import (
     read_json_object,
     read_manifest,
 )
-from mmdiag.inference.undrawn import form_of
 from mmdiag.model.ensemble import EnsembleModel, make_model
 from mmdiag.model.network import DiagnosisModel
+from mmdiag.model.undrawn import form_of
 from mmdiag.prepare import Preparation, read_preparations, write_preparations
 from mmdiag.privacy.subject_keys import SubjectKeys
 from mmdiag.task import Task

@@ -6,12 +6,12 @@ import sys
 import pytest
 
 from mmdiag.fusion import FUSIONS, FusionConfig
-from mmdiag.inference.undrawn import form_of
+from mmdiag.model.undrawn import form_of
 
 FORMS = """
 import sys
 from mmdiag.fusion import FUSIONS, FusionConfig
-from mmdiag.inference.undrawn import form_of
+from mmdiag.model.undrawn import form_of
 for name in FUSIONS:
     form_of(lambda: FUSIONS[name](["a", "b", "c"], FusionConfig(width=8)))
     print(name, [m for m in ("torch._dynamo", "sympy") if m in sys.modules])

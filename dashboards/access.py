@@ -8,8 +8,11 @@ import hmac
 import os
 import re
 import secrets
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import quote, unquote_plus
 
 from starlette.requests import HTTPConnection
@@ -17,10 +20,12 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mmdiag.errors import UsageError
+from mmdiag.record.roles import USERS
 
 TOKEN_VARIABLE = "MMDIAG_DASHBOARD_TOKEN"
 HOST_VARIABLE = "MMDIAG_DASHBOARD_HOST"
 SHORTEST_TOKEN = 32  # characters; a token made here has 43
+COOKIE = "mmdiag"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 HEALTH = "/_stcore/health"
 BUNDLES = "/static/"  # the scripts and fonts of Streamlit's page, which a browser may keep
@@ -49,7 +54,7 @@ class Pass:
 
     Args:
         token: Of the address; whoever shows it is given the cookie.
-        session: Of the cookie: another one at each start, and nothing follows from it.
+        session: What cookies are sealed with: another one at each start.
         hosts: Names beside loopback by which a proxy or a tunnel reaches this server.
     """
 
@@ -57,6 +62,16 @@ class Pass:
     session: str = field(repr=False)
     hosts: tuple[str, ...] = ()
     printed: bool = True  # whether the address may show the token: it was made here
+
+    def cookie(self, moment: int) -> str:
+        """The cookie of who showed the token at a moment (seconds since 1970), which it tells."""
+        told = str(moment)
+        return f"{told}.{hmac.digest(self.session.encode(), told.encode(), 'sha256').hex()}"
+
+    def made(self, cookie: str) -> bool:
+        """Whether a cookie is one of this start."""
+        told = cookie.partition(".")[0]
+        return told.isdecimal() and told.isascii() and _same(cookie, self.cookie(int(told)))
 
     def address(self, port: int) -> str:
         """What is printed, once; a token that was given is named and not repeated in a log."""
@@ -84,14 +99,35 @@ def issue(environment: MutableMapping[str, str] = os.environ) -> Pass:
     )
 
 
+def require_login(issued: Pass, workspace: Path) -> None:
+    """Refuse other names than loopback without login, by which everybody would be an operator.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if issued.hosts and not (workspace / USERS).is_file():
+        raise UsageError(
+            f"Without login the dashboard answers on loopback alone, {HOST_VARIABLE} names another "
+            f"host and the workspace has no {USERS}: write the role of whom the dashboard runs as "
+            "into it, or leave the host out."
+        )
+
+
+def logged_in_at(cookies: Mapping[str, str], port: int) -> datetime | None:
+    """When the token was shown by whom the gate has let in; None where no gate stands before."""
+    told = cookies.get(f"{COOKIE}-{port}", "").partition(".")[0]
+    return datetime.fromtimestamp(int(told), UTC) if told.isdecimal() else None
+
+
 class Gate:
     """ASGI middleware: lets through who has the cookie, gives the cookie for the token, turns
     everybody else away. What it lets through is kept in no cache.
     """
 
-    def __init__(self, app: ASGIApp, issued: Pass) -> None:
+    def __init__(self, app: ASGIApp, issued: Pass, clock: Callable[[], float] = time.time) -> None:
         self.app = app
         self.issued = issued
+        self.clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request or one websocket's handshake."""
@@ -138,7 +174,7 @@ class Gate:
 
     def _has_session(self, scope: Scope) -> bool:
         shown = HTTPConnection(scope).cookies.get(_cookie(scope), "")
-        return _same(shown, self.issued.session)
+        return self.issued.made(shown)
 
     def _has_token(self, scope: Scope) -> bool:
         return any(
@@ -156,7 +192,7 @@ class Gate:
         answer = RedirectResponse(path + ("?" + "&".join(kept) if kept else ""), status_code=303)
         answer.set_cookie(
             _cookie(scope),
-            self.issued.session,
+            self.issued.cookie(int(self.clock())),
             httponly=True,
             samesite="strict",
             secure=scope["scheme"] == "https",
@@ -170,7 +206,7 @@ def _turned_away(status: int = 403) -> Response:
 
 def _cookie(scope: Scope) -> str:
     """Its name: the ports of a host share their cookies."""
-    return f"mmdiag-{scope['server'][1]}"
+    return f"{COOKIE}-{scope['server'][1]}"
 
 
 def _only(scope: Scope, name: bytes) -> str:

@@ -23,7 +23,7 @@ sys.path.insert(0, str(FOLDER.parent))
 import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 
-from dashboards.access import Gate, Pass, issue, names_without_ports  # noqa: E402
+from dashboards.access import Gate, Pass, issue, names_without_ports, require_login  # noqa: E402
 from mmdiag.errors import UsageError  # noqa: E402
 from mmdiag.workspace import keep_from_others  # noqa: E402
 
@@ -162,6 +162,7 @@ def main() -> None:
     os.environ["MMDIAG_WORKSPACE"] = str(Path(options.workspace).resolve())
     try:
         issued = issue()
+        require_login(issued, Path(os.environ["MMDIAG_WORKSPACE"]))
     except UsageError as error:
         _write(str(error))
         sys.exit(error.exit_code)

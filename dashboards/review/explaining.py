@@ -60,16 +60,16 @@ def jobs() -> Jobs:
     return Jobs()
 
 
-def command(workspace: Workspace, case_id: str, bundle_id: str) -> list[str]:
-    """What explains a case: with the model that answered, where it is one of the workspace's; that
-    of a fold is found by the case's newest answer.
+def command(workspace: Workspace, cohort: str, case_id: str, bundle_id: str) -> list[str]:
+    """What explains a case of a cohort, whose key others may have: with the model that answered,
+    where it is one of the workspace's; that of a fold is found by the case's newest answer.
     """
     bundle = ["--bundle", bundle_id] if (workspace.bundles / bundle_id).is_dir() else []
-    place = ["--workspace", str(workspace.path), *bundle, "--json"]
+    place = ["--workspace", str(workspace.path), f"--cohort-name={cohort}", *bundle, "--json"]
     return [sys.executable, "-P", "-m", "mmdiag", "explain", *place, "--", case_id]
 
 
-def start(key: Key) -> bool:
+def start(key: Key, cohort: str) -> bool:
     """Begin a job, where none of this case is at work; False where too many are."""
     bundle_id, case_id, version = key
     found, workspace = jobs(), published.workspace()
@@ -84,7 +84,7 @@ def start(key: Key) -> bool:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as written:
             process = subprocess.Popen(
-                command(workspace, case_id, bundle_id),
+                command(workspace, cohort, case_id, bundle_id),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # what it answers lies in the workspace
                 stderr=written,
@@ -94,22 +94,8 @@ def start(key: Key) -> bool:
     return True
 
 
-def panel(key: Key, *, elsewhere: list[str]) -> None:
-    """The button that begins the job, what it does, or why it failed.
-
-    Args:
-        elsewhere: Other cohorts that have the case's key, which the command line tells apart by
-            their description only.
-    """
-    case_id = key[1]
-    if elsewhere:
-        asked = f"{published.explain_again(case_id)[1]} --cohort cohort.toml"
-        st.caption(
-            "Regions, words and genes of this case were not made yet. Another cohort "
-            f"({', '.join(map(notes.plain, elsewhere))}) has its key, so that the command must "
-            f"name the description of this one: {notes.code(asked)}"
-        )
-        return
+def panel(key: Key, cohort: str) -> None:
+    """The button that begins the job, what it does, or why it failed."""
     job = jobs().of.get(key)
     if job is not None and job.running:
         _progress(key)
@@ -128,7 +114,7 @@ def panel(key: Key, *, elsewhere: list[str]) -> None:
         help="Regions, words and genes: seconds to minutes. You may go on meanwhile.",
     )
     if pressed:
-        if start(key):
+        if start(key, cohort):
             st.rerun()
         st.info(f"{MOST} explanations are being made: wait for one of them.")
 

@@ -123,6 +123,7 @@ def _record(
             cohort=cohort,
             seen=seen,
             role=who.role,
+            since=who.since,
         )
     except MmdiagError as error:
         st.error(notes.plain(error), icon=":material/error:")

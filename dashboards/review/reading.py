@@ -88,7 +88,9 @@ def _record(who: Reader, cohort: str, case_id: str, seen: tuple[str, str], estim
     if record is None:
         return
     try:
-        record_reading(record, cohort, case_id, seen, estimate, who.name, role=who.role)
+        record_reading(
+            record, cohort, case_id, seen, estimate, who.name, role=who.role, since=who.since
+        )
     except MmdiagError as error:
         st.error(notes.plain(error), icon=":material/error:")
         return

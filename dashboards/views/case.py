@@ -211,9 +211,7 @@ def _draw(
 
 def _full(view: View, cohort: str, seen: tuple[str, str]) -> None:
     """The button that makes regions, words and genes; the model of an answer must be at hand."""
-    key = (seen[0], view.case_id, seen[1])
-    others = [n for n in published.cohort_folders() if n != cohort and _holds(n, view.case_id)]
-    explaining.panel(key, elsewhere=others)
+    explaining.panel((seen[0], view.case_id, seen[1]), cohort)
 
 
 def _outcome(view: View) -> None:

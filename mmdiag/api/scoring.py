@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmdiag.api.steps import Detail, Report, detail, ingest, open_bundle, tell
+from mmdiag.cohort.case_table import read_cases
 from mmdiag.description import Description
 from mmdiag.explain.choice import FULL, MODALITIES, NONE, require_choice
 from mmdiag.record.reviews import list_reviews
@@ -55,6 +56,7 @@ def score(
         )
         if told is not None:
             return told
+    read_cases(description)  # whatever is wrong with it is said before anything is loaded
     from mmdiag.inference.score import wanted_columns
 
     opened = open_bundle(bundle, description, ledger, trust) if isinstance(bundle, Path) else bundle

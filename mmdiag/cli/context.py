@@ -57,6 +57,17 @@ class Context:
 
         return Ledger(self.ledger_url, self._head_folder())
 
+    def role(self) -> str:
+        """The role of the user of the system; without users.toml an operator.
+
+        Raises:
+            UsageError: users.toml gives them none.
+        """
+        from mmdiag.record.roles import role_of
+        from mmdiag.storage.audit.chain import system_user
+
+        return role_of(self.workspace.path, system_user())
+
     def _head_folder(self) -> Path | None:
         """Where the head of the audit lies: beside a database that is a file, else here."""
         return None if self.ledger_url.startswith("sqlite:///") else self.workspace.path

@@ -184,8 +184,8 @@ def files_of(
         DescriptionError: What the case table says of it leads out of the root.
         ReadError: As `Matches.of`.
     """
-    parsed = Path(path)
-    if parsed.is_absolute() or ".." in parsed.parts or not parsed.parts or not path.isprintable():
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if path.startswith("/") or ".." in parts or not parts or not path.isprintable():
         raise DescriptionError(
             f"A path must lie below the root, that of {modality.name} of case {case_id!r} does "
             "not: correct the columns that it is made of."

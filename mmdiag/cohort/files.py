@@ -14,6 +14,7 @@ from mmdiag.readers.clutter import left_by_a_system
 from mmdiag.regular_files import NOT_A_FILE, file_shown, other_kind
 
 OUTSIDE = "outside_root"
+OPEN = re.compile(r"[*?\[]|\.\.|^/|^\.?$|/$")  # of a pattern that is more than one plain path
 Faulty = tuple[str, str]  # a reason code, and what was found
 Entry = tuple[Path, Faulty | None]
 
@@ -30,6 +31,7 @@ class Matches:
         self._known: dict[str, tuple[Path, ...]] = {}
         self._faults: dict[str, Faulty] = {}
         self._folders: dict[Path, Path] = {}
+        self._below_root: dict[str, bool] = {}
 
     def of(self, pattern: str) -> tuple[Path, ...]:
         """The files that a pattern stands for, sorted; a folder stands for all files below it. What
@@ -46,6 +48,10 @@ class Matches:
         return self._known[pattern]
 
     def _look_up(self, pattern: str) -> None:
+        one = self._one_file(pattern)
+        if one is not None:
+            self._known[pattern] = one
+            return
         files: list[Path] = []
         for path in self._found(pattern):
             plain = self._is_plain(path)
@@ -57,9 +63,29 @@ class Matches:
                 files.append(file)
         self._known[pattern] = tuple(files)
 
+    def _one_file(self, pattern: str) -> tuple[Path, ...] | None:
+        """What most patterns stand for, in one question to the system: a regular file in a folder
+        below the root, or nothing; None where it has to be looked at closely.
+        """
+        if OPEN.search(pattern):
+            return None
+        text = f"{self.root}/{pattern}"
+        try:
+            mode = os.lstat(text).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        except (OSError, ValueError):
+            return None
+        folder = text.rpartition("/")[0]
+        if folder not in self._below_root:
+            self._below_root[folder] = Path(os.path.realpath(folder)).is_relative_to(self.root)
+        plain = stat.S_ISREG(mode) and self._below_root[folder]
+        path = Path(text)
+        return (path,) if plain and not left_by_a_system(Path(pattern)) else None
+
     def _found(self, pattern: str) -> list[Path]:
         """What is there of a pattern; most are a path in which nothing is open."""
-        if re.search(r"[*?\[]|\.\.|^/|^\.?$|/$", pattern):
+        if OPEN.search(pattern):
             return sorted(self.root.glob(pattern))
         path = self.root / pattern
         try:

@@ -47,7 +47,7 @@ class Late(Fusion):
         self.shift: Tensor
         self.offset: Tensor
         self.sets: Tensor
-        self.register_buffer("scale", self.start.repeat(SETS + 1, 1))
+        self.register_buffer("scale", torch.empty(SETS + 1, len(self.start)).copy_(self.start))
         self.register_buffer("shift", torch.zeros(len(self.start), self.width))
         self.register_buffer("offset", torch.zeros(SETS + 1, self.width))
         self.register_buffer("sets", torch.full((SETS, count), -1, dtype=torch.int8))

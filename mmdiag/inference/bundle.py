@@ -30,6 +30,7 @@ from mmdiag.inference.manifest import (
 )
 from mmdiag.model.ensemble import EnsembleModel, make_model
 from mmdiag.model.network import DiagnosisModel
+from mmdiag.model.undrawn import form_of
 from mmdiag.prepare import Preparation, read_preparations, write_preparations
 from mmdiag.privacy.subject_keys import SubjectKeys
 from mmdiag.task import Task
@@ -243,8 +244,7 @@ def _require_shapes(
     """Compare the weights with a network of the same form that takes no memory, so that sizes which
     are not the weights' are found before anything of that size is made; and look at every number.
     """
-    with torch.device("meta"), torch.random.fork_rng():
-        form = make_model(config, preparations, task).state_dict()
+    form = form_of(lambda: make_model(config, preparations, task))
     if {name: value.shape for name, value in form.items()} != {
         name: value.shape for name, value in weights.items()
     }:

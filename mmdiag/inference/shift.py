@@ -1,9 +1,10 @@
 """Whether a batch of cases is like those of the training: one test a modality over all of them."""
 
+import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from scipy.special import betainc
 
 from mmdiag.inference.prediction_table import ATYPICAL
 
@@ -41,5 +42,12 @@ def shift_of(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def _at_least(low: int, cases: int) -> float:
-    """How probable it is by chance that so many of the cases lie in the tail: a binomial test."""
-    return float(betainc(low, cases - low + 1, TAIL)) if low else 1.0
+    """How probable it is by chance that so many of the cases lie in the tail: a binomial test, from
+    the ratios of neighbouring terms (scipy takes longer to load than all else here).
+    """
+    if not low:
+        return 1.0
+    before = np.arange(cases)
+    ratios = np.log((cases - before) / (before + 1) * (TAIL / (1 - TAIL)))
+    logarithms = cases * math.log1p(-TAIL) + np.cumsum(ratios)  # of exactly 1, 2 ... cases
+    return min(1.0, float(np.exp(logarithms[low - 1 :]).sum()))

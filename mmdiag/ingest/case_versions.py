@@ -61,7 +61,7 @@ def case_versions(
     """
     files = FileHashes(folder / "files.parquet", description.root)
     own = {file for case in cases for source in case.sources.values() for file in source.files}
-    hashes = files.of(sorted(own))
+    hashes = files.of(sorted(own, key=os.fspath))
     rows = {
         name: _row_hashes(folder, description, cases, name, hashes)
         for name, m in description.modalities.items()
@@ -125,9 +125,10 @@ class FileHashes:
         """The hash of each file."""
         known = self._read()
         stats = {file: file.stat() for file in files}
+        keys = {file: self._key_of(file) for file in files}
         found: dict[Path, str] = {}
         for file, stat in stats.items():
-            size, changed, sha256 = known.get(self._key_of(file), (-1, -1, ""))
+            size, changed, sha256 = known.get(keys[file], (-1, -1, ""))
             if (size, changed) == (stat.st_size, stat.st_mtime_ns):
                 found[file] = sha256
         fresh = [file for file in files if file not in found]
@@ -135,11 +136,11 @@ class FileHashes:
             with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
                 found.update(zip(fresh, threads.map(file_sha256, fresh, chunksize=16), strict=True))
         if fresh or len(known) != len(files):
-            self._write(stats, found)
+            self._write(stats, keys, found)
         return found
 
     def _key_of(self, file: Path) -> str:
-        path = os.fsencode(file.relative_to(self.root))
+        path = os.fsencode(os.fspath(file).removeprefix(f"{self.root}/"))
         return hashlib.blake2b(path, key=self.key, digest_size=16).hexdigest()
 
     def _read(self) -> dict[str, tuple[int, int, str]]:
@@ -151,10 +152,15 @@ class FileHashes:
         rows = zip(*(table[name] for name in self.COLUMNS), strict=True)
         return {path: (int(size), int(changed), sha256) for path, size, changed, sha256 in rows}
 
-    def _write(self, stats: Mapping[Path, os.stat_result], found: Mapping[Path, str]) -> None:
+    def _write(
+        self,
+        stats: Mapping[Path, os.stat_result],
+        keys: Mapping[Path, str],
+        found: Mapping[Path, str],
+    ) -> None:
         now = time.time_ns()
         rows = [
-            (self._key_of(file), stat.st_size, stat.st_mtime_ns, found[file])
+            (keys[file], stat.st_size, stat.st_mtime_ns, found[file])
             for file, stat in stats.items()
             if now - stat.st_mtime_ns > SETTLED_NS
         ]

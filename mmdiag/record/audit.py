@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select, text, update
 
 from mmdiag.errors import UsageError
+from mmdiag.record.roles import OPERATOR, require_role
 from mmdiag.storage.audit.chain import FIRST, Head, payload_hash, row_hash
 from mmdiag.storage.audit.head import LOG, logged_heads, read_head
 from mmdiag.storage.ledger import Ledger
@@ -47,7 +48,7 @@ def export(ledger: Ledger, out: Path) -> int:
     return len(rows)
 
 
-def erase(ledger: Ledger, subject_id: str, by: str = "") -> list[int]:
+def erase(ledger: Ledger, subject_id: str, by: str = "", *, role: str = OPERATOR) -> list[int]:
     """Empty what the audit and the reviews say of a person, and add a row that says which rows were
     emptied; in one transaction.
 
@@ -55,8 +56,9 @@ def erase(ledger: Ledger, subject_id: str, by: str = "") -> list[int]:
         The ids of the rows.
 
     Raises:
-        UsageError: The ledger knows no case of this person.
+        UsageError: The ledger knows no case of this person, or the role may not.
     """
+    require_role(role, "erase")
     cases = _cases_of(ledger, subject_id)
     if not cases:
         raise UsageError(

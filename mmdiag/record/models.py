@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from mmdiag.errors import UsageError
 from mmdiag.evaluation.verdict import FUSED
+from mmdiag.record.roles import OPERATOR, require_role
 from mmdiag.storage.audit.chain import now, system_user
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.ledger_tables import METRICS
@@ -63,12 +64,15 @@ def champion_folder(workspace: Workspace, ledger: Ledger | None, cohort: str) ->
     return folder
 
 
-def promote(ledger: Ledger, bundle_id: str, reason: str, by: str = "") -> dict[str, Any]:
+def promote(
+    ledger: Ledger, bundle_id: str, reason: str, by: str = "", *, role: str = OPERATOR
+) -> dict[str, Any]:
     """Make a model its cohort's champion; the one before retires.
 
     Raises:
-        UsageError: The model is not known, or no reason is given.
+        UsageError: The model is not known, no reason is given, or the role may not.
     """
+    require_role(role, "decide")
     _require_reason(reason)
     ledger.migrate()
     with ledger.writing() as connection:
@@ -78,12 +82,16 @@ def promote(ledger: Ledger, bundle_id: str, reason: str, by: str = "") -> dict[s
         return _model(connection, bundle_id)
 
 
-def rollback(ledger: Ledger, cohort: str, reason: str, by: str = "") -> dict[str, Any]:
+def rollback(
+    ledger: Ledger, cohort: str, reason: str, by: str = "", *, role: str = OPERATOR
+) -> dict[str, Any]:
     """Return to the champion before, in one transaction.
 
     Raises:
-        UsageError: The cohort has no champion, or this is its first, or no reason is given.
+        UsageError: The cohort has no champion, or this is its first, or no reason is given, or the
+            role may not.
     """
+    require_role(role, "decide")
     _require_reason(reason)
     ledger.migrate()
     with ledger.writing() as connection:
@@ -103,12 +111,15 @@ def rollback(ledger: Ledger, cohort: str, reason: str, by: str = "") -> dict[str
         return _model(connection, earlier["bundle_id"])
 
 
-def retire(ledger: Ledger, bundle_id: str, reason: str, by: str = "") -> dict[str, Any]:
+def retire(
+    ledger: Ledger, bundle_id: str, reason: str, by: str = "", *, role: str = OPERATOR
+) -> dict[str, Any]:
     """Take a model out of use; a cohort whose champion retires has none.
 
     Raises:
-        UsageError: The model is not known, or no reason is given.
+        UsageError: The model is not known, no reason is given, or the role may not.
     """
+    require_role(role, "decide")
     return _end(ledger, bundle_id, RETIRED, "retire", reason, by)
 
 

@@ -1,5 +1,7 @@
 """What a reader thought of a case before seeing the model's answer: a row of the audit."""
 
+from datetime import datetime
+
 from mmdiag.record.roles import OPERATOR, require_role
 from mmdiag.storage.ledger import Ledger
 from mmdiag.task import Task
@@ -27,16 +29,18 @@ def record_reading(
     by: str,
     *,
     role: str = OPERATOR,
+    since: datetime | None = None,
 ) -> None:
     """Record a reader's own estimate, and before which answer it was given.
 
     Args:
         seen: Bundle and version of the answer that is shown next.
+        role, since: Of the reader, and when they logged in.
 
     Raises:
         UsageError: The role may not.
     """
-    require_role(role, "review")
+    require_role(role, "review", since)
     facts = {"cohort": cohort, "case_id": case_id, "bundle_id": seen[0], "version": seen[1]}
     with ledger.writing() as connection:
         ledger.audit(connection, "reading", facts | {"estimate": estimate}, by)

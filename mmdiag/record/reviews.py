@@ -3,6 +3,7 @@ newest counts. The command line and the dashboard both come here.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -38,6 +39,7 @@ def record_review(
     cohort: str = "",
     seen: tuple[str, str] | None = None,
     role: str = OPERATOR,
+    since: datetime | None = None,
 ) -> dict[str, Any]:
     """Add a review of a case's answer, and its row of the audit, in one transaction. The same said
     twice in a row by the same person is said once.
@@ -48,7 +50,8 @@ def record_review(
         by: Who says so; default: the user of the system.
         cohort: Its name, where several cohorts have the case's key.
         seen: Bundle and version of the answer that was looked at; default: the champion's.
-        role: Of who says so: `reviewer` or more.
+        role, since: Of who says so: `reviewer` or more, and when they logged in; see
+            `mmdiag.record.roles.require_role`.
 
     Returns:
         The review, as `reviews` lists it.
@@ -57,7 +60,7 @@ def record_review(
         UsageError: The case is not known or not scored, the label is none of the task, there is no
             reason, or the role may not.
     """
-    require_role(role, "review")
+    require_role(role, "review", since)
     if verdict not in REVIEW_VERDICTS:
         raise UnknownNameError("A verdict", verdict, REVIEW_VERDICTS)
     said = _reason(reason)

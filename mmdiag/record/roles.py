@@ -1,8 +1,9 @@
 """Who may do what: three roles, kept in the workspace's users.toml. Without login everybody on
-loopback is an operator.
+loopback is an operator. What is written asks for a login that is not too old.
 """
 
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mmdiag.errors import UnknownNameError, UsageError
@@ -11,6 +12,7 @@ READER, REVIEWER, OPERATOR = ROLES = ("reader", "reviewer", "operator")
 USERS = "users.toml"
 # action -> the least role that may
 LEAST = {"view": READER, "review": REVIEWER, "decide": OPERATOR, "erase": OPERATOR}
+LOGIN_HOURS = 12  # for so long a login may write; looking has no end
 
 
 def may(role: str, action: str) -> bool:
@@ -18,11 +20,15 @@ def may(role: str, action: str) -> bool:
     return ROLES.index(role) >= ROLES.index(LEAST[action])
 
 
-def require_role(role: str, action: str) -> None:
-    """Refuse what a role may not do.
+def require_role(role: str, action: str, since: datetime | None = None) -> None:
+    """Refuse what a role may not do, or what a login is too old for.
+
+    Args:
+        since: When the one who asks logged in; None = at the command line, where the system knows
+            who it is.
 
     Raises:
-        UsageError: It may not.
+        UsageError: It may not, or is too old.
     """
     if role not in ROLES:
         raise UnknownNameError("A role", role, ROLES)
@@ -30,6 +36,13 @@ def require_role(role: str, action: str) -> None:
         raise UsageError(
             f"To {action} one is {LEAST[action]} or more, this role is {role}: ask an operator to "
             f"change it in {USERS}."
+        )
+    if since is None or action == "view":
+        return
+    if not timedelta(0) <= datetime.now(UTC) - since <= timedelta(hours=LOGIN_HOURS):
+        raise UsageError(
+            f"To {action} one has logged in within {LOGIN_HOURS} hours, this login is older: open "
+            "the dashboard by its whole printed address once more."
         )
 
 

@@ -106,6 +106,7 @@ def test_help_imports_nothing_heavy() -> None:
         (("score", "--bundle", "no_such", "--cohort", "c.toml", "--out", "p.parquet"), "no_such"),
         (("quarantine", "show", "c0007"), "c0007"),
         (("explain", "c0007"), "c0007"),
+        (("explain", "c0007", "--cohort-name", "no_such"), "cohort no_such"),
     ],
 )
 def test_wrong_use_is_exit_2_with_one_paragraph_and_writes_nothing(

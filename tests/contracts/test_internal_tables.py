@@ -165,3 +165,24 @@ def test_predictions_that_break_their_contract_are_not_published(changes, column
         ContractError, match=rf"predictions must hold, column {column} .* Nothing was published"
     ):
         validate_predictions(make_predictions(**changes))
+
+
+def test_a_case_table_is_held_against_its_contract_once_and_again_where_it_changed(monkeypatch):
+    from mmdiag.contracts import internal_tables
+
+    seen = []
+
+    def count(table, contract):
+        seen.append(contract.table)
+        return validate(table, contract)
+
+    validate = internal_tables.validate
+    monkeypatch.setattr(internal_tables, "validate", count)
+    monkeypatch.setattr(internal_tables, "_LAST", {})
+    table = make_case_table()
+    first = internal_tables.validate_case_table(table)
+    assert internal_tables.validate_case_table(table.copy()) == first
+    assert seen == ["cases", "labels"]
+    table.loc[0, "site"] = "another"
+    internal_tables.validate_case_table(table)
+    assert seen == ["cases", "labels", "cases"]

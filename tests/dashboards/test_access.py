@@ -3,11 +3,19 @@ no other page and by no other name.
 """
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 from pages import CLOSED, TOKEN
 
-from dashboards.access import ENTRANCE, Gate, issue, names_without_ports
+from dashboards.access import (
+    ENTRANCE,
+    Gate,
+    issue,
+    logged_in_at,
+    names_without_ports,
+    require_login,
+)
 from mmdiag.errors import UsageError
 
 PORT = 8601
@@ -143,6 +151,26 @@ def test_a_cookie_of_another_start_or_of_another_port_opens_nothing():
     assert ask(restarted, "/case", cookie=cookie(here))[0] == 403
     assert ask(here, "/case", cookie=cookie(here).replace("8601", "8602"))[0] == 403
     assert ask(here, "/case", cookie=f"mmdiag-{PORT}={TOKEN}")[0] == 403
+
+
+def test_a_cookie_tells_when_the_token_was_shown_and_a_changed_one_opens_nothing():
+    at = Gate(streamlit, issue({"MMDIAG_DASHBOARD_TOKEN": TOKEN}), clock=lambda: 1_800_000_000.9)
+    name, value = cookie(at).split("=")
+    assert logged_in_at({name: value}, PORT) == datetime.fromtimestamp(1_800_000_000, UTC)
+    assert logged_in_at({name: value}, PORT + 1) is None and logged_in_at({}, PORT) is None
+    assert ask(at, "/case", cookie=f"{name}={value}")[0] == 200
+    seal = value.partition(".")[2]
+    for other in (f"1800009999.{seal}", f"01800000000.{seal}", seal, f".{seal}", "1800000000."):
+        assert ask(at, "/case", cookie=f"{name}={other}")[0] == 403
+
+
+def test_without_login_no_other_name_than_loopback_is_served(tmp_path):
+    require_login(issue({}), tmp_path)
+    named = issue({"MMDIAG_DASHBOARD_HOST": "mm.example.org"})
+    with pytest.raises(UsageError, match=r"loopback alone.*no users\.toml"):
+        require_login(named, tmp_path)
+    (tmp_path / "users.toml").write_text('[users.anna]\nrole = "reviewer"\n')
+    require_login(named, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@ first, and the job that explains a case in full.
 """
 
 import json
+import shutil
 import sys
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -185,6 +187,15 @@ def test_roles_decide_who_answers_and_whose_reading_comes_first(page, example):
         assert not test.get("page_link") and not test.dataframe
 
 
+def test_a_login_of_yesterday_still_looks_and_answers_nothing(page, example, monkeypatch):
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    monkeypatch.setattr("dashboards.review.reader.logged_in_at", lambda *_: yesterday)
+    test = page(example.workspace.path, "case", case="C-0003")
+    assert "**case C-0003**" in shown(test)
+    test.button(key="agree").click().run()
+    assert "logged in within 12 hours" in shown(test) and not list_reviews(opened(example), NAME)
+
+
 EXPLAINS = """
 import json, pathlib, sys
 path = pathlib.Path(sys.argv[1])
@@ -217,6 +228,24 @@ def test_a_click_explains_a_case_in_full_and_shows_it(page, bare, monkeypatch):
     assert "Orange, underlined" in text and not [b for b in test.button if b.key == "explain"]
 
 
+def test_a_case_whose_key_another_cohort_has_is_explained_as_one_of_its_own(
+    page, bare, monkeypatch
+):
+    folder = bare.workspace.cohort(NAME)
+    shutil.copytree(folder, folder.with_name("another"))
+    asked = []
+
+    def command(*given):
+        asked.append(given)
+        return [sys.executable, "-c", ""]
+
+    monkeypatch.setattr(explaining, "command", command)
+    test = page(bare.workspace.path, "case", cohort=NAME, case="C-0003")
+    test.button(key="explain").click().run()
+    ended((BUNDLE, "C-0003", "v1"))
+    assert asked == [(bare.workspace, NAME, "C-0003", BUNDLE)]
+
+
 def test_a_job_that_fails_says_why_and_can_be_begun_again(page, bare, monkeypatch):
     fails = [
         sys.executable,
@@ -234,10 +263,11 @@ def test_a_job_that_fails_says_why_and_can_be_begun_again(page, bare, monkeypatc
 
 def test_the_command_names_the_model_that_is_at_hand_and_a_key_is_no_option(bare):
     workspace = bare.workspace
-    command = explaining.command(workspace, "-c7", BUNDLE)
+    command = explaining.command(workspace, NAME, "-c7", BUNDLE)
     assert command[-2:] == ["--", "-c7"] and "--bundle" not in command
     (workspace.bundles / BUNDLE).mkdir(parents=True)
-    command = explaining.command(workspace, "-c7", BUNDLE)
+    command = explaining.command(workspace, NAME, "-c7", BUNDLE)
+    assert f"--cohort-name={NAME}" in command
     assert command[command.index("--bundle") + 1] == BUNDLE
     assert command[1:5] == ["-P", "-m", "mmdiag", "explain"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from mmdiag import api
 from mmdiag.description import read_description
-from mmdiag.errors import BundleError
+from mmdiag.errors import BundleError, DescriptionError
 from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
@@ -26,8 +26,20 @@ bundle, cohort, place, out = map(Path, sys.argv[1:5])
 workspace = Workspace(place)
 ledger = Ledger(workspace.ledger_url)
 answer = api.score(bundle, read_description(cohort), workspace, ledger, out)
-heavy = {"torch", "transformers", "monai", "great_expectations", "sklearn"} & set(sys.modules)
+known = {"torch", "transformers", "monai", "great_expectations", "sklearn", "scipy", "prefect"}
+heavy = known & set(sys.modules)
 print(json.dumps({"answer": answer, "heavy": sorted(heavy)}))
+"""
+
+COMMAND = """
+import subprocess, sys
+from mmdiag.cli import boundary, cli
+def refuse(*arguments, **options):
+    raise AssertionError("a process was started")
+subprocess.Popen = refuse
+code = boundary.run(cli, sys.argv[1:])
+heavy = {"torch", "transformers", "great_expectations", "sklearn", "scipy", "prefect"}
+print(code, sorted(heavy & set(sys.modules)), file=sys.stderr)
 """
 
 
@@ -57,6 +69,33 @@ def test_nothing_heavy_is_loaded_and_the_answer_is_that_of_scoring(scored, tmp_p
     }
     assert found["answer"] == json.loads(json.dumps(expected))
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "p.parquet"), first)
+
+
+def test_the_command_starts_no_reader_and_loads_nothing_heavy(scored, tmp_path):
+    workspace, bundle, cohort, before = scored
+    asked = ["score", "--bundle", bundle, "--cohort", cohort, "--out", tmp_path / "q.parquet"]
+    asked += ["--workspace", workspace.path, "--json"]
+    command = [sys.executable, "-c", COMMAND, *map(str, asked)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    code, heavy = done.stderr.splitlines()[-1].split(" ", 1)
+    assert (code, heavy) == ("3" if before["cases"]["quarantined"] else "0", "[]"), done.stderr
+    assert json.loads(done.stdout)["already_scored"] == before["scored"]
+
+
+def test_a_case_table_that_was_spoilt_is_refused_before_a_model_is_loaded(scored, tmp_path):
+    workspace, bundle, cohort, _ = scored
+    own = Path(shutil.copytree(cohort.parent, tmp_path / "c"))
+    description = read_description(own / "cohort.toml")
+    header, *rows = description.table.read_text().splitlines()
+    description.table.write_text("\n".join([header, *rows, rows[0]]) + "\n")
+    ledger, out = Ledger(workspace.ledger_url), tmp_path / "p.parquet"
+    (bundle / "model.safetensors").write_bytes(b"other")
+    out.unlink()
+    with pytest.raises(BundleError):  # a quick look holds the bundle's files against its manifest
+        api.score(bundle, description, workspace, ledger, out)
+    with pytest.raises(DescriptionError, match="unique"):
+        api.score(bundle, description, workspace, ledger, out, explain="full")
+    assert not out.exists()
 
 
 def test_a_case_without_an_answer_is_scored_although_no_file_has_changed(scored, tmp_path):

@@ -3,6 +3,7 @@ there.
 """
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from mmdiag.cli import boundary, cli
 from mmdiag.errors import UsageError
 from mmdiag.record.audit import audit_rows, verify
 from mmdiag.record.models import promote
+from mmdiag.record.readings import record_reading
 from mmdiag.record.reviews import labels_of, list_reviews, record_review, record_view
-from mmdiag.record.roles import role_of
+from mmdiag.record.roles import LOGIN_HOURS, require_role, role_of
+from mmdiag.storage.audit.chain import system_user
 from mmdiag.storage.ledger import Ledger
 from mmdiag.task import Task
 from mmdiag.workspace import Workspace
@@ -116,6 +119,39 @@ def test_roles_stand_in_users_toml_and_without_it_everybody_is_an_operator(tmp_p
     for name in ("bo", "nobody"):
         with pytest.raises(UsageError, match="has none"):
             role_of(tmp_path, name)
+
+
+def test_a_login_that_is_too_old_looks_and_writes_nothing(place: Place) -> None:
+    old = datetime.now(UTC) - timedelta(hours=LOGIN_HOURS, minutes=1)
+    for since in (old, datetime.now(UTC) + timedelta(hours=1)):
+        with pytest.raises(UsageError, match="within 12 hours"):
+            record_review(place[1], place[0], "c0", "agree", "seen", by="anna", since=since)
+        with pytest.raises(UsageError, match="within 12 hours"):
+            record_reading(place[1], "k", "c0", ("b", "v"), "even", "anna", since=since)
+        require_role("reader", "view", since)
+    assert not list_reviews(place[1]) and not [
+        row for row in audit_rows(place[1]) if row["kind"] in ("review", "reading")
+    ]
+    fresh = datetime.now(UTC) - timedelta(hours=LOGIN_HOURS - 1)
+    record_review(place[1], place[0], "c0", "agree", "seen", by="anna", since=fresh)
+
+
+def test_the_commands_look_at_the_role_of_the_user_of_the_system(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = place[0].path
+    (folder / "users.toml").write_text(f'[users.{json.dumps(system_user())}]\nrole = "reader"\n')
+    rows = len(audit_rows(place[1]))
+    for asked in (
+        ["review", "c0", "--verdict", "agree", "--reason", "seen"],
+        ["models", "promote", "b-1", "--reason", "tried"],
+        ["models", "retire", "b-1", "--reason", "tried"],
+        ["models", "rollback", "--cohort", "k", "--reason", "tried"],
+        ["audit", "erase", "s0"],
+    ):
+        assert boundary.run(cli, [*asked, "--workspace", str(folder)]) == 2
+        assert "this role is reader" in capsys.readouterr().err
+    assert len(audit_rows(place[1])) == rows
 
 
 def test_the_commands_say_and_list_reviews_without_running_what_they_hold(

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     help="The cohort.toml of the case, where several cohorts of the workspace have its key.",
 )
 @click.option(
+    "--cohort-name",
+    default="",
+    metavar="NAME",
+    help="Instead of --cohort: the cohort by its name in the workspace.",
+)
+@click.option(
     "--bundle",
     metavar="BUNDLE",
     help="The model: its id in the workspace, or its folder. Default: that of the newest answer.",
@@ -60,6 +66,7 @@ def explain(
     context: Context,
     case_id: str | None,
     cohort: Path | None,
+    cohort_name: str,
     bundle: str | None,
     without: Sequence[str],
     notes: Sequence[str],
@@ -82,7 +89,9 @@ def explain(
     from mmdiag.cli.models.show_case import show_checks, show_explanation
     from mmdiag.cli.progress import stages
 
-    name = read_and_check(cohort).name if cohort else ""
+    if cohort and cohort_name:
+        raise click.UsageError("A cohort is named once, by --cohort or by --cohort-name.")
+    name = read_and_check(cohort).name if cohort else cohort_name
     folder = api.bundle_folder(context.workspace, bundle) if bundle else None
     if checks:
         if case_id or folder is None:

@@ -227,6 +227,7 @@ def score(
     from mmdiag import api
     from mmdiag.cli.progress import stages
     from mmdiag.cli.show import show_score
+    from mmdiag.description import read_description
 
     if bundle and champion_of:
         raise click.UsageError("A model is named once, by --bundle or by --champion-of.")
@@ -236,7 +237,7 @@ def score(
         raise click.UsageError(f"Missing option '{'--cohort' if cohort is None else '--out'}'.")
     if bundle:
         api.bundle_folder(context.workspace, bundle)  # said before a cohort is looked at
-    description = read_and_check(cohort)
+    description = read_description(cohort)  # its case table is read where something is new
     folder = api.model_in_use(
         context.workspace, context.existing_ledger(), champion_of or description.name, bundle
     )

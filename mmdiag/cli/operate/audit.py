@@ -81,7 +81,7 @@ def erase(context: Context, subject_id: str, by: str) -> int:
     from mmdiag.cli.show import show_lines
     from mmdiag.record.audit import erase as erase_person
 
-    rows = erase_person(context.ledger(), subject_id, by)
+    rows = erase_person(context.ledger(), subject_id, by, role=context.role())
     answer = context.answer("audit erase", rows=rows)
     context.emit(answer, lambda done: show_lines([f"{len(done['rows'])} rows were emptied."]))
     return 0

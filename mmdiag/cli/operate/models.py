@@ -86,7 +86,8 @@ def promote(context: Context, bundle_id: str, reason: str, by: str) -> int:
     """
     from mmdiag.record import models as record
 
-    return _decided(context, record.promote(context.ledger(), bundle_id, reason, by))
+    role = context.role()
+    return _decided(context, record.promote(context.ledger(), bundle_id, reason, by, role=role))
 
 
 @models.command(short_help="Return to the champion before.")
@@ -103,7 +104,8 @@ def rollback(context: Context, cohort: str, reason: str, by: str) -> int:
     """
     from mmdiag.record import models as record
 
-    return _decided(context, record.rollback(context.ledger(), cohort, reason, by))
+    role = context.role()
+    return _decided(context, record.rollback(context.ledger(), cohort, reason, by, role=role))
 
 
 @models.command(short_help="Take a model out of use.")
@@ -121,7 +123,8 @@ def retire(context: Context, bundle_id: str, reason: str, by: str) -> int:
     """
     from mmdiag.record import models as record
 
-    return _decided(context, record.retire(context.ledger(), bundle_id, reason, by))
+    role = context.role()
+    return _decided(context, record.retire(context.ledger(), bundle_id, reason, by, role=role))
 
 
 def _decided(context: Context, model: dict[str, Any]) -> int:

@@ -43,6 +43,7 @@ def review(
         label=label,
         by=by,
         cohort=cohort,
+        role=context.role(),
     )
     context.emit(found, show_reviewed)
     return 0

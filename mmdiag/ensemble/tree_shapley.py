@@ -6,29 +6,15 @@ Reference:
     (interventional values; one leaf's share has a closed form).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from math import factorial
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Int32
+from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from mmdiag.ensemble.trees import Trees
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One turn on the way to a leaf: to the left where a column is at most the threshold."""
-
-    column: int
-    threshold: float
-    left: bool
-
-    def taken(self, row: Float32[ndarray, "column"]) -> bool:
-        """Whether a row turns this way."""
-        return bool((row[self.column] <= self.threshold) == self.left)
 
 
 def tree_shapley(
@@ -43,55 +29,45 @@ def tree_shapley(
         those in which both rows are alike, 0.
     """
     found = np.zeros((len(row), len(trees.start)))
+    own_left = row[trees.column] <= trees.threshold
+    their_left = reference[trees.column] <= trees.threshold
     for answer in range(len(trees.start)):
-        for tree in range(trees.column.shape[1]):
-            _add_tree(trees, (answer, tree), row, reference, found[:, answer])
+        arrays = [
+            one[answer].tolist()
+            for one in (trees.column, trees.left, trees.right, trees.value, own_left, their_left)
+        ]
+        for tree in zip(*arrays, strict=True):
+            for column, value in _of_tree(*tree).items():
+                found[column, answer] += value
     return found
 
 
-def _add_tree(
-    trees: Trees,
-    which: tuple[int, int],
-    row: Float32[ndarray, "column"],
-    reference: Float32[ndarray, "column"],
-    total: Float[ndarray, "column"],
-) -> None:
+def _of_tree(
+    column: Any, left: Any, right: Any, value: Any, own_left: Any, their_left: Any
+) -> dict[int, float]:
     """A leaf is reached by a mixture of both rows where each column that only the row sends there
     is the row's, and each that only the reference sends there the reference's.
     """
-    arrays = [getattr(trees, n)[which] for n in ("column", "threshold", "left", "right", "value")]
-    for value, steps in _leaves(arrays, 0, ()):
-        own, others = set(), set()
-        for column in {step.column for step in steps}:
-            here = [step for step in steps if step.column == column]
-            by_row = all(step.taken(row) for step in here)
-            by_reference = all(step.taken(reference) for step in here)
-            if not by_row and not by_reference:
-                break
-            if by_row and not by_reference:
-                own.add(column)
-            elif by_reference and not by_row:
-                others.add(column)
-        else:
-            for column in own:
-                total[column] += value * _share(len(own) - 1, len(others))
-            for column in others:
-                total[column] -= value * _share(len(own), len(others) - 1)
-
-
-def _leaves(
-    arrays: list[Int32[ndarray, "node"] | Float32[ndarray, "node"]],
-    node: int,
-    steps: tuple[_Step, ...],
-) -> Iterator[tuple[float, tuple[_Step, ...]]]:
-    """The value of each leaf, and the turns on the way to it."""
-    column, threshold, left, right, value = arrays
-    if left[node] == node:
-        yield float(value[node]), steps
-        return
-    for child, to_left in ((left[node], True), (right[node], False)):
-        turn = _Step(int(column[node]), float(threshold[node]), to_left)
-        yield from _leaves(arrays, int(child), (*steps, turn))
+    found: dict[int, float] = {}
+    stack: list[tuple[int, frozenset[int], frozenset[int]]] = [(0, frozenset(), frozenset())]
+    while stack:
+        node, own, theirs = stack.pop()
+        if left[node] == node:
+            for one in own:
+                found[one] = found.get(one, 0.0) + value[node] * _share(len(own) - 1, len(theirs))
+            for one in theirs:
+                found[one] = found.get(one, 0.0) - value[node] * _share(len(own), len(theirs) - 1)
+            continue
+        asked = column[node]
+        for child, to_left in ((left[node], True), (right[node], False)):
+            by_row, by_reference = own_left[node] == to_left, their_left[node] == to_left
+            if by_row and by_reference:  # whoever has the column, the way is open
+                stack.append((child, own, theirs))
+            elif by_row and asked not in theirs:
+                stack.append((child, own | {asked}, theirs))
+            elif by_reference and asked not in own:
+                stack.append((child, own, theirs | {asked}))
+    return found
 
 
 @cache

@@ -157,8 +157,8 @@ def test_under_every_picture_stands_what_it_adds_up_to(page, workspace):
         test.toggle(key=f"heat-{name}").set_value(True)
     text = said(test.run()).replace("\\", "")
     assert (
-        "3 words add up to +0.30 of the contribution of report, +0.60; not attributed to a place: "
-        "+0.30." in text
+        "3 words add up to +0.30 of the contribution of Radiology report, +0.60; not attributed to "
+        "a place: +0.30." in text
     )
     assert "20 columns add up to +0.20 of the contribution of expression, -0.50" in text
     assert re.search(r"\d+ regions add up to [+-][\d.]+ of the contribution of FLAIR", text)

@@ -1,9 +1,9 @@
 """Sentences of the pages: numbers with their n, and what each end of an axis does."""
 
-import pandas as pd
 import pytest
 
 from dashboards import texts
+from mmdiag.explain.drawn import influential
 
 
 def test_where_a_probability_stands_is_a_share_with_its_counts():
@@ -42,7 +42,11 @@ def test_a_percentile_is_an_ordinal(number, text):
     assert texts.ordinal(number) == text
 
 
+ROWS = (("A", 0.2), ("B", 1e-9))
+
+
 def test_what_has_no_influence_is_not_listed():
-    table = pd.DataFrame({"name": ["A", "B"], "weight": [0.2, 1e-9], "percentile": [93.0, 1.0]})
-    assert texts.influential(table, 8)["text"].tolist() == ["A · 93rd percentile"]
-    assert texts.influential(pd.DataFrame(), 8).empty
+    rows = [{"name": name, "value": value, "percentile": 93.0} for name, value in ROWS]
+    listed = texts.listed(influential(rows, 8))
+    assert listed["text"].tolist() == ["A · 93rd percentile"]
+    assert texts.listed([{"name": "A", "value": 0.2}])["text"].tolist() == ["A"]

@@ -103,5 +103,5 @@ def test_a_killed_score_loses_and_repeats_nothing(place, tmp_path, owner, name, 
     assert (stamps[before["case_id"]].to_numpy() == before["scored_at"].to_numpy()).all()
     assert explained_cases(workspace) == explained
     files = workspace.path.glob("explanations/*/*.json")
-    assert all(is_whole(file.with_suffix("")) for file in files)
+    assert all(is_whole(file) for file in files)
     assert not list(workspace.path.rglob("cohorts/*/*.tmp"))

@@ -18,7 +18,8 @@ IMAGE_NETWORKS = (
 )
 TRANSFORMERS = "transformers"  # whatever vision model lies in the folder that is named as weights
 IMAGE_ENCODERS = (*IMAGE_STATISTICS, *IMAGE_NETWORKS, TRANSFORMERS)
-TABLE_ENCODERS = ("pathways", "snn", "mlp")
+PATHWAYS = "pathways"
+TABLE_ENCODERS = (PATHWAYS, "snn", "mlp")
 FROZEN, FINE_TUNED, SCRATCH = TRAININGS = ("frozen", "fine_tuned", "scratch")
 # weights that learned nothing: asked for by name, never what is left when others are missing
 RANDOM = "random"

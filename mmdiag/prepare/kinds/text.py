@@ -39,7 +39,7 @@ def text_extractor(config: RunConfig) -> Extractor:
     def with_terms(note: str, features: Shaped[ndarray, "_ ..."]) -> Note:
         return Note.of(features, cut(note))
 
-    finish = with_terms if config.ensembles else None
+    finish = with_terms if config.reads_blocks else None
     return Extractor(key, lambda notes: call([cut(note) for note in notes]), finish)
 
 
@@ -50,7 +50,7 @@ def features_of_sentences(
     of `from_sentences`.
     """
     _, call = from_sentences(config, remember)
-    if not config.ensembles:
+    if not config.reads_blocks:
         return call
     return lambda notes: [
         Note.of(features, sentences) for features, sentences in zip(call(notes), notes, strict=True)

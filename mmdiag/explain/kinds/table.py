@@ -14,6 +14,7 @@ from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.columns import align
 from mmdiag.prepare import Preparation
 from mmdiag.prepare.batches import batch_of
+from mmdiag.readers.tables.categories import known_categories
 from mmdiag.samples import Sample
 from mmdiag.storage.store import Store
 
@@ -25,6 +26,8 @@ def explain_table(probe: OcclusionProbe, store: Store, name: str, row: int) -> E
     preparation = probe.bundle.preparations[name]
     table = align(store, name, preparation).values
     values = table[row]
+    if preparation.categories:
+        values = known_categories(values, preparation.columns, preparation.categories)
     assert preparation.summary is not None
     z = preparation.summary.standardise(values[None])[0]
     weight, groups = _weights(preparation, z, _gradients(probe.bundle, name, probe.sample))

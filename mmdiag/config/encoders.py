@@ -26,6 +26,7 @@ RANDOM = "random"
 PACKAGED = "packaged"  # weights that an ordinary dependency carries
 PACKAGED_NETWORKS = ("efficientnet_lite0",)  # that there are such weights of
 TFIDF = "tfidf"
+NOTE, SENTENCE = "note", "sentence"  # what a text encoder reads at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ class ImageConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextConfig:
-    """How a note becomes tokens, one a sentence.
+    """How a note becomes tokens, one a sentence, or one in all.
 
     Args:
         encoder: `minilm-l6` (carried by a package), a folder with a transformers model, a hub name
@@ -102,14 +103,25 @@ class TextConfig:
         max_sentences: Tokens of a note; the sentences of a longer one are joined with their
             neighbours.
         components: Principal components kept of what is frozen, fitted on training subjects.
+        unit: What a frozen transformer reads at once: a `sentence`, or the whole `note`, of which a
+            longer one than it takes is read in pieces of its own length.
     """
 
     encoder: str = "minilm-l6"
     training: str = FROZEN
     max_sentences: int = 128
     components: int = 16
+    unit: str = SENTENCE
 
     def __post_init__(self) -> None:
+        if self.unit not in (SENTENCE, NOTE):
+            raise UnknownNameError("The unit of a text encoder", self.unit, (SENTENCE, NOTE))
+        if self.unit == NOTE and (self.training != FROZEN or self.encoder == TFIDF):
+            raise UsageError(
+                "Whole notes are read by a frozen transformer, found the text encoder "
+                f"{self.encoder!r}, {self.training}: set text.unit to {SENTENCE!r}, or name a "
+                "transformer and leave it frozen."
+            )
         if self.training not in (FROZEN, FINE_TUNED):
             raise UnknownNameError(
                 "The training of a text encoder", self.training, (FROZEN, FINE_TUNED)

@@ -15,6 +15,8 @@ IMAGE_NETWORKS = (
     "efficientnet_lite0",
     "resnet10_3d",
     "densenet121_3d",
+    "resnet50_3d",
+    "segresencoder_3d",
 )
 TRANSFORMERS = "transformers"  # whatever vision model lies in the folder that is named as weights
 IMAGE_ENCODERS = (*IMAGE_STATISTICS, *IMAGE_NETWORKS, TRANSFORMERS)
@@ -37,7 +39,8 @@ class ImageConfig:
         encoder: `statistics` (first-order statistics at several scales), `texture` (these and
             grey-level co-occurrence), or a MONAI network: `resnet10`,
             `resnet18`, `densenet121`, `vit`, `swin`, `efficientnet_lite0` on slices with attention
-            pooling, `resnet10_3d`, `densenet121_3d` on the resampled stack, or `transformers`: the
+            pooling, `resnet10_3d`, `densenet121_3d`, `resnet50_3d` (of MedicalNet's form),
+            `segresencoder_3d` (of CT-FM's) on the resampled stack, or `transformers`: the
             vision model that `weights` names, such as DINOv2 or SigLIP, always frozen.
         training: `frozen` (features are stored once), `fine_tuned` (from pretrained weights, with
             the fusion) or `scratch`. Statistics are always frozen.

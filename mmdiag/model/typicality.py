@@ -149,7 +149,8 @@ def _new(
         assert others is not None
         own = rows[CATEGORY][:, word]
         found[:, word] |= (own != NOT_MEASURED) & ~np.isin(own, others[:, word])
-    return found.sum(axis=1).astype(float)
+    counts: ndarray = found.sum(axis=1).astype(float)
+    return counts
 
 
 def _seen_in(notes: Float[ndarray, "case term 3"]) -> Int[ndarray, "bucket"]:

@@ -187,7 +187,7 @@ def answers(
         return _rival(data, names, train, test, None), _rival(data, names, train, test, blanks)
     config = configuration(model)
     names = list(data.store.modalities)
-    if config.ensembles:
+    if config.reads_blocks:
         learned = learn_ensemble(data, config, names, train, fold=fold)
     else:
         column = "event" if data.store.task.survival else "label"

@@ -16,21 +16,19 @@ from mmdiag.config import (
 )
 from mmdiag.errors import UnknownNameError
 
+# of networks that train together, on features that are stored
+TOGETHER = TrainingConfig(
+    max_epochs=100, batch_size=64, learning_rate=2e-3, patience=15, auxiliary_weight=0.2
+)
+
 
 def default(*, fusion: str = ENSEMBLE, seed: int = 0) -> RunConfig:
     """Frozen encoders whose features are stored once: right for cohorts of up to some thousand
     cases, and for machines without a GPU. By default an ensemble of linear models, trees and
-    networks, stacked.
+    networks, stacked; a family is the mean of the networks of its inner folds.
     """
     config = RunConfig(recipe="default", fusion=fusion, seed=seed)
-    if not config.ensembles:
-        return config
-    return replace(
-        config,
-        training=TrainingConfig(
-            max_epochs=100, batch_size=64, learning_rate=2e-3, patience=15, auxiliary_weight=0.2
-        ),
-    )
+    return replace(config, training=replace(TOGETHER, averaged=not config.ensembles))
 
 
 def end_to_end(*, fusion: str = "concat", seed: int = 0) -> RunConfig:
@@ -55,6 +53,7 @@ def classical(*, fusion: str = ENSEMBLE, seed: int = 0) -> RunConfig:
         seed=seed,
         image=ImageConfig(encoder="texture"),
         text=TextConfig(encoder=TFIDF),
+        training=replace(TOGETHER, averaged=fusion != ENSEMBLE),
     )
 
 
@@ -82,4 +81,8 @@ def named(
     if recipe not in RECIPES:
         raise UnknownNameError("A recipe", recipe, RECIPES)
     named_fusion = {"fusion": fusion} if fusion else {}
-    return varied(RECIPES[recipe](**named_fusion, seed=seed), settings or {})
+    config = RECIPES[recipe](**named_fusion, seed=seed)
+    found = varied(config, settings or {})
+    if config.averages and not found.averages:  # one network, by the settings of one
+        return varied(replace(config, training=TrainingConfig()), settings or {}).as_one_network()
+    return found

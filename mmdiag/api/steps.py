@@ -87,7 +87,8 @@ def compare(
     """Ingest, train, evaluate, explain and publish; returns what `mmdiag run --json` shows.
 
     Args:
-        processes: Processes of each fit, on GPUs one each; 1 = this process alone.
+        processes: Processes of each fit, on GPUs one each, which train one network; 1 = this
+            process alone.
         explain: `full` = the regions, words and genes of every held-out case as well, which the
             same run may be given later; `none` or `modalities` = of a case once it is asked for.
         full_for: Of so many cases, the abstained and most uncertain; None = of all.
@@ -101,6 +102,8 @@ def compare(
             f"{processes} processes of each fit: leave --processes out, or name a family, such as "
             "--fusion cross_modal."
         )
+    if processes > 1:
+        config = config.as_one_network()
     require_trainable(description, workspace, config)
     found = ingest(description, workspace, ledger, progress=progress)
     return found | _complete(

@@ -15,16 +15,20 @@ IMAGE_NETWORKS = (
     "efficientnet_lite0",
     "resnet10_3d",
     "densenet121_3d",
+    "resnet50_3d",
+    "segresencoder_3d",
 )
 TRANSFORMERS = "transformers"  # whatever vision model lies in the folder that is named as weights
 IMAGE_ENCODERS = (*IMAGE_STATISTICS, *IMAGE_NETWORKS, TRANSFORMERS)
-TABLE_ENCODERS = ("pathways", "snn", "mlp")
+PATHWAYS = "pathways"
+TABLE_ENCODERS = (PATHWAYS, "snn", "mlp")
 FROZEN, FINE_TUNED, SCRATCH = TRAININGS = ("frozen", "fine_tuned", "scratch")
 # weights that learned nothing: asked for by name, never what is left when others are missing
 RANDOM = "random"
 PACKAGED = "packaged"  # weights that an ordinary dependency carries
 PACKAGED_NETWORKS = ("efficientnet_lite0",)  # that there are such weights of
 TFIDF = "tfidf"
+NOTE, SENTENCE = "note", "sentence"  # what a text encoder reads at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,8 @@ class ImageConfig:
         encoder: `statistics` (first-order statistics at several scales), `texture` (these and
             grey-level co-occurrence), or a MONAI network: `resnet10`,
             `resnet18`, `densenet121`, `vit`, `swin`, `efficientnet_lite0` on slices with attention
-            pooling, `resnet10_3d`, `densenet121_3d` on the resampled stack, or `transformers`: the
+            pooling, `resnet10_3d`, `densenet121_3d`, `resnet50_3d` (of MedicalNet's form),
+            `segresencoder_3d` (of CT-FM's) on the resampled stack, or `transformers`: the
             vision model that `weights` names, such as DINOv2 or SigLIP, always frozen.
         training: `frozen` (features are stored once), `fine_tuned` (from pretrained weights, with
             the fusion) or `scratch`. Statistics are always frozen.
@@ -91,7 +96,7 @@ class ImageConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextConfig:
-    """How a note becomes tokens, one a sentence.
+    """How a note becomes tokens, one a sentence, or one in all.
 
     Args:
         encoder: `minilm-l6` (carried by a package), a folder with a transformers model, a hub name
@@ -101,14 +106,25 @@ class TextConfig:
         max_sentences: Tokens of a note; the sentences of a longer one are joined with their
             neighbours.
         components: Principal components kept of what is frozen, fitted on training subjects.
+        unit: What a frozen transformer reads at once: a `sentence`, or the whole `note`, of which a
+            longer one than it takes is read in pieces of its own length.
     """
 
     encoder: str = "minilm-l6"
     training: str = FROZEN
     max_sentences: int = 128
     components: int = 16
+    unit: str = SENTENCE
 
     def __post_init__(self) -> None:
+        if self.unit not in (SENTENCE, NOTE):
+            raise UnknownNameError("The unit of a text encoder", self.unit, (SENTENCE, NOTE))
+        if self.unit == NOTE and (self.training != FROZEN or self.encoder == TFIDF):
+            raise UsageError(
+                "Whole notes are read by a frozen transformer, found the text encoder "
+                f"{self.encoder!r}, {self.training}: set text.unit to {SENTENCE!r}, or name a "
+                "transformer and leave it frozen."
+            )
         if self.training not in (FROZEN, FINE_TUNED):
             raise UnknownNameError(
                 "The training of a text encoder", self.training, (FROZEN, FINE_TUNED)

@@ -10,7 +10,7 @@ from mmdiag.errors import UnknownNameError, UsageError
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnsembleConfig:
     """What an ensemble is made of: linear models and trees of each modality, and networks over all
-    of them.
+    of them. A family that is the mean of its inner fits has all of this but the network's name.
 
     Args:
         network: Family of its networks, or a chain of them, none that stacks by itself.

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from mmdiag.errors import UnknownNameError, UsageError
 
 OBSERVED = "observed"
-WATCHED = ("loss", "auroc", "auprc", "accuracy", "c_index")  # what early stopping can watch
+LOSS = "loss"
+WATCHED = (LOSS, "auroc", "auprc", "accuracy", "c_index")  # what early stopping can watch
 CLASS_WEIGHTS = ("none", "balanced")
 
 
@@ -62,6 +63,8 @@ class TrainingConfig:
         pretrained_rate: Learning rate of the topmost layer of what begins pretrained, over that of
             what is new.
         layer_decay: Learning rate of each further layer down, over that of the one above it.
+        averaged: Whether a family is the mean of networks, one an inner fold (`ensemble.folds`), on
+            all stored features; else one network, which stops early on validation subjects.
     """
 
     max_epochs: int = 150
@@ -82,6 +85,7 @@ class TrainingConfig:
     probe_epochs: int = 5
     pretrained_rate: float = 0.1
     layer_decay: float = 0.75
+    averaged: bool = False
 
     def __post_init__(self) -> None:
         for name, known in (("early_stopping", WATCHED), ("class_weights", CLASS_WEIGHTS)):

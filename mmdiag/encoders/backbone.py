@@ -32,6 +32,7 @@ VIT: dict[str, Any] = {
     "num_layers": 6,
     "num_heads": 3,
 }
+SEGRES_FILTERS, SEGRES_BLOCKS = 32, (1, 2, 2, 4, 4)
 VOLUME = (32, 64, 64)  # slices, rows, columns of the stack that a 3D network is given
 # that training scripts put before a network's own names
 PREFIXES = (
@@ -231,6 +232,41 @@ def _resnet18(dimensions: int, channels: int) -> Any:
     )
 
 
+def _resnet50(dimensions: int, channels: int) -> Any:
+    """Of the form of MedicalNet's weights.
+
+    Reference:
+        Chen 2019, Med3D: transfer learning for 3D medical image analysis.
+    """
+    from monai.networks.nets import resnet50
+
+    return resnet50(
+        spatial_dims=dimensions,
+        n_input_channels=channels,
+        num_classes=1,
+        feed_forward=False,
+        conv1_t_stride=2,
+        shortcut_type="B",
+        bias_downsample=False,
+    )
+
+
+def _segresencoder(dimensions: int, channels: int) -> Any:
+    """Of the form of CT-FM's weights.
+
+    Reference:
+        Myronenko 2018 (the network); Pai 2025, Vision foundation models for computed tomography.
+    """
+    from monai.networks.nets.segresnet_ds import SegResEncoder
+
+    return SegResEncoder(
+        spatial_dims=dimensions,
+        init_filters=SEGRES_FILTERS,
+        in_channels=channels,
+        blocks_down=SEGRES_BLOCKS,
+    )
+
+
 def _densenet121(dimensions: int, channels: int) -> Any:
     from monai.networks.nets import DenseNet121
 
@@ -281,7 +317,7 @@ def _mean_of_patches(
 
 
 def _mean_of_last_stage(
-    network: Any, images: Float[Tensor, "image channel row column"]
+    network: Any, images: Float[Tensor, "image channel *space"]
 ) -> Float[Tensor, "image feature"]:
     maps: Tensor = network(images)[-1]
     return reduce(maps, "image feature ... -> image feature", "mean")
@@ -290,6 +326,10 @@ def _mean_of_last_stage(
 BACKBONES: dict[str, Backbone] = {
     "resnet10": Backbone(_resnet10, 512, _output),
     "resnet18": Backbone(_resnet18, 512, _output),
+    "resnet50": Backbone(_resnet50, 2048, _output),
+    "segresencoder": Backbone(
+        _segresencoder, SEGRES_FILTERS * 2 ** (len(SEGRES_BLOCKS) - 1), _mean_of_last_stage
+    ),
     "densenet121": Backbone(_densenet121, 1024, _mean_of_maps),
     "vit": Backbone(_vit, VIT["hidden_size"], _mean_of_patches, side=VIT_SIDE),
     "swin": Backbone(_swin, 384, _mean_of_last_stage),

@@ -106,11 +106,12 @@ def _averaged(
 
 
 @lru_cache(maxsize=2)
-def sentence_encoder(name: str) -> SentenceEncoder:
+def sentence_encoder(name: str, most: int | None = MAX_TOKENS) -> SentenceEncoder:
     """Load an encoder once a process.
 
     Args:
         name: `minilm-l6`, a folder, or `owner/name@<40 hex digits>` of a hub.
+        most: Tokens that it is to read at once at most; None = as many as it was made for.
 
     Raises:
         UsageError: The encoder is not there, is not stored as safetensors, or a hub name has no
@@ -125,7 +126,7 @@ def sentence_encoder(name: str) -> SentenceEncoder:
         int(network.config.hidden_size),
         tokenizer,
         network.eval().to(device),
-        longest_input(tokenizer, network.config),
+        longest_input(tokenizer, network.config, most),
     )
 
 
@@ -177,9 +178,9 @@ def _no_model(weights: Weights, error: Exception) -> UsageError:
     )
 
 
-def longest_input(tokenizer: Any, config: Any) -> int:
-    """Tokens of one input: what tokenizer and network both take, and at most `MAX_TOKENS`. A
-    tokenizer that states none says a huge number.
+def longest_input(tokenizer: Any, config: Any, most: int | None = MAX_TOKENS) -> int:
+    """Tokens of one input: what tokenizer and network both take, and at most `most`. A tokenizer
+    that states none says a huge number.
     """
     positions = int(getattr(config, "max_position_embeddings", MAX_TOKENS) or MAX_TOKENS)
     # their positions begin after padding
@@ -188,4 +189,5 @@ def longest_input(tokenizer: Any, config: Any) -> int:
         if str(getattr(config, "model_type", "")) in ("roberta", "xlm-roberta", "camembert")
         else 0
     )
-    return max(min(MAX_TOKENS, int(tokenizer.model_max_length), positions - offset), 8)
+    own = min(int(tokenizer.model_max_length), positions - offset)
+    return max(own if most is None else min(most, own), 8)

@@ -1,6 +1,6 @@
 """Fit an ensemble on some rows of a cohort: the members of each modality, networks over all of
-them, and how they are stacked. Penalties, epochs and weights are chosen by answers to cases of
-inner folds that were not learned from.
+them, and how they are stacked; or the networks of a family alone. Penalties, epochs and weights are
+chosen by answers to cases of inner folds that were not learned from.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,6 +36,7 @@ from mmdiag.progress import Progress
 from mmdiag.task import Task
 from mmdiag.training import batched
 from mmdiag.training.early_stopping import Epoch
+from mmdiag.training.loop import Attach
 
 Rows = Int[ndarray, "_"]
 Scores = Float[ndarray, "case answer"]
@@ -60,6 +61,7 @@ def fit_ensemble(
     *,
     fold: str = "",
     progress: Progress | None = None,
+    attach: Attach | None = None,
 ) -> Fitted:
     """Fit on labelled rows; no other row is looked at.
 
@@ -67,10 +69,11 @@ def fit_ensemble(
         rows: In the order of their keys.
         targets: What the heads of networks are trained on, one row each.
         fold: What is held out: each has inner folds of its own.
+        attach: Adds handlers to the trainer of the networks.
     """
     with threadpool_limits(1):
         inner = _fold_numbers(data, rows, config, fold)
-        return _Fit(data, config, modalities, rows, inner, task, targets, progress).fitted()
+        return _Fit(data, config, modalities, rows, inner, task, targets, progress).fitted(attach)
 
 
 class _Fit:
@@ -99,16 +102,21 @@ class _Fit:
         torch.manual_seed(config.seed)
         self.model = EnsembleModel(config, self.preparations, task)
 
-    def fitted(self) -> Fitted:
+    def fitted(self, attach: Attach | None = None) -> Fitted:
         """Fit the members, the networks and the stack."""
         prior, parts = self.target.prior(), []
         count = len(self.preparations)
         for number, name in enumerate(self.preparations):
-            parts.append(self._modality(number, name))
-            self._said(number + 1, count, f"members of {name}")
+            there = np.flatnonzero(self.present[:, number])
+            arrays = [self.samples[row][name] for row in there]
+            typicality = cast(Typicality, self.model.typicality[f"{name}_"])
+            self.p_values[there, number] = typicality.fit(arrays, _every(self.fold[there]))
+            if self.config.ensembles:
+                parts.append(self._modality(name, there, arrays))
+            self._said(number + 1, count, f"members of {name}" if parts else name)
         network_prior, curve = np.zeros(len(prior)), tuple[Epoch, ...]()
         if len(self.model.networks):
-            scores, curve = self._networks()
+            scores, curve = self._networks(attach)
             network_prior = scores.mean(0) if self.target.survival else prior
             parts.append(scores - network_prior)
         evidence = np.stack(parts, axis=1)
@@ -122,17 +130,13 @@ class _Fit:
             self.model.head.log_hazard.fill_(float(np.log(max(hazard, 1e-12))))
         return Fitted(self.model.eval(), self.preparations, curve)
 
-    def _modality(self, number: int, name: str) -> Scores:
+    def _modality(self, name: str, there: Rows, arrays: Sequence[Mapping[str, ndarray]]) -> Scores:
         """What the members of a modality add to the prior of each case, by models that had not seen
         it; 0 where it is absent.
         """
         found = np.zeros((len(self.samples), self.target.answers))
-        there = np.flatnonzero(self.present[:, number])
         target = self.target.take(there)
-        arrays = [self.samples[row][name] for row in there]
         folds = _folds(self.fold[there], target)
-        typicality = cast(Typicality, self.model.typicality[f"{name}_"])
-        self.p_values[there, number] = typicality.fit(arrays, _every(self.fold[there]))
         if not target.can_be_learned():
             return found
         members = cast(Members, self.model.encoders[f"{name}_"])
@@ -148,7 +152,7 @@ class _Fit:
         found[there] = np.einsum("m,nma->na", weight, evidence)
         return found
 
-    def _networks(self) -> tuple[Scores, tuple[Epoch, ...]]:
+    def _networks(self, attach: Attach | None) -> tuple[Scores, tuple[Epoch, ...]]:
         """Train a network an inner fold; the scores of each case by the one that did not learn from
         it.
         """
@@ -166,9 +170,11 @@ class _Fit:
             self.config.training,
             seed=self.config.seed,
             progress=self.progress,
+            attach=attach,
         )
         scores = torch.zeros(len(cases), self.target.answers)
         for number, (network, fold) in enumerate(zip(trained.networks, folds, strict=True)):
+            network.finalize([cases.rows(fold.valid)])
             self.model.networks[number].load_state_dict(network.state_dict())
             self.model.trained[number] = 1
             with torch.no_grad():

@@ -91,9 +91,15 @@ def fit(run: Run, name: FitId, progress: Progress | None = None) -> None:
     modalities, rows = data.modalities_of(name), rows_of(run, data, name)
     config = run.config_of(name)
     require_unseen(run.config, run.workspace, data.split.part, [name.fold])
-    if config.ensembles:
+    if config.reads_blocks:
         learned = learn_ensemble(
-            data, config, modalities, rows.seen, fold=name.fold, progress=progress
+            data,
+            config,
+            modalities,
+            rows.seen,
+            fold=name.fold,
+            progress=progress,
+            attach=mlflow_tracking.attach(run, name),
         )
     else:
         learned = learn(
@@ -228,18 +234,23 @@ def learn_ensemble(
     *,
     fold: str = "",
     progress: Progress | None = None,
+    attach: Attach | None = None,
 ) -> Learned:
-    """Fit an ensemble on some rows of a cohort; no other row is looked at.
+    """Fit an ensemble, or the networks of a family's inner folds, on some rows of a cohort; no
+    other row is looked at.
 
     Args:
         fold: What is held out.
+        attach: Adds handlers to the trainer of the networks.
     """
     rows = np.sort(rows)
     task = _task(data, rows)
     part = data.cases.iloc[rows]
     times = (part[name].to_numpy(float) for name in ("time", "event"))
     target = targets(task, label_values(part, task), *times)
-    found = fit_ensemble(data, config, modalities, rows, task, target, fold=fold, progress=progress)
+    found = fit_ensemble(
+        data, config, modalities, rows, task, target, fold=fold, progress=progress, attach=attach
+    )
     return Learned(Trained(found.model, found.curve), dict(found.preparations), task)
 
 
@@ -257,8 +268,8 @@ def rows_of(run: Run, data: RunData, name: FitId) -> FitRows:
     )
     stratum = stratum_of(data.cases, data.store.task)
     cases = data.cases.assign(stratum=stratum)
-    # the inner folds of an ensemble do what validation subjects do
-    share = 0.0 if run.config.ensembles else run.config.evaluation.valid_share
+    # where there are inner folds, they do what validation subjects do
+    share = 0.0 if run.config.reads_blocks else run.config.evaluation.valid_share
     stopping = validation_subjects(cases[learnable], share, name.fold) if share else set()
     valid = learnable & cases["subject_id"].isin(stopping).to_numpy()
     if name.fold == ALL:  # what no model that is judged answers

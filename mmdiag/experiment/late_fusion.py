@@ -277,7 +277,7 @@ def _features(data: RunData, name: str) -> Make:
         return _of_notes({row: store.text(name, row) for row in having})
     if layout == ROW:
         return _standardised(store.table(name).astype(np.float64))
-    plain = default(fusion="concat")
+    plain = default(fusion="concat").as_one_network()
     if kind_named(kind).summarise is not None:
         raws: Sequence[Any] = raw_features(store, name, extractor(kind, plain))
     else:

@@ -15,8 +15,8 @@ from mmdiag.prepare.blocks.preparation import fit_blocks
 def prepare_modalities(
     data: RunData, config: RunConfig, modalities: Sequence[str], rows: Int[ndarray, "_"]
 ) -> dict[str, Preparation]:
-    """Fit on the rows that have each modality: blocks of all features for an ensemble, else what a
-    network is given.
+    """Fit on the rows that have each modality: blocks of all features where a model reads
+    these, else what one network is given.
 
     Raises:
         UsageError: A modality is in none of them.
@@ -32,7 +32,7 @@ def prepare_modalities(
             )
         columns, categories = data.store.columns(name), data.store.categories(name)
         source, colour = data.store.source(name), data.store.in_colour(name)
-        if config.ensembles:
+        if config.reads_blocks:
             prepared[name] = fit_blocks(
                 kind,
                 raws,

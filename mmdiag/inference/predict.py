@@ -76,7 +76,7 @@ def _attending(bundle: Bundle) -> tuple[str, float]:
     weigh.
     """
     model, config = bundle.model, bundle.config
-    if not isinstance(model, EnsembleModel):
+    if not isinstance(model, EnsembleModel) or not config.ensembles:
         return config.fusion, 1.0
     weight = model.weight.abs()
     return config.ensemble.network, float(weight[-1] / weight.sum().clamp(min=1e-12))

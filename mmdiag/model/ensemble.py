@@ -1,5 +1,6 @@
-"""`EnsembleModel`: members of each modality and networks over all of them, stacked; the interface
-of `DiagnosisModel`, so that scoring, Shapley values and explanations ask both alike.
+"""`EnsembleModel`: members of each modality and networks over all of them, stacked, or the networks
+of a family alone; the interface of `DiagnosisModel`, so that scoring, Shapley values and
+explanations ask both alike.
 """
 
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ from mmdiag.tokens import Fused, Tokens
 class EnsembleModel(nn.Module):
     """`logit = prior + b + c_S + exp(u_S) * (sum_k w_k z_k + w_n z_n)`: z_k is what the members of
     modality k add to the prior, z_n what networks over all modalities do; an absent modality adds
-    0.
+    0. A family has no members, but networks where there is one modality, too.
 
     Args:
         config: `ensemble` says which networks there are.
@@ -54,9 +55,11 @@ class EnsembleModel(nn.Module):
         blocks = {name: as_blocks(found) for name, found in preparations.items()}
         self.encoders = nn.ModuleDict(
             {f"{name}_": Members(found, answers) for name, found in blocks.items()}
+            if config.ensembles
+            else {}
         )
         own = network_config(config)
-        several = len(self.modalities) > 1
+        several = len(self.modalities) > 1 or not config.ensembles
         self.networks = nn.ModuleList(
             DiagnosisModel(own, preparations, task)
             for _ in range(config.ensemble.folds if several else 0)
@@ -65,7 +68,7 @@ class EnsembleModel(nn.Module):
             {f"{name}_": Typicality(found) for name, found in blocks.items()}
         )
         self.head = ScoreHead(task, answers)
-        count = len(self.modalities) + several
+        count = len(self.encoders) + several
         self.register_buffer("prior", torch.zeros(answers))
         self.register_buffer("network_prior", torch.zeros(answers))
         self.register_buffer("weight", torch.ones(count))
@@ -97,12 +100,13 @@ class EnsembleModel(nn.Module):
         """One token: what the members of a modality add to the prior, and behind it what each
         network makes of it.
         """
-        own = self.encoders[f"{name}_"](arrays, present)
-        parts = [own.values]
+        parts = []
+        if f"{name}_" in self.encoders:
+            parts.append(self.encoders[f"{name}_"](arrays, present).values)
         for network in self.networks:
             encoder = cast(DiagnosisModel, network).encoders[f"{name}_"]
             parts.append(encoder(arrays, present).values[:, :1])
-        return Tokens(torch.cat(parts, dim=-1), own.mask)
+        return Tokens(torch.cat(parts, dim=-1), present[:, None])
 
     def diagnose(self, tokens: Mapping[str, Tokens]) -> Output:
         """From tokens to the answer: what explanations call again for each subset of modalities,
@@ -112,10 +116,12 @@ class EnsembleModel(nn.Module):
         answers = len(self.prior)
         parts = [
             torch.where(present_BM[:, k : k + 1], tokens[name].values[:, 0, :answers], 0.0)
-            for k, name in enumerate(self.modalities)
+            for k, name in enumerate(self._with_members())
         ]
         joint = self._networks(tokens) if len(self.networks) else None
-        amounts_BM = self.weight[: len(self.modalities)].expand_as(present_BM)
+        amounts_BM = torch.zeros_like(present_BM, dtype=self.weight.dtype)
+        if parts:
+            amounts_BM = self.weight[: len(parts)].expand_as(present_BM)
         attention = None
         if joint is not None:
             anyone = present_BM.any(1, keepdim=True)
@@ -137,6 +143,10 @@ class EnsembleModel(nn.Module):
         total = (self.weight[None, :, None] * evidence).sum(1)
         return self.prior + self.offset + self.set_offset[row] + self.set_scale[row, None] * total
 
+    def _with_members(self) -> tuple[str, ...]:
+        """The modalities that have members: all of them, or in a family none."""
+        return self.modalities if len(self.encoders) else ()
+
     def _networks(self, tokens: Mapping[str, Tokens]) -> Output:
         """The mean of what the networks say."""
         return mean_of(self._each_network(tokens), self)
@@ -147,7 +157,7 @@ class EnsembleModel(nn.Module):
         for number, network in enumerate(self.networks):
             if not int(self.trained[number]):
                 continue
-            start = len(self.prior) + number * width
+            start = bool(self._with_members()) * len(self.prior) + number * width
             part = {
                 name: Tokens(tokens[name].values[..., start : start + width], tokens[name].mask)
                 for name in self.modalities
@@ -167,7 +177,7 @@ class EnsembleModel(nn.Module):
             chosen: Number of the answer that is looked at.
         """
         parts = []
-        for k, name in enumerate(self.modalities):
+        for k, name in enumerate(self._with_members()):
             own = cast(Members, self.encoders[f"{name}_"])
             said = self.weight[k] * own.evidence(batch.values[name])
             parts.append(torch.where(tokens[name].present()[:, None, None], said, 0.0))
@@ -307,8 +317,8 @@ def answers_of(task: Task) -> int:
 
 
 def network_config(config: RunConfig) -> RunConfig:
-    """The configuration of an ensemble's networks."""
-    return replace(config, fusion=config.ensemble.network)
+    """The configuration of a model's networks."""
+    return replace(config, fusion=config.ensemble.network) if config.ensembles else config
 
 
 def as_blocks(preparation: Preparation) -> BlockPreparation:
@@ -326,5 +336,5 @@ def make_model(
     config: RunConfig, preparations: Mapping[str, Preparation], task: Task
 ) -> "DiagnosisModel | EnsembleModel":
     """The model that a configuration names."""
-    kind = EnsembleModel if config.ensembles else DiagnosisModel
+    kind = EnsembleModel if config.reads_blocks else DiagnosisModel
     return kind(config, preparations, task)

@@ -19,7 +19,8 @@ from mmdiag.ensemble.typicality import (
     calibrate,
     fit_cloud,
 )
-from mmdiag.prepare.blocks.preparation import BUCKETS, COLUMNS, MISSING, BlockPreparation
+from mmdiag.prepare.blocks.preparation import BUCKETS, CATEGORY, COLUMNS, MISSING, BlockPreparation
+from mmdiag.readers.tables.categories import NEW, NOT_MEASURED
 
 PARTS = ("center", "directions", "deviation")
 WORDS = "words"
@@ -28,7 +29,8 @@ WORDS = "words"
 class Typicality(nn.Module):
     """A p-value of a case against training cases that were left out: from how far it lies along
     the leading directions of each block of features and beside them, from the share of columns that
-    it lacks, and from the share of its words that no training note has.
+    it lacks and its categories that no training case has, and from the share of its words that no
+    training note has.
 
     Args:
         preparation: Says which blocks there are.
@@ -62,10 +64,12 @@ class Typicality(nn.Module):
         if not int(self.cases) or not len(there):
             return found
         rows = {
-            name: arrays[name].numpy()[there] for name in (*self.blocks, MISSING) if name in arrays
+            name: arrays[name].numpy()[there]
+            for name in (*self.blocks, MISSING, CATEGORY)
+            if name in arrays
         }
         notes = arrays[WORDS].numpy()[there] if self.words else None
-        measures = _measures(self._clouds(), rows, notes, self._seen())
+        measures = _measures(self._clouds(), rows, notes, self._seen(), _new(rows))
         calibration = Calibration(self.quantiles.numpy().astype(float), int(self.cases))
         found[there] = calibration.p_values(measures)
         return found
@@ -79,7 +83,7 @@ class Typicality(nn.Module):
         """
         rows = {
             name: np.stack([case[name] for case in arrays]).astype(float)
-            for name in (*self.blocks, MISSING)
+            for name in (*self.blocks, MISSING, CATEGORY)
             if name in arrays[0]
         }
         notes = _padded([case[WORDS] for case in arrays]) if self.words else None
@@ -88,7 +92,8 @@ class Typicality(nn.Module):
             clouds = {name: fit_cloud(rows[name][train]) for name in self.blocks}
             seen = _seen_in(notes[train]) if notes is not None else None
             tested = {name: values[test] for name, values in rows.items()}
-            return _measures(clouds, tested, notes[test] if notes is not None else None, seen)
+            new = _new(tested, rows[CATEGORY][train] if CATEGORY in rows else None)
+            return _measures(clouds, tested, notes[test] if notes is not None else None, seen, new)
 
         calibration, own = calibrate(measure, len(arrays), folds)
         for name in self.blocks:
@@ -116,6 +121,7 @@ def _measures(
     rows: Mapping[str, Float[ndarray, "case _"]],
     notes: Float[ndarray, "case term 3"] | None,
     seen: Int[ndarray, "bucket"] | None,
+    new: Float[ndarray, "case"] | None,
 ) -> Float[ndarray, "case measure"]:
     found = [cloud.measures(rows[name].astype(float)) for name, cloud in clouds.items()]
     if notes is not None and seen is not None:
@@ -123,8 +129,28 @@ def _measures(
         found.append((notes[..., 1] ** 2 * new).sum(axis=1, keepdims=True))
     if MISSING in rows:
         share = rows[MISSING].mean(axis=1, keepdims=True) if rows[MISSING].shape[1] else None
-        found.append(np.zeros((len(rows[MISSING]), 1)) if share is None else share)
+        share = np.zeros((len(rows[MISSING]), 1)) if share is None else share
+        found.append(share if new is None else share + new[:, None])
     return np.concatenate(found, axis=1)
+
+
+def _new(
+    rows: Mapping[str, Float[ndarray, "case _"]], others: Float[ndarray, "_ word"] | None = None
+) -> Float[ndarray, "case"] | None:
+    """How many categories of each case nobody else has; None where a table has no columns of words.
+
+    Args:
+        others: Numbers of the categories of others; None = those that are `NEW` are counted.
+    """
+    if CATEGORY not in rows:
+        return None
+    found = rows[CATEGORY] == NEW
+    for word in range(found.shape[1] if others is not None else 0):
+        assert others is not None
+        own = rows[CATEGORY][:, word]
+        found[:, word] |= (own != NOT_MEASURED) & ~np.isin(own, others[:, word])
+    counts: ndarray = found.sum(axis=1).astype(float)
+    return counts
 
 
 def _seen_in(notes: Float[ndarray, "case term 3"]) -> Int[ndarray, "bucket"]:

@@ -76,7 +76,8 @@ def start(
         UsageError: The cohort has too few cases for it, not the modalities, or too few labelled
             subjects to know who is held out.
     """
-    config = dataclasses.replace(config, fusion="concat")  # nothing is fused without labels
+    # nothing is fused without labels
+    config = dataclasses.replace(config, fusion="concat").as_one_network()
     kinds = require(description, config, what)
     store = Store.open(workspace, description.name)
     parts, held_out = _parts(store, config)

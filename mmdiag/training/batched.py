@@ -62,6 +62,7 @@ def train_together(
     *,
     seed: int,
     progress: Progress | None = None,
+    attach: Callable[[Any], None] | None = None,
 ) -> TrainedTogether:
     """Train one network a fold until its loss on the fold's own cases has not improved for
     `patience` epochs; each as it would be trained alone.
@@ -70,6 +71,8 @@ def train_together(
         make: Builds a network with fresh weights.
         cases: Every labelled case that some fold has, in memory.
         seed: Where weights, orders and dropout come from.
+        attach: Adds handlers to the trainer; as an epoch is completed, its `state.metrics` hold the
+            means of `train_loss` and `valid_loss`.
     """
     with torch.random.fork_rng(), one_thread():
         networks = []
@@ -78,7 +81,7 @@ def train_together(
             networks.append(_begun(make(), cases, fold, task, settings))
         training = _Together(networks, cases, folds, settings, seed, progress)
         with _plain_attention():
-            training.run()
+            training.run(attach)
         return TrainedTogether(training.result(), tuple(training.curve))
 
 
@@ -103,7 +106,7 @@ class _Loss(nn.Module):
         self, values: dict[str, dict[str, Tensor]], present: dict[str, Tensor], target: Tensor
     ) -> Tensor:
         output = self.network(Batch(values, present, target))
-        if self.training:
+        if self.training or output.stacked:  # how branches are weighed is fitted afterwards
             return loss_of(self.network.head, output, target, self.own_weight)
         return self.network.head.loss(output.logits, target)
 
@@ -146,7 +149,7 @@ class _Together:
         found: Tensor = functional_call(self.loss, weights, (values, present, target))
         return found
 
-    def run(self) -> None:
+    def run(self, attach: Callable[[Any], None] | None = None) -> None:
         """Train all epochs, by MONAI's trainer."""
         from ignite.engine import Events
         from monai.engines import SupervisedTrainer
@@ -165,6 +168,8 @@ class _Together:
             logger.setLevel(logging.WARNING)
         trainer.add_event_handler(Events.EPOCH_STARTED, self._begin)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self._end)
+        if attach is not None:
+            attach(trainer)
         trainer.run()
 
     def result(self) -> list[DiagnosisModel]:
@@ -232,6 +237,7 @@ class _Together:
             self.best = torch.where(chosen, self.weights, self.best)
         train = float(np.mean(self.losses))
         self.curve.append(Epoch(epoch, train, float(valid.mean()), math.nan, self.rate))
+        engine.state.metrics |= {"train_loss": train, "valid_loss": float(valid.mean())}
         if (epoch - self.epoch_of >= self.settings.patience).all():
             engine.terminate()
         if self.progress is not None:

@@ -44,6 +44,8 @@ NOT_SEARCHED = {
             "text.encoder",
             "text.training",
             "text.max_sentences",
+            "text.unit",
+            "training.averaged",
         ),
         FEATURES,
     ),

@@ -77,6 +77,7 @@ def start(
         UsageError: The space is not one, or the cohort cannot be trained on.
     """
     space = require(description, config, trials, space, fusion=fusion)
+    config = config.as_one_network()  # whose sizes are varied
     return plan_run(
         description, workspace, config, search={"trials": trials, "space": to_plain(space)}
     )

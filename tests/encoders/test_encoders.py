@@ -327,7 +327,7 @@ def test_a_question_about_one_modality_is_answered_as_if_the_whole_case_was_aske
     from mmdiag.privacy.subject_keys import SubjectKeys
     from mmdiag.recipes import default
 
-    config, (raws, _) = default(fusion="modality_attention"), make_raws(12)
+    config, (raws, _) = default(fusion="modality_attention").as_one_network(), make_raws(12)
     prepared = make_preparations(raws, config)
     torch.manual_seed(0)
     model = DiagnosisModel(config, prepared, BINARY).eval()

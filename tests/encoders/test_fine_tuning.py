@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
 def make_config(folder, kind="text", **training):
     from mmdiag.recipes import default
 
-    config = default(fusion="concat", seed=3)
+    config = default(fusion="concat", seed=3).as_one_network()
     if kind == "text":
         config = dataclasses.replace(
             config,

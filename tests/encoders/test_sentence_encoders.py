@@ -31,7 +31,7 @@ def cache(monkeypatch, tmp_path):
 def make_config(**text):
     from mmdiag.recipes import default
 
-    config = default(fusion="concat")
+    config = default(fusion="concat").as_one_network()
     return dataclasses.replace(config, text=dataclasses.replace(config.text, **text))
 
 

@@ -17,7 +17,12 @@ from mmdiag.prepare.kinds.embedding import MOST_PARTS, summarise_vectors
 from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
-FEW = {"training.max_epochs": 25, "evaluation.folds": 2, "evaluation.resamples": 20}
+FEW = {
+    "training.max_epochs": 25,
+    "training.averaged": False,
+    "evaluation.folds": 2,
+    "evaluation.resamples": 20,
+}
 
 
 @pytest.fixture(scope="module")

@@ -119,7 +119,7 @@ def finished(tmp_path_factory):
         read_description(folder / "cohort.toml"),
     )
     ledger = Ledger(workspace.ledger_url)
-    config = default(fusion="modality_attention")
+    config = default(fusion="modality_attention").as_one_network()
     training = dataclasses.replace(config.training, max_epochs=25, early_stopping="auroc")
     config = dataclasses.replace(
         config,

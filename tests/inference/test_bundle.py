@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from phantom_runs import ONE_NETWORK
 
 from mmdiag.errors import BundleError, UsageError
 
@@ -178,7 +179,7 @@ def test_a_run_that_is_asked_again_fits_nothing_again(small_run, monkeypatch):
     run = plan_run(
         read_description(small_run.cohort / "cohort.toml"),
         small_run.workspace,
-        recipes.default(fusion="modality_attention"),
+        recipes.named("default", fusion="modality_attention", settings=ONE_NETWORK),
     )
     assert run.folder == small_run.folder
     for name in run.fits:

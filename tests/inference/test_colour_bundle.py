@@ -53,7 +53,7 @@ def store_of(toml):
 def make_bundle(toml, folder, **image):
     """The folder of a bundle: an untrained model on the pictures of a cohort."""
     config, store = (
-        dataclasses.replace(default(fusion="concat"), image=ImageConfig(**image)),
+        dataclasses.replace(default(fusion="concat").as_one_network(), image=ImageConfig(**image)),
         store_of(toml),
     )
     raws = raw_features(store, "skin", extractor("image", config))

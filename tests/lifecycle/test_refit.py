@@ -30,7 +30,12 @@ from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
 CASES, FIRST = 56, 36
-RECIPE = {"training.max_epochs": 1, "evaluation.folds": 2, "evaluation.resamples": 50}
+RECIPE = {
+    "training.max_epochs": 1,
+    "training.averaged": False,
+    "evaluation.folds": 2,
+    "evaluation.resamples": 50,
+}
 PLAN = """
 modification_protocol: {least_cases: 10, least_of_a_kind: 3, resamples: 200}
 impact_assessment: {calibration_margin: 1.0, subgroup_margin: 1.0}

@@ -29,7 +29,9 @@ def make_config(**image):
     from mmdiag.config import ImageConfig
     from mmdiag.recipes import default
 
-    return dataclasses.replace(default(fusion="concat"), image=ImageConfig(**image))
+    return dataclasses.replace(
+        default(fusion="concat").as_one_network(), image=ImageConfig(**image)
+    )
 
 
 def even(colour):
@@ -156,7 +158,7 @@ def test_features_in_colour_and_in_grey_are_stored_side_by_side(tmp_path):
     toml = write_hues(tmp_path / "c", 6, grey=[2])
     mmdiag.Cohort.open(toml, workspace=tmp_path / "w").ingest()
     store = Store.open(Workspace(tmp_path / "w"), "hues")
-    extract = extractor("image", default(fusion="concat"))
+    extract = extractor("image", default(fusion="concat").as_one_network())
     found, grey, again = (
         raw_features(store, "skin", extract, colour=colour) for colour in (None, False, True)
     )

@@ -52,7 +52,7 @@ def test_with_24_labels_a_network_over_genes_that_was_aligned_with_the_images_of
     from mmdiag.workspace import Workspace
 
     monkeypatch.setattr(run, "LEAST", {"contrastive": 100})
-    config, workspace = default(fusion="concat"), Workspace(tmp_path / "workspace")
+    config, workspace = default(fusion="concat").as_one_network(), Workspace(tmp_path / "workspace")
     config = dataclasses.replace(config, table=dataclasses.replace(config.table, encoder="mlp"))
     description, store, label = ingested(
         tmp_path / "cohort", workspace, labelled=24, cases=300, seed=11, missing=0.1

@@ -277,7 +277,7 @@ def run(tmp_path_factory):
     workspace = Workspace(folder / "workspace")
     ledger = Ledger(workspace.ledger_url)
     found = api.ingest(description, workspace, ledger)
-    config = recipes.default(fusion="concat")
+    config = recipes.default(fusion="concat").as_one_network()
     training = dataclasses.replace(config.training, max_epochs=25, patience=8, learning_rate=3e-3)
     config = dataclasses.replace(
         config,

@@ -152,9 +152,12 @@ def tiny_architecture() -> dict[str, Any]:
     }
 
 
-def write_tiny_text_model(folder: Path, *, seed: int = 0) -> Path:
+def write_tiny_text_model(folder: Path, *, seed: int = 0, **architecture: object) -> Path:
     """A BERT of 16 dimensions with its tokenizer, as `save_pretrained` leaves them; the tokenizer
     states no longest input.
+
+    Args:
+        architecture: What is not as in a BERT of 24 positions, such as `model_type`.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
@@ -177,7 +180,7 @@ def write_tiny_text_model(folder: Path, *, seed: int = 0) -> Path:
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = AutoModel.from_config(AutoConfig.for_model(**tiny_architecture()))
+        network = AutoModel.from_config(AutoConfig.for_model(**tiny_architecture() | architecture))
     network.save_pretrained(folder)
     (folder / "README.md").write_text(CARD)
     return folder

@@ -8,9 +8,9 @@ from model_builders import BINARY, make_batches, make_preparations, make_raws
 
 
 def make_config(fusion="concat", **training):
-    from mmdiag.recipes import default
+    from mmdiag.config import RunConfig
 
-    config = default(fusion=fusion, seed=3)
+    config = RunConfig(fusion=fusion, seed=3)
     return dataclasses.replace(config, training=dataclasses.replace(config.training, **training))
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import jaxtyping
 import pandas as pd
 
+ONE_NETWORK = {"training.averaged": False}  # of a family; the mean of several takes longer
+
 
 @dataclass(frozen=True)
 class PhantomRun:
@@ -88,7 +90,9 @@ def _run(
     description = read_description(folder / "cohort" / "cohort.toml")
     found = api.ingest(description, workspace, ledger)
     run = plan_run(
-        description, workspace, recipes.named("default", fusion=fusion, settings=settings)
+        description,
+        workspace,
+        recipes.named("default", fusion=fusion, settings=ONE_NETWORK | (settings or {})),
     )
     for name in run.fits:
         fit(run, name)

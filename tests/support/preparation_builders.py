@@ -4,9 +4,9 @@ import numpy as np
 
 
 def make_config():
-    from mmdiag.recipes import default
+    from mmdiag.config import RunConfig
 
-    return default(fusion="concat")
+    return RunConfig(fusion="concat")
 
 
 NOTES = [

@@ -19,7 +19,7 @@ def quick(**training):
     from mmdiag.config import EvaluationConfig
     from mmdiag.recipes import default
 
-    config = default(fusion="concat", seed=5)
+    config = default(fusion="concat", seed=5).as_one_network()
     settings = dataclasses.replace(config.training, **({"max_epochs": 6} | training))
     return dataclasses.replace(
         config, training=settings, evaluation=EvaluationConfig(folds=2, resamples=50)

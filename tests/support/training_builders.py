@@ -13,9 +13,9 @@ from model_builders import BINARY, make_batches, make_preparations, make_raws
 
 def make_config(fusion="concat", *, plain=False, **training):
     """A configuration; a plain one draws nothing at random in its steps."""
-    from mmdiag.recipes import default
+    from mmdiag.config import RunConfig
 
-    config = default(fusion=fusion, seed=3)
+    config = RunConfig(fusion=fusion, seed=3)
     if plain:
         config = dataclasses.replace(config, model=dataclasses.replace(config.model, dropout=0.0))
         training = {"modality_dropout": 0.0} | training

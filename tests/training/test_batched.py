@@ -9,6 +9,7 @@ from model_builders import BINARY
 from network_builders import make_model
 
 from mmdiag.config import TrainingConfig
+from mmdiag.model.network import loss_of
 from mmdiag.training.batched import Fold, train_together
 
 
@@ -61,3 +62,33 @@ def test_the_best_epoch_of_each_fit_is_kept(parts):
         with torch.no_grad():
             loss = float(network.head.loss(network(valid).logits, valid.target))
         assert not network.training and loss < 0.8
+
+
+def test_what_is_stacked_stops_by_the_loss_of_its_branches_which_are_weighed_afterwards():
+    model, cases = make_model("late", cases=60, missing=0.2)
+    settings, folds = TrainingConfig(max_epochs=1, batch_size=16), make_folds(60)
+    found = train_together(lambda: copy.deepcopy(model), cases, folds, BINARY, settings, seed=5)
+    losses = []
+    with torch.no_grad():
+        for network, fold in zip(found.networks, folds, strict=True):
+            part = cases.rows(fold.valid)
+            losses.append(float(loss_of(network.head, network(part), part.target, 0.0)))
+    assert found.curve[-1].valid_loss == pytest.approx(np.mean(losses), abs=1e-4)
+
+
+def test_who_watches_the_trainer_is_told_the_losses_of_each_epoch(parts):
+    from ignite.engine import Events
+
+    told = []
+
+    def attach(trainer):
+        trainer.add_event_handler(
+            Events.EPOCH_COMPLETED, lambda engine: told.append(dict(engine.state.metrics))
+        )
+
+    model, cases, settings = parts
+    found = train_together(
+        lambda: copy.deepcopy(model), cases, make_folds(60), BINARY, settings, seed=5, attach=attach
+    )
+    assert [row["train_loss"] for row in told] == [epoch.train_loss for epoch in found.curve]
+    assert [row["valid_loss"] for row in told] == [epoch.valid_loss for epoch in found.curve]

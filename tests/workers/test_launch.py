@@ -21,7 +21,7 @@ def without_chance(epochs, **training):
     """
     from mmdiag.recipes import default
 
-    config = default(fusion="modality_attention", seed=2)
+    config = default(fusion="modality_attention", seed=2).as_one_network()
     settings = dataclasses.replace(
         config.training, max_epochs=epochs, modality_dropout=0.0, **training
     )

@@ -23,7 +23,7 @@ def run(small_run, tmp_path, monkeypatch):
 
     monkeypatch.setenv("MMDIAG_PROCESSES", "2")
     workspace = Workspace(shutil.copytree(small_run.workspace.path, tmp_path / "w"))
-    config = recipes.default(fusion="concat", seed=4)
+    config = recipes.default(fusion="concat", seed=4).as_one_network()
     config = dataclasses.replace(
         config, training=dataclasses.replace(config.training, max_epochs=4)
     )
@@ -60,7 +60,12 @@ def test_models_searched_side_by_side_get_the_values_that_one_process_chooses(
     from mmdiag.workers import pool
     from mmdiag.workspace import Workspace
 
-    config = recipes.named("default", fusion="concat", seed=4, settings={"training.max_epochs": 2})
+    config = recipes.named(
+        "default",
+        fusion="concat",
+        seed=4,
+        settings={"training.max_epochs": 2, "training.averaged": False},
+    )
     names, found = [f"fold-0.{model}" for model in ("fused", "flair", "report")], []
     for processes in ("1", "2"):
         monkeypatch.setenv("MMDIAG_PROCESSES", processes)

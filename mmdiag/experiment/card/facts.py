@@ -17,7 +17,7 @@ from mmdiag.experiment.card.made_of import made_of
 from mmdiag.experiment.fit_id import ALL
 from mmdiag.experiment.run import Run, RunData
 from mmdiag.inference.bundle import Bundle, versions
-from mmdiag.model.ensemble import EnsembleModel, Members
+from mmdiag.model.ensemble import EnsembleModel, Members, network_config
 from mmdiag.spelling import may_be_printed
 from mmdiag.storage.counts import read_counts
 from mmdiag.task import Task
@@ -162,15 +162,20 @@ def _model(bundle: Bundle) -> dict[str, Any]:
         return facts
     weights = [_round(float(value)) for value in bundle.model.weight]
     members: list[dict[str, Any]] = []
-    for name, weight in zip(bundle.model.modalities, weights, strict=False):
+    named = bundle.model.modalities if config.ensembles else ()
+    for name, weight in zip(named, weights, strict=False):
         own = bundle.model.encoders[f"{name}_"]
         assert isinstance(own, Members)
         parts = zip(own.forms, own.weight, strict=True)
-        named = {form.name: _round(float(value)) for form, value in parts}
-        members.append({"modality": name, "weight": weight, "of": named})
+        of = {form.name: _round(float(value)) for form, value in parts}
+        members.append({"modality": name, "weight": weight, "of": of})
     trained = int(bundle.model.trained.sum())
     if trained:
-        network = {"networks": trained, "family": config.ensemble.network, "weight": weights[-1]}
+        network = {
+            "networks": trained,
+            "family": network_config(config).fusion,
+            "weight": weights[-1],
+        }
         members.append(network)
     return {**facts, "members": members}
 

@@ -12,6 +12,7 @@ from mmdiag.explain.within.probe import Explanation, Probe
 from mmdiag.inference.columns import align
 from mmdiag.prepare.blocks.preparation import COLUMNS
 from mmdiag.prepare.preparation import Preparation
+from mmdiag.readers.tables.categories import known_categories
 from mmdiag.storage.store import Store
 
 MOST = 1000  # columns that are kept, those that add most; what others add has no place
@@ -26,7 +27,10 @@ def explain_table(probe: Probe, store: Store, name: str, row: int) -> Explanatio
     preparation, found = probe.bundle.preparations[name], probe.attribution(name)
     assert preparation.summary is not None and found is not None
     table = align(store, name, preparation).values
-    z = preparation.summary.standardise(table[row][None])[0].astype(float)
+    values = table[row]
+    if preparation.categories:
+        values = known_categories(values, preparation.columns, preparation.categories)
+    z = preparation.summary.standardise(values[None])[0].astype(float)
     value = found.slopes[COLUMNS] * z
     if found.columns is not None:
         value = value + found.columns[: len(z)]

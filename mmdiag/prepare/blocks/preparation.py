@@ -16,10 +16,15 @@ from mmdiag.prepare.blocks.terms import CHARACTERS, WORDS, Raw, TermWeights, fit
 from mmdiag.prepare.extract import feature_version
 from mmdiag.prepare.pca import Projection, fit_projection
 from mmdiag.prepare.preparation import BLOCKS, COLOUR, PLAIN, Preparation
-from mmdiag.readers.tables.categories import known_categories, seen_categories
+from mmdiag.readers.tables.categories import (
+    category_numbers,
+    known_categories,
+    seen_categories,
+)
 
 BUCKETS = {"words": WORDS, "characters": CHARACTERS}
-SUMMARY, MISSING, COLUMNS = "summary", "missing", "columns"  # names of arrays beside the blocks
+# names of arrays beside the blocks
+SUMMARY, MISSING, COLUMNS, CATEGORY = "summary", "missing", "columns", "category"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,8 @@ class BlockPreparation(Preparation):
         found |= {name: block.center.shape for name, block in self.dense.items()}
         if COLUMNS in self.dense:
             found[MISSING] = (len(self.holes),)
+        if self.categories:
+            found[CATEGORY] = (len(self.categories),)
         return found | dict.fromkeys(self.terms_of, (-1, 3))
 
     @property
@@ -65,11 +72,12 @@ class BlockPreparation(Preparation):
 
     def apply(self, raw: Raw) -> dict[str, Shaped[ndarray, "..."]]:
         """Arrays of one case from its raw features: deviations of each dense block; bucket, weight
-        and count of each term; and the summary.
+        and count of each term; numbers of categories; and the summary.
         """
-        if self.categories:
-            raw = known_categories(raw, self.columns, self.categories)
         found: dict[str, ndarray] = {}
+        if self.categories:
+            found[CATEGORY] = category_numbers(raw, self.columns, self.categories)
+            raw = known_categories(raw, self.columns, self.categories)
         summary = []
         blocks = blocks_of(self.kind, raw, self.shape)
         for name, projection in self.dense.items():

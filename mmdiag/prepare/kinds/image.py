@@ -86,9 +86,7 @@ def _extractor_of_both(config: RunConfig) -> Extractor:
 
 def pretrained_beside(config: RunConfig) -> RunConfig:
     """The configuration of the network whose features stand beside statistics."""
-    return dataclasses.replace(
-        config, fusion="concat", image=ImageConfig(encoder=config.image_beside)
-    )
+    return dataclasses.replace(config, image=ImageConfig(encoder=config.image_beside))
 
 
 def maps_beside(
@@ -106,7 +104,7 @@ def maps_beside(
 
 def statistics_alone(config: RunConfig) -> RunConfig:
     """The same images without the network beside."""
-    return dataclasses.replace(config, fusion="concat")
+    return dataclasses.replace(config, ensemble=dataclasses.replace(config.ensemble, beside=""))
 
 
 def _network_extractor(config: RunConfig) -> Extractor:

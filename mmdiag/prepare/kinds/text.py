@@ -10,7 +10,7 @@ from jaxtyping import Float32, Shaped
 from numpy import ndarray
 from torch import nn
 
-from mmdiag.config import FINE_TUNED, FROZEN, TFIDF, RunConfig
+from mmdiag.config import FINE_TUNED, FROZEN, NOTE, TFIDF, RunConfig
 from mmdiag.encoders.weights import TEXT_PACKAGES, Weights, find_weights
 from mmdiag.prepare.blocks.terms import Note
 from mmdiag.prepare.extract import Extractor, feature_key, version_of
@@ -39,7 +39,7 @@ def text_extractor(config: RunConfig) -> Extractor:
     def with_terms(note: str, features: Shaped[ndarray, "_ ..."]) -> Note:
         return Note.of(features, cut(note))
 
-    finish = with_terms if config.ensembles else None
+    finish = with_terms if config.reads_blocks else None
     return Extractor(key, lambda notes: call([cut(note) for note in notes]), finish)
 
 
@@ -50,7 +50,7 @@ def features_of_sentences(
     of `from_sentences`.
     """
     _, call = from_sentences(config, remember)
-    if not config.ensembles:
+    if not config.reads_blocks:
         return call
     return lambda notes: [
         Note.of(features, sentences) for features, sentences in zip(call(notes), notes, strict=True)
@@ -78,6 +78,11 @@ def from_sentences(
         return "", token_rows(text.encoder)
     from mmdiag.encoders.sentence import sentence_encoder
 
+    if text.unit == NOTE:
+        reader = sentence_encoder(text.encoder, None)
+        whole = remember(reader.embed)
+        key = feature_key(text_version(config), reader.identity, NOTE)
+        return key, lambda notes: embed_notes(notes, whole)
     encoder = sentence_encoder(text.encoder)
     embed = remember(encoder.embed)
     key = feature_key(text_version(config), encoder.identity, str(text.max_sentences))
@@ -117,6 +122,19 @@ def embed_sentences(notes: Notes, embed: Embed) -> list[Float32[ndarray, "_ feat
         else np.zeros((0, table.shape[1]), np.float32)
         for note in notes
     ]
+
+
+def embed_notes(notes: Notes, embed: Embed) -> list[Float32[ndarray, "_ feature"]]:
+    """One row a note, as `embed_sentences` gives one a sentence; the transformer reads negations in
+    their place, so that the sign is always 1.
+    """
+    whole = [" ".join(note) for note in notes]
+    unique = sorted({note for note in whole if note})
+    if not unique:
+        return [np.zeros((0, 1), np.float32) for _ in notes]
+    table = np.concatenate([embed(unique), np.ones((len(unique), 1), np.float32)], axis=1)
+    row_of = {note: row for row, note in enumerate(unique)}
+    return [table[[row_of[note]] if note else []] for note in whole]
 
 
 def text_weights(config: RunConfig) -> Weights | None:

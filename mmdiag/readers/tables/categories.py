@@ -17,6 +17,8 @@ MOST = 64  # categories of one column
 ALWAYS = 10  # categories that are never too many
 LEAST_CASES = 2.0  # rows a category, on average, of a column that has more
 LONGEST = 60  # letters
+# in place of the number of a category
+NOT_MEASURED, NEW = -1, -2
 Groups = Mapping[str, Sequence[str]]
 
 
@@ -84,7 +86,7 @@ def by_name(
     """Numbers under other columns: each is found by its name, one that is not there is missing.
 
     The columns of a category belong together: where the category of a case is known, those that
-    nobody here had are 0; where it is none of the wanted ones, all of them are missing.
+    nobody here had are 0, and all of them where it is none of the wanted ones.
 
     Returns:
         The numbers, and column of words -> cases whose category is none of the wanted ones.
@@ -107,7 +109,6 @@ def by_name(
             if wanted[at].casefold() in own:
                 part[:, number] = values[:, own[wanted[at].casefold()]]
         other = known & ~(part == 1).any(axis=1)
-        part[other] = np.nan
         found[:, here] = part
         if other.any():
             unseen[word] = int(other.sum())
@@ -136,4 +137,22 @@ def known_categories(
         own = [place[column] for column in members]
         if not (found[own] == 1).any():
             found[own] = np.nan
+    return found
+
+
+def category_numbers(
+    row: Shaped[ndarray, "column"], columns: Sequence[str], seen: Groups
+) -> Float32[ndarray, "word"]:
+    """Of each column of words the number of its category among those of training cases: `NEW` of
+    one that none of them had, `NOT_MEASURED` where the cell is missing.
+    """
+    place = {column: number for number, column in enumerate(columns)}
+    found = np.full(len(seen), NOT_MEASURED, np.float32)
+    for number, (word, members) in enumerate(seen.items()):
+        every = [place[column] for column in columns if column.startswith(f"{word}=")]
+        one = np.asarray(row)[[place[column] for column in members]] == 1
+        if one.any():
+            found[number] = int(one.argmax())
+        elif not np.isnan(np.asarray(row, np.float32)[every]).all():
+            found[number] = NEW
     return found

@@ -11,6 +11,7 @@ from mmdiag.api.results import (
     predictions_path,
     replay,
     verify,
+    write_case_page,
 )
 from mmdiag.api.scoring import score, score_ingested, score_unchanged
 from mmdiag.api.steps import (
@@ -56,4 +57,5 @@ __all__ = [
     "train",
     "validate",
     "verify",
+    "write_case_page",
 ]

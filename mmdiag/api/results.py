@@ -64,6 +64,21 @@ def explain_case(
     return answers.explain_case(workspace, known, name, case_id, named)
 
 
+def write_case_page(workspace: Workspace, facts: dict[str, Any], file: Path) -> None:
+    """Write one self-contained page of a case, which only its owner can read.
+
+    Args:
+        facts: What `explain_case` returned, of the case as it is.
+    """
+    from mmdiag.explain.report.page import page
+    from mmdiag.storage.store import Store
+    from mmdiag.workspace import write_text
+
+    store = Store.open(workspace, facts["cohort"])
+    row = store.cases["case_id"].tolist().index(facts["case_id"])
+    write_text(file, page(facts, store, row))
+
+
 def check_explanations(
     workspace: Workspace,
     bundle: Path,

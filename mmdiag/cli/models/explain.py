@@ -56,6 +56,14 @@ if TYPE_CHECKING:
     help="What if a column of a table had this value, or the cohort's `median`? Repeatable.",
 )
 @click.option(
+    "--html",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Also write one page of the case, to read and to print. It holds what the case holds: "
+    "only you can read the file.",
+)
+@click.option(
     "--checks",
     is_flag=True,
     help="Instead of a case: do the explanations of a bundle add up, does taking away what counts "
@@ -71,6 +79,7 @@ def explain(
     without: Sequence[str],
     notes: Sequence[str],
     values: Sequence[str],
+    page: Path | None,
     checks: bool,
 ) -> int:
     """Explain one case of a training or of a score: what each modality contributed, and what the
@@ -83,6 +92,7 @@ def explain(
       mmdiag explain c0182 --cohort cohort.toml
       mmdiag explain c0182 --bundle b-3f9c1d20a1b2 --json
       mmdiag explain c0182 --without report --set EGFR=median
+      mmdiag explain c0182 --html c0182.html
       mmdiag explain --checks --bundle b-3f9c1d20a1b2
     """
     from mmdiag import api
@@ -107,6 +117,9 @@ def explain(
     found = api.explain_case(
         context.workspace, case_id, name, bundle=folder, ledger=known, change=change
     )
+    if page:
+        api.write_case_page(context.workspace, found, page)
+        found["page"] = str(page)
     answer = context.answer("explain", **found, quarantined=_refused_of(context, found))
     context.emit(answer, lambda done: show_explanation(done, _store_of(context, done)))
     return 0

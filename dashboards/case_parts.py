@@ -4,44 +4,43 @@ what its drawn parts add up to.
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
-from jaxtyping import UInt8
-from numpy import ndarray
 
-from dashboards import notes, pictures, texts
+from dashboards import notes, texts
 from dashboards.case_view import View
 from dashboards.charts import case as charts
 from dashboards.parts import part
+from dashboards.viewer.component import show
+from dashboards.viewer.series import series_of
 from mmdiag.explain.drawn import (
     COLUMNS,
     GENES,
     GROUPS,
     PATHWAYS,
-    REGIONS,
     TABLE_COLUMNS,
     VECTORS,
     WINDOWS,
     WORDS,
-    heat_on_tissue,
 )
-from mmdiag.explain.tissue import most_tissue
 
 
 def images(view: View) -> None:
-    """A tab an image."""
+    """The viewer of the images that the case has, and the marks of those that it has not."""
     names = view.of_kind("image")
     if not names:
         st.html(notes.box("This cohort has no image modality"))
         return
-    tabs = st.tabs([notes.plain(view.names[name]) for name in names])
-    for tab, name in zip(tabs, names, strict=True):
-        with tab, part(view.names[name]):
-            if view.has(name):
-                _viewer(view, name, view.stored(name))
-            else:
-                missing(view, name)
+    told = []
+    for name in names:
+        if view.has(name):
+            with part(view.names[name]):
+                told.append(series_of(view, name))
+    if told:
+        show(told, of=f"{view.store.folder.name} {view.case_id}")
+    for name in names:
+        if not view.has(name):
+            missing(view, name)
 
 
 def missing(view: View, name: str) -> None:
@@ -68,37 +67,6 @@ def to_quarantine(case_id: str) -> None:
     )
 
 
-def _viewer(view: View, name: str, stack: UInt8[ndarray, "slice row column *colour"]) -> None:
-    heat = view.heat.get(name)
-    controls = st.columns([4, 4, 3], vertical_alignment="bottom")
-    key = f"{name}-{view.case_id}"
-    number = (  # where most of the body is, never where the model looked
-        controls[0].slider("slice", 1, len(stack), most_tissue(stack) + 1, key=f"slice-{key}") - 1
-        if len(stack) > 1
-        else 0
-    )
-    low, high = controls[1].slider(
-        "display window", 0, 255, pictures.window_of(stack), key=f"window-{key}"
-    )
-    shown = _heat_toggle(controls[2], name, known=heat is not None)
-    picture = pictures.shown(stack[number], low, high)
-    if shown and heat is not None:
-        picture = pictures.overlaid(picture, heat, number, stack)
-    st.image(
-        picture,
-        width=pictures.SIDE,
-        caption=f"{notes.plain(view.names[name])}, slice {number + 1} of {len(stack)}, as stored",
-    )
-    if shown and heat is not None:
-        strongest = np.abs(heat_on_tissue(heat, stack)).max(axis=(1, 2)).argmax()
-        where = int(strongest) * len(stack) // len(heat) + 1
-        st.caption(
-            f"{texts.heat(notes.plain(view.outcome), 'stack')} It lies in slice {where} of "
-            f"{len(stack)}."
-        )
-        _adds_up(view, name, REGIONS)
-
-
 def _heat_toggle(column: Any, name: str, *, known: bool) -> bool:
     """Off at first: the reader sees the recording before the model's opinion of it."""
     return bool(column.toggle("heat map", value=False, key=f"heat-{name}", disabled=not known))
@@ -123,7 +91,7 @@ def signal(view: View, name: str) -> None:
     title = f"{view.names[name]}, each channel scaled to its largest value"
     chart(charts.signal(samples, rate_hz, windows if shown else [], title))
     if shown:
-        st.caption(texts.heat(notes.plain(view.outcome), "signal"))
+        st.caption(texts.heat(notes.plain(view.outcome)))
         _adds_up(view, name, WINDOWS)
 
 

@@ -170,7 +170,7 @@ class Store:
         """
         case = self.cases.iloc[row]
         shard = self._slice(modality, row).file.parent
-        return read_display(shard, str(case["case_id"]), str(case["version"]), modality)
+        return read_display(shard, str(case["case_id"]), str(case.get("version", "")), modality)
 
     def signal(self, modality: str, row: int) -> Int16[ndarray, "time channel"]:
         """The samples of one case."""

@@ -132,19 +132,6 @@ def test_the_most_uncertain_case_comes_first(page, run):
     assert test.selectbox(key="case").value == first
 
 
-def test_the_heat_map_is_off_until_it_is_asked_for(page, example):
-    both = next(
-        row["case_id"]
-        for row in example.cases.to_dict("records")
-        if row["has_flair"] and row["has_t1gd"]
-    )
-    test = page(example.workspace.path, "case")
-    test.selectbox(key="case").set_value(both).run()
-    assert not test.toggle(key="heat-flair").value and "Orange: supports" not in said(test)
-    test.toggle(key="heat-flair").set_value(True).run()
-    assert not test.exception and ("Orange: supports Progression within 24 months" in said(test))
-
-
 def test_next_and_previous_walk_through_the_cases_in_the_order_of_doubt(page, example):
     doubt = (example.predictions["probability"] - 0.5).abs()
     order = (
@@ -201,51 +188,6 @@ def test_every_case_can_be_opened_whatever_it_lacks(page, example):
     for case in lacking:
         test.selectbox(key="case").set_value(case).run()
         assert not test.exception, (case, test.exception)
-
-
-def test_a_heat_map_lies_where_its_cells_are_and_an_effect_of_zero_leaves_the_image_as_it_is():
-    from dashboards import pictures
-
-    stack = np.random.default_rng(0).integers(90, 110, (4, 64, 64)).astype(np.uint8)
-    grey = pictures.shown(stack[0], 0, 200)
-    heat = np.zeros((2, 8, 8), np.float32)
-    heat[1, 0, 7] = 2.0
-    assert np.array_equal(pictures.overlaid(grey, heat, 0, stack), grey), (
-        "slices 1 and 2 of 4 belong to the first map"
-    )
-    shown = pictures.overlaid(grey, heat, 2, stack)
-    changed = np.argwhere(np.abs(shown - grey).max(axis=2) > 0)
-    cell = pictures.SIDE / 8
-    assert (
-        changed[:, 0].max() < cell
-        and changed[:, 1].min() >= 7 * cell - 1
-        and shown[0, -1, 0] > shown[0, -1, 2]
-    ), "the upper right cell is orange"
-
-
-def test_a_slice_in_colour_is_shown_in_its_own_colours():
-    from dashboards import pictures
-
-    stack = np.zeros((1, 40, 60, 3), np.uint8)
-    stack[..., 0] = 200
-    assert pictures.window_of(stack) == (0, 255)
-    shown = pictures.shown(stack[0], 0, 255)
-    assert shown.shape == (280, 420, 3)
-    assert shown[0, 0] == pytest.approx([200 / 255, 0, 0])
-    heat = np.ones((1, 8, 8), np.float32)
-    assert pictures.overlaid(shown, heat, 0, stack).shape == shown.shape
-
-
-def test_nothing_is_shaded_outside_of_the_body():
-    from dashboards import pictures
-
-    stack = np.zeros((3, 64, 64), np.uint8)
-    stack[:, 12:52, 20:44] = 120
-    picture = pictures.shown(stack[1], 0, 255)
-    shown = pictures.overlaid(picture, np.ones((3, 8, 8), np.float32), 1, stack)
-    changed = np.argwhere(np.abs(shown - picture).max(axis=2) > 0) * 64 / pictures.SIDE
-    assert len(changed) and changed.min(axis=0) == pytest.approx([12, 20], abs=0.3)
-    assert changed.max(axis=0) == pytest.approx([52, 44], abs=0.3)
 
 
 def specs(test) -> list[str]:

@@ -1,7 +1,7 @@
 """One slice of a display stack as bytes: its shape, and its pixels without loss.
 
-The bytes of 16-bit pixels are parted into low and high ones before they are compressed: the high
-ones of neighbours are mostly alike, which makes it smaller and faster.
+Of 16-bit pixels the steps from each to the next are kept, parted into low and high bytes before
+they are compressed: the high ones are mostly alike, which makes it smaller and faster.
 
 Reference:
     RFC 8878 (Zstandard).
@@ -18,6 +18,7 @@ from numpy import ndarray
 KINDS = ("u1", "<u2", "<i2")  # of pixels, by their number in the head
 HEAD = struct.Struct("<BBHHH")  # kind, channels, rows, columns, and nothing: 8 bytes
 FAST = -5  # of Zstandard's levels: half of the time of level 1 for a third more bytes
+NO_STEP = np.uint16(2**7)  # so that small steps up and down have the same high byte
 LARGEST = 2**16 - 1  # rows or columns
 
 Pixels = Integer[ndarray, "row column *colour"]
@@ -60,7 +61,8 @@ def decode_slice(encoded: bytes) -> Pixels:
     pixels = np.frombuffer(content, np.uint8)
     if dtype.itemsize == 2:
         low, high = pixels.reshape(2, -1).astype(np.uint16)
-        pixels = (high << 8 | low).view(dtype)
+        steps = (high << 8 | low) - NO_STEP
+        pixels = np.cumsum(steps, dtype=np.uint16).view(dtype)
     shape = (rows, columns, channels) if channels > 1 else (rows, columns)
     return pixels.reshape(shape)
 
@@ -79,9 +81,13 @@ def _head(plane: Pixels) -> tuple[bytes, Pixels]:
 
 
 def _parted(pixels: Pixels) -> Integer[ndarray, "2 byte"]:
-    """The low bytes of all pixels, then the high ones."""
+    """The low bytes of the steps from each pixel to the next, then the high ones."""
     words = pixels.reshape(-1).view(np.uint16)
-    parted = np.empty((2, words.size), np.uint8)
-    parted[0] = words.astype(np.uint8)
-    parted[1] = words >> 8
+    steps = np.empty_like(words)
+    steps[:1] = words[:1]
+    np.subtract(words[1:], words[:-1], out=steps[1:])  # modulo 2^16, and so without loss
+    steps += NO_STEP
+    parted = np.empty((2, steps.size), np.uint8)
+    parted[0] = steps.astype(np.uint8)
+    parted[1] = steps >> 8
     return parted

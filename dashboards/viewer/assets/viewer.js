@@ -122,7 +122,8 @@ class Pane {
     context.lineTo(...b);
     context.stroke();
     context.font = "600 13px system-ui, sans-serif";
-    context.fillText(this.measured(), b[0] + 8, b[1] - 6);
+    const room = this.node.clientWidth - context.measureText(this.measured()).width - 6;
+    context.fillText(this.measured(), Math.min(b[0] + 8, room), b[1] - 6);
   }
 
   measured() {
@@ -134,7 +135,7 @@ class Pane {
   words() {
     const { series, corners, number } = this;
     const name = series.series.toLowerCase() === series.title.toLowerCase() ? "" : series.series;
-    corners.tl.replaceChildren(element("b", "", series.title), element("div", "", name));
+    corners.tl.replaceChildren(element("div", "title", series.title), element("div", "", name));
     const depth = series.ends_mm.length === 2 && series.slices > 1 ? `${this.mm(number).toFixed(1)} mm` : "";
     const where = [depth, series.side && `side ${series.side}`].filter(Boolean).join(" \u00b7 ");
     corners.tr.replaceChildren(element("div", "", `slice ${number + 1} of ${series.slices}`), element("div", "", where));

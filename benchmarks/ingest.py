@@ -15,8 +15,12 @@ With --against, nothing but the same reading by another checkout, such as a `git
 earlier commit: each in a process of its own, a few files in turn, by processor time, so that others
 on the machine count little. Of the sandbox it is the time of all its processes.
 
+With --cohort as well, the whole ingestion of a described cohort, here and there in turn, each into
+a workspace of its own: the processor time of all processes and the bytes on the disk, a case.
+
 python benchmarks/ingest.py [--json] [--cases 1000 10000 50000]
 python benchmarks/ingest.py --against FOLDER [--rounds 40] [--json]
+python benchmarks/ingest.py --against FOLDER --cohort cohort.toml [--rounds 3] [--json]
 """
 
 import argparse
@@ -52,6 +56,7 @@ KINDS = {
 ASKED: dict[str, Any] = {"select": {}, "size": SIZE, "window": "auto", "burned_in": "accept"}
 LEAST_OF_FLOOR, LEAST_OF_MONAI, MOST_SHARE, MOST_GROWTH = 0.7, 8.0, 0.15, 1.25
 MOST_SLOWER = 1.05  # of the processor time of another checkout
+MOST_SLOWER_COHORT = 1.15  # of a whole ingestion
 IMAGE = "image"
 ROOT = Path(__file__).parent.parent
 
@@ -204,6 +209,73 @@ def answer() -> None:
     pool.close()
 
 
+def measure_cohort(cohort: Path, other: Path, rounds: int) -> dict[str, Any]:
+    """Seconds of processor time and bytes a case of ingesting a cohort, here and in another
+    checkout, the medians; and the median of the ratios.
+    """
+    sides, found = {"here": ROOT, "there": other.resolve()}, []
+    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    for number in range(rounds):
+        pair = {}
+        for name in list(sides)[:: 1 if number % 2 else -1]:
+            done = subprocess.run(
+                [sys.executable, "-P", "-c", inspect.getsource(ingest_once) + "\ningest_once()\n"],
+                cwd=sides[name],
+                env={**os.environ, **single, **KEEP_MEMORY, "PYTHONPATH": str(sides[name])},
+                input=str(cohort.resolve()),
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+            pair[name] = json.loads(done.stdout)
+        found.append(pair)
+    middle = {
+        f"{name}_{what}": statistics.median(pair[name][what] for pair in found)
+        for name in sides
+        for what in ("seconds", "bytes")
+    }
+    ratio = statistics.median(pair["here"]["seconds"] / pair["there"]["seconds"] for pair in found)
+    return {"cases": found[0]["here"]["cases"], **middle, "ratio": ratio, "rounds": rounds}
+
+
+def ingest_once() -> None:
+    """Ingest the cohort that is named on the first line into a workspace of its own. Runs as a
+    program of its own, by the code of any checkout.
+    """
+    import json
+    import os
+    import sys
+    import tempfile
+    import time
+    from pathlib import Path
+
+    from mmdiag import api
+    from mmdiag.description import read_description
+    from mmdiag.sandbox.pool import shared_sandbox
+    from mmdiag.storage.ledger import Ledger
+    from mmdiag.workspace import Workspace
+
+    def children(process: int) -> set[int]:
+        found = [file.read_text() for file in Path(f"/proc/{process}/task").glob("*/children")]
+        below = {int(child) for text in found for child in text.split()}
+        return below.union(*map(children, below))
+
+    def spent() -> float:
+        texts = [Path(f"/proc/{one}/schedstat").read_text() for one in children(os.getpid())]
+        return time.process_time() + sum(int(text.split()[0]) for text in texts) / 1e9
+
+    cohort = sys.stdin.readline().strip()
+    description = read_description(Path(cohort))
+    shared_sandbox().call("note_verdict", file=cohort)  # the workers are there
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace(Path(folder))
+        began = spent()
+        found = api.ingest(description, workspace, Ledger(workspace.ledger_url))
+        seconds = spent() - began
+        size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
+    print(json.dumps({"seconds": seconds, "bytes": size, "cases": found["cases"]["in"]}))
+
+
 def _floor(file: Path, side: int) -> np.ndarray:
     content = file.read_bytes()
     plane = np.frombuffer(content, np.uint16, side * side, len(content) - 2 * side * side).reshape(
@@ -333,10 +405,13 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--cases", type=int, nargs="*", default=[1_000, 10_000, 50_000])
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout")
+    parser.add_argument("--cohort", type=Path, help="what --against ingests as a whole")
     parser.add_argument("--rounds", type=int, default=40, help="of --against")
     asked = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     cv2.setNumThreads(1)
+    if asked.against and asked.cohort:
+        return _against_cohort(asked.cohort, asked.against, asked.rounds, asked.json)
     if asked.against:
         return _against(asked.against, asked.rounds, asked.json)
     with tempfile.TemporaryDirectory() as temporary:
@@ -374,6 +449,22 @@ def _against(other: Path, rounds: int, as_json: bool) -> int:
                     f"at most {MOST_SLOWER})"
                 )
     return int(any(ways["sandbox"]["ratio"] > MOST_SLOWER for ways in found.values()))
+
+
+def _against_cohort(cohort: Path, other: Path, rounds: int, as_json: bool) -> int:
+    found = measure_cohort(cohort, other, rounds)
+    if as_json:
+        print(json.dumps({"benchmark": "ingest", "cohort": str(cohort), **found}))
+    else:
+        cases = found["cases"]
+        print(
+            f"{cohort.name}, {cases} cases: {1e3 * found['here_seconds'] / cases:.0f} ms of "
+            f"processor time a case, there {1e3 * found['there_seconds'] / cases:.0f}: "
+            f"{found['ratio']:.2f} of it (at most {MOST_SLOWER_COHORT}); "
+            f"{found['here_bytes'] / cases / 1e6:.2f} MB a case, there "
+            f"{found['there_bytes'] / cases / 1e6:.2f}"
+        )
+    return int(found["ratio"] > MOST_SLOWER_COHORT)
 
 
 def _say(reading: dict[str, dict[str, float]], growth: list[dict[str, float]]) -> None:

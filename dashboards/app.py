@@ -24,6 +24,7 @@ import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 
 from dashboards.access import Gate, Pass, issue, names_without_ports, require_login  # noqa: E402
+from dashboards.viewer import slices  # noqa: E402
 from mmdiag.errors import UsageError  # noqa: E402
 from mmdiag.workspace import keep_from_others  # noqa: E402
 
@@ -148,6 +149,7 @@ def served(issued: Pass) -> st.App:
     """The dashboard behind its gate."""
     return st.App(
         str(FOLDER / "main.py"),
+        routes=[slices.route()],
         middleware=[Middleware(Headers), Middleware(Gate, issued=issued)],
         on_script_error=on_error,
     )
@@ -175,6 +177,7 @@ def main() -> None:
         "dashboards.review.choice",
         "dashboards.review.explaining",
         "dashboards.review.panel",
+        "dashboards.viewer.series",
         "dashboards.worklist.cases",
         "mmdiag.storage.ledger",
         "mmdiag.storage.store",

@@ -5,30 +5,32 @@ what its drawn parts add up to.
 from typing import Any
 
 import streamlit as st
-from jaxtyping import UInt8
-from numpy import ndarray
 
-from dashboards import notes, pictures, texts
+from dashboards import notes, texts
 from dashboards.case_view import View
 from dashboards.charts import case as charts
 from dashboards.parts import part
+from dashboards.viewer.component import show
+from dashboards.viewer.series import series_of
 from mmdiag.explain.drawn import COLUMNS, GROUPS, influential
-from mmdiag.explain.tissue import most_tissue, tissue_mask
 
 
 def images(view: View) -> None:
-    """A tab an image."""
+    """The viewer of the images that the case has, and the marks of those that it has not."""
     names = view.of_kind("image")
     if not names:
         st.html(notes.box("This cohort has no image modality"))
         return
-    tabs = st.tabs([notes.plain(view.names[name]) for name in names])
-    for tab, name in zip(tabs, names, strict=True):
-        with tab, part(view.names[name]):
-            if view.has(name):
-                _viewer(view, name, view.stored(name))
-            else:
-                missing(view, name)
+    told = []
+    for name in names:
+        if view.has(name):
+            with part(view.names[name]):
+                told.append(series_of(view, name))
+    if told:
+        show(told, of=f"{view.store.folder.name} {view.case_id}")
+    for name in names:
+        if not view.has(name):
+            missing(view, name)
 
 
 def missing(view: View, name: str) -> None:
@@ -53,38 +55,6 @@ def to_quarantine(case_id: str) -> None:
         icon=":material/arrow_forward:",
         query_params={"case": case_id},
     )
-
-
-def _viewer(view: View, name: str, stack: UInt8[ndarray, "slice row column *colour"]) -> None:
-    parts = view.parts(name)
-    controls = st.columns([4, 4, 3], vertical_alignment="bottom")
-    key = f"{name}-{view.case_id}"
-    number = (  # where most of the body is, never where the model looked
-        controls[0].slider("slice", 1, len(stack), most_tissue(stack) + 1, key=f"slice-{key}") - 1
-        if len(stack) > 1
-        else 0
-    )
-    low, high = controls[1].slider(
-        "display window", 0, 255, pictures.window_of(stack), key=f"window-{key}"
-    )
-    shown = _heat_toggle(controls[2], name, known=bool(parts))
-    picture = pictures.shown(stack[number], low, high)
-    if shown and parts:
-        effects = pictures.effects_of(parts, stack)
-        body = tissue_mask(stack)[number]
-        picture = pictures.overlaid(picture, effects, number, body)
-    st.image(
-        picture,
-        width=pictures.SIDE,
-        caption=f"{notes.plain(view.names[name])}, slice {number + 1} of {len(stack)}, as stored",
-    )
-    if shown and parts:
-        where = max(parts, key=lambda part: abs(part["value"]))["slice"] + 1
-        st.caption(
-            f"{texts.heat(notes.plain(view.outcome), 'stack', parts)} It lies in slice {where} of "
-            f"{len(stack)}."
-        )
-        _adds_up(view, name)
 
 
 def _heat_toggle(column: Any, name: str, *, known: bool) -> bool:

@@ -27,6 +27,7 @@ from mmdiag.explain.kept import explanation_path, kept_checks, kept_facts
 from mmdiag.kinds import NOTE, kind_named
 from mmdiag.record.worklist import states_of
 from mmdiag.storage.colours import COLOURS_FILE
+from mmdiag.storage.display.stack import CONTENT
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
 from mmdiag.task import Task
@@ -244,6 +245,15 @@ def reading_part(store: Store, name: str, row: int) -> Iterator[None]:
     with reading(path, cure):
         if not note:
             _require_length(path)
+        yield
+
+
+@contextmanager
+def reading_display(store: Store, name: str, row: int) -> Iterator[None]:
+    """While what is looked at of an image is read."""
+    folder = store.folder / "shards" / str(store.cases.iloc[row][f"shard_{name}"])
+    cure = ("move the folder that it lies in away, then run again", INGEST_AGAIN[1])
+    with reading(folder / f"{name}{CONTENT}", cure):
         yield
 
 

@@ -105,10 +105,16 @@ COLUMNS = "Most influential columns, with cohort percentile"
 
 def both_ends(outcome: str) -> list[str]:
     """Title of a signed axis: what each end does to the outcome."""
-    short = textwrap.shorten(outcome, OUTCOME, placeholder="…")
-    lowers, raises = f"← lowers {short} (log-odds)", f"raises {short} →"
+    lowers, raises = ends(outcome)
+    lowers, raises = f"← {lowers} (log-odds)", f"{raises} →"
     both = f"{lowers} · {raises}"
     return [both] if len(both) <= AXIS else [lowers, raises]
+
+
+def ends(outcome: str) -> tuple[str, str]:
+    """What the low and the high end of a signed scale do to the outcome."""
+    short = textwrap.shorten(outcome, OUTCOME, placeholder="…")
+    return f"lowers {short}", f"raises {short}"
 
 
 def heat(outcome: str, of: str, parts: Sequence[Part]) -> str:

@@ -20,6 +20,7 @@ from pydicom.valuerep import format_number_as_ds
 from mmdiag.deidentify.header import patient_of
 from mmdiag.deidentify.pixels import BROKEN
 from mmdiag.privacy import dicom_attributes as attributes
+from mmdiag.privacy.mask import words_of_radiology
 from mmdiag.privacy.pseudonyms import pseudonym, pseudonymous_uid, shift_date
 from mmdiag.privacy.subject_identifiers import name_parts
 
@@ -27,10 +28,6 @@ OLDEST_AGE = 90  # years, which stands for every age above
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _DAY = re.compile(r"(\d{4})\.?(\d\d)\.?(\d\d)")
 _CLOCK = re.compile(r"\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?")
-_TOKEN = re.compile(r"[^\W_]+(?:\.\d+)?")
-_MEASURE = re.compile(
-    r"(?:b|p|te|tr|ti|kv|s|x|t|f|z)?\d{1,3}(?:\.\d{1,2})?(?:mm|cm|ms|s|d|deg|x\d{1,3})?|b\d{4}"
-)
 
 
 class AttributeRebuilder:
@@ -153,29 +150,10 @@ class AttributeRebuilder:
         return (kept if len(kept) > 1 else kept[0]) if any(kept) else None
 
     def _vocabulary(self, value: str, patient_words: frozenset[str]) -> str:
-        """The words of a value that are words of radiology and none of the subject's, and
-        measures.
-        """
-        if (
-            value.strip().lower() in attributes.VOCABULARY
-            and value.strip().lower() not in patient_words
-        ):
-            return value.strip()
-
-        def keep(token: re.Match[str]) -> str:
-            word = token.group().lower()
-            if word not in patient_words and (
-                word in attributes.VOCABULARY or _MEASURE.fullmatch(word)
-            ):
-                return token.group()
-            self.words += 1
-            return ""
-
-        kept = _TOKEN.sub(keep, value)
-        kept = re.sub(r"[^A-Za-z0-9_ .+*-]", " ", kept) if kept.isascii() else ""
-        return " ".join(part for part in kept.split() if any(map(str.isalnum, part))).strip(
-            "_-+.* "
-        )
+        """What a description keeps."""
+        kept, dropped = words_of_radiology(value, patient_words)
+        self.words += dropped
+        return kept
 
     def _kept_as_age(self, element: DataElement) -> str | None:
         age = re.fullmatch(r"(\d{3})([DWMY])", str(element.value).strip())

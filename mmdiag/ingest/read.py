@@ -16,6 +16,7 @@ from mmdiag.ingest.reports import TableReport
 from mmdiag.kinds import KINDS
 from mmdiag.regular_files import without_file_names
 from mmdiag.sandbox.pool import Outcome, Sandbox, shared_sandbox
+from mmdiag.storage.display.spool import DisplaySpool
 
 IsOverridden = Callable[[str, str, str], bool]  # (case, modality, code) -> did a person accept it?
 
@@ -52,6 +53,7 @@ class Reading:
         identifiers: Case -> what identifies its person, to be masked in notes.
         patients: Case -> modality -> patient id, which is never written.
         columns: Table modality -> the columns of the cohort.
+        displays: Takes what is looked at of each image.
         reports: Table modality -> what `ingest.reports` keeps of how it was read.
     """
 
@@ -59,6 +61,7 @@ class Reading:
     subjects: frozenset[str]
     is_overridden: IsOverridden
     columns: Mapping[str, Sequence[str]]
+    displays: DisplaySpool
     found: dict[tuple[str, str], Found] = field(default_factory=dict)
     refused: dict[tuple[str, str], Refusal] = field(default_factory=dict)
     identifiers: dict[str, list[str]] = field(default_factory=dict)
@@ -73,6 +76,7 @@ def read_sources(
     identifiers: Mapping[str, Sequence[str]],
     is_overridden: IsOverridden,
     columns: Mapping[str, Sequence[str]],
+    displays: DisplaySpool,
     sandbox: Sandbox | None = None,
     reports: Mapping[str, TableReport] | None = None,
 ) -> tuple[dict[tuple[str, str], Found], dict[tuple[str, str], Refusal]]:
@@ -85,6 +89,7 @@ def read_sources(
         identifiers: Case -> what identifies its person, from the case table.
         is_overridden: Whether a person accepted what a code refuses.
         columns: Table modality -> the columns of the cohort.
+        displays: Takes what is looked at of each image, as soon as it is read.
         reports: Table modality -> what `ingest.reports` keeps of how it was read.
 
     Returns:
@@ -97,6 +102,7 @@ def read_sources(
         subjects,
         is_overridden,
         columns,
+        displays,
         identifiers={case.case_id: list(identifiers.get(case.case_id, ())) for case in cases},
         reports=reports or {},
     )
@@ -105,14 +111,14 @@ def read_sources(
             reading.refused[case.case_id, name] = Refusal(code, detail)
     for kind in KINDS.values():
         names = [name for name, m in description.modalities.items() if m.kind == kind.name]
-        waiting: dict[str, Mapping[str, Wait]] = {}
+        waiting: dict[str, dict[str, Wait]] = {}
         for name in names:
             having = [case for case in cases if name in case.sources]
-            waiting[name] = kind.read(reading, pool, having, name) if having else {}
-        for case in cases:
-            for name in names:
+            waiting[name] = dict(kind.read(reading, pool, having, name)) if having else {}
+        for name in names:  # in the order in which they were asked for, so that few answers wait
+            for case in cases:
                 if case.case_id in waiting[name]:
-                    _receive(reading, case, name, waiting[name][case.case_id])
+                    _receive(reading, case, name, waiting[name].pop(case.case_id))
     return reading.found, reading.refused
 
 

@@ -47,6 +47,7 @@ def _take(reading: Reading, case: Case, name: str, answer: "Future[Outcome]") ->
     _require_patient(reading, case, name, str(reply["patient_id"]))
     reading.identifiers[case.case_id] += [str(part) for part in reply["identifiers"]]
     require_recorded(reading, case, name, str(reply["recorded"]))
+    reading.displays.keep(case.case_id, name, reply["display"], arrays["display"])
     facts = {"case_id": case.case_id, "modality": name, **reply["facts"]}
     left_out = [str(name) for name in reply["left_out"]]
     extra = {"pose": reply["pose"], "left_out": left_out, "in_colour": reply.get("in_colour")}

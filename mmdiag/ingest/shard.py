@@ -24,6 +24,7 @@ from mmdiag.ingest.reports import TableReport
 from mmdiag.kinds import KINDS, NOTE, PARTS
 from mmdiag.reasons import REASONS
 from mmdiag.storage.colours import COLOURS_FILE, NO_COLOURS, colours_start, shows_colour
+from mmdiag.storage.display.spool import DisplaySpool
 
 QUARANTINE_COLUMNS = [
     "case_id",
@@ -89,37 +90,48 @@ def write_shard(
 
     Writes `<modality>.npy` (images one after the other, table rows) or `<modality>.parquet`
     (notes), `<modality>-colours.npy` (channels of images that are kept in colour),
-    manifest.parquet (verdict and places of every case), quarantine.parquet,
-    fingerprints.parquet, contracts.parquet, and of images poses.parquet.
+    `<modality>-display.bin` and display.parquet (images as they are to be looked at),
+    manifest.parquet (verdict and places of every case), quarantine.parquet, fingerprints.parquet,
+    contracts.parquet, and of images poses.parquet.
     """
     if folder.is_dir():
         return
     asked = [case for case in cases if case.case_id not in planned.failing_rule]
-    found, refused = read_sources(
-        description,
-        asked,
-        subjects,
-        identifiers,
-        planned.is_overridden,
-        columns,
-        reports=reports,
-    )
-    results = validate_sources(description, found, refused, planned)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".shard-", dir=folder.parent))
-    try:
-        _write_tables(temporary, folder.name, description, cases, planned, found, refused, results)
-        for file in temporary.iterdir():
-            with file.open("rb") as written:
-                os.fsync(written.fileno())
+    with DisplaySpool(folder.parent) as displays:
+        found, refused = read_sources(
+            description,
+            asked,
+            subjects,
+            identifiers,
+            planned.is_overridden,
+            columns,
+            displays,
+            reports=reports,
+        )
+        results = validate_sources(description, found, refused, planned)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".shard-", dir=folder.parent))
         try:
-            temporary.replace(folder)
-        except OSError:
-            if not folder.is_dir():  # else another ingestion wrote the same plan meanwhile
-                raise
-        _sync(folder.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            _write_tables(
+                temporary, folder.name, description, cases, planned, found, refused, results
+            )
+            displays.write(temporary, planned.versions, found)
+            _appear(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _appear(temporary: Path, folder: Path) -> None:
+    """Bring what was written to the disk, then give the folder its name."""
+    for file in temporary.iterdir():
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+    try:
+        temporary.replace(folder)
+    except OSError:
+        if not folder.is_dir():  # else another ingestion wrote the same plan meanwhile
+            raise
+    _sync(folder.parent)
 
 
 def _sync(folder: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from mmdiag.privacy.dicom_attributes import VOCABULARY
 from mmdiag.privacy.names import find_names
 from mmdiag.privacy.normalise import fold
 from mmdiag.privacy.patterns import find_identifiers
@@ -30,6 +31,10 @@ PLACEHOLDERS: Final = {
 }
 _PLACEHOLDER = re.compile(r"\[(?:NAME|DATE|AGE|ID|PHONE|EMAIL|URL|IP|ADDRESS|INSTITUTION)\]")
 _SUBJECT, _PATTERN, _LISTED = range(3)
+_TOKEN = re.compile(r"[^\W_]+(?:\.\d+)?")
+_MEASURE = re.compile(
+    r"(?:b|p|te|tr|ti|kv|s|x|t|f|z)?\d{1,3}(?:\.\d{1,2})?(?:mm|cm|ms|s|d|deg|x\d{1,3})?|b\d{4}"
+)
 
 
 class MaskedSpan(NamedTuple):
@@ -147,3 +152,29 @@ def _merged(text: str, hits: Sequence[tuple[int, int, str, int]]) -> Iterator[tu
             current = (start, end, kind, rank)
     if current is not None:
         yield current[:3]
+
+
+def words_of_radiology(value: str, patient_words: frozenset[str]) -> tuple[str, int]:
+    """The words of a description that are words of radiology and none of the subject's, and
+    measures; and how many words were dropped.
+
+    Args:
+        patient_words: As `subject_identifiers.name_parts` gives them.
+    """
+    whole = value.strip()
+    if whole.lower() in VOCABULARY and whole.lower() not in patient_words:
+        return whole, 0
+    dropped = 0
+
+    def keep(token: re.Match[str]) -> str:
+        nonlocal dropped
+        word = token.group().lower()
+        if word not in patient_words and (word in VOCABULARY or _MEASURE.fullmatch(word)):
+            return token.group()
+        dropped += 1
+        return ""
+
+    kept = _TOKEN.sub(keep, value)
+    kept = re.sub(r"[^A-Za-z0-9_ .+*-]", " ", kept) if kept.isascii() else ""
+    parts = [part for part in kept.split() if any(map(str.isalnum, part))]
+    return " ".join(parts).strip("_-+.* "), dropped

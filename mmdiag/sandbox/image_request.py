@@ -17,13 +17,16 @@ from mmdiag.privacy.dicom_attributes import (
     header_identifiers,
     text_in_pixels,
 )
+from mmdiag.privacy.mask import words_of_radiology
+from mmdiag.privacy.subject_identifiers import name_parts
 from mmdiag.readers.dicom.series import Series, read_series
 from mmdiag.readers.embedded_dates import nifti_day, picture_day
 from mmdiag.readers.imaging.colour import AUTO, GREY, shows_colour, to_stored_colours
+from mmdiag.readers.imaging.display import DisplaySlices, chosen_slices, display_of_volume
 from mmdiag.readers.imaging.image_hash import exact_hash, perceptual_hash
 from mmdiag.readers.imaging.pose import Pose
 from mmdiag.readers.imaging.raster_nifti import PICTURES, read_nifti, read_picture
-from mmdiag.readers.imaging.resample import CT_WINDOW_HU, Stored, to_stored
+from mmdiag.readers.imaging.resample import CT_WINDOW_HU, Stored, spread, to_stored
 
 NIFTI = (".nii", ".nii.gz")
 GREY_LEVELS = (0.0, 255.0)
@@ -51,7 +54,8 @@ def image(
 
     Returns:
         Facts for the data contract and about the person, the array `stack`, and `colours` where
-        channels differ; None where no image matches.
+        channels differ; and what is looked at: its facts, and `display`, its encoded slices. None
+        where no image matches.
 
     Raises:
         ReadError: As the readers.
@@ -75,10 +79,12 @@ def image(
     }
     pose = shown.pose.stored(size, len(stored.stack))
     reply = {"facts": json_facts(facts), "pose": json_facts(pose), **shown.of_patient}
+    reply["display"] = json_facts(display_facts(shown.display, shown.pose, stored) | shown.said)
+    arrays = {"stack": stored.stack, "display": np.frombuffer(shown.display.content, np.uint8)}
     if shown.colours is None:
-        return reply, {"stack": stored.stack}
+        return reply, arrays
     reply["in_colour"] = shows_colour(shown.colours)
-    return reply, {"stack": stored.stack, "colours": shown.colours}
+    return reply, {**arrays, "colours": shown.colours}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,8 @@ class _Image:
     patient.
 
     Args:
+        display: Its slices as they are to be looked at.
+        said: What it says of that.
         colours: Its channels, at the same slices and size; None where they are alike or not wanted.
     """
 
@@ -94,6 +102,8 @@ class _Image:
     facts: dict[str, Any]
     pose: Pose
     of_patient: dict[str, Any]
+    display: DisplaySlices
+    said: dict[str, Any]
     colours: UInt8[np.ndarray, "slice size size 3"] | None = None
 
 
@@ -124,7 +134,12 @@ def _picture(
     taken = picture_day(file) if suffix.endswith(PICTURES) else nifti_day(file)
     recorded = taken.isoformat() if taken else ""
     nobody = {"patient_id": "", "identifiers": [], "recorded": recorded, "left_out": []}
-    return _Image(stored, facts, found.pose, nobody, colours)
+    looked_at = found.colours if colour != GREY else ()
+    levels = suffix.endswith(PICTURES) or None  # grey levels are whole numbers
+    display = display_of_volume(found.volume, looked_at, whole=levels)
+    windows = [(0.0, found.white)] if looked_at else [found.shown] if found.shown else []
+    said = {"series": "", "windows": windows, "ends_mm": [], "modality": "", "hounsfield": False}
+    return _Image(stored, facts, found.pose, nobody, display, said, colours)
 
 
 def _series(
@@ -146,6 +161,7 @@ def _series(
         attributes=ATTRIBUTES_OF_AN_IMAGE,
         voi=window == "voi",
         colour=colour != GREY,
+        display=True,
         first=refused,
     )
     if series is None:
@@ -173,7 +189,51 @@ def _series(
     if series.colours:
         full = GREY_LEVELS if isinstance(window, str) else (float(window[0]), float(window[1]))
         colours = to_stored_colours(series.colours, size, slices, window=full, aspect=series.aspect)
-    return _Image(stored, facts, series.pose, of_patient, colours)
+    assert series.display is not None
+    return _Image(
+        stored, facts, series.pose, of_patient, series.display, _said(series, of_patient), colours
+    )
+
+
+def _said(series: Series, of_patient: Mapping[str, Any]) -> dict[str, Any]:
+    """What a series says of how it is looked at; of its name the words of radiology."""
+    name = str(series.said["series"])
+    kept, _ = words_of_radiology(name, name_parts(of_patient["identifiers"]))
+    windows = [list(GREY_LEVELS)] if series.colours else series.said["windows"]
+    return {
+        **series.said,
+        "series": kept,
+        "windows": windows,
+        "modality": series.modality,
+        "hounsfield": series.hounsfield and windows != [list(GREY_LEVELS)],
+    }
+
+
+def display_facts(display: DisplaySlices, pose: Pose, stored: Stored) -> dict[str, Any]:
+    """What is kept of a display stack: where its slices lie, how they lie in the patient, and where
+    the array that networks read lies in them.
+    """
+    count, rows, columns = pose.shape
+    chosen = np.asarray(chosen_slices(count, rows * columns))
+    read = spread(count, len(stored.stack))
+    lengths = [
+        length * whole / shown if math.isfinite(length) else None
+        for length, whole, shown in zip(
+            pose.lengths_mm[1:], pose.shape[1:], display.shape, strict=True
+        )
+    ]
+    apart = pose.lengths_mm[0] * (count - 1) / max(len(chosen) - 1, 1)
+    return {
+        **display.facts(),
+        "orientation": pose.orientation,
+        "side": pose.side,
+        "slice_mm": apart if count > 1 and math.isfinite(apart) else None,
+        "row_mm": lengths[0],
+        "column_mm": lengths[1],
+        "range": [stored.low, stored.high],
+        "array_slices": [int(np.abs(chosen - number).argmin()) for number in read],
+        "array_inside": list(stored.inside),
+    }
 
 
 def _require_no_text(attributes: Mapping[str, Sequence[str]], *, burned_in: str) -> None:

@@ -15,6 +15,7 @@ from numpy import ndarray
 from mmdiag.errors import UsageError
 from mmdiag.kinds import NOTE, PARTS, ROW, kind_named
 from mmdiag.storage.colours import COLOURS_FILE, NO_COLOURS, colours_start
+from mmdiag.storage.display.stack import DisplayStack, read_display
 from mmdiag.task import Task
 from mmdiag.workspace import Workspace
 
@@ -159,6 +160,17 @@ class Store:
         file = where.file.with_name(f"{modality}{COLOURS_FILE}")
         found: np.ndarray = _array(file)[start : start + where.count]
         return found
+
+    def display(self, modality: str, row: int) -> DisplayStack | None:
+        """The image of one case as it is to be looked at; None where it was ingested before that
+        was kept.
+
+        Raises:
+            ValueError, OSError: It is listed, and cannot be read.
+        """
+        case = self.cases.iloc[row]
+        shard = self._slice(modality, row).file.parent
+        return read_display(shard, str(case["case_id"]), str(case.get("version", "")), modality)
 
     def signal(self, modality: str, row: int) -> Int16[ndarray, "time channel"]:
         """The samples of one case."""

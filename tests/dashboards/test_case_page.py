@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from pages import said
+from pages import said, viewed
 from published_example import NAME, RUN, answer_again, publish
 
 NO_ANSWER = "No answer: no case with only these modalities was in training"
@@ -42,10 +42,9 @@ def test_an_abstained_case_has_no_percentage(page, workspace, classes):
         table = table.drop(columns="probability").assign(predicted="c")
         answer_again(workspace, table.assign(**{f"probability_{name}": 0.33 for name in classes}))
     test = page(workspace.path, "case", case=having(workspace, "flair", "report"))
-    for toggle in test.toggle:
-        toggle.set_value(toggle.key.startswith("heat"))
-    text = said(test.run())
-    assert NO_ANSWER in text.replace("\\", "") and "add up to" in text
+    lines = " ".join(viewed(test)["flair"]["map"]["lines"])
+    text = said(test) + lines
+    assert NO_ANSWER in text.replace("\\", "") and "add up to" in lines
     assert not re.search(r"\d\s*%", text), text
     assert not test.get("progress") and all(
         "no answer" in o for o in test.selectbox(key="case").options
@@ -133,12 +132,11 @@ def test_the_viewer_opens_where_most_tissue_is_and_not_where_the_model_looked(pa
         place = {"slice": 5, "row": 32, "column": 32, "height": 8, "width": 8}
         kept["parts"]["flair"] = [{**place, "value": 3.0}]
         file.write_text(json.dumps(kept))
-    test = page(workspace.path, "case", case=having(workspace, "flair"))
-    assert next(s for s in test.slider if s.label == "slice").value == 2
-    test.toggle(key="heat-flair").set_value(True).run()
-    text = said(test)
-    assert next(s for s in test.slider if s.label == "slice").value == 2
-    assert "It lies in slice 6 of 7" in text
+    case = having(workspace, "flair", "t1gd")
+    told = viewed(page(workspace.path, "case", case=case))
+    assert told["flair"]["start"] == 2, "the second slice of the array is the third that is shown"
+    assert "The largest effect lies in slice 11 of 13." in told["flair"]["map"]["lines"]
+    assert told["t1gd"]["slices"] == 7 and "as the network reads it" in told["t1gd"]["said"]
 
 
 def test_under_every_picture_stands_what_it_adds_up_to(page, workspace):
@@ -153,15 +151,15 @@ def test_under_every_picture_stands_what_it_adds_up_to(page, workspace):
         },
     )
     test = page(workspace.path, "case", case=case)
-    for name in ("flair", "ecg"):
-        test.toggle(key=f"heat-{name}").set_value(True)
-    text = said(test.run()).replace("\\", "")
+    test.toggle(key="heat-ecg").set_value(True).run()
+    lines = " ".join(viewed(test)["flair"]["map"]["lines"])
+    text = said(test).replace("\\", "")
     assert (
         "3 words add up to +0.30 of the contribution of Radiology report, +0.60; not attributed to "
         "a place: +0.30." in text
     )
     assert "20 columns add up to +0.20 of the contribution of expression, -0.50" in text
-    assert re.search(r"\d+ regions add up to [+-][\d.]+ of the contribution of FLAIR", text)
+    assert re.search(r"\d+ regions add up to [+-][\d.]+ of the contribution of FLAIR", lines)
     assert re.search(r"10 windows add up to [+-][\d.]+ of the contribution of ECG", text)
     assert "Full colour is" in text
 

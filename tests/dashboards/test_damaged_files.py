@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from pages import said
+from pages import said, viewed
 from published_example import NAME, RUN, publish
 
 RUN_FILES = f"runs/{RUN}"
@@ -74,7 +74,7 @@ def test_a_damaged_explanation_is_named_and_the_rest_is_drawn(page, workspace):
     test = page(workspace.path, "case", case=case)
     text = drawn(test)
     assert ".json` is damaged" in text and f"mmdiag explain {case}" in text
-    assert test.toggle(key="heat-flair").disabled and "Orange, underlined" not in text
+    assert "map" not in viewed(test)["flair"] and "Orange, underlined" not in text
 
 
 def test_an_explanation_of_an_earlier_version_is_not_shown_as_one_that_adds_up(page, workspace):
@@ -132,3 +132,20 @@ def test_the_notice_stands_where_everything_else_fails(page, tmp_path, monkeypat
 def test_a_manifest_that_is_no_object_is_damaged(page, workspace):
     (workspace.runs / RUN / "run.json").write_text(json.dumps(["MUELLER"]))
     assert "run.json` is damaged" in drawn(page(workspace.path, "performance"))
+
+
+@pytest.mark.parametrize("how", ["cut", "gone"])
+def test_where_what_is_looked_at_is_damaged_the_array_is_shown_and_both_are_said(
+    page, workspace, how
+):
+    file = workspace.cohort(NAME) / "shards" / "s0" / "flair-display.bin"
+    cases = pd.read_parquet(workspace.cohort(NAME) / "cases.parquet")
+    case = cases.loc[cases["has_flair"], "case_id"].iloc[-1]
+    content = file.read_bytes()
+    file.unlink()
+    if how == "cut":
+        file.write_bytes(content[:-5])
+    test = page(workspace.path, "case", case=case)
+    assert "flair-display.bin` is damaged" in drawn(test) and "mmdiag ingest" in drawn(test)
+    told = viewed(test)["flair"]
+    assert told["slices"] == 7 and "cannot be read" in told["said"] and "of=array" in told["url"]

@@ -132,19 +132,6 @@ def test_the_most_uncertain_case_comes_first(page, run):
     assert test.selectbox(key="case").value == first
 
 
-def test_the_heat_map_is_off_until_it_is_asked_for(page, example):
-    both = next(
-        row["case_id"]
-        for row in example.cases.to_dict("records")
-        if row["has_flair"] and row["has_t1gd"]
-    )
-    test = page(example.workspace.path, "case")
-    test.selectbox(key="case").set_value(both).run()
-    assert not test.toggle(key="heat-flair").value and "Orange: supports" not in said(test)
-    test.toggle(key="heat-flair").set_value(True).run()
-    assert not test.exception and ("Orange: supports Progression within 24 months" in said(test))
-
-
 def test_next_and_previous_walk_through_the_cases_in_the_order_of_doubt(page, example):
     doubt = (example.predictions["probability"] - 0.5).abs()
     order = (
@@ -201,51 +188,6 @@ def test_every_case_can_be_opened_whatever_it_lacks(page, example):
     for case in lacking:
         test.selectbox(key="case").set_value(case).run()
         assert not test.exception, (case, test.exception)
-
-
-def test_an_effect_lies_where_its_region_is_and_one_of_zero_leaves_the_image_as_it_is():
-    from dashboards import pictures
-
-    stack = np.random.default_rng(0).integers(90, 110, (4, 64, 64)).astype(np.uint8)
-    grey, body = pictures.shown(stack[0], 0, 200), np.ones((64, 64), bool)
-    place = {"slice": 2, "row": 0, "column": 56, "height": 8, "width": 8}
-    effects = pictures.effects_of([{**place, "value": 2.0}], stack)
-    assert np.array_equal(pictures.overlaid(grey, effects, 0, body), grey)
-    shown = pictures.overlaid(grey, effects, 2, body)
-    changed = np.argwhere(np.abs(shown - grey).max(axis=2) > 0)
-    cell = pictures.SIDE / 8
-    assert (
-        changed[:, 0].max() < cell
-        and changed[:, 1].min() >= 7 * cell - 1
-        and shown[0, -1, 0] > shown[0, -1, 2]
-    ), "the upper right cell is orange"
-
-
-def test_a_slice_in_colour_is_shown_in_its_own_colours():
-    from dashboards import pictures
-
-    stack = np.zeros((1, 40, 60, 3), np.uint8)
-    stack[..., 0] = 200
-    assert pictures.window_of(stack) == (0, 255)
-    shown = pictures.shown(stack[0], 0, 255)
-    assert shown.shape == (280, 420, 3)
-    assert shown[0, 0] == pytest.approx([200 / 255, 0, 0])
-    effects, body = np.ones((1, 40, 60), np.float32), np.ones((40, 60), bool)
-    assert pictures.overlaid(shown, effects, 0, body).shape == shown.shape
-
-
-def test_nothing_is_shaded_outside_of_the_body():
-    from dashboards import pictures
-    from mmdiag.explain.tissue import tissue_mask
-
-    stack = np.zeros((3, 64, 64), np.uint8)
-    stack[:, 12:52, 20:44] = 120
-    picture = pictures.shown(stack[1], 0, 255)
-    body = tissue_mask(stack)[1]
-    shown = pictures.overlaid(picture, np.ones((3, 64, 64), np.float32), 1, body)
-    changed = np.argwhere(np.abs(shown - picture).max(axis=2) > 0) * 64 / pictures.SIDE
-    assert len(changed) and changed.min(axis=0) == pytest.approx([12, 20], abs=0.3)
-    assert changed.max(axis=0) == pytest.approx([52, 44], abs=0.3)
 
 
 def specs(test) -> list[str]:

@@ -99,7 +99,7 @@ def test_a_dicom_image_of_equal_channels_stays_grey(tmp_path, way):
         indices = np.repeat([[0] * 5 + [1] * 5], 8, axis=0).astype(np.uint8)
         dataset = make_palette(indices, [grey[0, 0], grey[0, 9]])
     files = write(tmp_path / "s", [dataset])
-    assert set(stored(files)) == set(stored(files, colour="keep")) == {"stack"}
+    assert "colours" not in stored(files) and "colours" not in stored(files, colour="keep")
     assert read_series(files, {}, colour=True).colours == ()
 
 
@@ -107,7 +107,7 @@ def test_grey_levels_are_the_same_whether_colours_are_kept_or_not(tmp_path):
     cv2.imwrite(str(tmp_path / "p.png"), make_picture()[..., ::-1])
     files = [tmp_path / "p.png"]
     kept, grey = stored(files), stored(files, colour="grey")
-    assert set(kept) == {"stack", "colours"} and set(grey) == {"stack"}
+    assert "colours" in kept and "colours" not in grey
     assert np.array_equal(kept["stack"], grey["stack"])
     slices = write(tmp_path / "s", [coded("pixels")])
     assert np.array_equal(stored(slices)["stack"], stored(slices, colour="grey")["stack"])
@@ -151,7 +151,7 @@ def test_a_jpeg_of_equal_channels_stays_grey_and_one_channel_has_none_to_keep(tm
     Image.fromarray(ramp).save(tmp_path / "one.jpg")
     for name in ("three", "one"):
         assert read_picture(tmp_path / f"{name}.jpg").colours == ()
-        assert set(stored([tmp_path / f"{name}.jpg"], colour="keep")) == {"stack"}
+        assert "colours" not in stored([tmp_path / f"{name}.jpg"], colour="keep")
 
 
 def coloured_stack(*, by, share):

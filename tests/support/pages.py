@@ -1,5 +1,6 @@
 """The dashboard as a person meets it: what a page says, a server of its own, a browser."""
 
+import json
 import os
 import shutil
 import socket
@@ -23,6 +24,7 @@ CLOSED = (
     "/_stcore/stream",
     "/_stcore/metrics",
     "/media/1234.png",
+    "/api/slices?cohort=glioma-example&case=C-0000&modality=flair&slice=0&of=array",
     "/static/index.js",
     "//case",
 )
@@ -51,6 +53,12 @@ def said(test: Any) -> str:
     kinds = (test.markdown, test.subheader, test.caption, test.info, test.error, test.code)
     words = [str(element.value) for kind in kinds for element in kind]
     return " ".join([*words, *(str(element.proto.body) for element in test.get("html"))])
+
+
+def viewed(test: Any) -> dict[str, Any]:
+    """Modality -> what the viewer of a page of `AppTest` is told of its image."""
+    told = [json.loads(element.proto.json) for element in test.get("bidi_component")]
+    return {one["name"]: one for viewer in told for one in viewer["series"]}
 
 
 @contextmanager

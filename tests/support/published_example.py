@@ -12,7 +12,9 @@ import pandas as pd
 
 from mmdiag.explain.kept import explanation_path, keep
 from mmdiag.explain.parts import CaseParts
+from mmdiag.readers.imaging.display import DisplaySlices
 from mmdiag.reasons import REASONS
+from mmdiag.storage.display.spool import DisplaySpool
 from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
@@ -30,6 +32,7 @@ NOTE = (
     "haemorrhage.\nIMPRESSION:\nProgression is likely.\n"
 )
 SLICES, SIDE, GENES = 7, 64, 30
+DISPLAYED = 2 * SLICES - 1  # slices that are looked at
 SECONDS, RATE_HZ = 4, 250.0
 
 
@@ -101,10 +104,10 @@ def _write_cohort(workspace: Workspace, cases: pd.DataFrame, rng: np.random.Gene
         json.dumps([f"GENE{i:02d}_rnaseq" for i in range(GENES)])
     )
     for name in ("flair", "t1gd"):
-        np.save(
-            shard / f"{name}.npy",
-            np.concatenate([_head(rng) for _ in range(int(cases[f"has_{name}"].sum()))]),
-        )
+        heads = [_head(rng) for _ in range(int(cases[f"has_{name}"].sum()))]
+        np.save(shard / f"{name}.npy", np.concatenate(heads))
+        if name == "flair":  # the other one stands for an ingestion of an earlier version
+            _write_displays(shard, name, cases.loc[cases[f"has_{name}"], "case_id"], heads)
     signals = [_heartbeats(rng) for _ in range(int(cases["has_ecg"].sum()))]
     np.save(shard / "ecg.npy", np.concatenate(signals))
     known = cases[cases["has_report"]]
@@ -115,6 +118,26 @@ def _write_cohort(workspace: Workspace, cases: pd.DataFrame, rng: np.random.Gene
         shard / "expression.npy",
         rng.normal(size=(int(cases["has_expression"].sum()), GENES)).astype(np.float32),
     )
+
+
+def _write_displays(shard: Path, name: str, keys: pd.Series, heads: list[np.ndarray]) -> None:
+    """What is looked at of each image: twice as many rows, columns and nearly slices as its array,
+    of 16 bits.
+    """
+    with DisplaySpool(shard.parent) as spool:
+        for key, head in zip(keys, heads, strict=True):
+            found = DisplaySlices()
+            for number in range(DISPLAYED):
+                plane = head[number // 2].repeat(2, axis=0).repeat(2, axis=1)
+                found.add(number, plane.astype(np.uint16) * 4 + 100, 0.25, -25.0)
+            said = {"orientation": "HPL", "side": "", "series": "AX FLAIR", "hounsfield": False}
+            said |= {"slice_mm": 2.5, "row_mm": 1.0, "column_mm": 1.0, "ends_mm": [-15.0, 15.0]}
+            said |= {"windows": [[20.0, 150.0]], "range": [0.0, 200.0], "modality": "MR"}
+            said |= {"array_slices": list(range(0, DISPLAYED, 2))}
+            said |= {"array_inside": [0, 0, SIDE, SIDE]}
+            content = np.frombuffer(found.content, np.uint8)
+            spool.keep(key, name, {**found.facts(), **said}, content)
+        spool.write(shard, dict.fromkeys(keys, "v1"), [(key, name) for key in keys])
 
 
 def _heartbeats(rng: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -16,6 +17,7 @@ from numpy import ndarray
 from mmdiag.errors import ReadError
 from mmdiag.readers.dicom.attributes import values_of_all
 from mmdiag.readers.dicom.dates import recorded_day
+from mmdiag.readers.dicom.display import begin_display, said_of_display
 from mmdiag.readers.dicom.header import Header
 from mmdiag.readers.dicom.series_kind import (
     as_what_it_is,
@@ -33,6 +35,7 @@ from mmdiag.readers.dicom.volume import (
     heads_of,
     is_measured,
 )
+from mmdiag.readers.imaging.display import DisplaySlices, display_of_volume
 from mmdiag.readers.imaging.geometry import Arrangement, arrange, directions_of, pixel_aspect
 from mmdiag.readers.imaging.grey_levels import in_hounsfield
 from mmdiag.readers.imaging.pixel_format import GREY
@@ -74,6 +77,8 @@ class Series:
         pose: How it lies in the patient, before any resampling.
         aspect: Height of a pixel of the volume over its width.
         left_out: Names of the files that were left out because they are no images.
+        display: Its slices as they are to be looked at, where they were asked for.
+        said: What it says of that (`dicom.display.said_of_display`).
     """
 
     volume: Float32[ndarray, "slice row column"]
@@ -98,6 +103,8 @@ class Series:
     pose: Pose
     aspect: float
     left_out: tuple[str, ...]
+    display: DisplaySlices | None = None
+    said: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +126,7 @@ def read_series(
     attributes: Sequence[str] = (),
     voi: bool = False,
     colour: bool = False,
+    display: bool = False,
     first: Callable[[Mapping[str, tuple[str, ...]]], None] | None = None,
 ) -> Series | None:
     """Read the one series of a folder that `select` means.
@@ -133,6 +141,7 @@ def read_series(
         attributes: DICOM keywords whose values are wanted as they are (`Series.attributes`).
         voi: Whether grey levels are wanted as the header shows them, where it says so.
         colour: Whether channels are wanted beside luminance, where they differ.
+        display: Whether its slices are wanted as they are to be looked at, too.
         first: Is called with the attributes of the series before anything of it is decoded, and may
             refuse it.
 
@@ -163,7 +172,7 @@ def read_series(
     if first is not None:
         first(said)
     selection = _Selection(chosen, said, others, left_out)
-    return _read(selection, size, slices, voi=voi, colour=colour)
+    return _read(selection, size, slices, voi=voi, colour=colour, display=display)
 
 
 def check_file(file: Path) -> None:
@@ -207,6 +216,7 @@ def _read(
     *,
     voi: bool = False,
     colour: bool = False,
+    display: bool = False,
 ) -> Series:
     sizes = {(header.integer("Rows"), header.integer("Columns")) for _, header in selection.files}
     if len(sizes) > 1:
@@ -215,18 +225,21 @@ def _read(
     white = _one_display(read)
     read, arrangement = _arranged(read)
     turn = _turn(read[0], arrangement)
-    order, within = arrangement.order, size
+    order, within, shown = arrangement.order, size, None
     if turn.in_plane:
         if turn.backward[0]:
             order = order[::-1]
             turn = replace(turn, backward=(False, *turn.backward[1:]))
+        if display:
+            shown = begin_display(read, order, turn, inverted=white, colour=colour)
         order = order[spread(len(order), slices or len(order))]
     elif size is not None:
         pixels = len(order) * read[0].pixels.rows * read[0].pixels.columns
         within = None if pixels <= MOST_TURNED else 2 * size
     aspect = pixel_aspect(read[0].header, read[0].planes[0])
+    said = said_of_display(read, order, turn) if display else {}
     slots = {int(number): slot for slot, number in enumerate(order)}
-    decoded = decoded_volume(read, slots, within, aspect, colour=colour)
+    decoded = decoded_volume(read, slots, within, aspect, colour=colour, display=shown)
     if turn.in_plane:
         aspect = 1.0 if within is not None else aspect if turn.axes[1] == 1 else 1 / aspect
     else:
@@ -234,8 +247,12 @@ def _read(
     values, *colours = (
         np.ascontiguousarray(turn(volume)) for volume in (decoded.values, *decoded.colours)
     )
+    if display and shown is None:
+        shown = display_of_volume(values, tuple(colours), inverted=white)
+        if voi and _shown(read):
+            said["windows"] = [[0.0, 255.0]]  # the volume holds grey levels
     found = _series(selection, read, arrangement, turn, values, white, aspect)
-    return replace(found, colours=tuple(colours)) if colours else found
+    return replace(found, colours=tuple(colours), display=shown, said=said)
 
 
 def _aspect_of_turned(

@@ -19,6 +19,7 @@ from mmdiag.readers.dicom.pixels import frames
 from mmdiag.readers.dicom.prescan import scan
 from mmdiag.readers.dicom.suv import scan_start, suv_factor
 from mmdiag.readers.imaging.colour import WHITE, shrink_colours
+from mmdiag.readers.imaging.display import DisplaySlices
 from mmdiag.readers.imaging.geometry import Plane, planes_of
 from mmdiag.readers.imaging.grey_levels import inverted
 from mmdiag.readers.imaging.pixel_format import GREY, PixelFormat, padding_of, pixel_format
@@ -140,11 +141,13 @@ def decoded_volume(
     aspect: float,
     *,
     colour: bool = False,
+    display: DisplaySlices | None = None,
 ) -> Volume:
     """Decode every frame, keep those that have a slot.
 
     Args:
         colour: Whether the channels of frames in colour are wanted, too.
+        display: What is filled with the frames as they are to be looked at.
     """
     planes: list[ndarray | None] = [None] * len(slots)
     coloured: dict[int, ndarray] = {}
@@ -159,6 +162,8 @@ def decoded_volume(
             padding = padding_of(header, file.pixels)
             decoded = frames(header, file.pixels, padding)
             for plane, frame in zip(file.planes, decoded, strict=True):
+                if display is not None:
+                    display.take(number, frame, plane.rescale, factor)
                 if number in slots:
                     values = _values(frame.stored, frame.unmeasured, plane, size, aspect)
                     if colour and frame.colours is not None:

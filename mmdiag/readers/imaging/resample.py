@@ -125,11 +125,13 @@ class Stored:
     Args:
         stack: Slices, padded with black to a square.
         low, high: Values that became 0 and 255; of an inverted image, 255 and 0.
+        inside: First row and column, height and width of what is no padding.
     """
 
     stack: UInt8[ndarray, "slice size size"]
     low: float
     high: float
+    inside: tuple[int, int, int, int]
 
 
 def to_stored(
@@ -170,7 +172,7 @@ def to_stored(
         inside[:] = cv2.addWeighted(values, scale, values, 0, shift, dtype=cv2.CV_8U)
         if holes:
             inside[np.isnan(plane)] = 0
-    return Stored(stack, float(low), float(high))
+    return Stored(stack, float(low), float(high), (top, left, *planes[0].shape))
 
 
 def _shrunk(

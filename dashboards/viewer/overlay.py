@@ -1,0 +1,53 @@
+"""A signed map as a list of parts over an image, and where the body is in it."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from dashboards import texts
+from mmdiag.explain.parts import Part
+from mmdiag.explain.tissue import tissue_mask
+from mmdiag.storage.display.stack import DisplayStack
+
+
+def overlay(
+    parts: Sequence[Part],
+    stack: UInt8[ndarray, "slice row column *colour"],
+    display: DisplayStack | None,
+    outcome: str,
+) -> dict[str, Any]:
+    """What the viewer is told of a map.
+
+    Args:
+        parts: In rows and columns of the array.
+        stack: The array.
+        display: What is shown of it; None = the array itself.
+        outcome: What a positive value raises.
+
+    Returns:
+        `parts` in rows and columns of what is shown, `largest` (log-odds), `lowers` and `raises`
+        (the names of both ends), `read` (the shown slice of each slice of the array), and the
+        body: `mask`, a bit a pixel, of `mask_rows` and `mask_columns`.
+    """
+    top, left, height, width = 0, 0, *stack.shape[1:3]
+    shown: Sequence[Part] = parts
+    read = list(range(len(stack)))
+    if display is not None:
+        top, left, height, width = display.facts["array_inside"]
+        read, shown = display.facts["array_slices"], display.parts_of_array(parts)
+    body = tissue_mask(stack)[:, top : top + height, left : left + width]
+    lowers, raises = texts.ends(outcome)
+    return {
+        "parts": list(shown),
+        "largest": max((abs(part["value"]) for part in shown), default=0.0),
+        "lowers": lowers,
+        "raises": raises,
+        "read": read,
+        "mask": base64.b64encode(np.packbits(body).tobytes()).decode(),
+        "mask_rows": height,
+        "mask_columns": width,
+    }

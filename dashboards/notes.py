@@ -8,7 +8,7 @@ import string
 import unicodedata
 from collections.abc import Sequence
 
-from mmdiag.explain.drawn import shaded_pieces
+from mmdiag.explain.drawn import in_negated, shaded_pieces
 from mmdiag.explain.parts import Part
 
 STEPS = 5  # shades of a word
@@ -22,6 +22,7 @@ STYLE = (
         f"dotted rgba(0,114,178,{0.18 * i:.2f})}}"
         for i in range(1, STEPS + 1)
     )
+    + '.mmnote .neg::before{content:"\\00ac";opacity:.7}'
     + ".mmabsent{border:1.5px dashed "
     "#8A9099;border-radius:8px;padding:1.6rem;text-align:center;color:#8A9099}"
     ".mmrefused{border:1.5px solid #D55E00;border-left-width:6px;border-radius:8px;"
@@ -44,7 +45,9 @@ def note(text: str, parts: Sequence[Part]) -> str:
     Args:
         parts: `start`, `end` and `value` of words; positive values support the outcome.
     """
-    return f'{STYLE}<div class="mmnote">{shaded(text, shaded_pieces(text, parts))}</div>'
+    pieces = shaded_pieces(text, parts)
+    inner = shaded(text, pieces, in_negated(text, pieces))
+    return f'{STYLE}<div class="mmnote">{inner}</div>'
 
 
 def absent(name: str) -> str:
@@ -90,20 +93,25 @@ def code(text: object) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
-def shaded(text: str, spans: Sequence[Sequence[float]]) -> str:
+def shaded(
+    text: str, spans: Sequence[Sequence[float]], negated: Sequence[bool] | None = None
+) -> str:
     """The note as HTML of our own: every character escaped, classes never made of data, invisible
     characters made visible.
+
+    Args:
+        negated: Of each span whether it stands in a negated sentence; None = none does.
     """
     largest = max((abs(weight) for _, _, weight in spans), default=0.0)
     parts, end = [], 0
-    for start, stop, weight in sorted(spans, key=tuple):
+    told = list(zip(spans, negated or [False] * len(spans), strict=True))
+    for (start, stop, weight), denied in sorted(told, key=lambda one: tuple(one[0])):
         start, stop = max(int(start), end), int(stop)
         parts.append(html.escape(visible(text[end:start])))
         step = max(round(STEPS * abs(weight) / largest), 1) if weight else 0
         inner = html.escape(visible(text[start:stop]))
-        parts.append(
-            f'<span class="{"p" if weight > 0 else "n"}{step}">{inner}</span>' if step else inner
-        )
+        kind = f"{'p' if weight > 0 else 'n'}{step}{' neg' if denied else ''}"
+        parts.append(f'<span class="{kind}">{inner}</span>' if step else inner)
         end = stop
     return "".join(parts) + html.escape(visible(text[end:]))
 

@@ -142,7 +142,7 @@ def words(outcome: str) -> str:
     return (
         f"Orange, underlined: supports {outcome}; blue, dotted: opposes {outcome}. Each word has "
         "its share of what its terms and its sentence add; less than a tenth of the largest has no "
-        "shade."
+        "shade; ¬ stands before words of a negated sentence."
     )
 
 

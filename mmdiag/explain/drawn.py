@@ -9,6 +9,7 @@ from typing import Any
 from mmdiag.explain.headings import content_pieces, without_content
 from mmdiag.explain.parts import Part, total
 from mmdiag.kinds import kind_named
+from mmdiag.readers.text.sentences import is_negated, split_sentences
 
 LEAST = 5e-6  # log-odds: less is nothing
 FAINTEST = 0.1  # of a note's largest value: a smaller one has no shade
@@ -84,6 +85,14 @@ def shaded_pieces(text: str, parts: Sequence[Part]) -> list[Span]:
             pieces = content_pieces(text, part["start"], part["end"], without)
             found += [(a, b, float(part["value"])) for a, b in pieces]
     return sorted(found)
+
+
+def in_negated(text: str, pieces: Sequence[Span]) -> list[bool]:
+    """Whether each piece stands in a sentence that a rule finds negated: it is shaded for what the
+    model makes of it, not for a finding.
+    """
+    negated = [(a, b) for a, b in split_sentences(text) if is_negated(text[a:b])]
+    return [any(a <= start < b for a, b in negated) for start, _, _ in pieces]
 
 
 def influential(rows: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmdiag.explain.drawn import influential, placed, shaded_pieces, signed
+from mmdiag.explain.drawn import in_negated, influential, placed, shaded_pieces, signed
 from mmdiag.explain.parts import unplaced
 
 NOTE = "FINDINGS:\nMarked oedema. No shift.\n----------\nIMPRESSION: Progression is likely."
@@ -52,3 +52,9 @@ def test_only_rows_with_an_influence_are_listed_and_so_many():
 @pytest.mark.parametrize(("value", "text"), [(0.0, "0"), (0.2, "+0.20"), (-0.0004, "-4e-04")])
 def test_small_values_are_not_shown_as_nothing(value, text):
     assert signed(value) == text
+
+
+def test_a_word_of_a_negated_sentence_is_known_as_such():
+    note = "There is oedema of the left lobe. There is no leptomeningeal spread."
+    pieces = [(note.index(word), note.index(word) + 6, 0.5) for word in ("oedema", "spread")]
+    assert in_negated(note, pieces) == [False, True]

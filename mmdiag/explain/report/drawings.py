@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
-from mmdiag.explain.drawn import signed
+from mmdiag.explain.drawn import in_negated, signed
 from mmdiag.explain.parts import Part
 from mmdiag.explain.tissue import tissue_mask
 
@@ -121,14 +121,16 @@ def _png(picture: Float32[ndarray, "height width 3"]) -> str:
 
 
 def shaded(text: str, spans: Sequence[tuple[int, int, float]]) -> str:
-    """A note with its words shaded; every character escaped."""
+    """A note with its words shaded, those of a negated sentence behind a mark; every character
+    escaped.
+    """
     largest = max((abs(value) for _, _, value in spans), default=0.0) or 1.0
     parts, end = [], 0
-    for start, stop, value in spans:
+    for (start, stop, value), denied in zip(spans, in_negated(text, spans), strict=True):
         colour = RAISES if value > 0 else LOWERS
         strength = round(10 + 60 * abs(value) / largest)
         parts.append(html.escape(text[end : max(start, end)]))
-        inner = html.escape(text[max(start, end) : stop])
+        inner = ("¬" if denied else "") + html.escape(text[max(start, end) : stop])
         parts.append(
             f'<span style="background:{colour}{strength:02d};border-bottom:2px '
             f'{"solid" if value > 0 else "dotted"} {colour}">{inner}</span>'

@@ -93,6 +93,8 @@ def test_an_old_run_is_listed_evaluated_and_explained(kept, mmdiag_command, mmdi
         )
     case = json.loads(mmdiag_call("explain", "P20S5-0000", *workspace).stdout)
     assert case["case_id"] == "P20S5-0000" and case["bundle_id"].startswith("b-")
+    assert case["parts"] == {}, "the model of its fold is not at hand"
+    assert all(case["contributions"][name] == v for name, v in case["unplaced"].items())
 
 
 @pytest.mark.parametrize("path", ["", "cohort", "case"])

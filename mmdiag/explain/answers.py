@@ -48,7 +48,7 @@ def explain_case(
     if facts.get("base") is None:
         facts = _completed(workspace, store, row, facts, folder)
     path = _whole(workspace, store, row, facts, folder)
-    kept = kept_facts(path)
+    kept = kept_facts(path) if path else {"parts": {}, "groups": {}, "interaction": None}
     return {
         "cohort": cohort,
         "answer": answer_of(store.task, facts),
@@ -124,9 +124,8 @@ def _added_up(store: Store, facts: Facts, kept: Mapping[str, Any]) -> Facts:
     """What each modality contributed, what its parts did, and what of it has no place."""
     contributions, parts = _contributions(facts), kept["parts"]
     found = {
-        name: placed(store.modalities[name], parts[name], contributions[name])
+        name: placed(store.modalities[name], parts.get(name, ()), contributions[name])
         for name in facts["modalities"]
-        if name in parts
     }
     lines = {
         name: one.facts() | {"sentence": one.sentence(store.title(name))}
@@ -248,11 +247,17 @@ def _run_of(workspace: Workspace, facts: Mapping[str, Any]) -> Path | None:
     return None
 
 
-def _whole(workspace: Workspace, store: Store, row: int, facts: Facts, folder: Path | None) -> Path:
-    """The file of a case's explanation, made where it is missing or damaged."""
+def _whole(
+    workspace: Workspace, store: Store, row: int, facts: Facts, folder: Path | None
+) -> Path | None:
+    """The file of a case's explanation, made where it is missing or damaged; None where the model
+    that answered is not at hand, as that of a fold whose run was moved: then parts are not known.
+    """
     case_id, version = str(facts["case_id"]), str(store.cases["version"].iloc[row])
     path = explanation_path(workspace, str(facts["bundle_id"]), case_id, version)
     if not is_whole(path):
+        if folder is None and find_bundle(workspace, str(facts["bundle_id"])) is None:
+            return None
         from mmdiag.explain.scored import explain_rows
 
         explain_rows(_loaded(workspace, facts, folder), store, workspace, [row])

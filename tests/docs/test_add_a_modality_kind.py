@@ -125,6 +125,6 @@ def test_a_case_of_the_new_kind_goes_from_its_file_to_a_prediction_and_an_explan
     strong = [p for case, p in answer["scored"].items() if int(case[1:]) % 2]
     weak = [p for case, p in answer["scored"].items() if not int(case[1:]) % 2]
     assert np.mean(strong) > np.mean(weak) + 0.2
-    windows = answer["explained"]["series"]["gait"]
+    windows = answer["explained"]["parts"]["gait"]
     assert windows[0]["start_s"] == 0 and windows[-1]["end_s"] == 6.0  # 60 samples, 10 a second
     assert any(window["value"] for window in windows)

@@ -57,13 +57,13 @@ def test_every_vector_has_a_weight_and_those_of_an_absent_embedding_none(trained
     predictions = pd.read_parquet(answer["predictions"])
     case = predictions.loc[predictions["role"] == "out-of-fold", "case_id"].iloc[4]
     found = api.explain_case(place, case)
-    vectors = found["embedding"]["slide"]
+    vectors = found["parts"]["slide"]
     count = len(bags(40)[case])
     assert [(one["start"], one["end"]) for one in vectors] == [(i, i + 1) for i in range(count)]
     assert any(one["value"] for one in vectors)
-    drawn = found["drawn"]["slide"]["vectors"]
+    drawn = found["drawn"]["slide"]
     assert drawn["sum"] == pytest.approx(sum(one["value"] for one in vectors), abs=1e-4)
-    assert "The vectors drawn add up to" in drawn["sentence"]
+    assert "vectors add up to" in drawn["sentence"]
 
 
 def other(folder, **more):

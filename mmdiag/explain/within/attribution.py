@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
 from torch import Tensor
 
@@ -33,6 +33,7 @@ from mmdiag.tokens import Tokens
 from mmdiag.training.threads import one_thread
 
 NODES = 12  # of the integral along a path, by Gauss and Legendre
+USUAL = 12  # made-up cases beside which trees are asked
 Arrays = Mapping[str, ndarray]
 
 
@@ -147,8 +148,7 @@ def _evidence_of_nothing(
     found = torch.zeros_like(end)
     for row, member in enumerate(members.members):
         if isinstance(member, TreeMember):
-            nothing = np.zeros((1, _width(member)), np.float32)
-            said: Tensor = torch.from_numpy(member.trees()(nothing)[0]).to(end)
+            said = torch.from_numpy(member.trees()(_usual(member)).mean(axis=0)).to(end)
         elif any(block in BUCKETS for block in cast(RidgeMember, member).blocks):
             continue
         else:
@@ -157,9 +157,19 @@ def _evidence_of_nothing(
     return found
 
 
-def _width(member: TreeMember) -> int:
-    """Columns up to the last that trees ask about."""
-    return int(member.column.max()) + 1
+def _usual(member: TreeMember, width: int = 0) -> Float32[ndarray, "usual column"]:
+    """What trees are asked beside a case: a note without words; or some made-up cases whose columns
+    are spread as those of the training, each by itself. At the mean of all columns, where no case
+    lies, trees say what they say of none.
+
+    Args:
+        width: Columns of a row; at least up to the last that trees ask about.
+    """
+    width = max(width, int(member.column.max()) + 1)
+    if member.words:
+        return np.zeros((1, width), np.float32)
+    drawn = np.random.default_rng(0).normal(size=(width, USUAL)).T
+    return np.ascontiguousarray(drawn, dtype=np.float32)
 
 
 def _of_summary(
@@ -198,7 +208,8 @@ def _add_member(
     """
     if isinstance(member, TreeMember):
         row = member.rows(arrays)[0].numpy()
-        values = tree_shapley(member.trees(), row, np.zeros_like(row)) @ slope
+        trees, usual = member.trees(), _usual(member, len(row))
+        values = np.mean([tree_shapley(trees, row, one) for one in usual], axis=0) @ slope
         if not member.words:
             assert placed.columns is not None
             placed.columns[:] += values

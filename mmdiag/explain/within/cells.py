@@ -70,12 +70,18 @@ class Cells:
     def spread(
         self, values: Float[ndarray, "slice cell_row cell_column"]
     ) -> Float[ndarray, "cell"]:
-        """Values of another grid over the same slices, by the area that its cells share with these;
-        what lies on no cell of these is left out.
+        """Values of another grid over the same slices: each is shared by the cells that it lies
+        over, by their area; what lies over none of these is left out.
         """
         down, across = (_overlap(values.shape[1 + axis], self.grid) for axis in (0, 1))
-        finer = np.einsum("gr,src,hc->sgh", down, values, across)
-        found: ndarray = finer.reshape(len(values), -1)[self.slice, self.place]
+        found = np.zeros(len(self.slice))
+        for number, plane in enumerate(values):
+            here = np.flatnonzero(self.slice == number)
+            row, column = np.divmod(self.place[here], self.grid)
+            shares = np.einsum("nr,nc->nrc", down[row], across[column])
+            whole = shares.sum(axis=0)
+            each = np.divide(plane, whole, out=np.zeros_like(whole), where=whole > 0)
+            found[here] = np.einsum("nrc,rc->n", shares, each)
         return found
 
     def _masks(self) -> Float32[ndarray, "place row column"]:

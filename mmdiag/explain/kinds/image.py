@@ -57,7 +57,8 @@ def explain_image(probe: Probe, store: Store, name: str, row: int) -> Explanatio
         itself = States(stack, np.arange(len(stack))[None])
         contribution, gap = float(ask(itself)[0]), found.gap if found else 0.0
     others = _other_patients(store, name, row, preparation.colour)
-    values = _sampled(stack, others, cells, ask, ORDERS if cheap else FEW)
+    several = cheap and isinstance(preparation, BlockPreparation)
+    values = _sampled(stack, others, cells, ask, ORDERS if several else FEW)
     if isinstance(preparation, BlockPreparation) and len(values):
         # a few patients stand for the mean of the training: what they are off is all cells' alike
         itself = States(stack, np.arange(len(stack))[None])

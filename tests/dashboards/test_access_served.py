@@ -123,9 +123,10 @@ def test_a_browser_that_is_let_in_stays_on_its_case_and_its_pictures_are_for_it_
         tab.goto(f"{server}/case?case={case}&token={TOKEN}")
         tab.get_by_text(f"case {case}").first.wait_for()
         tab.wait_for_function(ENDED)
-        tab.locator("img").first.wait_for()
+        with tab.expect_response(re.compile("/api/slices")):
+            tab.reload()
         assert TOKEN not in tab.url and f"case={case}" in tab.url
-        pictures = [url for url in media if url.startswith(f"{server}/media/")]
+        pictures = [url for url in media if url.startswith(f"{server}/api/slices")]
         assert pictures, sorted(media)
         for url in pictures:
             assert media[url]["cache-control"] == "no-store" and fetch(url)[0] == 403

@@ -13,6 +13,8 @@ import yaml
 from guide import copy_checkout
 from repository import ROOT
 
+pytestmark = pytest.mark.slow  # a guide, tried from its text in a copy of the project
+
 GUIDE = (ROOT / "docs" / "guides" / "add-a-contract-rule.md").read_text()
 BLOCK = re.compile(r"(?P<before>[^\n]*)\n\n```(?P<language>\w+)\n(?P<body>.*?)```", re.DOTALL)
 

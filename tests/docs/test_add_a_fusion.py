@@ -6,6 +6,8 @@ import pytest
 from guide import copy_checkout, follow
 from repository import ROOT
 
+pytestmark = pytest.mark.slow  # a guide, tried from its text in a copy of the project
+
 
 def test_a_fusion_that_is_added_by_the_guide_passes_the_contract(tmp_path):
     checkout = copy_checkout(tmp_path / "checkout", "tests/fusion")

@@ -52,10 +52,14 @@ api.score(bundle, read_description(cohort), workspace, ledger, out, **options)
 """
 LEDGER, KEPT = "mmdiag.storage.ledger:Ledger", "mmdiag.explain.kept"
 POINTS = [
-    ("mmdiag.prepare.feature_parts", "write_parquet", "before", 2),
+    pytest.param(
+        "mmdiag.prepare.feature_parts", "write_parquet", "before", 2, marks=pytest.mark.slow
+    ),
     (LEDGER, "record_predictions", "before", 1),
     (LEDGER, "record_predictions", "after", 2),
-    ("mmdiag.inference.prediction_table", "write_parquet", "before", 1),
+    pytest.param(
+        "mmdiag.inference.prediction_table", "write_parquet", "before", 1, marks=pytest.mark.slow
+    ),
     (KEPT, "write_text", "before", 1),
 ]
 

@@ -17,7 +17,7 @@ class Killed(Exception):
     """Stands for a SIGKILL in the middle of a trial."""
 
 
-@pytest.mark.parametrize("number", [1, 5])
+@pytest.mark.parametrize("number", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_trial_that_was_killed_does_not_count_and_is_made_again(begun, monkeypatch, number):
     from mmdiag.experiment.fit_id import FitId
     from mmdiag.tuning import trials

@@ -9,6 +9,7 @@ from optuna.distributions import CategoricalDistribution
 from search_builders import SPACE, quick
 
 
+@pytest.mark.slow
 def test_a_search_ends_with_models_trained_on_what_it_chose(ingested, tmp_path, monkeypatch):
     import mmdiag
     from mmdiag.inference.bundle import Bundle

@@ -112,7 +112,6 @@ def test_where_there_is_no_signal_none_is_reported(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_where_one_modality_holds_the_signal_it_is_named(tmp_path):
     run = run_phantom(tmp_path, cases=150, seed=9, signal="one-modality", missing=0.1, **QUICK)
     moved = {

@@ -23,6 +23,7 @@ from dashboards.charts.style import (
 from dashboards.texts import both_ends
 
 BINS = 500  # of a drawn signal: one a pixel and a half
+AXIS = 44  # pixels of the name of an axis
 CELL = 74  # pixels of a name under the attention matrix
 NAMES = alt.Axis(labelLimit=150, labelOverlap=False)  # Vega would leave out every second one
 SIGNED = alt.Axis(tickCount=5, titleFontSize=11)  # its title names both ends
@@ -116,7 +117,7 @@ def matrix(table: pd.DataFrame, modalities: Sequence[str], title: str) -> Layere
         text=alt.Text("value:Q", format=".2f"),
         color=alt.condition("datum.value > 0.55", alt.value("black"), alt.value("white")),
     )
-    return titled(alt.layer(cells, empty, crossed, text), title, 28 * len(modalities))
+    return titled(alt.layer(cells, empty, crossed, text), title, 28 * len(modalities) + AXIS)
 
 
 def interactions(table: pd.DataFrame, modalities: Sequence[str], title: str) -> Layered:
@@ -141,7 +142,12 @@ def interactions(table: pd.DataFrame, modalities: Sequence[str], title: str) -> 
         )
         .transform_calculate(size="abs(datum.value)")
     )
-    text = base.mark_text(fontSize=12, color=TEXT).encode(text=alt.Text("value:Q", format="+.2f"))
+    text = base.mark_text(fontSize=12).encode(
+        text=alt.Text("value:Q", format="+.2f"),
+        color=alt.condition(
+            f"abs(datum.value) > {0.5 * reach}", alt.value("white"), alt.value(TEXT)
+        ),
+    )
     return titled(alt.layer(cells, text), title, 28 * len(modalities))
 
 

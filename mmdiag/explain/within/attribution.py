@@ -107,7 +107,7 @@ def _of_ensemble(
     if members is not None:
         with torch.no_grad():
             end = members.evidence(arrays)[0]
-            start = _evidence_of_nothing(members, end)
+            start = _evidence_of_nothing(members, end, _columns(preparation))
     ends = [end.sum(0, keepdim=True), arrays[SUMMARY]]
     starts = [start.sum(0, keepdim=True), torch.zeros_like(arrays[SUMMARY])]
 
@@ -127,7 +127,15 @@ def _of_ensemble(
     if members is not None:
         for member, weight in zip(members.members, members.weight.tolist(), strict=True):
             if weight:
-                _add_member(placed, member, members, weight * of_evidence, arrays, numbers)
+                _add_member(
+                    placed,
+                    member,
+                    members,
+                    weight * of_evidence,
+                    arrays,
+                    numbers,
+                    _columns(preparation),
+                )
     if placed.columns is not None:
         _missing_to_columns(placed, preparation)
     return Attribution(
@@ -139,8 +147,13 @@ def _of_ensemble(
     )
 
 
+def _columns(preparation: BlockPreparation) -> int:
+    """Columns of a table; 0 of what is none."""
+    return len(preparation.dense[COLUMNS].center) if COLUMNS in preparation.dense else 0
+
+
 def _evidence_of_nothing(
-    members: Members, end: Float[Tensor, "member answer"]
+    members: Members, end: Float[Tensor, "member answer"], columns: int
 ) -> Float[Tensor, "member answer"]:
     """What each member says of the mean case. Of notes there is none: what a linear member says of
     no word at all is shared by the words that are there, as a mean that they are less than.
@@ -148,7 +161,7 @@ def _evidence_of_nothing(
     found = torch.zeros_like(end)
     for row, member in enumerate(members.members):
         if isinstance(member, TreeMember):
-            said = torch.from_numpy(member.trees()(_usual(member)).mean(axis=0)).to(end)
+            said = torch.from_numpy(member.trees()(_usual(member, columns)).mean(axis=0)).to(end)
         elif any(block in BUCKETS for block in cast(RidgeMember, member).blocks):
             continue
         else:
@@ -157,19 +170,21 @@ def _evidence_of_nothing(
     return found
 
 
-def _usual(member: TreeMember, width: int = 0) -> Float32[ndarray, "usual column"]:
+def _usual(member: TreeMember, columns: int, width: int = 0) -> Float32[ndarray, "usual column"]:
     """What trees are asked beside a case: a note without words; or some made-up cases whose columns
-    are spread as those of the training, each by itself. At the mean of all columns, where no case
-    lies, trees say what they say of none.
+    are spread as those of the training, each by itself, and of which nothing is missing. At the
+    mean of all columns, where no case lies, trees say what they say of none.
 
     Args:
-        width: Columns of a row; at least up to the last that trees ask about.
+        columns: Of the table; behind them stands which are missing.
+        width: Of a row; at least up to the last column that trees ask about.
     """
-    width = max(width, int(member.column.max()) + 1)
+    width = max(width, columns, int(member.column.max()) + 1)
     if member.words:
         return np.zeros((1, width), np.float32)
-    drawn = np.random.default_rng(0).normal(size=(width, USUAL)).T
-    return np.ascontiguousarray(drawn, dtype=np.float32)
+    found = np.zeros((USUAL, width), np.float32)
+    found[:, :columns] = np.random.default_rng(0).normal(size=(USUAL, columns))
+    return found
 
 
 def _of_summary(
@@ -200,15 +215,17 @@ def _add_member(
     slope: Float[ndarray, "answer"],
     arrays: Mapping[str, Tensor],
     numbers: Arrays,
+    columns: int,
 ) -> None:
     """What one member adds, by its features.
 
     Args:
+        columns: Of a table.
         slope: What one unit of the member's score adds to the log-odds.
     """
     if isinstance(member, TreeMember):
         row = member.rows(arrays)[0].numpy()
-        trees, usual = member.trees(), _usual(member, len(row))
+        trees, usual = member.trees(), _usual(member, columns, len(row))
         values = np.mean([tree_shapley(trees, row, one) for one in usual], axis=0) @ slope
         if not member.words:
             assert placed.columns is not None

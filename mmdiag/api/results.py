@@ -72,11 +72,13 @@ def write_case_page(workspace: Workspace, facts: dict[str, Any], file: Path) -> 
     """
     from mmdiag.explain.report.page import page
     from mmdiag.storage.store import Store
-    from mmdiag.workspace import write_text
+    from mmdiag.workspace import atomic_path
 
     store = Store.open(workspace, facts["cohort"])
     row = store.cases["case_id"].tolist().index(facts["case_id"])
-    write_text(file, page(facts, store, row))
+    with atomic_path(file) as temporary:
+        temporary.touch(mode=0o600)
+        temporary.write_text(page(facts, store, row), encoding="utf-8")
 
 
 def check_explanations(

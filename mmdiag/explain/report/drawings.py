@@ -161,7 +161,7 @@ def _mark(x: float, row: int, text: str) -> str:
     )
 
 
-def _text(x: float, y: float, text: str) -> str:
+def _text(x: float | int, y: float | int, text: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}">{html.escape(text)}</text>'
 
 

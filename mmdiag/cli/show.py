@@ -3,7 +3,7 @@ patient's value that was not requested.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.table import Table
 
@@ -18,9 +18,6 @@ from mmdiag.evaluation.verdict import (
     unlike_training,
     verdict,
 )
-
-if TYPE_CHECKING:
-    pass
 
 Titles = Mapping[str, str]  # modality -> how people read it
 NO_TITLES: Titles = {}

@@ -13,7 +13,7 @@ from mmdiag.experiment.run import Run, open_data
 from mmdiag.explain.choice import FULL
 from mmdiag.explain.doubtful import to_explain
 from mmdiag.explain.kept import explanation_path, is_whole, keep
-from mmdiag.explain.similar import similar_cases
+from mmdiag.explain.similar import Features, features_of_cohort, similar_cases
 from mmdiag.explain.within.case import explain_within
 from mmdiag.inference.bundle import Bundle
 from mmdiag.prepare import require_same_features
@@ -47,6 +47,7 @@ def explain(run: Run, case_ids: Sequence[str], progress: Progress | None = None)
     table = _published(run)
     paths, answers = _paths(run, table), table.set_index("case_id")
     row_of = {case: row for row, case in enumerate(open_data(run).cases["case_id"])}
+    seen: dict[str, Features] = {}  # by the model of a fold
     fused = {run.fitted(fit)["bundle_id"]: fit for fit in run.fits if fit.fused}
     for number, case in enumerate(case_ids, start=1):
         if not is_whole(paths[case]):
@@ -54,7 +55,9 @@ def explain(run: Run, case_ids: Sequence[str], progress: Progress | None = None)
             bundle, data = _load(run.bundle_folder(fit)), open_data(run, fit.fold)
             sample = prepare_samples(bundle.preparations, data.raws, [row_of[case]])[0]
             found = explain_within(bundle, data.store, row_of[case], sample)
-            similar = similar_cases(bundle, data.store, run.workspace, row_of[case])
+            if bundle.id not in seen:
+                seen[bundle.id] = features_of_cohort(bundle, data.store, run.workspace)
+            similar = similar_cases(bundle, data.store, seen[bundle.id], row_of[case])
             keep(paths[case], case, found, similar)
         if progress:
             progress(number, len(case_ids), "explained")

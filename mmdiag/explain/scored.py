@@ -8,7 +8,7 @@ from mmdiag.description import Description
 from mmdiag.explain.choice import FULL, MODALITIES, NONE, require_choice
 from mmdiag.explain.doubtful import to_explain
 from mmdiag.explain.kept import explanation_path, is_whole, keep
-from mmdiag.explain.similar import similar_cases
+from mmdiag.explain.similar import features_of_cohort, similar_cases
 from mmdiag.explain.within.case import explain_within
 from mmdiag.inference import score as inference
 from mmdiag.inference.bundle import Bundle
@@ -79,12 +79,15 @@ def explain_rows(
     """Explain some cases of a cohort; those that are explained already are left alone."""
     paths = {row: path_of(bundle.id, store, workspace, row) for row in rows}
     todo = [row for row in rows if not is_whole(paths[row])]
-    aligned = inference.by_bundle_columns(bundle, store) if todo else {}
+    if not todo:
+        return
+    aligned = inference.by_bundle_columns(bundle, store)
+    features = features_of_cohort(bundle, store, workspace)
     for number, row in enumerate(todo, start=1):
         raws = inference.features_of(bundle, store, aligned, rows=[row])
         sample = prepare_samples(bundle.preparations, raws, [row])[0]
         found = explain_within(bundle, store, row, sample)
-        similar = similar_cases(bundle, store, workspace, row)
+        similar = similar_cases(bundle, store, features, row)
         keep(paths[row], str(store.cases["case_id"].iloc[row]), found, similar)
         if progress:
             progress(number, len(todo), "explained")

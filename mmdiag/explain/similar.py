@@ -77,11 +77,13 @@ class Features:
 
 
 def similar_cases(
-    bundle: Bundle, store: Store, workspace: Workspace, row: int
+    bundle: Bundle, store: Store, features: Features, row: int
 ) -> list[dict[str, Any]]:
-    """`case_id`, `similarity` and `alike_in` of the cases that are most like one."""
-    file = features_path(workspace, bundle.id, store.folder.name)
-    features = features_of_cohort(bundle, store, file)
+    """`case_id`, `similarity` and `alike_in` of the cases that are most like one.
+
+    Args:
+        features: Of the cohort, by `features_of_cohort`.
+    """
     allowed = may_be_found(store, row, _held_out(store))
     keys = store.cases["case_id"]
     return [
@@ -121,8 +123,9 @@ def may_be_found(store: Store, row: int, held_out: Sequence[str]) -> Bool[ndarra
     return found
 
 
-def features_of_cohort(bundle: Bundle, store: Store, file: Path) -> Features:
+def features_of_cohort(bundle: Bundle, store: Store, workspace: Workspace) -> Features:
     """The features of every case, made once and kept in a file."""
+    file = features_path(workspace, bundle.id, store.folder.name)
     keys = [
         f"{case} {version}"
         for case, version in zip(store.cases["case_id"], store.cases["version"], strict=True)

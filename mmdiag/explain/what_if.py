@@ -88,7 +88,7 @@ def what_if(
     Raises:
         UsageError: The case has no such modality or column, or would have nothing left.
     """
-    changed = _changed(store, row, change)
+    changed = _changed(store, row, change, bundle.kinds)
     aligned = inference.by_bundle_columns(bundle, changed)
     raws = inference.features_of(bundle, store, aligned, rows=[row])
     for name, text in change.notes.items():
@@ -107,10 +107,15 @@ def what_if(
     return facts | {"modalities": list(sample)}, explain_within(bundle, changed, row, sample)
 
 
-def _changed(store: Store, row: int, change: Change) -> ChangedStore:
+def _changed(store: Store, row: int, change: Change, kinds: Mapping[str, str]) -> ChangedStore:
+    """The cohort with the changed case.
+
+    Args:
+        kinds: The modalities that the model knows.
+    """
     for name in (*change.without, *change.notes):
-        if name not in store.modalities or not store.present(name)[row]:
-            having = [n for n in store.modalities if store.present(n)[row]]
+        having = [n for n in kinds if store.present(n)[row]]
+        if name not in having:
             raise UsageError(
                 f"What is changed is a modality that the case has, {name!r} is none: name one of "
                 f"{', '.join(having)}."
@@ -119,7 +124,7 @@ def _changed(store: Store, row: int, change: Change) -> ChangedStore:
         if kind_named(store.modalities[name]).layout != NOTE:
             raise UsageError(f"Another note is given for a modality of notes, {name!r} is none.")
     own = {item.name: getattr(store, item.name) for item in fields(Store)}
-    tables = _tables(store, row, change)
+    tables = _tables(store, row, change, kinds)
     without = {f"has_{name}": False for name in change.without}
     cases = own["cases"]
     if without:
@@ -129,8 +134,10 @@ def _changed(store: Store, row: int, change: Change) -> ChangedStore:
     return ChangedStore(**{**own, "cases": cases}, row=row, texts=dict(change.notes), tables=tables)
 
 
-def _tables(store: Store, row: int, change: Change) -> dict[str, Float32[ndarray, "_ _"]]:
-    having = [name for name in store.modalities if store.columns(name) and store.present(name)[row]]
+def _tables(
+    store: Store, row: int, change: Change, kinds: Mapping[str, str]
+) -> dict[str, Float32[ndarray, "_ _"]]:
+    having = [name for name in kinds if store.columns(name) and store.present(name)[row]]
     found: dict[str, ndarray] = {}
     for column, text in change.values.items():
         places = [name for name in having if column in store.columns(name)]
@@ -151,6 +158,8 @@ def _value(column: str, text: str, values: Float32[ndarray, "case"]) -> float:
     try:
         value = float(text)
     except ValueError:
+        value = float("inf")
+    if not np.isfinite(value):
         raise UsageError(
             f"A value is a number or `median`, found {text!r} for {column!r}: write --set "
             f"{column}=1.5 or --set {column}=median."

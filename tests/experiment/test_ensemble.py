@@ -280,10 +280,12 @@ def test_a_change_that_is_none_is_said(run, change, words):
 
 
 def test_similar_cases_are_other_subjects_with_an_outcome_the_nearest_first(run, store, bundle):
-    from mmdiag.explain.similar import similar_cases
+    from mmdiag.explain.similar import features_of_cohort, similar_cases
 
-    found = similar_cases(bundle, store, run.workspace, 0)
-    again = similar_cases(bundle, store, run.workspace, 0)
+    found, again = (
+        similar_cases(bundle, store, features_of_cohort(bundle, store, run.workspace), 0)
+        for _ in range(2)
+    )
     assert found == again and len(found) == 5
     cases = store.cases.set_index("case_id")
     own = store.cases["subject_id"].iloc[0]

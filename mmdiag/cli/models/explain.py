@@ -103,8 +103,9 @@ def explain(
         raise click.UsageError("A cohort is named once, by --cohort or by --cohort-name.")
     name = read_and_check(cohort).name if cohort else cohort_name
     folder = api.bundle_folder(context.workspace, bundle) if bundle else None
+    change = _change(without, notes, values)
     if checks:
-        if case_id or folder is None:
+        if case_id or folder is None or change or page:
             raise UsageError("Checks are of a bundle, not of a case: give --bundle alone.")
         with stages() as progress:
             found = api.check_explanations(context.workspace, folder, name, progress)
@@ -112,8 +113,11 @@ def explain(
         return 0
     if not case_id:
         raise UsageError("A case to explain is named by its key: mmdiag explain CASE_ID.")
+    if page and change:
+        raise UsageError(
+            "A page shows a case with its own note and values: give --html without a change."
+        )
     known = context.existing_ledger()
-    change = _change(without, notes, values)
     found = api.explain_case(
         context.workspace, case_id, name, bundle=folder, ledger=known, change=change
     )
@@ -131,15 +135,17 @@ def _change(without: Sequence[str], notes: Sequence[str], values: Sequence[str])
         return None
     from mmdiag.explain.what_if import Change
 
-    texts = {name: _text(Path(file)) for name, file in map(_pair, notes)}
-    return Change(tuple(without), texts, dict(map(_pair, values)))
+    texts = {name: _text(Path(file)) for name, file in (_pair(n.partition("=")) for n in notes)}
+    # a column of a category has a name like sex=M
+    return Change(tuple(without), texts, dict(_pair(value.rpartition("=")) for value in values))
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.rpartition("=")
+def _pair(parts: tuple[str, str, str]) -> tuple[str, str]:
+    name, equals, value = parts
     if not equals or not name or not value:
         raise UsageError(
-            f"A change is NAME=VALUE, found {text!r}: write --note report=FILE or --set EGFR=1.5."
+            f"A change is NAME=VALUE, found {''.join(parts)!r}: write --note report=FILE or --set "
+            "EGFR=1.5."
         )
     return name, value
 

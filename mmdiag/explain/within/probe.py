@@ -89,7 +89,7 @@ class Probe:
             [{name: arrays} if arrays is not None else {} for arrays in variants],
         )
         own = self.model.encode_one(name, batch.values[name], batch.present[name])
-        absent = Tokens(own.values, torch.zeros_like(own.mask))
+        absent = Tokens(own.values[:1], torch.zeros_like(own.mask[:1]))  # alike for every variant
         others = [n for n in self.model.modalities if n != name and n in self.sample]
         coalitions, shares = owen_shares(len(others))
         found = np.zeros(len(variants))
@@ -98,7 +98,7 @@ class Probe:
             found += share * (
                 self._log_odds(name, own, hidden) - self._log_odds(name, absent, hidden)
             )
-        return found
+        return np.where(own.present().numpy(), found, 0.0)
 
     def _log_odds(self, name: str, own: Tokens, hidden: set[str]) -> Float[ndarray, "variant"]:
         count = len(own.values)

@@ -138,10 +138,20 @@ class EnsembleModel(nn.Module):
         evidence: Float[Tensor, "batch member answer"],
         present_BM: Bool[Tensor, "batch modality"],
     ) -> Float[Tensor, "batch answer"]:
-        same_BS = (present_BM[:, None, :] == self.sets).all(-1)
-        row = torch.where(same_BS.any(1), same_BS.int().argmax(1) + 1, 0)
+        row = self._rows_of_sets(present_BM)
         total = (self.weight[None, :, None] * evidence).sum(1)
         return self.prior + self.offset + self.set_offset[row] + self.set_scale[row, None] * total
+
+    def set_offsets(
+        self, present_BM: Bool[Tensor, "batch modality"]
+    ) -> Float[Tensor, "batch answer"]:
+        """What is added because just these modalities are there, whatever they say."""
+        return self.set_offset[self._rows_of_sets(present_BM)]
+
+    def _rows_of_sets(self, present_BM: Bool[Tensor, "batch modality"]) -> Int64[Tensor, "batch"]:
+        """Row of each case's set of modalities; 0 = one that the training had too little of."""
+        same_BS = (present_BM[:, None, :] == self.sets).all(-1)
+        return torch.where(same_BS.any(1), same_BS.int().argmax(1) + 1, 0)
 
     def _with_members(self) -> tuple[str, ...]:
         """The modalities that have members: all of them, or in a family none."""

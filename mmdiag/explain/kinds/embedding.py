@@ -29,6 +29,7 @@ def explain_embedding(probe: Probe, store: Store, name: str, row: int) -> Explan
     value = _of_mean_and_deviation(vectors, slopes, fitted.center, fitted.scale)
     if found.parts is not None:
         value = value + _of_neighbours(found.parts, len(vectors))
+    value = value + found.presence / len(vectors)
     edges = edges_of(len(vectors), MOST).tolist()
     parts = [
         {"start": start, "end": stop, "value": float(value[start:stop].sum())}

@@ -48,21 +48,21 @@ def explain_image(probe: Probe, store: Store, name: str, row: int) -> Explanatio
     cheap = config.image_beside or config.image.encoder in IMAGE_STATISTICS
     cells = cells_of(stack, GRID if cheap else COARSE)
     ask: Ask
+    itself = States(stack, np.arange(len(stack))[None])
     if isinstance(preparation, BlockPreparation):
         assert found is not None
         ask = _linear(probe, preparation, found)
         contribution, gap = found.contribution, found.gap
+        whole = float(ask(itself)[0]) + found.presence
     else:
         ask = _of_model(probe, name)
-        itself = States(stack, np.arange(len(stack))[None])
-        contribution, gap = float(ask(itself)[0]), found.gap if found else 0.0
+        whole = contribution = float(ask(itself)[0])
+        gap = found.gap if found else 0.0
     others = _other_patients(store, name, row, preparation.colour)
     several = cheap and isinstance(preparation, BlockPreparation)
     values = _sampled(stack, others, cells, ask, ORDERS if several else FEW)
-    if isinstance(preparation, BlockPreparation) and len(values):
-        # a few patients stand for the mean of the training: what they are off is all cells' alike
-        itself = States(stack, np.arange(len(stack))[None])
-        values += (float(ask(itself)[0]) - values.sum()) / len(values)
+    # a few patients stand for the usual case: what they are off it is all cells' alike
+    values += (whole - values.sum()) / max(len(values), 1)
     if isinstance(preparation, BlockPreparation) and found and "pretrained" in found.slopes:
         values += _of_maps(probe, preparation, found, stack, cells)
     return Explanation(cells.parts(values), contribution=contribution, gap=gap)

@@ -34,14 +34,17 @@ def explain_signal(probe: Probe, store: Store, name: str, row: int) -> Explanati
             rows = np.stack([signal_blocks(one, ())[STATISTICS] for one in signals])
             value: ndarray = fitted.standardise(rows).astype(float) @ slopes
             return value
+
+        whole = float(ask([samples])[0]) + found.presence
     else:
 
         def ask(signals: Sequence[ndarray]) -> Float[ndarray, "variant"]:
             return probe.contribution(name, [preparation.apply(one) for one in signals])
 
-        contribution = float(ask([samples])[0])
+        whole = contribution = float(ask([samples])[0])
     edges = edges_of(len(samples), WINDOWS)
     values = _of_windows(samples, edges.tolist(), ask)
+    values += (whole - values.sum()) / max(len(values), 1)  # of a signal that stays at its means
     return Explanation(
         _windows(edges, values, store.rate_hz(name)), contribution=contribution, gap=gap
     )

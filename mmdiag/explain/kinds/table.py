@@ -34,6 +34,8 @@ def explain_table(probe: Probe, store: Store, name: str, row: int) -> Explanatio
     value = found.slopes[COLUMNS] * z
     if found.columns is not None:
         value = value + found.columns[: len(z)]
+    measured = np.isfinite(values)
+    value = value + measured * (found.presence / max(int(measured.sum()), 1))
     order = np.argsort(-np.abs(value), kind="stable")[:MOST]
     kept = [int(i) for i in order if abs(value[i]) >= LEAST]
     parts = [

@@ -40,9 +40,9 @@ def explain_text(probe: Probe, store: Store, name: str, row: int) -> Explanation
     plain = raw.features if blocks else raw
     of_sentences = _of_sentences(preparation, found, plain, len(spans))
     if not blocks:
-        return _explanation(note, _spans(spans, of_sentences), found.contribution, found.gap)
+        return _explanation(note, _spans(spans, of_sentences), found)
     words = _of_words(note, spans, of_sentences, found, raw, cast(BlockPreparation, preparation))
-    return _explanation(note, words, found.contribution, found.gap)
+    return _explanation(note, words, found)
 
 
 def _of_sentences(
@@ -101,7 +101,8 @@ def _by_sentences(probe: Probe, name: str, note: str, spans: Spans, raw: Any) ->
 
     value = sampled_shapley(len(spans), answers, orders=ORDERS)
     everything = float(probe.contribution(name, [preparation.apply(raw)])[0])
-    return _explanation(note, _spans(spans, value), everything, 0.0)
+    whole = Attribution({}, contribution=everything)
+    return _explanation(note, _spans(spans, value), whole)
 
 
 def _spans(spans: Spans, value: Float[ndarray, "sentence"]) -> list[tuple[int, int, float]]:
@@ -109,12 +110,16 @@ def _spans(spans: Spans, value: Float[ndarray, "sentence"]) -> list[tuple[int, i
 
 
 def _explanation(
-    note: str, found: Sequence[tuple[int, int, float]], contribution: float, gap: float
+    note: str, values: Sequence[tuple[int, int, float]], found: Attribution
 ) -> Explanation:
-    """Without what says nothing of a patient, and trimmed to letters and digits."""
+    """Without what says nothing of a patient, and trimmed to letters and digits; that there is a
+    note is all its parts' alike.
+    """
     without, parts = without_content(note), []
-    for start, end, value in found:
-        pieces = content_pieces(note, start, end, without)
-        if pieces and value:
+    for start, end, value in values:
+        if pieces := content_pieces(note, start, end, without):
             parts.append({"start": pieces[0][0], "end": pieces[-1][1], "value": float(value)})
-    return Explanation(parts, contribution=contribution, gap=gap)
+    for part in parts:
+        part["value"] += found.presence / len(parts)
+    kept = [part for part in parts if part["value"]]
+    return Explanation(kept, contribution=found.contribution, gap=found.gap)

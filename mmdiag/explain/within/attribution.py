@@ -3,23 +3,21 @@ modality's contribution: exact for what is linear and for trees, by integrated g
 networks, each averaged over the coalitions of the other modalities (Owen values).
 
 References:
-    Owen 1977, Values of games with a priori unions; Sundararajan 2017, Axiomatic attribution for
-    deep networks (integrated gradients: they sum to the difference along their path).
+    Owen 1977, Values of games with a priori unions.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from math import factorial
 from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32
 from numpy import ndarray
 from torch import Tensor
 
 from mmdiag.ensemble.tree_shapley import tree_shapley
+from mmdiag.explain.within.integral import Integral, integrate
 from mmdiag.inference.bundle import Bundle
 from mmdiag.model.ensemble import EnsembleModel, Members
 from mmdiag.model.members import RidgeMember, TreeMember
@@ -32,7 +30,6 @@ from mmdiag.samples import Sample
 from mmdiag.tokens import Tokens
 from mmdiag.training.threads import one_thread
 
-NODES = 12  # of the integral along a path, by Gauss and Legendre
 USUAL = 12  # made-up cases beside which trees are asked
 Arrays = Mapping[str, ndarray]
 
@@ -47,6 +44,7 @@ class Attribution:
         terms: Block of a note's terms -> what each term of the case adds.
         columns: What trees add by each column of a table, beside the slopes.
         parts: What each part of the case adds beside its summary: slices, sentences, vectors.
+        presence: What it adds by being there, were it that of the usual case: every part's alike.
         contribution: The modality's Shapley value.
         gap: How far the parts along the path are from the difference between its ends.
     """
@@ -55,6 +53,7 @@ class Attribution:
     terms: dict[str, Float[ndarray, "_"]] = field(default_factory=dict)
     columns: Float[ndarray, "column"] | None = None
     parts: Float[ndarray, "part"] | None = None
+    presence: float = 0.0
     contribution: float = 0.0
     gap: float = 0.0
 
@@ -84,15 +83,6 @@ def attribute(
         return _of_network(bundle.model, preparation, name, arrays, tokens, chosen)
 
 
-@dataclass(frozen=True, slots=True)
-class _Integral:
-    """Mean gradients along the path from the start of some inputs to their end."""
-
-    gradients: list[ndarray]
-    contribution: float
-    gap: float
-
-
 def _of_ensemble(
     model: EnsembleModel,
     preparation: BlockPreparation,
@@ -120,7 +110,7 @@ def _of_ensemble(
             found.append(encoder({SUMMARY: summary}, there).values[:, 0])
         return Tokens(torch.cat(found, dim=-1)[:, None], there[:, None])
 
-    found = _integrate(model, name, starts, ends, encode, tokens, chosen)
+    found = integrate(model, name, starts, ends, encode, tokens, chosen)
     of_evidence, of_summary = (gradient[0] for gradient in found.gradients)
     numbers = {key: array[0].numpy().astype(float) for key, array in arrays.items()}
     placed = _of_summary(preparation, numbers, of_summary)
@@ -142,6 +132,7 @@ def _of_ensemble(
         placed.slopes,
         placed.terms,
         placed.columns,
+        presence=found.presence,
         contribution=found.contribution,
         gap=found.gap,
     )
@@ -280,7 +271,7 @@ def _of_network(
         return model.encode_one(name, masks | dict(zip(moved, leaves, strict=True)), there)
 
     starts = [torch.zeros_like(array) for array in ends]
-    found = _integrate(model, name, starts, ends, encode, tokens, chosen)
+    found = integrate(model, name, starts, ends, encode, tokens, chosen)
     gradients = dict(zip(moved, (gradient[0] for gradient in found.gradients), strict=True))
     return _projected(preparation, arrays, gradients, found)
 
@@ -289,11 +280,15 @@ def _projected(
     preparation: Preparation,
     arrays: Mapping[str, Tensor],
     gradients: Arrays,
-    found: _Integral,
+    found: Integral,
 ) -> Attribution:
     """Gradients of projections, by the features that they are projected from."""
     summary, detail = preparation.summary, preparation.detail
-    whole: dict[str, Any] = {"contribution": found.contribution, "gap": found.gap}
+    whole: dict[str, Any] = {
+        "presence": found.presence,
+        "contribution": found.contribution,
+        "gap": found.gap,
+    }
     if "row" in gradients:
         return Attribution({COLUMNS: gradients["row"]}, **whole)
     assert summary is not None and detail is not None
@@ -303,94 +298,3 @@ def _projected(
         return Attribution({COLUMNS: slope}, **whole)
     values = arrays["detail"][0].numpy().astype(float)
     return Attribution({"summary": slope}, parts=(values * gradients["detail"]).sum(1), **whole)
-
-
-def _integrate(
-    model: DiagnosisModel | EnsembleModel,
-    name: str,
-    starts: Sequence[Tensor],
-    ends: Sequence[Tensor],
-    encode: Callable[[Sequence[Tensor]], Tokens],
-    tokens: Mapping[str, Tokens],
-    chosen: Int64[Tensor, "case"],
-) -> _Integral:
-    """Gradients of the log-odds along the straight path, over its nodes and the coalitions of the
-    other modalities.
-    """
-    others = [n for n in model.modalities if n != name and bool(tokens[n].present()[0])]
-    coalitions, shares = owen_shares(len(others))
-    nodes, lengths = _nodes()
-    count, steps = len(coalitions), len(nodes)
-    where = torch.from_numpy(np.tile(nodes, count)).float()
-
-    def ask(own: Tokens, kept: Tensor) -> Tensor:
-        known = {
-            n: Tokens(
-                tokens[n].values.expand(len(kept), -1, -1),
-                tokens[n].mask.expand(len(kept), -1)
-                & (kept[:, others.index(n)][:, None] if n in others else torch.tensor(False)),
-            )
-            for n in model.modalities
-        }
-        logits = model.diagnose(known | {name: own}).logits
-        return model.head.log_odds(logits, chosen.expand(len(kept)))
-
-    with torch.enable_grad():
-        leaves = [
-            (start + where.reshape(-1, *[1] * (start.ndim - 1)) * (end - start)).requires_grad_()
-            for start, end in zip(starts, ends, strict=True)
-        ]
-        kept = torch.from_numpy(np.repeat(coalitions, steps, axis=0))
-        total = ask(encode(leaves), kept)
-        found = torch.autograd.grad(total.sum(), leaves, allow_unused=True)
-    amounts = np.repeat(shares, steps) * np.tile(lengths, count)
-    gradients = [
-        np.zeros(end.shape)
-        if g is None
-        else np.tensordot(amounts, g.detach().numpy().astype(float), axes=1)[None]
-        for g, end in zip(found, ends, strict=True)
-    ]
-    contribution, difference = _differences(starts, ends, encode, ask, coalitions, shares)
-    moved = sum(
-        float(((end - start).numpy().astype(float) * gradient).sum())
-        for start, end, gradient in zip(starts, ends, gradients, strict=True)
-    )
-    return _Integral(gradients, contribution, difference - moved)
-
-
-@torch.no_grad()
-def _differences(
-    starts: Sequence[Tensor],
-    ends: Sequence[Tensor],
-    encode: Callable[[Sequence[Tensor]], Tokens],
-    ask: Callable[[Tokens, Tensor], Tensor],
-    coalitions: Float[ndarray, "coalition other"] | Any,
-    shares: Float[ndarray, "coalition"],
-) -> tuple[float, float]:
-    """What a modality adds to what is known without it, and its path from start to end alone."""
-    kept = torch.from_numpy(coalitions)
-    size = len(coalitions)
-    last = encode([end.expand(size, *end.shape[1:]) for end in ends])
-    first = encode([start.expand(size, *start.shape[1:]) for start in starts])
-    without = Tokens(last.values, torch.zeros_like(last.mask))
-    after, before, absent = (
-        ask(one, kept).numpy().astype(float) @ shares for one in (last, first, without)
-    )
-    return float(after - absent), float(after - before)
-
-
-@cache
-def _nodes() -> tuple[ndarray, ndarray]:
-    at, length = np.polynomial.legendre.leggauss(NODES)
-    return (at + 1) / 2, length / 2
-
-
-@cache
-def owen_shares(others: int) -> tuple[ndarray, ndarray]:
-    """Every coalition of so many other modalities, and the share of orders in which it comes
-    before a modality.
-    """
-    coalitions = (np.arange(2**others)[:, None] >> np.arange(others)) & 1
-    size, total = coalitions.sum(axis=1), others + 1
-    share = [factorial(s) * factorial(total - 1 - s) / factorial(total) for s in size.tolist()]
-    return coalitions.astype(bool), np.asarray(share)

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Shaped
 from numpy import ndarray
 
-from mmdiag.explain.within.attribution import Attribution, attribute, can_attribute, owen_shares
+from mmdiag.explain.within.attribution import Attribution, attribute, can_attribute
+from mmdiag.explain.within.integral import owen_shares
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.predict import coalition_log_odds
 from mmdiag.inference.shapley import interactions

@@ -20,6 +20,7 @@ from mmdiag.training.checkpoints import Checkpoints, moments_of, restore_optimiz
 from mmdiag.training.collectives import training_device
 from mmdiag.training.early_stopping import LOSS, EarlyStopping, Epoch
 from mmdiag.training.engines import mixed, precision_of
+from mmdiag.training.randomness import begin_randomness
 from mmdiag.training.threads import one_thread
 
 CLIP_NORM = 1.0
@@ -151,7 +152,7 @@ def _learn_epoch(
     device: torch.device,
 ) -> float:
     """One pass, whose order and randomness come from its number alone; the mean loss."""
-    torch.manual_seed(seed * 100_003 + epoch)
+    begin_randomness(seed * 100_003 + epoch)
     order = np.random.default_rng((seed, epoch)).permutation(pretext.train)
     pretext.network.train()
     losses = []
@@ -168,7 +169,7 @@ def _learn_epoch(
 @torch.no_grad()
 def _held_back(pretext: PretextTask, seed: int, device: torch.device) -> float:
     """Mean loss of the items that are held back, masked alike in every epoch."""
-    torch.manual_seed(seed)
+    begin_randomness(seed)
     pretext.network.eval()
     parts = list(_batches(pretext.held, pretext.batch_size))
     losses = torch.stack([_loss(pretext, items, device).cpu() for items in parts])

@@ -27,6 +27,7 @@ from mmdiag.samples import Batch
 from mmdiag.task import Task
 from mmdiag.training.early_stopping import Epoch
 from mmdiag.training.optimizer import NOT_DECAYED, rate_of
+from mmdiag.training.randomness import begin_randomness
 from mmdiag.training.threads import one_thread
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of AdamW
@@ -188,7 +189,7 @@ class _Together:
         self.rate = settings.learning_rate * rate_of(
             epoch - 1, settings.warmup_epochs, settings.max_epochs
         )
-        torch.manual_seed(self.seed * 100_003 + epoch)
+        begin_randomness(self.seed * 100_003 + epoch)
         self.loss.train()
 
     def _learn(self, _: Any, rows: Int[ndarray, "fold case"]) -> Tensor:

@@ -61,6 +61,7 @@ class EarlyStopping:
         self.weights = _copy(model)
         self.value, self.epoch = -math.inf, 0
         self.curve: list[Epoch] = []
+        self._rows: list[dict[str, Any]] = []  # of the curve, for the checkpoint of each epoch
 
     def update(self, model: nn.Module, row: Epoch) -> None:
         """Take an epoch, and keep its weights if it is better than all before it."""
@@ -69,6 +70,7 @@ class EarlyStopping:
                 LOSS  # the validation cases do not allow the metric, in this epoch or any other
             )
         self.curve.append(row)
+        self._rows.append(asdict(row))
         value = -row.valid_loss if self.watched == LOSS else row.valid_metric
         if value > self.value:
             self.value, self.epoch, self.weights = value, row.epoch, _copy(model)
@@ -84,13 +86,14 @@ class EarlyStopping:
             "watched": self.watched,
             "value": self.value,
             "epoch": self.epoch,
-            "curve": [asdict(row) for row in self.curve],
+            "curve": list(self._rows),
         }
 
     def restore(self, facts: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
         """From the checkpoint."""
         self.watched, self.value, self.epoch = facts["watched"], facts["value"], facts["epoch"]
-        self.curve = [Epoch(**row) for row in facts["curve"]]
+        self._rows = list(facts["curve"])
+        self.curve = [Epoch(**row) for row in self._rows]
         self.weights = dict(weights)
 
 

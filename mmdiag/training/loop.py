@@ -37,6 +37,7 @@ from mmdiag.training.collectives import (
 from mmdiag.training.early_stopping import EarlyStopping, Epoch
 from mmdiag.training.engines import Steps, make_engines
 from mmdiag.training.optimizer import parameter_groups, rate_of
+from mmdiag.training.randomness import begin_randomness
 from mmdiag.training.threads import one_thread
 from mmdiag.training.validation import Score, Validation
 
@@ -170,7 +171,7 @@ class _Training:
         epoch, (rank, ranks) = engine.state.epoch, rank_and_world_size()
         self._freeze(epoch <= self.config.training.probe_epochs)
         self.rows.set_epoch(epoch)
-        torch.manual_seed((self.config.seed * 100_003 + epoch) * ranks + rank)
+        begin_randomness((self.config.seed * 100_003 + epoch) * ranks + rank)
         self.steps.begin()
         self.began = time.perf_counter()
 

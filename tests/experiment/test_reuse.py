@@ -8,7 +8,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from phantom_runs import ONE_NETWORK, PhantomRun
+from phantom_runs import SMALL, PhantomRun
 
 from mmdiag.experiment.fit_id import FitId
 
@@ -29,7 +29,7 @@ def start(found: PhantomRun, **changes: object):
     from mmdiag.description import read_description
     from mmdiag.experiment.plan import plan_run
 
-    config = recipes.named("default", fusion="modality_attention", settings=ONE_NETWORK)
+    config = recipes.named("default", fusion="modality_attention", settings=SMALL)
     config = dataclasses.replace(config, **changes)
     return plan_run(read_description(found.cohort / "cohort.toml"), found.workspace, config)
 

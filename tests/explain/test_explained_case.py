@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from phantom_runs import ONE_NETWORK, explained_cases
+from phantom_runs import SMALL, explained_cases
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_the_same_question_with_full_explanations_completes_the_run(small_run, t
     workspace = Workspace(tmp_path / "w")
     before = explained_cases(workspace)
     description = read_description(small_run.cohort / "cohort.toml")
-    config = recipes.named("default", fusion="modality_attention", settings=ONE_NETWORK)
+    config = recipes.named("default", fusion="modality_attention", settings=SMALL)
     ledger = Ledger(workspace.ledger_url)
     answer = api.compare(description, workspace, ledger, config)
     assert answer["bundle"]["id"] == small_run.answer["bundle"]["id"]

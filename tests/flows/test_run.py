@@ -9,7 +9,7 @@ import stat
 import numpy as np
 import pandas as pd
 import pytest
-from phantom_runs import explained_cases
+from phantom_runs import SMALL, explained_cases
 
 from mmdiag.workspace import Workspace
 
@@ -26,8 +26,11 @@ def answered(small_run, mmdiag_command, tmp_path_factory):
         workspace,
         "--fusion",
         "modality_attention",
-        "--set",
-        "training.averaged=false",  # as the small run
+        *(
+            part
+            for name, value in SMALL.items()
+            for part in ("--set", f"{name}={json.dumps(value)}")
+        ),
         "--explain",
         "full",
         "--full-for",

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from phantom_runs import ONE_NETWORK
+from phantom_runs import SMALL
 
 from mmdiag.errors import BundleError, UsageError
 
@@ -179,7 +179,7 @@ def test_a_run_that_is_asked_again_fits_nothing_again(small_run, monkeypatch):
     run = plan_run(
         read_description(small_run.cohort / "cohort.toml"),
         small_run.workspace,
-        recipes.named("default", fusion="modality_attention", settings=ONE_NETWORK),
+        recipes.named("default", fusion="modality_attention", settings=SMALL),
     )
     assert run.folder == small_run.folder
     for name in run.fits:

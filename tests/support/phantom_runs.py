@@ -11,6 +11,7 @@ import jaxtyping
 import pandas as pd
 
 ONE_NETWORK = {"training.averaged": False}  # of a family; the mean of several takes longer
+SMALL = ONE_NETWORK | {"training.max_epochs": 20}  # nobody asks how good its models are
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,20 @@ def words(outcome: str) -> str:
     )
 
 
+def interplay(found: Mapping[str, Any], above_chance: bool) -> str:
+    """How much of the answers is an interplay of modalities, where the model knows anything."""
+    if not above_chance:
+        return (
+            "How the modalities act together is not shown: the model is not shown to be above "
+            "chance."
+        )
+    return (
+        f"Of what the modalities add, {found['value']:.0%} ({found['low']:.0%} to "
+        f"{found['high']:.0%}, n = {found['n']}) is their acting together (InterSHAP); 0% would be "
+        "a model that adds them up, 100% one in which none says anything alone."
+    )
+
+
 def disagreement(weights: Mapping[str, float], values: Mapping[str, float]) -> str:
     """A sentence where the attention and the contributions name different modalities; else
     empty.

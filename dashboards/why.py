@@ -2,6 +2,9 @@
 alike, and whether the model's explanations can be relied on.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -20,9 +23,13 @@ def reliability(view: View) -> None:
         )
 
 
-def interactions(view: View) -> None:
-    """The K x K matrix of Shapley interactions; nothing of a single modality."""
-    found = (view.kept or {}).get("interaction") or {}
+def interactions(view: View, given: Mapping[str, Any]) -> None:
+    """The K x K matrix of Shapley interactions; nothing of a single modality.
+
+    Args:
+        given: What is recorded beside the answer, which has it where nothing else is explained.
+    """
+    found = (view.kept or {}).get("interaction") or given.get("interaction") or {}
     names = [view.names[name] for name in found.get("modalities", ()) if name in view.names]
     if len(names) < 2 or len(names) != len(found["modalities"]):
         return

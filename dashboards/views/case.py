@@ -186,7 +186,7 @@ def _draw(
         with part("The contributions"):
             why.reliability(view)
             _modalities(view, answer)
-            why.interactions(view)
+            why.interactions(view, weights_of(answer))
         with part("Similar earlier cases"):
             why.similar(view, cohort)
         if view.kept is None and view.row is not None:

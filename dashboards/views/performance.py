@@ -24,10 +24,11 @@ from mmdiag.evaluation.verdict import (
     interval,
     metric_name,
     model_name,
+    not_above_chance,
     primary_metric,
     verdict,
 )
-from mmdiag.explain.importance import global_importance
+from mmdiag.explain.importance import global_importance, intershap
 
 Leaks = Sequence[Mapping[str, str]]  # what may give the label away
 Titles = Mapping[str, str]  # modality -> how people read it
@@ -75,6 +76,8 @@ def _trained(cohort: str) -> None:
     with part("The metrics of each model"):
         forest = [_forest(metrics, titles)]
     _draw([*forest, *_other_charts(folder, metrics, titles)])
+    with part("How the modalities act together"):
+        _interplay(folder, metrics)
     if not (folder / "out_of_fold.parquet").is_file():
         st.caption(
             "Predictions of the evaluated cases are not published yet, so there is no ROC and no "
@@ -202,6 +205,31 @@ def _importance(predicted: pd.DataFrame | None, titles: Titles) -> Drawn | None:
     rows["label"] = [interval(row) for row in published.records(rows)]
     title = f"{texts.IMPORTANCE}; largest: {rows['model'].iloc[0]}"
     return charts.forest(rows, list(titles.values()), title, "mean |Shapley value|, log-odds")
+
+
+def _interplay(folder: Path, metrics: pd.DataFrame) -> None:
+    """How much of the answers is an interplay; nothing of a run that did not record it."""
+    table = published.table(folder, "explanations/modality.parquet")
+    predicted = published.table(folder, "predictions.parquet")
+    if table is None or predicted is None or "interaction" not in table:
+        return
+    keys = predicted[["case_id", "subject_id"]].astype(str)
+    rows = keys.merge(table[["case_id", "interaction"]].dropna(), on="case_id")
+    found = _intershap(rows["interaction"].tolist(), rows["subject_id"].tolist())
+    if found is not None:
+        st.caption(
+            notes.plain(
+                texts.interplay(found, not_above_chance(published.records(metrics)) is None)
+            )
+        )
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _intershap(matrices: list[str], subject: list[str]) -> dict[str, Any] | None:
+    if not matrices:
+        return None
+    values = np.asarray([json.loads(matrix) for matrix in matrices], dtype=float)
+    return intershap(values, subject=np.asarray(subject))
 
 
 def _figures(metrics: pd.DataFrame) -> None:

@@ -17,6 +17,7 @@ from numpy import ndarray
 from dashboards import published
 from dashboards.case_view import Row, case_folder
 from dashboards.worklist.scored import Scored, champion, scored
+from mmdiag.inference.prediction_table import interaction_of, named_modalities
 from mmdiag.record.worklist import reviews_of
 from mmdiag.storage.record_tables import CHAMPION
 from mmdiag.storage.store import Store
@@ -202,8 +203,8 @@ def _answers(cohort: str, case_id: str, bundle_id: str) -> list[dict[str, Any]]:
 
 
 def weights_of(answer: Answer) -> Mapping[str, Any]:
-    """`weight_<modality>` and `attention` of an answer: of the ledger, else of the files of its
-    run; empty where they are not known.
+    """`weight_<modality>`, `attention` and `interaction` of an answer: of the ledger, else of the
+    files of its run; empty where they are not known.
     """
     given = answer.prediction
     if given.get("attention") is not None or any(k.startswith("weight_") for k in given):
@@ -211,10 +212,13 @@ def weights_of(answer: Answer) -> Mapping[str, Any]:
     table = published.table(answer.folder, MODALITY_FILE) if answer.folder else None
     own = table["case_id"] == str(given["case_id"]) if table is not None else None
     rows = published.records(table[own]) if table is not None and own is not None else []
-    if not rows:
+    if table is None or not rows:
         return {}
     found = {k: v for k, v in rows[0].items() if k.startswith("weight_") or k == "base"}
-    names = [c.removeprefix("contribution_") for c in rows[0] if c.startswith("contribution_")]
+    names = named_modalities(table)
+    found["interaction"] = interaction_of(
+        rows[0].get("interaction"), names, list(given["modalities"])
+    )
     if isinstance(rows[0].get("attention"), str):
         matrix = json.loads(rows[0]["attention"])
         found["attention"] = {"modalities": names, "matrix": matrix}

@@ -189,6 +189,23 @@ def primary_metric(metrics: Sequence[Row]) -> str:
     return next((name for name in METRICS if name in names), next(iter(names), ""))
 
 
+def not_above_chance(metrics: Sequence[Row]) -> Row | None:
+    """The rank metric by which a fused model is not shown to be above chance; None where it is by
+    all of them.
+    """
+    return next(
+        (
+            row
+            for row in metrics
+            if row["model"] == "fused"
+            and row["metric"] in RANKS
+            and row["low"] is not None
+            and row["low"] <= CHANCE
+        ),
+        None,
+    )
+
+
 def ordered_metrics(names: Sequence[str]) -> list[str]:
     """Metrics in the order in which they are shown, those without a place last."""
     order = list(METRICS)

@@ -29,7 +29,8 @@ def write_predictions(run: Run) -> pd.DataFrame:
     validate_predictions(published, exclusive=not open_data(run).store.task.multilabel)
     write_parquet(run.folder / "predictions.parquet", published)
     weights = [c for c in table.columns if c.startswith(("weight_", "contribution_"))]
-    modality = table[["case_id", *weights, "attention", "base"]]
+    beside = [c for c in ("attention", "interaction", "base") if c in table]
+    modality = table[["case_id", *weights, *beside]]
     write_parquet(run.folder / "explanations" / "modality.parquet", modality)
     return table
 

@@ -14,6 +14,7 @@ from mmdiag.evaluation.verdict import answer_of
 from mmdiag.explain.drawn import placed
 from mmdiag.explain.kept import explanation_path, is_whole, kept_checks, kept_facts
 from mmdiag.inference.manifest import find_bundle
+from mmdiag.inference.prediction_table import interaction_of, named_modalities
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace
@@ -133,7 +134,7 @@ def _added_up(store: Store, facts: Facts, kept: Mapping[str, Any]) -> Facts:
     }
     return {
         "contributions": contributions,
-        "interaction": kept["interaction"],
+        "interaction": kept["interaction"] or facts.get("interaction"),
         "parts": parts,
         "groups": kept["groups"],
         "unplaced": {name: one.unplaced for name, one in found.items()},
@@ -212,7 +213,7 @@ def _completed(
     bundle = _loaded(workspace, facts, folder)
     table = answer_rows(bundle, store, [row], workspace_key(workspace.path))
     fresh = {str(name): value for name, value in table.iloc[0].items()}
-    added = ("base", "logit", "attention")
+    added = ("base", "logit", "attention", "interaction")
     parts = (CONTRIBUTION, "weight_")
     more = {n: v for n, v in fresh.items() if n in added or n.startswith(parts)}
     return facts | {n: v if isinstance(v, dict) or v is None else float(v) for n, v in more.items()}
@@ -233,7 +234,10 @@ def _published(workspace: Workspace, facts: Mapping[str, Any]) -> Facts | None:
         return None
     found = {str(name): value for name, value in rows[0].items() if name != "case_id"}
     total = found["base"] + sum(found[str(name)] for name in parts)
-    return found | {"logit": float(total)}
+    together = interaction_of(
+        found.get("interaction"), named_modalities(table), facts["modalities"]
+    )
+    return found | {"logit": float(total), "interaction": together}
 
 
 def _run_of(workspace: Workspace, facts: Mapping[str, Any]) -> Path | None:

@@ -21,6 +21,7 @@ from numpy import ndarray
 
 from mmdiag.errors import UsageError
 from mmdiag.evaluation.bootstrap import bootstrap_weights, interval
+from mmdiag.evaluation.verdict import not_above_chance
 from mmdiag.explain.headings import content_pieces, without_content
 from mmdiag.explain.kept import checks_path
 from mmdiag.explain.parts import CaseParts, Part, total
@@ -44,7 +45,6 @@ RANDOM = 2  # orders beside that of the parts' values
 LEAST = 0.01  # log-odds: the sign of a smaller contribution is not asked for
 FEWEST = 5  # parts, of which an order says something
 COMPLETE, SIGN, DEPENDS, OUTSIDE = 1e-3, 0.95, 0.5, 0.02
-CHANCE = {"auroc": 0.5, "c_index": 0.5}
 Facts = dict[str, Any]
 Report = Callable[..., None]  # report(stage, done, total)
 
@@ -179,11 +179,8 @@ def _mean(values: Sequence[float]) -> Facts:
 
 def _reasons(facts: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str]:
     """Why explanations cannot be relied on."""
-    for row in card.get("metrics", ()):
-        name = row["metric"]
-        known = row["model"] == "fused" and name in CHANCE and row["low"] is not None
-        if known and row["low"] <= CHANCE[name]:
-            yield f"the model is not shown to be above chance ({name} {row['value']:.2f})"
+    if row := not_above_chance(card.get("metrics", ())):
+        yield f"the model is not shown to be above chance ({row['metric']} {row['value']:.2f})"
     if facts["completeness"] >= COMPLETE:
         yield "the parts do not add up to the answer"
     if facts["same_sign"] is not None and facts["same_sign"] < SIGN:

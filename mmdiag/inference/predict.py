@@ -24,6 +24,7 @@ from mmdiag.training.threads import one_thread
 
 BATCH = 64  # cases diagnosed together; a result does not depend on it
 NOTHING = "none of the labels"
+INTERACTION_DIGITS, ATTENTION_DIGITS = 6, 4  # that are kept
 
 
 @torch.inference_mode()
@@ -34,9 +35,9 @@ def diagnose(
 
     Returns:
         `predicted`, `probability` (or `probability_<class or label>`), `log_odds`, and with
-        contributions: `contribution_<m>`, `base`, `weight_<m>`, `attention` (JSON; None where
-        nothing attends), `attention_member` and `attention_weight`: what attends, and its share of
-        the answer.
+        contributions: `contribution_<m>`, `base`, `interaction` (JSON: how modalities act
+        together), `weight_<m>`, `attention` (JSON; None where nothing attends), `attention_member`
+        and `attention_weight`: what attends, and its share of the answer.
     """
     with one_thread(
         when=not any(
@@ -128,20 +129,26 @@ def _explanations(
     ) -> Float[np.ndarray, "n"]:
         return coalition_log_odds(model, tokens, chosen, rows, coalition)
 
-    contribution, base = shapley(value, present)
+    shares = shapley(value, present)
     table = pd.DataFrame(
-        {f"contribution_{name}": contribution[:, k] for k, name in enumerate(model.modalities)}
+        {
+            f"contribution_{name}": shares.contributions[:, k]
+            for k, name in enumerate(model.modalities)
+        }
     )
-    table["base"] = base
+    table["base"] = shares.base
+    table["interaction"] = [_as_json(matrix, INTERACTION_DIGITS) for matrix in shares.interactions]
     for k, name in enumerate(model.modalities):
         table[f"weight_{name}"] = output.fused.weights[:, k].numpy().astype(np.float64)
     matrix = output.fused.attention
     table["attention"] = (
-        [json.dumps(np.round(row.numpy().astype(float), 4).tolist()) for row in matrix]
-        if matrix is not None
-        else None
+        [_as_json(row.numpy(), ATTENTION_DIGITS) for row in matrix] if matrix is not None else None
     )
     return table
+
+
+def _as_json(matrix: Float[np.ndarray, "modality modality"], digits: int) -> str:
+    return json.dumps(np.round(matrix.astype(float), digits).tolist())
 
 
 @torch.inference_mode()

@@ -1,8 +1,9 @@
 """The columns of predictions.parquet, and what of a prediction the ledger keeps beside them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -40,14 +41,19 @@ def prediction_columns(table: pd.DataFrame) -> list[str]:
 
 def recorded_columns(table: pd.DataFrame) -> pd.DataFrame:
     """What the ledger keeps of predictions: the columns of predictions.parquet, `version`, the
-    weights, and the attention with what attends.
+    weights, how the modalities act together, and the attention with what attends.
     """
     weights = [c for c in table.columns if c.startswith("weight_")]
     found = table[[*prediction_columns(table), "version", *weights]]
     if "attention" not in table:
         return found
-    parts = [c for c in table.columns if c.startswith("contribution_")]
-    names = [c.removeprefix("contribution_") for c in parts]
+    names = named_modalities(table)
+    if "interaction" in table:
+        rows = [
+            interaction_of(text, names, present)
+            for text, present in zip(table["interaction"], table["modalities"], strict=True)
+        ]
+        found = found.assign(interaction=pd.Series(rows, index=found.index, dtype=object))
     facts = [table.get(f"attention_{name}", [None] * len(table)) for name in ("member", "weight")]
     rows = [
         None
@@ -56,6 +62,29 @@ def recorded_columns(table: pd.DataFrame) -> pd.DataFrame:
         for text, member, weight in zip(table["attention"], *facts, strict=True)
     ]
     return found.assign(attention=pd.Series(rows, index=found.index, dtype=object))
+
+
+def named_modalities(table: pd.DataFrame) -> list[str]:
+    """The modalities of the model, in the order of its matrices."""
+    parts = [str(c) for c in table.columns if str(c).startswith("contribution_")]
+    return [c.removeprefix("contribution_") for c in parts]
+
+
+def interaction_of(
+    text: str | None, names: Sequence[str], present: Collection[str]
+) -> dict[str, Any] | None:
+    """How the modalities that a case has act together, in the form of `explain --json`.
+
+    Args:
+        text: The matrix over all modalities of the model, as JSON; None = not known.
+        names: Of its rows.
+    """
+    if not isinstance(text, str):
+        return None
+    there = [k for k, name in enumerate(names) if name in present]
+    whole = json.loads(text)
+    matrix = [[whole[i][j] for j in there] for i in there]
+    return {"modalities": [names[k] for k in there], "matrix": matrix}
 
 
 def with_abstentions(table: pd.DataFrame, met: Sequence[bool]) -> pd.DataFrame:

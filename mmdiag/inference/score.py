@@ -295,7 +295,7 @@ def score_rows(
     contributions: bool = True,
 ) -> pd.DataFrame:
     """The predictions of some rows of a cohort, in the columns of predictions.parquet, with
-    `version`, the weights and the attention.
+    `version`, the weights, and how modalities attend and act together.
     """
     samples = prepare_samples(bundle.preparations, raws, rows)
     table = diagnose(bundle, samples, contributions=contributions)

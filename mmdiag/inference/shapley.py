@@ -5,6 +5,7 @@ Reference:
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import factorial
 
 import numpy as np
@@ -14,20 +15,35 @@ from numpy import ndarray
 Value = Callable[[Integer[ndarray, "n"], Bool[ndarray, "n modality"]], Float[ndarray, "n"]]
 
 
-def shapley(
-    value: Value, present: Bool[ndarray, "case modality"]
-) -> tuple[Float[ndarray, "case modality"], Float[ndarray, "case"]]:
-    """Contribution of each modality, and the value of knowing nothing.
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How an answer is shared out among modalities; what a case lacks has exactly 0.
+
+    Args:
+        contributions: What each modality adds; they add up to value(all that is present) less
+            `base`.
+        base: The value of knowing nothing.
+        interactions: How modalities act together: off the diagonal half of each pair's Shapley
+            interaction index, on it what a modality adds by itself; each row adds up to its
+            contribution.
+    """
+
+    contributions: Float[ndarray, "case modality"]
+    base: Float[ndarray, "case"]
+    interactions: Float[ndarray, "case modality modality"]
+
+
+def shapley(value: Value, present: Bool[ndarray, "case modality"]) -> Shares:
+    """Contribution of each modality, how they act together, and the value of knowing nothing.
 
     Args:
         value: (rows, coalition) -> the log-odds of case rows[i] when only coalition[i] is known.
             Called once.
-        present: Which case has which modality; absent ones are in no coalition and contribute
-            exactly 0.
+        present: Which case has which modality; absent ones are in no coalition.
 
-    Returns:
-        Contributions, which add up to value(all that is present) - value(nothing); and
-        value(nothing).
+    Reference:
+        Grabisch 1999, An axiomatic approach to the concept of interaction among players; Lundberg
+        2020 (half of it to each of the two).
     """
     patterns, pattern_of = np.unique(present, axis=0, return_inverse=True)
     asked = [
@@ -40,47 +56,19 @@ def shapley(
         dtype=np.float64,
     )
     contributions, base, start = np.zeros(present.shape), np.zeros(len(present)), 0
+    together = np.zeros((*present.shape, present.shape[1]))
     for (cases, coalitions), pattern in zip(asked, patterns, strict=True):
         of_case = answers[start : (start := start + len(cases) * len(coalitions))].reshape(
             len(cases), len(coalitions)
         )
-        contributions[np.ix_(cases, np.flatnonzero(pattern))] = of_case @ _weights(
-            coalitions[:, pattern]
-        )
+        members = np.flatnonzero(pattern)
+        own = of_case @ _weights(coalitions[:, pattern])
+        pairs = np.einsum("nc,cij->nij", of_case, _pair_weights(coalitions[:, pattern]))
+        pairs[:, range(len(members)), range(len(members))] = own - pairs.sum(axis=2)
+        contributions[np.ix_(cases, members)] = own
+        together[np.ix_(cases, members, members)] = pairs
         base[cases] = of_case[:, 0]
-    return contributions, base
-
-
-def interactions(
-    value: Value, present: Bool[ndarray, "modality"]
-) -> Float[ndarray, "modality modality"]:
-    """How modalities act together in one case: off the diagonal half of each pair's Shapley
-    interaction index, on it what a modality adds by itself; each row adds up to its contribution.
-
-    Args:
-        value: As of `shapley`, of row 0.
-        present: What the case has; rows and columns of others are 0.
-
-    Reference:
-        Grabisch 1999, An axiomatic approach to the concept of interaction among players; Lundberg
-        2020 (half of it to each of the two).
-    """
-    coalitions = _coalitions(present)
-    answers = value(np.zeros(len(coalitions), dtype=int), coalitions)
-    own = coalitions[:, present].astype(int)
-    count = own.shape[1]
-    both = own[:, :, None] + own[:, None, :]
-    size = own.sum(axis=1)[:, None, None] - both  # of the coalition without the pair
-    share = np.asarray(
-        [factorial(s) * factorial(max(count - s - 2, 0)) for s in range(max(count - 1, 1))]
-    ) / factorial(max(count - 1, 1))
-    sign = np.where(both == 1, -1.0, 1.0)
-    index = np.einsum("c,cij->ij", answers, sign * share[size.clip(0, len(share) - 1)])
-    pairs = index / 2 * (1 - np.eye(count))
-    alone = answers @ _weights(coalitions[:, present]) - pairs.sum(axis=1)
-    found = np.zeros((len(present), len(present)))
-    found[np.ix_(present, present)] = pairs + np.diag(alone)
-    return found
+    return Shares(contributions, base, together)
 
 
 def _coalitions(pattern: Bool[ndarray, "modality"]) -> Bool[ndarray, "coalition modality"]:
@@ -102,3 +90,20 @@ def _weights(coalitions: Bool[ndarray, "coalition member"]) -> Float[ndarray, "c
     )
     weights: ndarray = np.where(coalitions, 1.0, -1.0) * share[size]
     return weights
+
+
+def _pair_weights(
+    coalitions: Bool[ndarray, "coalition member"],
+) -> Float[ndarray, "coalition member member"]:
+    """What each coalition's value counts for each pair of members: half for it where both are in or
+    neither is; 0 of a member with itself.
+    """
+    own, count = coalitions.astype(int), coalitions.shape[1]
+    both = own[:, :, None] + own[:, None, :]
+    size = own.sum(axis=1)[:, None, None] - both  # of the coalition without the pair
+    share = np.asarray(
+        [factorial(s) * factorial(max(count - s - 2, 0)) for s in range(max(count - 1, 1))]
+    ) / factorial(max(count - 1, 1))
+    weights = np.where(both == 1, -0.5, 0.5) * share[size.clip(0, len(share) - 1)]
+    found: ndarray = weights * (1 - np.eye(count))
+    return found

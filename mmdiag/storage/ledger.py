@@ -232,7 +232,8 @@ class Ledger(Database):
 
     def record_predictions(self, cohort: str, predictions: pd.DataFrame) -> None:
         """The columns of predictions.parquet, version, and where they are known `weight_<modality>`
-        and `attention`. A case that this bundle has scored is written over with the same.
+        `attention` and `interaction`. A case that this bundle has scored is written over with the
+        same.
         """
         rows = _prediction_rows(cohort, predictions)
         with self.writing() as connection:
@@ -288,7 +289,7 @@ class Ledger(Database):
 
     def predictions(self, bundle_id: str | None = None, cohort: str | None = None) -> pd.DataFrame:
         """Predictions in the columns of predictions.parquet, and version."""
-        less = ("weights", "attention")
+        less = ("weights", "attention", "interaction")
         table = self._read(PREDICTIONS, less=less, bundle_id=bundle_id, cohort=cohort)
         wide = (
             [
@@ -308,7 +309,7 @@ class Ledger(Database):
         self, cohort: str, case_id: str, bundle_id: str | None = None
     ) -> list[dict[str, Any]]:
         """All predictions of a case, the newest first: the columns of predictions.parquet, version,
-        `weight_<modality>` and `attention`.
+        `weight_<modality>`, `attention` and `interaction`.
         """
         table = self._read(PREDICTIONS, cohort=cohort, case_id=case_id, bundle_id=bundle_id)
         rows = table.sort_values(["scored_at", "bundle_id"], ascending=False).to_dict("records")
@@ -368,6 +369,7 @@ def _prediction_rows(cohort: str, predictions: pd.DataFrame) -> list[dict[str, A
                 "base",
                 "logit",
                 "attention",
+                "interaction",
             )
         }
         plain |= {

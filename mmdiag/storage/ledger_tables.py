@@ -132,6 +132,7 @@ PREDICTIONS = Table(
     Column("logit", Float),
     Column("weights", JSON),
     Column("attention", JSON),
+    Column("interaction", JSON),
     Column("abstained", Boolean),
     Column("scored_at", String(40)),
 )

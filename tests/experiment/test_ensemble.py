@@ -75,7 +75,8 @@ def test_contributions_and_base_add_up_and_what_is_absent_adds_nothing(bundle, s
 def test_without_joint_members_a_contribution_is_the_modality_s_own_evidence(bundle, samples):
     model = bundle.model
     evidence = np.asarray([[2.0, -1.0, 0.5]])
-    found, base = shapley(lambda _, known: known @ evidence[0], np.ones((1, 3), bool))
+    shares = shapley(lambda _, known: known @ evidence[0], np.ones((1, 3), bool))
+    found, base = shares.contributions, shares.base
     assert found == pytest.approx(evidence) and base == pytest.approx(0)
     assert model.weight.min() >= 0 and len(model.weight) == len(bundle.kinds) + 1
 
@@ -200,6 +201,25 @@ def test_parts_and_what_has_no_place_are_the_contribution(bundle, samples, store
             assert abs(found.gap[name]) < 1e-4, "the integral along the path is its difference"
             rest = unplaced(found.parts[name], contribution)
             assert total(found.parts[name]) + rest == pytest.approx(contribution, abs=1e-6)
+
+
+def test_what_has_no_place_is_the_offset_of_the_set_of_modalities(bundle, samples, store):
+    from mmdiag.explain.parts import unplaced
+    from mmdiag.explain.within.case import explain_within
+
+    moved = dataclasses.replace(bundle, model=copy.deepcopy(bundle.model))
+    row = next(i for i, sample in enumerate(samples) if len(sample) == 3)
+    moved.model.sets.fill_(-1)
+    moved.model.sets[0] = torch.ones(3)
+    rest = []
+    for offset in (0.0, 0.6):
+        moved.model.set_offset.zero_()
+        moved.model.set_offset[1] = offset
+        found = explain_within(moved, store, row, samples[row])
+        names = list(found.parts)
+        rest.append([unplaced(found.parts[n], found.contributions[n]) for n in names])
+    assert np.subtract(*rest[::-1]) == pytest.approx(0.2, abs=1e-4), "a third for each of three"
+    assert abs(rest[0][names.index("expression")]) < 1e-3, "being there is shared by its columns"
 
 
 def test_of_linear_members_alone_a_column_adds_its_coefficient_times_its_deviation(

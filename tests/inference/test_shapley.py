@@ -8,13 +8,18 @@ import pytest
 from mmdiag.inference.shapley import shapley
 
 
-def game(function, present):
+def shares(function, present):
     return shapley(
         lambda rows, coalition: np.asarray(
             [function(row, c) for row, c in zip(rows, coalition, strict=True)]
         ),
         np.asarray(present),
     )
+
+
+def game(function, present):
+    found = shares(function, present)
+    return found.contributions, found.base
 
 
 def test_an_additive_game_gives_every_modality_its_own():
@@ -88,3 +93,32 @@ def test_eight_modalities_are_still_exact():
     assert np.allclose(
         found[0], worth + 2 * np.isin(np.arange(8), [0, 3, 7])
     ) and base.tolist() == [0]
+
+
+def test_of_an_xor_nothing_is_said_alone_and_of_a_sum_nothing_together():
+    xor = shares(lambda _, c: float(c[0] & c[1]), [[True, True, False]]).interactions[0]
+    assert xor.tolist() == [[0, 0.5, 0], [0.5, 0, 0], [0, 0, 0]]
+    added = shares(lambda _, c: float(c @ [1.0, 2.0, 4.0]), [[True, True, True]]).interactions[0]
+    assert np.allclose(added, np.diag([1, 2, 4]))
+
+
+@pytest.mark.parametrize("number", [2, 3, 5])
+def test_interactions_are_those_of_another_implementation(number):
+    import shapiq
+
+    rng = np.random.default_rng(number)
+    values = rng.normal(size=2**number)
+    places = 2 ** np.arange(number)
+
+    def worth(coalitions):
+        return values[np.asarray(coalitions, dtype=int) @ places]
+
+    found = shares(lambda _, c: float(worth([c])[0]), [[True] * number])
+    oracle = shapiq.ExactComputer(n_players=number, game=worth)
+    pairs = oracle("SII", order=2)
+    alone = oracle("SV", order=1)
+    for i in range(number):
+        assert found.contributions[0, i] == pytest.approx(alone[(i,)])
+        assert found.interactions[0, i].sum() == pytest.approx(alone[(i,)])
+        for j in range(i + 1, number):
+            assert 2 * found.interactions[0, i, j] == pytest.approx(pairs[(i, j)])

@@ -13,7 +13,7 @@ from mmdiag.explain.within.attribution import Attribution, attribute, can_attrib
 from mmdiag.explain.within.integral import owen_shares
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.predict import coalition_log_odds
-from mmdiag.inference.shapley import interactions
+from mmdiag.inference.shapley import shapley
 from mmdiag.prepare.batches import batch_of
 from mmdiag.samples import Sample
 from mmdiag.tokens import Tokens
@@ -61,7 +61,8 @@ class Probe:
             return coalition_log_odds(self.model, self.tokens, self.chosen, rows, coalition)
 
         with one_thread(when=True):
-            return interactions(value, present)
+            found: ndarray = shapley(value, present[None]).interactions[0]
+            return found
 
     def attribution(self, name: str) -> Attribution | None:
         """What the features of a modality add; None where it is given as a raw input."""

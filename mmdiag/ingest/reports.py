@@ -31,6 +31,7 @@ class TableReport:
         keyless: Whether rows have no key.
         cause: What probably keeps cases from their keys; empty = nothing that is known.
         apart: Cases that would have a row but for the cause.
+        remarks: What a workbook shows besides its values.
         width: Numbers of a vector of an embedding; 0 = it is none, or not known.
         width_of: What that is true of.
     """
@@ -46,6 +47,7 @@ class TableReport:
     keyless: bool = False
     cause: str = ""
     apart: int = 0
+    remarks: Sequence[str] = ()
     width: int = 0
     width_of: str = ""
 
@@ -59,6 +61,7 @@ class TableReport:
             coded=said.coded,
             equal_rows=said.equal_rows,
             damaged=tuple(dict.fromkeys(said.damaged)),
+            remarks=tuple(dict.fromkeys(said.remarks)),
             categories=table.categories,
             wanted=tuple(wanted),
         )
@@ -98,7 +101,7 @@ class TableReport:
             said.append(f"cases that would have a row but for {self.cause}: {self.apart}")
         if self.keyless:
             said.append("rows without a key are not read")
-        return said
+        return [*said, *self.remarks]
 
     def answer(self) -> dict[str, Any]:
         """What a JSON result shows; empty where there is nothing to say."""
@@ -110,6 +113,7 @@ class TableReport:
             "equal_rows": self.equal_rows,
             "rows_without_case": self.strange,
             "cases_apart": self.apart,
+            "remarks": list(self.remarks),
             "width": self.width,
         }
         found = {name: _first(value) for name, value in facts.items() if value}

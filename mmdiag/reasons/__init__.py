@@ -2,6 +2,7 @@
 
 from mmdiag.reasons.embeddings import OF_EMBEDDINGS
 from mmdiag.reasons.reason import Reason
+from mmdiag.reasons.workbooks import OF_WORKBOOKS
 
 __all__ = ["REASONS", "Reason"]
 
@@ -179,9 +180,9 @@ REASONS: dict[str, Reason] = {
         "copies.",
     ),
     "not_a_table": Reason(
-        "A table must be delimited text, Parquet, GCT, h5ad, MAF or VCF under a name that says "
-        "so: no archive, workbook or web page.",
-        "Export it as CSV; name a compressed file .csv.gz.",
+        "A table must be delimited text, Parquet, a workbook (.xlsx, .xls, .ods), GCT, h5ad, MAF "
+        "or VCF under a name that says so: no archive and no web page.",
+        "Export it as CSV or .xlsx; name a compressed file .csv.gz.",
     ),
     "nul_bytes": Reason(
         "A table holds no NUL bytes: they are left by a write that was torn.",
@@ -374,4 +375,5 @@ REASONS: dict[str, Reason] = {
         "A signal has a value at every sample.",
         "Export the recording without gaps, or the part before the first one.",
     ),
-} | OF_EMBEDDINGS
+}
+REASONS |= OF_EMBEDDINGS | OF_WORKBOOKS

@@ -32,7 +32,10 @@ KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("table", (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", *BOOKS)),
     (
         "note",
-        (".txt", ".text", ".md", ".rtf", ".html", ".htm", ".pdf", ".xml", ".json", ".yaml", ".yml"),
+        (
+            *(".txt", ".text", ".md", ".rtf", ".html", ".htm", ".pdf", ".docx"),
+            *(".xml", ".json", ".yaml", ".yml"),
+        ),
     ),
 )
 

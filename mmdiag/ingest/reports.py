@@ -8,8 +8,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mmdiag.cohort.case_table import case_table_form
 from mmdiag.cohort.presence import Meeting
+from mmdiag.description import Description
 from mmdiag.readers.tables.numbers import NumericTable
+from mmdiag.sandbox.tables import workbook_remarks
 from mmdiag.workspace import write_text
 
 SHOWN = 20  # columns named in one sentence
@@ -130,6 +133,13 @@ def read_report(folder: Path, modality: str) -> TableReport:
     """What became of a modality; nothing where that was not kept."""
     file = folder / f"reading_{modality}.json"
     return TableReport(**json.loads(file.read_text())) if file.is_file() else TableReport()
+
+
+def cohort_facts(description: Description, cohort_hash: str) -> dict[str, Any]:
+    """Name and hash of a cohort, and what has to be said of a case table that is a workbook."""
+    said = workbook_remarks(description.table, case_table_form(description))
+    facts: dict[str, Any] = {"name": description.name, "hash": cohort_hash}
+    return facts | ({"said": said} if said else {})
 
 
 def _by_value(names: Mapping[str, str]) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Notes: text, PDF, RTF, CDA, FHIR, or a column of a table; masked before they are stored."""
+"""Notes: text, PDF, RTF, Word, CDA, FHIR, or a column of a table; masked before they are stored."""
 
 from mmdiag.kinds.kind import NOTE, Function, Kind
 

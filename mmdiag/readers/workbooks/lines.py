@@ -112,11 +112,14 @@ def mark_remarks(sheet: Sheet, body: Body) -> list[str]:
 
 
 def _header_line(sheet: Sheet, filled: Sequence[int], key: Sequence[str]) -> int:
-    """The first line that holds the key; without one the first that has cells."""
+    """The first line that holds the key; without one the first that is not much narrower than the
+    widest, as a title is.
+    """
     for row in filled[:LOOKED_AT] if key else ():
         if set(key) <= {text_of(cell) for cell in sheet.rows[row]}:
             return row
-    return filled[0]
+    widths = {row: sum(cell is not None for cell in sheet.rows[row]) for row in filled[:LOOKED_AT]}
+    return next(row for row in filled if 2 * widths[row] >= max(widths.values()))
 
 
 def _second_headers(rows: dict[int, list[Value]], keys: Sequence[int]) -> set[int]:

@@ -10,7 +10,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from typing import Any, Final
 from xml.sax.handler import ContentHandler
 
 from mmdiag.errors import ReadError
@@ -29,10 +29,6 @@ _DECLARES: Final = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _ENCODING: Final = re.compile(rb"^[^>]{0,200}encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
 _ENCODINGS: Final = (b"utf-8", b"utf-16", b"us-ascii", b"iso-8859-1")
 _BROKEN: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
-
-
-class _Attributes(Protocol):
-    def items(self) -> list[tuple[str, str]]: ...
 
 
 class OfficeParts:
@@ -149,7 +145,7 @@ class Elements(ContentHandler):
         super().__init__()
         self.deepest, self._depth = 0, 0
 
-    def startElement(self, name: str, attrs: _Attributes) -> None:  # noqa: N802 - of xml.sax
+    def startElement(self, name: str, attrs: Any) -> None:  # noqa: N802 - of xml.sax
         """An element begins: its name and attributes without their prefixes."""
         self._depth += 1
         self.deepest = max(self.deepest, self._depth)

@@ -36,6 +36,9 @@ _BETWEEN: Final = re.compile(
 )
 
 
+AllMarks = dict[str, Marks]  # sheet -> what it shows besides its values
+
+
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """One sheet of a book.
@@ -77,19 +80,20 @@ def read_sheet(file: Path, sheet: str | None = None) -> Sheet:
 
 def filled_sheets(file: Path) -> list[str]:
     """The sheets of a book that have cells. Raises as `read_sheet`."""
-    book, parts = _opened_book(file)
-    return _having(book, _marks(parts, None))
+    return _having(*_opened_book(file, None))
 
 
 @lru_cache(maxsize=1)  # a request asks for the header, for the keys and for the cells
 def _read(file: Path, sheet: str | None, stamp: tuple[int, ...]) -> Sheet:
     del stamp
-    book, parts = _opened_book(file)
-    return _of_book(book, file.name, sheet, parts)
+    book, marks = _opened_book(file, sheet)
+    return _of_book(book, file.name, sheet, marks)
 
 
-def _opened_book(file: Path) -> tuple["CalamineWorkbook", OfficeParts | None]:
-    """A book, and its parts where it is a zip of XML."""
+def _opened_book(file: Path, sheet: str | None) -> "tuple[CalamineWorkbook, AllMarks | None]":
+    """A book, and what its sheets show besides: looked at first, for calamine holds a sheet with
+    all cells that lie between its own.
+    """
     if file.stat().st_size > LARGEST:
         raise ReadError("too_large", f"{file.name} has more than {LARGEST} bytes")
     content, name, suffix = read_regular(file), file.name, file.suffix.lower()
@@ -101,16 +105,19 @@ def _opened_book(file: Path) -> tuple["CalamineWorkbook", OfficeParts | None]:
     required = xlsx.BOOK if suffix == ".xlsx" else ods.CONTENT
     if required not in parts.names:
         raise ReadError("not_a_table", f"{name} is a zip, and not the workbook that it says")
+    marks = xlsx.sheet_marks(parts, sheet) if suffix == ".xlsx" else ods.sheet_marks(parts)
+    for one, shown in marks.items():
+        shown.require_dense(f"{name}, sheet {one!r},")
     try:
-        return _opened(content, name), parts
+        return _opened(content, name), marks
     except ReadError:
         if suffix != ".ods":
             raise
-        return _opened(parts.rewritten(ods.CONTENT, _without_blanks), name), parts
+        return _opened(parts.rewritten(ods.CONTENT, _without_blanks), name), marks
 
 
 def _of_book(
-    book: "CalamineWorkbook", name: str, sheet: str | None, parts: OfficeParts | None
+    book: "CalamineWorkbook", name: str, sheet: str | None, marks: AllMarks | None
 ) -> Sheet:
     from python_calamine import SheetVisibleEnum
 
@@ -118,47 +125,36 @@ def _of_book(
     hidden = {m.name for m in book.sheets_metadata if m.visible != SheetVisibleEnum.Visible}
     if sheet is not None and sheet not in names:
         raise ReadError("sheet", f"{name} has no sheet {sheet!r}, it has {_named(names, hidden)}")
-    marks = _marks(parts, sheet)
     having = _having(book, marks) if sheet is None else [sheet]
-    if sheet is None and len(having) > 1:
+    if len(having) > 1:
         raise ReadError("sheet", f"{name} has cells in {_named(having, hidden)}")
-    if sheet is None and not having:
+    if not having:
         raise ReadError("no_rows", f"{name} has no cells")
-    chosen = having[0] if sheet is None else sheet
+    chosen = having[0]
     shown = (marks or {}).get(chosen, Marks())
-    shown.require(f"{name}, sheet {chosen!r},")
-    found = _cells(book, name, chosen)
-    if parts is None:
+    shown.require_computed(f"{name}, sheet {chosen!r},")
+    if marks is None:
         shown.merged = [
             (*first, *last) for first, last in _sheet_of(book, chosen).merged_cell_ranges or ()
         ]
-    others = [one for one in names if one != chosen and (sheet is not None or one in having)]
+    others = [one for one in names if sheet is not None and one != sheet]
     remarks = [
         *shown.remarks,
         *(["its sheet is hidden, and read"] if chosen in hidden else []),
         *([f"other sheets of it are not read: {_named(others, hidden)}"] if others else []),
-        *([UNKNOWN] if parts is None else []),
+        *([UNKNOWN] if marks is None else []),
     ]
-    return replace(found, marks=shown, remarks=tuple(remarks))
+    return replace(_cells(book, name, chosen, shown), remarks=tuple(remarks))
 
 
-def _marks(parts: OfficeParts | None, sheet: str | None) -> dict[str, Marks] | None:
-    """What the sheets show besides; None where the form does not tell."""
-    if parts is None:
-        return None
-    if xlsx.BOOK in parts.names:
-        return xlsx.sheet_marks(parts, sheet)
-    return ods.sheet_marks(parts, sheet)
-
-
-def _having(book: "CalamineWorkbook", marks: dict[str, Marks] | None) -> list[str]:
+def _having(book: "CalamineWorkbook", marks: AllMarks | None) -> list[str]:
     """Sheets that have cells."""
     if marks is None:
         return [name for name in book.sheet_names if _sheet_of(book, name).height]
     return [name for name in book.sheet_names if name in marks and marks[name].filled]
 
 
-def _cells(book: "CalamineWorkbook", name: str, sheet: str) -> Sheet:
+def _cells(book: "CalamineWorkbook", name: str, sheet: str, marks: Marks) -> Sheet:
     from python_calamine import CalamineError
 
     try:
@@ -167,10 +163,13 @@ def _cells(book: "CalamineWorkbook", name: str, sheet: str) -> Sheet:
         cells = found.to_python(skip_empty_area=True)
     except CalamineError as error:
         raise _unreadable(name, error) from None
-    rows = [[None if value == "" else value for value in row] for row in cells]
+    rows: list[list[Value]] = [[None if cell == "" else cell for cell in row] for row in cells]
     if not rows:
         raise ReadError("no_rows", f"{name} has no cells in sheet {sheet!r}")
-    return Sheet(sheet, top, left, rows, Marks())
+    for row, column in marks.errors:
+        if top <= row < top + len(rows) and left <= column < left + len(rows[0]):
+            rows[row - top][column - left] = None
+    return Sheet(sheet, top, left, rows, marks)
 
 
 def _sheet_of(book: "CalamineWorkbook", sheet: str) -> "CalamineSheet":

@@ -42,11 +42,11 @@ class Marks:
         self.filled += 1
         self.last = max(self.last[0], row), max(self.last[1], column)
 
-    def require(self, name: str) -> None:
-        """Refuse a sheet that cannot be read as it is meant.
+    def require_dense(self, name: str) -> None:
+        """Refuse a sheet whose few cells lie far apart: it is held as a whole.
 
         Raises:
-            ReadError: `too_large` where few cells lie far apart, `formula_value`.
+            ReadError: `too_large` or `unreadable`.
         """
         rows, columns = self.last[0] + 1, self.last[1] + 1
         if rows > MOST_ROWS or columns > MOST_COLUMNS:
@@ -55,6 +55,13 @@ class Marks:
             raise ReadError(
                 "too_large", f"{name} spans {rows} rows and {columns} columns that are mostly empty"
             )
+
+    def require_computed(self, name: str) -> None:
+        """Refuse a sheet with formulas that nobody has computed.
+
+        Raises:
+            ReadError: `formula_value`.
+        """
         if self.uncalculated:
             more = len(self.uncalculated) - SHOWN
             raise ReadError(

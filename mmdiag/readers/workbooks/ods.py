@@ -20,11 +20,8 @@ _FEW_ROWS: Final = 100_000  # more at once are what follows a table
 _FEW_CELLS: Final = 256  # of one that is repeated, whose marks are kept
 
 
-def sheet_marks(parts: OfficeParts, only: str | None = None) -> dict[str, Marks]:
-    """What each sheet shows besides its values.
-
-    Args:
-        only: The one sheet that is asked for; all lie in one part.
+def sheet_marks(parts: OfficeParts) -> dict[str, Marks]:
+    """What each sheet shows besides its values; all lie in one part.
 
     Raises:
         ReadError: `not_a_table` or `unreadable`.
@@ -34,7 +31,7 @@ def sheet_marks(parts: OfficeParts, only: str | None = None) -> dict[str, Marks]
     if any(name.lower().startswith(_MACROS) for name in parts.names):
         for marks in reader.found.values():
             marks.remarks.append("its macros are not run")
-    return {name: marks for name, marks in reader.found.items() if only in (None, name)}
+    return reader.found
 
 
 class _Sheets(Elements):

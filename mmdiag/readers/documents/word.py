@@ -16,7 +16,6 @@ from mmdiag.readers.documents.word_body import Shown, Styles, has_pictures, show
 from mmdiag.readers.office_parts import OfficeParts
 from mmdiag.readers.text.note_dates import note_dates
 
-CONTENT: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
 NOTES: Final = ("footnotes", "endnotes")  # at the foot of a page, at the end
 _EDGES: Final = ("/header", "/footer")
 _BROKEN: Final = (
@@ -44,13 +43,10 @@ def word_text(content: bytes, name: str) -> tuple[str, date | None, date | None]
             holds pictures alone, or `text_elsewhere` where its text is another document within it.
     """
     OfficeParts(content, name, "not_text")
-    import docx
     from docx.opc.exceptions import OpcError
 
     try:
-        document = docx.Document(io.BytesIO(content))
-        if document.part.content_type != CONTENT:
-            raise ReadError("not_text", f"{name} is a Word document with another main part")
+        document = _opened(content, name)
         styles = Styles(document.styles.element)
         body = shown_text(document.element.body, styles)
         if body.elsewhere:
@@ -64,6 +60,15 @@ def word_text(content: bytes, name: str) -> tuple[str, date | None, date | None]
     if pictures:
         raise ReadError("no_text_layer", f"{name} holds pictures and no text")
     return text, note_dates(edges).written, saved.date() if saved else None
+
+
+def _opened(content: bytes, name: str) -> Any:
+    import docx
+
+    try:
+        return docx.Document(io.BytesIO(content))
+    except (ValueError, KeyError):  # another main part, or none
+        raise ReadError("not_text", f"{name} is a zip archive, and no Word document") from None
 
 
 def _notes(part: Any, body: Shown, styles: Styles) -> list[str]:

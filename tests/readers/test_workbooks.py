@@ -413,6 +413,7 @@ HOSTILE = {
         ),
         "unreadable",
     ),
+    "turned.xlsx": (lambda f: xlsx(f, column(["a\u202eb", "c"])), "control_characters"),
     "nothing.xlsx": (lambda f: xlsx(f, []), "no_rows"),
 }
 

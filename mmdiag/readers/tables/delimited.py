@@ -17,7 +17,12 @@ from pyarrow import compute, parquet
 from pyarrow import csv as arrow_csv
 
 from mmdiag.errors import DescriptionError, ReadError
-from mmdiag.readers.tables.encoding import DelimitedText, read_delimited_text, read_head
+from mmdiag.readers.tables.encoding import (
+    DelimitedText,
+    read_delimited_text,
+    read_head,
+    require_plain,
+)
 from mmdiag.readers.tables.form import PLAIN, TableForm
 from mmdiag.readers.workbooks.book import is_workbook
 from mmdiag.readers.workbooks.table import workbook_header, workbook_table
@@ -57,7 +62,7 @@ def read_table(
         return _read_parquet(file, columns, text)
     if is_workbook(file):
         require_columns(workbook_header(file, form.sheet, form.key), file.name)
-        return workbook_table(
+        table = workbook_table(
             file,
             sheet=form.sheet,
             key=form.key,
@@ -65,6 +70,11 @@ def read_table(
             text=text,
             decimal=form.decimal,
         )
+        if strict:
+            for cells in table.columns:
+                if pa.types.is_string(cells.type):
+                    require_plain("\n".join(cells.to_pylist()).encode(), file.name)
+        return table
     source = read_delimited_text(file, separator=form.delimiter, columns=form.key, strict=strict)
     return parse(source, columns=columns, text=text, strict=strict, form=form)
 

@@ -282,6 +282,8 @@ def _counts(answer: Answer, titles: Titles) -> None:
         for name, counts in answer["modalities"].items()
     ]
     table_of(("modality", "kind", "present", "absent", "quarantined"), rows)
+    for sentence in answer["cohort"].get("said", ()):
+        line(f"Case table: {sentence}.")
     for row in rows:
         for sentence in row.get("said", ()):
             line(f"{row['modality']}: {sentence}.")

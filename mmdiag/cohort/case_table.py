@@ -3,6 +3,7 @@ refused before anything is written.
 """
 
 from collections.abc import Hashable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from mmdiag.cohort.label_cells import SHOWN, read_labels, refuse_lines
 from mmdiag.description import Description
 from mmdiag.errors import DescriptionError
 from mmdiag.readers.tables.delimited import as_description_error
+from mmdiag.readers.tables.form import PLAIN, TableForm
 from mmdiag.readers.tables.keys import (
     check_keys,
     is_plain_key,
@@ -20,6 +22,7 @@ from mmdiag.readers.tables.keys import (
     key_values,
     template_columns,
 )
+from mmdiag.readers.workbooks.book import is_workbook
 from mmdiag.sandbox.tables import read_case_cells
 from mmdiag.spelling import column_hint
 
@@ -62,6 +65,7 @@ def _state(description: Description) -> Hashable:
         stat and (stat.st_ino, stat.st_size, stat.st_mtime_ns),
         description.hash(),
         description.file,
+        description.sheet,
         description.case_id,
         description.subject_id,
         description.as_of,
@@ -99,8 +103,15 @@ def _parse(description: Description) -> pd.DataFrame:
 
 
 def _read_text_table(description: Description) -> pd.DataFrame:
-    table = read_case_cells(description.table).astype(object)
+    table = read_case_cells(description.table, case_table_form(description)).astype(object)
     return table.where(table != "", None)
+
+
+def case_table_form(description: Description) -> TableForm:
+    """How the case table is written."""
+    if not is_workbook(description.table):
+        return PLAIN
+    return replace(PLAIN, sheet=description.sheet).keyed(description.case_id)
 
 
 def _require_columns(description: Description, table: pd.DataFrame) -> None:

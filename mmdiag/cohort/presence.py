@@ -12,16 +12,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from mmdiag.cohort.case_table import case_table_form
 from mmdiag.cohort.cases import Case, files_of, fixed_part, keys_of, path_of
 from mmdiag.cohort.files import Faulty, Matches
 from mmdiag.description import Description, ModalityDescription
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.kinds import KINDS
 from mmdiag.readers.tables.form import form_of
-from mmdiag.readers.tables.keys import NO_KEY, skeleton, template_columns
+from mmdiag.readers.tables.keys import NO_KEY, key_columns, skeleton, template_columns
+from mmdiag.sandbox.tables import number_columns
 
 LOOKED_AT = 20_000  # files below a folder, when none of them is a case's
 SEPARATORS = "-_. "
+ZEROS = "leading zeros"
 # What keeps a key from its case -> how a key looks without it. All take paths, too.
 CAUSES: Mapping[str, Callable[[str], str]] = {
     "blanks or characters that do not show": lambda key: re.sub(
@@ -29,7 +32,7 @@ CAUSES: Mapping[str, Callable[[str], str]] = {
     ),
     "upper and lower case": str.casefold,
     "a decimal .0": lambda key: re.sub(r"(?<=[0-9])\.0+(?=$|[./])", "", key),
-    "leading zeros": lambda key: re.sub(r"(?<![0-9])0+(?=[0-9])", "", key),
+    ZEROS: lambda key: re.sub(r"(?<![0-9])0+(?=[0-9])", "", key),
     "dashes, underscores, dots or blanks": lambda key: re.sub(r"[-_. ]+", "-", key),
     "quotes around them": lambda key: re.sub(r"[\"'\u2018-\u201f]", "", key),
     "letters that look alike": skeleton,
@@ -154,8 +157,26 @@ def _by_key(
     keyless = any(key.strip().lower() in NO_KEY for key in keys)
     strange = {key for key in keys.keys() - having if key.strip().lower() not in NO_KEY}
     cause, apart = likely_cause(lacking, strange) if strange and lacking else ("", 0)
+    if ZEROS in cause:
+        _require_zeros(description, modality, apart)
     rows = sum(keys[key] for key in strange)
     return Meeting(len(having), rows, keyless, cause, apart)
+
+
+def _require_zeros(description: Description, modality: ModalityDescription, apart: int) -> None:
+    """A workbook whose keys are numbers has lost the zeros that they began with."""
+    files = [(description.table, description.case_id, case_table_form(description))]
+    if not template_columns(modality.path):
+        shared = Matches(description.root).of(modality.path)
+        files += [(file, str(modality.key), form_of(modality)) for file in shared]
+    for file, key, form in files:
+        if not number_columns(file, form).isdisjoint(key_columns(key)):
+            raise DescriptionError(
+                "A key that begins with zeros is text, those of "
+                f"{file.name} are numbers and have lost them: {apart} cases would be met but for "
+                "leading zeros of [modalities."
+                f"{modality.name}]; write the keys again at their source, as text."
+            )
 
 
 def _tables_of(

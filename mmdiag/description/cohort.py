@@ -20,6 +20,7 @@ class Description:
         file: The cohort.toml.
         also_read: Folders outside of the root in which reference files may lie, resolved.
         weights_licence: Licences that pretrained weights and embeddings may have; none = any.
+        sheet: Of a case table that is a workbook, the sheet; None = the only one that has cells.
         as_of: A column of the case table, or one ISO date for all.
         keep_together: Columns, or templates of columns: cases that share a value of one of them
             never stand on both sides of a split.
@@ -36,6 +37,7 @@ class Description:
     table: Path
     case_id: str
     subject_id: str
+    sheet: str | None = None
     as_of: str | None = None
     site: str | None = None
     keep_together: tuple[str, ...] = ()

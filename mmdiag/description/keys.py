@@ -27,6 +27,7 @@ UNITS = ("counts", "tpm", "log2", "z-score")
 DECIMALS = (".", ",")
 PROVENANCE = re.compile(r"[\w.+@:/() -]{1,100}")
 EXAMPLES = {"encoder": "UNI2-h", "revision": "0123abcd", "licence": "CC-BY-NC-ND-4.0"}
+NO_BOOKS = (".csv", ".tsv", ".gz", ".parquet", ".txt", ".gct", ".h5ad", ".maf", ".vcf")
 BELOW = ("refuse", "missing", "limit")
 # and the largest of each
 SIGNAL_NUMBERS = {
@@ -134,6 +135,31 @@ def decimal(section: Mapping[str, Any], key: str, heading: str, where: str) -> s
 def below(section: Mapping[str, Any], key: str, heading: str, where: str) -> str:
     """What a number below a limit of detection is."""
     return one_of(section[key], BELOW, f"{key} under {heading}", where)
+
+
+def sheet(section: Mapping[str, Any], key: str, heading: str, where: str) -> str:
+    """The sheet of a workbook."""
+    text_of(section, key, heading, where)
+    return sheet_of(section, text_of(section, "path", heading, where), heading, where) or ""
+
+
+def sheet_of(section: Mapping[str, Any], path: str, heading: str, where: str) -> str | None:
+    """The sheet of a table; None where it names none.
+
+    Args:
+        path: The table's, which may be a pattern.
+
+    Raises:
+        DescriptionError: It is no text, or the table is no workbook.
+    """
+    if "sheet" not in section:
+        return None
+    if path.lower().endswith(NO_BOOKS):
+        raise DescriptionError(
+            f"sheet under {heading} of {where} names a sheet of a workbook (.xlsx, .xls, .ods), "
+            "its table is none: take sheet out, or name the workbook."
+        )
+    return text_of(section, "sheet", heading, where)
 
 
 def codes(section: Mapping[str, Any], key: str, heading: str, where: str) -> tuple[str, ...]:

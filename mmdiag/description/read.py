@@ -17,6 +17,7 @@ from mmdiag.description.fields import (
     text_of,
     texts_of,
 )
+from mmdiag.description.keys import sheet_of
 from mmdiag.description.modality import read_modalities
 from mmdiag.description.paths import file_below, read_also_read
 from mmdiag.description.task import read_task
@@ -28,6 +29,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "cohort": ("name", "root", "also_read", "weights_licence"),
     "cases": (
         "table",
+        "sheet",
         "case_id",
         "subject_id",
         "as_of",
@@ -82,6 +84,7 @@ def read_description(path: Path) -> Description:
         also_read=also_read,
         weights_licence=_licences(cohort, where),
         table=table,
+        sheet=sheet_of(cases, table.name, "[cases]", where),
         case_id=case_id,
         subject_id=text_of(cases, "subject_id", "[cases]", where, default=case_id),
         as_of=optional_text(cases, "as_of", "[cases]", where),

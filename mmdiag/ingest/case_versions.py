@@ -185,7 +185,7 @@ def _row_hashes(
     modality = description.modalities[name]
     key, form = str(modality.key), form_of(modality)
     state = _digest(
-        [key, *([form.delimiter] if form.delimiter else []), *(hashes[file] for file in files)]
+        [key, *filter(None, (form.delimiter, form.sheet)), *(hashes[file] for file in files)]
     )
     memory = folder / f"rows_{name}.json"
     if memory.is_file():

@@ -23,7 +23,7 @@ from mmdiag.errors import MmdiagError
 from mmdiag.ingest.embeddings.width import made_by
 from mmdiag.ingest.overrides import read_decisions
 from mmdiag.ingest.quarantine_folder import show_quarantine
-from mmdiag.ingest.reports import read_report
+from mmdiag.ingest.reports import cohort_facts, read_report
 from mmdiag.ingest.shard import FINGERPRINT_COLUMNS, QUARANTINE_COLUMNS, rule_of
 from mmdiag.kinds import KINDS, NOTE, ROW
 from mmdiag.leakage.audit import audit_leakage
@@ -46,7 +46,7 @@ class IngestSummary:
     versions that the ledger had not seen.
     """
 
-    cohort: dict[str, str]
+    cohort: dict[str, Any]
     cases: dict[str, int]
     classes: list[dict[str, Any]]
     modalities: dict[str, dict[str, Any]]
@@ -352,7 +352,7 @@ def _summary(
             masked = shards.fingerprints.loc[shards.fingerprints["modality"] == name, "n_masked"]
             modalities[name]["masked"] = int(pd.to_numeric(masked).fillna(0).sum())
     return IngestSummary(
-        {"name": description.name, "hash": cohort_hash},
+        cohort_facts(description, cohort_hash),
         counts,
         count_classes(description, shards.table, set(cases["case_id"])),
         modalities,

@@ -15,6 +15,7 @@ from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.archives import HEAD, archive_form
 from mmdiag.readers.embeddings import FILES
 from mmdiag.readers.tables.numbers import strict_numbers
+from mmdiag.readers.workbooks.book import BOOKS
 from mmdiag.regular_files import NOT_A_FILE, open_regular
 from mmdiag.sandbox.pool import Outcome, Sandbox, shared_sandbox
 from mmdiag.sandbox.tables import check_table
@@ -28,10 +29,13 @@ KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("variants", (".vcf", ".vcf.gz", ".vcf.bgz")),
     ("mutations", (".maf", ".maf.gz")),
     ("matrix", (".gct", ".gct.gz", ".h5ad")),
-    ("table", (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")),
+    ("table", (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", *BOOKS)),
     (
         "note",
-        (".txt", ".text", ".md", ".rtf", ".html", ".htm", ".pdf", ".xml", ".json", ".yaml", ".yml"),
+        (
+            *(".txt", ".text", ".md", ".rtf", ".html", ".htm", ".pdf", ".docx"),
+            *(".xml", ".json", ".yaml", ".yml"),
+        ),
     ),
 )
 

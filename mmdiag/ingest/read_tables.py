@@ -121,7 +121,8 @@ def case_numbers(
     def read(file: Path, _: ModalityDescription) -> CaseRow:
         facts, arrays = answers[file].result().value()
         numbers = pd.Series(arrays["values"], index=facts["columns"], dtype=np.float32)
-        return CaseRow(numbers, facts["words"], facts["why"], facts["annotation"])
+        remarks = tuple(facts["remarks"])
+        return CaseRow(numbers, facts["words"], facts["why"], facts["annotation"], remarks)
 
     return read_case_tables(files, modality, root, read, approve_columns)
 

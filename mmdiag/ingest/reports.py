@@ -8,8 +8,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mmdiag.cohort.case_table import case_table_form
 from mmdiag.cohort.presence import Meeting
+from mmdiag.description import Description
 from mmdiag.readers.tables.numbers import NumericTable
+from mmdiag.sandbox.tables import workbook_remarks
 from mmdiag.workspace import write_text
 
 SHOWN = 20  # columns named in one sentence
@@ -31,6 +34,7 @@ class TableReport:
         keyless: Whether rows have no key.
         cause: What probably keeps cases from their keys; empty = nothing that is known.
         apart: Cases that would have a row but for the cause.
+        remarks: What a workbook shows besides its values.
         width: Numbers of a vector of an embedding; 0 = it is none, or not known.
         width_of: What that is true of.
     """
@@ -46,6 +50,7 @@ class TableReport:
     keyless: bool = False
     cause: str = ""
     apart: int = 0
+    remarks: Sequence[str] = ()
     width: int = 0
     width_of: str = ""
 
@@ -59,6 +64,7 @@ class TableReport:
             coded=said.coded,
             equal_rows=said.equal_rows,
             damaged=tuple(dict.fromkeys(said.damaged)),
+            remarks=tuple(dict.fromkeys(said.remarks)),
             categories=table.categories,
             wanted=tuple(wanted),
         )
@@ -98,7 +104,7 @@ class TableReport:
             said.append(f"cases that would have a row but for {self.cause}: {self.apart}")
         if self.keyless:
             said.append("rows without a key are not read")
-        return said
+        return [*said, *self.remarks]
 
     def answer(self) -> dict[str, Any]:
         """What a JSON result shows; empty where there is nothing to say."""
@@ -110,6 +116,7 @@ class TableReport:
             "equal_rows": self.equal_rows,
             "rows_without_case": self.strange,
             "cases_apart": self.apart,
+            "remarks": list(self.remarks),
             "width": self.width,
         }
         found = {name: _first(value) for name, value in facts.items() if value}
@@ -126,6 +133,13 @@ def read_report(folder: Path, modality: str) -> TableReport:
     """What became of a modality; nothing where that was not kept."""
     file = folder / f"reading_{modality}.json"
     return TableReport(**json.loads(file.read_text())) if file.is_file() else TableReport()
+
+
+def cohort_facts(description: Description, cohort_hash: str) -> dict[str, Any]:
+    """Name and hash of a cohort, and what has to be said of a case table that is a workbook."""
+    said = workbook_remarks(description.table, case_table_form(description))
+    facts: dict[str, Any] = {"name": description.name, "hash": cohort_hash}
+    return facts | ({"said": said} if said else {})
 
 
 def _by_value(names: Mapping[str, str]) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ TABLE = Kind(
         "exclude": Function("mmdiag.description.keys:texts"),
         "categories": Function("mmdiag.description.keys:texts"),
         "rows": Function("mmdiag.description.keys:rows"),
+        "sheet": Function("mmdiag.description.keys:sheet"),
         "delimiter": Function("mmdiag.description.keys:delimiter"),
         "decimal": Function("mmdiag.description.keys:decimal"),
         "missing_codes": Function("mmdiag.description.keys:codes"),

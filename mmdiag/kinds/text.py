@@ -1,4 +1,4 @@
-"""Notes: text, PDF, RTF, CDA, FHIR, or a column of a table; masked before they are stored."""
+"""Notes: text, PDF, RTF, Word, CDA, FHIR, or a column of a table; masked before they are stored."""
 
 from mmdiag.kinds.kind import NOTE, Function, Kind
 
@@ -12,6 +12,7 @@ TEXT = Kind(
         "key": Function("mmdiag.description.fields:optional_text"),
         "column": Function("mmdiag.description.fields:optional_text"),
         "rows": Function("mmdiag.description.keys:rows"),
+        "sheet": Function("mmdiag.description.keys:sheet"),
         "delimiter": Function("mmdiag.description.keys:delimiter"),
     },
     check_keys=Function("mmdiag.description.keys:check_text"),

@@ -2,6 +2,7 @@
 
 from mmdiag.reasons.embeddings import OF_EMBEDDINGS
 from mmdiag.reasons.reason import Reason
+from mmdiag.reasons.workbooks import OF_WORKBOOKS
 
 __all__ = ["REASONS", "Reason"]
 
@@ -114,8 +115,8 @@ REASONS: dict[str, Reason] = {
         "Move the foreign file to the case it belongs to.",
     ),
     "not_text": Reason(
-        "A note must be text, RTF, HTML, a PDF with text, a CDA or a FHIR document: no NUL bytes, "
-        "no other XML, JSON or YAML, no message of HL7 version 2.",
+        "A note must be text, RTF, HTML, a PDF with text, a Word document (.docx), a CDA or a FHIR "
+        "document: no NUL bytes, no other XML, JSON or YAML, no message of HL7 version 2.",
         "Save the note as UTF-8 text.",
     ),
     "not_final": Reason(
@@ -142,7 +143,7 @@ REASONS: dict[str, Reason] = {
         "Split the document, or export the report alone.",
     ),
     "no_text_layer": Reason(
-        "A PDF must carry its text: a scanned page is a picture.",
+        "A PDF or a Word document must carry its text: a scanned page is a picture.",
         "Run text recognition (OCR) and store its text.",
     ),
     "duplicate_key": Reason(
@@ -179,9 +180,9 @@ REASONS: dict[str, Reason] = {
         "copies.",
     ),
     "not_a_table": Reason(
-        "A table must be delimited text, Parquet, GCT, h5ad, MAF or VCF under a name that says "
-        "so: no archive, workbook or web page.",
-        "Export it as CSV; name a compressed file .csv.gz.",
+        "A table must be delimited text, Parquet, a workbook (.xlsx, .xls, .ods), GCT, h5ad, MAF "
+        "or VCF under a name that says so: no archive and no web page.",
+        "Export it as CSV or .xlsx; name a compressed file .csv.gz.",
     ),
     "nul_bytes": Reason(
         "A table holds no NUL bytes: they are left by a write that was torn.",
@@ -227,8 +228,8 @@ REASONS: dict[str, Reason] = {
         "Store long texts as files of their own.",
     ),
     "too_large": Reason(
-        "A table has at most 2 GiB, inflated a hundred times its size (and 64 MiB), and is read in "
-        "memory by its size.",
+        "A table has at most 2 GiB, a table or a document inflated a hundred times its size (and "
+        "64 MiB), and is read in memory by its size.",
         "Split it, or store it without compression.",
     ),
     "gene_matrix": Reason(
@@ -374,4 +375,5 @@ REASONS: dict[str, Reason] = {
         "A signal has a value at every sample.",
         "Export the recording without gaps, or the part before the first one.",
     ),
-} | OF_EMBEDDINGS
+}
+REASONS |= OF_EMBEDDINGS | OF_WORKBOOKS

@@ -36,6 +36,8 @@ FUNCTIONS: dict[str, str] = (
         for name in (
             "case_cells",
             "table_cells",
+            "workbook_facts",
+            "sheets",
             "checked_cells",
             "keyed_cells",
             "header",

@@ -10,7 +10,7 @@ from mmdiag.errors import ReadError
 from mmdiag.regular_files import require_regular
 
 # Suffixes of files whose size says little of what is in them
-COMPRESSED = (".gz", ".bgz", ".parquet", ".h5ad", ".zip", ".xlsx", ".ods")
+COMPRESSED = (".gz", ".bgz", ".parquet", ".h5ad", ".zip", ".xlsx", ".ods", ".docx")
 # for each MB on the disk, (plain, compressed); hashing the rows of 150 MB takes 30 s and 1.5 GB
 SECONDS = (1.0, 10.0)
 MEGABYTES = (16.0, 64.0)

@@ -232,4 +232,5 @@ def case_table(file: str, modality: Mapping[str, Any], wanted: Sequence[str] = (
         "words": dict(row.words),
         "why": dict(row.why),
         "annotation": row.annotation,
+        "remarks": list(row.remarks),
     }, {"values": row.numbers.to_numpy(dtype=np.float32)}

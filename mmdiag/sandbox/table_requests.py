@@ -24,9 +24,11 @@ from mmdiag.readers.tables.cohort_tables import (
     table_header,
     table_keys,
 )
-from mmdiag.readers.tables.delimited import read_frame
+from mmdiag.readers.tables.delimited import read_frame, read_table
 from mmdiag.readers.tables.form import TableForm
 from mmdiag.readers.tables.modality import approve_columns, read_modality
+from mmdiag.readers.workbooks.book import filled_sheets
+from mmdiag.readers.workbooks.table import number_columns, remarks_of
 from mmdiag.sandbox.cells import pack_frame, pack_texts
 from mmdiag.sandbox.image_request import Reply
 from mmdiag.sandbox.limits import require_few_cells
@@ -35,14 +37,27 @@ from mmdiag.spelling import column_hint
 MOST_THREADS = 4  # each takes address space, which is limited
 
 
-def case_cells(file: str) -> Reply:
+def case_cells(file: str, form: Mapping[str, Any]) -> Reply:
     """Every cell of a case table."""
-    return _frame(read_frame(Path(file)), [file])
+    return _frame(read_frame(Path(file), form=form_from(form)), [file])
 
 
-def table_cells(file: str) -> Reply:
+def table_cells(file: str, form: Mapping[str, Any]) -> Reply:
     """Every cell of a table, whatever its format."""
-    return _frame(read_any_table(Path(file)), [file])
+    return _frame(read_any_table(Path(file), form_from(form)), [file])
+
+
+def workbook_facts(file: str, form: Mapping[str, Any]) -> Reply:
+    """What has to be said of a workbook, and its columns that hold numbers."""
+    how = form_from(form)
+    table = read_table(Path(file), form=how)
+    numbers = number_columns(Path(file), how.sheet, how.key)
+    return {"remarks": remarks_of(table), "numbers": numbers}, {}
+
+
+def sheets(file: str) -> Reply:
+    """The sheets of a workbook that have cells."""
+    return {"sheets": filled_sheets(Path(file))}, {}
 
 
 def checked_cells(file: str, key: Sequence[str]) -> Reply:

@@ -16,6 +16,7 @@ from mmdiag.readers.tables.delimited import as_description_error
 from mmdiag.readers.tables.form import PLAIN, TableForm
 from mmdiag.readers.tables.numbers import NumericTable, Said
 from mmdiag.readers.tables.unite import KEY
+from mmdiag.readers.workbooks.book import is_workbook
 from mmdiag.sandbox.cells import unpack_frame, unpack_texts
 from mmdiag.sandbox.limits import require_regular_files
 from mmdiag.sandbox.pool import Sandbox, shared_sandbox
@@ -24,18 +25,34 @@ DIGEST_BYTES = 32  # SHA-256
 Answer = tuple[Any, Mapping[str, np.ndarray]]
 
 
-def read_case_cells(file: Path) -> pd.DataFrame:
+def read_case_cells(file: Path, form: TableForm = PLAIN) -> pd.DataFrame:
     """Every cell of a case table as text, empty where missing.
 
     Raises:
         DescriptionError: It is not a regular table, or swells.
     """
-    return unpack_frame(*_asked("case_cells", [file], file=str(file)))
+    return unpack_frame(*_asked("case_cells", [file], file=str(file), form=asdict(form)))
 
 
-def read_any_table(file: Path) -> pd.DataFrame:
+def read_any_table(file: Path, form: TableForm = PLAIN) -> pd.DataFrame:
     """As `cohort_tables.read_any_table`."""
-    return unpack_frame(*_asked("table_cells", [file], file=str(file)))
+    return unpack_frame(*_asked("table_cells", [file], file=str(file), form=asdict(form)))
+
+
+def workbook_remarks(file: Path, form: TableForm = PLAIN) -> list[str]:
+    """What has to be said of a table that is a workbook, a sentence each; of others nothing."""
+    return [str(said) for said in _workbook_facts(file, form)["remarks"]]
+
+
+def number_columns(file: Path, form: TableForm = PLAIN) -> set[str]:
+    """Columns of a workbook that hold numbers instead of text; of other tables none."""
+    return {str(name) for name in _workbook_facts(file, form)["numbers"]}
+
+
+def filled_sheets(file: Path) -> list[str]:
+    """As `workbooks.book.filled_sheets`."""
+    facts, _ = _asked("sheets", [file], file=str(file))
+    return [str(name) for name in facts["sheets"]]
 
 
 def check_table(
@@ -152,6 +169,13 @@ def modality_fields(modality: ModalityDescription) -> dict[str, Any]:
 
 def _reference(modality: ModalityDescription, root: Path) -> list[Path]:
     return [root / modality.gene_names] if modality.gene_names else []
+
+
+def _workbook_facts(file: Path, form: TableForm) -> dict[str, list[str]]:
+    if not is_workbook(file):
+        return {"remarks": [], "numbers": []}
+    facts, _ = _asked("workbook_facts", [file], file=str(file), form=asdict(form))
+    return dict(facts)
 
 
 def _asked(function: str, files: Sequence[Path], /, **arguments: Any) -> Answer:

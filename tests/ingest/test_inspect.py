@@ -32,7 +32,7 @@ def tarred():
 
 ARCHIVES = {
     "study.zip": (zipped(), "zip archive"),
-    "report.docx": (zipped(), "zip archive"),
+    "report.odt": (zipped(), "zip archive"),
     "without_suffix": (zipped(), "zip archive"),
     "study.tar": (tarred(), "tar archive"),
     "study.tar.gz": (gzip.compress(tarred()), "gzip"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from mmdiag.cohort.case_table import read_cases
-from mmdiag.cohort.scaffold.case_table import CaseTable, find_case_table, read_tables
+from mmdiag.cohort.scaffold.case_table import CaseTable, TableFile, find_case_table, read_tables
 from mmdiag.cohort.scaffold.files import files_below, named_once, names_of, places
 from mmdiag.cohort.scaffold.labels import Offer, offers
 from mmdiag.cohort.scaffold.outcomes import words_of
@@ -39,7 +39,8 @@ def describe_folder(folder: Path, root: str = ".") -> str:
     tables, files = read_tables(folder), files_below(folder)
     table = find_case_table(folder, tables, names_of(files))
     task, few = _task(folder, table)
-    found = places(folder, [file for file in files if folder / file not in tables], table)
+    lists = {file.path for file in tables}
+    found = places(folder, [file for file in files if folder / file not in lists], table)
     sections, remarks = _sections(folder, tables, table, task, alone=not found)
     names = named_once([one.name for one in found] + [one.source.name for one in sections])
     lines = [*_head(folder, root, table), *_task_lines(task, few)]
@@ -74,7 +75,8 @@ def _head(folder: Path, root: str, table: CaseTable) -> list[str]:
         '# weights_licence = ["MIT", "Apache-2.0"]   # encoders under other terms are refused',
         "",
         "[cases]                              # one row a case",
-        f"table = {quoted(table.path.name)}",
+        f"table = {quoted(table.file.name)}",
+        *([f"sheet = {quoted(table.file.sheet)}"] if table.file.sheet else []),
         f"case_id = {quoted(table.key)}",
         f"subject_id = {quoted(table.subject)}   # all cases of a person share one part of the "
         "split",
@@ -129,7 +131,7 @@ def _task_lines(task: Offer | None, few: Sequence[str]) -> list[str]:
 
 def _sections(
     folder: Path,
-    tables: Mapping[Path, pd.DataFrame],
+    tables: Mapping[TableFile, pd.DataFrame],
     table: CaseTable,
     task: Offer | None,
     *,
@@ -143,7 +145,7 @@ def _sections(
     asked = task.columns if task else ()
     found, remarks = sources(tables, table)
     if alone and not found:
-        found = [Source((table.path,), table.key, table.cells)]
+        found = [Source((table.file.path,), table.key, table.cells, sheet=table.file.sheet)]
     sections = []
     for source in found:
         section = section_of(source, table, asked)
@@ -160,7 +162,8 @@ def _fault(folder: Path, section: Section) -> str:
     source = section.source
     try:
         if source.note:
-            read_text_table(source.files, source.key, ())
+            form = TableFile(source.files[0], source.sheet).form
+            read_text_table(source.files, source.key, (), form)
             return ""
         raw = tomllib.loads("\n".join(section.lines(source.name)))
         (modality,) = read_modalities(raw, folder, "cohort.toml").values()

@@ -2,24 +2,60 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from mmdiag.cohort.scaffold.outcomes import END, LABEL, is_named_like, words_of
 from mmdiag.errors import DescriptionError
+from mmdiag.readers.tables.form import PLAIN, TableForm
 from mmdiag.readers.tables.keys import is_plain_key, key_values
-from mmdiag.sandbox.tables import read_any_table
+from mmdiag.readers.workbooks.book import BOOKS, is_workbook
+from mmdiag.sandbox.tables import filled_sheets, read_any_table
 
-TABLES = ("csv", "tsv", "parquet", "csv.gz", "tsv.gz", "maf", "maf.gz", "gct", "gct.gz", "h5ad")
-LISTS = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz")  # that may have a row a case
+TABLES = (
+    *(suffix.removeprefix(".") for suffix in BOOKS),
+    "csv",
+    "tsv",
+    "parquet",
+    "csv.gz",
+    "tsv.gz",
+    "maf",
+    "maf.gz",
+    "gct",
+    "gct.gz",
+    "h5ad",
+)
+LISTS = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz", *BOOKS)  # that may have a row a case
 PERSON = r"(?:subject|patient|person|participant)(?: ?(?:id|ids|key|no|nr|number|code))?|mrn|pid"
 NAMED = r"cohort|cases?|samples?|patients?|subjects?|labels?|metadata|manifest|index|annot\w*"
 WIDE = 500  # columns; a wider table holds measurements
 PAIRED = 6  # columns of which two may make a key together
 LOOKED_AT = 400  # cells of a column
+
+
+class TableFile(NamedTuple):
+    """A table that lies in a folder.
+
+    Args:
+        sheet: Of a workbook of several, the sheet; empty = the only one.
+    """
+
+    path: Path
+    sheet: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    @property
+    def form(self) -> TableForm:
+        """How it is written, as far as is known before it is described."""
+        return replace(PLAIN, sheet=self.sheet or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +67,7 @@ class CaseTable:
         key: A column, or a template of two.
     """
 
-    path: Path
+    file: TableFile
     cells: pd.DataFrame
     key: str
 
@@ -52,19 +88,30 @@ class CaseTable:
         return next((name for name in named if (self.cells[name] != "").all()), self.key)
 
 
-def read_tables(folder: Path) -> dict[Path, pd.DataFrame]:
-    """The tables that lie in a folder, every cell as text; what cannot be read is left out."""
+def read_tables(folder: Path) -> dict[TableFile, pd.DataFrame]:
+    """The tables that lie in a folder, of a workbook each sheet, every cell as text; what cannot be
+    read is left out.
+    """
     tables = {}
     for path in sorted(path for suffix in TABLES for path in folder.glob(f"*.{suffix}")):
-        try:
-            tables[path] = read_any_table(path).fillna("").astype(str)
-        except DescriptionError:
-            continue  # `mmdiag inspect` says what is wrong with it
+        for file in _sheets(path) if is_workbook(path) else [TableFile(path)]:
+            try:
+                tables[file] = read_any_table(path, file.form).fillna("").astype(str)
+            except DescriptionError:
+                continue  # `mmdiag inspect` says what is wrong with it
     return tables
 
 
+def _sheets(path: Path) -> list[TableFile]:
+    try:
+        sheets = filled_sheets(path)
+    except DescriptionError:
+        return []
+    return [TableFile(path)] if len(sheets) == 1 else [TableFile(path, name) for name in sheets]
+
+
 def find_case_table(
-    folder: Path, tables: Mapping[Path, pd.DataFrame], names: set[str]
+    folder: Path, tables: Mapping[TableFile, pd.DataFrame], names: set[str]
 ) -> CaseTable:
     """The table and key with the most signs of it: labels, a person's id, paths of files, and rows
     that are named like files or folders.
@@ -76,30 +123,30 @@ def find_case_table(
         DescriptionError: No table has a key.
     """
     offers = [
-        (path, cells, key, sum(value in names for value in key_values(cells, key)))
-        for path, cells in tables.items()
-        if path.name.lower().endswith(LISTS) and len(cells) > 1
+        (file, cells, key, sum(value in names for value in key_values(cells, key)))
+        for file, cells in tables.items()
+        if file.name.lower().endswith(LISTS) and len(cells) > 1
         for key in _keys(cells)
     ]
     if not offers:
         raise DescriptionError(
             f"A cohort has a table with a row a case and a unique key, {folder} has none among "
-            "its CSV, TSV and Parquet files: make one."
+            "its CSV, TSV, Parquet and workbook files: make one."
         )
     most = max(named for *_, named in offers)
-    paths = dict.fromkeys(path for path, *_ in offers)
-    marks = {path: _marks(folder, path, tables[path]) for path in paths}
-    path, cells, key, _ = max(
+    files = dict.fromkeys(file for file, *_ in offers)
+    marks = {file: _marks(folder, file, tables[file]) for file in files}
+    file, cells, key, _ = max(
         offers,
         key=lambda offer: (
             marks[offer[0]] + (6 * offer[3] / most + 3 * offer[3] / len(offer[1]) if most else 0),
             -offer[1].shape[1],
         ),
     )
-    return CaseTable(path, cells, key)
+    return CaseTable(file, cells, key)
 
 
-def _marks(folder: Path, path: Path, cells: pd.DataFrame) -> float:
+def _marks(folder: Path, file: TableFile, cells: pd.DataFrame) -> float:
     """The signs that a table is it, whatever its key."""
     columns = [str(name) for name in cells.columns]
     few = [
@@ -110,9 +157,10 @@ def _marks(folder: Path, path: Path, cells: pd.DataFrame) -> float:
         + 2.0 * any(is_named_like(name, END) for name in few)
         + 1.0 * bool(_persons(cells))
         + 2.0 * bool(path_columns(folder, cells))
-        + 1.0 * bool(re.search(rf"\b(?:{NAMED})\b", words_of(path.name.split(".")[0])))
+        + 1.0
+        * bool(re.search(rf"\b(?:{NAMED})\b", words_of(file.sheet or file.name.split(".")[0])))
         - 3.0 * (len(columns) > WIDE)
-        - 2.0 * path.name.endswith(".gz")  # a compressed table is data, not a list of cases
+        - 2.0 * file.name.endswith(".gz")  # a compressed table is data, not a list of cases
     )
 
 

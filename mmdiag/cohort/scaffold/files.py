@@ -19,6 +19,7 @@ KINDS = {
     ".txt": "text",
     ".rtf": "text",
     ".pdf": "text",
+    ".docx": "text",
     ".wav": "signal",
     ".png": "image",
     ".jpg": "image",

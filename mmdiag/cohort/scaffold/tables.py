@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmdiag.cohort.scaffold.case_table import CaseTable
+from mmdiag.cohort.scaffold.case_table import CaseTable, TableFile
 from mmdiag.cohort.scaffold.outcomes import (
     excluded_by_name,
     excluded_by_value,
@@ -41,12 +41,14 @@ class Source:
         key: The column that holds the case's key.
         cells: Their rows, as text.
         note: The column of notes; empty = a table of numbers and categories.
+        sheet: Of a workbook of several, the sheet.
     """
 
     files: tuple[Path, ...]
     key: str
     cells: pd.DataFrame
     note: str = ""
+    sheet: str = ""
 
     @property
     def path(self) -> str:
@@ -66,7 +68,7 @@ class Source:
     @property
     def name(self) -> str:
         """A name for the modality."""
-        return identifier(self.path.replace("*", "_").split(".")[0])
+        return identifier(self.sheet or self.path.replace("*", "_").split(".")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class Section:
         source = self.source
         kind = "text" if source.note else "table"
         lines = [f"[modalities.{name}]", f'kind = "{kind}"', f"path = {quoted(source.path)}"]
+        lines += [f"sheet = {quoted(source.sheet)}"] if source.sheet else []
         lines += [f"key = {quoted(source.key)}"]
         keys = key_values(source.cells, source.key)
         if keys[keys != ""].duplicated().any() and not source.is_counted:
@@ -113,13 +116,13 @@ def _common_start(names: Sequence[str]) -> str:
 
 
 def sources(
-    tables: Mapping[Path, pd.DataFrame], table: CaseTable
+    tables: Mapping[TableFile, pd.DataFrame], table: CaseTable
 ) -> tuple[list[Source], list[str]]:
     """The tables that have rows of the cases, and why others are left out."""
     found, remarks = list[Source](), list[str]()
     keys = table.keys
-    for path, cells in tables.items():
-        if path == table.path:
+    for file, cells in tables.items():
+        if file == table.file:
             continue
         shared = {str(c): len(keys & set(cells[c])) for c in cells.columns}
         key = max(shared, key=lambda c: shared[c], default="")
@@ -127,10 +130,10 @@ def sources(
             continue
         if pd.Series(sorted(keys)).str.fullmatch(ROW_NUMBERS).all() and keys != set(cells[key]):
             why = "its keys are row numbers, and not those of the cases"
-            remarks.append(f"{path.name} is left out: {why}")
+            remarks.append(f"{file.name} is left out: {why}")
             continue
         notes = [str(c) for c in cells.columns if _are_notes(cells[c])]
-        found.append(Source((path,), key, cells, notes[0] if notes else ""))
+        found.append(Source((file.path,), key, cells, notes[0] if notes else "", file.sheet))
     return _united(found), remarks
 
 
@@ -170,7 +173,7 @@ def _is_alike(one: Source, other: Source) -> bool:
     columns = set(one.cells.columns), set(other.cells.columns)
     cases = set(one.cells[one.key]), set(other.cells[other.key])
     return (
-        (one.key, one.note) == (other.key, other.note)
+        (one.key, one.note, one.sheet) == (other.key, other.note, other.sheet)
         and len(columns[0] & columns[1]) >= ALIKE * min(map(len, columns))
         and len(cases[0] & cases[1]) <= 0.05 * min(map(len, cases))
     )

@@ -20,12 +20,14 @@ from mmdiag.readers.documents.html import declared_html, html_text, looks_like_h
 from mmdiag.readers.documents.pdf import pdf_text
 from mmdiag.readers.documents.rtf import rtf_text
 from mmdiag.readers.documents.strict_json import NotStrict, parse_json
+from mmdiag.readers.documents.word import word_text
 
 _NOT_TEXT: Final = (".yaml", ".yml")  # may carry objects; no note is one
+WORD: Final = (".docx",)
 _PAGES: Final = (".html", ".htm", ".xhtml")
 # what begins so is no text, whatever its name
 _OTHERS: Final = (
-    (b"PK\x03\x04", "a ZIP archive, such as .docx or .odt"),
+    (b"PK\x03\x04", "a ZIP archive, such as .odt"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a file of Word or Excel before 2007"),
     (b"\x1f\x8b", "compressed by gzip"),
     (b"\x89PNG", "a picture"),
@@ -73,9 +75,12 @@ def extract(content: bytes, name: str, decode: Decode) -> Document | None:
 
     Raises:
         ReadError: `not_text`, `not_final`, `text_elsewhere`, `encoding`, `duplicate_key`,
-            `no_text_layer`, `unreadable`, `truncated` or `too_long`.
+            `no_text_layer`, `unreadable`, `truncated`, `too_large` or `too_long`.
     """
     head, suffix = content[:256].removeprefix(b"\xef\xbb\xbf").lstrip(), name.lower()
+    if suffix.endswith(WORD) and not head.startswith((b"%PDF-", b"{\\rtf")):
+        text, written, made = word_text(content, name)
+        return Document(text, "docx", "docx", written, made)
     for begin, what in _OTHERS:
         if content.startswith(begin):
             raise ReadError("not_text", f"{name} is {what}")

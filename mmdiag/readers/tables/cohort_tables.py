@@ -45,6 +45,7 @@ from mmdiag.readers.tables.unite import (
     without_codes,
     wrong_rows,
 )
+from mmdiag.readers.workbooks.table import remarks_of
 
 CELLS_AT_ONCE = 2**21
 
@@ -84,15 +85,15 @@ def check_table(file: Path, key: str | Sequence[str] | None = None) -> pd.DataFr
     return table
 
 
-def read_any_table(file: Path) -> pd.DataFrame:
-    """A CSV, TSV (both plain or gzip) or Parquet table, every cell as text; of a gene matrix what
-    it says of its cases.
+def read_any_table(file: Path, form: TableForm = PLAIN) -> pd.DataFrame:
+    """A CSV, TSV (both plain or gzip), Parquet or workbook table, every cell as text; of a gene
+    matrix what it says of its cases.
 
     Raises:
         DescriptionError: It is not a regular table.
     """
     with as_description_error():
-        return _text_of(file, None)
+        return _text_of(file, None, form)
 
 
 def read_text_table(files: Sequence[Path], key: str, form: TableForm = PLAIN) -> pd.DataFrame:
@@ -318,6 +319,8 @@ def _numbers_of(
         strict=False,
         form=form,
     )
+    if said is not None:
+        said.remarks += remarks_of(table)
     keys = _checked(key_values(table.select(parts).to_pandas(), key), file)
     numbers = to_numbers(table.select(names), form)
     return Part(

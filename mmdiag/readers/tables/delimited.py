@@ -1,5 +1,5 @@
-"""Delimited and Parquet files as Arrow tables and text frames: every row as long as the header,
-every column named once, no cell too long.
+"""Delimited, Parquet and workbook files as Arrow tables and text frames: every row as long as the
+header, every column named once, no cell too long.
 """
 
 import csv
@@ -17,8 +17,15 @@ from pyarrow import compute, parquet
 from pyarrow import csv as arrow_csv
 
 from mmdiag.errors import DescriptionError, ReadError
-from mmdiag.readers.tables.encoding import DelimitedText, read_delimited_text, read_head
+from mmdiag.readers.tables.encoding import (
+    DelimitedText,
+    read_delimited_text,
+    read_head,
+    require_plain,
+)
 from mmdiag.readers.tables.form import PLAIN, TableForm
+from mmdiag.readers.workbooks.book import is_workbook
+from mmdiag.readers.workbooks.table import workbook_header, workbook_table
 from mmdiag.reasons import REASONS
 
 LONGEST_CELL = 131_072  # characters: what spreadsheets and Python's own csv module take
@@ -38,7 +45,7 @@ def read_table(
     strict: bool = True,
     form: TableForm = PLAIN,
 ) -> pa.Table:
-    """A CSV, TSV (plain or gzip) or Parquet table, checked as a file.
+    """A CSV, TSV (plain or gzip), Parquet or workbook table, checked as a file.
 
     Args:
         columns: Only these; None = all.
@@ -53,6 +60,21 @@ def read_table(
     """
     if file.suffix == ".parquet":
         return _read_parquet(file, columns, text)
+    if is_workbook(file):
+        require_columns(workbook_header(file, form.sheet, form.key), file.name)
+        table = workbook_table(
+            file,
+            sheet=form.sheet,
+            key=form.key,
+            columns=columns,
+            text=text,
+            decimal=form.decimal,
+        )
+        if strict:
+            for cells in table.columns:
+                if pa.types.is_string(cells.type):
+                    require_plain("\n".join(cells.to_pylist()).encode(), file.name)
+        return table
     source = read_delimited_text(file, separator=form.delimiter, columns=form.key, strict=strict)
     return parse(source, columns=columns, text=text, strict=strict, form=form)
 
@@ -115,6 +137,10 @@ def read_header(file: Path, form: TableForm = PLAIN) -> tuple[str, ...]:
         with _parquet_errors(file.name):
             names = parquet.read_schema(file).names
         return tuple(INDEX.get(name, name) for name in names)
+    if is_workbook(file):
+        names = workbook_header(file, form.sheet, form.key)
+        require_columns(names, file.name)
+        return tuple(names)
     said: dict[str, Any] = {"separator": form.delimiter, "columns": form.key}
     header = _first_row(read_head(file, **said) or read_delimited_text(file, strict=False, **said))
     require_columns(header, file.name)
@@ -122,8 +148,8 @@ def read_header(file: Path, form: TableForm = PLAIN) -> tuple[str, ...]:
 
 
 def separator_in(file: Path, form: TableForm) -> str:
-    """What separates the cells of a CSV or TSV table; empty for Parquet."""
-    if file.suffix == ".parquet":
+    """What separates the cells of a CSV or TSV table; empty for Parquet and workbooks."""
+    if file.suffix == ".parquet" or is_workbook(file):
         return ""
     said: dict[str, Any] = {"separator": form.delimiter, "columns": form.key}
     return (read_head(file, **said) or read_delimited_text(file, strict=False, **said)).separator

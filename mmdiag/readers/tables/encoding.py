@@ -236,12 +236,25 @@ def _require_no_nul(content: bytes, name: str, nul: bool) -> None:
 def _require_text(content: bytes, name: str, strict: bool) -> None:
     if PAGE.match(content, 0, HEAD):
         raise ReadError("not_a_table", f"{name} holds a web page")
-    controls = len(content) - len(content.translate(None, CONTROLS)) if strict else 0
-    hidden = 0 if content.isascii() or not strict else sum(1 for _ in HIDDEN.finditer(content))
-    if controls or hidden:
-        raise ReadError("control_characters", f"{name} holds {controls + hidden}")
+    if strict:
+        require_plain(content, name)
     if b"\n" not in content and b"\r" in content.rstrip(b"\r"):
         raise ReadError("line_ends", f"{name} ends its lines with CR alone")
+
+
+def require_plain(content: bytes, name: str) -> None:
+    """Refuse text that shows something else than it says.
+
+    Args:
+        content: UTF-8.
+
+    Raises:
+        ReadError: `control_characters`.
+    """
+    controls = len(content) - len(content.translate(None, CONTROLS))
+    hidden = 0 if content.isascii() else sum(1 for _ in HIDDEN.finditer(content))
+    if controls or hidden:
+        raise ReadError("control_characters", f"{name} holds {controls + hidden}")
 
 
 def _require_delimiter(content: bytes, separator: str, name: str) -> None:

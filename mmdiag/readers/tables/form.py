@@ -25,6 +25,7 @@ class TableForm:
         below: What `<0.1` is: `refuse` it, `missing`, or the `limit` itself.
         categories: Columns of words that become a column of 0 and 1 for each category.
         key: Columns that the header must hold.
+        sheet: Of a workbook, the sheet; None = the only one that has cells.
     """
 
     delimiter: str | None = None
@@ -33,6 +34,7 @@ class TableForm:
     below: str = "refuse"
     categories: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
+    sheet: str | None = None
 
     def keyed(self, key: str) -> "TableForm":
         """The same, of a table with this key."""
@@ -52,5 +54,6 @@ def form_of(modality: ModalityDescription) -> TableForm:
         missing_codes=None if codes is None else tuple(codes),
         below=said.get("below", "refuse"),
         categories=tuple(said.get("categories", ())),
+        sheet=said.get("sheet"),
     )
     return form.keyed(modality.key) if modality.key else form

@@ -24,6 +24,7 @@ from mmdiag.readers.tables.left_out import why_no_numbers
 from mmdiag.readers.tables.numbers import NumericTable, Said, to_numbers
 from mmdiag.readers.tables.unite import KEY, only, without_codes
 from mmdiag.readers.tables.units import check_units
+from mmdiag.readers.workbooks.table import remarks_of
 from mmdiag.regular_files import file_shown
 from mmdiag.workspace import file_sha256
 
@@ -68,6 +69,7 @@ class CaseRow:
         numbers: float32 by column.
         words: Column of categories -> its cell.
         why: Column that is left out -> what it holds.
+        remarks: What a workbook shows besides its values.
         annotation: Of a VCF, by which key it names genes; empty = it names none.
     """
 
@@ -75,13 +77,14 @@ class CaseRow:
     words: Mapping[str, str] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
     annotation: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 def read_case_table(
     file: Path, modality: ModalityDescription, wanted: Collection[str] = ()
 ) -> CaseRow:
-    """The numbers of one case whose file holds nothing else: a CSV, TSV or Parquet table of one
-    row, or a VCF.
+    """The numbers of one case whose file holds nothing else: a CSV, TSV, Parquet or workbook
+    table of one row, or a VCF.
 
     A VCF becomes counts; see `count_variants`. Where `columns` names its columns without globs (a
     panel's genes), these are the columns, 0 where there is none.
@@ -121,7 +124,10 @@ def read_case_table(
         raise ReadError("duplicate_row", f"{file.name} has {len(rows)} rows that differ")
     row = rows[numbers.names].mean() if modality.rows == "mean" else rows[numbers.names].iloc[0]
     return CaseRow(
-        row.astype(np.float32), {word: str(rows[word].iloc[0] or "") for word in words}, why
+        row.astype(np.float32),
+        {word: str(rows[word].iloc[0] or "") for word in words},
+        why,
+        remarks=tuple(remarks_of(table)),
     )
 
 
@@ -176,6 +182,7 @@ def read_case_tables(
     said = Said()
     for row in rows.values():
         said.left_out |= row.why
+        said.remarks += [remark for remark in row.remarks if remark not in said.remarks]
     values = pd.DataFrame(
         [row.numbers for row in rows.values()],
         index=pd.Index(list(rows), name=KEY, dtype=object),

@@ -52,6 +52,7 @@ class Said:
         coded: Column -> cells that are taken for codes of what was not measured.
         equal_rows: Rows that were there before, and count once.
         damaged: Names of genes that a spreadsheet turned into dates or numbers.
+        remarks: What a workbook shows besides its values, a sentence each.
     """
 
     left_out: dict[str, str] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class Said:
     coded: dict[str, int] = field(default_factory=dict)
     equal_rows: int = 0
     damaged: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

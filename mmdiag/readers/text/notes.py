@@ -16,7 +16,7 @@ from mmdiag.readers.text.note_dates import note_dates
 from mmdiag.readers.text.sections import Section, find_sections
 
 LONGEST = 2_000_000  # bytes of one plain note, characters of the text of any
-LONGEST_DOCUMENT = 32_000_000  # bytes of a PDF, RTF, CDA or FHIR document, which may carry pictures
+LONGEST_DOCUMENT = 32_000_000  # bytes of a document, which may carry pictures
 LONGEST_TOKEN = 10_000  # characters without white space: no prose has such a word
 # what exports write where there is no note
 NO_NOTE = frozenset({"nan", "na", "n/a", "null", "none", "nil", "nat", "no data", "not available"})
@@ -37,7 +37,7 @@ class Note:
         text: Clean text; line ends are newlines.
         sections: Parts under a heading, by offsets into `text`.
         encoding: Such as utf-8 or cp1252; of a document that says its own, the name of its format.
-        format: plain, rtf, html, pdf, cda or fhir.
+        format: plain, rtf, html, pdf, docx, cda or fhir.
         written: The latest day on which the document or its text says that it was written.
         open_dates: Pairs of days of which one is meant, where the text writes 02/03/2024.
     """

@@ -1,5 +1,6 @@
-"""What all tests share: offline, one thread, one Prefect server, and the count of tests whose data
-is not here. Imports mmdiag inside fixtures only, so that the checks of shapes load first.
+"""What all tests share: offline, one thread, one Prefect server, shapes of arrays checked at every
+call, and the count of tests whose data is not here. Imports mmdiag inside fixtures only, so that the
+checks of shapes load first.
 """
 
 import os
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import jaxtyping
 import pytest
-from repository import SHARED
+from repository import ROOT, SHARED
 
 for _name, _value in {
     "MMDIAG_PROCESSES": "1",  # small fits are over before another process has started
@@ -28,6 +30,14 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 for _name in ("MMDIAG_WORKSPACE", "MMDIAG_LEDGER", "MMDIAG_DEBUG", "PREFECT_API_URL"):
     os.environ.pop(_name, None)
+
+# where signatures have shapes; what has none is left to mypy, because checking costs a third
+_SHAPED = [
+    ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for file in sorted((ROOT / "mmdiag").rglob("*.py"))
+    if "jaxtyping import" in file.read_text()
+]
+jaxtyping.install_import_hook(_SHAPED, "beartype.beartype")
 
 # both are of the clock, which a busy machine moves on
 hypothesis.settings.register_profile(

@@ -44,9 +44,8 @@ def answers(folder: Path, order: list[int]) -> pd.Series:
     )
     (folder / "c" / "other.csv").write_text(table(other))
     place = Workspace(folder / "w")
-    config = recipes.named(
-        "default", settings={"training.max_epochs": 2, "evaluation.folds": 2}, seed=3
-    )
+    quick = {"training.max_epochs": 2, "evaluation.folds": 2, "ensemble.folds": 2}
+    config = recipes.named("default", settings=quick, seed=3)
     answer = api.compare(read_description(cohort), place, Ledger(place.ledger_url), config)
     return pd.read_parquet(answer["predictions"]).set_index("case_id")["probability"]
 

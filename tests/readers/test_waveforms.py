@@ -260,7 +260,12 @@ def test_every_rule_of_the_contract_has_an_example_that_breaks_it(column, value,
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Four modalities, of which the signal alone says the label: a held-out test, a few epochs."""
+    """A model that was hardly trained."""
+    return taken_all_the_way(tmp_path_factory.mktemp("four"), epochs=2)
+
+
+def taken_all_the_way(folder, epochs):
+    """Four modalities, of which the signal alone says the label: a held-out test."""
     from mmdiag import api, recipes
     from mmdiag.config import EvaluationConfig
     from mmdiag.description import read_description
@@ -272,13 +277,14 @@ def run(tmp_path_factory):
     from mmdiag.storage.ledger import Ledger
     from mmdiag.workspace import Workspace
 
-    folder = tmp_path_factory.mktemp("four")
     description = read_description(write_cohort_with_signals(folder / "cohort", cases=60, seed=3))
     workspace = Workspace(folder / "workspace")
     ledger = Ledger(workspace.ledger_url)
     found = api.ingest(description, workspace, ledger)
     config = recipes.default(fusion="concat").as_one_network()
-    training = dataclasses.replace(config.training, max_epochs=25, patience=8, learning_rate=3e-3)
+    training = dataclasses.replace(
+        config.training, max_epochs=epochs, patience=8, learning_rate=3e-3
+    )
     config = dataclasses.replace(
         config,
         training=training,
@@ -293,8 +299,8 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_four_modalities_train_end_to_end_and_the_one_that_says_the_label_is_named(run):
-    _, answer, _ = run
+def test_four_modalities_train_end_to_end_and_the_one_that_says_the_label_is_named(tmp_path):
+    _, answer, _ = taken_all_the_way(tmp_path, epochs=25)
     assert {
         name: (facts["kind"], facts["present"]) for name, facts in answer["modalities"].items()
     }["heart"] == ("signal", 52)

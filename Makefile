@@ -44,7 +44,8 @@ dashboard: $(STAMP)
 	$(BIN)/mmdiag dashboard --workspace $(DEMO)/workspace
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile -m "not slow"
+# one process more than there are cores: tests wait for browsers, servers and processes that they kill
+PARALLEL := -n $(shell echo $$(( $$(nproc) + 1 ))) --maxprocesses 4 --dist loadfile -m "not slow"
 
 test: $(STAMP)
 	$(PYTEST) $(PARALLEL)

@@ -109,6 +109,7 @@ def test_every_facet_of_the_new_kind_is_checked_by_the_tests_that_are_there(copy
     assert Path(copy[0] / "mmdiag" / "kinds" / "series.py").is_file()
 
 
+@pytest.mark.slow
 def test_a_case_of_the_new_kind_goes_from_its_file_to_a_prediction_and_an_explanation(copy):
     folder = copy[0]
     make_series(folder)

@@ -160,6 +160,22 @@ def interplay(found: Mapping[str, Any], above_chance: bool) -> str:
     )
 
 
+def changed(change: float, contribution: float | None) -> str:
+    """By how much an answer moves, and why that is not the bar of what was taken away.
+
+    Args:
+        change: In log-odds.
+        contribution: Of the one modality that was taken away; None where something else was.
+    """
+    said = f"The answer moves by {change:+.2f} log-odds."
+    if contribution is None or abs(change + contribution) < 0.005:
+        return said
+    return (
+        f"{said} The bar is {contribution:+.2f}: the mean over all orders in which modalities "
+        "become known, this is what is lost where the others are known already."
+    )
+
+
 def disagreement(weights: Mapping[str, float], values: Mapping[str, float]) -> str:
     """A sentence where the attention and the contributions name different modalities; else
     empty.

@@ -1,13 +1,15 @@
-"""The job that explains a case in full: `mmdiag explain` in a process of its own, since the
-dashboard imports no torch. All readers share one job a case.
+"""The job that explains a case in full, or answers for a changed one: `mmdiag explain` in a process
+of its own, since the dashboard imports no torch. All readers share one job a question.
 """
 
 import hashlib
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import streamlit as st
 
@@ -17,15 +19,20 @@ from mmdiag.workspace import Workspace
 MOST = 2  # at once: each holds a model in memory
 TAIL = 2000  # bytes of a log whose last line is shown
 POLL = 1.0  # seconds
-Key = tuple[str, str, str]  # bundle, case, version
+Key = tuple[str, ...]  # bundle, case, version, and how the case would be another
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A process that explains a case, and where it says what it does."""
+    """A process that explains a case, and where it says what it does.
+
+    Args:
+        answer: What it answered for a changed case, in memory alone.
+    """
 
     process: "subprocess.Popen[bytes]"
     log: Path
+    answer: list[bytes] = field(default_factory=list)
 
     @property
     def running(self) -> bool:
@@ -60,18 +67,23 @@ def jobs() -> Jobs:
     return Jobs()
 
 
-def command(workspace: Workspace, cohort: str, case_id: str, bundle_id: str) -> list[str]:
+def command(
+    workspace: Workspace, cohort: str, case_id: str, bundle_id: str, change: Sequence[str] = ()
+) -> list[str]:
     """What explains a case of a cohort, whose key others may have: with the model that answered,
     where it is one of the workspace's; that of a fold is found by the case's newest answer.
+
+    Args:
+        change: Options by which the case would be another.
     """
     bundle = ["--bundle", bundle_id] if (workspace.bundles / bundle_id).is_dir() else []
     place = ["--workspace", str(workspace.path), f"--cohort-name={cohort}", *bundle, "--json"]
-    return [sys.executable, "-P", "-m", "mmdiag", "explain", *place, "--", case_id]
+    return [sys.executable, "-P", "-m", "mmdiag", "explain", *place, *change, "--", case_id]
 
 
 def start(key: Key, cohort: str) -> bool:
     """Begin a job, where none of this case is at work; False where too many are."""
-    bundle_id, case_id, version = key
+    bundle_id, case_id, version, *change = key
     found, workspace = jobs(), published.workspace()
     with found.lock:
         known = found.of.get(key)
@@ -79,34 +91,37 @@ def start(key: Key, cohort: str) -> bool:
             return True
         if found.running() >= MOST:
             return False
-        name = hashlib.sha256(f"{case_id}\n{version}".encode()).hexdigest()[:16]
+        name = hashlib.sha256("\n".join((case_id, version, *change)).encode()).hexdigest()[:16]
         log = workspace.logs / f"explain-{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as written:
             process = subprocess.Popen(
-                command(workspace, cohort, case_id, bundle_id),
+                command(workspace, cohort, case_id, bundle_id, change),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,  # what it answers lies in the workspace
+                # an explanation lies in the workspace, the answer for a changed case nowhere
+                stdout=subprocess.PIPE if change else subprocess.DEVNULL,
                 stderr=written,
                 start_new_session=True,
             )
-        found.of[key] = Job(process, log)
+        found.of[key] = job = Job(process, log)
+        if process.stdout is not None:
+            threading.Thread(target=_hear, args=(job, process.stdout), daemon=True).start()
     return True
+
+
+def _hear(job: Job, stdout: IO[bytes]) -> None:
+    with stdout:
+        job.answer.append(stdout.read())
 
 
 def panel(key: Key, cohort: str) -> None:
     """The button that begins the job, what it does, or why it failed."""
     job = jobs().of.get(key)
     if job is not None and job.running:
-        _progress(key)
+        progress(key, "The full explanation is being made.")
         return
     if job is not None:
-        told = notes.plain(job.last_line())
-        st.error(
-            f"The explanation was not made (exit {job.process.returncode}). {told} The whole log "
-            f"is {notes.code(job.log.relative_to(published.workspace().path))}.",
-            icon=":material/error:",
-        )
+        failed(job, "The explanation was not made")
     pressed = st.button(
         "Make the full explanation",
         key="explain",
@@ -119,12 +134,19 @@ def panel(key: Key, cohort: str) -> None:
         st.info(f"{MOST} explanations are being made: wait for one of them.")
 
 
+def failed(job: Job, what: str) -> None:
+    """Why a job gave nothing, and where its log is."""
+    st.error(
+        f"{what} (exit {job.process.returncode}). {notes.plain(job.last_line())} The whole log is "
+        f"{notes.code(job.log.relative_to(published.workspace().path))}.",
+        icon=":material/error:",
+    )
+
+
 @st.fragment(run_every=POLL)
-def _progress(key: Key) -> None:
+def progress(key: Key, what: str) -> None:
+    """What a job does; the page is drawn anew when it is over."""
     job = jobs().of[key]
     if not job.running:
         st.rerun()
-    st.info(
-        f"The full explanation is being made. {notes.plain(job.last_line())}",
-        icon=":material/hourglass_top:",
-    )
+    st.info(f"{what} {notes.plain(job.last_line())}", icon=":material/hourglass_top:")

@@ -12,7 +12,7 @@ from dashboards import case_parts, notes, published, texts, why
 from dashboards.case_view import Row, View, refusals, view_of
 from dashboards.charts import case as charts
 from dashboards.parts import damaged, part
-from dashboards.review import choice, explaining, panel, reading
+from dashboards.review import choice, explaining, panel, reading, what_if
 from dashboards.review.reader import Reader, reader
 from dashboards.worklist.cases import (
     Answer,
@@ -187,6 +187,9 @@ def _draw(
             why.reliability(view)
             _modalities(view, answer)
             why.interactions(view, weights_of(answer))
+        if view.row is not None:
+            with part("What if"):
+                what_if.panel(view, cohort, seen)
         with part("Similar earlier cases"):
             why.similar(view, cohort)
         if view.kept is None and view.row is not None:

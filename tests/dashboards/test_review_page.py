@@ -243,7 +243,7 @@ def test_a_case_whose_key_another_cohort_has_is_explained_as_one_of_its_own(
     test = page(bare.workspace.path, "case", cohort=NAME, case="C-0003")
     test.button(key="explain").click().run()
     ended((BUNDLE, "C-0003", "v1"))
-    assert asked == [(bare.workspace, NAME, "C-0003", BUNDLE)]
+    assert asked == [(bare.workspace, NAME, "C-0003", BUNDLE, [])]
 
 
 def test_a_job_that_fails_says_why_and_can_be_begun_again(page, bare, monkeypatch):
@@ -270,6 +270,48 @@ def test_the_command_names_the_model_that_is_at_hand_and_a_key_is_no_option(bare
     assert f"--cohort-name={NAME}" in command
     assert command[command.index("--bundle") + 1] == BUNDLE
     assert command[1:5] == ["-P", "-m", "mmdiag", "explain"]
+
+
+ANSWERS = """
+import json
+print(json.dumps({"answer": "Progression: 48 %", "logit": -0.5, "recorded": {"logit": 0.25},
+                  "contributions": {"flair": 0.125}}))
+"""
+
+
+def test_without_a_modality_the_model_answers_anew_and_says_why_the_bar_is_another(
+    page, bare, monkeypatch
+):
+    having = bare.predictions[bare.predictions["modalities"].map(len) == 3].iloc[0]
+    asked = []
+
+    def command(*given):
+        asked.append(given[-1])
+        return [sys.executable, "-c", ANSWERS]
+
+    monkeypatch.setattr(explaining, "command", command)
+    case = having["case_id"]
+    test = page(bare.workspace.path, "case", case=case)
+    assert not [b for b in test.button if b.key == "what-if"]
+    test.button_group(key=f"without-{case}").set_value(["report"]).run()
+    test.button(key="what-if").click().run()
+    key = (BUNDLE, case, "v1", "--without=report")
+    ended(key)
+    assert asked == [["--without=report"]]
+    while not explaining.jobs().of[key].answer:  # its thread reads on for a moment
+        pass
+    text = shown(test.run())
+    assert "**Progression: 48 %**" in text and "The answer moves by -0.75 log-odds" in text
+    assert f"The bar is {having['contribution_report']:+.2f}" in text
+    assert "0.125" in str(test.dataframe[-1].value.to_dict())
+
+
+def test_what_is_changed_are_options_of_explain(bare):
+    from dashboards.review.what_if import changes
+
+    assert changes(["flair"], ["EGFR"]) == ("--without=flair", "--set=EGFR=median")
+    command = explaining.command(bare.workspace, NAME, "c1", BUNDLE, ("--without=flair",))
+    assert command[-3:] == ["--without=flair", "--", "c1"]
 
 
 def test_the_list_of_a_case_offers_those_around_it():

@@ -1,0 +1,110 @@
+"""Switches by which a case would be another, and what the model would answer then: without a
+modality, or with columns at the median of the cohort. Nothing of it is recorded.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboards import notes, texts
+from dashboards.case_view import View
+from dashboards.review import explaining
+from mmdiag.evaluation.verdict import answer_of
+
+COLUMNS = 8  # that add most to the answer can be set to the median
+
+
+def panel(view: View, cohort: str, seen: tuple[str, str]) -> None:
+    """The switches, and the answer for what they say.
+
+    Args:
+        seen: Bundle and version that the page shows.
+    """
+    present = [name for name in view.names if name in set(view.prediction["modalities"])]
+    columns = _columns(view)
+    if len(present) < 2 and not columns:
+        return
+    with st.expander("What if"):
+        without = st.pills(
+            "Without",
+            present if len(present) > 1 else [],
+            selection_mode="multi",
+            format_func=lambda name: notes.plain(view.names[name]),
+            key=f"without-{view.case_id}",
+        )
+        medians = st.pills(
+            "At the median of the cohort",
+            columns,
+            selection_mode="multi",
+            format_func=notes.plain,
+            key=f"median-{view.case_id}",
+        )
+        change = changes(without, medians)
+        if not change:
+            st.caption("Choose what the case would lack, and the model answers for it anew.")
+        elif len(without) == len(present):
+            st.caption("Of a case without any modality nothing is known: leave one.")
+        else:
+            _asked((seen[0], view.case_id, seen[1], *change), view, cohort, without)
+
+
+def changes(without: Sequence[str], medians: Sequence[str]) -> tuple[str, ...]:
+    """The options of `mmdiag explain` that say so."""
+    return (
+        *(f"--without={name}" for name in without),
+        *(f"--set={column}=median" for column in medians),
+    )
+
+
+def _columns(view: View) -> list[str]:
+    """The columns of tables that add most; none where the parts are not known."""
+    rows = [part for name in view.of_kind("table") for part in view.parts(name) or ()]
+    largest = sorted(rows, key=lambda part: -abs(float(part["value"])))[:COLUMNS]
+    return [str(part["name"]) for part in largest]
+
+
+def _asked(key: explaining.Key, view: View, cohort: str, without: Sequence[str]) -> None:
+    job = explaining.jobs().of.get(key)
+    if job is not None and (job.running or (not job.process.returncode and not job.answer)):
+        explaining.progress(key, "The model is asked.")
+        return
+    if job is not None and not job.process.returncode:
+        _told(view, json.loads(job.answer[0]), without)
+        return
+    if job is not None:
+        explaining.failed(job, "The model did not answer")
+    if st.button("Ask the model", key="what-if", icon=":material/help_center:"):
+        if explaining.start(key, cohort):
+            st.rerun()
+        st.info(f"{explaining.MOST} questions are being answered: wait for one of them.")
+
+
+def _told(view: View, found: Mapping[str, Any], without: Sequence[str]) -> None:
+    """The answer then beside the answer now, and each contribution in both."""
+    now = view.prediction
+    st.markdown(f"**{notes.plain(str(found['answer']))}**")
+    st.caption(notes.plain(f"As the case is: {answer_of(view.store.task, now)}"))
+    before = found["recorded"].get("logit")
+    if before is not None:
+        own = [float(now.get(f"contribution_{name}", 0.0)) for name in without]
+        change = float(found["logit"]) - float(before)
+        st.caption(notes.plain(texts.changed(change, own[0] if len(own) == 1 else None)))
+    table = pd.DataFrame(
+        {
+            "modality": [view.names[name] for name in view.names],
+            "as it is": [now.get(f"contribution_{name}", 0.0) for name in view.names],
+            "then": [found["contributions"].get(name, 0.0) for name in view.names],
+        }
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        width="stretch",
+        column_config={
+            name: st.column_config.NumberColumn(name, format="%+.2f")
+            for name in ("as it is", "then")
+        },
+    )

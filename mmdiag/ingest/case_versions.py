@@ -19,6 +19,7 @@ import pandas as pd
 
 from mmdiag.cohort.cases import Case
 from mmdiag.description import Description
+from mmdiag.readers.detached import all_data_files
 from mmdiag.readers.imaging.raster_nifti import PICTURES
 from mmdiag.readers.tables.form import form_of
 from mmdiag.sandbox.tables import row_hashes
@@ -60,7 +61,12 @@ def case_versions(
             or a retry.
     """
     files = FileHashes(folder / "files.parquet", description.root)
-    own = {file for case in cases for source in case.sources.values() for file in source.files}
+    parts_of = {
+        (case.case_id, name): _with_data_files(source.files)
+        for case in cases
+        for name, source in case.sources.items()
+    }
+    own = {file for found in parts_of.values() for file in found}
     hashes = files.of(sorted(own, key=os.fspath))
     rows = {
         name: _row_hashes(folder, description, cases, name, hashes)
@@ -72,7 +78,7 @@ def case_versions(
         parts = {
             name: rows[name].get(str(source.key), "")
             if source.key is not None
-            else _digest(f"{file.name}:{hashes[file]}" for file in source.files)
+            else _digest(f"{file.name}:{hashes[file]}" for file in parts_of[case.case_id, name])
             for name, source in sorted(case.sources.items())
         }
         facts = [
@@ -89,6 +95,11 @@ def case_versions(
         ]
         versions[case.case_id], digests[case.case_id] = _digest(facts)[:32], parts
     return Versions(versions, digests)
+
+
+def _with_data_files(files: Sequence[Path]) -> list[Path]:
+    """The files of a source, and those that hold the numbers of its headers."""
+    return list(dict.fromkeys([*files, *all_data_files(files)]))
 
 
 def _is_nifti(files: Sequence[Path]) -> bool:

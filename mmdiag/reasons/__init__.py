@@ -2,6 +2,7 @@
 
 from mmdiag.reasons.embeddings import OF_EMBEDDINGS
 from mmdiag.reasons.reason import Reason
+from mmdiag.reasons.recordings import OF_RECORDINGS
 
 __all__ = ["REASONS", "Reason"]
 
@@ -374,4 +375,5 @@ REASONS: dict[str, Reason] = {
         "A signal has a value at every sample.",
         "Export the recording without gaps, or the part before the first one.",
     ),
+    **OF_RECORDINGS,
 } | OF_EMBEDDINGS

@@ -22,6 +22,7 @@ FUNCTIONS: dict[str, str] = (
             "dicom_verdict",
             "picture_verdict",
             "nifti_verdict",
+            "volume_verdict",
             "signal_verdict",
             "note_verdict",
             "table_verdict",

@@ -15,7 +15,8 @@ from mmdiag.readers.archives import refuse_archive
 from mmdiag.readers.dicom.series import check_file
 from mmdiag.readers.embedded_dates import wav_day
 from mmdiag.readers.genomics.vcf import read_vcf
-from mmdiag.readers.imaging.raster_nifti import PICTURES, read_nifti, read_picture
+from mmdiag.readers.imaging.raster_nifti import PICTURES, read_picture
+from mmdiag.readers.imaging.research import read_volume
 from mmdiag.readers.tables.cohort_tables import check_table
 from mmdiag.readers.tables.modality import read_case_table
 from mmdiag.readers.text.notes import Note, clean_note, read_note
@@ -50,7 +51,13 @@ def picture_verdict(file: str) -> Reply:
 
 def nifti_verdict(file: str) -> Reply:
     """Read one NIfTI to the end."""
-    read_nifti(Path(file))
+    read_volume(Path(file))
+    return {}, {}
+
+
+def volume_verdict(file: str) -> Reply:
+    """Read one NRRD, MetaImage or MGH to the end."""
+    read_volume(Path(file))
     return {}, {}
 
 

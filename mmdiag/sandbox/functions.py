@@ -17,7 +17,6 @@ FUNCTIONS: dict[str, str] = (
             "note",
             "note_text",
             "masked_note",
-            "signal",
             "case_table",
             "dicom_verdict",
             "picture_verdict",
@@ -52,6 +51,7 @@ FUNCTIONS: dict[str, str] = (
         for name in ("embedding", "embedding_width", "embedding_verdict", "embedding_table")
     }
     | {
+        "signal": "mmdiag.sandbox.signal_request:signal",
         "deidentified_dicom": "mmdiag.deidentify.dicom:deidentified_dicom",
         "dicom_identifiers": "mmdiag.deidentify.dicom:dicom_identifiers",
     }

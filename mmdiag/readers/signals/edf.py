@@ -206,9 +206,10 @@ def _patient(header: _Header) -> Mapping[str, tuple[str, ...]]:
     patient, recording = (
         header.content[start : start + 80].decode("latin-1").strip() for start in (8, 88)
     )
-    if not header.content[192:236].lstrip().startswith((b"EDF+", b"BDF+")):
-        return {"PatientName": (patient,)} if patient not in NOBODY else {}
-    code, _, born, name = (*patient.split(), "", "", "", "")[:4]
+    parts = patient.split()
+    if len(parts) < 4 or parts[1] not in NOBODY:
+        return {"PatientName": (patient,)} if not NOBODY.issuperset(parts) else {}
+    code, _, born, name = parts[:4]
     others = [part.replace("_", " ") for part in recording.split()[2:4]]
     found = {
         "PatientID": [code],

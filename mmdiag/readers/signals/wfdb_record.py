@@ -7,6 +7,7 @@ Reference:
 """
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -26,7 +27,6 @@ from mmdiag.regular_files import open_regular
 WFDB: Final = ".hea"
 MOST_SIGNALS: Final = 1024
 BYTES: Final = {  # format -> bytes of a sample
-    "8": 1.0,
     "16": 2.0,
     "24": 3.0,
     "32": 4.0,
@@ -34,8 +34,6 @@ BYTES: Final = {  # format -> bytes of a sample
     "80": 1.0,
     "160": 2.0,
     "212": 1.5,
-    "310": 4 / 3,
-    "311": 4 / 3,
 }
 NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.+\-]{0,199}"  # of a file: no path, no protocol
 RECORD: Final = re.compile(
@@ -95,18 +93,20 @@ def _read(
     file: Path, record: _Record, numbers: Sequence[int], seconds: float
 ) -> list[Float[ndarray, "_"]]:
     """The first samples of some channels, by wfdb."""
-    import wfdb
-
     stop = min(record.length, ceil(seconds * record.rate) + 1)
     try:
-        found: Any = wfdb.rdrecord(
-            str(file.resolve().parent / file.stem),
-            sampto=stop,
-            channels=list(numbers),
-            physical=True,
-            smooth_frames=False,
-            pn_dir=None,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import wfdb
+
+            found: Any = wfdb.rdrecord(
+                str(file.resolve().parent / file.stem),
+                sampto=stop,
+                channels=list(numbers),
+                physical=True,
+                smooth_frames=False,
+                pn_dir=None,
+            )
         return [np.asarray(one, np.float64) for one in found.e_p_signal]
     except (ValueError, LookupError, TypeError, ArithmeticError, AttributeError, OSError) as error:
         raise ReadError("unreadable", f"{file.name} ({type(error).__name__})") from None

@@ -16,6 +16,9 @@ from mmdiag.readers.archives import HEAD, archive_form
 from mmdiag.readers.detached import data_files
 from mmdiag.readers.embeddings import FILES
 from mmdiag.readers.imaging.research import RESEARCH
+from mmdiag.readers.signals.edf import EDF
+from mmdiag.readers.signals.wav import WAV
+from mmdiag.readers.signals.wfdb_record import WFDB
 from mmdiag.readers.tables.numbers import strict_numbers
 from mmdiag.regular_files import NOT_A_FILE, open_regular
 from mmdiag.sandbox.pool import Outcome, Sandbox, shared_sandbox
@@ -26,7 +29,7 @@ KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("picture", (".png", ".jpg", ".jpeg")),
     ("nifti", (".nii", ".nii.gz")),
     ("volume", RESEARCH),
-    ("signal", (".wav", ".wave")),
+    ("signal", (*WAV, *EDF, WFDB)),
     ("embedding", FILES),
     ("variants", (".vcf", ".vcf.gz", ".vcf.bgz")),
     ("mutations", (".maf", ".maf.gz")),

@@ -52,6 +52,7 @@ FUNCTIONS: dict[str, str] = (
     }
     | {
         "signal": "mmdiag.sandbox.signal_request:signal",
+        "signal_channels": "mmdiag.sandbox.signal_request:signal_channels",
         "deidentified_dicom": "mmdiag.deidentify.dicom:deidentified_dicom",
         "dicom_identifiers": "mmdiag.deidentify.dicom:dicom_identifiers",
     }

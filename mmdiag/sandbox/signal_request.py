@@ -8,7 +8,7 @@ import numpy as np
 from mmdiag.privacy.dicom_attributes import PATIENT_ATTRIBUTES, header_identifiers
 from mmdiag.readers.embedded_dates import wav_day
 from mmdiag.readers.recorded import latest
-from mmdiag.readers.signals.recording import MILLIVOLT, read_signal
+from mmdiag.readers.signals.recording import MILLIVOLT, open_recording, read_signal
 from mmdiag.readers.signals.stored import content_hash, to_stored_signal
 from mmdiag.sandbox.image_request import Reply, json_facts
 
@@ -68,3 +68,9 @@ def signal(
         "renamed": dict(found.renamed),
         "missing": list(found.missing),
     }, {"samples": stored.samples}
+
+
+def signal_channels(file: str) -> Reply:
+    """The names and units of a recording's channels, by its header alone."""
+    leads = open_recording(Path(file))
+    return {"names": list(leads.names), "units": list(leads.units)}, {}

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Num
+from jaxtyping import Float, Float32, Num
 from numpy import ndarray
 
 from mmdiag.errors import UsageError
-from mmdiag.readers.signals.stored import MISSING
+from mmdiag.readers.signals.stored import is_missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Channels:
                 f"on, found {signal.shape[1]}: describe the cohort with the same channels."
             )
         deviations: ndarray = np.clip((signal - self.center) / self.scale, -self.CLIP, self.CLIP)
-        deviations[:, _missing(signal)] = 0
+        deviations[:, is_missing(signal)] = 0
         return deviations
 
 
@@ -44,7 +44,7 @@ def fit_channels(signals: Sequence[Num[ndarray, "_ channel"]]) -> Channels:
     """Fit on training signals, every sample counting alike; a channel that one lacks counts in the
     others.
     """
-    there = [~_missing(signal) for signal in signals]
+    there = [~is_missing(signal) for signal in signals]
     pairs = list(zip(signals, there, strict=True))
     samples = np.maximum(sum(len(signal) * has for signal, has in pairs), 1)
     center = sum(signal.sum(axis=0, dtype=np.float64) * has for signal, has in pairs) / samples
@@ -58,14 +58,8 @@ def fit_channels(signals: Sequence[Num[ndarray, "_ channel"]]) -> Channels:
 def signal_statistics(samples: Num[ndarray, "time channel"]) -> Float[ndarray, "channel feature"]:
     """Level, deviation, percentiles and mean step of each channel; NaN of one that is missing."""
     values = samples.astype(np.float64)
-    values[:, _missing(samples)] = np.nan
+    values[:, is_missing(samples)] = np.nan
     shares = np.percentile(values, (5, 25, 50, 75, 95), axis=0)
     steps = np.abs(np.diff(values, axis=0)).mean(axis=0) if len(values) > 1 else values[0] * 0
     parts = [values.mean(axis=0), values.std(axis=0), *shares, steps]
     return np.stack(parts, axis=1)
-
-
-def _missing(signal: Num[ndarray, "time channel"]) -> Bool[ndarray, " channel"]:
-    """The channels that a recording lacks."""
-    found: ndarray = (signal == MISSING).all(axis=0)
-    return found

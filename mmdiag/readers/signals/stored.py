@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float32, Int16
+from jaxtyping import Bool, Float32, Int16, Num
 from numpy import ndarray
 
 FINEST: Final = 1000  # denominator of the ratio of two rates
@@ -78,6 +78,12 @@ def to_stored_signal(
     stored = np.full((len(scaled), len(there)), MISSING, np.int16)
     stored[:, there] = np.rint(np.clip(scaled, -1, 1) * STEPS).astype(np.int16)
     return StoredSignal(stored, clipped)
+
+
+def is_missing(samples: Num[ndarray, "time channel"]) -> Bool[ndarray, " channel"]:
+    """The channels that a recording lacks, of samples as the store keeps them."""
+    found: ndarray = (samples == MISSING).all(axis=0)
+    return found
 
 
 def content_hash(samples: Int16[ndarray, "time channel"]) -> str:

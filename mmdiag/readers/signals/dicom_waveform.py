@@ -28,7 +28,14 @@ WHOLE: Final = 2**28  # bytes up to which a file is read as a whole
 WAVEFORM: Final = "WaveformSequence"
 BITS: Final = {(8, "SB"), (8, "UB"), (16, "SS"), (16, "US"), (32, "SL"), (32, "UL")}
 MOST_CHANNELS, MOST_SAMPLES = 1024, 2**27
-BROKEN: Final = (ValueError, LookupError, TypeError, AttributeError, OverflowError, ArithmeticError)
+BROKEN: Final = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    NotImplementedError,  # pydicom, of an unknown VR
+)
 
 
 def is_waveform(header: Header) -> bool:

@@ -62,7 +62,7 @@ def bump(time: np.ndarray, centre: float, width: float, height: float) -> np.nda
 
 
 def beats(random: np.random.Generator, planted: float | None) -> np.ndarray:
-    """(time, lead) in mV: P, QRS and T of a regular rhythm, and the planted beat where there is one."""
+    """(time, lead) in mV: P, QRS and T of a regular rhythm, and a planted beat if there is one."""
     time = np.arange(RATE * SECONDS) / RATE
     wave, interval = np.zeros_like(time), random.uniform(0.7, 1.0)
     for beat in np.arange(random.uniform(0.2, 0.6), SECONDS, interval):
@@ -144,7 +144,8 @@ def main() -> None:
     if not (cohort / "cohort.toml").is_file():
         write_cohort(cohort, asked.cases, asked.seed)
     description = read_description(cohort / "cohort.toml")
-    settings = {name: json.loads(value) for name, value in (one.split("=", 1) for one in asked.set)}
+    pairs = (one.split("=", 1) for one in asked.set)
+    settings = {name: json.loads(value) for name, value in pairs}
     config = recipes.named("default", settings=settings)
     answer = api.compare(
         description, workspace, Ledger(workspace.ledger_url), config, explain="none"
@@ -156,12 +157,10 @@ def main() -> None:
     }
     for name in ("fused", "labs", "ecg"):
         row = found[name]
-        print(
-            f"{name}: AUROC {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f}), n {row['n']}"
-        )
-    print(
-        f"both against the table alone: {found['fused']['value'] / found['labs']['value']:.2f} times"
-    )
+        between = f"{row['low']:.3f} to {row['high']:.3f}"
+        print(f"{name}: AUROC {row['value']:.3f} ({between}), n {row['n']}")
+    ratio = found["fused"]["value"] / found["labs"]["value"]
+    print(f"both against the table alone: {ratio:.2f} times")
     bundle = Bundle.load(Path(answer["bundle"]["path"]))
     store = Store.open(workspace, description.name)
     planted = pd.read_csv(cohort / "planted.csv").set_index("case_id")["at_s"]

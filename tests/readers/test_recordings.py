@@ -116,6 +116,30 @@ def test_a_wfdb_record_has_the_samples_that_were_stored_by_its_format(tmp_path):
     assert number >= 20
 
 
+def test_a_channel_with_several_samples_a_frame_comes_at_its_own_rate(tmp_path):
+    digital = walk((200, 3))  # of each frame two samples of I, then one of II
+    (tmp_path / "r.dat").write_bytes(digital.astype("<i2").tobytes())
+    lines = ["r 2 100 200", "r.dat 16x2 200/mV 16 0 0 0 0 I", "r.dat 16 200/mV 16 0 0 0 0 II"]
+    (tmp_path / "r.hea").write_text("\n".join(lines) + "\n")
+    found = read(tmp_path / "r.hea", ("I", "II"), seconds=1.0)
+    assert found.rate_hz == 200 and found.seconds == 2
+    assert np.allclose(found.samples[:, 0], digital[:, :2].ravel()[:201] / 200, atol=1e-6)
+    assert np.allclose(found.samples[10:190:2, 1], digital[5:95, 2] / 200, atol=2e-3)
+
+
+def interrupted(file, onsets):
+    """An EDF+D whose records begin at some seconds."""
+    tal = b"".join(f"+{onset}\x14\x14".ljust(16, "\0").encode() for onset in onsets)
+    digital = [walk(400).reshape(4, 100), np.frombuffer(tal, "<i2").reshape(4, 8)]
+    return write_edf(file, digital, labels=["I", "EDF Annotations"], reserved="EDF+D")
+
+
+def test_an_interrupted_edf_is_refused_where_it_is_interrupted(tmp_path):
+    assert read(interrupted(tmp_path / "whole.edf", (0, 1, 2, 3)), ("I",)).seconds == 4
+    with pytest.raises(ReadError, match="signal_segments"):
+        read(interrupted(tmp_path / "gap.edf", (0, 1, 7, 8)), ("I",))
+
+
 def test_a_record_says_when_it_began_and_who_it_is_of_and_reaches_no_network(tmp_path, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise AssertionError("a reader asked the network")

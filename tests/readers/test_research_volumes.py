@@ -5,6 +5,7 @@ is; a header that lies, or leads elsewhere, is believed in nothing.
 import gzip
 import itertools
 import struct
+from datetime import date
 
 import nibabel
 import numpy as np
@@ -15,6 +16,7 @@ from volume_builders import SPACES, TYPES, write_metaimage, write_mgh, write_nrr
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.detached import data_files, without_data_files
+from mmdiag.readers.embedded_dates import volume_day
 from mmdiag.readers.imaging.research import read_volume
 from mmdiag.reasons import REASONS
 
@@ -400,3 +402,13 @@ def test_a_data_file_belongs_to_the_header_that_names_it(tmp_path):
     data = tmp_path / "v.raw"
     assert data_files(header) == (data,) and data_files(other) == () and data_files(data) == ()
     assert without_data_files([header, data, other]) == [header, other]
+
+
+def test_a_volume_says_in_its_header_or_beside_it_when_it_was_acquired(tmp_path):
+    day = date(2021, 3, 2)
+    nrrd = write_nrrd(tmp_path / "v.nrrd", VALUES, LPS, keys="AcquisitionDate:=20210302")
+    meta = write_metaimage(tmp_path / "v.mha", VALUES, LPS, tags={"AcquisitionDate": "20210302"})
+    mgh = write_mgh(tmp_path / "w.mgz", VALUES, LPS)
+    assert volume_day(nrrd) == volume_day(meta) == day and volume_day(mgh) is None
+    (tmp_path / "w.json").write_text('{"AcquisitionDate": "2021-03-02"}')
+    assert volume_day(mgh) == day

@@ -127,6 +127,14 @@ def test_a_channel_with_several_samples_a_frame_comes_at_its_own_rate(tmp_path):
     assert np.allclose(found.samples[10:190:2, 1], digital[5:95, 2] / 200, atol=2e-3)
 
 
+def test_a_channel_that_nobody_asks_for_may_be_slow(tmp_path):
+    digital = [walk(400).reshape(4, 100), walk(4).reshape(4, 1)]
+    file = write_edf(tmp_path / "r.edf", digital, labels=["I", "Temp"], record_s="2")
+    assert read(file, ("I",)).rate_hz == 50
+    with pytest.raises(ReadError, match=r"signal_rate: .*0\.5 samples"):
+        read(file, ("Temp",))
+
+
 def interrupted(file, onsets):
     """An EDF+D whose records begin at some seconds."""
     tal = b"".join(f"+{onset}\x14\x14".ljust(16, "\0").encode() for onset in onsets)

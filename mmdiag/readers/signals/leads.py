@@ -16,6 +16,7 @@ from numpy import ndarray
 from mmdiag.errors import ReadError
 from mmdiag.readers.signals.stored import FINEST
 
+RATES_HZ: Final = (1.0, 768_000.0)
 LEADS: Final = {
     lead.lower(): lead
     for lead in (
@@ -98,8 +99,8 @@ def choose(leads: Leads, channels: Sequence[str], unit: str, seconds: float, nam
         name: Of the file, for messages.
 
     Raises:
-        ReadError: `signal_channels` where none is there or a name may mean two, `signal_unit`,
-            `signal_gap`.
+        ReadError: `signal_channels` where none is there or a name may mean two, `signal_rate`,
+            `signal_unit`, `signal_gap`.
     """
     if not channels and len(leads.names) != 1:
         fact = f"{name} has {len(leads.names)} channels and no channels are described"
@@ -110,6 +111,9 @@ def choose(leads: Leads, channels: Sequence[str], unit: str, seconds: float, nam
         raise ReadError(
             "signal_channels", f"{name} has none of the {len(channels)} channels by these names"
         )
+    for number in there:
+        rate = leads.rates_hz[number]
+        require_rate(rate, int(min(leads.seconds * rate + 0.5, 2**62)), name)
     factors = [_factor(leads.units[number], unit, name) for number in there]
     read = leads.read(there, seconds)
     lost = {number for number, one in zip(there, read, strict=True) if np.isnan(one).all()}
@@ -132,6 +136,18 @@ def choose(leads: Leads, channels: Sequence[str], unit: str, seconds: float, nam
             whole[:, place] = column[:length]
     missing = tuple(one for one, column in zip(channels, columns, strict=False) if column is None)
     return Chosen(whole, rate, {k: v for k, v in renamed.items() if k not in missing}, missing)
+
+
+def require_rate(rate: float, samples: int, name: str) -> None:
+    """Refuse a rate that is none of a recording, and what is no series of samples.
+
+    Raises:
+        ReadError: `signal_rate`, `signal_gap`.
+    """
+    if not RATES_HZ[0] <= rate <= RATES_HZ[1]:
+        raise ReadError("signal_rate", f"{name} has {rate:g} samples a second")
+    if samples < 2:
+        raise ReadError("signal_gap", f"{name} has {samples} samples")
 
 
 def lead_of(name: str) -> str:

@@ -10,7 +10,7 @@ from mmdiag.readers.dicom.volume import head_of
 from mmdiag.readers.signals.columns import TABLES, read_columns
 from mmdiag.readers.signals.dicom_waveform import DICOM, is_waveform, open_waveform
 from mmdiag.readers.signals.edf import EDF, open_edf
-from mmdiag.readers.signals.leads import Leads, choose
+from mmdiag.readers.signals.leads import Leads, choose, require_rate
 from mmdiag.readers.signals.stored import Signal
 from mmdiag.readers.signals.wav import WAV, read_wav
 from mmdiag.readers.signals.wfdb_record import WFDB, open_wfdb
@@ -19,7 +19,6 @@ from mmdiag.regular_files import open_regular
 RECORDINGS: Final = (*EDF, WFDB, *DICOM)  # endings of files that name channels, rate and unit
 SIGNALS: Final = (*WAV, *TABLES, *RECORDINGS)
 MILLIVOLT: Final = "mV"
-RATES_HZ = (1.0, 768_000.0)
 PREFIX = slice(128, 132)  # of a DICOM file: DICM
 CHECKED_S: Final = 600.0  # as much of a recording as a cohort may store
 
@@ -60,7 +59,7 @@ def read_signal(
             )
     else:
         samples, rate = read_columns(file, channels, rate_hz)
-    _require_rate(rate, len(samples), file.name)
+    require_rate(rate, len(samples), file.name)
     return Signal(samples[: round(seconds * rate) + 1], rate, len(samples) / rate)
 
 
@@ -68,8 +67,6 @@ def _read_leads(
     file: Path, channels: Sequence[str], seconds: float, unit: str, keywords: Sequence[str]
 ) -> Signal:
     leads = open_recording(file, channels, keywords)
-    for rate in leads.rates_hz:
-        _require_rate(rate, max(round(leads.seconds * rate), 0), file.name)
     chosen = choose(leads, channels, unit, seconds, file.name)
     return Signal(
         chosen.samples[: round(seconds * chosen.rate_hz) + 1],
@@ -123,8 +120,7 @@ def check_recording(file: Path) -> None:
         read_wav(file)
         return
     leads = open_recording(file)
-    for number in range(len(leads.names)):
-        leads.read([number], CHECKED_S)
+    leads.read(range(len(leads.names)), CHECKED_S)
 
 
 def the_signal(files: Sequence[Path]) -> Path:
@@ -140,10 +136,3 @@ def the_signal(files: Sequence[Path]) -> Path:
     if len(found) != 1:
         raise ReadError("signal_channels", f"{len(found)} files")
     return found[0]
-
-
-def _require_rate(rate: float, samples: int, name: str) -> None:
-    if not RATES_HZ[0] <= rate <= RATES_HZ[1]:
-        raise ReadError("signal_rate", f"{name} has {rate:g} samples a second")
-    if samples < 2:
-        raise ReadError("signal_gap", f"{name} has {samples} samples")

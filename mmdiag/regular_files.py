@@ -29,7 +29,7 @@ WORDS = (
     "mip|mr|mra|mri|nii|nm|npy|npz|oct|odt|p|pa|page|parquet|pd|pdf|perf|pet|png|post|pre|proton|pt|"
     "r|rao|raw|rec|report|rf|right|rna|rtf|s|sag|sagittal|scan|scout|se|seg|ser|series|signal|sl|"
     "slice|std|stir|study|swi|t|t1|t1c|t1ce|t1gd|t1w|t2|t2f|t2w|table|tar|tif|tiff|tof|tsv|txt|us|v|"
-    "variants|vcf|vol|volume|wav|x|xa|xlsx?|xml|xr|z|zip"
+    "variants|vcf|vol|volume|wav|x|xa|xlsx?|xml|xr|z|zip|mgh|mgz|mha|mhd|nrrd|nhdr|bdf"
 )
 PLAIN_PART = re.compile(rf"(?:{WORDS})?(?:00\d{{1,8}}|\d{{1,4}})?", re.IGNORECASE)
 DATE = re.compile(r"(?:19|20)\d\d\D?\d\d?|\d\d?\D\d\d?\D(?:19|20)?\d\d(?!\d)")

@@ -21,6 +21,7 @@ from dashboards.charts.style import (
     titled,
 )
 from dashboards.texts import both_ends
+from mmdiag.readers.signals.stored import is_missing
 
 BINS = 500  # of a drawn signal: one a pixel and a half
 AXIS = 44  # pixels of the name of an axis
@@ -197,9 +198,11 @@ def signal(
         .mark_line(strokeWidth=1, color=TEXT)
         .encode(x=x, y=y, detail="channel:N", order="x:Q")
     )
-    names = pd.DataFrame(
-        {"x": 0.0, "y": 0.38 - np.arange(channels), "text": np.arange(1, channels + 1)}
-    ).assign(text=lambda table: "channel " + table["text"].astype(str))
+    texts = [
+        f"channel {number}{' (missing)' if missing else ''}"
+        for number, missing in enumerate(is_missing(samples).tolist(), 1)
+    ]
+    names = pd.DataFrame({"x": 0.0, "y": 0.38 - np.arange(channels), "text": texts})
     labels = (
         alt.Chart(names).mark_text(align="left", dx=4, color=TEXT).encode(x=x, y=y, text="text:N")
     )
@@ -210,12 +213,12 @@ def signal(
 
 def envelope(samples: Int16[ndarray, "time channel"], rate_hz: float) -> pd.DataFrame:
     """`channel, x, y`: the least and the largest sample of each bin, so that no peak is lost;
-    channel k lies around -k.
+    channel k lies around -k. A channel that is missing has none.
     """
     edges = np.unique(np.linspace(0, len(samples), min(BINS, len(samples)) + 1).astype(int))
     starts = edges[:-1]
     parts = []
-    for channel in range(samples.shape[1]):
+    for channel in np.flatnonzero(~is_missing(samples)).tolist():
         values = samples[:, channel].astype(np.float64)
         scaled = 0.42 * values / max(np.abs(values).max(), 1.0) - channel
         low, high = np.minimum.reduceat(scaled, starts), np.maximum.reduceat(scaled, starts)

@@ -26,6 +26,7 @@ GENE_KINDS = ("symbol", "ensembl", "entrez")
 UNITS = ("counts", "tpm", "log2", "z-score")
 DECIMALS = (".", ",")
 PROVENANCE = re.compile(r"[\w.+@:/() -]{1,100}")
+UNIT = re.compile(r"[^\W\d_][\w/%^.*-]{0,15}|%")
 EXAMPLES = {"encoder": "UNI2-h", "revision": "0123abcd", "licence": "CC-BY-NC-ND-4.0"}
 NO_BOOKS = (".csv", ".tsv", ".gz", ".parquet", ".txt", ".gct", ".h5ad", ".maf", ".vcf")
 BELOW = ("refuse", "missing", "limit")
@@ -68,6 +69,17 @@ def signal_number(section: Mapping[str, Any], key: str, heading: str, where: str
             f"{SIGNAL_NUMBERS[key]:g}, it is not: correct it."
         )
     return float(value)
+
+
+def signal_unit(section: Mapping[str, Any], key: str, heading: str, where: str) -> str:
+    """The unit that a signal is brought to."""
+    value = text_of(section, key, heading, where)
+    if not UNIT.fullmatch(value):
+        raise DescriptionError(
+            f"{key} under {heading} of {where} must be a unit such as mV, uV or mmHg, it is not: "
+            "correct it."
+        )
+    return value
 
 
 def window(

@@ -290,7 +290,9 @@ def _features(data: RunData, name: str) -> Make:
     table = np.full((len(raws), 2 * width), np.nan)
     for row, raw in enumerate(raws):
         if raw is not None:
-            table[row] = np.concatenate([raw.mean(axis=0), raw.std(axis=0)])
+            # a channel that a signal lacks is NaN
+            known = raw[~np.isnan(raw).all(axis=1)]
+            table[row] = np.concatenate([known.mean(axis=0), known.std(axis=0)])
     return _standardised(table)
 
 

@@ -19,7 +19,11 @@ import pandas as pd
 
 from mmdiag.cohort.cases import Case
 from mmdiag.description import Description
+from mmdiag.readers.detached import all_data_files
 from mmdiag.readers.imaging.raster_nifti import PICTURES
+from mmdiag.readers.imaging.research import RESEARCH
+from mmdiag.readers.signals.edf import EDF
+from mmdiag.readers.signals.wfdb_record import WFDB
 from mmdiag.readers.tables.form import form_of
 from mmdiag.sandbox.tables import row_hashes
 from mmdiag.storage.tables import write_parquet
@@ -29,6 +33,8 @@ from mmdiag.workspace import file_sha256, write_bytes, write_text
 SETTLED_NS = 2_000_000_000
 # in the version of a case with a NIfTI: those that were stored before left was left are read again
 POSED = "pose 2"
+# in the version of a case with a form that an earlier version could not read
+READ_NOW = "forms 1"
 # in the version of a case with a PNG or JPEG: those whose colours were not kept are read again
 COLOURED = "colour 1"
 # in the version of a case with a note: one that an earlier version of the masking let more pass in
@@ -60,7 +66,12 @@ def case_versions(
             or a retry.
     """
     files = FileHashes(folder / "files.parquet", description.root)
-    own = {file for case in cases for source in case.sources.values() for file in source.files}
+    parts_of = {
+        (case.case_id, name): _with_data_files(source.files)
+        for case in cases
+        for name, source in case.sources.items()
+    }
+    own = {file for found in parts_of.values() for file in found}
     hashes = files.of(sorted(own, key=os.fspath))
     rows = {
         name: _row_hashes(folder, description, cases, name, hashes)
@@ -72,7 +83,7 @@ def case_versions(
         parts = {
             name: rows[name].get(str(source.key), "")
             if source.key is not None
-            else _digest(f"{file.name}:{hashes[file]}" for file in source.files)
+            else _digest(f"{file.name}:{hashes[file]}" for file in parts_of[case.case_id, name])
             for name, source in sorted(case.sources.items())
         }
         facts = [
@@ -84,6 +95,7 @@ def case_versions(
             *(f"{k}={v}" for k, v in parts.items()),
             *(f"{name}: {code}" for name, (code, _) in sorted(case.faults.items())),
             *(POSED for source in case.sources.values() if _is_nifti(source.files)),
+            *(READ_NOW for source in case.sources.values() if _is_of_newer_form(source.files)),
             *(COLOURED for source in case.sources.values() if _is_picture(source.files)),
             *(MASKED for source in case.sources.values() if source.kind == "text"),
         ]
@@ -91,8 +103,17 @@ def case_versions(
     return Versions(versions, digests)
 
 
+def _with_data_files(files: Sequence[Path]) -> list[Path]:
+    """The files of a source, and those that hold the numbers of its headers."""
+    return list(dict.fromkeys([*files, *all_data_files(files)]))
+
+
 def _is_nifti(files: Sequence[Path]) -> bool:
     return len(files) == 1 and files[0].name.lower().endswith((".nii", ".nii.gz"))
+
+
+def _is_of_newer_form(files: Sequence[Path]) -> bool:
+    return any(file.name.lower().endswith((*RESEARCH, *EDF, WFDB)) for file in files)
 
 
 def _is_picture(files: Sequence[Path]) -> bool:

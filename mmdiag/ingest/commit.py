@@ -33,6 +33,7 @@ from mmdiag.record.labels import json_labels, labels_before
 from mmdiag.storage.colours import in_colour, said_of_colour, with_colour_columns
 from mmdiag.storage.counts import write_counts
 from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.recordings import said_of_recordings
 from mmdiag.storage.store import read_rows
 from mmdiag.storage.tables import write_parquet
 from mmdiag.workspace import Workspace, write_text
@@ -104,15 +105,14 @@ def commit(
     cohort_hash = _write_cohort(folder, description, shards.table, cases, leaks)
     seen = ledger.verdicts(description.name)
     before = set(zip(seen["case_id"], seen["version"], strict=True))
-    new = sum(
-        pair not in before
-        for pair in zip(shards.manifest["case_id"], shards.manifest["version"], strict=True)
-    )
+    now = zip(shards.manifest["case_id"], shards.manifest["version"], strict=True)
+    new = sum(pair not in before for pair in now)
     summary = _summary(description, cohort_hash, shards, cases, new, leaks)
     write_counts(folder, summary.cases, summary.modalities)
     coloured = in_colour(cases, description.option("colour"))
     for name, counts in summary.modalities.items():
         counts |= read_report(folder, name).answer() | said_of_colour(cases, name, coloured)
+        counts |= said_of_recordings(folder, cases, name)
     _record(ledger, description, summary, shards, known_before)
     show_quarantine(folder / "quarantine", shards.quarantine)
     return summary

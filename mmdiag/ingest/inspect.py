@@ -13,7 +13,12 @@ from mmdiag.contracts.rules import Contract
 from mmdiag.contracts.validate import validate
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.archives import HEAD, archive_form
+from mmdiag.readers.detached import data_files
 from mmdiag.readers.embeddings import FILES
+from mmdiag.readers.imaging.research import RESEARCH
+from mmdiag.readers.signals.edf import EDF
+from mmdiag.readers.signals.wav import WAV
+from mmdiag.readers.signals.wfdb_record import WFDB
 from mmdiag.readers.tables.numbers import strict_numbers
 from mmdiag.readers.workbooks.book import BOOKS
 from mmdiag.regular_files import NOT_A_FILE, open_regular
@@ -24,7 +29,8 @@ PREAMBLE = 128  # bytes before the DICM prefix (PS3.10 7.1)
 KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("picture", (".png", ".jpg", ".jpeg")),
     ("nifti", (".nii", ".nii.gz")),
-    ("signal", (".wav", ".wave")),
+    ("volume", RESEARCH),
+    ("signal", (*WAV, *EDF, WFDB)),
     ("embedding", FILES),
     ("variants", (".vcf", ".vcf.gz", ".vcf.bgz")),
     ("mutations", (".maf", ".maf.gz")),
@@ -66,9 +72,10 @@ def inspect(
             else [path]
         )
     ]
-    looked = [_look(file) for file in files]
+    headers = {data: file for file in files for data in data_files(file)}  # read with them
+    looked = [_look(headers.get(file, file)) for file in files]
     asked: list[dict[str, Any]] = [
-        {"function": f"{kind}_verdict", "file": str(file)}
+        {"function": f"{kind}_verdict", "file": str(headers.get(file, file))}
         | (pool.limits([file]) if kind in TABLES else {})
         for file, (kind, fault) in zip(files, looked, strict=True)
         if fault is None
@@ -117,8 +124,8 @@ def _verdict(
 
 
 def kind_of(file: Path) -> str:
-    """`dicom`, `picture`, `nifti`, `signal`, `embedding`, `variants`, `mutations`, `matrix`,
-    `table`, `note` or `archive`: by content where it says, else by suffix; else DICOM.
+    """`dicom`, `picture`, `nifti`, `volume`, `signal`, `embedding`, `variants`, `mutations`,
+    `matrix`, `table`, `note` or `archive`: by content where it says, else by suffix; else DICOM.
 
     Raises:
         ReadError: `not_a_file`.

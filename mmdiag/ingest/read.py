@@ -80,8 +80,8 @@ def read_sources(
     sandbox: Sandbox | None = None,
     reports: Mapping[str, TableReport] | None = None,
 ) -> tuple[dict[tuple[str, str], Found], dict[tuple[str, str], Refusal]]:
-    """Read every source of some cases, kind by kind: images first, because their headers say what
-    to mask in the notes of the same case.
+    """Read every source of some cases, kind by kind: images and signals first, because their
+    headers say what to mask in the notes of the same case.
 
     Args:
         subjects: Subjects of the whole cohort: a file that names another one of them lies in the
@@ -173,6 +173,22 @@ def require_recorded(
         else "one reading of its date, with day and month exchanged, lies after the case's as_of"
     )
     raise ReadError("after_as_of", fact)
+
+
+def require_patient(reading: Reading, case: Case, name: str, patient: str) -> None:
+    """Files name the case's own subject or nobody of the cohort, and all of a case the same
+    person.
+    """
+    if not patient:
+        return
+    if patient in reading.subjects - {case.subject_id, case.case_id}:
+        raise ReadError("patient_mismatch", "its files name another subject of the cohort")
+    others = reading.patients.setdefault(case.case_id, {})
+    if any(other != patient for other in others.values()):
+        raise ReadError(
+            "patient_mismatch", f"its files name another patient than those of {next(iter(others))}"
+        )
+    others[name] = patient
 
 
 def refusal(code: str, detail: str) -> "Future[Outcome]":

@@ -5,8 +5,7 @@ from concurrent.futures import Future
 from functools import partial
 
 from mmdiag.cohort.cases import Case
-from mmdiag.errors import ReadError
-from mmdiag.ingest.read import Found, Reading, Wait, require_recorded
+from mmdiag.ingest.read import Found, Reading, Wait, require_patient, require_recorded
 from mmdiag.readers.imaging.colour import AUTO
 from mmdiag.sandbox.pool import Outcome, Sandbox
 
@@ -44,7 +43,7 @@ def _take(reading: Reading, case: Case, name: str, answer: "Future[Outcome]") ->
     reply, arrays = answer.result().value()
     if reply is None:
         return None
-    _require_patient(reading, case, name, str(reply["patient_id"]))
+    require_patient(reading, case, name, str(reply["patient_id"]))
     reading.identifiers[case.case_id] += [str(part) for part in reply["identifiers"]]
     require_recorded(reading, case, name, str(reply["recorded"]))
     reading.displays.keep(case.case_id, name, reply["display"], arrays["display"])
@@ -52,19 +51,3 @@ def _take(reading: Reading, case: Case, name: str, answer: "Future[Outcome]") ->
     left_out = [str(name) for name in reply["left_out"]]
     extra = {"pose": reply["pose"], "left_out": left_out, "in_colour": reply.get("in_colour")}
     return Found(arrays["stack"], facts, extra | {"colours": arrays.get("colours")})
-
-
-def _require_patient(reading: Reading, case: Case, name: str, patient: str) -> None:
-    """Files name the case's own subject or nobody of the cohort, and all of a case the same
-    person.
-    """
-    if not patient:
-        return
-    if patient in reading.subjects - {case.subject_id, case.case_id}:
-        raise ReadError("patient_mismatch", "its files name another subject of the cohort")
-    others = reading.patients.setdefault(case.case_id, {})
-    if any(other != patient for other in others.values()):
-        raise ReadError(
-            "patient_mismatch", f"its files name another patient than those of {next(iter(others))}"
-        )
-    others[name] = patient

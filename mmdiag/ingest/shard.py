@@ -25,6 +25,7 @@ from mmdiag.kinds import KINDS, NOTE, PARTS
 from mmdiag.reasons import REASONS
 from mmdiag.storage.colours import COLOURS_FILE, NO_COLOURS, colours_start, shows_colour
 from mmdiag.storage.display.spool import DisplaySpool
+from mmdiag.storage.recordings import write_recordings
 
 QUARANTINE_COLUMNS = [
     "case_id",
@@ -92,7 +93,7 @@ def write_shard(
     (notes), `<modality>-colours.npy` (channels of images that are kept in colour),
     `<modality>-display.bin` and display.parquet (images as they are to be looked at),
     manifest.parquet (verdict and places of every case), quarantine.parquet, fingerprints.parquet,
-    contracts.parquet, and of images poses.parquet.
+    contracts.parquet, of images poses.parquet, and of signals recordings.parquet.
     """
     if folder.is_dir():
         return
@@ -211,6 +212,21 @@ def _write_tables(
     ]
     if poses:
         pd.DataFrame(poses).to_parquet(folder / "poses.parquet", index=False)
+    write_recordings(
+        folder,
+        (
+            {
+                "case_id": case_id,
+                "version": planned.versions[case_id],
+                "modality": modality,
+                **one.extra["recording"],
+                "seconds": one.facts["seconds"],
+                "longest_s": description.modalities[modality].seconds,
+            }
+            for (case_id, modality), one in found.items()
+            if "recording" in one.extra
+        ),
+    )
 
 
 def _write_arrays(

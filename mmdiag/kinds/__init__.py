@@ -13,11 +13,12 @@ from mmdiag.kinds.signal import SIGNAL
 from mmdiag.kinds.table import TABLE
 from mmdiag.kinds.text import TEXT
 
-# In the order in which a case is read: headers of images say what is to be masked in notes.
+# In the order in which a case is read: headers of images and signals say what is to be masked in
+# notes.
 KINDS: dict[str, Kind] = {
     IMAGE.name: IMAGE,
-    TEXT.name: TEXT,
     SIGNAL.name: SIGNAL,
+    TEXT.name: TEXT,
     EMBEDDING.name: EMBEDDING,
     TABLE.name: TABLE,
 }

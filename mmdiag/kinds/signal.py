@@ -1,4 +1,6 @@
-"""Signals: WAV, or a table of samples; stored at one rate as 16-bit samples."""
+"""Signals: WAV, a table of samples, EDF, BDF, WFDB or DICOM waveforms; stored at one rate as 16-bit
+samples.
+"""
 
 from mmdiag.kinds.kind import PARTS, Function, Kind
 
@@ -14,6 +16,7 @@ SIGNAL = Kind(
         "store_hz": Function("mmdiag.description.keys:signal_number"),
         "seconds": Function("mmdiag.description.keys:signal_number"),
         "full_scale": Function("mmdiag.description.keys:signal_number"),
+        "unit": Function("mmdiag.description.keys:signal_unit"),
     },
     check_keys=None,
     read=Function("mmdiag.ingest.read_signals:read_signals"),

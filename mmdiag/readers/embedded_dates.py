@@ -1,5 +1,4 @@
-"""When a photograph, a NIfTI volume or a WAV was recorded, where its file or the one beside it says
-so.
+"""When a photograph, a volume or a WAV was recorded, where its file or the one beside it says so.
 
 Reference:
     Exif 2.32 (DateTimeOriginal), XMP; BIDS 1.10 (the JSON beside a NIfTI, as dcm2niix writes it);
@@ -31,6 +30,15 @@ _SIDECAR: Final = (
     "SeriesDate",
     "StudyDate",
 )
+_TEXT_HEADERS: Final = {  # ending -> where the header of text ends
+    **dict.fromkeys((".nrrd", ".nhdr"), re.compile(rb"\r?\n\r?\n")),
+    **dict.fromkeys((".mha", ".mhd"), re.compile(rb"^ElementDataFile", re.MULTILINE)),
+}
+_HEADER_DAY: Final = re.compile(
+    rb"^(?:\w*[:.])?(?:Acquisition|Content|Series|Study)_?Date(?:Time)?[ \t]*:?=[ \t]*"
+    rb"([\d.:/T+\- ]{4,32})",
+    re.MULTILINE,
+)
 _ORIGINATION: Final = slice(320, 330)  # of a bext chunk: description, originator, reference before
 
 
@@ -41,12 +49,27 @@ def picture_day(file: Path) -> date | None:
     return latest((*_exif_days(head), *(last_day(x.decode()) for x in _XMP.findall(head))))
 
 
-def nifti_day(file: Path) -> date | None:
-    """The day on which a volume was acquired, by the JSON beside it; None where that is not there
-    or does not say.
+def volume_day(file: Path) -> date | None:
+    """The day on which a volume was acquired, by its own header, where that is text, and by the
+    JSON beside it; None where neither says it.
     """
-    name = re.sub(r"\.nii(?:\.gz)?$", "", file.name, flags=re.IGNORECASE)
-    beside = file.with_name(f"{name}.json")
+    name = re.sub(r"\.(?:nii|nii\.gz|nrrd|nhdr|mha|mhd|mgh|mgz)$", "", file.name, flags=re.I)
+    return latest((_sidecar_day(file.with_name(f"{name}.json")), *_header_days(file)))
+
+
+def _header_days(file: Path) -> Iterator[date | None]:
+    """The days in a header of NRRD or MetaImage."""
+    form = _TEXT_HEADERS.get(file.suffix.lower())
+    if form is None:
+        return
+    with file.open("rb") as opened:
+        head = opened.read(HEAD)
+    end = form.search(head)
+    for found in _HEADER_DAY.findall(head[: end.start()] if end else head):
+        yield last_day(found.decode("ascii", "replace"))
+
+
+def _sidecar_day(beside: Path) -> date | None:
     if not beside.is_file() or beside.stat().st_size > LARGEST_SIDECAR:
         return None
     try:

@@ -2,6 +2,7 @@
 
 from mmdiag.reasons.embeddings import OF_EMBEDDINGS
 from mmdiag.reasons.reason import Reason
+from mmdiag.reasons.recordings import OF_RECORDINGS
 from mmdiag.reasons.workbooks import OF_WORKBOOKS
 
 __all__ = ["REASONS", "Reason"]
@@ -359,21 +360,23 @@ REASONS: dict[str, Reason] = {
         "A note holds words.", "Export the note again; leave the file out where none was written."
     ),
     "not_a_signal": Reason(
-        "A signal is a WAV (PCM or float) or a table whose columns are its channels.",
-        "Export it as WAV or CSV.",
+        "A signal is a WAV (PCM or float), an EDF, a BDF, a WFDB record, a DICOM waveform, or a "
+        "table whose columns are its channels.",
+        "Export it as EDF, WAV or CSV; of a WFDB record name the header (.hea).",
     ),
     "signal_rate": Reason(
-        "The rate of a signal is known and even: a WAV says it, a table by rate_hz in "
+        "The rate of a signal is known and even: a recording says it, a table by rate_hz in "
         "cohort.toml or by a column time_s.",
         "State rate_hz under the modality in cohort.toml, or export the signal with even times.",
     ),
     "signal_channels": Reason(
-        "A signal has the channels that the cohort describes, in that order.",
-        "Name its columns under channels in cohort.toml, or leave the recording out.",
+        "A signal has the channels that the cohort describes, each once: a table and a WAV all of "
+        "them, an EDF, WFDB or DICOM at least one.",
+        "Name its columns or leads under channels in cohort.toml, or leave the recording out.",
     ),
     "signal_gap": Reason(
         "A signal has a value at every sample.",
         "Export the recording without gaps, or the part before the first one.",
     ),
 }
-REASONS |= OF_EMBEDDINGS | OF_WORKBOOKS
+REASONS |= OF_EMBEDDINGS | OF_RECORDINGS | OF_WORKBOOKS

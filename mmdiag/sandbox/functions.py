@@ -17,11 +17,11 @@ FUNCTIONS: dict[str, str] = (
             "note",
             "note_text",
             "masked_note",
-            "signal",
             "case_table",
             "dicom_verdict",
             "picture_verdict",
             "nifti_verdict",
+            "volume_verdict",
             "signal_verdict",
             "note_verdict",
             "table_verdict",
@@ -53,6 +53,8 @@ FUNCTIONS: dict[str, str] = (
         for name in ("embedding", "embedding_width", "embedding_verdict", "embedding_table")
     }
     | {
+        "signal": "mmdiag.sandbox.signal_request:signal",
+        "signal_channels": "mmdiag.sandbox.signal_request:signal_channels",
         "deidentified_dicom": "mmdiag.deidentify.dicom:deidentified_dicom",
         "dicom_identifiers": "mmdiag.deidentify.dicom:dicom_identifiers",
     }

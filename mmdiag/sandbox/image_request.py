@@ -1,4 +1,4 @@
-"""The request of an image: a DICOM series, a NIfTI, a PNG or a JPEG as the store keeps it."""
+"""The request of an image: a DICOM series, a volume, a PNG or a JPEG as the store keeps it."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,16 +19,17 @@ from mmdiag.privacy.dicom_attributes import (
 )
 from mmdiag.privacy.mask import words_of_radiology
 from mmdiag.privacy.subject_identifiers import name_parts
+from mmdiag.readers.detached import without_data_files
 from mmdiag.readers.dicom.series import Series, read_series
-from mmdiag.readers.embedded_dates import nifti_day, picture_day
+from mmdiag.readers.embedded_dates import picture_day, volume_day
 from mmdiag.readers.imaging.colour import AUTO, GREY, shows_colour, to_stored_colours
 from mmdiag.readers.imaging.display import DisplaySlices, chosen_slices, display_of_volume
 from mmdiag.readers.imaging.image_hash import exact_hash, perceptual_hash
 from mmdiag.readers.imaging.pose import Pose
-from mmdiag.readers.imaging.raster_nifti import PICTURES, read_nifti, read_picture
+from mmdiag.readers.imaging.raster_nifti import PICTURES, read_picture
 from mmdiag.readers.imaging.resample import CT_WINDOW_HU, Stored, spread, to_stored
+from mmdiag.readers.imaging.research import VOLUMES, read_volume
 
-NIFTI = (".nii", ".nii.gz")
 GREY_LEVELS = (0.0, 255.0)
 ATTRIBUTES_OF_AN_IMAGE = (*PATIENT_ATTRIBUTES, *TEXT_IN_PIXELS_ATTRIBUTES)
 Reply = tuple[dict[str, Any] | None, dict[str, np.ndarray]]
@@ -46,7 +47,7 @@ def image(
     """Read one image as the store keeps it.
 
     Args:
-        files: A DICOM folder's files, or one PNG, JPEG or NIfTI.
+        files: A DICOM folder's files; or one PNG, JPEG or volume, its data file with it or not.
         window: `auto`, `voi` (what the header asks to be shown), or the two values that become
             black and white.
         burned_in: `refuse` images that may show text in their pixels, or `accept` them.
@@ -61,8 +62,9 @@ def image(
         ReadError: As the readers.
     """
     paths = [Path(file) for file in files]
+    paths = without_data_files(paths) if len(paths) > 1 else paths
     suffix = "".join(paths[0].suffixes[-2:]).lower() if len(paths) == 1 else ""
-    if suffix.endswith((*PICTURES, *NIFTI)):
+    if suffix.endswith((*PICTURES, *VOLUMES)):
         shown = _picture(paths[0], suffix, size, slices, window, colour)
     else:
         found = _series(paths, select, size, slices, window, burned_in, colour)
@@ -110,8 +112,8 @@ class _Image:
 def _picture(
     file: Path, suffix: str, size: int, slices: int, window: str | Sequence[float], colour: str
 ) -> _Image:
-    """A PNG, JPEG or NIfTI."""
-    found = read_picture(file) if suffix.endswith(PICTURES) else read_nifti(file)
+    """A PNG, JPEG or volume."""
+    found = read_picture(file) if suffix.endswith(PICTURES) else read_volume(file)
     chosen = found.shown if window == "voi" else None
     if not isinstance(window, str):
         chosen = (float(window[0]), float(window[1]))
@@ -131,7 +133,7 @@ def _picture(
         "missing_slices": 0,
         "localizers": 0,
     }
-    taken = picture_day(file) if suffix.endswith(PICTURES) else nifti_day(file)
+    taken = picture_day(file) if suffix.endswith(PICTURES) else volume_day(file)
     recorded = taken.isoformat() if taken else ""
     nobody = {"patient_id": "", "identifiers": [], "recorded": recorded, "left_out": []}
     looked_at = found.colours if colour != GREY else ()

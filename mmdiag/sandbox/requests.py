@@ -13,18 +13,19 @@ from mmdiag.errors import ReadError
 from mmdiag.privacy.mask import has_own_name, mask_note
 from mmdiag.readers.archives import refuse_archive
 from mmdiag.readers.dicom.series import check_file
-from mmdiag.readers.embedded_dates import wav_day
 from mmdiag.readers.genomics.vcf import read_vcf
-from mmdiag.readers.imaging.raster_nifti import PICTURES, read_nifti, read_picture
+from mmdiag.readers.imaging.raster_nifti import PICTURES, read_picture
+from mmdiag.readers.imaging.research import read_volume
+from mmdiag.readers.signals.recording import check_recording, holds_waveform
 from mmdiag.readers.tables.cohort_tables import check_table
 from mmdiag.readers.tables.modality import read_case_table
 from mmdiag.readers.text.notes import Note, clean_note, read_note
 from mmdiag.readers.text.sections import find_sections
-from mmdiag.readers.waveforms import content_hash, read_signal, read_wav, to_stored_signal
-from mmdiag.sandbox.image_request import Reply, image, json_facts
+from mmdiag.sandbox.image_request import Reply, image
+from mmdiag.sandbox.signal_request import signal
 from mmdiag.sandbox.table_requests import modality_from
 
-__all__ = ["PICTURES", "image"]  # of the readers, and of `image_request`
+__all__ = ["PICTURES", "image", "signal"]  # of the readers, and of the requests beside this
 
 
 def warm_up() -> None:
@@ -33,12 +34,13 @@ def warm_up() -> None:
 
 
 def dicom_verdict(file: str) -> Reply:
-    """Read one DICOM file to the end.
+    """Read one DICOM file to the end: an image or a waveform.
 
     Raises:
         ReadError: Why it would be refused.
     """
-    check_file(Path(file))
+    path = Path(file)
+    (check_recording if holds_waveform(path) else check_file)(path)
     return {}, {}
 
 
@@ -50,7 +52,13 @@ def picture_verdict(file: str) -> Reply:
 
 def nifti_verdict(file: str) -> Reply:
     """Read one NIfTI to the end."""
-    read_nifti(Path(file))
+    read_volume(Path(file))
+    return {}, {}
+
+
+def volume_verdict(file: str) -> Reply:
+    """Read one NRRD, MetaImage or MGH to the end."""
+    read_volume(Path(file))
     return {}, {}
 
 
@@ -169,53 +177,9 @@ def archive_verdict(file: str) -> Reply:
     return {}, {}
 
 
-def signal(
-    file: str,
-    channels: Sequence[str],
-    rate_hz: float | None,
-    store_hz: float,
-    longest_s: float,
-    full_scale: float,
-) -> Reply:
-    """Read one signal as the store keeps it.
-
-    Args:
-        channels: Names of its channels; none = it has one.
-        rate_hz: Samples a second of a table that does not say.
-        store_hz, longest_s, full_scale: Rate, longest length and largest value of what is stored.
-
-    Returns:
-        Facts for the data contract, `recorded` (ISO date, or empty), and the array `samples`
-        (time, channel).
-
-    Raises:
-        ReadError: As `readers.waveforms.read_signal`.
-    """
-    found = read_signal(Path(file), channels, rate_hz=rate_hz, seconds=longest_s)
-    stored = to_stored_signal(found, rate_hz=store_hz, seconds=longest_s, full_scale=full_scale)
-    low, high = float(found.samples.min()), float(found.samples.max())
-    facts = {
-        "n_samples": len(stored.samples),
-        "n_channels": stored.samples.shape[1],
-        "rate_hz": found.rate_hz,
-        "seconds": found.seconds,
-        "low": low,
-        "high": high,
-        "share_of_scale": max(abs(low), abs(high)) / full_scale,
-        "share_clipped": stored.share_clipped,
-        "n_flat": int((stored.samples == stored.samples[:1]).all(axis=0).sum()),
-        "pixel_sha256": content_hash(stored.samples),
-    }
-    recorded = wav_day(Path(file))
-    return {
-        "facts": json_facts(facts),
-        "recorded": recorded.isoformat() if recorded else "",
-    }, {"samples": stored.samples}
-
-
 def signal_verdict(file: str) -> Reply:
-    """Read one WAV to the end, whatever its channels."""
-    read_wav(Path(file))
+    """Read one recording, whatever its channels."""
+    check_recording(Path(file))
     return {}, {}
 
 

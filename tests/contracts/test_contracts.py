@@ -76,6 +76,7 @@ SOUND = {
         "share_of_scale": [0.6, 0.5, 0.6],
         "share_clipped": [0.0, 0.0, 0.0],
         "n_flat": [0, 0, 0],
+        "n_missing": [0, 0, 0],
     },
     "embeddings": {
         "case_id": ["a", "b", "c"],
@@ -159,6 +160,7 @@ BROKEN = {
         ("share_clipped", 0.005),
         ("share_of_scale", 0.001),
         ("n_flat", 1),
+        ("n_missing", 2),
         ("seconds", 0.2),
     ],
     "embeddings": [

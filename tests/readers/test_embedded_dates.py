@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmdiag.readers.embedded_dates import nifti_day, picture_day, wav_day
+from mmdiag.readers.embedded_dates import picture_day, volume_day, wav_day
 from mmdiag.sandbox.requests import image, signal
 
 DAY = date(2024, 6, 15)
@@ -30,12 +30,12 @@ def test_a_photograph_says_when_it_was_taken(tmp_path, suffix):
 
 def test_the_json_beside_a_nifti_says_when_it_was_acquired(tmp_path):
     volume = tmp_path / "v.nii.gz"
-    assert nifti_day(volume) is None
+    assert volume_day(volume) is None
     (tmp_path / "v.json").write_text(json.dumps({"AcquisitionDateTime": "2024-06-15T10:15:00.5"}))
-    assert nifti_day(volume) == DAY
+    assert volume_day(volume) == DAY
     for other in ("[]", "{", json.dumps({"AcquisitionTime": "10:15:00"})):
         (tmp_path / "v.json").write_text(other)
-        assert nifti_day(volume) is None
+        assert volume_day(volume) is None
 
 
 def make_wav(file, *chunks):

@@ -16,13 +16,13 @@ from mmdiag.errors import DescriptionError, ReadError
 
 
 def read(path, channels=(), *, rate_hz=None, seconds=3.0):
-    from mmdiag.readers.waveforms import read_signal
+    from mmdiag.readers.signals.recording import read_signal
 
     return read_signal(path, channels, rate_hz=rate_hz, seconds=seconds)
 
 
 def stored(signal, *, rate_hz=100.0, seconds=3.0, full_scale=1.0):
-    from mmdiag.readers.waveforms import to_stored_signal
+    from mmdiag.readers.signals.stored import to_stored_signal
 
     return to_stored_signal(signal, rate_hz=rate_hz, seconds=seconds, full_scale=full_scale)
 
@@ -54,7 +54,7 @@ def test_a_wav_is_brought_to_the_stored_rate_and_length_and_keeps_its_frequency(
 
 
 def test_what_the_stored_rate_cannot_show_is_filtered_out_and_not_folded_back():
-    from mmdiag.readers.waveforms import Signal
+    from mmdiag.readers.signals.stored import Signal
 
     high = np.sin(2 * np.pi * 190 * np.arange(2000) / RATE_HZ)[:, None].astype(np.float32)
     assert np.abs(stored(Signal(high, float(RATE_HZ), 4.0)).samples[20:-20]).max() < 0.01 * 32767
@@ -103,13 +103,13 @@ def test_a_column_of_times_says_the_rate(tmp_path):
 
 
 def test_a_short_signal_stays_short_and_is_not_stretched():
-    from mmdiag.readers.waveforms import Signal
+    from mmdiag.readers.signals.stored import Signal
 
     assert len(stored(Signal(np.zeros((200, 1), np.float32), 100.0, 2.0)).samples) == 200
 
 
 def test_values_beyond_the_full_scale_are_counted():
-    from mmdiag.readers.waveforms import Signal
+    from mmdiag.readers.signals.stored import Signal
 
     kept = stored(
         Signal(np.array([[0.5], [3.0], [-3.0], [0.0]], np.float32), 100.0, 0.04), full_scale=2.0

@@ -8,11 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mmdiag.cohort.scaffold.case_table import CaseTable, path_columns
+from mmdiag.cohort.scaffold.recordings import channel_lines, holds_waveforms
 from mmdiag.cohort.scaffold.text import identifier, quoted
 from mmdiag.errors import ReadError
 from mmdiag.readers.dicom.series import series_descriptions
+from mmdiag.readers.imaging.research import RESEARCH
+from mmdiag.readers.signals.edf import EDF
+from mmdiag.readers.signals.wfdb_record import WFDB
 
 LOOKED_AT = 400  # files of one series
+LOOKED_INTO = 4  # recordings of one place
 MOST_FILES = 200_000  # that are looked at
 SHARE = 0.2  # of the cases of the commonest way to name files, that another one has at least
 KINDS = {
@@ -21,11 +26,13 @@ KINDS = {
     ".pdf": "text",
     ".docx": "text",
     ".wav": "signal",
+    **dict.fromkeys((*EDF, WFDB), "signal"),
     ".png": "image",
     ".jpg": "image",
     ".jpeg": "image",
     ".nii": "image",
     ".nii.gz": "image",
+    **dict.fromkeys(RESEARCH, "image"),
     ".dcm": "image",
     ".vcf": "table",
     ".vcf.gz": "table",
@@ -45,6 +52,7 @@ class Place:
         example: One of the files or folders.
         select: SeriesDescription of a series; empty = all.
         remarks: What people should know, a line each.
+        more: Further lines of its section.
     """
 
     name: str
@@ -54,6 +62,7 @@ class Place:
     example: Path
     select: str = ""
     remarks: tuple[str, ...] = field(default=())
+    more: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Its section, as TOML."""
@@ -62,7 +71,7 @@ class Place:
         lines += [f"path = {quoted(self.path)}"]
         if self.select:
             lines += [f"select = {{ SeriesDescription = {quoted(self.select)} }}"]
-        return [*lines, ""]
+        return [*lines, *self.more, ""]
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -92,8 +101,25 @@ def places(folder: Path, files: Sequence[Path], table: CaseTable) -> list[Place]
     keys = table.keys
     named = _named_after(files, keys, table.slot)
     found = [*_by_column(folder, table, named), *_common(named)]
-    with_series = [part for place in found for part in _series(folder, place)]
+    with_series = [
+        part for place in found for part in _series(folder, _as_signal(folder, place, table.slot))
+    ]
     return _without_raw_notes(with_series)
+
+
+def _as_signal(folder: Path, place: Place, slot: str) -> Place:
+    """A place of recordings, with what its files say of their channels; DICOM that holds waveforms
+    is one.
+    """
+    suffix = _suffix(place.example.name)
+    dicom = place.kind == "image" and suffix in DICOM and holds_waveforms(folder / place.example)
+    if not dicom and suffix not in (*EDF, WFDB):
+        return place
+    named = [folder / place.path.replace(slot, key) for key in sorted(place.cases)[:LOOKED_INTO]]
+    there = [path for path in named if path.exists()] or [folder / place.example]
+    files = [path for one in there for path in (sorted(one.rglob("*")) if one.is_dir() else [one])]
+    lines = channel_lines([path for path in files if path.is_file()][:LOOKED_INTO])
+    return replace(place, kind="signal", more=tuple(lines))
 
 
 def _named_after(files: Iterable[Path], keys: set[str], slot: str) -> list[Place]:
@@ -163,7 +189,7 @@ def _by_column(folder: Path, table: CaseTable, named: Sequence[Place]) -> list[P
 
 def _series(folder: Path, place: Place) -> list[Place]:
     """The series of a place of DICOM folders, each a modality."""
-    if not (folder / place.example).is_dir():
+    if place.kind == "signal" or not (folder / place.example).is_dir():
         return [place]
     around = (folder / place.example).parent
     found: set[str] = set()

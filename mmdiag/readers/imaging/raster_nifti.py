@@ -187,16 +187,35 @@ def read_nifti(file: Path) -> Raster:
         values = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
     except (ImageFileError, HeaderDataError, OSError, ValueError, EOFError, zlib.error) as error:
         raise ReadError("unreadable", f"{file.name} ({type(error).__name__})") from None
-    values[~np.isfinite(values)] = np.nan
-    # of a single slice its plane is known
-    single = shape.index(1) if 1 in shape else None
-    turn = turn_of(directions, lengths, acquired=single, fixed=single is not None)
-    along = turn.along((lengths[0], lengths[1], lengths[2]))
     low, high = float(image.header["cal_min"]), float(image.header["cal_max"])
+    shown = (low, high) if np.isfinite([low, high]).all() and high > low else None
+    return posed(values, directions, lengths, shown)
+
+
+def posed(
+    values: Float32[ndarray, "a b c"],
+    directions: Float[ndarray, "axis xyz"],
+    lengths: tuple[float, float, float],
+    shown: tuple[float, float] | None = None,
+) -> Raster:
+    """A volume in the pose of the store; what is not finite was not measured.
+
+    Args:
+        directions: Where each axis of the array goes in the patient (x to the left, y to the back,
+            z to the head).
+        lengths: Of a voxel along each of them in mm.
+        shown: The values that are asked to be shown black and white.
+    """
+    values[~np.isfinite(values)] = np.nan
+    a, b, c = values.shape
+    # of a single slice its plane is known
+    single = values.shape.index(1) if 1 in values.shape else None
+    turn = turn_of(directions, lengths, acquired=single, fixed=single is not None)
+    along = turn.along(lengths)
     return Raster(
         np.ascontiguousarray(turn(values)),
-        Pose(turn.orientation, "", turn.along((shape[0], shape[1], shape[2])), along),
-        (low, high) if np.isfinite([low, high]).all() and high > low else None,
+        Pose(turn.orientation, "", turn.along((a, b, c)), along),
+        shown,
         along[1] / along[2],
     )
 

@@ -76,7 +76,7 @@ def image(
         "low": stored.low,
         "high": stored.high,
         "share_black": np.count_nonzero(stored.stack < 5) / stored.stack.size,
-        "pixel_sha256": exact_hash(stored.stack),
+        "pixel_sha256": exact_hash(stored.stack, float(stored.low), float(stored.high)),
         "perceptual": perceptual_hash(stored.stack),
     }
     pose = shown.pose.stored(size, len(stored.stack))

@@ -17,10 +17,12 @@ from numpy import ndarray
 ROWS, COLUMNS = 16, 9  # cells, each compared with its right neighbour: 128 bits a picture
 
 
-def exact_hash(stack: UInt8[ndarray, "slice row column"]) -> str:
-    """SHA-256 of the grey levels as the store keeps them."""
+def exact_hash(stack: UInt8[ndarray, "slice row column"], low: float, high: float) -> str:
+    """SHA-256 of the grey levels as the store keeps them, and of the values of the file that are
+    black and white: a picture that is brighter by a constant is not the same one, but nearly.
+    """
     digest = hashlib.sha256(np.ascontiguousarray(stack).data)
-    digest.update(str(stack.shape).encode())
+    digest.update(f"{stack.shape} {low:.9g} {high:.9g}".encode())
     return digest.hexdigest()
 
 

@@ -2,8 +2,10 @@
 what its drawn parts add up to.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from dashboards import notes, texts
@@ -13,6 +15,7 @@ from dashboards.parts import part
 from dashboards.viewer.component import show
 from dashboards.viewer.series import series_of
 from mmdiag.explain.drawn import COLUMNS, GROUPS, influential
+from mmdiag.explain.parts import Part
 
 
 def images(view: View) -> None:
@@ -126,7 +129,28 @@ def table(view: View, name: str) -> None:
     if columns:
         title = texts.GENES if view.groups(name) else texts.COLUMNS
         chart(charts.ranked(texts.listed(columns), title, view.outcome))
+        _among(view, columns)
     _adds_up(view, name)
+
+
+def _among(view: View, columns: Sequence[Part]) -> None:
+    """Where the case stands in each column among the cases of each outcome."""
+    task = view.store.task
+    rows = [
+        {
+            "column": str(part["name"]),
+            "outcome": task.name_of(name),
+            **dict(zip(("low", "middle", "high"), part["among"][name], strict=True)),
+            "own": part["percentile"],
+        }
+        for part in columns
+        for name in part.get("among", ())
+    ]
+    if rows:
+        table = pd.DataFrame(rows)
+        classes = [task.name_of(name) for name in task.classes]
+        names = table["column"].unique().tolist()
+        chart(charts.among(table, names, classes, texts.AMONG))
 
 
 def chart(drawn: Any) -> None:

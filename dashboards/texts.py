@@ -97,6 +97,7 @@ def contributions(outcome: str) -> str:
 
 ATTENTION = "Cross-modality attention (rows sum to 1)"
 INTERACTIONS = "How modalities act together (log-odds; each row sums to its contribution)"
+AMONG = "Among the other cases: a diamond is this case, a bar 10 to 90% of an outcome's"
 IMPORTANCE = "Modality importance: mean absolute Shapley value, over cases that have the modality"
 PATHWAYS = "Most influential pathways"
 GENES = "Most influential genes, with cohort percentile"

@@ -172,6 +172,32 @@ def ranked(table: pd.DataFrame, title: str, outcome: str) -> Layered:
     return titled(chart, title, 22 * len(table) + 10)
 
 
+def among(table: pd.DataFrame, names: Sequence[str], classes: Sequence[str], title: str) -> Layered:
+    """Where a case stands among the others in some columns, outcome classes apart.
+
+    Args:
+        table: `column, outcome, low, middle, high` in percent of the cohort, and `own`: the case.
+        names: Of the columns, from above.
+    """
+    y = alt.Y("column:N", sort=list(names), title=None, axis=alt.Axis(labelLimit=240))
+    apart = alt.YOffset("outcome:N", sort=list(classes))
+    base = alt.Chart(table).encode(y=y)
+    x = alt.X("low:Q", title="percent of the cohort below", scale=alt.Scale(domain=[0, 100]))
+    shade = alt.Opacity(
+        "outcome:N",
+        scale=alt.Scale(domain=list(classes), range=np.linspace(0.35, 0.8, len(classes)).tolist()),
+        legend=alt.Legend(title=None, orient="top"),
+    )
+    reach = base.mark_bar(height=5, color=NEUTRAL).encode(
+        x=x, x2="high:Q", yOffset=apart, opacity=shade
+    )
+    middle = base.mark_tick(color=TEXT, thickness=2, size=9).encode(x="middle:Q", yOffset=apart)
+    own = base.mark_point(shape="diamond", filled=True, size=80, color=ACCENT, opacity=1).encode(
+        x="own:Q"
+    )
+    return titled(alt.layer(reach, middle, own), title, 26 * len(names) + AXIS)
+
+
 def signal(
     samples: Int16[ndarray, "time channel"],
     rate_hz: float | None,

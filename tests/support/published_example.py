@@ -361,6 +361,7 @@ def _write_explanations(
                     "name": f"GENE{i:02d}_rnaseq",
                     "z": 1.5,
                     "percentile": 93.0,
+                    "among": {"not 1": [5.0, 40.0, 80.0], "1": [20.0, 60.0, 95.0]},
                     "value": 0.2 - 0.02 * i,
                 }
                 for i in range(20)

@@ -2,10 +2,11 @@
 the networks' through what is fitted of them.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from mmdiag.explain.within.probe import Explanation, Probe
@@ -17,12 +18,15 @@ from mmdiag.storage.store import Store
 
 MOST = 1000  # columns that are kept, those that add most; what others add has no place
 MOST_GROUPS = 20
+MOST_AMONG = 20  # columns whose values are told by outcome
+FEWEST = 5  # cases of an outcome, of which a distribution says something
 LEAST = 1e-7
 
 
 def explain_table(probe: Probe, store: Store, name: str, row: int) -> Explanation:
     """The value of each column, in the order of how much it adds; beside it `z`, its deviation from
-    the training mean, and `percentile`, where the case stands in the cohort.
+    the training mean, `percentile`, where the case stands in the cohort, and of the first ones
+    `among`, where the cases of each outcome do.
     """
     preparation, found = probe.bundle.preparations[name], probe.attribution(name)
     assert preparation.summary is not None and found is not None
@@ -42,6 +46,8 @@ def explain_table(probe: Probe, store: Store, name: str, row: int) -> Explanatio
         {"name": preparation.columns[i], "value": value[i], "z": round(float(z[i]), 3), **place}
         for i, place in zip(kept, _percentiles(table, row, kept), strict=True)
     ]
+    for part, among in zip(parts, _among(store, table[:, kept[:MOST_AMONG]], row), strict=False):
+        part.update(among)
     return Explanation(parts, _groups(preparation, value), found.contribution, found.gap)
 
 
@@ -68,3 +74,35 @@ def _percentiles(
         {"percentile": round(100 * float(s), 1) if m else None}
         for s, m in zip(share, measured, strict=True)
     ]
+
+
+def _among(
+    store: Store, table: Float[ndarray, "case column"], row: int
+) -> list[dict[str, dict[str, list[float]]]]:
+    """Where 10, 50 and 90 % of the cases of each outcome stand in each column, in percent of the
+    cohort; without the subject that is asked about. Nothing where outcomes are no classes.
+    """
+    cases, classes = store.cases, store.task.classes
+    if "label" not in cases or not classes:
+        return []
+    others = (cases["subject_id"] != cases["subject_id"].iloc[row]).to_numpy()
+    label = cases["label"].to_numpy(dtype=float)
+    return [_of_outcomes(values, label, others, classes) for values in table.T]
+
+
+def _of_outcomes(
+    values: Float[ndarray, "case"],
+    label: Float[ndarray, "case"],
+    others: Bool[ndarray, "case"],
+    classes: Sequence[str],
+) -> dict[str, dict[str, list[float]]]:
+    known = others & np.isfinite(values)
+    ordered = np.sort(values[known])
+    below, upto = (np.searchsorted(ordered, values, side=side) for side in ("left", "right"))
+    place = 50 * (below + upto) / max(len(ordered), 1)
+    found = {}
+    for number, name in enumerate(classes):
+        own = place[known & (label == number)]
+        if len(own) >= FEWEST:
+            found[name] = [round(float(at), 1) for at in np.quantile(own, (0.1, 0.5, 0.9))]
+    return {"among": found} if found else {}

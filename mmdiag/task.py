@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+EVEN = 0.5  # the probability from which an answer is positive, unless the task says another
 SAYS_YES = {"1", "1.0", "yes", "true", "y", "positive"}  # a positive value that says only that
 
 
@@ -23,6 +24,7 @@ class Task:
         cuts: Ends of the intervals of a survival model but the last, in the unit of its times.
         horizon: The time within which a survival's probability is that of the event, in the unit of
             its times; 0 = not known, as of a model of 0.1, whose risk is relative.
+        threshold: From which probability the answer is positive.
         title: How people read the task.
         class_names: Value of the label -> how people read it.
         positive: Value of the positive class.
@@ -34,6 +36,7 @@ class Task:
     labels: tuple[str, ...] = ()
     cuts: tuple[float, ...] = ()
     horizon: float = 0.0
+    threshold: float = EVEN
     title: str = ""
     class_names: Mapping[str, str] = field(default_factory=dict)
     positive: str = ""
@@ -50,6 +53,7 @@ class Task:
             labels=tuple(map(str, facts.get("labels") or ())),
             cuts=tuple(map(float, facts.get("cuts") or ())),
             horizon=float(facts.get("horizon") or 0.0),
+            threshold=float(facts.get("threshold") or EVEN),
             title=str(facts.get("title") or ""),
             class_names={str(k): str(v) for k, v in (facts.get("class_names") or {}).items()},
             positive=str(facts.get("positive") or ""),
@@ -63,6 +67,7 @@ class Task:
             "labels": list(self.labels),
             "cuts": list(self.cuts),
             "horizon": self.horizon,
+            "threshold": self.threshold if self.threshold != EVEN else 0,
             "title": self.title,
             "class_names": dict(self.class_names),
             "positive": self.positive,

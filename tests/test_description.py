@@ -376,3 +376,32 @@ def test_a_horizon_is_a_time_of_a_survival_task(tmp_path, kind, horizon, fits):
         return
     with pytest.raises(DescriptionError, match="horizon"):
         read_description(file)
+
+
+@pytest.mark.parametrize(
+    ("stated", "fits"),
+    [
+        ("threshold = 0.3", True),
+        ("threshold = 1", False),
+        ("threshold = 0", False),
+        ("threshold = true", False),
+        ('threshold = "0.3"', False),
+        ("threshold = nan", False),
+    ],
+)
+def test_a_threshold_is_a_probability_of_a_binary_task(tmp_path, stated, fits):
+    old = 'kind = "binary"\nlabel = "outcome"\npositive = "1"\n'
+    file = make_folder(tmp_path, toml=RIGHT.replace(old, f"{old}{stated}\n"))
+    if fits:
+        task = read_description(file).task
+        assert task.threshold == 0.3 and task.facts()["threshold"] == 0.3
+        return
+    with pytest.raises(DescriptionError, match="threshold"):
+        read_description(file)
+
+
+def test_a_survival_has_no_threshold(tmp_path):
+    old = 'kind = "binary"\nlabel = "outcome"\npositive = "1"\n'
+    stated = RIGHT.replace(old, 'kind = "survival"\nthreshold = 0.3\n')
+    with pytest.raises(DescriptionError, match="threshold"):
+        read_description(make_folder(tmp_path, toml=stated))

@@ -52,3 +52,10 @@ def test_a_task_comes_back_from_what_is_written_and_what_others_wrote_is_left_as
     for task in (PROGRESSION, UNTITLED, cut):
         assert Task.from_facts({**task.facts(), "label_patterns": ["x"], "time": None}) == task
     assert Task.from_facts({"kind": "binary", "label": None, "classes": []}) == Task(kind="binary")
+
+
+def test_a_threshold_is_kept_and_one_half_is_not_said():
+    task = Task(kind="binary", classes=("no", "yes"), threshold=0.3)
+    assert task.facts()["threshold"] == 0.3 and Task.from_facts(task.facts()) == task
+    even = Task(kind="binary", classes=("no", "yes"))
+    assert "threshold" not in even.facts() and Task.from_facts(even.facts()).threshold == 0.5

@@ -21,6 +21,7 @@ from mmdiag.inference.prediction_table import interaction_of, named_modalities
 from mmdiag.record.worklist import reviews_of
 from mmdiag.storage.record_tables import CHAMPION
 from mmdiag.storage.store import Store
+from mmdiag.task import EVEN
 
 MODALITY_FILE = "explanations/modality.parquet"
 QUEUE, ORDER = "queue", "order"  # of a session: what the worklist shows, and how cases are walked
@@ -95,7 +96,8 @@ def cases_of(cohort: str, run: str | None, store: Store | None) -> Cases | None:
     own = case_folder(run)
     found = _scored(cohort, run, store)
     folder, predictions = own if own is not None else (None, pd.DataFrame())
-    predictions = ordered(predictions) if len(predictions) else predictions
+    turn = store.task.threshold if store is not None else EVEN
+    predictions = ordered(predictions, turn) if len(predictions) else predictions
     if found is None and not len(predictions):
         return None
     return Cases(_order(cohort, run, found, predictions), found, folder, predictions)
@@ -140,13 +142,16 @@ def _size(found: Scored | None) -> int:
     return len(found.table) if found is not None else 0
 
 
-def ordered(predictions: pd.DataFrame) -> pd.DataFrame:
+def ordered(predictions: pd.DataFrame, turn: float = EVEN) -> pd.DataFrame:
     """Cases in the order of use: those outside training first, and of them those without an answer,
     then the most uncertain.
+
+    Args:
+        turn: The probability at which the answer turns.
     """
     classes = [c for c in predictions.columns if c.startswith("probability_")]
     if "probability" in predictions:
-        doubt = (predictions["probability"] - 0.5).abs()
+        doubt = (predictions["probability"] - turn).abs()
     elif classes:
         doubt = predictions[classes].max(axis=1)
     else:

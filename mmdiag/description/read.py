@@ -49,6 +49,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "unknown",
         "class_names",
         "horizon",
+        "threshold",
         "time",
         "event",
         "label_patterns",

@@ -25,7 +25,7 @@ NOT_KNOWN = {
 }
 REST = "rest"  # every other value of the label is negative
 WORDS = ("title", "class_names")  # they change what people read, and nothing that is computed
-LATER = ("labels", "negative", "unknown", "horizon")
+LATER = ("labels", "negative", "unknown", "horizon", "threshold")
 TASKS = ("binary", "multiclass", "multilabel", "survival")
 
 
@@ -41,6 +41,7 @@ class TaskDescription:
         unknown: Values of the label that count as unlabelled; of a survival task those of event.
         horizon: Of a survival task: its probability is that of the event within this time, in the
             unit of the times; None = within the median time of the training's events.
+        threshold: From which probability the answer is positive; None = from one half.
         title: How people read the task.
         class_names: Value of the label -> how people read it.
         label_patterns: Regular expressions that state the label: a note that matches one is refused
@@ -57,6 +58,7 @@ class TaskDescription:
     negative: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     horizon: float | None = None
+    threshold: float | None = None
     title: str = ""
     class_names: Mapping[str, str] = field(default_factory=dict)
 
@@ -102,6 +104,7 @@ def read_task(task: Mapping[str, Any], where: str) -> TaskDescription:
         negative=negative,
         unknown=unknown,
         horizon=_horizon(task, kind, where),
+        threshold=_threshold(task, kind, where),
         title=optional_text(task, "title", "[task]", where) or "",
         class_names=_class_names(task, where),
     )
@@ -117,6 +120,20 @@ def _horizon(task: Mapping[str, Any], kind: str, where: str) -> float | None:
             f"horizon under [task] of {where} is a time above 0 within which the event of a "
             f"survival task is predicted, found {given!r} of a {kind} task: write it like "
             "horizon = 24, or leave it out."
+        )
+    return float(given)
+
+
+def _threshold(task: Mapping[str, Any], kind: str, where: str) -> float | None:
+    given = task.get("threshold")
+    if given is None:
+        return None
+    number = isinstance(given, int | float) and not isinstance(given, bool)
+    if kind not in ("binary", "multilabel") or not number or not 0 < given < 1:
+        raise DescriptionError(
+            f"threshold under [task] of {where} is a probability between 0 and 1 from which the "
+            f"answer of a binary or multilabel task is positive, found {given!r} of a {kind} task: "
+            "write it like threshold = 0.5, or leave it out."
         )
     return float(given)
 

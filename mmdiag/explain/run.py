@@ -38,7 +38,9 @@ def chunks(run: Run, explain: str = FULL, full_for: int | None = None) -> list[l
     table = _published(run)
     held_out = table[table["role"].isin(["test", "out-of-fold"])]
     paths = _paths(run, held_out)
-    todo = [case for case in to_explain(held_out, explain, full_for) if not is_whole(paths[case])]
+    turn = open_data(run).store.task.threshold
+    chosen = to_explain(held_out, explain, full_for, turn)
+    todo = [case for case in chosen if not is_whole(paths[case])]
     return [todo[start : start + CHUNK] for start in range(0, len(todo), CHUNK)]
 
 

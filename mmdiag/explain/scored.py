@@ -60,7 +60,8 @@ def score_and_explain(
         only_open=only_open,
         reviewed=reviewed,
     )
-    chosen = set(to_explain(scored.meant, explain, full_for)) if explain == FULL else set()
+    turn = bundle.task.threshold
+    chosen = set(to_explain(scored.meant, explain, full_for, turn)) if explain == FULL else set()
     if chosen:
         store = Store.open(workspace, description.name)
         keys = store.cases["case_id"]

@@ -95,6 +95,7 @@ def _unlike(model: EnsembleModel, found: Mapping[str, Float[np.ndarray, "case"]]
 
 
 def _answers(task: Task, probability: Float[np.ndarray, "case probability"]) -> pd.DataFrame:
+    turn = task.threshold
     if task.kind == "multiclass":
         table = pd.DataFrame(probability.astype(np.float64), columns=task.probability_columns)
         table.insert(0, "predicted", [task.classes[i] for i in probability.argmax(1)])
@@ -105,7 +106,7 @@ def _answers(task: Task, probability: Float[np.ndarray, "case probability"]) -> 
             0,
             "predicted",
             [
-                ", ".join(name for name, p in zip(task.labels, row, strict=True) if p >= 0.5)
+                ", ".join(name for name, p in zip(task.labels, row, strict=True) if p >= turn)
                 or NOTHING
                 for row in probability
             ],
@@ -113,7 +114,7 @@ def _answers(task: Task, probability: Float[np.ndarray, "case probability"]) -> 
         return table
     share = probability[:, 0].astype(np.float64)
     names = np.asarray(task.classes if task.kind == "binary" else ("lower risk", "higher risk"))
-    return pd.DataFrame({"predicted": names[(share >= 0.5).astype(int)], "probability": share})
+    return pd.DataFrame({"predicted": names[(share >= turn).astype(int)], "probability": share})
 
 
 def _explanations(

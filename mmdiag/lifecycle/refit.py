@@ -5,6 +5,7 @@ Killed at any point it is picked up: training goes on where it stopped, and the 
 transaction.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,8 @@ def refit(
     champion, challenger = folder.name, str(trained["bundle"]["id"])
     run = Path(trained["predictions"]).parent
     store = Store.open(workspace, description.name)
+    if not plan.written:
+        plan = dataclasses.replace(plan, threshold=store.task.threshold)
     pair, known = _pair(ledger, store, champion, run)
     facts = _facts(ledger, workspace, store, champion, pair, known)
     comparison = compare(pair, plan)

@@ -16,7 +16,6 @@ from mmdiag.storage.ledger_tables import PREDICTIONS, QUARANTINE
 from mmdiag.storage.record_tables import LABELS_SEEN, MODELS, REVIEWS
 from mmdiag.task import Task
 
-EVEN = 0.5  # the probability at which the answer turns
 SCORED = ["case_id", "version", "as_of", "role", "predicted", "share", "sure", "abstained"]
 SCORED += ["because", "modalities", "scored_at"]
 REVIEWED = ["case_id", "verdict", "label", "reason", "by", "at", "version", "bundle_id"]
@@ -68,7 +67,7 @@ def scored_cases(ledger: Ledger, cohort: str, bundle_id: str, task: Task) -> pd.
     values = found[task.probability_columns].to_numpy(float)
     found = found.assign(
         share=values.max(axis=1),
-        sure=_sure(values, exclusive=task.kind == "multiclass"),
+        sure=_sure(values, task),
         abstained=found["abstained"].fillna(False).astype(bool),
         because=found["because"].fillna(""),
         as_of=pd.to_datetime(found["as_of"]),
@@ -89,10 +88,13 @@ def _any_scored(ledger: Ledger) -> bool:
     return bool(ledger.rows(select(PREDICTIONS.c.case_id).limit(1), PREDICTIONS))
 
 
-def _sure(values: Float[ndarray, "case answer"], *, exclusive: bool) -> Float[ndarray, "case"]:
+def _sure(values: Float[ndarray, "case answer"], task: Task) -> Float[ndarray, "case"]:
     """Of classes that rule each other out the largest share, else the answer nearest to a turn."""
-    found: np.ndarray = values.max(axis=1) if exclusive else np.abs(values - EVEN).min(axis=1)
-    return found
+    if task.kind == "multiclass":
+        largest: ndarray = values.max(axis=1)
+        return largest
+    nearest: ndarray = np.abs(values - task.threshold).min(axis=1)
+    return nearest
 
 
 def review_stamp(ledger: Ledger, cohort: str) -> int:

@@ -24,7 +24,7 @@ from mmdiag.model.network import DiagnosisModel
 from mmdiag.prepare import Preparation
 from mmdiag.progress import Progress
 from mmdiag.samples import Batches
-from mmdiag.task import Task
+from mmdiag.task import EVEN, Task
 from mmdiag.training.checkpoints import Checkpoints, moments_of, restore_optimizer
 from mmdiag.training.collapse import collapsed, due
 from mmdiag.training.collectives import (
@@ -325,6 +325,7 @@ def _owner(config: RunConfig, task: Task, model: nn.Module, started: bool) -> st
     alike.
     """
     shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
-    learned = replace(task, title="", class_names={}, positive="")  # words change no weights
+    # words change no weights, nor does from which probability an answer is positive
+    learned = replace(task, title="", class_names={}, positive="", threshold=EVEN)
     facts = json.dumps(learned.facts(), sort_keys=True)
     return digest(to_json(config), facts, json.dumps(shapes), str(started))

@@ -176,5 +176,5 @@ def test_nothing_is_shaded_on_headings_and_separators():
 def test_a_column_shows_where_the_case_stands_among_those_of_each_outcome(page, workspace):
     test = page(workspace.path, "case", case=having(workspace, "expression"))
     drawn = [str(chart.proto.spec) for chart in test.get("vega_lite_chart")]
-    own = [spec for spec in drawn if "10 to 90%" in spec]
+    own = [spec for spec in drawn if "percent of the cohort below" in spec]
     assert len(own) == 1 and "diamond" in own[0] and "GENE00_rnaseq" in own[0]

@@ -51,3 +51,9 @@ def test_a_number_of_cases_without_full_is_refused():
         require_choice("modalities", 3)
     with pytest.raises(UsageError, match="none, modalities, full"):
         require_choice("everything", None)
+
+
+def test_the_case_nearest_to_the_threshold_comes_first():
+    table = pd.DataFrame({"case_id": ["a", "b", "c"], "probability": [0.5, 0.25, 0.9]})
+    assert to_explain(table, "full", 1) == ["a"]
+    assert to_explain(table, "full", 1, 0.2) == ["b"]

@@ -52,6 +52,7 @@ FUNCTIONS: dict[str, str] = (
         name: f"mmdiag.sandbox.embedding_requests:{name}"
         for name in ("embedding", "embedding_width", "embedding_verdict", "embedding_table")
     }
+    | {name: f"mmdiag.sandbox.event_requests:{name}" for name in ("events", "event_names")}
     | {
         "deidentified_dicom": "mmdiag.deidentify.dicom:deidentified_dicom",
         "dicom_identifiers": "mmdiag.deidentify.dicom:dicom_identifiers",

@@ -15,7 +15,8 @@ WHY: Final[dict[str, str]] = {
     "no_code": "It has no code, or the concept 0, which stands for none.",
     "no_time": "It has no date, or one that cannot be read.",
     "not_a_number": "Its value is no number.",
-    "not_finite": "Its value is not finite, or out of the range of tables.",
+    "not_finite": "Its value is not finite.",
+    "out_of_range": "Its value is larger than the numbers of tables (3.4e38).",
 }
 ORDINARY: Final = ("not_a_subject", "after_as_of", "rare", "duplicate", "comparator")
 Account = dict[str, dict[str, Any]]

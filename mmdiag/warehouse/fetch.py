@@ -139,12 +139,18 @@ def _write(
     write_text(out / "cases.csv", _csv(list(table.columns), table.to_numpy().tolist()))
     write_parquet(out / "events.parquet", summary.table)
     codes: pd.DataFrame = summary.codes.assign(
-        description=[names.get(code, "") for code in summary.codes["code"]]
+        code=[_printable(code) for code in summary.codes["code"]],
+        description=[_printable(names.get(code, "")) for code in summary.codes["code"]],
     )
     header = ["column", "code", "description", "subjects", "share", "numbers"]
     write_text(out / "codes.csv", _csv(header, codes[header].to_numpy(object).tolist()))
     if not (out / "cohort.toml").exists():
         write_text(out / "cohort.toml", description)
+
+
+def _printable(text: str) -> str:
+    """A code may hold anything, what a table may not hold, too."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -187,14 +187,10 @@ def test_pandas_computes_the_same_columns(tmp_path_factory: Any, made: Any) -> N
     events = read_meds(folder / "data" / "train" / "0.parquet", subjects)
     found = summarise(events, cases_of(*cases), 0.5)
     expected = oracle(rows, cases, 0.5)
-    pd.testing.assert_frame_equal(
-        found.table.set_index("case_id").astype(float),
-        expected,
-        check_names=False,
-        check_like=True,
-        rtol=1e-5,
-        atol=1e-3,
-    )
+    columns = found.table.set_index("case_id").astype(float)
+    assert set(columns) == set(expected)
+    for name in expected:
+        np.testing.assert_allclose(columns[name], expected[name], rtol=1e-5, atol=1e-3)
     kept = {subject in subjects for subject, *_ in rows}
     assert len(events.subject) + events.left_out.get("not_a_subject", 0) == len(rows)
     assert len(found.outcome) == len(events.subject) and kept
@@ -226,6 +222,7 @@ def oracle(
                 said[f"{code}.least"] = numbers.min()
                 said[f"{code}.greatest"] = numbers.max()
     wide = pd.DataFrame.from_dict(result, orient="index", dtype=float)
+    wide.columns = wide.columns.astype(object)
     n_subjects = len({subject for _, subject, _ in cases})
     kept = {code for code, who in having.items() if len(who) / n_subjects >= share}
     wide = wide[[name for name in wide if name.rsplit(".", 1)[0] in kept]]
@@ -406,7 +403,7 @@ def test_what_is_no_meds_is_refused(
         ([("a", 1, "")], "as_of must be an ISO date .* in line 2"),
         ([("a", 1, "10.02.2024 Doe")], "as_of must be an ISO date .* in line 2"),
         ([("../a", 1, "2024-02-10")], "could be no path"),
-        ([("a", 1, "2020-02-10")], "no code of .* left out: after_as_of, not_a_subject"),
+        ([("a", 1, "2020-02-10")], r"no code of .* \(left out: after_as_of, not_a_subject\)"),
     ],
 )
 def test_wrong_cases_are_refused_without_a_value(

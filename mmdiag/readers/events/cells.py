@@ -156,7 +156,8 @@ def _written(cells: pa.Array) -> Times:
     blank = np.array([not text.strip() for text in texts] + [True])
 
     def of_each(field: str) -> Int64[ndarray, " row"]:
-        return np.array([_field(one, field) for one in (*found, None)], np.int64)[places]
+        each = np.array([_field(one, field) for one in (*found, None)], np.int64)
+        return np.asarray(each[places], np.int64)
 
     zoned = np.array([one is not None and one.zone is not None for one in (*found, None)])
     known = np.array([one is not None for one in (*found, None)])

@@ -124,12 +124,12 @@ class Collected:
         """
         blank = compute.equal(compute.utf8_trim_whitespace(codes), "").fill_null(True)
         good = np.ones(len(subject), bool)
-        too_large = np.abs(np.nan_to_num(number, posinf=np.inf, neginf=-np.inf)) > LARGEST
+        too_large = np.abs(number) > LARGEST  # NaN, which is no value, is not
         masks = {
             "no_code": blank.to_numpy(zero_copy_only=False),
             "no_time": ~times.known,
             **faults,
-            "not_finite": too_large,
+            "out_of_range": too_large,
         }
         for why, mask in masks.items():
             self.left_out[why] += int(np.count_nonzero(good & mask))

@@ -18,6 +18,7 @@ from pyarrow import parquet
 from warehouse_builders import cases_of, total, write_cases, write_meds
 
 from mmdiag.errors import UsageError
+from mmdiag.ingest.inspect import inspect
 from mmdiag.readers.events.meds import read_meds
 from mmdiag.warehouse.fetch import fetch_events
 from mmdiag.warehouse.summary import OUTCOMES, column_name, summarise
@@ -81,6 +82,8 @@ def test_a_meds_folder_is_fetched_and_ingested(
     found = json.loads(ingested.stdout)
     assert found["cases"]["accepted"] == 3
     assert found["modalities"]["events"]["present"] == 3
+    tables = [out / name for name in ("cases.csv", "codes.csv", "events.parquet")]
+    assert [one["verdict"] for one in inspect(tables)] == ["accepted"] * 3
 
 
 def test_columns_have_the_known_values(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ CSV and Parquet say the same.
 """
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -262,6 +263,21 @@ def test_parquet_and_csv_say_the_same(tmp_path: Path) -> None:
     assert from_parquet[0]["events"] == from_csv[0]["events"]
     pd.testing.assert_frame_equal(from_parquet[1], from_csv[1])
     assert np.isfinite(from_csv[1].loc["b", f"measurement/{HB}.days_since"])
+
+
+def test_a_table_without_rows_has_no_events(tmp_path: Path) -> None:
+    header = ("person_id", "condition_concept_id", "condition_start_date")
+    write_rows(tmp_path / "omop" / "condition_occurrence.csv", header, [])
+    answer, _ = fetched(tmp_path, *ROWS)
+    assert answer["events"]["condition_occurrence"] == {"in": 0, "used": 0, "left_out": {}}
+    assert answer["events"]["measurement"]["used"] == 4
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "omop").mkdir()
+    os.mkfifo(tmp_path / "omop" / "measurement.csv")
+    with pytest.raises(UsageError, match=r"measurement\.csv is a pipe"):
+        fetched(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,13 @@
 """Until when a case's inputs may be known: an ISO date, with or without a time and its zone."""
 
 import re
-from datetime import datetime
 from typing import Final
 
 import pandas as pd
 
-_DAY: Final = r"\d{4}-\d\d-\d\d|\d{8}"
-_FORM: Final = re.compile(
-    rf"(?P<day>{_DAY})"
-    r"(?:[T ](?P<clock>\d\d(?::?\d\d(?::?\d\d(?:[.,]\d+)?)?)?)"
-    r"\s?(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?(?:\[[\w/+-]+\])?)?",
-    re.IGNORECASE,
-)
-_BEGINS_LIKE_A_DATE: Final = re.compile(rf"(?:{_DAY})(?!\d)")
+from mmdiag.readers.moments import DAY, read_moment
+
+_BEGINS_LIKE_A_DATE: Final = re.compile(rf"(?:{DAY})(?!\d)")
 
 
 def is_one_date(as_of: str) -> bool:
@@ -29,13 +23,8 @@ def moment_of(text: str) -> pd.Timestamp | None:
             `2024-03-02T10:00:00+01:00[Europe/Berlin]` ...; what stops at the month names no day.
             The zone is read and left out: inputs are dated on their own clocks, too.
     """
-    form = _FORM.fullmatch(text.strip())
-    if form is None:
-        return None
-    zone = (form["zone"] or "").upper()
-    zone = "+00:00" if zone in ("Z", "UTC", "GMT") else zone
-    clock = f"T{form['clock']}{zone}" if form["clock"] else ""
+    found = read_moment(text)
     try:
-        return pd.Timestamp(datetime.fromisoformat(f"{form['day']}{clock}").replace(tzinfo=None))
+        return None if found is None else pd.Timestamp(found.written)
     except (ValueError, OverflowError):
         return None

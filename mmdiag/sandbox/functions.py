@@ -52,6 +52,7 @@ FUNCTIONS: dict[str, str] = (
         name: f"mmdiag.sandbox.embedding_requests:{name}"
         for name in ("embedding", "embedding_width", "embedding_verdict", "embedding_table")
     }
+    | {name: f"mmdiag.sandbox.event_requests:{name}" for name in ("events", "event_names")}
     | {
         "signal": "mmdiag.sandbox.signal_request:signal",
         "signal_channels": "mmdiag.sandbox.signal_request:signal_channels",

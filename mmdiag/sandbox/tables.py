@@ -12,6 +12,7 @@ import pandas as pd
 
 from mmdiag.description import ModalityDescription
 from mmdiag.errors import ReadError
+from mmdiag.readers.events.rows import ARRAYS, EventRows
 from mmdiag.readers.tables.delimited import as_description_error
 from mmdiag.readers.tables.form import PLAIN, TableForm
 from mmdiag.readers.tables.numbers import NumericTable, Said
@@ -160,6 +161,33 @@ def gene_set_columns(
         columns=list(columns),
     )
     return {str(name): [int(one) for one in members] for name, members in facts.items()}
+
+
+def read_events(file: Path, standard: str, kind: str, subjects: Collection[int]) -> EventRows:
+    """The events of some subjects in one file, as the readers of `event_requests.READERS`.
+
+    Raises:
+        DescriptionError: It is not a regular table, torn, or lacks a column.
+    """
+    facts, arrays = _asked(
+        "events",
+        [file],
+        file=str(file),
+        standard=standard,
+        kind=kind,
+        subjects=[int(one) for one in subjects],
+    )
+    plain: dict[str, Any] = {name: np.asarray(arrays[name], as_) for name, as_ in ARRAYS.items()}
+    codes, left_out = unpack_texts(arrays), dict(facts["left_out"])
+    return EventRows(**plain, codes=codes, left_out=left_out, read=int(facts["read"]))
+
+
+def event_names(file: Path, key: str, name: str, codes: Collection[str]) -> dict[str, str]:
+    """As `readers.events.names.names_of`."""
+    facts, _ = _asked(
+        "event_names", [file], file=str(file), key=key, name=name, codes=sorted(codes)
+    )
+    return {str(code): str(said) for code, said in facts["names"].items()}
 
 
 def modality_fields(modality: ModalityDescription) -> dict[str, Any]:

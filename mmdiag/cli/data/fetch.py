@@ -1,4 +1,6 @@
-"""Commands that bring data in from other systems: fetch fhir, fetch dicomweb, fetch listen."""
+"""Commands that bring data in from other systems: fetch fhir, fetch dicomweb, fetch listen; those
+of warehouses lie in `fetch_events`.
+"""
 
 import os
 import signal
@@ -13,6 +15,8 @@ import click
 
 from mmdiag.cli.boundary import DONE, IN_QUARANTINE
 from mmdiag.cli.context import Context, with_context
+from mmdiag.cli.data.fetch_events import fetch_meds, fetch_omop
+from mmdiag.cli.data.in_words import counts_in_words
 
 if TYPE_CHECKING:
     from mmdiag.exchange.pacs.dicomweb_client import Archive
@@ -41,14 +45,16 @@ studies_option = click.option(
 )
 
 
-@click.group(short_help="Fetch a cohort from FHIR, or images from a PACS.")
+@click.group(short_help="Fetch a cohort from FHIR, MEDS or OMOP, or images from a PACS.")
 def fetch() -> None:
-    """Fetch a cohort from a FHIR export, or images from a PACS by DICOMweb or by listening for
-    C-STORE.
+    """Fetch a cohort from a FHIR export or a data warehouse (MEDS, OMOP), or images from a PACS by
+    DICOMweb or by listening for C-STORE.
 
     \b
     Examples:
       mmdiag fetch fhir export/ --out cohort
+      mmdiag fetch meds warehouse/ --subjects cases.csv --out cohort
+      mmdiag fetch omop tables/ --subjects cases.csv --out cohort
       mmdiag fetch dicomweb https://pacs.example.org/web --studies imaging.csv --out cohort/dicom
       mmdiag fetch listen --out incoming --port 11112
     """
@@ -93,6 +99,10 @@ def fetch_fhir(context: Context, export: Path, out: Path, case: str) -> int:
         _show_fhir,
     )
     return IN_QUARANTINE if refused(found["resources"]) else DONE
+
+
+fetch.add_command(fetch_meds)
+fetch.add_command(fetch_omop)
 
 
 @fetch.command("dicomweb")
@@ -317,15 +327,3 @@ def _show_images(answer: Mapping[str, Any]) -> None:
     click.echo(f"Images in {answer['out']}: {counts_in_words(answer['instances'])}.")
     if answer["refused"]:
         click.echo(f"Refused: {counts_in_words(answer['refused'])}.")
-
-
-def counts_in_words(counts: Mapping[str, int], *but: str) -> str:
-    """Such as "2 refused, 1 unreadable"; without the counts that are named."""
-    return (
-        ", ".join(
-            f"{number} {name.replace('_', ' ')}"
-            for name, number in counts.items()
-            if name not in but
-        )
-        or "none"
-    )

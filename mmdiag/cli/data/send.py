@@ -7,7 +7,8 @@ import click
 
 from mmdiag.cli.boundary import DONE, IN_QUARANTINE
 from mmdiag.cli.context import Context, with_context
-from mmdiag.cli.data.fetch import archive_at, counts_in_words, user_option
+from mmdiag.cli.data.fetch import archive_at, user_option
+from mmdiag.cli.data.in_words import counts_in_words
 
 paths_argument = click.argument(
     "paths",

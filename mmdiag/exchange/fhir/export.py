@@ -21,10 +21,10 @@ from mmdiag.exchange.fhir.accounting import WHY, Account
 from mmdiag.exchange.fhir.attachments import note_of
 from mmdiag.exchange.fhir.cases import CASE_UNITS, FhirCase, make_cases
 from mmdiag.exchange.fhir.json import read_export
+from mmdiag.exchange.own_folder import SUMMARY, require_own_folder
 from mmdiag.exchange.pacs.inbox import FOLDER
 from mmdiag.workspace import atomic_path, write_bytes, write_text
 
-SUMMARY = "fetched.json"
 OLDEST = 89  # years; above, a year of birth names a person (45 CFR 164.514)
 NO_IMAGES = (
     "SR",
@@ -110,13 +110,7 @@ def fetch_fhir(
 def _require_own_folder(out: Path, case: str) -> None:
     if case not in CASE_UNITS:
         raise UsageError(f"A case is one of {', '.join(CASE_UNITS)}, found {case!r}: choose one.")
-    if out.exists() and (
-        not out.is_dir() or (any(out.iterdir()) and not (out / SUMMARY).is_file())
-    ):
-        raise UsageError(
-            f"An export goes into an empty folder or over an older one, {out} holds other files: "
-            "name another folder."
-        )
+    require_own_folder(out)
     write_text(out / SUMMARY, "{}")  # a run that is cut short can be repeated
 
 

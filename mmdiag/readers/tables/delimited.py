@@ -134,7 +134,7 @@ def read_header(file: Path, form: TableForm = PLAIN) -> tuple[str, ...]:
         ReadError: It has no header, or a column is there twice.
     """
     if file.suffix == ".parquet":
-        with _parquet_errors(file.name):
+        with parquet_errors(file.name):
             names = parquet.read_schema(file).names
         return tuple(INDEX.get(name, name) for name in names)
     if is_workbook(file):
@@ -275,7 +275,7 @@ def _require_short_cells(table: pa.Table, name: str) -> None:
 def _read_parquet(
     file: Path, columns: Sequence[str] | None, text: Sequence[str] | None
 ) -> pa.Table:
-    with _parquet_errors(file.name):
+    with parquet_errors(file.name):
         names = [str(name) for name in parquet.read_schema(file).names]
         require_columns([INDEX.get(name, name) for name in names], file.name)
         read = [name for name in names if columns is None or INDEX.get(name, name) in columns]
@@ -332,7 +332,7 @@ def _plain_types(table: pa.Table) -> pa.Table:
 
 
 @contextmanager
-def _parquet_errors(name: str) -> Iterator[None]:
+def parquet_errors(name: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:  # Arrow's errors are ValueErrors or OSErrors

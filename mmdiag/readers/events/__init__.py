@@ -1,0 +1,1 @@
+"""Event tables of a data warehouse: who had what, when, and with which value."""

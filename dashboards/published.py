@@ -298,6 +298,15 @@ def table(folder: Path, name: str) -> pd.DataFrame | None:
         return found
 
 
+def facts(folder: Path, name: str) -> dict[str, Any] | None:
+    """One JSON file of a run, or None where the run did not come that far."""
+    path = folder / name
+    if not path.is_file():
+        return None
+    with reading(path, RUN_AGAIN):
+        return dict(json.loads(path.read_text()))
+
+
 @st.cache_data(show_spinner=False, max_entries=32)
 def _parquet(path: str, changed: int) -> pd.DataFrame:
     del changed

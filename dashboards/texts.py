@@ -147,20 +147,6 @@ def words(outcome: str) -> str:
     )
 
 
-def interplay(found: Mapping[str, Any], above_chance: bool) -> str:
-    """How much of the answers is an interplay of modalities, where the model knows anything."""
-    if not above_chance:
-        return (
-            "How the modalities act together is not shown: the model is not shown to be above "
-            "chance."
-        )
-    return (
-        f"Of what the modalities add, {found['value']:.0%} ({found['low']:.0%} to "
-        f"{found['high']:.0%}, n = {found['n']}) is their acting together (InterSHAP); 0% would be "
-        "a model that adds them up, 100% one in which none says anything alone."
-    )
-
-
 def changed(change: float, contribution: float | None) -> str:
     """By how much an answer moves, and why that is not the bar of what was taken away.
 

@@ -4,7 +4,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from mmdiag.inference.shapley import shapley
+from mmdiag.inference.coalitions.shapley import shapley
 
 
 def test_an_array_of_another_shape_is_refused_where_it_is_given():

@@ -16,6 +16,7 @@ from dashboards.charts import models as charts
 from dashboards.charts.style import FUSED_NAME, Drawn
 from dashboards.parts import part
 from dashboards.tables import csv_button
+from mmdiag.evaluation.interplay import interplay_sentences
 from mmdiag.evaluation.metrics import calibration_bins, roc_points, wilson
 from mmdiag.evaluation.verdict import (
     BASELINE,
@@ -24,11 +25,10 @@ from mmdiag.evaluation.verdict import (
     interval,
     metric_name,
     model_name,
-    not_above_chance,
     primary_metric,
     verdict,
 )
-from mmdiag.explain.importance import global_importance, intershap
+from mmdiag.explain.importance import global_importance
 
 Leaks = Sequence[Mapping[str, str]]  # what may give the label away
 Titles = Mapping[str, str]  # modality -> how people read it
@@ -208,28 +208,11 @@ def _importance(predicted: pd.DataFrame | None, titles: Titles) -> Drawn | None:
 
 
 def _interplay(folder: Path, metrics: pd.DataFrame) -> None:
-    """How much of the answers is an interplay; nothing of a run that did not record it."""
-    table = published.table(folder, "explanations/modality.parquet")
-    predicted = published.table(folder, "predictions.parquet")
-    if table is None or predicted is None or "interaction" not in table:
-        return
-    keys = predicted[["case_id", "subject_id"]].astype(str)
-    rows = keys.merge(table[["case_id", "interaction"]].dropna(), on="case_id")
-    found = _intershap(rows["interaction"].tolist(), rows["subject_id"].tolist())
-    if found is not None:
-        st.caption(
-            notes.plain(
-                texts.interplay(found, not_above_chance(published.records(metrics)) is None)
-            )
-        )
-
-
-@st.cache_data(show_spinner=False, max_entries=8)
-def _intershap(matrices: list[str], subject: list[str]) -> dict[str, Any] | None:
-    if not matrices:
-        return None
-    values = np.asarray([json.loads(matrix) for matrix in matrices], dtype=float)
-    return intershap(values, subject=np.asarray(subject))
+    """How far the answers are an interplay; nothing of a run that did not ask."""
+    found = published.facts(folder, "interplay.json")
+    metric = metric_name(primary_metric(published.records(metrics)))
+    for sentence in interplay_sentences(found or {}, metric):
+        st.caption(notes.plain(sentence))
 
 
 def _figures(metrics: pd.DataFrame) -> None:

@@ -9,12 +9,14 @@ from rich.table import Table
 
 from mmdiag.cli.context import Answer
 from mmdiag.cli.printed import RESEARCH, a_console, line, number, printable, table_of
+from mmdiag.evaluation.interplay import interplay_sentences
 from mmdiag.evaluation.verdict import (
     DIFFERENCES,
     leak_sentences,
     metric_name,
     model_name,
     ordered_metrics,
+    primary_metric,
     unlike_training,
     verdict,
 )
@@ -230,6 +232,9 @@ def _metrics(answer: Answer, titles: Titles) -> None:
     }
     _metric_table("model", names, rows, f"Metrics with 95 % intervals ({rows[0]['split']})")
     line(verdict(metrics, title=_title(titles), leaks=answer.get("leaks", ())))
+    metric = metric_name(primary_metric(metrics))
+    for sentence in interplay_sentences(answer.get("interplay") or {}, metric):
+        line(sentence)
 
 
 def _title(titles: Titles) -> Callable[[str], str]:

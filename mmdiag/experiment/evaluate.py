@@ -13,9 +13,16 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from mmdiag.cohort.labels import label_values
+from mmdiag.evaluation.interplay import intershap
 from mmdiag.evaluation.judged import Judged
 from mmdiag.evaluation.metrics import paired_difference
-from mmdiag.evaluation.verdict import DIFFERENCE, FUSED, LATE_FUSION, RIVAL_DIFFERENCE
+from mmdiag.evaluation.verdict import (
+    DIFFERENCE,
+    FUSED,
+    LATE_FUSION,
+    RIVAL_DIFFERENCE,
+    not_above_chance,
+)
 from mmdiag.experiment.baselines import baselines
 from mmdiag.experiment.card.published import publish_bundle
 from mmdiag.experiment.fit_id import ALL, TEST
@@ -23,11 +30,14 @@ from mmdiag.experiment.predictions import write_predictions
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.storage.tables import write_parquet
 from mmdiag.task import Task
+from mmdiag.workspace import write_text
+
+INTERPLAY = "interplay.json"
 
 
 def evaluate(run: Run) -> list[dict[str, Any]]:
     """Measure every model of a run; write metrics.parquet, availability.parquet, curves.parquet,
-    out_of_fold.parquet and predictions.parquet, and the run's bundle with its card.
+    out_of_fold.parquet, interplay.json and predictions.parquet, and the run's bundle with its card.
 
     Returns:
         The metrics of docs/interface.md: model, fusion, modalities, split, metric, value, low,
@@ -54,10 +64,19 @@ def evaluate(run: Run) -> list[dict[str, Any]]:
     write_parquet(run.folder / "metrics.parquet", pd.DataFrame(rows).assign(modalities=listed))
     curves = [pd.read_parquet(run.fit_folder(fit) / "curve.parquet") for fit in run.fits]
     write_parquet(run.folder / "curves.parquet", pd.concat(curves, ignore_index=True))
+    write_text(run.folder / INTERPLAY, json.dumps(_interplay(run, data, held_out, rows), indent=1))
     fused = judged(data, held_out[held_out["model"] == FUSED], task)
     publish_bundle(run, data, fused, held_out, rows, availability_of(run))
     write_predictions(run)
     return rows
+
+
+def interplay_of(run: Run) -> dict[str, Any] | None:
+    """How far the answers of an evaluated run are an interplay of modalities; None of an earlier
+    version.
+    """
+    file = run.folder / INTERPLAY
+    return dict(json.loads(file.read_text())) if file.is_file() else None
 
 
 def metrics_of(run: Run) -> list[dict[str, Any]]:
@@ -231,18 +250,59 @@ def _less(run: Run, data: RunData, held_out: pd.DataFrame, name: str, other: str
     first, second = (
         pair[[f"{column}{end}" for column in columns]].to_numpy(float) for end in ("", "_best")
     )
-    found = paired_difference(
-        label_values(pair, task),
+    found = _paired(
+        run,
+        data,
+        pair,
         first if len(columns) > 1 else first[:, 0],
         second if len(columns) > 1 else second[:, 0],
-        metric=metric,
-        kind=task.kind,
-        subject=pair["subject_id"].to_numpy(),
-        time=pair["time"].to_numpy(float),
-        event=pair["event"].to_numpy(float),
-        fold=_fold(data, pair),
-        seed=0,
-        resamples=run.config.evaluation.resamples,
     )
     facts = {"model": name, "fusion": run.fusion, "split": _split(run)}
     return {**facts, "metric": metric, **found}
+
+
+def _paired(
+    run: Run, data: RunData, table: pd.DataFrame, first: ndarray, second: ndarray
+) -> dict[str, Any]:
+    """What one model is better by than another one, on the same resamples of held-out cases."""
+    task = data.store.task
+    return paired_difference(
+        label_values(table, task),
+        first,
+        second,
+        metric=task.metric,
+        kind=task.kind,
+        subject=table["subject_id"].to_numpy(),
+        time=table["time"].to_numpy(float),
+        event=table["event"].to_numpy(float),
+        fold=_fold(data, table),
+        seed=0,
+        resamples=run.config.evaluation.resamples,
+    )
+
+
+def _interplay(
+    run: Run, data: RunData, held_out: pd.DataFrame, rows: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """How far held-out answers are an interplay of modalities, and whether the model is better than
+    its additive part.
+    """
+    task = data.store.task
+    tables = [run.predictions(fit) for fit in run.fits if fit.fused and fit.fold != ALL]
+    fused = held_out[held_out["model"] == FUSED]
+    found: dict[str, Any] = {"shown": not_above_chance(rows) is None}
+    table = fused.merge(pd.concat(tables, ignore_index=True), on="case_id", suffixes=("", "_fit"))
+    matrices = [json.loads(m) for m in table.get("interaction", ()) if isinstance(m, str)]
+    known = len(matrices) == len(table) > 0
+    subject = table["subject_id"].to_numpy()
+    found["intershap"] = intershap(np.asarray(matrices), subject=subject) if known else None
+    found["additive"] = None
+    if "additive_log_odds" not in table or table["additive_log_odds"].isna().any():
+        return found
+    whole, part = (table[name].to_numpy(float) for name in ("log_odds", "additive_log_odds"))
+    less = _paired(run, data, table, whole, part)
+    value = next(
+        row["value"] for row in rows if row["model"] == FUSED and row["metric"] == task.metric
+    )
+    found["additive"] = {**less, "whole": value, "part": value - less["value"]}
+    return found

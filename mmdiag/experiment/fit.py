@@ -28,6 +28,7 @@ from mmdiag.experiment.prepared import prepare_modalities
 from mmdiag.experiment.reuse import reuse_fit
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.inference.bundle import Bundle
+from mmdiag.inference.coalitions.additive import additive_log_odds
 from mmdiag.inference.predict import diagnose
 from mmdiag.model.heads import survival_cuts, targets
 from mmdiag.prepare import Preparation
@@ -165,6 +166,8 @@ def _write(
     samples = prepare_samples(learned.preparations, data.raws, rows.held_out.tolist())
     table = diagnose(bundle, samples, contributions=name.fused)
     table.insert(0, "case_id", data.cases["case_id"].iloc[rows.held_out].to_numpy())
+    if name.fused and (additive := additive_log_odds(bundle, samples)) is not None:
+        table["additive_log_odds"] = additive
     write_parquet(folder / "predictions.parquet", table)
     write_parquet(folder / "curve.parquet", curve_table(trained.curve).assign(fit=str(name)))
     facts = {

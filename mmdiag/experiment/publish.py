@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from mmdiag.experiment import mlflow_tracking
-from mmdiag.experiment.evaluate import availability_of, metrics_of
+from mmdiag.experiment.evaluate import availability_of, interplay_of, metrics_of
 from mmdiag.experiment.predictions import predictions, write_predictions
 from mmdiag.experiment.run import Run, open_data
 from mmdiag.inference.manifest import read_manifest
@@ -17,8 +17,8 @@ def publish(run: Run, ledger: Ledger) -> dict[str, Any]:
     """Publish an evaluated run: its predictions once more, and everything in the ledger.
 
     Returns:
-        `split`, `bundle`, `metrics` and `predictions` of the answer in docs/interface.md, and
-        `availability`.
+        `split`, `bundle`, `metrics` and `predictions` of the answer in docs/interface.md,
+        `availability` and `interplay`.
     """
     table, metrics = predictions(run), metrics_of(run)
     if not (run.folder / "predictions.parquet").is_file():  # evaluated by an earlier version
@@ -62,5 +62,6 @@ def publish(run: Run, ledger: Ledger) -> dict[str, Any]:
         "bundle": bundle,
         "metrics": metrics,
         "availability": availability_of(run),
+        "interplay": interplay_of(run),
         "predictions": str(run.folder / "predictions.parquet"),
     }

@@ -1,3 +1,3 @@
 """Explanations within a modality: regions and words by occlusion, columns by gradient. Between
-modalities: `mmdiag.inference.shapley`.
+modalities: `mmdiag.inference.coalitions.shapley`.
 """

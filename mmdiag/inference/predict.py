@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float
 
 from mmdiag.evaluation.verdict import UNLIKE
 from mmdiag.inference.bundle import Bundle
+from mmdiag.inference.coalitions.shapley import shapley
 from mmdiag.inference.prediction_table import AGREEMENT, ATYPICAL
-from mmdiag.inference.shapley import shapley
 from mmdiag.model.ensemble import EnsembleModel
 from mmdiag.model.network import DiagnosisModel, Output
 from mmdiag.prepare.batches import batch_of

@@ -18,8 +18,8 @@ from mmdiag.experiment.fit import learn_ensemble, rows_of
 from mmdiag.experiment.fit_id import FitId
 from mmdiag.experiment.run import Run, open_data
 from mmdiag.inference.bundle import Bundle
+from mmdiag.inference.coalitions.shapley import shapley
 from mmdiag.inference.predict import diagnose
-from mmdiag.inference.shapley import shapley
 from mmdiag.prepare.batches import batch_of, prepare_samples
 from mmdiag.workspace import file_sha256
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmdiag.explain.importance import global_importance, intershap
+from mmdiag.explain.importance import global_importance
 
 PRESENT = np.asarray([[True, True, False], [True, False, False], [True, True, False]])
 CONTRIBUTIONS = np.asarray([[2.0, -1.0, 0.0], [-4.0, 0.0, 0.0], [3.0, 0.5, 0.0]])
@@ -46,21 +46,3 @@ def test_the_interval_of_a_known_spread_is_the_normal_one():
     assert (row["value"] - row["low"], row["high"] - row["value"]) == pytest.approx(
         (half, half), rel=0.12
     )
-
-
-@pytest.mark.parametrize(
-    ("matrix", "share"),
-    [
-        ([[2.0, 0.0], [0.0, -1.0]], 0.0),  # a sum
-        ([[0.0, 0.5], [0.5, 0.0]], 1.0),  # an XOR
-        ([[2.0, -0.5], [-0.5, 2.0]], 0.2),
-    ],
-)
-def test_the_share_of_acting_together_is_that_of_the_matrix(matrix, share):
-    alone = [[3.0, 0.0], [0.0, 0.0]]  # of a case with one modality nothing can act together
-    found = intershap(np.asarray([matrix, np.negative(matrix), alone]), resamples=50)
-    assert found == {"value": share, "low": share, "high": share, "n": 2}
-
-
-def test_of_single_modalities_no_acting_together_is_told():
-    assert intershap(np.asarray([[[3.0, 0.0], [0.0, 0.0]]])) is None

@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from mmdiag.inference.shapley import shapley
+from mmdiag.inference.coalitions.shapley import shapley
 
 
 def shares(function, present):

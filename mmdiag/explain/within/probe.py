@@ -12,8 +12,8 @@ from numpy import ndarray
 from mmdiag.explain.within.attribution import Attribution, attribute, can_attribute
 from mmdiag.explain.within.integral import owen_shares
 from mmdiag.inference.bundle import Bundle
+from mmdiag.inference.coalitions.shapley import shapley
 from mmdiag.inference.predict import coalition_log_odds
-from mmdiag.inference.shapley import shapley
 from mmdiag.prepare.batches import batch_of
 from mmdiag.samples import Sample
 from mmdiag.tokens import Tokens

@@ -1,0 +1,1 @@
+"""What modalities add to an answer, alone and together."""

@@ -174,6 +174,15 @@ def availability(run: "Run") -> list[dict[str, Any]]:
     return availability_of(run)
 
 
+def interplay(run: "Run") -> dict[str, Any] | None:
+    """How far the answers of an evaluated run are an interplay of modalities, and whether an
+    additive model would do as well; None of a run of an earlier version.
+    """
+    from mmdiag.experiment.evaluate import interplay_of
+
+    return interplay_of(run)
+
+
 def leaks(run: "Run") -> list[dict[str, str]]:
     """What may give the label of a run's cohort away: code, modality and fact of each leak."""
     from mmdiag.storage.store import Store

@@ -49,6 +49,16 @@ def test_the_workspace_and_everything_in_it_are_the_users_alone(answered):
     assert not [str(path) for path in found if stat.S_IMODE(path.stat().st_mode) & 0o077]
 
 
+def test_the_answer_says_how_far_it_is_an_interplay_of_modalities(answered):
+    found = answered[0]["interplay"]
+    assert found["shown"] in (True, False)
+    assert 0 < found["intershap"]["value"] < 1 and 20 < found["intershap"]["n"] < 40
+    less = found["additive"]
+    fused = next(row for row in answered[0]["metrics"] if row["model"] == "fused")
+    assert less["whole"] == fused["value"] == pytest.approx(less["part"] + less["value"])
+    assert less["low"] <= less["value"] <= less["high"] and less["n"] == fused["n"]
+
+
 def test_the_answer_has_the_keys_that_scripts_rely_on(answered):
     answer, _, workspace = answered
     assert set(answer) >= {

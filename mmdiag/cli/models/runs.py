@@ -149,6 +149,7 @@ def evaluate(context: Context, cohort: Path) -> int:
         run=str(run.folder),
         metrics=metrics,
         availability=api.availability(run),
+        interplay=api.interplay(run),
         leaks=api.leaks(run),
     )
     context.emit(answer, lambda done: show_evaluation(done, titles(description)))

@@ -25,7 +25,7 @@ def score(
 
     Args:
         bundle: Folder of the model; by default the champion of the cohort, and then only cases
-            that it has not learned from and that have neither a label nor a review.
+            of subjects that are new to it and that have neither a label nor a review.
         out: Where this call's predictions go; by default beside the cohort in the workspace.
     """
     prepare(workspace)

@@ -42,13 +42,11 @@ def score(
         trust: Public key of whom a bundle that is named by its folder must be signed by.
     """
     require_choice(explain, full_for)
+    place = (description, workspace, ledger, out)
     if isinstance(bundle, Path) and explain != FULL:
         told = score_unchanged(
             bundle,
-            description,
-            workspace,
-            ledger,
-            out,
+            *place,
             contributions=explain != NONE,
             only_open=only_open,
             trust=trust,
@@ -66,10 +64,7 @@ def score(
     with turn(workspace, description.name, waiting):  # what two score is scored once
         return found | score_ingested(
             opened,
-            description,
-            workspace,
-            ledger,
-            out,
+            *place,
             explain=explain,
             full_for=full_for,
             only_open=only_open,

@@ -1,6 +1,6 @@
 """Fit an ensemble on some rows of a cohort: the members of each modality, networks over all of
 them, and how they are stacked; or the networks of a family alone. Penalties, epochs and weights are
-chosen by answers to cases of inner folds that were not learned from.
+chosen by answers to cases of inner folds, which no member of theirs has seen.
 """
 
 from collections.abc import Mapping, Sequence

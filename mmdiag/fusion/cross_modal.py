@@ -87,7 +87,7 @@ class CrossModal(Fusion):
 def _of_present(
     looks: Sequence[Float[Tensor, "batch modality"]], masks: Sequence[Bool[Tensor, "batch _"]]
 ) -> Float[Tensor, "batch modality modality"]:
-    """Where each modality looked, as a matrix; 0 in the rows and columns of absent ones."""
+    """Where each modality looks, as a matrix; 0 in the rows and columns of absent ones."""
     present_BM = torch.stack([mask[:, 0] for mask in masks], dim=1)
     both_BMM = present_BM[:, :, None] & present_BM[:, None, :]
     return torch.where(both_BMM, torch.stack(list(looks), dim=1), 0.0)

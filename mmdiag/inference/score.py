@@ -125,16 +125,8 @@ def score_cases(
     store, key = Store.open(workspace, description.name), workspace_key(workspace.path)
     _require_kinds(bundle, store.modalities)
     require_stored_embeddings(bundle, store)
-    todo = pending(
-        store,
-        ledger,
-        bundle.id,
-        bundle.subjects,
-        key,
-        contributions=contributions,
-        only_open=only_open,
-        reviewed=reviewed,
-    )
+    which = {"contributions": contributions, "only_open": only_open}
+    todo = pending(store, ledger, bundle.id, bundle.subjects, key, **which, reviewed=reviewed)
     aligned = by_bundle_columns(bundle, store)
     parts = _Parts(bundle, store, aligned, key, progress)
     for table in parts.of(todo.new, contributions=contributions):
@@ -142,16 +134,13 @@ def score_cases(
     for table in parts.of(todo.unexplained, contributions=True):
         ledger.record_contributions(description.name, table)
     scored = write_scored(ledger, bundle.id, description.name, todo.versions, out)
-    shift = shift_of(scored)
-    _tell_unlike(description.name, len(todo.new), shift)
     said = _said(aligned)
     remember_columns(store.folder, bundle.id, said or None)
     answer = {
         "scored": len(todo.new),
         "already_scored": len(todo.asked) - len(todo.new),
         "labelled": int(labelled(store.cases, store.task.kind).sum()),
-        "abstained": abstained_by_reason(scored),
-        "shift": shift,
+        **_of_all(scored, description.name, len(todo.new)),
         "training_known": bundle.learned_from("", key) is not None,
         "bundle": {"id": bundle.id, "path": str(bundle.folder)},
         "predictions": str(out),
@@ -159,6 +148,13 @@ def score_cases(
     }
     meant = {todo.versions[row][0] for row in todo.asked}
     return Scored(answer, scored[scored["case_id"].isin(meant)])
+
+
+def _of_all(scored: pd.DataFrame, cohort: str, new: int) -> dict[str, Any]:
+    """How many of all answers are abstained from and why, and how unlike the training they are."""
+    shift = shift_of(scored)
+    _tell_unlike(cohort, new, shift)
+    return {"abstained": abstained_by_reason(scored), "shift": shift}
 
 
 @dataclass(frozen=True, slots=True)

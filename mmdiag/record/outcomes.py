@@ -27,7 +27,7 @@ from mmdiag.task import Task
 from mmdiag.workspace import Workspace
 
 RESAMPLES = 1000
-NEW = "new"  # the role of a case whose subject the model has not learned from
+NEW = "new"  # the role of a case whose subject is new to the model
 PREDICTED = ("case_id", "subject_id", "version", "abstained", "answers", "scored_at")
 
 

@@ -96,8 +96,7 @@ def explain(
       mmdiag explain --checks --bundle b-3f9c1d20a1b2
     """
     from mmdiag import api
-    from mmdiag.cli.models.show_case import show_checks, show_explanation
-    from mmdiag.cli.progress import stages
+    from mmdiag.cli.models.show_case import show_explanation
 
     if cohort and cohort_name:
         raise click.UsageError("A cohort is named once, by --cohort or by --cohort-name.")
@@ -107,10 +106,7 @@ def explain(
     if checks:
         if case_id or folder is None or change or page:
             raise UsageError("Checks are of a bundle, not of a case: give --bundle alone.")
-        with stages() as progress:
-            found = api.check_explanations(context.workspace, folder, name, progress)
-        context.emit(context.answer("explain", **found), show_checks)
-        return 0
+        return _checks(context, folder, name)
     if not case_id:
         raise UsageError("A case to explain is named by its key: mmdiag explain CASE_ID.")
     if page and change:
@@ -126,6 +122,18 @@ def explain(
         found["page"] = str(page)
     answer = context.answer("explain", **found, quarantined=_refused_of(context, found))
     context.emit(answer, lambda done: show_explanation(done, _store_of(context, done)))
+    return 0
+
+
+def _checks(context: Context, folder: Path, cohort: str) -> int:
+    """Check the explanations of a bundle on a cohort."""
+    from mmdiag import api
+    from mmdiag.cli.models.show_case import show_checks
+    from mmdiag.cli.progress import stages
+
+    with stages() as progress:
+        found = api.check_explanations(context.workspace, folder, cohort, progress)
+    context.emit(context.answer("explain", **found), show_checks)
     return 0
 
 

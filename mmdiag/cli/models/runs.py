@@ -243,12 +243,10 @@ def score(
         context.workspace, context.existing_ledger(), champion_of or description.name, bundle
     )
     with stages() as progress:
+        place = (description, context.workspace, context.ledger(), out.resolve())
         result = api.score(
             folder,
-            description,
-            context.workspace,
-            context.ledger(),
-            out.resolve(),
+            *place,
             explain=explained.explain,
             full_for=explained.full_for,
             only_open=not bundle and not every_case,
@@ -256,11 +254,16 @@ def score(
             progress=progress,
         )
     answer = context.answer("score", **result)
-    if answer["labelled"]:
-        click.echo(
-            f"{answer['labelled']} of these cases have a label: `mmdiag validate` judges the "
-            "bundle on those that it has not seen.",
-            err=True,
-        )
+    _tell_labels(answer["labelled"])
     context.emit(answer, lambda done: show_score(done, titles(description)))
     return exit_code(answer)
+
+
+def _tell_labels(cases: int) -> None:
+    """That what was scored could be judged."""
+    if cases:
+        click.echo(
+            f"{cases} of these cases have a label: `mmdiag validate` judges the bundle on those "
+            "that it has not seen.",
+            err=True,
+        )

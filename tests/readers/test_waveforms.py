@@ -349,7 +349,7 @@ def test_windows_of_a_signal_are_explained(run):
     files = place.workspace.path.glob("explanations/*/*.json")
     kept = {json.loads(file.read_text())["case_id"]: file for file in files}
     done = sorted(kept)
-    assert len(done) == 3 and done[0] not in [case for part in chunks(place) for case in part]
+    assert len(done) == 1 and done[0] not in [case for part in chunks(place) for case in part]
     for case in done:
         parts = json.loads(kept[case].read_text())["parts"]
         has = "heart" in table.set_index("case_id").loc[case, "modalities"]

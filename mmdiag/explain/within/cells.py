@@ -63,7 +63,8 @@ class Cells:
             which: Numbers of the cells of one slice.
             states: Which of them are meant.
         """
-        masks = self._masks()[self.place[which]].reshape(len(which), -1)
+        pixels = self.shape[0] * self.shape[1]
+        masks = self._masks()[self.place[which]].reshape(len(which), pixels)
         found: ndarray = (states.astype(np.float32) @ masks).clip(0, 1)
         return found.reshape(len(states), *self.shape)
 

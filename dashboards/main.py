@@ -59,6 +59,12 @@ def main() -> None:
                 url_path="performance",
             ),
             st.Page("views/cohort.py", title="Cohort", icon=":material/groups:", url_path="cohort"),
+            st.Page(
+                "views/operations.py",
+                title="Operations",
+                icon=":material/manufacturing:",
+                url_path="operations",
+            ),
         ]
     )
     st.session_state["ink"] = INK.get(st.context.theme.type or "", TEXT)

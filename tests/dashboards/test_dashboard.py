@@ -52,7 +52,7 @@ def test_a_cohort_without_a_model_says_on_each_page_what_brings_one(page, tmp_pa
 def test_a_page_is_drawn_where_a_file_of_the_run_is_missing(page, tmp_path, missing):
     example = publish(tmp_path / "w", explained=False)
     (example.workspace.runs / RUN / missing).unlink()
-    for path in ("", "cohort", "case", "performance"):
+    for path in ("", "cohort", "case", "performance", "operations"):
         assert "Research use only" in said(page(tmp_path / "w", path))
 
 

@@ -181,7 +181,7 @@ def test_roles_decide_who_answers_and_whose_reading_comes_first(page, example):
     test = page(example.workspace.path, "case", case="C-0003")
     assert "Your reading:" in shown(test)
     (example.workspace.path / "users.toml").write_text('[users.somebody]\nrole = "operator"\n')
-    for path in ("", "case", "performance", "cohort"):
+    for path in ("", "case", "performance", "cohort", "operations"):
         test = page(example.workspace.path, path, **({"case": "C-0003"} if path == "case" else {}))
         assert "has a role in users.toml" in shown(test) and "C-0003" not in shown(test)
         assert not test.get("page_link") and not test.dataframe

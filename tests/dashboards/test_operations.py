@@ -1,0 +1,72 @@
+"""Operations: what waits, which models are in use, what was done; no key of a case, and the record
+of work for operators alone.
+"""
+
+import pytest
+from pages import said
+from published_example import BUNDLE, NAME, publish
+
+from mmdiag.record.activity import recent_activity, said_of
+from mmdiag.record.models import retire
+from mmdiag.record.reviews import record_review
+from mmdiag.storage.audit.chain import system_user
+from mmdiag.storage.ledger import Ledger
+
+
+@pytest.fixture
+def example(tmp_path):
+    return publish(tmp_path / "w", cases=12)
+
+
+def tables(test):
+    return [frame.value for frame in test.dataframe]
+
+
+def test_it_says_what_waits_and_which_model_is_in_use(page, example):
+    cohorts, models, _ = tables(page(example.workspace.path, "operations"))
+    row = cohorts.set_index("cohort").loc[NAME]
+    assert row["in use"] == BUNDLE and row["scored by it"] == len(example.predictions)
+    assert row["waiting"] == max(row["accepted"] - row["scored by it"], 0)
+    assert models.set_index("bundle_id").loc[BUNDLE, "state"] == "champion"
+
+
+def test_a_cohort_without_a_model_in_use_says_none(page, example):
+    retire(Ledger(example.workspace.ledger_url), BUNDLE, "tried")
+    cohorts = tables(page(example.workspace.path, "operations"))[0].set_index("cohort")
+    assert cohorts.loc[NAME, "in use"] == "none"
+
+
+def test_what_was_done_names_no_case_and_not_who_looked(page, example):
+    ledger = Ledger(example.workspace.ledger_url)
+    record_review(ledger, example.workspace, "C-0003", "flag", "C-0003 again", seen=(BUNDLE, "v1"))
+    page(example.workspace.path, "case", case="C-0003")  # a view
+    rows = recent_activity(ledger)
+    assert {"score", "review"} <= {row["kind"] for row in rows}
+    assert not {"view", "reading"} & {row["kind"] for row in rows}
+    assert not [row for row in rows if "C-0003" in str(row)]
+    assert rows == sorted(rows, key=lambda row: row["at"], reverse=True)
+    shown = tables(page(example.workspace.path, "operations"))[2]
+    assert shown["said"].tolist() == [row["said"] for row in rows]
+
+
+def test_the_record_of_work_is_for_operators(page, example):
+    users = example.workspace.path / "users.toml"
+    users.write_text(f'[users.{system_user()}]\nrole = "reader"\n')
+    test = page(example.workspace.path, "operations")
+    assert len(tables(test)) == 2 and "What was done is shown to operators" in said(test)
+    users.write_text(f'[users.{system_user()}]\nrole = "operator"\n')
+    assert len(tables(page(example.workspace.path, "operations"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "words"),
+    [
+        ("ingest", {"counts": {"in": 9, "new": 2, "quarantined": 1}}, "2 of 9 cases"),
+        ("score", {"count": 3, "bundles": ["b-1"], "cases": ["k1"]}, "3 cases by b-1"),
+        ("refit", {"challenger": "b-2", "decision": "held"}, "b-2: held"),
+        ("promote", {"bundle_id": "b-2", "reason": "better"}, "b-2: better"),
+        ("erase", {"rows": {"1": "x"}}, ""),
+    ],
+)
+def test_each_kind_of_row_is_a_sentence(kind, payload, words):
+    assert said_of(kind, payload).startswith(words) and "k1" not in said_of(kind, payload)

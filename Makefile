@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO ?= demo
+# of the two installs of .venv; an environment that is used once need not be compiled: --no-compile
+PIP_FLAGS ?=
 
 .PHONY: demo demo-loop test test-slow test-services coverage check dashboard bench lock sbom audit clean
 
@@ -21,8 +23,8 @@ $(STAMP): .venv/.locked
 else
 $(STAMP): pyproject.toml constraints.txt setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c constraints.txt -e '.[dev]'
 	rm -f .venv/.locked
 	touch $(STAMP)
 endif

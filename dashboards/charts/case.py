@@ -31,8 +31,12 @@ SIGNED = alt.Axis(tickCount=5, titleFontSize=11)  # its title names both ends
 STRONGEST = 0.45  # opacity of the window with the largest effect
 
 
-def strip(others: Sequence[float], value: float, title: str) -> Layered:
-    """One probability among those of the other cases: a tick a case, a dot for this one."""
+def strip(
+    others: Sequence[float], value: float, title: str, threshold: float | None = None
+) -> Layered:
+    """One probability among those of the other cases: a tick a case, a dot for this one, and a line
+    from which an answer is positive, where there is one.
+    """
     x = alt.X(
         "x:Q",
         title=None,
@@ -49,7 +53,14 @@ def strip(others: Sequence[float], value: float, title: str) -> Layered:
         .mark_point(filled=True, size=170, color=ACCENT, opacity=1)
         .encode(x=x)
     )
-    return titled(ticks + dot, title, 0)
+    if threshold is None:
+        return titled(ticks + dot, title, 0)
+    line = (
+        alt.Chart(pd.DataFrame({"x": [threshold], "text": [f"threshold {threshold:.0%}"]}))
+        .mark_rule(color=TEXT, strokeDash=[3, 2], strokeWidth=1.5)
+        .encode(x=x, tooltip="text:N")
+    )
+    return titled(ticks + line + dot, title, 0)
 
 
 def contributions(

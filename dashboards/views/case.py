@@ -25,6 +25,7 @@ from dashboards.worklist.cases import (
 from mmdiag.evaluation.verdict import answer_of, question, shares_of
 from mmdiag.record.reviews import record_view
 from mmdiag.storage.store import Store
+from mmdiag.task import EVEN
 
 MOST_TICKS = 500  # other cases that are drawn beside a probability
 SEEN = "seen"  # of a session: the cases whose view is in the audit
@@ -293,7 +294,10 @@ def _answer(view: View, cases: Cases | None) -> None:
         if len(others):
             rank = texts.rank(probability, others.tolist())
             drawn = others[:: -(-len(others) // MOST_TICKS)]
-            case_parts.chart(charts.strip(drawn.tolist(), probability, rank))
+            turn = task.threshold if task.kind == "binary" else None
+            case_parts.chart(charts.strip(drawn.tolist(), probability, rank, turn))
+            if turn is not None and turn != EVEN:
+                st.caption(f"Positive from {turn:.0%} on: the dashed line.")
         return
     predicted = task.name_of(str(prediction["predicted"]))
     st.markdown(f"##### {notes.plain(f'{question(task)}: {predicted}')}")

@@ -178,3 +178,13 @@ def test_a_column_shows_where_the_case_stands_among_those_of_each_outcome(page, 
     drawn = [str(chart.proto.spec) for chart in test.get("vega_lite_chart")]
     own = [spec for spec in drawn if "percent of the cohort below" in spec]
     assert len(own) == 1 and "diamond" in own[0] and "GENE00_rnaseq" in own[0]
+
+
+def test_a_threshold_is_a_line_among_the_answers(page, workspace):
+    file = workspace.cohort(NAME) / "description.json"
+    facts = json.loads(file.read_text())
+    task = {**facts["task"], "threshold": 0.4}
+    file.write_text(json.dumps({**facts, "task": task}))
+    test = page(workspace.path, "case")
+    drawn = " ".join(str(chart.proto.spec) for chart in test.get("vega_lite_chart"))
+    assert "strokeDash" in drawn and "Positive from 40" in said(test)

@@ -35,7 +35,6 @@ class DisplaySlices:
         colour: Whether channels that differ are kept, and not their luminance.
 
     Attributes:
-        content: All encoded slices, in the order in which they came.
         shape: Rows and columns of the slices.
     """
 
@@ -43,8 +42,9 @@ class DisplaySlices:
     turn: Turn = field(default_factory=Turn)
     inverted: bool = False
     colour: bool = True
-    content: bytearray = field(default_factory=bytearray)
     shape: tuple[int, int] = (0, 0)
+    _encoded: list[bytes] = field(default_factory=list)
+    _length: int = 0
     _places: dict[int, tuple[int, int, int, float, float]] = field(default_factory=dict)
 
     def take(self, number: int, frame: Frame, rescale: Rescale, factor: float) -> None:
@@ -78,13 +78,19 @@ class DisplaySlices:
         encoded = encode_slice(pixels)
         self.shape = (pixels.shape[0], pixels.shape[1])
         self._places[position] = (
-            len(self.content),
+            self._length,
             len(encoded),
             checksum(encoded),
             slope * scale,
             intercept + slope * shift,
         )
-        self.content += encoded
+        self._encoded.append(encoded)
+        self._length += len(encoded)
+
+    @property
+    def content(self) -> bytes:
+        """All encoded slices, in the order in which they came."""
+        return b"".join(self._encoded)
 
     def facts(self) -> dict[str, Any]:
         """Where each slice lies in `content`, and what brings it to its units; what is alike in all

@@ -60,3 +60,34 @@ def test_what_is_alike_in_both_rows_adds_nothing():
     found = tree_shapley(trees, mixed, rows[1])
     assert found[3] == 0
     assert np.abs(found[:3]).sum() > 0
+
+
+def test_they_are_those_of_another_implementation():
+    import shap
+
+    rows, trees = grown(columns=12)
+    own = np.arange(trees.left.shape[2])
+    for reference, row in ((rows[0], rows[1]), (np.zeros(12, np.float32), rows[2])):
+        told = [
+            {
+                "children_left": np.where(left == own, -1, left),
+                "children_right": np.where(left == own, -1, right),
+                "children_default": np.where(left == own, -1, left),
+                "features": column,
+                "thresholds": threshold.astype(float),
+                "values": value.astype(float)[:, None],
+                "node_sample_weight": np.ones(len(own)),
+            }
+            for left, right, column, threshold, value in zip(
+                *(getattr(trees, name)[0] for name in ("left", "right", "column")),
+                *(getattr(trees, name)[0] for name in ("threshold", "value")),
+                strict=True,
+            )
+        ]
+        oracle = shap.TreeExplainer(
+            {"trees": told}, data=reference[None], feature_perturbation="interventional"
+        )
+        expected = oracle.shap_values(row[None])[0]
+        found = tree_shapley(trees, row, reference)[:, 0]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert np.abs(expected).max() > 0.05

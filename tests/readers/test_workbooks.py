@@ -440,6 +440,19 @@ def test_macros_are_not_run_and_links_not_followed(tmp_path):
     )
 
 
+def test_a_date_before_all_dates_is_an_error_and_not_midnight(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["case_id", "day", "change"], ["a", -3, -3], ["b", 45353, 2]):
+        book.active.append(row)
+    book.active["B2"].number_format = book.active["B3"].number_format = "yyyy-mm-dd"
+    book.active["C2"].number_format = "0.0"
+    book.save(tmp_path / "b.xlsx")
+    table = workbook_table(tmp_path / "b.xlsx", text=("day",))
+    assert table["day"].to_pylist() == ["", "2024-03-02"]
+    assert table["change"].to_pylist() == [-3, 2]
+    assert remarks_of(table) == ["cells that hold an error, taken for missing: 1 in day"]
+
+
 def test_a_length_of_time_is_hours_beyond_a_day(tmp_path):
     rows = column([timedelta(hours=30, minutes=5), "x"])
     assert read_frame(xlsx(tmp_path / "labs.xlsx", rows))["a"].tolist() == ["30:05:00", "x"]

@@ -166,9 +166,14 @@ def _cells(book: "CalamineWorkbook", name: str, sheet: str, marks: Marks) -> She
     rows: list[list[Value]] = [[None if cell == "" else cell for cell in row] for row in cells]
     if not rows:
         raise ReadError("no_rows", f"{name} has no cells in sheet {sheet!r}")
-    for row, column in marks.errors:
-        if top <= row < top + len(rows) and left <= column < left + len(rows[0]):
-            rows[row - top][column - left] = None
+    for place in marks.errors | marks.negative:
+        row, column = place[0] - top, place[1] - left
+        if not (0 <= row < len(rows) and 0 <= column < len(rows[0])):
+            continue
+        # a date before all dates, in place of which calamine has midnight
+        if place in marks.errors or isinstance(rows[row][column], date | time):
+            marks.errors.add(place)
+            rows[row][column] = None
     return Sheet(sheet, top, left, rows, marks)
 
 

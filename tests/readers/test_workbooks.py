@@ -193,6 +193,16 @@ def test_an_ods_says_what_it_shows_besides_its_values(tmp_path):
     assert found["a"][:3] == [0.25, None, 9.5] and found["b"][2] is None
 
 
+def test_a_tab_in_a_cell_of_an_ods_parts_what_is_beside_it(tmp_path):
+    rows = labs()
+    rows[1][1] = (
+        '<table:table-cell office:value-type="string"><text:p>12<text:tab/>5<text:span>mg</text:span>'
+        "<text:tab></text:tab><text:span>x</text:span></text:p></table:table-cell>"
+    )
+    file = ods(tmp_path / "labs.ods", ods_table(rows))
+    assert workbook_table(file)["a"][0].as_py() == "12 5mg x"
+
+
 def test_repeated_cells_and_rows_of_an_ods_stand_as_often_as_they_say(tmp_path):
     rows = labs()
     rows[1] = [KEYS[0], ods_cell(7, 'table:number-columns-repeated="2"')]

@@ -9,7 +9,7 @@ DAY: Final = r"\d{4}-\d\d-\d\d|\d{8}"
 FORM: Final = re.compile(
     rf"(?P<day>{DAY})"
     r"(?:[T ](?P<clock>\d\d(?::?\d\d(?::?\d\d(?:[.,]\d+)?)?)?)"
-    r"\s?(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?(?:\[[\w/+-]+\])?)?",
+    r"(?:\s?(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)(?:\[[\w/+-]+\])?)?)?",
     re.IGNORECASE,
 )
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -46,7 +46,8 @@ def read_moment(text: str) -> Moment | None:
     `2024-03-02 10:00:00+02:00` names; None where that is no day.
 
     Args:
-        text: What stops at the month or the year names no day. Digits beyond the microsecond are
+        text: What stops at the month or the year names no day, and what names a place without its
+            distance from UTC (`[America/New_York]`) no moment. Digits beyond the microsecond are
             cut off.
     """
     form = FORM.fullmatch(text.strip())

@@ -256,11 +256,14 @@ def test_the_same_ecg_is_stored_alike_from_four_forms(tmp_path):
                 "MDC_ECG_LEAD_II",
                 "EKG II",
                 "lead-II",
+                "ECG - II",
             )
         ),
         *((alias, "aVR") for alias in ("AVR", "avr", "Lead aVR", "ECG AVR", "aVR (Goldberger)")),
         *((alias, "V1") for alias in ("V1", "C1", "Lead V1", "ECG V1")),
         *((alias, "") for alias in ("-aVR", "Resp", "", "ECG", "V10", "Pleth")),
+        *((alias, "") for alias in ("ECG -aVR", "MDC_ECG_LEAD_-AVR", "Lead (-aVR)", "aVR (-)")),
+        *((alias, "") for alias in ("aVR-", "I-II", "ECG II-I", "I I")),
     ],
 )
 def test_a_lead_is_one_whatever_a_system_calls_it(name, lead):

@@ -99,6 +99,11 @@ def test_a_metaimage_is_what_nibabel_makes_of_its_numbers_however_it_is_written(
         )
         require_same(file, values, lps)
     assert number >= 20
+    for unit, factor in (("cm", 10), ("um", 0.001), ("?", 1)):
+        file = write_metaimage(
+            tmp_path / "unit.mha", values, lps / factor, tags={"DistanceUnits": unit}
+        )
+        require_same(file, values, lps)
 
 
 def test_an_mgh_is_what_nibabel_makes_of_its_numbers_however_it_is_written(tmp_path):
@@ -255,6 +260,21 @@ MASK = (VALUES > 0).astype("u1")
             lambda f: write_metaimage(f, VALUES, LPS, tags={"ObjectType": "Tube"}),
         ),
         ("several_volumes", "v.mgz", lambda f: write_mgh(f, FOUR, LPS)),
+        (
+            "missing_geometry",
+            "v.mha",
+            lambda f: write_metaimage(f, VALUES, LPS, tags={"DistanceUnits": "furlong"}),
+        ),
+        (
+            "unreadable",
+            "v.mha",
+            lambda f: write_metaimage(f, VALUES, LPS, tags={"ElementByteOrderMSB": "True"}),
+        ),
+        (
+            "unreadable",
+            "v.nrrd",
+            lambda f: write_nrrd(f, VALUES, LPS, fields={"old min": "-1024", "old max": "3071"}),
+        ),
         ("missing_geometry", "v.mgh", lambda f: write_mgh(f, VALUES, LPS, good=0)),
         ("segmentation", "v.mgz", lambda f: write_mgh(f, MASK, LPS)),
         (

@@ -160,6 +160,48 @@ SHOWN = {
         "a\nb\nc",
     ),
     "a symbol": ([p('<w:r><w:sym w:font="Symbol" w:char="F061"/></w:r>')], "\u03b1"),
+    "letters in a font of symbols": (
+        [
+            p(
+                r("5 ")
+                + r("m", '<w:rFonts w:ascii="Symbol" w:hAnsi="Symbol"/>')
+                + r("g \uf06d", '<w:rFonts w:ascii="Arial"/>')
+                + r("\uf0fe", '<w:rFonts w:ascii="Wingdings"/>')
+            )
+        ],
+        "5 \u03bcg \u03bc\u2611",
+    ),
+    "symbols by the codes of letters": (
+        [
+            p(
+                '<w:r><w:sym w:font="Wingdings" w:char="00FE"/><w:sym w:font="Symbol" w:char="006D"/>'
+                '<w:sym w:font="Arial" w:char="0061"/></w:r>'
+            )
+        ],
+        "\u2611\u03bca",
+    ),
+    "symbols of a font that is not known": (
+        [
+            p(
+                '<w:r><w:sym w:font="Webdings" w:char="F0FC"/>'
+                '<w:sym w:font="Wingdings 3" w:char="F0FE"/></w:r>' + r("a")
+            )
+        ],
+        "\ufffd\ufffda",
+    ),
+    "a content control that no longer asks": (
+        [
+            p(
+                '<w:sdt><w:sdtPr><w:showingPlcHdr w:val="0"/></w:sdtPr>'
+                f"<w:sdtContent>{r('a')}</w:sdtContent></w:sdt>"
+            )
+        ],
+        "a",
+    ),
+    "a box that is hidden": (
+        [p(TICKED.replace("<w:r>", "<w:r><w:rPr><w:vanish/></w:rPr>") + r("a"))],
+        "a",
+    ),
     "lines in the XML": ([p(r("a\n\tb"))], "a b"),
     "letters read aloud": (
         [p(f"<w:r><w:ruby><w:rt>{r('x')}</w:rt><w:rubyBase>{r('a')}</w:rubyBase></w:ruby></w:r>")],
@@ -206,6 +248,28 @@ def test_styles_hide_and_strike_out_and_a_run_may_undo_it():
     document.add_paragraph("b").add_run("y", style=based)
     document.add_paragraph("z", style=old).add_run("c").font.strike = False
     assert text_of(document) == "a\nb\nc"
+
+
+def test_a_style_may_name_a_font_of_symbols():
+    document = docx.Document()
+    greek = document.styles.add_style("Greek", 2)
+    greek.font.name = "Symbol"
+    based = document.styles.add_style("Deeper", 2)
+    based.base_style = greek
+    paragraph = document.add_paragraph("5 ")
+    paragraph.add_run("m", style=based)
+    paragraph.add_run("g")
+    paragraph.add_run("m", style=greek).font.name = "Arial"
+    assert text_of(document) == "5 \u03bcgm"
+
+
+def test_a_field_without_an_end_is_refused_and_its_note_not_cut():
+    begins = (
+        '<w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>DATE</w:instrText></w:r>'
+    )
+    with pytest.raises(ReadError) as caught:
+        text_of(with_body(p(r("a") + begins), p(r("Metastasis."))))
+    assert caught.value.code == "unreadable" and "Metastasis" not in str(caught.value)
 
 
 def test_comments_are_no_note():

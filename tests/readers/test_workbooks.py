@@ -224,6 +224,16 @@ def test_an_ods_says_what_it_shows_besides_its_values(tmp_path):
     assert found["a"][:3] == [0.25, None, 9.5] and found["b"][2] is None
 
 
+def test_a_tab_in_a_cell_of_an_ods_parts_what_is_beside_it(tmp_path):
+    rows = labs()
+    rows[1][1] = (
+        '<table:table-cell office:value-type="string"><text:p>12<text:tab/>5<text:span>mg</text:span>'
+        "<text:tab></text:tab><text:span>x</text:span></text:p></table:table-cell>"
+    )
+    file = ods(tmp_path / "labs.ods", ods_table(rows))
+    assert workbook_table(file)["a"][0].as_py() == "12 5mg x"
+
+
 def test_repeated_cells_and_rows_of_an_ods_stand_as_often_as_they_say(tmp_path):
     rows = labs()
     rows[1] = [KEYS[0], ods_cell(7, 'table:number-columns-repeated="2"')]
@@ -469,6 +479,19 @@ def test_macros_are_not_run_and_links_not_followed(tmp_path):
         "its macros are not run | its links to other books are not followed: "
         "their stored values count"
     )
+
+
+def test_a_date_before_all_dates_is_an_error_and_not_midnight(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["case_id", "day", "change"], ["a", -3, -3], ["b", 45353, 2]):
+        book.active.append(row)
+    book.active["B2"].number_format = book.active["B3"].number_format = "yyyy-mm-dd"
+    book.active["C2"].number_format = "0.0"
+    book.save(tmp_path / "b.xlsx")
+    table = workbook_table(tmp_path / "b.xlsx", text=("day",))
+    assert table["day"].to_pylist() == ["", "2024-03-02"]
+    assert table["change"].to_pylist() == [-3, 2]
+    assert remarks_of(table) == ["cells that hold an error, taken for missing: 1 in day"]
 
 
 def test_a_length_of_time_is_hours_beyond_a_day(tmp_path):

@@ -299,6 +299,13 @@ def test_an_event_is_used_where_it_is_certainly_before(
     assert [OUTCOMES[outcome] == "used" for outcome in found.outcome] == [used]
 
 
+def test_a_subject_that_no_int64_holds_is_nobody(tmp_path: Path) -> None:
+    rows = [(1, day(1), HB, 1.0), (2**63 + 5, day(1), HB, 2.0)]
+    folder = write_meds(tmp_path / "meds", rows, subject_id=pa.uint64())
+    events = read_meds(folder / "data" / "train" / "0.parquet", {1})
+    assert events.number.tolist() == [1.0] and events.left_out == {"no_subject": 1}
+
+
 def test_each_case_of_a_subject_has_its_own_date(tmp_path: Path) -> None:
     cases = [("late", 1, "2024-02-25"), ("early", 1, "2024-02-02"), ("first", 1, "2024-01-01")]
     write_cases(tmp_path / "cases.csv", cases)

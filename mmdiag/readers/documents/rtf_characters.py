@@ -131,6 +131,10 @@ _WINGDINGS_2: Final = {
     0x97: "●", 0xA2: "■",
 }  # fmt: skip
 
+_SYMBOLS: Final = {0x20 + place: glyph for place, glyph in enumerate(_SYMBOL_FONT)}
+_PICTURES: Final = {"wingdings": _WINGDINGS, "wingdings 2": _WINGDINGS_2}
+_SYMBOL_FONTS: Final = ("symbol", "wingdings", "webdings")
+
 
 def font_code_page(charset: int | None, code_page: int | None, name: str) -> str:
     """The code page in which text in a font is written, DEFAULT or SYMBOL."""
@@ -146,7 +150,11 @@ def font_code_page(charset: int | None, code_page: int | None, name: str) -> str
 def glyphs(codes: bytes, font: str) -> str:
     """What codes of a symbol font show; the sign of replacement for a glyph that is not known."""
     name = font.strip(" ;").lower()
-    if name.startswith(("wingdings", "webdings")):
-        table = _WINGDINGS_2 if name.startswith("wingdings 2") else _WINGDINGS
-        return "".join(table.get(code, "\ufffd") for code in codes)
-    return "".join(_SYMBOL_FONT[code - 0x20] if code >= 0x20 else "" for code in codes)
+    own = name.startswith(("wingdings", "webdings"))  # those that are not here have others
+    table = _PICTURES.get(name, {}) if own else _SYMBOLS
+    return "".join(table.get(code, "\ufffd" if code >= 0x20 else "") for code in codes)
+
+
+def is_symbol_font(font: str) -> bool:
+    """Whether the codes of a font are glyphs, and no letters."""
+    return font.strip(" ;").lower().startswith(_SYMBOL_FONTS)

@@ -5,11 +5,12 @@ Reference:
     (tracked changes), 17.16 (fields); part 3: 7 (alternate content).
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mmdiag.readers.documents.rtf_characters import glyphs
+from mmdiag.readers.documents.rtf_characters import glyphs, is_symbol_font
 
 W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _OFF: Final = ("0", "false", "off", "none")
@@ -29,6 +30,7 @@ _LEFT_OUT: Final = frozenset(
         *("sectPr", "comment", "annotationRef", "sdtPr", "sdtEndPr", "trPr", "tcPr", "object"),
     )
 )
+PRIVATE: Final = (0xF020, 0xF0FF)  # where Word puts the glyphs of symbol fonts
 _NOTES: Final = {"footnoteReference": "footnotes", "endnoteReference": "endnotes"}
 _PICTURES: Final = ("blip", "imagedata")
 
@@ -52,9 +54,14 @@ def shown_text(element: Any, styles: "Styles") -> Shown:
 
     Args:
         element: Of lxml, such as the body of a document.
+
+    Raises:
+        ValueError: A field has no end: what follows cannot be told from its instructions.
     """
     reader = _Reader(styles)
     reader.inside(element)
+    if not reader.is_whole:
+        raise ValueError("a field without an end")
     return Shown("".join(reader.pieces), reader.notes, reader.elsewhere)
 
 
@@ -64,17 +71,19 @@ def has_pictures(element: Any) -> bool:
 
 
 class Styles:
-    """Which styles hide or strike out what they are given to; a style is what it is based on,
-    but for what it says itself.
+    """Which styles hide or strike out what they are given to, and which give it a font; a style is
+    what it is based on, but for what it says itself.
     """
 
     def __init__(self, root: Any) -> None:
         self._own: dict[str, dict[str, bool]] = {}
         self._based: dict[str, str] = {}
         self._usual: dict[str, str] = {}
+        self._fonts: dict[str, str] = {}
         for style in root.iter(f"{W}style"):
             name = style.get(f"{W}styleId", "")
             self._own[name] = _toggles(style.find(f"{W}rPr"))
+            self._fonts[name] = _font(style.find(f"{W}rPr"))
             based = style.find(f"{W}basedOn")
             self._based[name] = "" if based is None else based.get(f"{W}val", "")
             if style.get(f"{W}default") in ("1", "true", "on"):
@@ -85,11 +94,7 @@ class Styles:
         """Whether a run is hidden or struck out, by itself or by its styles."""
         own = run.find(f"{W}rPr")
         direct = _toggles(own)
-        character = "" if own is None else _style(own, "rStyle")
-        paragraph = next((one for one in run.iterancestors(f"{W}p")), None)
-        facts = None if paragraph is None else paragraph.find(f"{W}pPr")
-        block = "" if facts is None else _style(facts, "pStyle")
-        block = block or self._usual.get("paragraph", "")
+        character, block = self._styles(run)
         return any(
             direct[name]
             if name in direct
@@ -97,6 +102,24 @@ class Styles:
             or self._all.get(name, False)
             for name in _STRUCK
         )
+
+    def font_of(self, run: Any) -> str:
+        """The font of a run's letters; empty where none is named."""
+        font = _font(run.find(f"{W}rPr"))
+        for style in self._styles(run):
+            for _ in range(len(self._own) if not font else 0):
+                font = font or self._fonts.get(style, "")
+                style = self._based.get(style, "")
+        return font
+
+    def _styles(self, run: Any) -> tuple[str, str]:
+        """The styles of a run and of its paragraph."""
+        own = run.find(f"{W}rPr")
+        paragraph = next((one for one in run.iterancestors(f"{W}p")), None)
+        facts = None if paragraph is None else paragraph.find(f"{W}pPr")
+        block = "" if facts is None else _style(facts, "pStyle")
+        character = "" if own is None else _style(own, "rStyle")
+        return character, block or self._usual.get("paragraph", "")
 
     def _says(self, style: str, name: str) -> bool:
         for _ in range(len(self._own)):  # a style that is based on itself ends, too
@@ -127,6 +150,11 @@ class _Reader:
             "txbxContent": self._boxes.append,
             "altChunk": self._chunk,
         }
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether each field that began has a result or an end."""
+        return all(self._instructions)
 
     def inside(self, element: Any) -> None:
         """The children of an element."""
@@ -165,11 +193,13 @@ class _Reader:
             self.inside(element)
             return
         for mark in element.iter(f"{W}fldChar"):
-            self._field(mark)
+            self._field(mark, shown=False)
 
     def _letters(self, element: Any) -> None:
-        text = element.text or ""
-        self._write(text.replace("\r", " ").replace("\n", " ").replace("\t", " "))
+        text = re.sub(r"[\r\n\t]", " ", element.text or "")
+        run = element.getparent()
+        font = self.styles.font_of(run) if run.tag == f"{W}r" and not text.isspace() else ""
+        self._write("".join(_glyph(ord(letter), font) for letter in text))
 
     def _table(self, element: Any) -> None:
         for row in element.iter(f"{W}tr"):
@@ -189,10 +219,11 @@ class _Reader:
         inner, self.pieces = "".join(self.pieces), outer
         return inner.rstrip("\n")
 
-    def _field(self, element: Any) -> None:
+    def _field(self, element: Any, *, shown: bool = True) -> None:
         kind = element.get(f"{W}fldCharType", "")
         if kind == "begin":
-            self._form(element)
+            if shown:
+                self._form(element)
             self._instructions.append(False)
         elif kind == "separate" and self._instructions:
             self._instructions[-1] = True
@@ -214,12 +245,12 @@ class _Reader:
 
     def _symbol(self, element: Any) -> None:
         code, font = element.get(f"{W}char", ""), element.get(f"{W}font", "")
-        number = int(code, 16)
-        self._write(glyphs(bytes([number & 0xFF]), font) if number >= 0xF000 else chr(number))
+        self._write(_glyph(int(code, 16), font))
 
     def _control(self, element: Any) -> None:
         """A content control; the words that ask for its content are none."""
-        if element.find(f"{W}sdtPr/{W}showingPlcHdr") is None:
+        asks = element.find(f"{W}sdtPr/{W}showingPlcHdr")
+        if asks is None or not _is_on(asks):
             self.inside(element)
 
     def _alternative(self, element: Any) -> None:
@@ -253,6 +284,25 @@ def _is_on(element: Any) -> bool:
 def _toggles(facts: Any) -> dict[str, bool]:
     found = {} if facts is None else {name: facts.find(f"{W}{name}") for name in _STRUCK}
     return {name: _is_on(one) for name, one in found.items() if one is not None}
+
+
+def _glyph(code: int, font: str) -> str:
+    """What a character shows in a font: in one of symbols its codes are pictures, which lie among
+    the letters or where Word puts them (0xF000 on).
+    """
+    if PRIVATE[0] <= code <= PRIVATE[1]:
+        return glyphs(bytes([code & 0xFF]), font or "Symbol")
+    if 0x20 <= code <= 0xFF and is_symbol_font(font):
+        return glyphs(bytes([code]), font)
+    return chr(code)
+
+
+def _font(facts: Any) -> str:
+    """The font that properties name for letters; empty where they name none, or the theme's."""
+    fonts = None if facts is None else facts.find(f"{W}rFonts")
+    if fonts is None or fonts.get(f"{W}asciiTheme"):
+        return ""
+    return str(fonts.get(f"{W}ascii") or fonts.get(f"{W}hAnsi") or "")
 
 
 def _style(facts: Any, name: str) -> str:

@@ -20,6 +20,7 @@ UNITS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}  # microseconds; a nanosec
 # the years that a date can have, in microseconds since 1970
 EARLIEST_US, LATEST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 WHOLE: Final = r"^-?[0-9]{1,18}(\.0*)?$"
+LARGEST_ID: Final = 2**63 - 1
 EXACT: Final = 2.0**53  # up to which a double holds every whole number
 
 
@@ -48,6 +49,9 @@ def whole_numbers(
         return np.where(fits, values, 0).astype(np.int64), fits
     elif not pa.types.is_integer(cells.type):
         refuse_type(cells.type, column, name, "whole numbers")
+    if pa.types.is_uint64(cells.type):
+        fits = compute.less_equal(cells, pa.scalar(LARGEST_ID, pa.uint64()))
+        cells = compute.if_else(fits, cells, pa.scalar(None, pa.uint64()))
     present = compute.is_valid(cells).to_numpy(zero_copy_only=False)
     filled = compute.fill_null(compute.cast(cells, pa.int64()), 0)
     return filled.to_numpy(zero_copy_only=False), present

@@ -6,6 +6,7 @@ Reference:
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,8 @@ DATA: Final = "ElementDataFile"
 DIRECTIONS: Final = ("TransformMatrix", "Rotation", "Orientation")
 LENGTHS: Final = ("ElementSpacing", "ElementSize")
 ORDERS: Final = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
+UNIT: Final = "DistanceUnits"
+UNITS_MM: Final = {"mm": 1.0, "um": 0.001, "cm": 10.0, "?": 1.0}  # of ?, mm, as every tool takes it
 BYTES: Final = {
     "MET_CHAR": 1,
     "MET_UCHAR": 1,
@@ -58,7 +61,7 @@ def metaimage_layout(file: Path) -> Layout:
         for end, plain in (("Slope", ("1", "0")), ("Offset", ("0",)))
     ):
         raise ReadError("unreadable", f"{name} says that its numbers mean others")
-    if BYTES[kind] > 1 and not any(order in fields for order in ORDERS):
+    if BYTES[kind] > 1 and len({_is_true(fields, one) for one in ORDERS if one in fields}) != 1:
         raise ReadError("unreadable", f"{name} does not say the order of its bytes")
     packed = ZLIB if _is_true(fields, "CompressedData") else ""
     data, start = file, end
@@ -66,7 +69,7 @@ def metaimage_layout(file: Path) -> Layout:
         if re.match(r"LIST\b|.*%", fields[DATA]):
             raise ReadError("several_volumes", f"{name} keeps its data in several files")
         data, start = file_beside(file, fields[DATA]), 0
-    layout = Layout(shape, BYTES[kind], data, start, packed)
+    layout = Layout(shape, BYTES[kind], data, start, packed, UNITS_MM[fields.get(UNIT, "mm")])
     return _without_head(layout, fields, name)
 
 
@@ -80,7 +83,7 @@ def _without_head(layout: Layout, fields: Mapping[str, str], name: str) -> Layou
     if not re.fullmatch(r"-1|\d{1,15}", skipped) or (layout.packed and skipped != "0"):
         raise ReadError("unreadable", f"HeaderSize of {name} is no number of bytes")
     start = layout.start + (there - layout.size if skipped == "-1" else int(skipped))
-    return Layout(layout.shape, layout.voxel_bytes, layout.data, start, layout.packed)
+    return replace(layout, start=start)
 
 
 def _fields(file: Path) -> tuple[dict[str, str], int]:
@@ -118,6 +121,8 @@ def _whole_numbers(fields: Mapping[str, str], name: str, file: str) -> list[int]
 
 def _require_pose(fields: Mapping[str, str], name: str) -> None:
     """Refuse a volume that does not say where its axes go, or how long its voxels are."""
+    if fields.get(UNIT, "mm") not in UNITS_MM:
+        raise ReadError("missing_geometry", f"the {UNIT} of {name} are no unit of length")
     for keys, count in ((DIRECTIONS, 9), (LENGTHS, 3)):
         stated = [fields[key].split() for key in keys if key in fields]
         if not stated or any(len(numbers) != count for numbers in stated):

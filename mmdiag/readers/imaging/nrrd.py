@@ -21,6 +21,7 @@ PATIENT: Final = frozenset(
 SHORT: Final = {"ras": "right-", "las": "left-", "lps": "left-"}
 UNITS_MM: Final = {"mm": 1.0, "millimeter": 1.0, "um": 0.001, "cm": 10.0, "m": 1000.0}
 PACKED: Final = {"raw": "", "gzip": GZIP, "gz": GZIP}
+QUANTISED: Final = ("old min", "oldmin", "old max", "oldmax")  # what the least and greatest were
 SPATIAL: Final = frozenset(("domain", "space", "???", "none"))
 SEVERAL: Final = frozenset(("list", "time"))
 BYTES: Final = {
@@ -60,6 +61,8 @@ def nrrd_layout(file: Path) -> Layout:
         raise ReadError(
             "unreadable", f"{name} has a type or an encoding that is not read: write it as gzip"
         )
+    if any(field in fields for field in QUANTISED):
+        raise ReadError("unreadable", f"{name} says that its numbers mean others")
     each, packed = BYTES[fields["type"]], PACKED[fields["encoding"].lower()]
     if each > 1 and fields.get("endian") not in ("little", "big"):
         raise ReadError("unreadable", f"{name} does not say the order of its bytes")

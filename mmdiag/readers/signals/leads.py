@@ -35,6 +35,7 @@ OTHERS: Final = (
 WORDS: Final = re.compile(
     r"\b(?:lead|ecg|ekg|mdc|ableitung|derivation|derivacion|einthoven|goldberger|wilson)\b"
 )
+TURNED: Final = re.compile(r"(?:^|\s)-(?=\w)|-$")  # a minus before a name or behind it
 VOLTS: Final = {
     "v": 1.0,
     "volt": 1.0,
@@ -152,11 +153,17 @@ def require_rate(rate: float, samples: int, name: str) -> None:
 
 def lead_of(name: str) -> str:
     """What lead of an ECG a channel is; empty of another channel. A lead that is turned round
-    (`-aVR`) is another one.
+    (`-aVR`, `ECG -aVR`, `aVR (-)`) is another one, and so is the difference of two (`I-II`).
     """
     plain = re.sub(r"[\s_.:()]+", " ", name.lower()).strip()
-    rest = re.sub(r"[\s-]+", "", WORDS.sub(" ", plain)) if not plain.startswith("-") else ""
-    return LEADS.get(OTHERS.get(rest, rest), "")
+    words = WORDS.sub(" ", plain)
+    parts = [part for part in re.split(r"[\s-]+", words) if part]
+    several = sum(_named_lead(part) != "" for part in parts) > 1
+    return "" if several or TURNED.search(plain) else _named_lead("".join(parts))
+
+
+def _named_lead(word: str) -> str:
+    return LEADS.get(OTHERS.get(word, word), "")
 
 
 def _numbers(

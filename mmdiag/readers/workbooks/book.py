@@ -34,6 +34,7 @@ Value = str | float | bool | date | datetime | time | timedelta | None
 _BETWEEN: Final = re.compile(
     rb"(</?(?:[\w.-]+:)?(?:table|table-[\w-]+|covered-table-cell|spreadsheet)(?:\s[^<>]*)?>)\s+(?=<)"
 )
+_TAB: Final = re.compile(rb"<((?:[\w.-]+:)?tab)(?:\s[^<>]*)?(?:/>|></\1>)")
 
 
 AllMarks = dict[str, Marks]  # sheet -> what it shows besides its values
@@ -108,6 +109,8 @@ def _opened_book(file: Path, sheet: str | None) -> "tuple[CalamineWorkbook, AllM
     marks = xlsx.sheet_marks(parts, sheet) if suffix == ".xlsx" else ods.sheet_marks(parts)
     for one, shown in marks.items():
         shown.require_dense(f"{name}, sheet {one!r},")
+    if suffix == ".ods" and _TAB.search(parts.read(ods.CONTENT)):
+        content = parts.rewritten(ods.CONTENT, _without_tabs)
     try:
         return _opened(content, name), marks
     except ReadError:
@@ -166,9 +169,14 @@ def _cells(book: "CalamineWorkbook", name: str, sheet: str, marks: Marks) -> She
     rows: list[list[Value]] = [[None if cell == "" else cell for cell in row] for row in cells]
     if not rows:
         raise ReadError("no_rows", f"{name} has no cells in sheet {sheet!r}")
-    for row, column in marks.errors:
-        if top <= row < top + len(rows) and left <= column < left + len(rows[0]):
-            rows[row - top][column - left] = None
+    for place in marks.errors | marks.negative:
+        row, column = place[0] - top, place[1] - left
+        if not (0 <= row < len(rows) and 0 <= column < len(rows[0])):
+            continue
+        # a date before all dates, in place of which calamine has midnight
+        if place in marks.errors or isinstance(rows[row][column], date | time):
+            marks.errors.add(place)
+            rows[row][column] = None
     return Sheet(sheet, top, left, rows, marks)
 
 
@@ -211,4 +219,9 @@ def _instead(content: bytes) -> str:
 
 
 def _without_blanks(content: bytes) -> bytes:
-    return _BETWEEN.sub(rb"\1", content)
+    return _BETWEEN.sub(rb"\1", _without_tabs(content))
+
+
+def _without_tabs(content: bytes) -> bytes:
+    """With blanks for tabs, which calamine leaves out: `12`, a tab and `5` are not `125`."""
+    return _TAB.sub(b" ", content)

@@ -22,6 +22,7 @@ class Marks:
 
     Args:
         hidden_columns: First and last column of each run that is hidden.
+        negative: Numbers below 0 that have a format; as a date or a time each is an error.
         uncalculated: Formulas without a stored value.
         filled, last: Cells with a value, and the last row and column of one.
         remarks: What is true of the whole book, a sentence each.
@@ -31,6 +32,7 @@ class Marks:
     hidden_columns: list[tuple[int, int]] = field(default_factory=list)
     percentages: set[Cell] = field(default_factory=set)
     errors: set[Cell] = field(default_factory=set)
+    negative: set[Cell] = field(default_factory=set)
     uncalculated: list[Cell] = field(default_factory=list)
     merged: list[Box] = field(default_factory=list)
     filled: int = 0

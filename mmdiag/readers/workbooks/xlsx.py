@@ -111,7 +111,7 @@ class _Sheet(Elements):
         self._name, self._percentages = name, percentages
         self._row, self._column = -1, -1
         self._facts: dict[str, str] = {}
-        self._formula = self._value = self._inside = False
+        self._formula = self._value = self._inside = self._negative = False
 
     def begin(self, name: str, facts: dict[str, str]) -> None:
         if name == "c":
@@ -136,6 +136,7 @@ class _Sheet(Elements):
     def characters(self, content: str) -> None:
         """Text within an element."""
         if self._inside and content:
+            self._negative = content.startswith("-") if not self._value else self._negative
             self._value = True
 
     def end(self, name: str) -> None:
@@ -162,6 +163,8 @@ class _Sheet(Elements):
             self.marks.errors.add(place)
         elif kind == "n" and self._facts.get("s") in self._percentages:
             self.marks.percentages.add(place)
+        elif kind == "n" and self._negative and "s" in self._facts:
+            self.marks.negative.add(place)
 
     def _place(self, reference: str) -> tuple[int, int]:
         found = _REFERENCE.fullmatch(reference)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.documents.html import even_lines
+from mmdiag.readers.documents.raised import raised
 from mmdiag.readers.recorded import last_day, latest
 
 if TYPE_CHECKING:
@@ -101,7 +102,9 @@ def narrative(element: "Element") -> str:
     if element.get("revised") == "delete" or not kind:
         return element.tail or ""
     inside = (element.text or "") + "".join(map(narrative, element))
-    if kind in ("td", "th"):
+    if kind == "sup":
+        inside = raised(inside)
+    elif kind in ("td", "th"):
         inside = f"{inside}\t"
     elif kind in _BLOCKS:
         inside = f"{inside}\n"

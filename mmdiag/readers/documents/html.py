@@ -10,6 +10,7 @@ from typing import Final
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.documents.charsets import BYTE_ORDER_MARKS, declared_text
+from mmdiag.readers.documents.raised import raised
 
 MOST_OPEN: Final = 2_000  # elements within each other
 _BLOCKS: Final = frozenset(
@@ -165,6 +166,7 @@ class _Shown(HTMLParser):
             return
         inside = {name for name, _ in self.open[-20:]}
         kept = data if inside & {"pre", "textarea"} else re.sub(r"[ \t\r\n\f]+", " ", data)
+        kept = raised(kept) if "sup" in inside else kept
         if "option" in inside and self.options:
             self.options[-1][1].append(kept)
         elif "select" not in inside:

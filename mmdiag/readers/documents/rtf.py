@@ -13,6 +13,7 @@ from datetime import date
 from typing import Final
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.documents.raised import raised
 from mmdiag.readers.documents.rtf_characters import (
     CODE_PAGES,
     DEFAULT,
@@ -86,7 +87,7 @@ class _Group:
 
     Args:
         skipped: Whether nothing of it is shown.
-        hidden, deleted: Of its characters.
+        hidden, raised, deleted: Of its characters.
         font: Number; None = the document's first.
         fallbacks: Characters behind a Unicode one that stand for it elsewhere (`uc`).
         kind: The destination it is.
@@ -95,6 +96,7 @@ class _Group:
 
     skipped: bool = False
     hidden: bool = False
+    raised: bool = False
     deleted: bool = False
     font: int | None = None
     fallbacks: int = 1
@@ -325,7 +327,9 @@ class _Reader:
         elif word in ("deleted", "mvf"):  # moved text is deleted where it was
             self.group = replace(self.group, deleted=number != 0)
         elif word == "plain":
-            self.group = replace(self.group, hidden=False, deleted=False, font=None)
+            self.group = replace(self.group, hidden=False, deleted=False, raised=False, font=None)
+        elif word in ("super", "up", "nosupersub", "sub", "dn"):
+            self.group = replace(self.group, raised=word in ("super", "up") and number != 0)
         elif word in ("titlepg", "facingp"):
             self.first_page |= word == "titlepg"
             self.facing |= word == "facingp"
@@ -382,7 +386,7 @@ class _Reader:
 
     def _show(self, text: str) -> None:
         self.half = 0
-        self.pieces[self.group.part].append(text)
+        self.pieces[self.group.part].append(raised(text) if self.group.raised else text)
 
     def _in(self, kind: str) -> bool:
         return any(group.kind == kind for group in self._around())

@@ -6,13 +6,15 @@ Reference:
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mmdiag.readers.documents.raised import raised
 from mmdiag.readers.documents.rtf_characters import glyphs, is_symbol_font
 
 W: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+MATH: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 _OFF: Final = ("0", "false", "off", "none")
 _STRUCK: Final = ("strike", "dstrike", "vanish", "specVanish")
 _SIGNS: Final = {
@@ -80,10 +82,12 @@ class Styles:
         self._based: dict[str, str] = {}
         self._usual: dict[str, str] = {}
         self._fonts: dict[str, str] = {}
+        self._places: dict[str, str] = {}
         for style in root.iter(f"{W}style"):
             name = style.get(f"{W}styleId", "")
             self._own[name] = _toggles(style.find(f"{W}rPr"))
             self._fonts[name] = _font(style.find(f"{W}rPr"))
+            self._places[name] = _place(style.find(f"{W}rPr"))
             based = style.find(f"{W}basedOn")
             self._based[name] = "" if based is None else based.get(f"{W}val", "")
             if style.get(f"{W}default") in ("1", "true", "on"):
@@ -105,12 +109,19 @@ class Styles:
 
     def font_of(self, run: Any) -> str:
         """The font of a run's letters; empty where none is named."""
-        font = _font(run.find(f"{W}rPr"))
+        return self._first(run, _font(run.find(f"{W}rPr")), self._fonts)
+
+    def is_raised(self, run: Any) -> bool:
+        """Whether a run's letters stand above the line."""
+        return self._first(run, _place(run.find(f"{W}rPr")), self._places) == "superscript"
+
+    def _first(self, run: Any, own: str, said: Mapping[str, str]) -> str:
+        """What a run says itself, else what its styles do; empty where nobody does."""
         for style in self._styles(run):
-            for _ in range(len(self._own) if not font else 0):
-                font = font or self._fonts.get(style, "")
+            for _ in range(len(self._own) if not own else 0):
+                own = own or said.get(style, "")
                 style = self._based.get(style, "")
-        return font
+        return own
 
     def _styles(self, run: Any) -> tuple[str, str]:
         """The styles of a run and of its paragraph."""
@@ -146,6 +157,8 @@ class _Reader:
             "fldChar": self._field,
             "sym": self._symbol,
             "sdt": self._control,
+            "f": self._fraction,
+            "sSup": self._power,
             "AlternateContent": self._alternative,
             "txbxContent": self._boxes.append,
             "altChunk": self._chunk,
@@ -199,7 +212,8 @@ class _Reader:
         text = re.sub(r"[\r\n\t]", " ", element.text or "")
         run = element.getparent()
         font = self.styles.font_of(run) if run.tag == f"{W}r" and not text.isspace() else ""
-        self._write("".join(_glyph(ord(letter), font) for letter in text))
+        shown = "".join(_glyph(ord(letter), font) for letter in text)
+        self._write(raised(shown) if run.tag == f"{W}r" and self.styles.is_raised(run) else shown)
 
     def _table(self, element: Any) -> None:
         for row in element.iter(f"{W}tr"):
@@ -246,6 +260,28 @@ class _Reader:
     def _symbol(self, element: Any) -> None:
         code, font = element.get(f"{W}char", ""), element.get(f"{W}font", "")
         self._write(_glyph(int(code, 16), font))
+
+    def _fraction(self, element: Any) -> None:
+        """A fraction of a formula: one over the other."""
+        over, under = (element.find(f"{MATH}{name}") for name in ("num", "den"))
+        if over is None or under is None:
+            self.inside(element)
+            return
+        self.inside(over)
+        self._write("/")
+        self.inside(under)
+
+    def _power(self, element: Any) -> None:
+        """A power of a formula."""
+        base, power = (element.find(f"{MATH}{name}") for name in ("e", "sup"))
+        if base is None or power is None:
+            self.inside(element)
+            return
+        self.inside(base)
+        outer, self.pieces = self.pieces, []
+        self.inside(power)
+        inner, self.pieces = "".join(self.pieces), outer
+        self.pieces.append(raised(inner))
 
     def _control(self, element: Any) -> None:
         """A content control; the words that ask for its content are none."""
@@ -303,6 +339,11 @@ def _font(facts: Any) -> str:
     if fonts is None or fonts.get(f"{W}asciiTheme"):
         return ""
     return str(fonts.get(f"{W}ascii") or fonts.get(f"{W}hAnsi") or "")
+
+
+def _place(facts: Any) -> str:
+    """Where properties put letters beside the line: superscript, subscript, baseline, or empty."""
+    return "" if facts is None else _style(facts, "vertAlign")
 
 
 def _style(facts: Any, name: str) -> str:

@@ -1,6 +1,6 @@
 """Operations: what waits in each cohort, which models are in use, and what was done of late."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import pandas as pd
 import streamlit as st
@@ -9,9 +9,10 @@ from dashboards import notes, published
 from dashboards.parts import part
 from dashboards.review.reader import reader
 from dashboards.tables import csv_button
+from dashboards.worklist.scored import champion
 from mmdiag.record.activity import count_scored, recent_activity
 from mmdiag.record.models import list_models
-from mmdiag.storage.record_tables import CHAMPION
+from mmdiag.storage.ledger import Ledger
 
 MOST = 50  # rows of what was done
 MODELS = ("cohort", "bundle_id", "fusion", "state", "since", "by", "reason")
@@ -37,9 +38,8 @@ def _cohorts() -> None:
     with published.reading_ledger() as record:
         if record is None:
             return
-        models = {row["cohort"]: row for row in list_models(record) if row["state"] == CHAMPION}
         for name, facts in published.cohort_names().items():
-            counts, used = facts.get("counts") or {}, models.get(name)
+            counts, used = facts.get("counts") or {}, champion(name)
             rows.append(
                 {
                     "cohort": name,
@@ -47,17 +47,19 @@ def _cohorts() -> None:
                     "accepted": counts.get("accepted"),
                     "in quarantine": counts.get("quarantined"),
                     "last ingested": facts.get("ingested_at"),
-                    "in use": used["bundle_id"] if used else "none",
+                    "in use": used or "none",
                     **_scored(record, name, used, counts),
                 }
             )
     _table(pd.DataFrame(rows), "cohorts.csv")
 
 
-def _scored(record: Any, name: str, used: Any, counts: Any) -> dict[str, Any]:
+def _scored(
+    record: Ledger, name: str, used: str | None, counts: Mapping[str, int]
+) -> dict[str, int | None]:
     if used is None:
         return {"scored by it": None, "waiting": None}
-    scored = count_scored(record, used["bundle_id"], name)
+    scored = count_scored(record, used, name)
     accepted = counts.get("accepted")
     waiting = max(accepted - scored, 0) if accepted is not None else None
     return {"scored by it": scored, "waiting": waiting}

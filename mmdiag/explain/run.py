@@ -37,9 +37,9 @@ def chunks(run: Run, explain: str = FULL, full_for: int | None = None) -> list[l
         return []
     table = _published(run)
     held_out = table[table["role"].isin(["test", "out-of-fold"])]
-    paths = _paths(run, held_out)
-    turn = open_data(run).store.task.threshold
-    chosen = to_explain(held_out, explain, full_for, turn)
+    store = Store.open(run.workspace, run.manifest.cohort)  # of features nothing is asked yet
+    paths = _paths(run, held_out, store)
+    chosen = to_explain(held_out, explain, full_for, store.task.threshold)
     todo = [case for case in chosen if not is_whole(paths[case])]
     return [todo[start : start + CHUNK] for start in range(0, len(todo), CHUNK)]
 
@@ -47,8 +47,9 @@ def chunks(run: Run, explain: str = FULL, full_for: int | None = None) -> list[l
 def explain(run: Run, case_ids: Sequence[str], progress: Progress | None = None) -> None:
     """Explain some cases; those that are explained already are left alone."""
     table = _published(run)
-    paths, answers = _paths(run, table), table.set_index("case_id")
-    row_of = {case: row for row, case in enumerate(open_data(run).cases["case_id"])}
+    store = open_data(run).store
+    paths, answers = _paths(run, table, store), table.set_index("case_id")
+    row_of = {case: row for row, case in enumerate(store.cases["case_id"])}
     seen: dict[str, Features] = {}  # by the model of a fold
     fused = {run.fitted(fit)["bundle_id"]: fit for fit in run.fits if fit.fused}
     for number, case in enumerate(case_ids, start=1):
@@ -65,10 +66,9 @@ def explain(run: Run, case_ids: Sequence[str], progress: Progress | None = None)
             progress(number, len(case_ids), "explained")
 
 
-def _paths(run: Run, table: pd.DataFrame) -> dict[str, Path]:
+def _paths(run: Run, table: pd.DataFrame, store: Store) -> dict[str, Path]:
     """Case -> where its explanation lies."""
-    cases = Store.open(run.workspace, run.manifest.cohort).cases
-    version = dict(zip(cases["case_id"], cases["version"], strict=True))
+    version = dict(zip(store.cases["case_id"], store.cases["version"], strict=True))
     return {
         case: explanation_path(run.workspace, bundle, case, version[case])
         for case, bundle in zip(table["case_id"], table["bundle_id"], strict=True)

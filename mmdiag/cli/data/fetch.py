@@ -16,7 +16,7 @@ import click
 from mmdiag.cli.boundary import DONE, IN_QUARANTINE
 from mmdiag.cli.context import Context, with_context
 from mmdiag.cli.data.fetch_events import fetch_meds, fetch_omop
-from mmdiag.cli.data.in_words import counts_in_words
+from mmdiag.cli.data.in_words import counts_in_words, show_accounting
 
 if TYPE_CHECKING:
     from mmdiag.exchange.pacs.dicomweb_client import Archive
@@ -308,12 +308,7 @@ def _show_fhir(answer: Mapping[str, Any]) -> None:
         f"{answer['documents']} other documents, "
         f"{answer['columns']} measurements, {imaging['studies']} imaging studies in {answer['out']}"
     )
-    for kind, row in answer["resources"].items():
-        reasons = counts_in_words(row["left_out"])
-        click.echo(
-            f"  {kind}: {row['used']} of {row['in']} "
-            f"used{', left out: ' + reasons if row['left_out'] else ''}"
-        )
+    show_accounting(answer["resources"])
     step = f"mmdiag ingest --cohort {Path(answer['out']) / 'cohort.toml'}"
     if imaging["studies"]:
         step = (

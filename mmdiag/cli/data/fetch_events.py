@@ -8,7 +8,7 @@ import click
 
 from mmdiag.cli.boundary import DONE, IN_QUARANTINE
 from mmdiag.cli.context import Context, with_context
-from mmdiag.cli.data.in_words import counts_in_words
+from mmdiag.cli.data.in_words import show_accounting
 
 SHOWN = 5  # cases named in one line
 Command = Callable[..., Any]
@@ -116,12 +116,7 @@ def _show(answer: Mapping[str, Any]) -> None:
         f"{answer['columns']} columns in {answer['out']}; {answer['rare_codes']} codes that fewer "
         f"than {answer['least_share']:.3g} of the subjects have are left out"
     )
-    for kind, row in answer["events"].items():
-        reasons = counts_in_words(row["left_out"])
-        click.echo(
-            f"  {kind}: {row['used']} of {row['in']} events "
-            f"used{', left out: ' + reasons if row['left_out'] else ''}"
-        )
+    show_accounting(answer["events"], "events ")
     if answer["static"]:
         click.echo(f"  {answer['static']} of them have no time and count as always known")
     without = answer["cases_without_events"]

@@ -64,29 +64,10 @@ class _Game:
             if name != self.name and bool(self.tokens[name].present()[0])
         ]
 
-    def ask(self, own: Tokens, kept: Bool[Tensor, "row other"]) -> Float[Tensor, "row"]:
-        """Log-odds with these tokens of the modality, and beside them the others that are kept."""
-        logits = self.model.diagnose(self._known(kept) | {self.name: own}).logits
-        return self._log_odds(logits)
-
-    def offsets(self, own: Tokens, kept: Bool[Tensor, "row other"]) -> Float[Tensor, "row"]:
-        """What of that is due to the offset of the set of modalities that it joins."""
-        if not isinstance(self.model, EnsembleModel):
-            return torch.zeros(len(kept))
-        known = self._known(kept) | {self.name: own}
-        logits = self.model.diagnose(known).logits
-        present = torch.stack([known[name].present() for name in self.model.modalities], dim=1)
-        without = present.clone()
-        without[:, self.model.modalities.index(self.name)] = False
-        moved = self.model.set_offsets(present) - self.model.set_offsets(without)
-        return self._log_odds(logits) - self._log_odds(logits - moved)
-
-    def _log_odds(self, logits: Tensor) -> Tensor:
-        return self.model.head.log_odds(logits, self.chosen.expand(len(logits)))
-
-    def _known(self, kept: Tensor) -> dict[str, Tokens]:
+    def logits(self, own: Tokens, kept: Bool[Tensor, "row other"]) -> Float[Tensor, "row answer"]:
+        """What the model says of these tokens of the modality beside the others that are kept."""
         others, count = self.others(), len(kept)
-        return {
+        known = {
             n: Tokens(
                 self.tokens[n].values.expand(count, -1, -1),
                 self.tokens[n].mask.expand(count, -1)
@@ -94,6 +75,25 @@ class _Game:
             )
             for n in self.model.modalities
         }
+        return self.model.diagnose(known | {self.name: own}).logits
+
+    def log_odds(self, logits: Float[Tensor, "row answer"]) -> Float[Tensor, "row"]:
+        """Those of the answer that is looked at."""
+        return self.model.head.log_odds(logits, self.chosen.expand(len(logits)))
+
+    def of_sets(
+        self, logits: Float[Tensor, "row answer"], own: Tokens, kept: Bool[Tensor, "row other"]
+    ) -> Float[Tensor, "row"]:
+        """What of some log-odds is due to the offset of the set of modalities that it joins."""
+        if not isinstance(self.model, EnsembleModel):
+            return torch.zeros(len(kept))
+        names = list(self.model.modalities)
+        without = torch.zeros(len(kept), len(names), dtype=torch.bool)
+        without[:, [names.index(name) for name in self.others()]] = kept
+        present = without.clone()
+        present[:, names.index(self.name)] = own.present()
+        moved = self.model.set_offsets(present) - self.model.set_offsets(without)
+        return self.log_odds(logits) - self.log_odds(logits - moved)
 
 
 def integrate(
@@ -123,7 +123,7 @@ def integrate(
             for start, end in zip(starts, ends, strict=True)
         ]
         kept = torch.from_numpy(np.repeat(coalitions, steps, axis=0))
-        total = game.ask(encode(leaves), kept)
+        total = game.log_odds(game.logits(encode(leaves), kept))
         found = torch.autograd.grad(total.sum(), leaves, allow_unused=True)
     amounts = np.repeat(shares, steps) * np.tile(lengths, count)
     gradients = [
@@ -153,12 +153,10 @@ def _differences(
     last = encode([end.expand(size, *end.shape[1:]) for end in ends])
     first = encode([start.expand(size, *start.shape[1:]) for start in starts])
     without = Tokens(last.values, torch.zeros_like(last.mask))
+    said = [game.logits(one, kept) for one in (last, first, without)]
     after, before, absent, offset = (
-        asked.numpy().astype(float) @ shares
-        for asked in (
-            *(game.ask(one, kept) for one in (last, first, without)),
-            game.offsets(last, kept),
-        )
+        found.numpy().astype(float) @ shares
+        for found in (*map(game.log_odds, said), game.of_sets(said[0], last, kept))
     )
     return float(after - absent), float(after - before), float(offset)
 

@@ -197,7 +197,7 @@ def not_above_chance(metrics: Sequence[Row]) -> Row | None:
         (
             row
             for row in metrics
-            if row["model"] == "fused"
+            if row["model"] == FUSED
             and row["metric"] in RANKS
             and row["low"] is not None
             and row["low"] <= CHANCE

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 import openpyxl
 
 KEYS = [f"{number:04d}" for number in range(1, 13)]
+SHEET = "xl/worksheets/sheet1.xml"
 NAMES = {
     "office": "urn:oasis:names:tc:opendocument:xmlns:office:1.0",
     "table": "urn:oasis:names:tc:opendocument:xmlns:table:1.0",
@@ -162,3 +163,18 @@ def compound(file: Path, name: str, stream: bytes) -> Path:
     folder += (bytes(64) + struct.pack("<HBBIII", 0, 0, 0, none, none, none) + bytes(48)) * 2
     file.write_bytes(head + fat + folder + stream)
     return file
+
+
+def set_cells(**cells):
+    """A change of cells by their places."""
+
+    def change(book):
+        for place, value in cells.items():
+            book.active[place] = value
+
+    return change
+
+
+def column(values, name="a"):
+    """A table of one column beside its keys."""
+    return [["case_id", name], *[[key, value] for key, value in zip(KEYS, values, strict=False)]]

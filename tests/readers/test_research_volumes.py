@@ -170,50 +170,32 @@ COLOURS = np.stack([VALUES] * 3)
 MASK = (VALUES > 0).astype("u1")
 
 
+def metaimage(tags, values=VALUES):
+    """What writes a MetaImage with other tags."""
+    return lambda file: write_metaimage(file, values, LPS, tags=tags)
+
+
+def nrrd(fields, values=VALUES):
+    """What writes an NRRD with other fields."""
+    return lambda file: write_nrrd(file, values, LPS, fields=fields)
+
+
 @pytest.mark.parametrize(
     ("code", "name", "write"),
     [
-        (
-            "several_volumes",
-            "v.nrrd",
-            lambda f: write_nrrd(f, FOUR, LPS, fields={"kinds": "domain domain domain list"}),
-        ),
-        (
-            "not_one_value",
-            "v.nrrd",
-            lambda f: write_nrrd(
-                f, COLOURS, LPS, fields={"kinds": "RGB-color domain domain domain"}
-            ),
-        ),
-        (
-            "not_one_value",
-            "v.nrrd",
-            lambda f: write_nrrd(f, COLOURS, LPS, fields={"kinds": "vector domain domain domain"}),
-        ),
+        ("several_volumes", "v.nrrd", nrrd({"kinds": "domain domain domain list"}, FOUR)),
+        ("not_one_value", "v.nrrd", nrrd({"kinds": "RGB-color domain domain domain"}, COLOURS)),
+        ("not_one_value", "v.nrrd", nrrd({"kinds": "vector domain domain domain"}, COLOURS)),
         (
             "segmentation",
             "v.seg.nrrd",
             lambda f: write_nrrd(f, VALUES, LPS, keys="Segment0_ID:=liver"),
         ),
         ("segmentation", "v.nrrd", lambda f: write_nrrd(f, MASK, LPS)),
-        ("missing_geometry", "v.nrrd", lambda f: write_nrrd(f, VALUES, LPS, fields={"space": ""})),
-        (
-            "missing_geometry",
-            "v.nrrd",
-            lambda f: write_nrrd(f, VALUES, LPS, fields={"space": "scanner-xyz"}),
-        ),
-        (
-            "missing_geometry",
-            "v.nrrd",
-            lambda f: write_nrrd(
-                f, VALUES, LPS, fields={"space directions": "", "spacings": "1 1 1"}
-            ),
-        ),
-        (
-            "missing_geometry",
-            "v.nrrd",
-            lambda f: write_nrrd(f, VALUES, LPS, fields={"space units": '"furlong"'}),
-        ),
+        ("missing_geometry", "v.nrrd", nrrd({"space": ""})),
+        ("missing_geometry", "v.nrrd", nrrd({"space": "scanner-xyz"})),
+        ("missing_geometry", "v.nrrd", nrrd({"space directions": "", "spacings": "1 1 1"})),
+        ("missing_geometry", "v.nrrd", nrrd({"space units": '"furlong"'})),
         (
             "missing_geometry",
             "v.nrrd",
@@ -222,59 +204,19 @@ MASK = (VALUES > 0).astype("u1")
             ),
         ),
         ("missing_geometry", "v.nrrd", lambda f: write_nrrd(f, VALUES, np.ones((3, 3)))),
-        (
-            "unreadable",
-            "v.nrrd",
-            lambda f: write_nrrd(f, VALUES, LPS, fields={"encoding": "bzip2"}),
-        ),
-        ("unreadable", "v.nrrd", lambda f: write_nrrd(f, VALUES, LPS, fields={"endian": ""})),
-        (
-            "several_volumes",
-            "v.mha",
-            lambda f: write_metaimage(f, FOUR, LPS, tags={"TransformMatrix": "1 0 0 0 1 0 0 0 1"}),
-        ),
-        (
-            "not_one_value",
-            "v.mha",
-            lambda f: write_metaimage(f, VALUES, LPS, tags={"ElementNumberOfChannels": "3"}),
-        ),
+        ("unreadable", "v.nrrd", nrrd({"encoding": "bzip2"})),
+        ("unreadable", "v.nrrd", nrrd({"endian": ""})),
+        ("several_volumes", "v.mha", metaimage({"TransformMatrix": "1 0 0 0 1 0 0 0 1"}, FOUR)),
+        ("not_one_value", "v.mha", metaimage({"ElementNumberOfChannels": "3"})),
         ("segmentation", "v.mha", lambda f: write_metaimage(f, MASK, LPS)),
-        (
-            "missing_geometry",
-            "v.mha",
-            lambda f: write_metaimage(f, VALUES, LPS, tags={"TransformMatrix": ""}),
-        ),
-        (
-            "missing_geometry",
-            "v.mha",
-            lambda f: write_metaimage(f, VALUES, LPS, tags={"ElementSpacing": ""}),
-        ),
-        (
-            "unreadable",
-            "v.mha",
-            lambda f: write_metaimage(f, VALUES, LPS, tags={"BinaryData": "False"}),
-        ),
-        (
-            "unreadable",
-            "v.mha",
-            lambda f: write_metaimage(f, VALUES, LPS, tags={"ObjectType": "Tube"}),
-        ),
+        ("missing_geometry", "v.mha", metaimage({"TransformMatrix": ""})),
+        ("missing_geometry", "v.mha", metaimage({"ElementSpacing": ""})),
+        ("unreadable", "v.mha", metaimage({"BinaryData": "False"})),
+        ("unreadable", "v.mha", metaimage({"ObjectType": "Tube"})),
         ("several_volumes", "v.mgz", lambda f: write_mgh(f, FOUR, LPS)),
-        (
-            "missing_geometry",
-            "v.mha",
-            lambda f: write_metaimage(f, VALUES, LPS, tags={"DistanceUnits": "furlong"}),
-        ),
-        (
-            "unreadable",
-            "v.mha",
-            lambda f: write_metaimage(f, VALUES, LPS, tags={"ElementByteOrderMSB": "True"}),
-        ),
-        (
-            "unreadable",
-            "v.nrrd",
-            lambda f: write_nrrd(f, VALUES, LPS, fields={"old min": "-1024", "old max": "3071"}),
-        ),
+        ("missing_geometry", "v.mha", metaimage({"DistanceUnits": "furlong"})),
+        ("unreadable", "v.mha", metaimage({"ElementByteOrderMSB": "True"})),
+        ("unreadable", "v.nrrd", nrrd({"old min": "-1024", "old max": "3071"})),
         ("missing_geometry", "v.mgh", lambda f: write_mgh(f, VALUES, LPS, good=0)),
         ("segmentation", "v.mgz", lambda f: write_mgh(f, MASK, LPS)),
         (
@@ -327,12 +269,8 @@ def bomb(file):
         ("truncated", "v.mha", cut(write_metaimage, compressed=True)),
         ("truncated", "v.mgh", cut(write_mgh)),
         ("truncated", "v.mgz", cut(write_mgh)),
-        ("truncated", "v.nrrd", lambda f: write_nrrd(f, VALUES, LPS, fields={"sizes": "6 5 40"})),
-        (
-            "truncated",
-            "v.mha",
-            lambda f: write_metaimage(f, VALUES, LPS, tags={"DimSize": "6 5 40"}),
-        ),
+        ("truncated", "v.nrrd", nrrd({"sizes": "6 5 40"})),
+        ("truncated", "v.mha", metaimage({"DimSize": "6 5 40"})),
         (
             "truncated",
             "v.mha",
@@ -340,19 +278,11 @@ def bomb(file):
                 f, VALUES, LPS, compressed=True, tags={"CompressedDataSize": "999999999999"}
             ),
         ),
-        ("unreadable", "v.nrrd", lambda f: write_nrrd(f, VALUES, LPS, fields={"sizes": "6 5 3"})),
-        ("unreadable", "v.nrrd", lambda f: write_nrrd(f, VALUES, LPS, fields={"sizes": "6 5"})),
-        ("unreadable", "v.nrrd", lambda f: write_nrrd(f, VALUES, LPS, fields={"sizes": "6 5 -4"})),
-        (
-            "too_large",
-            "v.nrrd",
-            lambda f: write_nrrd(f, VALUES, LPS, fields={"sizes": "99999 99999 99999"}),
-        ),
-        (
-            "too_large",
-            "v.mha",
-            lambda f: write_metaimage(f, VALUES, LPS, tags={"DimSize": "99999 99999 9999"}),
-        ),
+        ("unreadable", "v.nrrd", nrrd({"sizes": "6 5 3"})),
+        ("unreadable", "v.nrrd", nrrd({"sizes": "6 5"})),
+        ("unreadable", "v.nrrd", nrrd({"sizes": "6 5 -4"})),
+        ("too_large", "v.nrrd", nrrd({"sizes": "99999 99999 99999"})),
+        ("too_large", "v.mha", metaimage({"DimSize": "99999 99999 9999"})),
         (
             "too_large",
             "v.mgh",

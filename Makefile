@@ -48,7 +48,7 @@ dashboard: $(STAMP)
 # without bytecode each of the hundreds of processes that the tests start compiles torch anew
 PYTEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 # one process more than there are cores: tests wait for browsers, servers and processes that they kill
-PARALLEL := -n $(shell echo $$(( $$(nproc) + 1 ))) --maxprocesses 4 --dist loadfile -m "not slow"
+PARALLEL := -n $(shell echo $$(( $$(nproc) + 1 ))) --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test: $(STAMP)
 	$(PYTEST) $(PARALLEL)

@@ -4,6 +4,7 @@ checks of shapes load first.
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -49,6 +50,9 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 OWN = "MMDIAG_"
 TESTS = Path(__file__).parent
 COSTLY = ("small_run", "prefect_server")  # fixtures of files in several folders
+LONG = re.compile(
+    r"small_run|prefect_server|phantom_runs|mmdiag_command|browser|subprocess|\bfit\("
+)
 WITHOUT_DATA = pytest.StashKey[int]()  # tests of tests/external that were deselected
 
 
@@ -67,7 +71,10 @@ def _environment_stays() -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)  # after -m and -k have chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests whose data is not beside the repository."""
+    """Let the tests begin that take long, so that none of them runs alone at the end, and deselect
+    those whose data is not beside the repository.
+    """
+    items.sort(key=lambda item: not takes_long(item.path))
     if SHARED.is_dir():
         return
     external = [item for item in items if item.get_closest_marker("external")]
@@ -91,7 +98,7 @@ def pytest_testnodedown(node: Any) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """With --dist loadfile: give files that share a costly fixture to one process, which makes it
-    once.
+    once. --no-loadscope-reorder keeps the order of `pytest_collection_modifyitems`.
     """
     if config.getoption("dist") != "loadfile":
         return None
@@ -113,6 +120,12 @@ def company(file: Path) -> str:
     files = [file] if alone else sorted(file.parent.glob("test_*.py"))
     text = "".join(one.read_text() for one in files)
     return next((name for name in COSTLY if name in text), str(file if alone else file.parent))
+
+
+@lru_cache
+def takes_long(file: Path) -> bool:
+    """Whether the tests of a file start processes, browsers or servers, or train."""
+    return bool(LONG.search(file.read_text()))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

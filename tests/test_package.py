@@ -149,12 +149,14 @@ def test_the_installed_command_takes_a_phantom_all_the_way(installed: Path, tmp_
             "--workspace",
             "w",
             "--json",
+            "--fusion",
+            "concat",  # what is asked is whether everything is there
+            "--set",
+            "training.averaged=false",
             "--set",
             "training.max_epochs=2",
             "--set",
             "evaluation.folds=2",
-            "--set",
-            "ensemble.folds=2",
             cwd=tmp_path,
             expect=(0, 3),
         )

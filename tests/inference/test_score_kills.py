@@ -55,12 +55,12 @@ POINTS = [
     pytest.param(
         "mmdiag.prepare.feature_parts", "write_parquet", "before", 2, marks=pytest.mark.slow
     ),
-    (LEDGER, "record_predictions", "before", 1),
+    pytest.param(LEDGER, "record_predictions", "before", 1, marks=pytest.mark.slow),
     (LEDGER, "record_predictions", "after", 2),
     pytest.param(
         "mmdiag.inference.prediction_table", "write_parquet", "before", 1, marks=pytest.mark.slow
     ),
-    (KEPT, "write_text", "before", 1),
+    pytest.param(KEPT, "write_text", "before", 1, marks=pytest.mark.slow),
 ]
 
 

@@ -4,7 +4,7 @@ inflection it is written in.
 
 import pytest
 from faker import Faker
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mmdiag.privacy.mask import mask_note
@@ -167,6 +167,10 @@ def test_the_date_of_birth_is_found_in_the_forms_of_asia(written):
     assert masked(f"x {written} y", "19641226") == "x [DATE] y"
 
 
+# what a header says where it says no name
+NO_NAMES = ("text", "unknown", "none", "anonymous", "anonymized", "male", "female", "other")
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(sorted({x for alphabet in ALPHABETS.values() for x in [alphabet]})).flatmap(
@@ -176,6 +180,7 @@ def test_the_date_of_birth_is_found_in_the_forms_of_asia(written):
     st.booleans(),
 )
 def test_a_name_of_any_letters_does_not_stay(name, beside, upper):
+    assume(name not in NO_NAMES)
     written = name.upper() if upper else name.title()
     left = masked(f"{beside} {written} {beside}", name)
     assert "[NAME]" in left and written.casefold() not in left.casefold()

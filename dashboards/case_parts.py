@@ -107,7 +107,7 @@ def note(view: View, name: str) -> None:
         return
     text, parts = view.stored(name), view.parts(name)
     with st.container(height=330):
-        st.html(notes.note(text, parts or []))
+        st.html(notes.note(text, parts))
     if parts is not None:
         st.caption(texts.words(notes.plain(view.outcome)))
         _adds_up(view, name)

@@ -8,7 +8,7 @@ import string
 import unicodedata
 from collections.abc import Sequence
 
-from mmdiag.explain.drawn import in_negated, shaded_pieces
+from mmdiag.explain.drawn import Fold, folds, in_negated, shaded_pieces, signed
 from mmdiag.explain.parts import Part
 
 STEPS = 5  # shades of a word
@@ -22,6 +22,8 @@ STYLE = (
         f"dotted rgba(0,114,178,{0.18 * i:.2f})}}"
         for i in range(1, STEPS + 1)
     )
+    + ".mmnote summary{cursor:pointer;font-weight:600;white-space:normal}.mmnote summary i{"
+    "font-style:normal;font-weight:400;opacity:.75;padding-left:.6em}"
     + '.mmnote .neg::before{content:"\\00ac";opacity:.7}'
     + ".mmabsent{border:1.5px dashed "
     "#8A9099;border-radius:8px;padding:1.6rem;text-align:center;color:#8A9099}"
@@ -39,15 +41,35 @@ ADDRESS = re.compile(r"(?<=www)(?=\.)|(?<=:)(?=//)|(?=@)", re.IGNORECASE)
 JOINER = "\u2060"  # a word joiner: no width, no break
 
 
-def note(text: str, parts: Sequence[Part]) -> str:
-    """A whole note as HTML.
+def note(text: str, parts: Sequence[Part] | None) -> str:
+    """A whole note as HTML, its sections folded: open are those that have a shaded word, and all
+    where none has.
 
     Args:
-        parts: `start`, `end` and `value` of words; positive values support the outcome.
+        parts: `start`, `end` and `value` of words; positive values support the outcome. None where
+            the case is not explained.
     """
-    pieces = shaded_pieces(text, parts)
-    inner = shaded(text, pieces, in_negated(text, pieces))
-    return f'{STYLE}<div class="mmnote">{inner}</div>'
+    pieces = shaded_pieces(text, parts or [])
+    negated = in_negated(text, pieces)
+    found = folds(text, parts or [])
+    if not found:
+        return f'{STYLE}<div class="mmnote">{shaded(text, pieces, negated)}</div>'
+    inner = [shaded(text, pieces, negated, (0, found[0].start)).rstrip()]
+    for fold in found:
+        open_ = not pieces or any(fold.text <= start < fold.end for start, _, _ in pieces)
+        body = shaded(text, pieces, negated, (fold.text, fold.end)).rstrip()
+        inner.append(
+            f"<details{' open' if open_ else ''}>{_summary(text, fold, parts is not None)}"
+            f"{body}</details>"
+        )
+    return f'{STYLE}<div class="mmnote">{"".join(inner)}</div>'
+
+
+def _summary(text: str, fold: Fold, explained: bool) -> str:
+    """The heading as it stands in the note, with what its words add up to."""
+    heading = html.escape(visible(text[fold.start : fold.text].strip()))
+    told = f"<i>{signed(fold.value)}</i>" if explained else ""
+    return f"<summary>{heading}{told}</summary>"
 
 
 def absent(name: str) -> str:
@@ -94,26 +116,34 @@ def code(text: object) -> str:
 
 
 def shaded(
-    text: str, spans: Sequence[Sequence[float]], negated: Sequence[bool] | None = None
+    text: str,
+    spans: Sequence[Sequence[float]],
+    negated: Sequence[bool] | None = None,
+    within: tuple[int, int] | None = None,
 ) -> str:
     """The note as HTML of our own: every character escaped, classes never made of data, invisible
     characters made visible.
 
     Args:
         negated: Of each span whether it stands in a negated sentence; None = none does.
+        within: Start and end of the piece of the text that is drawn, in the shades of the whole;
+            None = all of it.
     """
+    first, last = within or (0, len(text))
     largest = max((abs(weight) for _, _, weight in spans), default=0.0)
-    parts, end = [], 0
+    parts, end = [], first
     told = list(zip(spans, negated or [False] * len(spans), strict=True))
     for (start, stop, weight), denied in sorted(told, key=lambda one: tuple(one[0])):
-        start, stop = max(int(start), end), int(stop)
+        start, stop = max(int(start), end), min(int(stop), last)
+        if start >= stop:
+            continue
         parts.append(html.escape(visible(text[end:start])))
         step = max(round(STEPS * abs(weight) / largest), 1) if weight else 0
         inner = html.escape(visible(text[start:stop]))
         kind = f"{'p' if weight > 0 else 'n'}{step}{' neg' if denied else ''}"
         parts.append(f'<span class="{kind}">{inner}</span>' if step else inner)
         end = stop
-    return "".join(parts) + html.escape(visible(text[end:]))
+    return "".join(parts) + html.escape(visible(text[end:last]))
 
 
 def visible(text: str) -> str:

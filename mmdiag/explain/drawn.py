@@ -4,11 +4,12 @@ picture and in `mmdiag explain`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmdiag.explain.headings import content_pieces, without_content
 from mmdiag.explain.parts import Part, total
 from mmdiag.kinds import kind_named
+from mmdiag.readers.text.sections import find_sections
 from mmdiag.readers.text.sentences import is_negated, split_sentences
 
 LEAST = 5e-6  # log-odds: less is nothing
@@ -23,6 +24,17 @@ NAMES = {
 }
 
 Span = tuple[int, int, float]
+
+
+class Fold(NamedTuple):
+    """A section of a note under its heading: where the heading, the text below it and the section
+    end begin (offsets into the note), and the sum of the values of its words, log-odds.
+    """
+
+    start: int
+    text: int
+    end: int
+    value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,24 @@ def shaded_pieces(text: str, parts: Sequence[Part]) -> list[Span]:
             pieces = content_pieces(text, part["start"], part["end"], without)
             found += [(a, b, float(part["value"])) for a, b in pieces]
     return sorted(found)
+
+
+def folds(text: str, parts: Sequence[Part]) -> list[Fold]:
+    """The sections of a note, in its order; what precedes the first heading is in none. A note with
+    one heading or none has no section.
+
+    Args:
+        parts: `start` and `value` of words; each belongs to the section in which it starts.
+    """
+    sections = find_sections(text)
+    if len(sections) < 2:
+        return []
+    ends = [*(one.heading for one in sections[1:]), len(text)]
+    found = []
+    for one, end in zip(sections, ends, strict=True):
+        value = sum(part["value"] for part in parts if one.heading <= part["start"] < end)
+        found.append(Fold(one.heading, min(one.start, end), end, float(value)))
+    return found
 
 
 def in_negated(text: str, pieces: Sequence[Span]) -> list[bool]:

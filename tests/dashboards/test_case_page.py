@@ -2,6 +2,7 @@
 was not acquired, the case that was asked for and no other, and what explanations add up to.
 """
 
+import html
 import json
 import re
 
@@ -188,3 +189,32 @@ def test_a_threshold_is_a_line_among_the_answers(page, workspace):
     test = page(workspace.path, "case")
     drawn = " ".join(str(chart.proto.spec) for chart in test.get("vega_lite_chart"))
     assert "strokeDash" in drawn and "Positive from 40" in said(test)
+
+
+NOTE = "Dear colleague,\nFINDINGS: Marked <oedema>.\n\nIMPRESSION: Stable.\nPLAN: Control."
+
+
+def test_sections_are_folded_but_for_those_with_a_shaded_word():
+    from dashboards import notes
+
+    at = NOTE.index("Stable")
+    part = {"start": at, "end": at + 6, "value": 0.3}
+    shown = notes.note(NOTE, [part])
+    assert re.findall(r"<details( open)?><summary>(\w+):", shown) == [
+        ("", "FINDINGS"),
+        (" open", "IMPRESSION"),
+        ("", "PLAN"),
+    ]
+    assert "<summary>IMPRESSION:<i>+0.30</i></summary>" in shown
+    assert '<span class="p5">Stable</span>' in shown
+    bare = re.sub(r"<i>.*?</i>|<style>.*</style>|<[^>]+>", " ", shown)
+    assert re.findall(r"\w+", html.unescape(bare)) == re.findall(r"\w+", NOTE)
+
+
+@pytest.mark.parametrize("parts", [None, []])
+def test_a_note_of_which_nothing_is_shaded_is_all_open(parts):
+    from dashboards import notes
+
+    shown = notes.note(NOTE, parts)
+    assert shown.count("<details open>") == 3 and "<details>" not in shown
+    assert ("<i>" in shown) == (parts is not None)

@@ -1,8 +1,13 @@
 """The line under what is drawn of an explanation, and which words have a shade."""
 
-import pytest
+import itertools
+import re
 
-from mmdiag.explain.drawn import in_negated, influential, placed, shaded_pieces, signed
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmdiag.explain.drawn import folds, in_negated, influential, placed, shaded_pieces, signed
 from mmdiag.explain.parts import unplaced
 
 NOTE = "FINDINGS:\nMarked oedema. No shift.\n----------\nIMPRESSION: Progression is likely."
@@ -58,3 +63,35 @@ def test_a_word_of_a_negated_sentence_is_known_as_such():
     note = "There is oedema of the left lobe. There is no leptomeningeal spread."
     pieces = [(note.index(word), note.index(word) + 6, 0.5) for word in ("oedema", "spread")]
     assert in_negated(note, pieces) == [False, True]
+
+
+SECTIONS = (
+    "Dear colleague,\nFINDINGS: Marked oedema.\nNo mass.\n\nIMPRESSION:\nStable.\nPLAN: Control."
+)
+
+
+def test_sections_add_up_and_leave_nothing_out():
+    words = [
+        {"start": found.start(), "end": found.end(), "value": 0.1 * (place + 1)}
+        for place, found in enumerate(re.finditer(r"\w+", SECTIONS))
+    ]
+    found = folds(SECTIONS, words)
+    headings = [SECTIONS[one.start : one.text].strip() for one in found]
+    assert headings == ["FINDINGS:", "IMPRESSION:", "PLAN:"]
+    assert "".join(SECTIONS[one.start : one.end] for one in found) == SECTIONS[found[0].start :]
+    before = sum(word["value"] for word in words if word["start"] < found[0].start)
+    whole = sum(word["value"] for word in words)
+    assert before + sum(one.value for one in found) == pytest.approx(whole)
+    stable = [word for word in words if SECTIONS[word["start"] :].startswith(("IMPR", "Stable"))]
+    assert found[1].value == pytest.approx(sum(word["value"] for word in stable))
+
+
+@given(st.text(alphabet="FINDINGS: PLAN.\nimpression<&\u202e", max_size=80))
+def test_sections_of_any_text_follow_one_another(text):
+    found = folds(text, [])
+    assert len(found) != 1
+    for one in found:
+        assert one.start < one.text <= one.end
+    for one, following in itertools.pairwise(found):
+        assert one.end == following.start
+    assert not found or found[-1].end == len(text)

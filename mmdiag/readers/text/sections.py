@@ -49,13 +49,14 @@ _OTHER = re.compile(r"^[ \t]*[A-Z][A-Z /&(),-]{2,40}(?::|[ \t]*$)", re.MULTILINE
 
 
 class Section(NamedTuple):
-    """One part of a note: its normalised name, and where the text under its heading begins and ends
-    (offsets into the note).
+    """One part of a note: its normalised name, where the text under its heading begins and ends,
+    and where the heading itself begins (offsets into the note).
     """
 
     name: str
     start: int
     end: int
+    heading: int
 
 
 def find_sections(text: str) -> tuple[Section, ...]:
@@ -79,7 +80,8 @@ def find_sections(text: str) -> tuple[Section, ...]:
     marks.sort()
     ends = [start for start, _, _ in [*marks, (len(text), 0, "")]][1:]
     return tuple(
-        _trimmed(text, name, start, end) for (_, start, name), end in zip(marks, ends, strict=True)
+        Section(name, *_trimmed(text, start, end), heading)
+        for (heading, start, name), end in zip(marks, ends, strict=True)
     )
 
 
@@ -108,7 +110,7 @@ def _is_heading(found: re.Match[str]) -> bool:
     return (found["known"] or found["inline"])[0].isupper()
 
 
-def _trimmed(text: str, name: str, start: int, end: int) -> Section:
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     piece = text[start:end]
     first = start + len(piece) - len(piece.lstrip())
-    return Section(name, min(first, end), max(start + len(piece.rstrip()), min(first, end)))
+    return min(first, end), max(start + len(piece.rstrip()), min(first, end))

@@ -21,6 +21,11 @@ SHORT_ROLES = {
 VERDICTS = {"agree": "agreed", "override": "overridden", "flag": "flagged"}
 RECOMPUTE = "`mmdiag evaluate --cohort cohort.toml`"
 
+UNCHECKED = (
+    "Whether the explanations of this model hold was not checked: `mmdiag explain --checks` asks, "
+    "and so does `mmdiag run --explain full`."
+)
+
 
 def thin(number: float) -> str:
     """A count with thin spaces."""

@@ -11,16 +11,19 @@ import streamlit as st
 from dashboards import case_parts, notes, published, texts
 from dashboards.case_view import View
 from dashboards.charts import case as charts
+from mmdiag.explain.report.checked import checked_sentence
 
 
 def reliability(view: View) -> None:
-    """Said wherever an explanation is drawn, where the model's explanations did not hold."""
+    """Said wherever an explanation is drawn, where the model's explanations did not hold or nobody
+    has asked whether they do.
+    """
     found = published.checks(str(view.prediction.get("bundle_id")))
-    if found is not None and not found["reliable"]:
-        why = notes.plain("; ".join(found["reasons"]))
-        st.warning(
-            f"Explanations are not reliable for this model: {why}.", icon=":material/warning:"
-        )
+    if found is None:
+        if view.kept is not None:
+            st.caption(texts.UNCHECKED)
+    elif not found["reliable"]:
+        st.warning(notes.plain(checked_sentence(found)), icon=":material/warning:")
 
 
 def interactions(view: View, given: Mapping[str, Any]) -> None:

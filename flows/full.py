@@ -11,7 +11,7 @@ from prefect.artifacts import create_table_artifact
 from flows.ingest import ingest_shards
 from flows.settings import prepare
 from flows.steps import bounded, threads
-from flows.train import AT_ONCE, alone_at, evaluate, explain_all, fit_all, publish, start
+from flows.train import AT_ONCE, alone_at, checked, evaluate, explain_all, fit_all, publish, start
 from mmdiag.explain.choice import MODALITIES, require_choice
 
 
@@ -51,6 +51,7 @@ def full(
         evaluate(run)  # every metric with its interval and n, beside the baselines
         explain_all(run, explain, full_for)  # regions, words, genes of the cases asked for
         answer = publish(run, workspace)  # the bundle, the predictions, the ledger
+        answer |= checked(run, explain)  # whether its explanations hold
     create_table_artifact(
         [ingested["cases"]], key="mmdiag-cases", description=ingested["cohort"]["name"]
     )

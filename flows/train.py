@@ -21,6 +21,7 @@ from mmdiag.experiment import publish as publication
 from mmdiag.experiment.plan import plan_run
 from mmdiag.experiment.run import Run
 from mmdiag.explain import run as explanations
+from mmdiag.explain.checks import check_once
 from mmdiag.explain.choice import FULL, MODALITIES, require_choice
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.turns import WAITS_FOR_RUN, alone
@@ -55,7 +56,7 @@ def train(
         fit_all(run)
         evaluate(run)
         explain_all(run, explain, full_for)
-        return publish(run, workspace)
+        return publish(run, workspace) | checked(run, explain)
 
 
 @contextmanager
@@ -75,6 +76,11 @@ def explain_all(run: Path, how: str = MODALITIES, full_for: int | None = None) -
     parts = chunks(run, how, full_for) if how == FULL else []
     if parts:
         _all("explain", explain, run, parts)
+
+
+def checked(run: Path, how: str) -> dict[str, Any]:
+    """Whether the explanations of the published model hold, where any were made in full."""
+    return {"checks": check(run)} if how == FULL else {}
 
 
 def _all(stage: str, task: Task[..., None], run: Path, pieces: Sequence[Any]) -> None:
@@ -181,3 +187,10 @@ def publish(run: Path, workspace: Path) -> dict[str, Any]:
         description=run.name,
     )
     return answer
+
+
+@step
+def check(run: Path) -> dict[str, Any]:
+    """Ask on some cases whether the explanations of the published model hold."""
+    published = Run.open(run)
+    return check_once(published.workspace, published.bundle_folder(published.final), report)

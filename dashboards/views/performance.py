@@ -29,6 +29,7 @@ from mmdiag.evaluation.verdict import (
     verdict,
 )
 from mmdiag.explain.importance import global_importance
+from mmdiag.explain.report.checked import checked_rows, checked_sentence
 
 Leaks = Sequence[Mapping[str, str]]  # what may give the label away
 Titles = Mapping[str, str]  # modality -> how people read it
@@ -83,10 +84,28 @@ def _trained(cohort: str) -> None:
             "Predictions of the evaluated cases are not published yet, so there is no ROC and no "
             f"calibration: {texts.RECOMPUTE}"
         )
+    with part("The checks of the explanations"):
+        _explanations(folder)
     with part("The table of metrics"):
         _metrics_table(metrics, titles)
     with part("The list of runs"):
         _runs_table()
+
+
+def _explanations(folder: Path) -> None:
+    """Whether the explanations of the run's model hold, or how to ask."""
+    bundle = str(((published.facts(folder, "run.json") or {}).get("bundle") or {}).get("id") or "")
+    if not bundle:
+        return
+    found = published.checks(bundle)
+    if found is None:
+        st.markdown("**Whether the explanations of this model hold was not checked**")
+        st.code(f"mmdiag explain --checks --bundle {bundle}", language="bash")
+        return
+    st.markdown(f"**{notes.plain(checked_sentence(found))}**")
+    table = pd.DataFrame(checked_rows(found), columns=["check", "found", "asked"])
+    st.dataframe(table, hide_index=True, width="stretch")
+    csv_button(table, "explanations.csv")
 
 
 def _draw(charts_of_run: list[Drawn]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mmdiag.config import RunConfig
 from mmdiag.description import Description
 from mmdiag.errors import UsageError
-from mmdiag.explain.choice import MODALITIES, require_choice
+from mmdiag.explain.choice import FULL, MODALITIES, require_choice
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.turns import WAITS, WAITS_FOR_RUN, alone, turn
 from mmdiag.workspace import Workspace
@@ -195,6 +195,7 @@ def _finish(
     """Evaluate, explain and publish a run whose models are fitted."""
     from mmdiag.experiment.evaluate import evaluate
     from mmdiag.experiment.publish import publish
+    from mmdiag.explain.checks import check_once
     from mmdiag.explain.run import chunks
     from mmdiag.workers import pool
 
@@ -206,7 +207,10 @@ def _finish(
         parts,
         lambda done, _: tell(progress, "explain", done, len(parts)),
     )
-    return publish(run, ledger)
+    answer = publish(run, ledger)
+    if explain == FULL:
+        answer["checks"] = check_once(run.workspace, run.bundle_folder(run.final), progress)
+    return answer
 
 
 def pretrain(

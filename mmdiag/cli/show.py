@@ -20,6 +20,7 @@ from mmdiag.evaluation.verdict import (
     unlike_training,
     verdict,
 )
+from mmdiag.explain.report.checked import checked_sentence
 
 Titles = Mapping[str, str]  # modality -> how people read it
 NO_TITLES: Titles = {}
@@ -235,6 +236,8 @@ def _metrics(answer: Answer, titles: Titles) -> None:
     metric = metric_name(primary_metric(metrics))
     for sentence in interplay_sentences(answer.get("interplay") or {}, metric):
         line(sentence)
+    if checks := answer.get("checks"):
+        line(checked_sentence(checks))
 
 
 def _title(titles: Titles) -> Callable[[str], str]:

@@ -22,9 +22,11 @@ from numpy import ndarray
 from mmdiag.errors import UsageError
 from mmdiag.evaluation.bootstrap import bootstrap_weights, interval
 from mmdiag.evaluation.verdict import not_above_chance
+from mmdiag.experiment.run import Run
 from mmdiag.explain.headings import content_pieces, without_content
-from mmdiag.explain.kept import checks_path
+from mmdiag.explain.kept import checks_path, kept_checks
 from mmdiag.explain.parts import CaseParts, Part, total
+from mmdiag.explain.report.checked import COMPLETE, DEPENDS, OUTSIDE, SIGN
 from mmdiag.explain.tissue import tissue_mask
 from mmdiag.explain.within.case import explain_within
 from mmdiag.explain.within.probe import Probe
@@ -40,11 +42,11 @@ from mmdiag.workspace import Workspace, write_text
 
 CASES = 12  # that are asked about
 FOLDS = 2  # models of other folds that are asked beside
-SHARES = (0.1, 0.2, 0.4)  # of a modality's parts, taken away
+BESIDE = 4  # cases of which they and a model with shuffled weights are asked
+SHARES = (0.1, 0.3)  # of a modality's parts, taken away
 RANDOM = 2  # orders beside that of the parts' values
 LEAST = 0.01  # log-odds: the sign of a smaller contribution is not asked for
 FEWEST = 5  # parts, of which an order says something
-COMPLETE, SIGN, DEPENDS, OUTSIDE = 1e-3, 0.95, 0.5, 0.02
 Facts = dict[str, Any]
 Report = Callable[..., None]  # report(stage, done, total)
 
@@ -66,6 +68,7 @@ def check(
     shuffled = with_shuffled_weights(bundle)
     names = [bundle, shuffled, *others]
     samples = [_samples(one, store, rows) for one in names]
+    beside = set(np.linspace(0, len(rows) - 1, BESIDE).round().astype(int).tolist())
     for number, row in enumerate(rows):
         sample = samples[0][number]
         own = explain_within(bundle, store, row, sample)
@@ -73,11 +76,13 @@ def check(
         _same_sign(own, found)
         _outside(store, row, own, found)
         _deletion(Probe(bundle, sample), store, row, own, found)
-        again = [
-            explain_within(one, store, row, samples[k][number]) for k, one in enumerate(names) if k
-        ]
-        found.randomised += _agreements(own, again[0])
-        found.stability += [x for one in again[1:] for x in _agreements(own, one)]
+        if number in beside:
+            again = [
+                explain_within(one, store, row, prepared[number])
+                for one, prepared in zip(names[1:], samples[1:], strict=True)
+            ]
+            found.randomised += _agreements(own, again[0])
+            found.stability += [x for one in again[1:] for x in _agreements(own, one)]
         if progress:
             progress(number + 1, len(rows), "checked")
     return found.facts(bundle)
@@ -87,7 +92,8 @@ def check_bundle(
     workspace: Workspace, folder: Path, cohort: str, progress: Report | None = None
 ) -> Facts:
     """Check a model on a cohort of the workspace, beside the models of the folds of its run where
-    they are there, and keep what was found.
+    they are there, and keep what was found: for these too, which explain the cases that it learned
+    from and are of the same making.
 
     Args:
         cohort: Its name; empty = the one that the model was trained on.
@@ -104,10 +110,18 @@ def check_bundle(
             f"{store.folder.name} has others: name another by --cohort."
         )
     report = None if progress is None else partial(_reported, progress)
-    others = [Bundle.load(path) for path in _of_folds(workspace, bundle.id)[:FOLDS]]
+    of_folds = _of_folds(workspace, bundle.id)
+    others = [Bundle.load(path) for path in of_folds[:FOLDS]]
     found = check(bundle, store, chosen(store, list(bundle.kinds)), others, report)
-    write_text(checks_path(workspace, bundle.id), json.dumps(found, indent=1))
+    for name in (*(path.name for path in of_folds), bundle.id):
+        write_text(checks_path(workspace, name), json.dumps(found, indent=1))
     return found
+
+
+def check_once(workspace: Workspace, folder: Path, progress: Report | None = None) -> Facts:
+    """What was found of a model's explanations; checked now where nobody has."""
+    known = kept_checks(workspace, folder.name)
+    return check_bundle(workspace, folder, "", progress) if known is None else known
 
 
 def _reported(progress: Report, done: int, total: int, _what: str) -> None:
@@ -115,12 +129,12 @@ def _reported(progress: Report, done: int, total: int, _what: str) -> None:
 
 
 def _of_folds(workspace: Workspace, bundle_id: str) -> list[Path]:
-    """The fused models of the folds of the run that a bundle came from."""
-    for folder in sorted(workspace.runs.glob("*")):
-        file = folder / "run.json"
-        if file.is_file() and bundle_id in file.read_text():
-            found = sorted(folder.glob("fits/fold-*.fused/b-*/manifest.json"))
-            return [file.parent for file in found if file.parent.name != bundle_id]
+    """The other fused models of the run that a bundle came from."""
+    for file in sorted(workspace.runs.glob("*/run.json")):
+        if bundle_id in file.read_text():
+            run = Run.open(file.parent)
+            fits = [fit for fit in run.fits if fit.fused and fit != run.final and run.done(fit)]
+            return [folder for fit in fits if (folder := run.bundle_folder(fit)).is_dir()]
     return []
 
 

@@ -2,12 +2,16 @@
 decided on each model.
 """
 
+import json
+
 import pytest
 from pages import said
 from published_example import BUNDLE, KINDS, NAME, publish
 
+from mmdiag.explain.kept import checks_path
 from mmdiag.record.models import promote
 from mmdiag.storage.ledger import Ledger
+from mmdiag.workspace import write_text
 
 
 @pytest.fixture
@@ -58,3 +62,39 @@ def test_every_model_stands_with_its_state_and_who_decided_why(page, example):
         "better on site HT",
     ]
     assert rows.loc[BUNDLE, "state"] == "retired"
+
+
+FOUND = {
+    "cases": 12,
+    "completeness": 1e-6,
+    "same_sign": 1.0,
+    "deletion": {
+        "null": {"value": 0.3, "low": 0.2, "high": 0.4, "n": 12},
+        "mean": {"value": 0.2, "low": -0.1, "high": 0.3, "n": 12},
+    },
+    "randomised": 0.1,
+    "stability": None,
+    "outside_tissue": 0.25,
+    "reliable": False,
+    "reasons": ["25% of the effect lies outside of the body or on headings"],
+}
+
+
+def test_whether_explanations_hold_stands_beside_the_metrics(page, example):
+    asked = shown(page(example.workspace.path, "performance"))
+    assert "Whether the explanations of this model hold was not checked" in asked
+    write_text(checks_path(example.workspace, BUNDLE), json.dumps(FOUND))
+    test = page(example.workspace.path, "performance")
+    assert "not reliable for this model: 25% of the effect lies outside" in shown(test)
+    table = next(t.value for t in test.dataframe if "asked" in t.value).set_index("check")
+    assert table["found"].tolist() == [
+        "1.0e-06",
+        "100%",
+        "+0.30 (+0.20 to +0.40)",
+        "+0.20 (-0.10 to +0.30)",
+        "0.10",
+        "",
+        "25%",
+    ]
+    case = shown(page(example.workspace.path, "case"))
+    assert "not reliable for this model: 25% of the effect lies outside" in case

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from phantom_runs import SMALL, explained_cases
 
+from mmdiag.explain.kept import kept_checks
 from mmdiag.workspace import Workspace
 
 
@@ -109,6 +110,17 @@ def test_the_flow_gives_the_same_rows_as_plain_calls(answered, small_run):
         for metrics in (answer["metrics"], small_run.answer["metrics"])
     ]
     assert np.allclose(*values)
+
+
+def test_full_explanations_are_checked_for_every_model_that_explains_a_case(answered):
+    answer, _, workspace = answered
+    checks = answer["checks"]
+    assert checks["bundle_id"] == answer["bundle"]["id"] and checks["cases"] == 12
+    assert checks["completeness"] < 1e-3
+    models = {*pd.read_parquet(answer["predictions"])["bundle_id"], answer["bundle"]["id"]}
+    assert len(models) > 2
+    for model in models:
+        assert kept_checks(Workspace(workspace), model) == checks, "it explains cases, too"
 
 
 def test_only_the_cases_asked_for_are_explained_in_full_the_doubtful_first(answered):

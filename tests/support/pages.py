@@ -50,7 +50,15 @@ ENDED = """() => document.querySelector('[data-testid="stApp"]')?.dataset.testSc
 
 def said(test: Any) -> str:
     """All that a page of `AppTest` says in words, with the HTML of its own."""
-    kinds = (test.markdown, test.subheader, test.caption, test.info, test.error, test.code)
+    kinds = (
+        test.markdown,
+        test.subheader,
+        test.caption,
+        test.info,
+        test.warning,
+        test.error,
+        test.code,
+    )
     words = [str(element.value) for kind in kinds for element in kind]
     return " ".join([*words, *(str(element.proto.body) for element in test.get("html"))])
 

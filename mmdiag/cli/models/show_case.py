@@ -1,13 +1,13 @@
 """Draw what is known of one case, and how far explanations can be relied on."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from mmdiag.cli.context import Answer
 from mmdiag.cli.printed import RESEARCH, a_console, line, number, printable
 from mmdiag.evaluation.verdict import ROLES, answer_of, is_abstained
+from mmdiag.explain.report.checked import checked_rows, checked_sentence, not_reliable
 
 if TYPE_CHECKING:
     from mmdiag.storage.store import Store
@@ -64,37 +64,14 @@ def _more(answer: Answer) -> None:
         )
     checks = answer.get("checks") or {}
     if checks.get("reliable") is False:
-        line(f"Explanations are not reliable for this model: {'; '.join(checks['reasons'])}.")
+        line(not_reliable(checks["reasons"]))
 
 
 def show_checks(answer: Answer) -> None:
     """How far the explanations of a model can be relied on."""
     table = Table("check", "found", "asked")
-    deletion = answer["deletion"]
-    for name, found, asked in (
-        ("completeness (log-odds)", f"{answer['completeness']:.1e}", "< 1e-3"),
-        ("parts with the sign of their modality", _share(answer["same_sign"]), "at least 95 %"),
-        ("deletion, filled with nothing", _interval(deletion["null"]), "above 0"),
-        ("deletion, filled with what is usual", _interval(deletion["mean"]), "above 0"),
-        ("agreement with shuffled weights", number(answer["randomised"]), "at most 0.5"),
-        ("agreement with models of other folds", number(answer["stability"]), ""),
-        ("effect outside of the body or on headings", _share(answer["outside_tissue"]), "< 2 %"),
-    ):
-        table.add_row(name, found, asked)
+    for row in checked_rows(answer):
+        table.add_row(*row)
     a_console().print(table)
-    if answer["reliable"]:
-        line(f"Explanations of {answer['bundle_id']} hold on {answer['cases']} cases.")
-    else:
-        why = "; ".join(answer["reasons"])
-        line(f"Explanations of {answer['bundle_id']} are not reliable: {why}.")
+    line(f"{answer['bundle_id']}: {checked_sentence(answer)}")
     line(RESEARCH)
-
-
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.0f} %"
-
-
-def _interval(found: Mapping[str, Any]) -> str:
-    if found["value"] is None:
-        return ""
-    return f"{found['value']:+.2f} ({found['low']:+.2f} to {found['high']:+.2f})"

@@ -139,15 +139,19 @@ def _states(
     cells: Cells,
     known: Bool[ndarray, "variant cell"],
 ) -> States:
-    """Variants in which each cell that is not known is another patient's, with soft edges."""
+    """Variants in which each cell that is not known is another patient's, with soft edges.
+
+    Args:
+        known: Each variant knows all that the one before it knows.
+    """
     planes: list[ndarray] = []
     index = np.zeros((len(known), len(stack)), dtype=int)
     for number, (own, theirs) in enumerate(zip(stack, other, strict=True)):
         here = np.flatnonzero(cells.slice == number)
-        states, which = np.unique(known[:, here], axis=0, return_inverse=True)
-        index[:, number] = len(planes) + which.ravel()
+        more = np.concatenate([[True], (known[1:, here] != known[:-1, here]).any(axis=1)])
+        index[:, number] = len(planes) + np.cumsum(more) - 1
         change = theirs.astype(np.float32) - own
-        for amount in cells.covered(here, ~states):
+        for amount in cells.covered(here, ~known[more][:, here]):
             weight = amount[..., None] if own.ndim == 3 else amount
             planes.append(np.rint(own + weight * change).astype(np.uint8))
     return States(np.stack(planes), index)

@@ -9,6 +9,7 @@ from typing import Any
 from mmdiag import __version__
 from mmdiag.evaluation.verdict import ROLES, is_abstained
 from mmdiag.explain.drawn import influential, shaded_pieces
+from mmdiag.explain.report.checked import not_reliable
 from mmdiag.explain.report.drawings import bars, rows_of, shaded, slices, waterfall
 from mmdiag.kinds import kind_named
 from mmdiag.storage.store import Store
@@ -74,8 +75,7 @@ def _doubt(facts: Mapping[str, Any]) -> str:
         )
     checks = facts.get("checks") or {}
     if checks.get("reliable") is False:
-        why = "; ".join(checks["reasons"])
-        said.append(f"Explanations are not reliable for this model: {why}.")
+        said.append(not_reliable(checks["reasons"]))
     if checks.get("reliable") is None:
         said.append("The explanations of this model were not checked.")
     return "".join(f'<p class="warn">{html.escape(one)}</p>' for one in said)

@@ -1,6 +1,7 @@
 """`Cells`: the cells of a grid over a stack of slices that lie on the body."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -30,7 +31,7 @@ class Cells:
 
     def edges(self, axis: int) -> Int[ndarray, "edge"]:
         """Pixels at which cells begin and end."""
-        return np.linspace(0, self.shape[axis], self.grid + 1).round().astype(int)
+        return _edges(self.shape[axis], self.grid)
 
     def parts(self, values: Float[ndarray, "cell"]) -> list[dict[str, Any]]:
         """The cells that have a value, each as a rectangle of pixels."""
@@ -64,7 +65,7 @@ class Cells:
             states: Which of them are meant.
         """
         pixels = self.shape[0] * self.shape[1]
-        masks = self._masks()[self.place[which]].reshape(len(which), pixels)
+        masks = _masks(self.shape, self.grid)[self.place[which]].reshape(len(which), pixels)
         found: ndarray = (states.astype(np.float32) @ masks).clip(0, 1)
         return found.reshape(len(states), *self.shape)
 
@@ -85,16 +86,24 @@ class Cells:
             found[here] = np.einsum("nrc,rc->n", shares, each)
         return found
 
-    def _masks(self) -> Float32[ndarray, "place row column"]:
-        rows, columns = self.edges(0), self.edges(1)
-        masks = []
-        for r in range(self.grid):
-            for c in range(self.grid):
-                mask = np.zeros(self.shape, dtype=np.float32)
-                mask[rows[r] : rows[r + 1], columns[c] : columns[c + 1]] = 1
-                blur = max(self.shape) / self.grid / SOFT
-                masks.append(cv2.GaussianBlur(mask, (0, 0), blur, borderType=cv2.BORDER_REFLECT))
-        return np.stack(masks)
+
+@lru_cache(maxsize=4)
+def _masks(shape: tuple[int, int], grid: int) -> Float32[ndarray, "place row column"]:
+    """How far each pixel belongs to each cell of a grid."""
+    rows, columns = (_edges(length, grid) for length in shape)
+    blur = max(shape) / grid / SOFT
+    masks = []
+    for r in range(grid):
+        for c in range(grid):
+            mask = np.zeros(shape, dtype=np.float32)
+            mask[rows[r] : rows[r + 1], columns[c] : columns[c + 1]] = 1
+            masks.append(cv2.GaussianBlur(mask, (0, 0), blur, borderType=cv2.BORDER_REFLECT))
+    return np.stack(masks)
+
+
+def _edges(length: int, grid: int) -> Int[ndarray, "edge"]:
+    edges: ndarray = np.linspace(0, length, grid + 1).round().astype(int)
+    return edges
 
 
 def cells_of(stack: UInt8[ndarray, "slice row column *colour"], grid: int) -> Cells:

@@ -13,6 +13,8 @@ from mmdiag.explain.parts import Part
 from mmdiag.explain.tissue import tissue_mask
 from mmdiag.storage.display.stack import DisplayStack
 
+FULL = 98  # percent of the parts have less than the full colour
+
 
 def overlay(
     parts: Sequence[Part],
@@ -29,9 +31,10 @@ def overlay(
         outcome: What a positive value raises.
 
     Returns:
-        `parts` in rows and columns of what is shown, `largest` (log-odds), `lowers` and `raises`
-        (the names of both ends), `read` (the shown slice of each slice of the array), and the
-        body: `mask`, a bit a pixel, of `mask_rows` and `mask_columns`.
+        `parts` in rows and columns of what is shown, `largest` and `full` (log-odds: the largest
+        effect, and that from which on the colour is full, so that one cell does not pale all
+        others), `lowers` and `raises` (the names of both ends), `read` (the shown slice of each
+        slice of the array), and the body: `mask`, a bit a pixel, of `mask_rows` and `mask_columns`.
     """
     top, left, height, width = 0, 0, *stack.shape[1:3]
     shown: Sequence[Part] = parts
@@ -41,9 +44,11 @@ def overlay(
         read, shown = display.facts["array_slices"], display.parts_of_array(parts)
     body = tissue_mask(stack)[:, top : top + height, left : left + width]
     lowers, raises = texts.ends(outcome)
+    effects = np.abs([part["value"] for part in shown]) if shown else np.zeros(1)
     return {
         "parts": list(shown),
-        "largest": max((abs(part["value"]) for part in shown), default=0.0),
+        "largest": float(effects.max()),
+        "full": float(np.percentile(effects, FULL)),
         "lowers": lowers,
         "raises": raises,
         "read": read,

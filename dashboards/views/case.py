@@ -172,8 +172,18 @@ def _draw(
     seen: tuple[str, str],
 ) -> None:
     left, right = st.columns([10, 11], gap="large")
-    with left, part("The images"):
-        case_parts.images(view)
+    with left:
+        with part("The images"):
+            case_parts.images(view)
+        for kind, draw in (
+            ("signal", case_parts.signal),
+            ("embedding", case_parts.embedding),
+            ("text", case_parts.note),
+            ("table", case_parts.table),
+        ):
+            for name in view.of_kind(kind):
+                with part(view.names[name]):
+                    draw(view, name)
     with right:
         with part("The answer"):
             _answer(view, cases)
@@ -188,29 +198,14 @@ def _draw(
             why.reliability(view)
             _modalities(view, answer)
             why.interactions(view, weights_of(answer))
+        if view.kept is None and view.row is not None:
+            with part("The full explanation"):
+                _full(view, cohort, seen)
         if view.row is not None:
             with part("What if"):
                 what_if.panel(view, cohort, seen)
         with part("Similar earlier cases"):
             why.similar(view, cohort)
-        if view.kept is None and view.row is not None:
-            with part("The full explanation"):
-                _full(view, cohort, seen)
-    left, right = st.columns([10, 11], gap="large")
-    with left:
-        for name in view.of_kind("signal"):
-            with part(view.names[name]):
-                case_parts.signal(view, name)
-        for name in view.of_kind("embedding"):
-            with part(view.names[name]):
-                case_parts.embedding(view, name)
-        for name in view.of_kind("text"):
-            with part(view.names[name]):
-                case_parts.note(view, name)
-    with right:
-        for name in view.of_kind("table"):
-            with part(view.names[name]):
-                case_parts.table(view, name)
 
 
 def _full(view: View, cohort: str, seen: tuple[str, str]) -> None:

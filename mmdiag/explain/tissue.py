@@ -37,19 +37,32 @@ def most_tissue(stack: UInt8[ndarray, "slice row column *colour"]) -> int:
 
 
 def cells_with_tissue(
-    stack: UInt8[ndarray, "slice row column *colour"], cells: tuple[int, int, int]
+    stack: UInt8[ndarray, "slice row column *colour"],
+    cells: tuple[int, int, int],
+    least: float = 0.0,
 ) -> Bool[ndarray, "cut cell_row cell_column"]:
     """Which cells of a coarse grid over a stack hold a pixel of the body.
 
     Args:
         cells: Slices, rows and columns of the grid.
+        least: Share of a cell's pixels that the body must have; all cells that hold a pixel of it
+            where none has so many.
     """
     mask = tissue_mask(stack)
-    touched = np.zeros(cells, dtype=bool)
-    place = [np.arange(size) * n // size for size, n in zip(mask.shape, cells, strict=True)]
-    where = np.nonzero(mask)
-    touched[tuple(index[axis] for index, axis in zip(place, where, strict=True))] = True
-    return touched
+    numbers = np.zeros(mask.shape, dtype=np.int64)
+    for axis, (size, count) in enumerate(zip(mask.shape, cells, strict=True)):
+        place = (np.arange(size) * count // size).reshape(
+            [-1 if a == axis else 1 for a in range(3)]
+        )
+        numbers = numbers * count + place
+    held, pixels = (
+        np.bincount(numbers.ravel(), weights=weights, minlength=int(np.prod(cells)))
+        for weights in (mask.ravel().astype(float), None)
+    )
+    touched: ndarray = held > 0
+    full = touched & (held >= least * pixels)
+    found: ndarray = (full if full.any() else touched).reshape(cells)
+    return found
 
 
 def _background(grey: UInt8[ndarray, "slice row column"]) -> Bool[ndarray, "slice row column"]:

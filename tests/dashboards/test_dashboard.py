@@ -92,10 +92,9 @@ def test_the_performance_page_names_the_most_important_modality(page, run):
         .mean()
         for m in names
     }
-    specs = [
-        " ".join(str(chart.proto.spec).split())
-        for chart in page(run.workspace.path, "performance").get("vega_lite_chart")
-    ]
+    charts = page(run.workspace.path, "performance").get("vega_lite_chart")
+    titled = [json.loads(chart.proto.spec).get("title") or {} for chart in charts]
+    specs = [" ".join(title.get("text", ())) for title in titled]
     titles = {"flair": "FLAIR", "report": "Radiology report", "expression": "Gene expression"}
     largest = titles[max(size, key=size.__getitem__)]
     assert any("Modality importance: mean absolute Shapley" in spec for spec in specs)

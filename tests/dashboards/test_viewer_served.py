@@ -95,7 +95,7 @@ def test_a_reader_scrolls_sets_windows_and_turns_the_map_without_a_rerun(server,
         assert np.ptp(corner, axis=2).max() < 10, "nothing is shaded outside of the body"
         legend = tab.locator(".legend").inner_text()
         assert "lowers Progression" in legend and "raises Progression" in legend
-        scale = re.search(r"\u2212([\d.]+)\s+0 log-odds\s+\+([\d.]+)", legend)
+        scale = re.search(r"\u2212([\d.]+)\s+0 log-odds\s+(?:\u2265 )?\+([\d.]+)", legend)
         assert scale and scale[1] == scale[2] and float(scale[1]) > 0
         assert "add up to" in tab.locator(".lines").inner_text()
 

@@ -83,3 +83,13 @@ def test_cells_without_a_pixel_of_the_body_are_told():
     stack[2:, 8:16, 40:56] = 100
     touched = cells_with_tissue(stack, (2, 8, 8))
     assert touched.sum() == 2 and touched[1, 1, 5] and touched[1, 1, 6]
+
+
+def test_a_cell_that_holds_a_sliver_of_the_body_is_beside_it_unless_there_is_nothing_else():
+    stack = np.zeros((2, 64, 64), np.uint8)
+    stack[0, 8:32, 8:33] = 100  # the last column lies in the next cells
+    whole = cells_with_tissue(stack, (2, 8, 8), 0.5)
+    assert whole.sum() == 9 and whole[0, 1:4, 1:4].all()
+    assert cells_with_tissue(stack, (2, 8, 8)).sum() == 12
+    stack[0, 8:32, 8:32] = 0
+    assert cells_with_tissue(stack, (2, 8, 8), 0.5).sum() == 3

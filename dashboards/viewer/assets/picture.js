@@ -25,11 +25,11 @@ export function paint(canvas, slice, series, number, low, high) {
   context.putImageData(image, 0, 0);
 }
 
-// The map over a slice, on the body alone: as strong as each part's share of the largest effect of
-// the case.
+// The map over a slice, on the body alone: as strong as each part's share of the effect that has the full
+// colour in the case.
 export class Overlay {
-  constructor(map, series, largest) {
-    this.largest = largest || 1;
+  constructor(map, series, full) {
+    this.full = full || 1;
     this.map = map;
     this.series = series;
     this.canvas = document.createElement("canvas");
@@ -57,7 +57,7 @@ export class Overlay {
     for (const part of map.parts) {
       if (part.slice !== map.read[index]) continue;
       const [r, g, b] = part.value > 0 ? RAISES : LOWERS;
-      context.fillStyle = `rgba(${r},${g},${b},${Math.abs(part.value) / this.largest})`;
+      context.fillStyle = `rgba(${r},${g},${b},${Math.min(Math.abs(part.value) / this.full, 1)})`;
       context.fillRect(part.column, part.row, part.width, part.height);
     }
     this.#paintMask(index);

@@ -50,7 +50,7 @@ class Pane {
     [this.low, this.high, this.preset] = [first.low, first.high, first.name];
     this.picture = document.createElement("canvas");
     this.painted = "";
-    this.overlay = series.map ? new Overlay(series.map, series, this.viewer.largest) : null;
+    this.overlay = series.map ? new Overlay(series.map, series, this.viewer.full) : null;
     this.ruler = null;
     const [, down, across] = series.orientation.length === 3 ? series.orientation : ["", ...series.orientation];
     this.letters.right.textContent = across || "";
@@ -201,14 +201,14 @@ class Viewer {
       const known = data.series.find((one) => one.name === pane.series.name);
       if (!known) continue;
       pane.series = known;
-      pane.overlay = known.map ? new Overlay(known.map, known, this.largest) : null;
+      pane.overlay = known.map ? new Overlay(known.map, known, this.full) : null;
     }
     this.update();
   }
 
-  // One scale for all maps of the case: the largest effect in any of its images.
+  // One scale for all maps of the case: the full colour of that of its images which has the largest.
   measure() {
-    this.largest = Math.max(0, ...this.data.series.map((one) => one.map?.largest || 0));
+    [this.largest, this.full] = ["largest", "full"].map((of) => Math.max(0, ...this.data.series.map((one) => one.map?.[of] || 0)));
   }
 
   close() {
@@ -285,8 +285,9 @@ class Viewer {
     const said = stored.length ? [`${stored.map((one) => one.series.title).join(", ")}: ${stored[0].series.said}.`] : [];
     if (shown) {
       const { lowers, raises, lines } = pane.series.map, ends = element("div", "ends"), ticks = element("div", "ends");
+      const [less, more] = this.full < this.largest ? ["\u2264 ", "\u2265 "] : ["", ""]; // stronger ones have the same colour
       ends.append(element("span", "", `\u2190 ${lowers}`), element("span", "", `${raises} \u2192`));
-      ticks.append(element("span", "", signed(-this.largest)), element("span", "", "0 log-odds"), element("span", "", signed(this.largest)));
+      ticks.append(element("span", "", `${less}${signed(-this.full)}`), element("span", "", "0 log-odds"), element("span", "", `${more}${signed(this.full)}`));
       this.legend.replaceChildren(ends, element("div", "ramp"), ticks);
       said.push(...lines);
     }

@@ -11,6 +11,9 @@ from numpy import ndarray
 
 from mmdiag.explain.tissue import cells_with_tissue
 
+ON_BODY = (
+    0.1  # of a cell's pixels: one that holds a sliver of skin is air, and would be named alone
+)
 SOFT = 4  # a cell's edge is blurred by its side over this
 
 
@@ -107,8 +110,8 @@ def _edges(length: int, grid: int) -> Int[ndarray, "edge"]:
 
 
 def cells_of(stack: UInt8[ndarray, "slice row column *colour"], grid: int) -> Cells:
-    """The cells of a grid over a stack that hold a pixel of the body."""
-    touched = cells_with_tissue(stack, (len(stack), grid, grid)).reshape(len(stack), -1)
+    """The cells of a grid over a stack that lie on the body, not beside it."""
+    touched = cells_with_tissue(stack, (len(stack), grid, grid), ON_BODY).reshape(len(stack), -1)
     where = np.nonzero(touched)
     return Cells((stack.shape[1], stack.shape[2]), grid, where[0], where[1])
 

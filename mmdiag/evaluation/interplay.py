@@ -50,7 +50,8 @@ def interplay_sentences(found: Mapping[str, Any], metric: str) -> list[str]:
     """What people read of `interplay.json`.
 
     Args:
-        found: `shown`: whether the model is shown to be above chance; `intershap`, and `additive`:
+        found: `shown`: whether the model is shown to be above chance, `at_chance`: by which figure
+            it is not; `intershap`, and `additive`:
             the model less its additive part, in the metric by which models are compared. Either may
             be null.
         metric: As people read it.
@@ -59,8 +60,10 @@ def interplay_sentences(found: Mapping[str, Any], metric: str) -> list[str]:
     if not share and not less:
         return []
     if not found["shown"]:
+        why = f" ({found['at_chance']})" if found.get("at_chance") else ""
         return [
-            "How modalities act together is not told: the model is not shown to be above chance."
+            f"How modalities act together is not told: the model is not shown to be above "
+            f"chance{why}."
         ]
     said = []
     if share:

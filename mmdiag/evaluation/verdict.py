@@ -206,6 +206,14 @@ def not_above_chance(metrics: Sequence[Row]) -> Row | None:
     )
 
 
+def at_chance(metrics: Sequence[Row]) -> str:
+    """That figure in words, `C-index within site or group 0.63 (0.49 to 0.74), n = 123`; empty
+    where the model is above chance.
+    """
+    row = not_above_chance(metrics)
+    return f"{metric_name(row['metric'])} {interval(row)}" if row else ""
+
+
 def ordered_metrics(names: Sequence[str]) -> list[str]:
     """Metrics in the order in which they are shown, those without a place last."""
     order = list(METRICS)

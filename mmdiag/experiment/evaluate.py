@@ -21,7 +21,7 @@ from mmdiag.evaluation.verdict import (
     FUSED,
     LATE_FUSION,
     RIVAL_DIFFERENCE,
-    not_above_chance,
+    at_chance,
 )
 from mmdiag.experiment.baselines import baselines
 from mmdiag.experiment.card.published import publish_bundle
@@ -290,7 +290,8 @@ def _interplay(
     task = data.store.task
     tables = [run.predictions(fit) for fit in run.fits if fit.fused and fit.fold != ALL]
     fused = held_out[held_out["model"] == FUSED]
-    found: dict[str, Any] = {"shown": not_above_chance(rows) is None}
+    why = at_chance(rows)
+    found: dict[str, Any] = {"shown": not why, "at_chance": why or None}
     table = fused.merge(pd.concat(tables, ignore_index=True), on="case_id", suffixes=("", "_fit"))
     matrices = [json.loads(m) for m in table.get("interaction", ()) if isinstance(m, str)]
     known = len(matrices) == len(table) > 0

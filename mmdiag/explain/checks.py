@@ -21,7 +21,7 @@ from numpy import ndarray
 
 from mmdiag.errors import UsageError
 from mmdiag.evaluation.bootstrap import bootstrap_weights, interval
-from mmdiag.evaluation.verdict import not_above_chance
+from mmdiag.evaluation.verdict import at_chance
 from mmdiag.experiment.run import Run
 from mmdiag.explain.headings import content_pieces, without_content
 from mmdiag.explain.kept import checks_path, kept_checks
@@ -193,8 +193,8 @@ def _mean(values: Sequence[float]) -> Facts:
 
 def _reasons(facts: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str]:
     """Why explanations cannot be relied on."""
-    if row := not_above_chance(card.get("metrics", ())):
-        yield f"the model is not shown to be above chance ({row['metric']} {row['value']:.2f})"
+    if figure := at_chance(card.get("metrics", ())):
+        yield f"the model is not shown to be above chance ({figure})"
     if facts["completeness"] >= COMPLETE:
         yield "the parts do not add up to the answer"
     if facts["same_sign"] is not None and facts["same_sign"] < SIGN:

@@ -44,6 +44,8 @@ def test_the_words_are_those_of_the_interval(low, high, words):
 
 
 def test_of_a_model_at_chance_nothing_is_told_and_of_one_modality_there_is_nothing():
-    said = interplay_sentences({"shown": False, "intershap": SHARE, "additive": LESS}, "AUROC")
+    found = {"shown": False, "at_chance": "AUROC 0.55", "intershap": SHARE, "additive": LESS}
+    said = interplay_sentences(found, "AUROC")
+    assert "not shown to be above chance (AUROC 0.55)." in said[0]
     assert len(said) == 1 and "12" not in said[0] and "chance" in said[0]
     assert interplay_sentences({"shown": True, "intershap": None, "additive": None}, "AUROC") == []

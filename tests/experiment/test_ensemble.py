@@ -329,6 +329,8 @@ def test_explanations_are_checked_and_a_model_at_chance_is_not_relied_on(
     found = check(bundle, store, rows)
     assert found["cases"] == 1 and found["completeness"] < 1e-3 and found["outside_tissue"] == 0
     assert {"null", "mean"} == set(found["deletion"]) and found["randomised"] < 0.5
-    metrics = [{"model": "fused", "metric": "auroc", "value": 0.52, "low": 0.4}]
-    assert "not shown to be above chance" in next(_reasons(found, {"metrics": metrics}))
+    row = {"model": "fused", "metric": "auroc", "value": 0.52, "low": 0.4, "high": 0.61, "n": 80}
+    assert next(_reasons(found, {"metrics": [row]})) == (
+        "the model is not shown to be above chance (AUROC 0.52 (0.40 to 0.61), n = 80)"
+    )
     assert not list(_reasons(found | {"same_sign": 1.0}, {"metrics": []}))

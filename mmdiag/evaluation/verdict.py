@@ -322,4 +322,10 @@ def unlike_training(answer: Mapping[str, Any], titles: Mapping[str, str]) -> lis
                 f"{found['share']:.0%} "
                 f"of {found['cases']} cases are where 10 % are expected."
             )
+    new = answer.get("new_sites") or {}
+    if new.get("cases"):
+        said.append(
+            f"Cases of sites that the model has learned from no case of: {new['cases']}, of "
+            f"{new['sites']} sites; how good it is there was not measured."
+        )
     return said

@@ -25,7 +25,7 @@ from mmdiag.inference.pending import pending, role_of
 from mmdiag.inference.predict import diagnose
 from mmdiag.inference.prediction_table import recorded_columns, with_abstentions, write_scored
 from mmdiag.inference.settled import remember_columns
-from mmdiag.inference.shift import abstained_by_reason, shift_of
+from mmdiag.inference.shift import abstained_by_reason, new_sites, shift_of
 from mmdiag.prepare import extractor, require_same_features
 from mmdiag.prepare.batches import prepare_samples
 from mmdiag.prepare.feature_cache import raw_features
@@ -141,6 +141,7 @@ def score_cases(
         "already_scored": len(todo.asked) - len(todo.new),
         "labelled": int(labelled(store.cases, store.task.kind).sum()),
         **_of_all(scored, description.name, len(todo.new)),
+        "new_sites": new_sites(store.cases["site"].iloc[list(todo.asked)], bundle.folder),
         "training_known": bundle.learned_from("", key) is not None,
         "bundle": {"id": bundle.id, "path": str(bundle.folder)},
         "predictions": str(out),

@@ -1,11 +1,13 @@
 """Whether a batch of cases is like those of the training: one test a modality over all of them."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mmdiag.inference.manifest import CARD_FACTS, read_json_object
 from mmdiag.inference.prediction_table import ATYPICAL
 
 TAIL = 0.1  # share of cases like those of the training whose p-value is at most that
@@ -18,6 +20,25 @@ def abstained_by_reason(table: pd.DataFrame) -> dict[str, int]:
         return {}
     reasons = table.loc[table["abstained"].astype(bool), "abstained_because"].fillna("pattern")
     return {str(reason): int(count) for reason, count in reasons.value_counts().items()}
+
+
+def new_sites(sites: pd.Series, folder: Path | None) -> dict[str, int] | None:
+    """How many cases are of sites of which the model has learned from no case, and how many such
+    sites there are; None where the model's card does not tell its sites.
+
+    Args:
+        sites: Of the cases; what has none counts for no site.
+        folder: The model's bundle.
+    """
+    if folder is None or not (folder / CARD_FACTS).is_file():
+        return None
+    learned = read_json_object(folder, CARD_FACTS).get("learned_from")
+    known = learned.get("sites") if isinstance(learned, dict) else None
+    if not isinstance(known, list) or not known:
+        return None
+    new = sites.dropna().astype(str)
+    new = new[~new.isin(known)]
+    return {"cases": len(new), "sites": int(new.nunique())}
 
 
 def shift_of(table: pd.DataFrame) -> dict[str, dict[str, Any]]:

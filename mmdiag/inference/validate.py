@@ -22,7 +22,7 @@ from mmdiag.evaluation.subgroups import by_subgroup
 from mmdiag.evaluation.verdict import FUSED, interval, metric_name
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.score import answer_rows
-from mmdiag.inference.shift import abstained_by_reason, shift_of
+from mmdiag.inference.shift import abstained_by_reason, new_sites, shift_of
 from mmdiag.privacy.subject_keys import workspace_key
 from mmdiag.progress import Progress
 from mmdiag.storage.store import Store
@@ -126,6 +126,7 @@ def _answer(
         "by_subgroup": _told_here(groups, told),
         "abstained": abstained_by_reason(table),
         "shift": shift_of(table),
+        "new_sites": new_sites(store.cases["site"].iloc[rows], bundle.folder),
         "sentence": _sentence(bundle, judged, metrics),
     }
 

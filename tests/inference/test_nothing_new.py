@@ -56,6 +56,7 @@ def scored(small_run, tmp_path):
 
 def test_nothing_heavy_is_loaded_and_the_answer_is_that_of_scoring(scored, tmp_path):
     workspace, bundle, cohort, before = scored
+    assert before["new_sites"] == {"cases": 0, "sites": 0}, "it learned from all three"
     first = pd.read_parquet(tmp_path / "p.parquet")
     (tmp_path / "p.parquet").unlink()
     command = [sys.executable, "-c", LOOK, bundle, cohort, workspace.path, tmp_path / "p.parquet"]

@@ -1,10 +1,13 @@
-"""Whether a batch is like the training: the test of a share against one tenth."""
+"""Whether a batch is like the training: the test of a share against one tenth, and new sites."""
+
+import json
 
 import pandas as pd
 import pytest
 from scipy.special import betainc
 
-from mmdiag.inference.shift import TAIL, shift_of
+from mmdiag.evaluation.verdict import unlike_training
+from mmdiag.inference.shift import TAIL, new_sites, shift_of
 
 COUNTS = [
     (1, 1),
@@ -25,3 +28,20 @@ def test_the_p_value_is_that_of_the_binomial_distribution(low: int, cases: int) 
     expected = betainc(low, cases - low + 1, TAIL) if low else 1.0
     assert found["p"] == pytest.approx(float(expected), rel=1e-8)
     assert found["cases"] == cases
+
+
+def test_cases_of_sites_without_a_training_case_are_counted_and_said(tmp_path) -> None:
+    sites = pd.Series(["HT", "XX", "XX", "YY", None])
+    assert new_sites(sites, None) is None and new_sites(sites, tmp_path) is None
+    for learned in ({}, {"sites": []}, ["HT"], None):
+        (tmp_path / "card.json").write_text(json.dumps({"learned_from": learned}))
+        assert new_sites(sites, tmp_path) is None, learned
+    (tmp_path / "card.json").write_text(json.dumps({"learned_from": {"sites": ["DU", "HT"]}}))
+    found = new_sites(sites, tmp_path)
+    assert found == {"cases": 3, "sites": 2}
+    said = unlike_training({"new_sites": found}, {})
+    assert said == [
+        "Cases of sites that the model has learned from no case of: 3, of 2 sites; how good it is "
+        "there was not measured."
+    ]
+    assert not unlike_training({"new_sites": new_sites(sites[:1], tmp_path)}, {})

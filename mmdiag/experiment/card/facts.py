@@ -47,7 +47,7 @@ def card_facts(
     found = {
         "task": _task(data, bundle.task),
         "cohort": {"name": run.manifest.cohort, "hash": run.manifest.cohort_hash},
-        "learned_from": {"cases": cases, "subjects": fitted["subjects"]},
+        "learned_from": {"cases": cases, "subjects": fitted["subjects"], **_sites(data)},
         **_counts(run, data, bundle),
         "judged": _judged(run, judged),
         "metrics": [_rounded(row) for row in metrics if _told_here(row, judged.task)],
@@ -63,6 +63,12 @@ def card_facts(
         "run": {"id": run.manifest.run_id, "fit": str(run.final)},
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _sites(data: RunData) -> dict[str, list[str]]:
+    """The sites whose labelled cases it learned from, where the cohort tells sites."""
+    known = data.cases["site"].iloc[data.labelled].dropna().astype(str)
+    return {"sites": sorted(set(known))} if len(known) else {}
 
 
 def _task(data: RunData, task: Task) -> dict[str, Any]:

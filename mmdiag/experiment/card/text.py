@@ -103,6 +103,8 @@ def _cohort(facts: Facts) -> list[str]:
         f"- Cohort {_plain(cohort['name'])} ({cohort['hash']}).",
         f"- It learned from {learned['cases']} cases of {learned['subjects']} subjects.",
     ]
+    if sites := learned.get("sites"):
+        lines.append(f"- They are of {len(sites)} sites: {', '.join(map(_plain, sites))}.")
     if cases:
         lines.append(
             f"- {cases['in']} cases were received: {cases['accepted']} accepted, of which "

@@ -1,0 +1,175 @@
+"""Do explanations name what is true? Phantoms of 600 cases whose truth is known.
+
+The models are those of phantoms.py, with the same folder: what was trained there is explained here.
+For each phantom of a signal, on the held-out cases that have every modality:
+
+contributions  correlation of each modality's contribution with the generator's, the worst of them,
+               beside that of the model's logit with the true one
+interplay      the mean Shapley interaction of two modalities, and the mean size of what each adds
+               alone, both as a share of all (log-odds)
+lesion         share of cases whose strongest region lies within a cell of the lesion
+words          share of the five strongest words that stand in a sentence with a finding
+genes          AUROC of the mean size of a gene's part for the genes that matter
+deletion       how much more the answer falls without what supports it most than without as much at
+               random, filled with nothing and with what is usual
+reliable       what `mmdiag explain --checks` says
+
+The rivals are the same model with its weights shuffled, and phantoms without a signal: both must be
+at chance. Cells are the mean over phantoms with the least and the largest of them.
+
+python benchmarks/explained_phantoms.py --folder DIR [--signals additive,...] [--seeds 5]
+    [--cases 24]
+"""
+
+import argparse
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from phantoms import CASES, FIRST_SEED, judged
+
+from mmdiag import recipes
+from mmdiag.description import read_description
+from mmdiag.evaluation.metrics import auroc
+from mmdiag.experiment.fit_id import ALL, TEST
+from mmdiag.experiment.plan import plan_run
+from mmdiag.experiment.run import open_data
+from mmdiag.explain.checks import check, with_shuffled_weights
+from mmdiag.explain.within.case import explain_within
+from mmdiag.inference.bundle import Bundle
+from mmdiag.prepare.batches import prepare_samples
+from mmdiag.workspace import Workspace
+
+MODEL, WORDS, CHECKED = "ensemble", 5, 12
+SIGNALS = ("additive", "interaction", "none")
+Row = dict[str, float]
+
+
+def of_phantom(folder: Path, options: dict[str, Any], cases: int) -> dict[str, Row]:
+    """What was found in one phantom: of its model, and of that with its weights shuffled."""
+    judged(folder, options, MODEL)
+    description = read_description(folder / "cohort" / "cohort.toml")
+    run = plan_run(description, Workspace(folder / "workspace"), recipes.default(fusion=MODEL))
+    one = next(name for name in run.fits if name.fused and name.fold != ALL)
+    data, bundle = open_data(run, one.fold), Bundle.load(run.bundle_folder(one))
+    test = (data.split.of(data.cases["subject_id"]) == TEST).to_numpy()
+    whole = np.all([data.store.present(name) for name in bundle.kinds], axis=0)
+    rows = np.flatnonzero(test & whole)
+    said = run.predictions(one).set_index("case_id").loc[data.cases["case_id"].iloc[rows]]
+    truth = pd.read_parquet(folder / "cohort" / "truth" / "cases.parquet").set_index("case_id")
+    found = answers(said, truth.loc[said.index], list(bundle.kinds))
+    chosen = rows[np.linspace(0, len(rows) - 1, min(cases, len(rows))).round().astype(int)]
+    checks = check(bundle, data.store, [int(row) for row in chosen[:CHECKED]])
+    found |= {f"deletion {f}": checks["deletion"][f]["value"] for f in ("null", "mean")}
+    found["reliable"] = float(checks["reliable"])
+    shuffled = with_shuffled_weights(bundle)
+    return {
+        "model": found | parts(bundle, data, chosen, folder / "cohort"),
+        "shuffled weights": parts(shuffled, data, chosen, folder / "cohort"),
+    }
+
+
+def answers(said: pd.DataFrame, truth: pd.DataFrame, names: list[str]) -> Row:
+    """How the answers agree with the generator's."""
+    own = [np.corrcoef(said[f"contribution_{n}"], truth[f"contribution_{n}"])[0, 1] for n in names]
+    matrices = np.stack([np.asarray(json.loads(one)) for one in said["interaction"]])
+    size = np.abs(matrices).sum(axis=(1, 2))
+    alone = np.abs(np.diagonal(matrices, axis1=1, axis2=2)).sum(axis=1)
+    return {
+        "contributions, worst": float(np.nanmin(own)) if truth["logit"].std() else np.nan,
+        "logit": float(np.corrcoef(said["log_odds"], truth["logit"])[0, 1])
+        if truth["logit"].std()
+        else np.nan,
+        "interplay": float((size - alone).sum() / size.sum()),
+        "alone": float(alone.sum() / size.sum()),
+    }
+
+
+def parts(bundle: Bundle, data: Any, rows: np.ndarray, cohort: Path) -> Row:
+    """How what is named inside the modalities agrees with the truth."""
+    truth = json.loads((cohort / "truth" / "truth.json").read_text())
+    lesions = pd.read_parquet(cohort / "truth" / "lesions.parquet").set_index("case_id")
+    hits, shares, sizes = [], [], []
+    samples = prepare_samples(bundle.preparations, data.raws, rows)
+    for row, sample in zip(rows.tolist(), samples, strict=True):
+        case = str(data.cases["case_id"].iloc[row])
+        explained = explain_within(bundle, data.store, row, sample).parts
+        if regions := explained.get("flair"):
+            hits.append(_hits(max(regions, key=lambda one: abs(one["value"])), lesions.loc[case]))
+        if words := explained.get("report"):
+            text = data.store.text("report", row)
+            strongest = sorted(words, key=lambda one: -abs(one["value"]))[:WORDS]
+            shares.append(
+                np.mean([_tells(text, one, truth["informative_words"]) for one in strongest])
+            )
+        sizes.append({one["name"]: abs(one["value"]) for one in explained.get("expression", ())})
+    size = pd.DataFrame(sizes).fillna(0.0).mean()
+    matters = size.index.isin([f"{name}_rna" for name in truth["informative_genes"]])
+    found = auroc(matters.astype(float), size.to_numpy())(np.ones((1, len(size))))
+    return {
+        "lesion": float(np.mean(hits)) if hits else np.nan,
+        "words": float(np.mean(shares)) if shares else np.nan,
+        "genes": float(found[0]),
+    }
+
+
+def _hits(region: dict[str, Any], lesion: pd.Series) -> bool:
+    """Whether a region's middle lies within its own size of the lesion."""
+    return all(
+        lesion[f"{axis}_from"] - region[size]
+        <= region[start] + region[size] / 2
+        <= lesion[f"{axis}_to"] + region[size]
+        for axis, start, size in (("rows", "row", "height"), ("columns", "column", "width"))
+    )
+
+
+def _tells(text: str, word: dict[str, Any], informative: list[str]) -> bool:
+    """Whether a word stands in a sentence with a finding."""
+    start = max(text.rfind(".", 0, word["start"]), text.rfind("\n", 0, word["start"])) + 1
+    sentence = text[start : word["end"] + text[word["end"] :].find(".") + 1].lower()
+    return any(one in sentence for one in informative)
+
+
+def line(signal: str, of: str, found: list[Row]) -> dict[str, Any]:
+    """The line of a signal."""
+    table = pd.DataFrame(found)
+    cells = {
+        name: f"{values.mean():.2f} ({values.min():.2f} to {values.max():.2f})"
+        for name, values in table.items()
+        if values.notna().any()
+    }
+    return {"signal": signal, "of": of, "phantoms": len(found), **cells}
+
+
+def main() -> None:
+    """Train what is not there yet, explain and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--signals", default=",".join(SIGNALS))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--cases", type=int, default=24)
+    asked = parser.parse_args()
+    lines = []
+    for signal in asked.signals.split(","):
+        found: dict[str, list[Row]] = {}
+        for seed in range(FIRST_SEED, FIRST_SEED + asked.seeds):
+            options = {"cases": CASES, "seed": seed, "signal": signal}
+            with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+                one = of_phantom(asked.folder / f"{signal}-{seed}", options, asked.cases)
+            for of, row in one.items():
+                found.setdefault(of, []).append(row)
+            print(json.dumps({"signal": signal, "seed": seed, **one}), flush=True)
+        lines += [line(signal, of, rows) for of, rows in found.items()]
+    columns = list(dict.fromkeys(name for one in lines for name in one))
+    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
+    for one in lines:
+        print("| " + " | ".join(str(one.get(name, "")) for name in columns) + " |")
+
+
+if __name__ == "__main__":
+    main()

@@ -84,9 +84,8 @@ def measure(tab: Any, viewer: Any) -> None:
         rows["with map"] = viewer.evaluate(SCROLL, ["ArrowUp", steps])
     rows["floor"] = viewer.evaluate(FLOOR, steps)
     print(f"{steps + 1} slices on a canvas of {size}")
-    print(
-        "| | slices a second | median ms | slowest ms | share of a frame of 60 Hz |\n|---|---|---|---|---|"
-    )
+    print("| | slices a second | median ms | slowest ms | share of a frame of 60 Hz |")
+    print("|---|---|---|---|---|")
     for name, took in rows.items():
         middle = statistics.median(took)
         print(

@@ -26,8 +26,9 @@ def reliability(view: View) -> None:
         st.warning(notes.plain(checked_sentence(found)), icon=":material/warning:")
 
 
-def interactions(view: View, given: Mapping[str, Any]) -> None:
-    """The K x K matrix of Shapley interactions; nothing of a single modality.
+def together(view: View, given: Mapping[str, Any]) -> tuple[pd.DataFrame, list[str]] | None:
+    """The K x K matrix of Shapley interactions, a row a cell, and the modalities that it is of;
+    None of a single modality.
 
     Args:
         given: What is recorded beside the answer, which has it where nothing else is explained.
@@ -35,7 +36,7 @@ def interactions(view: View, given: Mapping[str, Any]) -> None:
     found = (view.kept or {}).get("interaction") or given.get("interaction") or {}
     names = [view.names[name] for name in found.get("modalities", ()) if name in view.names]
     if len(names) < 2 or len(names) != len(found["modalities"]):
-        return
+        return None
     cells = pd.DataFrame(
         [
             {"row": one, "column": other, "value": found["matrix"][i][j]}
@@ -43,7 +44,12 @@ def interactions(view: View, given: Mapping[str, Any]) -> None:
             for j, other in enumerate(names)
         ]
     )
-    case_parts.chart(charts.interactions(cells, names, texts.INTERACTIONS))
+    return cells, names
+
+
+def interactions(found: tuple[pd.DataFrame, list[str]]) -> None:
+    """That matrix, drawn."""
+    case_parts.chart(charts.interactions(*found, texts.INTERACTIONS))
 
 
 def similar(view: View, cohort: str) -> None:

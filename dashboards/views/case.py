@@ -197,7 +197,6 @@ def _draw(
         with part("The contributions"):
             why.reliability(view)
             _modalities(view, answer)
-            why.interactions(view, weights_of(answer))
         if view.kept is None and view.row is not None:
             with part("The full explanation"):
                 _full(view, cohort, seen)
@@ -325,8 +324,19 @@ def _modalities(view: View, answer: Answer) -> None:
     title = texts.contributions(view.outcome)
     case_parts.chart(charts.contributions(table, list(view.names.values()), title, view.outcome))
     facts = weights_of(answer)
+    attention = isinstance(facts.get("attention"), Mapping) and len(present) > 0
+    together = why.together(view, facts)
+    if attention and together is not None:  # two matrices of one size: one of them is seen at once
+        first, second = st.tabs(["Attention", "Acting together"])
+        with first:
+            _attention(view, facts, present, values)
+        with second:
+            why.interactions(together)
+        return
     if facts and present:
         _attention(view, facts, present, values)
+    if together is not None:
+        why.interactions(together)
 
 
 def _attention(view: View, facts: Row, present: Sequence[str], values: Mapping[str, float]) -> None:

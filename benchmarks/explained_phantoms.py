@@ -7,21 +7,24 @@ contributions  correlation of each modality's contribution with the generator's,
                beside that of the model's logit with the true one
 interplay      the mean Shapley interaction of two modalities, and the mean size of what each adds
                alone, both as a share of all (log-odds)
-lesion         share of cases whose strongest region lies within a cell of the lesion
+lesion         share of cases whose strongest region lies within a cell of the lesion, in its slices
 words          share of the five strongest words that stand in a sentence with a finding
 genes          AUROC of the mean size of a gene's part for the genes that matter
 deletion       how much more the answer falls without what supports it most than without as much at
                random, filled with nothing and with what is usual
 reliable       what `mmdiag explain --checks` says
 
-The rivals are the same model with its weights shuffled, and phantoms without a signal: both must be
-at chance. Cells are the mean over phantoms with the least and the largest of them.
+The rivals are the same model with its weights shuffled, parts that are drawn at random (of lesion
+and words), and phantoms without a signal. The lesion is all that differs in the pictures, and most
+sentences hold a finding: of these two shuffled weights name much, and random parts are the floor.
+Cells are the mean over phantoms with the least and the largest of them.
 
 python benchmarks/explained_phantoms.py --folder DIR [--signals additive,...] [--seeds 5]
     [--cases 24]
 """
 
 import argparse
+import dataclasses
 import json
 import warnings
 from pathlib import Path
@@ -29,7 +32,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from phantoms import CASES, FIRST_SEED, judged
+from phantoms import CASES, FIRST_SEED, averaged, judged
 
 from mmdiag import recipes
 from mmdiag.description import read_description
@@ -50,11 +53,12 @@ Row = dict[str, float]
 
 def of_phantom(folder: Path, options: dict[str, Any], cases: int) -> dict[str, Row]:
     """What was found in one phantom: of its model, and of that with its weights shuffled."""
-    judged(folder, options, MODEL)
+    kept = judged(folder, options, MODEL)
     description = read_description(folder / "cohort" / "cohort.toml")
     run = plan_run(description, Workspace(folder / "workspace"), recipes.default(fusion=MODEL))
     one = next(name for name in run.fits if name.fused and name.fold != ALL)
     data, bundle = open_data(run, one.fold), Bundle.load(run.bundle_folder(one))
+    bundle = dataclasses.replace(bundle, card_facts={"metrics": [chance(kept)]})
     test = (data.split.of(data.cases["subject_id"]) == TEST).to_numpy()
     whole = np.all([data.store.present(name) for name in bundle.kinds], axis=0)
     rows = np.flatnonzero(test & whole)
@@ -66,10 +70,20 @@ def of_phantom(folder: Path, options: dict[str, Any], cases: int) -> dict[str, R
     found |= {f"deletion {f}": checks["deletion"][f]["value"] for f in ("null", "mean")}
     found["reliable"] = float(checks["reliable"])
     shuffled = with_shuffled_weights(bundle)
+    own, at_random = parts(bundle, data, chosen, folder / "cohort")
     return {
-        "model": found | parts(bundle, data, chosen, folder / "cohort"),
-        "shuffled weights": parts(shuffled, data, chosen, folder / "cohort"),
+        "model": found | own,
+        "shuffled weights": parts(shuffled, data, chosen, folder / "cohort")[0],
+        "random parts": at_random,
     }
+
+
+def chance(kept: pd.DataFrame) -> dict[str, Any]:
+    """The AUROC of the held-out cases, by which a model is above chance or not."""
+    found = averaged([kept])["model"]
+    low, high = np.quantile(found[1:], [0.025, 0.975])
+    facts = {"value": float(found[0]), "low": float(low), "high": float(high), "n": len(kept)}
+    return {"model": "fused", "metric": "auroc", **facts}
 
 
 def answers(said: pd.DataFrame, truth: pd.DataFrame, names: list[str]) -> Row:
@@ -88,37 +102,41 @@ def answers(said: pd.DataFrame, truth: pd.DataFrame, names: list[str]) -> Row:
     }
 
 
-def parts(bundle: Bundle, data: Any, rows: np.ndarray, cohort: Path) -> Row:
-    """How what is named inside the modalities agrees with the truth."""
+def parts(bundle: Bundle, data: Any, rows: np.ndarray, cohort: Path) -> tuple[Row, Row]:
+    """How what is named inside the modalities agrees with the truth, and how any part does."""
     truth = json.loads((cohort / "truth" / "truth.json").read_text())
     lesions = pd.read_parquet(cohort / "truth" / "lesions.parquet").set_index("case_id")
     hits, shares, sizes = [], [], []
+    any_hits, any_shares = [], []
     samples = prepare_samples(bundle.preparations, data.raws, rows)
     for row, sample in zip(rows.tolist(), samples, strict=True):
         case = str(data.cases["case_id"].iloc[row])
         explained = explain_within(bundle, data.store, row, sample).parts
         if regions := explained.get("flair"):
-            hits.append(_hits(max(regions, key=lambda one: abs(one["value"])), lesions.loc[case]))
+            lesion = lesions.loc[case]
+            hits.append(_hits(max(regions, key=lambda one: abs(one["value"])), lesion))
+            any_hits.append(np.mean([_hits(one, lesion) for one in regions]))
         if words := explained.get("report"):
             text = data.store.text("report", row)
+            told = {id(one): _tells(text, one, truth["informative_words"]) for one in words}
             strongest = sorted(words, key=lambda one: -abs(one["value"]))[:WORDS]
-            shares.append(
-                np.mean([_tells(text, one, truth["informative_words"]) for one in strongest])
-            )
+            shares.append(np.mean([told[id(one)] for one in strongest]))
+            any_shares.append(np.mean([*told.values()]))
         sizes.append({one["name"]: abs(one["value"]) for one in explained.get("expression", ())})
     size = pd.DataFrame(sizes).fillna(0.0).mean()
     matters = size.index.isin([f"{name}_rna" for name in truth["informative_genes"]])
     found = auroc(matters.astype(float), size.to_numpy())(np.ones((1, len(size))))
-    return {
-        "lesion": float(np.mean(hits)) if hits else np.nan,
-        "words": float(np.mean(shares)) if shares else np.nan,
-        "genes": float(found[0]),
-    }
+    own = {"lesion": _mean(hits), "words": _mean(shares), "genes": float(found[0])}
+    return own, {"lesion": _mean(any_hits), "words": _mean(any_shares), "genes": 0.5}
+
+
+def _mean(values: list[Any]) -> float:
+    return float(np.mean(values)) if values else np.nan
 
 
 def _hits(region: dict[str, Any], lesion: pd.Series) -> bool:
-    """Whether a region's middle lies within its own size of the lesion."""
-    return all(
+    """Whether a region's middle lies within its own size of the lesion, in a slice of it."""
+    return lesion["slices_from"] <= region["slice"] < lesion["slices_to"] and all(
         lesion[f"{axis}_from"] - region[size]
         <= region[start] + region[size] / 2
         <= lesion[f"{axis}_to"] + region[size]

@@ -1,8 +1,8 @@
 """How fast a reader scrolls: slices a second in the viewer of the Case page, in a real browser, and
-what a slice takes from the key to the picture, beside a canvas that only paints as many pixels.
+what a slice takes from the key until its canvas is drawn, beside a canvas that only paints as many
+pixels.
 
-first     each slice is fetched, decoded and drawn
-again     each slice is there already
+alone     each slice is there already, as it is once a series was loaded
 with map  likewise, with the map over it
 floor     a canvas of as many pixels is painted
 
@@ -74,14 +74,13 @@ def measure(tab: Any, viewer: Any) -> None:
     steps = int(viewer.get_attribute("data-slices")) - 1
     canvas = viewer.locator(".pane canvas").first
     size = canvas.evaluate("(one) => `${one.width} x ${one.height}`")
+    tab.wait_for_load_state("networkidle")  # a series is fetched ahead, slice after slice
     viewer.press("Home")
-    tab.wait_for_timeout(500)
-    rows = {"first": viewer.evaluate(SCROLL, ["ArrowDown", steps])}
-    rows["again"] = viewer.evaluate(SCROLL, ["ArrowUp", steps])
+    rows = {"alone": viewer.evaluate(SCROLL, ["ArrowDown", steps])}
     viewer.press("h")
     if viewer.get_attribute("data-map") == "on":
-        viewer.evaluate(SCROLL, ["ArrowDown", steps])
-        rows["with map"] = viewer.evaluate(SCROLL, ["ArrowUp", steps])
+        viewer.evaluate(SCROLL, ["ArrowUp", steps])
+        rows["with map"] = viewer.evaluate(SCROLL, ["ArrowDown", steps])
     rows["floor"] = viewer.evaluate(FLOOR, steps)
     print(f"{steps + 1} slices on a canvas of {size}")
     print("| | slices a second | median ms | slowest ms | share of a frame of 60 Hz |")

@@ -8,7 +8,7 @@ import string
 import unicodedata
 from collections.abc import Sequence
 
-from mmdiag.explain.drawn import Fold, folds, in_negated, shaded_pieces, signed
+from mmdiag.explain.drawn import folds, in_negated, shaded_pieces, signed
 from mmdiag.explain.parts import Part
 
 STEPS = 5  # shades of a word
@@ -50,26 +50,26 @@ def note(text: str, parts: Sequence[Part] | None) -> str:
             the case is not explained.
     """
     pieces = shaded_pieces(text, parts or [])
-    negated = in_negated(text, pieces)
+    told = list(zip(pieces, in_negated(text, pieces), strict=True))
+    largest = max((abs(value) for _, _, value in pieces), default=0.0)
+
+    def drawn(start: int, end: int) -> str:
+        own = [one for one in told if start <= one[0][0] < end]
+        spans = [(a - start, b - start, value) for (a, b, value), _ in own]
+        return shaded(text[start:end], spans, [denied for _, denied in own], largest)
+
     found = folds(text, parts or [])
     if not found:
-        return f'{STYLE}<div class="mmnote">{shaded(text, pieces, negated)}</div>'
-    inner = [shaded(text, pieces, negated, (0, found[0].start)).rstrip()]
+        return f'{STYLE}<div class="mmnote">{drawn(0, len(text))}</div>'
+    inner = [drawn(0, found[0].start).rstrip()]
     for fold in found:
-        open_ = not pieces or any(fold.text <= start < fold.end for start, _, _ in pieces)
-        body = shaded(text, pieces, negated, (fold.text, fold.end)).rstrip()
+        open_ = not pieces or any(fold.start <= start < fold.end for start, _, _ in pieces)
+        total = f"<i>{signed(fold.value)}</i>" if parts is not None else ""
         inner.append(
-            f"<details{' open' if open_ else ''}>{_summary(text, fold, parts is not None)}"
-            f"{body}</details>"
+            f"<details{' open' if open_ else ''}><summary>{drawn(fold.start, fold.text).strip()}"
+            f"{total}</summary>{drawn(fold.text, fold.end).rstrip()}</details>"
         )
     return f'{STYLE}<div class="mmnote">{"".join(inner)}</div>'
-
-
-def _summary(text: str, fold: Fold, explained: bool) -> str:
-    """The heading as it stands in the note, with what its words add up to."""
-    heading = html.escape(visible(text[fold.start : fold.text].strip()))
-    told = f"<i>{signed(fold.value)}</i>" if explained else ""
-    return f"<summary>{heading}{told}</summary>"
 
 
 def absent(name: str) -> str:
@@ -119,31 +119,27 @@ def shaded(
     text: str,
     spans: Sequence[Sequence[float]],
     negated: Sequence[bool] | None = None,
-    within: tuple[int, int] | None = None,
+    largest: float | None = None,
 ) -> str:
     """The note as HTML of our own: every character escaped, classes never made of data, invisible
     characters made visible.
 
     Args:
         negated: Of each span whether it stands in a negated sentence; None = none does.
-        within: Start and end of the piece of the text that is drawn, in the shades of the whole;
-            None = all of it.
+        largest: Weight of the strongest shade; None = the largest of these.
     """
-    first, last = within or (0, len(text))
-    largest = max((abs(weight) for _, _, weight in spans), default=0.0)
-    parts, end = [], first
+    largest = largest or max((abs(weight) for _, _, weight in spans), default=0.0)
+    parts, end = [], 0
     told = list(zip(spans, negated or [False] * len(spans), strict=True))
     for (start, stop, weight), denied in sorted(told, key=lambda one: tuple(one[0])):
-        start, stop = max(int(start), end), min(int(stop), last)
-        if start >= stop:
-            continue
+        start, stop = max(int(start), end), int(stop)
         parts.append(html.escape(visible(text[end:start])))
         step = max(round(STEPS * abs(weight) / largest), 1) if weight else 0
         inner = html.escape(visible(text[start:stop]))
         kind = f"{'p' if weight > 0 else 'n'}{step}{' neg' if denied else ''}"
         parts.append(f'<span class="{kind}">{inner}</span>' if step else inner)
         end = stop
-    return "".join(parts) + html.escape(visible(text[end:last]))
+    return "".join(parts) + html.escape(visible(text[end:]))
 
 
 def visible(text: str) -> str:

@@ -14,6 +14,7 @@ from mmdiag.explain.tissue import tissue_mask
 from mmdiag.storage.display.stack import DisplayStack
 
 FULL = 98  # percent of the parts have less than the full colour
+LEAST_FULL = 0.1  # of the largest effect has less, too: noise is never as strong as it
 
 
 def overlay(
@@ -48,7 +49,7 @@ def overlay(
     return {
         "parts": list(shown),
         "largest": float(effects.max()),
-        "full": float(np.percentile(effects, FULL)),
+        "full": float(max(np.percentile(effects, FULL), LEAST_FULL * effects.max())),
         "lowers": lowers,
         "raises": raises,
         "read": read,

@@ -307,11 +307,15 @@ def _modalities(view: View, answer: Answer) -> None:
         for name in present
         if pd.notna(prediction.get(f"contribution_{name}"))
     }
+    facts = weights_of(answer)
+    together = why.together(view, facts)
     if present and not values:
         st.caption(
             "The contributions of the modalities were not computed when this case was scored "
             "(`score --explain none`); the full explanation brings them."
         )
+        if together is not None:
+            why.interactions(together)
         return
     table = pd.DataFrame(
         {
@@ -323,9 +327,7 @@ def _modalities(view: View, answer: Answer) -> None:
     )
     title = texts.contributions(view.outcome)
     case_parts.chart(charts.contributions(table, list(view.names.values()), title, view.outcome))
-    facts = weights_of(answer)
     attention = isinstance(facts.get("attention"), Mapping) and len(present) > 0
-    together = why.together(view, facts)
     if attention and together is not None:  # two matrices of one size: one of them is seen at once
         first, second = st.tabs(["Attention", "Acting together"])
         with first:

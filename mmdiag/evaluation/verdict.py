@@ -324,8 +324,10 @@ def unlike_training(answer: Mapping[str, Any], titles: Mapping[str, str]) -> lis
             )
     new = answer.get("new_sites") or {}
     if new.get("cases"):
+        number = f"{new['cases']}, of {new['sites']} site{'s' * (new['sites'] != 1)}"
+        measured = "by_subgroup" in answer  # of a validation, whose figures hold for them
         said.append(
-            f"Cases of sites that the model has learned from no case of: {new['cases']}, of "
-            f"{new['sites']} sites; how good it is there was not measured."
+            f"Cases of sites that the model has learned from no case of: {number}"
+            + ("." if measured else "; how good it is there was not measured.")
         )
     return said

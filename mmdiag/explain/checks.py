@@ -33,6 +33,7 @@ from mmdiag.explain.within.probe import Probe
 from mmdiag.explain.within.removal import FILLS, can_remove, without
 from mmdiag.inference import score as inference
 from mmdiag.inference.bundle import Bundle
+from mmdiag.inference.manifest import read_manifest
 from mmdiag.prepare import require_same_features
 from mmdiag.prepare.batches import prepare_samples
 from mmdiag.progress import Progress
@@ -113,15 +114,22 @@ def check_bundle(
     of_folds = _of_folds(workspace, bundle.id)
     others = [Bundle.load(path) for path in of_folds[:FOLDS]]
     found = check(bundle, store, chosen(store, list(bundle.kinds)), others, report)
+    found["cohort"] = store.folder.name
     for name in (*(path.name for path in of_folds), bundle.id):
         write_text(checks_path(workspace, name), json.dumps(found, indent=1))
     return found
 
 
 def check_once(workspace: Workspace, folder: Path, progress: Report | None = None) -> Facts:
-    """What was found of a model's explanations; checked now where nobody has."""
+    """What was found of a model's explanations on the cohort that it was trained on; asked now
+    where nobody has, of this cohort and for all models of its run.
+    """
     known = kept_checks(workspace, folder.name)
-    return check_bundle(workspace, folder, "", progress) if known is None else known
+    own = json.loads(read_manifest(folder).text)["cohort"]["name"]
+    whole = all(kept_checks(workspace, path.name) for path in _of_folds(workspace, folder.name))
+    if known is not None and known.get("cohort") == own and whole:
+        return known
+    return check_bundle(workspace, folder, "", progress)
 
 
 def _reported(progress: Report, done: int, total: int, _what: str) -> None:
@@ -198,13 +206,14 @@ def _reasons(facts: Mapping[str, Any], card: Mapping[str, Any]) -> Iterator[str]
     if facts["completeness"] >= COMPLETE:
         yield "the parts do not add up to the answer"
     if facts["same_sign"] is not None and facts["same_sign"] < SIGN:
-        yield f"in {1 - facts['same_sign']:.0%} the parts have another sign than their modality"
-    if all(facts["deletion"][f]["low"] is None or facts["deletion"][f]["low"] <= 0 for f in FILLS):
+        yield f"in {1 - facts['same_sign']:.1%} the parts have another sign than their modality"
+    lows = [facts["deletion"][fill]["low"] for fill in FILLS]
+    if max((low for low in lows if low is not None), default=1.0) <= 0:
         yield "taking away what counts most is not shown to change the answer more than chance does"
     if facts["randomised"] is not None and facts["randomised"] > DEPENDS:
         yield "a model with shuffled weights has nearly the same explanations"
     if facts["outside_tissue"] > OUTSIDE:
-        yield f"{facts['outside_tissue']:.0%} of the effect lies outside of the body or on headings"
+        yield f"{facts['outside_tissue']:.1%} of the effect lies outside of the body or on headings"
 
 
 def _samples(bundle: Bundle, store: Store, rows: Sequence[int]) -> list[Sample]:

@@ -106,7 +106,12 @@ def folds(text: str, parts: Sequence[Part]) -> list[Fold]:
     Args:
         parts: `start` and `value` of words; each belongs to the section in which it starts.
     """
-    sections = find_sections(text)
+    without = without_content(text)
+    sections = [  # a diagnosis in capitals on a line of its own is no heading
+        one
+        for one in find_sections(text)
+        if not content_pieces(text, one.heading, max(one.start, one.heading), without)
+    ]
     if len(sections) < 2:
         return []
     ends = [*(one.heading for one in sections[1:]), len(text)]

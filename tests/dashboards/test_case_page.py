@@ -218,3 +218,33 @@ def test_a_note_of_which_nothing_is_shaded_is_all_open(parts):
     shown = notes.note(NOTE, parts)
     assert shown.count("<details open>") == 3 and "<details>" not in shown
     assert ("<i>" in shown) == (parts is not None)
+
+
+CAPITALS = (
+    "DIAGNOSIS: SEE BELOW.\nGLIOBLASTOMA MULTIFORME\nMICROSCOPIC DESCRIPTION:\n"
+    "SECTIONS SHOW A CELLULAR GLIOMA."
+)
+
+
+@pytest.mark.parametrize("text", [NOTE, CAPITALS])
+def test_every_shaded_word_is_drawn_in_a_section_that_is_open(text):
+    from dashboards import notes
+    from mmdiag.explain.drawn import shaded_pieces
+
+    for word in re.finditer(r"\w+", text):
+        part = {"start": word.start(), "end": word.end(), "value": 0.3}
+        shown = notes.note(text, [part])
+        pieces = shaded_pieces(text, [part])
+        assert len(re.findall(r'<span class="p5', shown)) == len(pieces), word.group()
+        assert not re.search(r"<details>(?:(?!</details>).)*<span", shown, re.S), word.group()
+
+
+def test_modalities_act_together_where_contributions_were_never_recorded(page, workspace):
+    case = having(workspace, "flair", "report", "expression")
+    table = pd.read_parquet(workspace.runs / RUN / "predictions.parquet")
+    table.loc[:, [name for name in table if name.startswith("contribution_")]] = np.nan
+    answer_again(workspace, table)
+    test = page(workspace.path, "case", case=case)
+    assert "were not computed when this case was scored" in said(test)
+    drawn = " ".join(" ".join(str(c.proto.spec).split()) for c in test.get("vega_lite_chart"))
+    assert "How modalities act together" in drawn

@@ -89,12 +89,12 @@ def test_whether_explanations_hold_stands_beside_the_metrics(page, example):
     table = next(t.value for t in test.dataframe if "asked" in t.value).set_index("check")
     assert table["found"].tolist() == [
         "1.0e-06",
-        "100%",
+        "100.0%",
         "+0.30 (+0.20 to +0.40)",
         "+0.20 (-0.10 to +0.30)",
         "0.10",
         "",
-        "25%",
+        "25.0%",
     ]
     case = shown(page(example.workspace.path, "case"))
     assert "not reliable for this model: 25% of the effect lies outside" in case

@@ -113,6 +113,17 @@ def test_a_map_is_parts_on_the_body_with_both_ends_named():
     assert np.array_equal(bits.reshape(stack.shape), stack > 0)
 
 
+@pytest.mark.parametrize(
+    ("values", "full"), [([0.1] * 99 + [5.0], 0.5), ([1.0] * 99 + [5.0], 1.0), ([2.0], 2.0)]
+)
+def test_full_colour_is_what_most_parts_have_less_than_and_never_noise(values, full):
+    stack = np.full((1, SIDE, SIDE), 120, np.uint8)
+    place = {"slice": 0, "row": 0, "height": 8, "column": 0, "width": 8}
+    told = overlay([place | {"value": value} for value in values], stack, None, "x")
+    assert told["full"] == pytest.approx(full) and told["largest"] == values[-1]
+    assert overlay([], stack, None, "x")["full"] == 0
+
+
 def test_a_map_lies_over_what_is_shown(workspace):
     store = Store.open(workspace, NAME)
     row = int(np.flatnonzero(store.present("flair"))[0])

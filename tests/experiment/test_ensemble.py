@@ -334,3 +334,6 @@ def test_explanations_are_checked_and_a_model_at_chance_is_not_relied_on(
         "the model is not shown to be above chance (AUROC 0.52 (0.40 to 0.61), n = 80)"
     )
     assert not list(_reasons(found | {"same_sign": 1.0}, {"metrics": []}))
+    nothing = {"value": None, "low": None, "high": None, "n": 0}
+    untold = found | {"same_sign": 1.0, "deletion": {"null": nothing, "mean": nothing}}
+    assert not list(_reasons(untold, {"metrics": []})), "what was not asked is no reason"

@@ -95,3 +95,18 @@ def test_sections_of_any_text_follow_one_another(text):
     for one, following in itertools.pairwise(found):
         assert one.end == following.start
     assert not found or found[-1].end == len(text)
+
+
+CAPITALS = (
+    "DIAGNOSIS: SEE BELOW.\nGLIOBLASTOMA MULTIFORME\nGRADE IV OF FOUR\nMICROSCOPIC DESCRIPTION:\n"
+    "SECTIONS SHOW A CELLULAR GLIOMA."
+)
+
+
+def test_a_diagnosis_in_capitals_is_no_heading():
+    found = folds(CAPITALS, [])
+    assert [CAPITALS[one.start : one.text].strip() for one in found] == [
+        "DIAGNOSIS:",
+        "MICROSCOPIC DESCRIPTION:",
+    ]
+    assert "GLIOBLASTOMA" in CAPITALS[found[0].text : found[0].end]

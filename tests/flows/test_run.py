@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from phantom_runs import SMALL, explained_cases
 
-from mmdiag.explain.kept import kept_checks
+from mmdiag.explain.kept import checks_path, kept_checks
 from mmdiag.workspace import Workspace
 
 
@@ -121,6 +121,30 @@ def test_full_explanations_are_checked_for_every_model_that_explains_a_case(answ
     assert len(models) > 2
     for model in models:
         assert kept_checks(Workspace(workspace), model) == checks, "it explains cases, too"
+
+
+def test_checks_are_made_anew_where_they_are_of_another_cohort_or_a_model_lacks_them(
+    answered, monkeypatch
+):
+    from mmdiag.explain import checks
+
+    answer, _, place = answered
+    workspace, asked = Workspace(place), []
+    monkeypatch.setattr(checks, "check_bundle", lambda *given: asked.append(given) or {})
+    bundle = workspace.bundles / answer["bundle"]["id"]
+    assert checks.check_once(workspace, bundle) == answer["checks"] and not asked
+    file = checks_path(workspace, bundle.name)
+    known = json.loads(file.read_text())
+    file.write_text(json.dumps(known | {"cohort": "another"}))
+    checks.check_once(workspace, bundle)
+    file.write_text(json.dumps(known))
+    fold = next(m for m in pd.read_parquet(answer["predictions"])["bundle_id"] if m != bundle.name)
+    other = checks_path(workspace, fold)
+    kept = other.read_text()
+    other.unlink()
+    checks.check_once(workspace, bundle)
+    other.write_text(kept)
+    assert len(asked) == 2
 
 
 def test_only_the_cases_asked_for_are_explained_in_full_the_doubtful_first(answered):

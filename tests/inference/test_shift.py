@@ -44,4 +44,8 @@ def test_cases_of_sites_without_a_training_case_are_counted_and_said(tmp_path) -
         "Cases of sites that the model has learned from no case of: 3, of 2 sites; how good it is "
         "there was not measured."
     ]
+    judged = {"new_sites": {"cases": 3, "sites": 1}, "by_subgroup": []}
+    assert unlike_training(judged, {}) == [
+        "Cases of sites that the model has learned from no case of: 3, of 1 site."
+    ], "a validation has measured it"
     assert not unlike_training({"new_sites": new_sites(sites[:1], tmp_path)}, {})

@@ -371,6 +371,9 @@ def _write_explanations(
             ]
         if row["has_ecg"]:
             found.parts["ecg"] = windows(rng)
+        there = [name for name in KINDS if row[f"has_{name}"]]
+        matrix = np.diag(np.full(len(there), 0.4)) + 0.05
+        found.interaction.update({"modalities": there, "matrix": matrix.tolist()})
         keep(explanation_path(workspace, BUNDLE, row["case_id"], "v1"), row["case_id"], found)
 
 

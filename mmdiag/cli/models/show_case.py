@@ -65,6 +65,8 @@ def _more(answer: Answer) -> None:
     checks = answer.get("checks") or {}
     if checks.get("reliable") is False:
         line(not_reliable(checks["reasons"]))
+    elif "reliable" in checks and checks["reliable"] is None and not answer.get("changed"):
+        line("Whether the explanations of this model hold was not checked: explain --checks.")
 
 
 def show_checks(answer: Answer) -> None:

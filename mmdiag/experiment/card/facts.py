@@ -66,9 +66,11 @@ def card_facts(
 
 
 def _sites(data: RunData) -> dict[str, list[str]]:
-    """The sites whose labelled cases it learned from, where the cohort tells sites."""
-    known = data.cases["site"].iloc[data.labelled].dropna().astype(str)
-    return {"sites": sorted(set(known))} if len(known) else {}
+    """The sites whose labelled cases it learned from, where the cohort tells sites and their names
+    may be printed.
+    """
+    known = sorted(set(data.cases["site"].iloc[data.labelled].dropna().astype(str)))
+    return {"sites": known} if known and may_be_printed(known) else {}
 
 
 def _task(data: RunData, task: Task) -> dict[str, Any]:

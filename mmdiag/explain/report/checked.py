@@ -20,15 +20,19 @@ def checked_rows(facts: Facts) -> list[tuple[str, str, str]]:
     deletion = facts["deletion"]
     return [
         ("completeness (log-odds)", f"{facts['completeness']:.1e}", f"< {COMPLETE:.0e}"),
-        ("parts with the sign of their modality", _share(facts["same_sign"]), f"≥ {SIGN:.0%}"),
+        (
+            "parts with the sign of their modality",
+            _share(facts["same_sign"]),
+            f"at least {SIGN:.0%}",
+        ),
         ("deletion, filled with nothing", _interval(deletion["null"]), "above 0"),
         ("deletion, filled with what is usual", _interval(deletion["mean"]), "above 0"),
-        ("agreement with shuffled weights", _number(facts["randomised"]), f"≤ {DEPENDS}"),
+        ("agreement with shuffled weights", _number(facts["randomised"]), f"at most {DEPENDS}"),
         ("agreement with models of other folds", _number(facts["stability"]), ""),
         (
             "effect outside of the body or on headings",
             _share(facts["outside_tissue"]),
-            f"≤ {OUTSIDE:.0%}",
+            f"at most {OUTSIDE:.0%}",
         ),
     ]
 
@@ -46,7 +50,7 @@ def not_reliable(reasons: Sequence[str]) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.0%}"
+    return "" if value is None else f"{value:.1%}"
 
 
 def _number(value: float | None) -> str:

@@ -37,7 +37,7 @@ from mmdiag.config import RunConfig
 from mmdiag.description import read_description
 from mmdiag.evaluation.bootstrap import bootstrap_weights
 from mmdiag.evaluation.concordance import concordance
-from mmdiag.evaluation.metrics import auroc
+from mmdiag.evaluation.ranking import auroc
 from mmdiag.experiment import late_fusion
 from mmdiag.experiment.fit import Learned, learn, learn_ensemble
 from mmdiag.experiment.run import RunData

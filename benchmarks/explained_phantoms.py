@@ -36,7 +36,7 @@ from phantoms import CASES, FIRST_SEED, averaged, judged
 
 from mmdiag import recipes
 from mmdiag.description import read_description
-from mmdiag.evaluation.metrics import auroc
+from mmdiag.evaluation.ranking import auroc
 from mmdiag.experiment.fit_id import ALL, TEST
 from mmdiag.experiment.plan import plan_run
 from mmdiag.experiment.run import open_data

@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 
 from mmdiag.evaluation.bootstrap import bootstrap_weights
 from mmdiag.evaluation.delong import delong
-from mmdiag.evaluation.metrics import auroc
+from mmdiag.evaluation.ranking import auroc
 
 CASES, RESAMPLES, PART, ROUNDS = 10_000, 2_000, 40, 7
 LEAST, LEAST_DELONG, MOST_APART = 40.0, 2_000.0, 1e-12  # times; times; AUROC

@@ -27,7 +27,7 @@ from fusion import best_possible
 
 from mmdiag import api, recipes
 from mmdiag.description import read_description
-from mmdiag.evaluation.metrics import auroc
+from mmdiag.evaluation.ranking import auroc
 from mmdiag.experiment.fit import fit
 from mmdiag.experiment.fit_id import ALL, TEST
 from mmdiag.experiment.late_fusion import late_fusion

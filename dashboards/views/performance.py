@@ -178,7 +178,10 @@ def _of_predictions(
         for model in map(str, own["model"].unique())
         if (model, "auroc") in values
     }
-    title = "ROC of each model on the same subjects"
+    folds = "split" in metrics and (metrics["split"] == "cross-validation").any()
+    title = "ROC of each model on the same subjects" + (
+        "; areas: of pairs within a fold" if folds else ""
+    )
     drawn: list[Drawn] = [charts.roc(roc_table(own), list(titles.values()), title, areas)]
     fused = own[own["model"] == FUSED_NAME]
     if len(fused):

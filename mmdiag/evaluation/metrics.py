@@ -4,7 +4,7 @@ A metric sorts its scores once and answers with a function of case weights: a re
 weights and costs one pass (cumulative sums).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from mmdiag.errors import UnknownNameError
 from mmdiag.evaluation.bootstrap import Measure, Weights, interval, resampled
 from mmdiag.evaluation.concordance import concordance, concordance_within
 from mmdiag.evaluation.horizon import brier_by
+from mmdiag.evaluation.ranking import auroc, average_precision
 
 BINS = 10
 TINY = 1e-15  # the least probability of the true class in a log loss
@@ -57,9 +58,10 @@ def evaluate(
         labels: Names of a multilabel task's labels: each has an `auroc_<name>` with its own n.
         stratum: Site or group of each case; survival then has `c_index_within`, of pairs from one
             stratum.
-        fold: By which fold's model each case is evaluated, of survival: only pairs from one fold
-            are compared, because risks of different models need not lie on one scale, and a model
-            that knows nothing would seem to know less than nothing.
+        fold: By which fold's model each case is evaluated: the AUROC and the C-index compare pairs
+            from one fold alone, because the answers of different models need not lie on one scale,
+            and a model that knows nothing would seem to know less than nothing: the more positives
+            a fold leaves to the others, the higher all of its answers.
         horizon: Of survival: the time within which `probability` is that of the event; there is a
             Brier score then.
 
@@ -67,6 +69,9 @@ def evaluate(
         `metric, value, low, high, n, n_positive`, one a metric that exists for these labels. The
         interval is the 95 % percentile interval, widened to hold the value itself where the
         bootstrap's bias would leave it outside.
+
+    Reference:
+        Parker 2007, Stratification bias in low signal microarray studies (AUROC over pooled folds).
     """
     counted = _counted(label, probability, kind, time, event, labels, stratum, fold)
     n = len(probability)
@@ -115,7 +120,7 @@ def _counted(
     for number, name in enumerate(labels):
         of_label = label[:, number]
         labelled = of_label[~np.isnan(of_label)]
-        measure = _of_known(auroc, of_label, probability[:, number])
+        measure = _of_known(of_label, probability[:, number], fold)
         found[f"auroc_{name}"] = Counted(measure, len(labelled), int(labelled.sum()))
     return found
 
@@ -194,11 +199,11 @@ def _measures(
 ) -> Mapping[str, Measure]:
     """The metrics of a kind of task, those that are only compared among them."""
     if kind == "binary":
-        return _of_binary(label, probability)
+        return _of_binary(label, probability, fold)
     if kind == "multiclass":
-        return _of_classes(label, probability)
+        return _of_classes(label, probability, fold)
     if kind == "multilabel":
-        return _of_labels(label, probability)
+        return _of_labels(label, probability, fold)
     if kind == "survival":
         assert time is not None and event is not None
         return {
@@ -212,11 +217,13 @@ def _measures(
 
 
 def _of_binary(
-    label: Real[ndarray, "case"], probability: Real[ndarray, "case"]
+    label: Real[ndarray, "case"],
+    probability: Real[ndarray, "case"],
+    fold: Shaped[ndarray, "case"] | None,
 ) -> Mapping[str, Measure]:
     of_truth = np.where(label > 0, probability, 1 - probability)
     return {
-        "auroc": auroc(label, probability),
+        "auroc": auroc(label, probability, fold),
         "auprc": average_precision(label, probability),
         "brier": _mean((probability - label) ** 2),
         "ece": calibration_error(label, probability),
@@ -225,12 +232,14 @@ def _of_binary(
 
 
 def _of_classes(
-    label: Real[ndarray, "case"], probability: Real[ndarray, "case class"]
+    label: Real[ndarray, "case"],
+    probability: Real[ndarray, "case class"],
+    fold: Shaped[ndarray, "case"] | None,
 ) -> Mapping[str, Measure]:
     hit = (probability.argmax(axis=1) == label).astype(float)
     one_hot = np.eye(probability.shape[1])[label.astype(int)]
     one_against_rest = [
-        auroc(one_hot[:, c], probability[:, c]) for c in range(probability.shape[1])
+        auroc(one_hot[:, c], probability[:, c], fold) for c in range(probability.shape[1])
     ]
     return {
         "auroc": lambda w: np.mean([measure(w) for measure in one_against_rest], axis=0),
@@ -241,7 +250,9 @@ def _of_classes(
 
 
 def _of_labels(
-    label: Real[ndarray, "case label"], probability: Real[ndarray, "case label"]
+    label: Real[ndarray, "case label"],
+    probability: Real[ndarray, "case label"],
+    fold: Shaped[ndarray, "case"] | None,
 ) -> Mapping[str, Measure]:
     with_both_values = [
         number
@@ -249,7 +260,7 @@ def _of_labels(
         if len(np.unique(label[~np.isnan(label[:, number]), number])) == 2
     ]
     single = [
-        _of_known(auroc, label[:, number], probability[:, number]) for number in with_both_values
+        _of_known(label[:, number], probability[:, number], fold) for number in with_both_values
     ]
     return {
         "auroc": lambda w: np.mean(
@@ -263,67 +274,14 @@ def _mean(values: Float[ndarray, "case"]) -> Measure:
 
 
 def _of_known(
-    metric: Callable[[ndarray, ndarray], Measure],
     label: Real[ndarray, "case"],
     score: Real[ndarray, "case"],
+    fold: Shaped[ndarray, "case"] | None,
 ) -> Measure:
-    """A metric of the cases whose label is known."""
+    """AUROC of the cases whose label is known."""
     known = np.flatnonzero(~np.isnan(label))
-    measure = metric(label[known], score[known])
+    measure = auroc(label[known], score[known], None if fold is None else fold[known])
     return lambda weights: measure(np.take(weights, known, axis=1))
-
-
-def auroc(label: Real[ndarray, "case"], score: Real[ndarray, "case"]) -> Measure:
-    """Area under the ROC curve with case weights, ties counting half; NaN where a resample has one
-    class.
-
-    Sums of whole weights are exact, so that the one division is all that is rounded.
-    """
-    values = np.unique(score[label > 0])
-    # even: between two values, odd: equal to one
-    slot = np.searchsorted(values, score, side="left") + np.searchsorted(
-        values, score, side="right"
-    )
-    negatives = 2 * len(values) + 1
-    slot_of_case = np.where(label > 0, negatives + slot // 2, slot)
-
-    def measure(weights: Weights) -> Float[ndarray, "resample"]:
-        sums = np.stack(
-            [
-                np.bincount(slot_of_case, weights=row, minlength=negatives + len(values))
-                for row in weights
-            ]
-        )
-        passed, positive = np.cumsum(sums[:, :negatives], axis=1), sums[:, negatives:]
-        pairs = np.einsum("rv,rv->r", positive, passed[:, :-1:2] + passed[:, 1::2])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            area: ndarray = 0.5 * pairs / (positive.sum(axis=1) * passed[:, -1])
-        return area
-
-    return measure
-
-
-def average_precision(label: Real[ndarray, "case"], score: Real[ndarray, "case"]) -> Measure:
-    """Average precision, as scikit-learn defines it, with case weights; NaN where a resample has no
-    positive.
-    """
-    order = np.argsort(-score, kind="stable")
-    # of each group of equal scores
-    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-    positive = (label[order] > 0).astype(float)
-
-    def measure(weights: Weights) -> Float[ndarray, "resample"]:
-        sorted_weights = np.take(weights, order, axis=1)
-        found = np.take(np.cumsum(sorted_weights * positive, axis=1), last, axis=1)
-        named = np.take(np.cumsum(sorted_weights, axis=1), last, axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            precision = np.nan_to_num(found / named)
-            area: ndarray = (
-                np.einsum("rc,rc->r", precision, np.diff(found, axis=1, prepend=0.0)) / found[:, -1]
-            )
-        return area
-
-    return measure
 
 
 def calibration_bins(probability: Real[ndarray, "case"]) -> Int[ndarray, "case"]:

@@ -215,9 +215,9 @@ def _stratum(data: RunData, case_ids: pd.Series) -> np.ndarray | None:
     return None
 
 
-def _fold(data: RunData, table: pd.DataFrame) -> np.ndarray | None:
-    """By which fold's model each case is evaluated, where that matters: of survival."""
-    return data.split.of(table["subject_id"]).to_numpy() if data.store.task.survival else None
+def _fold(data: RunData, table: pd.DataFrame) -> np.ndarray:
+    """By which fold's model each case is evaluated: ranks compare the answers of one model."""
+    return data.split.of(table["subject_id"]).to_numpy()
 
 
 def _difference(

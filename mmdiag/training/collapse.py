@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mmdiag.evaluation.concordance import concordance
-from mmdiag.evaluation.metrics import auroc
+from mmdiag.evaluation.ranking import auroc
 from mmdiag.model.network import DiagnosisModel
 from mmdiag.training.early_stopping import Epoch
 

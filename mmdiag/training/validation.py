@@ -11,7 +11,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from mmdiag.evaluation.concordance import concordance
-from mmdiag.evaluation.metrics import auroc, average_precision
+from mmdiag.evaluation.ranking import auroc, average_precision
 from mmdiag.model.losses import METRICS
 from mmdiag.model.network import DiagnosisModel, Output
 from mmdiag.tokens import Tokens

@@ -13,14 +13,13 @@ from mmdiag.evaluation.bootstrap import bootstrap_weights
 from mmdiag.evaluation.concordance import concordance
 from mmdiag.evaluation.delong import delong
 from mmdiag.evaluation.metrics import (
-    auroc,
-    average_precision,
     calibration_error,
     evaluate,
     paired_difference,
     roc_points,
     wilson,
 )
+from mmdiag.evaluation.ranking import auroc, average_precision
 
 SCORES = st.lists(
     st.tuples(st.booleans(), st.integers(0, 6), st.integers(0, 4)), min_size=4, max_size=40
@@ -351,3 +350,34 @@ def test_pairs_of_survival_are_compared_within_the_fold_whose_model_judged_them(
         np.full(240, np.nan), shift - time, learned, metric="c_index", **shared
     )
     assert found["value"] == 0.5
+
+
+def test_a_model_that_knows_nothing_is_at_chance_whatever_its_folds_prevalences() -> None:
+    """Each fold's answers are the share of positives among the others: over all pairs that is far
+    below a half, because the fold with more positives gets the lower answer.
+    """
+    rng = np.random.default_rng(3)
+    label, fold = (rng.random(300) < 0.4).astype(float), rng.integers(0, 5, 300)
+    told = np.asarray([label[fold != one].mean() for one in fold])
+    weights = rng.integers(0, 3, (4, 300)).astype(float)
+    assert (auroc(label, told)(weights) < 0.48).all()
+    assert np.allclose(auroc(label, told, fold)(weights), 0.5)
+    rows = evaluate(label, told, fold=fold, resamples=50)
+    assert next(row for row in rows if row["metric"] == "auroc")["value"] == 0.5
+
+
+def test_the_auroc_within_folds_is_that_of_their_pairs() -> None:
+    rng = np.random.default_rng(4)
+    label, score, fold = (
+        rng.integers(0, 2, 60).astype(float),
+        rng.random(60),
+        rng.integers(0, 4, 60),
+    )
+    right = pairs = 0.0
+    for one in range(60):
+        for other in range(60):
+            if fold[one] == fold[other] and label[one] > label[other]:
+                right, pairs = right + (score[one] > score[other]), pairs + 1
+    assert auroc(label, score, fold)(np.ones((1, 60)))[0] == pytest.approx(right / pairs)
+    alone = np.arange(60)
+    assert np.isnan(auroc(label, score, alone)(np.ones((1, 60)))[0])

@@ -39,11 +39,12 @@ FLAGS = [
 ]
 DRAWN = """() => {
     const app = document.querySelector('[data-testid="stApp"]');
-    const charts = [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')];
+    const charts = [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')]
+        .filter(chart => chart.checkVisibility());
     return app?.dataset.testScriptState === 'notRunning' && charts.length > 0
         && charts.every(chart => chart.getBoundingClientRect().height > 20)
         && document.fonts.status === 'loaded' && !document.querySelector('[data-testid="stSkeleton"]');
-}"""  # the script has ended, and each of its charts has its height
+}"""  # the script has ended, and each of its charts has its height, but for those of a tab behind
 ENDED = """() => document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState
     === 'notRunning' && !document.querySelector('[data-testid="stSkeleton"]')"""
 

@@ -23,7 +23,6 @@ python benchmarks/explained_phantoms.py --folder DIR [--signals additive,...] [-
     [--cases 24]
 """
 
-import argparse
 import dataclasses
 import json
 import warnings
@@ -32,7 +31,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from phantoms import CASES, FIRST_SEED, averaged, judged
+from phantoms import CASES, FIRST_SEED, averaged, judged, parser_of, print_table
 
 from mmdiag import recipes
 from mmdiag.description import read_description
@@ -164,12 +163,7 @@ def line(signal: str, of: str, found: list[Row]) -> dict[str, Any]:
 
 def main() -> None:
     """Train what is not there yet, explain and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--signals", default=",".join(SIGNALS))
-    parser.add_argument("--seeds", type=int, default=5)
+    parser = parser_of(__doc__, SIGNALS)
     parser.add_argument("--cases", type=int, default=24)
     asked = parser.parse_args()
     lines = []
@@ -183,10 +177,7 @@ def main() -> None:
                 found.setdefault(of, []).append(row)
             print(json.dumps({"signal": signal, "seed": seed, **one}), flush=True)
         lines += [line(signal, of, rows) for of, rows in found.items()]
-    columns = list(dict.fromkeys(name for one in lines for name in one))
-    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
-    for one in lines:
-        print("| " + " | ".join(str(one.get(name, "")) for name in columns) + " |")
+    print_table(lines)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ With the same folder a second call goes on where the first stopped.
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,14 +126,28 @@ def _cell(values: np.ndarray, sign: str = "") -> str:
     return f"{values[0]:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
 
 
-def main() -> None:
-    """Train, judge and print."""
+def parser_of(text: str | None, signals: Iterable[str]) -> argparse.ArgumentParser:
+    """What every benchmark of phantoms is asked."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--signals", default=",".join(SIGNALS))
+    parser.add_argument("--signals", default=",".join(signals))
     parser.add_argument("--seeds", type=int, default=5)
+    return parser
+
+
+def print_table(rows: Sequence[dict[str, Any]]) -> None:
+    """Rows as Markdown; what one of them lacks is empty."""
+    columns = list(dict.fromkeys(name for one in rows for name in one))
+    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
+    for one in rows:
+        print("| " + " | ".join(str(one.get(name, "")) for name in columns) + " |")
+
+
+def main() -> None:
+    """Train, judge and print."""
+    parser = parser_of(__doc__, SIGNALS)
     parser.add_argument("--model", default="ensemble")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
@@ -148,9 +162,7 @@ def main() -> None:
     if asked.json:
         print(json.dumps({"benchmark": "phantoms", "rows": rows}))
         return
-    print("| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
-    for found in rows:
-        print("| " + " | ".join(map(str, found.values())) + " |")
+    print_table(rows)
 
 
 if __name__ == "__main__":

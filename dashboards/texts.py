@@ -10,6 +10,7 @@ import pandas as pd
 from mmdiag.evaluation.verdict import ROLES, UNLIKE
 from mmdiag.explain.drawn import signed
 from mmdiag.explain.parts import Part
+from mmdiag.explain.report.checked import UNCHECKED
 
 OUTCOME, AXIS = 40, 60  # characters of an outcome, and of a line, under an axis of half a page
 SHORT_ROLES = {
@@ -20,10 +21,8 @@ SHORT_ROLES = {
 }
 VERDICTS = {"agree": "agreed", "override": "overridden", "flag": "flagged"}
 RECOMPUTE = "`mmdiag evaluate --cohort cohort.toml`"
-
-UNCHECKED = (
-    "Whether the explanations of this model hold was not checked: `mmdiag explain --checks` asks, "
-    "and so does `mmdiag run --explain full`."
+HOW_TO_CHECK = (
+    f"{UNCHECKED}: `mmdiag explain --checks` asks, and so does `mmdiag run --explain full`."
 )
 
 

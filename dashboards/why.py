@@ -21,7 +21,7 @@ def reliability(view: View) -> None:
     found = published.checks(str(view.prediction.get("bundle_id")))
     if found is None:
         if view.kept is not None:
-            st.caption(texts.UNCHECKED)
+            st.caption(texts.HOW_TO_CHECK)
     elif not found["reliable"]:
         st.warning(notes.plain(checked_sentence(found)), icon=":material/warning:")
 

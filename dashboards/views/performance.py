@@ -29,7 +29,7 @@ from mmdiag.evaluation.verdict import (
     verdict,
 )
 from mmdiag.explain.importance import global_importance
-from mmdiag.explain.report.checked import checked_rows, checked_sentence
+from mmdiag.explain.report.checked import UNCHECKED, checked_rows, checked_sentence
 
 Leaks = Sequence[Mapping[str, str]]  # what may give the label away
 Titles = Mapping[str, str]  # modality -> how people read it
@@ -99,7 +99,7 @@ def _explanations(folder: Path) -> None:
         return
     found = published.checks(bundle)
     if found is None:
-        st.markdown("**Whether the explanations of this model hold was not checked**")
+        st.markdown(f"**{UNCHECKED}**")
         st.code(f"mmdiag explain --checks --bundle {bundle}", language="bash")
         return
     st.markdown(f"**{notes.plain(checked_sentence(found))}**")

@@ -2,13 +2,11 @@
 H lays the map over the image, and a ruler measures.
 """
 
-import io
 import re
 
 import numpy as np
 import pytest
-from pages import CHROMIUM, ENDED, browsing
-from PIL import Image
+from pages import CHROMIUM, ENDED, at, browsing, look
 
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"
@@ -21,20 +19,6 @@ def case_of(example, *, both):
         for row in example.cases.to_dict("records")
         if row["has_flair"] and row["has_t1gd"] == both
     )
-
-
-def at(tab, **facts):
-    """Wait until the viewer says so of itself; what it says."""
-    wanted = "".join(f"[data-{name}='{value}']" for name, value in facts.items())
-    viewer = tab.locator(f".viewer[data-ready='1']{wanted}")
-    viewer.wait_for()
-    return viewer
-
-
-def look(tab):
-    """The pixels of the first pane."""
-    shown = Image.open(io.BytesIO(tab.locator(".pane").first.screenshot())).convert("RGB")
-    return np.asarray(shown, int)
 
 
 def opened(tab, address, case):

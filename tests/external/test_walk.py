@@ -3,7 +3,6 @@ the answer. MMDIAG_TEST_LGG names a workspace in which `lgg` was run, else it is
 MMDIAG_TEST_PICTURES a folder for a picture of each step, in both themes and two widths.
 """
 
-import io
 import os
 import re
 import subprocess
@@ -12,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import CHROMIUM, ENDED, browsing, serving
-from PIL import Image
+from pages import CHROMIUM, ENDED, at, browsing, look, serving
 from repository import ROOT
 
 from mmdiag.storage.store import Store
@@ -46,24 +44,10 @@ def case_of(workspace):
     return str(store.cases["case_id"].iloc[row])
 
 
-def look(tab):
-    """The pixels of the viewer's pane."""
-    shown = Image.open(io.BytesIO(tab.locator(".pane").first.screenshot())).convert("RGB")
-    return np.asarray(shown, int)
-
-
 def keep(tab, step, width, scheme):
     """Keep a picture of the page, where somebody wants to look at it."""
     if folder := os.environ.get("MMDIAG_TEST_PICTURES"):
         tab.screenshot(path=Path(folder) / f"{step}-{scheme}-{width}.png")
-
-
-def at(tab, **facts):
-    """Wait until the viewer says so of itself."""
-    wanted = "".join(f"[data-{name}='{value}']" for name, value in facts.items())
-    viewer = tab.locator(f".viewer[data-ready='1']{wanted}")
-    viewer.wait_for()
-    return viewer
 
 
 def explained(tab):

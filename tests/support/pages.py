@@ -1,5 +1,6 @@
 """The dashboard as a person meets it: what a page says, a server of its own, a browser."""
 
+import io
 import json
 import os
 import shutil
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from repository import ROOT
 
 # of these nothing is shown to who was not let in
@@ -141,3 +144,17 @@ def browsing(address: str, scheme: str = "light") -> Iterator[Any]:
         tab.goto(f"{address}/?token={TOKEN}")
         yield tab
         browser.close()
+
+
+def at(tab: Any, **facts: object) -> Any:
+    """The viewer of a page in a browser, once it says so of itself."""
+    wanted = "".join(f"[data-{name}='{value}']" for name, value in facts.items())
+    viewer = tab.locator(f".viewer[data-ready='1']{wanted}")
+    viewer.wait_for()
+    return viewer
+
+
+def look(tab: Any) -> np.ndarray:
+    """The pixels of the viewer's first pane."""
+    shown = Image.open(io.BytesIO(tab.locator(".pane").first.screenshot())).convert("RGB")
+    return np.asarray(shown, int)

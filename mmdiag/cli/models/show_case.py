@@ -7,7 +7,12 @@ from rich.table import Table
 from mmdiag.cli.context import Answer
 from mmdiag.cli.printed import RESEARCH, a_console, line, number, printable
 from mmdiag.evaluation.verdict import ROLES, answer_of, is_abstained
-from mmdiag.explain.report.checked import checked_rows, checked_sentence, not_reliable
+from mmdiag.explain.report.checked import (
+    UNCHECKED,
+    checked_rows,
+    checked_sentence,
+    not_reliable,
+)
 
 if TYPE_CHECKING:
     from mmdiag.storage.store import Store
@@ -66,7 +71,7 @@ def _more(answer: Answer) -> None:
     if checks.get("reliable") is False:
         line(not_reliable(checks["reasons"]))
     elif "reliable" in checks and checks["reliable"] is None and not answer.get("changed"):
-        line("Whether the explanations of this model hold was not checked: explain --checks.")
+        line(f"{UNCHECKED}: explain --checks.")
 
 
 def show_checks(answer: Answer) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 # completeness (log-odds), share of parts with their modality's sign, rank correlation with shuffled
 # weights, share of the effect that lies where no patient is: beyond them nothing is relied on
 COMPLETE, SIGN, DEPENDS, OUTSIDE = 1e-3, 0.95, 0.5, 0.02
+UNCHECKED = "Whether the explanations of this model hold was not checked"
 Facts = Mapping[str, Any]
 
 

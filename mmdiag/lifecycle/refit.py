@@ -123,7 +123,7 @@ def _pair(ledger: Ledger, store: Store, champion: str, run: Path) -> tuple[Pair,
     own = held_out[held_out["model"] == FUSED][["case_id", "part", *columns]]
     both = known.merge(own, on="case_id", suffixes=("", "_challenger"))
     answers = both[[f"{column}_challenger" for column in columns]].to_numpy(float)
-    fold = both["part"].to_numpy(str) if task.survival else None
+    fold = both["part"].to_numpy(str)  # ranks compare the answers of one model
     groups = _groups(store, both["case_id"])
     challenger = answers if len(columns) > 1 else answers[:, 0]
     return Pair(judged(both, task), challenger, groups, fold), len(known)

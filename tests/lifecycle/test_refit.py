@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jaxtyping
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -20,6 +21,7 @@ from mmdiag import api, recipes
 from mmdiag.cli import boundary, cli
 from mmdiag.description import Description, read_description
 from mmdiag.errors import UsageError
+from mmdiag.evaluation.ranking import auroc
 from mmdiag.lifecycle.plan import FILE
 from mmdiag.lifecycle.refit import recipe_of, refit
 from mmdiag.phantom import write_phantom
@@ -139,11 +141,15 @@ def truth(grown: Grown) -> dict[str, float]:
     return dict(zip(cases["case_id"], cases["label"], strict=True))
 
 
-def challenger_says(grown: Grown) -> dict[str, float]:
-    runs = grown.ledger.runs()
-    newest = runs.sort_values("started").iloc[-1]
+def challenger_folds(grown: Grown) -> pd.DataFrame:
+    """What the models of the challenger's folds said of the cases they had not learned from."""
+    newest = grown.ledger.runs().sort_values("started").iloc[-1]
     table = pd.read_parquet(grown.workspace.path / newest["folder"] / "out_of_fold.parquet")
-    fused = table[table["model"] == "fused"]
+    return table[table["model"] == "fused"]
+
+
+def challenger_says(grown: Grown) -> dict[str, float]:
+    fused = challenger_folds(grown)
     return dict(zip(fused["case_id"], fused["probability"], strict=True))
 
 
@@ -159,6 +165,19 @@ def test_both_are_judged_on_the_cases_that_came_later(grown: Grown) -> None:
     expected = done["challenger"] if done["decision"] == "promoted" else before
     assert done["champion_now"] == champion_of(grown.ledger, name) == expected
     assert verify(grown.ledger)["ok"]
+
+
+def test_ranks_compare_the_answers_of_one_of_the_challengers_models(grown: Grown) -> None:
+    learned = challenger_folds(grown)
+    said = prospective(grown, lambda case: 0.5)
+    row = grown.refit()["comparison"][0]
+    came_later = learned[learned["case_id"].isin(list(truth(grown))[FIRST:])]
+    label = came_later["case_id"].map(truth(grown)).to_numpy(float)
+    score, fold = came_later["probability"].to_numpy(float), came_later["part"].to_numpy(str)
+    one = np.ones((1, len(label)))
+    assert (row["metric"], row["n"], len(label)) == ("auroc", said, said)
+    assert row["challenger"] == pytest.approx(auroc(label, score, fold)(one)[0])
+    assert row["challenger"] != pytest.approx(auroc(label, score)(one)[0])
 
 
 def test_a_better_challenger_is_promoted_and_the_next_refit_finds_nothing_new(

@@ -49,6 +49,7 @@ UNREADABLE = (
 RUN_AGAIN = ("move it away, then run again", "mmdiag run --cohort cohort.toml")
 INGEST_AGAIN = ("move it away, then run again", "mmdiag ingest --cohort cohort.toml")
 Cure = tuple[str, str]
+FINAL = "all.fused"  # the fit of a run that became its model
 QUARANTINE = ("case_id", "modality", "code", "rule", "detail", "cure", "first_seen")
 REQUIRED = {  # columns without which a file of a run is not what it should be
     "predictions.parquet": ("case_id", "subject_id", "role", "predicted", "modalities"),
@@ -305,6 +306,12 @@ def facts(folder: Path, name: str) -> dict[str, Any] | None:
         return None
     with reading(path, RUN_AGAIN):
         return dict(json.loads(path.read_text()))
+
+
+def warnings(folder: Path) -> list[str]:
+    """Sentences on the model of a run itself."""
+    of_fits = (facts(folder, "run.json") or {}).get("warnings") or {}
+    return [str(sentence) for sentence in of_fits.get(FINAL, ())]
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

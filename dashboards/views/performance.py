@@ -71,6 +71,8 @@ def _trained(cohort: str) -> None:
         return
     with part("The verdict"):
         st.markdown(f"#### {sentence(metrics, titles, leaks)}")
+        for said in published.warnings(folder):
+            st.warning(notes.plain(said), icon=":material/warning:")
     with part("The figures"):
         _figures(metrics)
     forest: list[Drawn] = []

@@ -12,6 +12,7 @@ from mmdiag.api.results import (
     predictions_path,
     replay,
     verify,
+    warnings,
     write_case_page,
 )
 from mmdiag.api.scoring import score, score_ingested, score_unchanged
@@ -59,5 +60,6 @@ __all__ = [
     "train",
     "validate",
     "verify",
+    "warnings",
     "write_case_page",
 ]

@@ -183,6 +183,11 @@ def interplay(run: "Run") -> dict[str, Any] | None:
     return interplay_of(run)
 
 
+def warnings(run: "Run") -> list[str]:
+    """Sentences on the model of an evaluated run itself."""
+    return list(run.fitted(run.final).get("warnings") or ())
+
+
 def leaks(run: "Run") -> list[dict[str, str]]:
     """What may give the label of a run's cohort away: code, modality and fact of each leak."""
     from mmdiag.storage.store import Store

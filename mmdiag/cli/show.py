@@ -233,6 +233,8 @@ def _metrics(answer: Answer, titles: Titles) -> None:
     }
     _metric_table("model", names, rows, f"Metrics with 95 % intervals ({rows[0]['split']})")
     line(verdict(metrics, title=_title(titles), leaks=answer.get("leaks", ())))
+    for sentence in answer.get("warnings") or ():
+        line(sentence)
     metric = metric_name(primary_metric(metrics))
     for sentence in interplay_sentences(answer.get("interplay") or {}, metric):
         line(sentence)

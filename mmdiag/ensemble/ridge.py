@@ -41,12 +41,15 @@ class CrossFitted:
 
     Args:
         out_of_fold: Scores of each case by the fold model that had not seen it.
+        judged: The same with the penalty that the other folds chose: the case has no voice in it,
+            and a member that knows nothing does not seem to know something.
         coefficients: Of the rotated features, fitted on all cases.
         intercept: Of each answer.
         penalty: The one that was chosen.
     """
 
     out_of_fold: Float[ndarray, "case answer"]
+    judged: Float[ndarray, "case answer"]
     coefficients: Float[ndarray, "direction answer"]
     intercept: Float[ndarray, "answer"]
     penalty: float
@@ -70,20 +73,34 @@ def cross_fit(
             that were seen.
     """
     scores = np.zeros((len(PENALTIES), len(target), target.answers))
-    losses = np.zeros(len(PENALTIES))
-    for train, test in folds:
+    losses = np.zeros((len(folds), len(PENALTIES)))
+    for fold, (train, test) in enumerate(folds):
         given = target.take(train)
         start = None
         for number, weight in enumerate(PENALTIES):
             start = fit(rows[train], given, weight, start)
             found = start[1] + rows @ start[0]
             scores[number, test] = found[test]
-            losses[number] += target.held_out_loss(found, test, train)
-    best = int(np.argmin(losses)) if len(folds) else len(PENALTIES) // 2
+            losses[fold, number] = target.held_out_loss(found, test, train)
+    best = int(np.argmin(losses.sum(0))) if len(folds) else len(PENALTIES) // 2
     coefficients, intercept = fit(rows, target, PENALTIES[best], None)
     if not len(folds):
-        scores[best] = intercept + rows @ coefficients
-    return CrossFitted(scores[best], coefficients, intercept, PENALTIES[best])
+        seen = intercept + rows @ coefficients
+        return CrossFitted(seen, seen, coefficients, intercept, PENALTIES[best])
+    judged = scores[best].copy()
+    for (_, test), chosen in zip(folds, chosen_by_others(losses), strict=True):
+        judged[test] = scores[chosen, test]
+    return CrossFitted(scores[best], judged, coefficients, intercept, PENALTIES[best])
+
+
+def chosen_by_others(losses: Float[ndarray, "fold choice"]) -> Int[ndarray, "fold"]:
+    """For each fold the choice by which the other folds together lose least; of a single fold, its
+    own. What is not finite is never chosen where there is another.
+    """
+    known = np.where(np.isfinite(losses), losses, np.inf)
+    others = np.stack([np.delete(known, n, axis=0).sum(0) for n in range(len(known))])
+    found: ndarray = (others if len(known) > 1 else known).argmin(axis=1)
+    return found
 
 
 def fit(

@@ -12,7 +12,7 @@ Reference:
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -25,6 +25,8 @@ SLOPE = 0.5  # prior deviation of a member's slope from 1,
 WEIGHT = 0.3  # of a weight from an equal share,
 OFFSET = 0.5  # of the shared offset,
 SET = 0.2  # and of a set's own scale and offset
+BEYOND_CHANCE = 1.88  # standard errors: luck alone goes further with the outcome 3 times in 100
+LEAST_RARER = 50  # events, or cases but those of the commonest class; fewer cannot tell luck
 LEAST_SET = 8  # cases of an availability set that has its own
 SETS = 64  # sets that are told apart, the commonest first
 
@@ -112,6 +114,37 @@ def stack(
     fitted = _fit(scaled, present, prior, target, centre, WEIGHT, sets=SETS)
     weight = own * fitted.weight
     return Stack(weight, fitted.offset, fitted.sets, fitted.set_scale, fitted.set_offset)
+
+
+def beyond_chance(
+    said: Float[ndarray, "case answer"], prior: Float[ndarray, "answer"], target: Target
+) -> bool:
+    """Whether held-out answers go with the outcome further than luck would let them: the one-sided
+    score test (Rao 1948) that what they add to the prior counts for nothing. Where there are too
+    few cases to tell, they have the benefit of the doubt.
+
+    Args:
+        said: Scores of each case by models that had not seen it.
+        prior: Scores of knowing nothing.
+    """
+    if target.rarer() < LEAST_RARER:
+        return True
+    added = said - prior
+    _, gradient = target.loss(np.tile(prior, (len(said), 1)))
+    gained = -(gradient * added).sum(1)
+    return float(gained.sum()) > BEYOND_CHANCE * float(np.sqrt((gained**2).sum()))
+
+
+def silenced(found: Stack) -> Stack:
+    """What answers the prior, whatever its members say."""
+    zero = np.zeros_like
+    return replace(
+        found,
+        weight=zero(found.weight),
+        offset=zero(found.offset),
+        set_scale=np.ones_like(found.set_scale),
+        set_offset=zero(found.set_offset),
+    )
 
 
 def _fit(

@@ -49,6 +49,16 @@ class Target:
         columns = [column[~np.isnan(column)] for column in self.values.T]
         return any(len(np.unique(column)) > 1 for column in columns)
 
+    def rarer(self) -> int:
+        """How many events there are, or cases that are not of the commonest class; of several
+        labels that of the most even one.
+        """
+        if self.survival:
+            return int((self.values[:, 1] > 0).sum())
+        known = [column[~np.isnan(column)] for column in self.values.T]
+        counts = [np.unique(column, return_counts=True)[1] for column in known if len(column)]
+        return max((int(each.sum() - each.max()) for each in counts), default=0)
+
     def prior(self) -> Float[ndarray, "answer"]:
         """The scores of knowing nothing: what the shares of the cases say."""
         if self.survival or not len(self):

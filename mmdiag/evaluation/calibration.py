@@ -13,6 +13,7 @@ from mmdiag.evaluation.bootstrap import LEVEL, resampled
 from mmdiag.evaluation.metrics import calibration_error
 
 LEAST = 1e-6  # probability that a logit is taken of
+ALIKE = 0.2  # logits that lie no further apart are one answer: folds differ so in their prevalence
 
 
 def calibration(
@@ -27,7 +28,8 @@ def calibration(
 
     Returns:
         `slope` and `intercept` of a logistic regression of the label on the logit (1 and 0 of
-        probabilities that are right; None where one class is absent or the classes are parted),
+        probabilities that are right; None where one class is absent, the classes are parted or the
+        answers alike),
         `brier`, `brier_prevalence` (of the share of positives among these cases), `ece` with
         `ece_low` and `ece_high`, and `n`.
 
@@ -90,7 +92,7 @@ def _recalibrated(
     share = np.clip(probability, LEAST, 1 - LEAST)
     logit = np.log(share / (1 - share))
     positive, negative = logit[label > 0], logit[label <= 0]
-    if not len(positive) or not len(negative) or np.ptp(logit) == 0:
+    if not len(positive) or not len(negative) or np.ptp(logit) < ALIKE:
         return None, None
     if positive.min() >= negative.max() or positive.max() <= negative.min():
         return None, None  # the steeper, the better: there is no best one

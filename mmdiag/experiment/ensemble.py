@@ -19,7 +19,7 @@ from mmdiag.cohort.splits import inner_folds
 from mmdiag.config import RunConfig
 from mmdiag.ensemble.cox import baseline_hazard
 from mmdiag.ensemble.ridge import Fold, cross_fit, rotate
-from mmdiag.ensemble.stack import combine, stack
+from mmdiag.ensemble.stack import beyond_chance, combine, silenced, stack
 from mmdiag.ensemble.target import Target
 from mmdiag.ensemble.trees import cross_fit_trees
 from mmdiag.ensemble.typicality import threshold
@@ -40,15 +40,26 @@ from mmdiag.training.loop import Attach
 
 Rows = Int[ndarray, "_"]
 Scores = Float[ndarray, "case answer"]
+# what a case is answered by models that had not seen it, and by those that nothing of it chose
+HeldOut = Float[ndarray, "2 case answer"]
+SILENT = (
+    "What the members say of held-out cases goes with the outcome no further than luck would let "
+    "it: the model answers every case alike, with what its training cases have on the whole."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """An ensemble, what its cases are prepared by, and how its networks were trained."""
+    """An ensemble, what its cases are prepared by, and how its networks were trained.
+
+    Args:
+        warnings: What is to be said of it.
+    """
 
     model: EnsembleModel
     preparations: Mapping[str, Preparation]
     curve: tuple[Epoch, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def fit_ensemble(
@@ -118,9 +129,12 @@ class _Fit:
         if len(self.model.networks):
             scores, curve = self._networks(attach)
             network_prior = scores.mean(0) if self.target.survival else prior
-            parts.append(scores - network_prior)
-        evidence = np.stack(parts, axis=1)
+            parts.append(np.stack([scores - network_prior] * 2))
+        evidence, judged = np.stack(parts, axis=2)
         found = stack(evidence, self.present, prior, self.target)
+        said = found.scores(judged, self.present, prior)
+        speaks = beyond_chance(said, prior, self.target)
+        found = found if speaks else silenced(found)
         as_tensor = torch.from_numpy
         self.model.unlike_below.fill_(threshold(self.p_values))
         self.model.set_stack(found, as_tensor(prior), as_tensor(network_prior))
@@ -128,13 +142,14 @@ class _Fit:
             risk = found.scores(evidence, self.present, prior)[:, 0]
             hazard = baseline_hazard(risk, self.target.values, self.task.horizon)
             self.model.head.log_hazard.fill_(float(np.log(max(hazard, 1e-12))))
-        return Fitted(self.model.eval(), self.preparations, curve)
+        warnings = () if speaks else (SILENT,)
+        return Fitted(self.model.eval(), self.preparations, curve, warnings)
 
-    def _modality(self, name: str, there: Rows, arrays: Sequence[Mapping[str, ndarray]]) -> Scores:
+    def _modality(self, name: str, there: Rows, arrays: Sequence[Mapping[str, ndarray]]) -> HeldOut:
         """What the members of a modality add to the prior of each case, by models that had not seen
         it; 0 where it is absent.
         """
-        found = np.zeros((len(self.samples), self.target.answers))
+        found = np.zeros((2, len(self.samples), self.target.answers))
         target = self.target.take(there)
         folds = _folds(self.fold[there], target)
         if not target.can_be_learned():
@@ -145,16 +160,17 @@ class _Fit:
             _fit_member(form, member, arrays, target, folds, self.config.seed)
             for form, member in zip(members.forms, members.members, strict=True)
         ]
-        evidence = np.stack(scores, axis=1) - prior
-        weight = combine(evidence, prior, target)
+        evidence = np.stack(scores, axis=2) - prior
+        weight = combine(evidence[0], prior, target)
         members.prior.copy_(torch.from_numpy(prior))
         members.weight.copy_(torch.from_numpy(weight))
-        found[there] = np.einsum("m,nma->na", weight, evidence)
+        found[:, there] = np.einsum("m,hnma->hna", weight, evidence)
         return found
 
     def _networks(self, attach: Attach | None) -> tuple[Scores, tuple[Epoch, ...]]:
         """Train a network an inner fold; the scores of each case by the one that did not learn from
-        it.
+        it, after an epoch that other folds chose. A family that weighs its branches afterwards
+        weighs them on these cases, and answers them so.
         """
         cases = batch_of(self.preparations, self.samples, self.targets, ("summary",))
         own, preparations = network_config(self.config), self.preparations
@@ -178,7 +194,9 @@ class _Fit:
             self.model.networks[number].load_state_dict(network.state_dict())
             self.model.trained[number] = 1
             with torch.no_grad():
-                logits = network(cases.rows(fold.valid)).logits
+                logits = trained.held_out[number]
+                if network.fusion.stacks:
+                    logits = network(cases.rows(fold.valid)).logits
                 scores[torch.from_numpy(fold.valid)] = self.model.head.scores_of(network, logits)
         return scores.numpy().astype(float), trained.curve
 
@@ -226,7 +244,7 @@ def _fit_member(
     target: Target,
     folds: Sequence[Fold],
     seed: int,
-) -> Scores:
+) -> HeldOut:
     """Fit one member on all cases, and answer each by those of other folds."""
     if isinstance(member, RidgeMember):
         return _fit_ridge(form, member, arrays, target, folds)
@@ -234,7 +252,7 @@ def _fit_member(
     rows = _tree_rows(member, arrays)
     scores, trees = cross_fit_trees(rows, target, folds, seed)
     member.set(trees)
-    return scores
+    return np.stack([scores, scores])
 
 
 def _fit_ridge(
@@ -243,7 +261,7 @@ def _fit_ridge(
     arrays: Sequence[Mapping[str, ndarray]],
     target: Target,
     folds: Sequence[Fold],
-) -> Scores:
+) -> HeldOut:
     blocks = {name: _matrix(name, [case[name] for case in arrays]) for name in form.blocks}
     factor = {name: scale / len(blocks) ** 0.5 for name, (_, scale) in blocks.items()}
     products = sum(factor[name] ** 2 * _dense(m @ m.T) for name, (m, _) in blocks.items())
@@ -254,7 +272,7 @@ def _fit_ridge(
         own = factor[name] ** 2 * np.asarray(matrix.T @ weights)
         getattr(member, f"of_{name}").copy_(torch.from_numpy(own))
     member.intercept.copy_(torch.from_numpy(found.intercept))
-    return found.out_of_fold
+    return np.stack([found.out_of_fold, found.judged])
 
 
 def _matrix(name: str, values: Sequence[ndarray]) -> tuple[Any, float]:

@@ -254,7 +254,8 @@ def learn_ensemble(
     found = fit_ensemble(
         data, config, modalities, rows, task, target, fold=fold, progress=progress, attach=attach
     )
-    return Learned(Trained(found.model, found.curve), dict(found.preparations), task)
+    trained = Trained(found.model, found.curve, found.warnings)
+    return Learned(trained, dict(found.preparations), task)
 
 
 def rows_of(run: Run, data: RunData, name: FitId) -> FitRows:

@@ -18,7 +18,7 @@ def publish(run: Run, ledger: Ledger) -> dict[str, Any]:
 
     Returns:
         `split`, `bundle`, `metrics` and `predictions` of the answer in docs/interface.md,
-        `availability` and `interplay`.
+        `availability`, `interplay` and `warnings`: sentences on the model itself.
     """
     table, metrics = predictions(run), metrics_of(run)
     if not (run.folder / "predictions.parquet").is_file():  # evaluated by an earlier version
@@ -63,5 +63,6 @@ def publish(run: Run, ledger: Ledger) -> dict[str, Any]:
         "metrics": metrics,
         "availability": availability_of(run),
         "interplay": interplay_of(run),
+        "warnings": list(final.get("warnings") or ()),
         "predictions": str(run.folder / "predictions.parquet"),
     }

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from numpy import ndarray
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from mmdiag.config import TrainingConfig
+from mmdiag.ensemble.ridge import chosen_by_others
 from mmdiag.model.losses import objective_of
 from mmdiag.model.network import DiagnosisModel, loss_of
 from mmdiag.progress import Progress
@@ -47,10 +48,13 @@ class TrainedTogether:
 
     Args:
         networks: One a fold, in order.
+        held_out: Logits of each fold's own cases, by its network as it was after the epoch that the
+            other folds would have stopped at: the cases that are answered did not choose it.
         curve: The means over the folds.
     """
 
     networks: list[DiagnosisModel]
+    held_out: list[Float[Tensor, "_ logit"]]
     curve: tuple[Epoch, ...]
 
 
@@ -83,7 +87,7 @@ def train_together(
         training = _Together(networks, cases, folds, settings, seed, progress)
         with _plain_attention():
             training.run(attach)
-        return TrainedTogether(training.result(), tuple(training.curve))
+        return TrainedTogether(training.result(), training.held_out(), tuple(training.curve))
 
 
 def _begun(
@@ -97,7 +101,7 @@ def _begun(
 
 
 class _Loss(nn.Module):
-    """The loss of one network on some cases: what is mapped over the slices."""
+    """Loss and logits of one network on some cases: what is mapped over the slices."""
 
     def __init__(self, network: DiagnosisModel, weight: float) -> None:
         super().__init__()
@@ -105,11 +109,11 @@ class _Loss(nn.Module):
 
     def forward(
         self, values: dict[str, dict[str, Tensor]], present: dict[str, Tensor], target: Tensor
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         output = self.network(Batch(values, present, target))
         if self.training or output.stacked:  # how branches are weighed is fitted afterwards
-            return loss_of(self.network.head, output, target, self.own_weight)
-        return self.network.head.loss(output.logits, target)
+            return loss_of(self.network.head, output, target, self.own_weight), output.logits
+        return self.network.head.loss(output.logits, target), output.logits
 
 
 class _Together:
@@ -140,15 +144,16 @@ class _Together:
         self.value = np.full(len(folds), math.inf)
         self.epoch_of = np.zeros(len(folds), int)
         self.curve: list[Epoch] = []
+        self.told: list[tuple[Float64[ndarray, "fold"], Tensor]] = []  # losses and logits
         self.valid = _padded([fold.valid for fold in folds])
 
     def _of_slice(
         self, flat: Tensor, values: Any, present: Any, target: Tensor
-    ) -> Float[Tensor, ""]:
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "case logit"]]:
         parts = zip(self.names, torch.split(flat, self.sizes), self.shapes, strict=True)
         weights = {f"network.{name}": part.view(shape) for name, part, shape in parts}
-        found: Tensor = functional_call(self.loss, weights, (values, present, target))
-        return found
+        loss, logits = functional_call(self.loss, weights, (values, present, target))
+        return loss, logits
 
     def run(self, attach: Callable[[Any], None] | None = None) -> None:
         """Train all epochs, by MONAI's trainer."""
@@ -182,6 +187,16 @@ class _Together:
                     parameter.copy_(part.view_as(parameter))
         return [network.eval() for network in self.networks]
 
+    def held_out(self) -> list[Float[Tensor, "_ logit"]]:
+        """What each fold's own cases are answered after the epoch that other folds choose."""
+        losses = np.stack([loss for loss, _ in self.told], axis=1)
+        return [
+            self.told[epoch][1][number, : len(fold.valid)]
+            for number, (fold, epoch) in enumerate(
+                zip(self.folds, chosen_by_others(losses), strict=True)
+            )
+        ]
+
     def _begin(self, engine: Any) -> None:
         epoch, settings = engine.state.epoch, self.settings
         engine.state.dataloader.epoch = epoch
@@ -193,7 +208,7 @@ class _Together:
         self.loss.train()
 
     def _learn(self, _: Any, rows: Int[ndarray, "fold case"]) -> Tensor:
-        loss = self._losses(torch.from_numpy(rows))
+        loss, _ = self._asked(torch.from_numpy(rows))
         (gradient,) = torch.autograd.grad(loss.sum(), self.weights)
         if self.settings.clip_norm is not None:
             length = gradient.norm(dim=1, keepdim=True)
@@ -202,7 +217,10 @@ class _Together:
         self.losses.append(float(loss.detach().mean()))
         return loss.detach().mean()
 
-    def _losses(self, rows: Int[Tensor, "fold case"]) -> Float[Tensor, "fold"]:
+    def _asked(
+        self, rows: Int[Tensor, "fold case"]
+    ) -> tuple[Float[Tensor, "fold"], Float[Tensor, "fold case logit"]]:
+        """The loss of each slice on rows of its own, and what it answers; -1 = no row."""
         there = rows >= 0
         index = rows.clamp(min=0)
         values = {
@@ -211,8 +229,8 @@ class _Together:
         }
         present = {name: array[index] for name, array in self.cases.present.items()}
         target = torch.where(there[..., None], self.cases.target[index], torch.nan)
-        found: Tensor = self.call(self.weights, values, present, target)
-        return found
+        loss, logits = self.call(self.weights, values, present, target)
+        return loss, logits
 
     @torch.no_grad()
     def _step(self, gradient: Float[Tensor, "fold parameter"]) -> None:
@@ -229,7 +247,10 @@ class _Together:
     def _end(self, engine: Any) -> None:
         self.loss.eval()
         epoch = engine.state.epoch
-        valid = self._losses(self.valid).detach().numpy().astype(float)
+        with torch.no_grad():
+            loss, logits = self._asked(self.valid)
+        valid = loss.numpy().astype(float)
+        self.told.append((valid, logits))
         better = (valid < self.value) & np.isfinite(valid)
         self.value = np.where(better, valid, self.value)
         self.epoch_of = np.where(better, epoch, self.epoch_of)
@@ -298,15 +319,3 @@ def _plain_attention() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
-
-
-@torch.no_grad()
-def logits_of(
-    networks: Sequence[DiagnosisModel], cases: Batch, folds: Sequence[Fold]
-) -> Float[Tensor, "case logit"]:
-    """What each case is answered by the network whose fold it is of."""
-    width = networks[0].head.outputs
-    found = torch.zeros(len(cases), width)
-    for network, fold in zip(networks, folds, strict=True):
-        found[torch.from_numpy(fold.valid)] = network(cases.rows(fold.valid)).logits
-    return found

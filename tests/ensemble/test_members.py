@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from mmdiag.ensemble.cox import baseline_hazard, martingale_residuals, partial_likelihood
-from mmdiag.ensemble.ridge import cross_fit, fit, rotate
+from mmdiag.ensemble.ridge import chosen_by_others, cross_fit, fit, rotate
 from mmdiag.ensemble.target import Target
 from mmdiag.ensemble.trees import _model, cross_fit_trees, fit_trees
 
@@ -86,6 +86,32 @@ def test_a_case_is_scored_by_models_that_had_not_seen_it(kind):
     if after.penalty == cross_fit(rotated, target, make_folds()).penalty:
         assert folds[0] < 1e-6
     assert max(folds[1:]) > 1e-4
+
+
+def test_a_fold_has_no_voice_in_what_is_chosen_for_it():
+    losses = np.asarray([[9.0, 0.0, 2.0], [0.0, 5.0, 2.0], [1.0, 5.0, np.nan]])
+    assert chosen_by_others(losses).tolist() == [0, 1, 2]
+    assert chosen_by_others(losses[:1]).tolist() == [1]
+
+
+def gained(scores, target):
+    """By how many standard errors scores go with the outcome."""
+    share = scores[:, 0] - target.prior()[0]
+    each = share * (target.values[:, 0] - target.values[:, 0].mean())
+    return each.sum() / np.sqrt((each**2).sum())
+
+
+def test_a_member_that_knows_nothing_does_not_seem_to_know_something_where_it_is_judged():
+    seen, judged = [], []
+    for seed in range(25):
+        rows = make_rows(seed)
+        values = np.random.default_rng(seed + 100).permutation(CASES)[:, None] % 2 * 1.0
+        target = Target("binary", values, 1)
+        found = cross_fit(rotate(rows @ rows.T).rows, target, make_folds())
+        seen.append(gained(found.out_of_fold, target))
+        judged.append(gained(found.judged, target))
+    assert np.mean(seen) > np.mean(judged) + 0.3
+    assert np.mean(judged) < 0.3
 
 
 def test_trees_are_those_of_scikit_learn():

@@ -5,7 +5,14 @@ availability set may have an offset of its own.
 import numpy as np
 import pytest
 
-from mmdiag.ensemble.stack import LEAST_SET, combine, stack
+from mmdiag.ensemble.stack import (
+    LEAST_RARER,
+    LEAST_SET,
+    beyond_chance,
+    combine,
+    silenced,
+    stack,
+)
 from mmdiag.ensemble.target import Target
 
 CASES = 400
@@ -55,6 +62,41 @@ def test_a_set_of_modalities_has_its_own_offset_where_it_is_met_often_enough():
     rare[: LEAST_SET - 1, 0] = False
     few = stack(evidence, rare, target.prior(), target)
     assert not (~few.sets[:, 0]).any()
+
+
+def test_what_goes_with_the_outcome_no_further_than_luck_is_silenced():
+    evidence, target = make()
+    rng, prior = np.random.default_rng(1), target.prior()
+    assert beyond_chance(prior + evidence[:, 0], prior, target)
+    assert not beyond_chance(prior - evidence[:, 0], prior, target)
+    by_luck = [
+        beyond_chance(prior + rng.normal(size=(CASES, 1)), prior, target) for _ in range(200)
+    ]
+    assert np.mean(by_luck) == pytest.approx(0.03, abs=0.03)
+    found = silenced(stack(evidence, np.ones((CASES, 3), bool), prior, target))
+    assert found.scores(evidence, np.ones((CASES, 3), bool), prior) == pytest.approx(prior[0])
+
+
+def test_too_few_cases_have_the_benefit_of_the_doubt():
+    _, target = make()
+    positive = np.flatnonzero(target.values[:, 0] > 0)
+    values = np.zeros((CASES, 1))
+    values[positive[: LEAST_RARER - 1]] = 1
+    few = Target("binary", values, 1)
+    assert few.rarer() == LEAST_RARER - 1
+    against = np.where(values > 0, -1.0, 1.0)
+    assert beyond_chance(few.prior() + against, few.prior(), few)
+    values[positive[LEAST_RARER]] = 1
+    assert not beyond_chance(few.prior() - np.where(values > 0, 1.0, -1.0), few.prior(), few)
+
+
+def test_the_rarer_kind_of_each_task_is_counted():
+    nan = np.nan
+    several = np.asarray([[1, 0], [0, nan], [0, 1], [1, nan], [nan, 1]])
+    assert Target("multilabel", several, 2).rarer() == 2
+    assert Target("multiclass", np.asarray([[0.0], [1], [2], [1]]), 3).rarer() == 2
+    assert Target("survival", np.asarray([[1.0, 1], [2, 0], [3, 1]]), 1).rarer() == 2
+    assert Target("binary", np.full((2, 1), nan), 1).rarer() == 0
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel", "survival"])

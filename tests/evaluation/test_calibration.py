@@ -21,6 +21,15 @@ def measured(label, probability, **options):
     return calibration(label, probability, subject=np.arange(len(label)), **options)
 
 
+def test_answers_that_are_alike_have_no_slope():
+    label, _ = draw(400)
+    fold = np.empty(400, int)
+    fold[np.argsort(label)] = np.arange(400) % 5
+    prevalence = np.asarray([label[fold != n].mean() for n in range(5)])[fold]
+    found = measured(label, prevalence, resamples=20)
+    assert found["slope"] is None and found["intercept"] is None
+
+
 def test_slope_and_intercept_are_those_of_a_logistic_regression_on_the_logit():
     label, probability = draw(400, sharpness=0.5)
     found = measured(label, probability, resamples=20)

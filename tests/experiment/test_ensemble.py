@@ -12,8 +12,10 @@ from phantom_runs import run_phantom
 from safetensors.torch import load_file, save_file
 
 from mmdiag import recipes
+from mmdiag.cli.show import show_evaluation
 from mmdiag.description import read_description
 from mmdiag.errors import BundleError, UsageError
+from mmdiag.experiment.ensemble import SILENT
 from mmdiag.experiment.fit import learn_ensemble, rows_of
 from mmdiag.experiment.fit_id import FitId
 from mmdiag.experiment.run import Run, open_data
@@ -70,6 +72,41 @@ def test_contributions_and_base_add_up_and_what_is_absent_adds_nothing(bundle, s
     assert (parts[~present] == 0).all() and not present.all()
     odds = np.exp(table["log_odds"].to_numpy())
     assert table["probability"].to_numpy() == pytest.approx(odds / (1 + odds), abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def nothing(tmp_path_factory):
+    """A phantom that tells nothing of its outcome, with cases enough to know that."""
+    return run_phantom(
+        tmp_path_factory.mktemp("nothing"),
+        cases=160,
+        seed=8,
+        signal="none",
+        fusion="ensemble",
+        settings=FEW | {"training.max_epochs": 2},
+        checked=False,
+    )
+
+
+def test_a_model_that_knows_nothing_answers_every_case_alike_and_says_so(nothing, capsys):
+    folder = nothing.workspace.path / "bundles" / nothing.answer["bundle"]["id"]
+    bundle, data = Bundle.load(folder), open_data(Run.open(nothing.folder))
+    samples = prepare_samples(bundle.preparations, data.raws, range(len(data.cases)))
+    table = diagnose(bundle, samples)
+    share = data.cases["label"].mean()
+    assert table["probability"].to_numpy() == pytest.approx(share, abs=1e-6)
+    contributions = table[[f"contribution_{name}" for name in bundle.kinds]].to_numpy()
+    assert np.abs(contributions).max() < 1e-6 and (table["attention_weight"] == 0).all()
+    assert nothing.answer["warnings"] == [SILENT]
+    card = json.loads((folder / "card.json").read_text())
+    assert card["warnings"] == [SILENT]
+    assert SILENT in (folder / "card.md").read_text()
+    show_evaluation(nothing.answer | {"run": "r-1"})
+    assert "answers every case alike" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_knows_something_is_not_silenced(run):
+    assert run.answer["warnings"] == []
 
 
 def test_without_joint_members_a_contribution_is_the_modality_s_own_evidence(bundle, samples):

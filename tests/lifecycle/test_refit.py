@@ -169,7 +169,7 @@ def test_both_are_judged_on_the_cases_that_came_later(grown: Grown) -> None:
 
 def test_ranks_compare_the_answers_of_one_of_the_challengers_models(grown: Grown) -> None:
     learned = challenger_folds(grown)
-    said = prospective(grown, lambda case: 0.5)
+    said = prospective(grown, lambda _: 0.5)
     row = grown.refit()["comparison"][0]
     came_later = learned[learned["case_id"].isin(list(truth(grown))[FIRST:])]
     label = came_later["case_id"].map(truth(grown)).to_numpy(float)

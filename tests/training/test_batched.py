@@ -1,6 +1,7 @@
 """Several fits as one network: each is the fit that it would be alone."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from model_builders import BINARY
 from network_builders import make_model
 
 from mmdiag.config import TrainingConfig
+from mmdiag.model.losses import objective_of
 from mmdiag.model.network import loss_of
-from mmdiag.training.batched import Fold, train_together
+from mmdiag.training.batched import Fold, _Together, train_together
 
 
 def make_folds(cases, folds=3):
@@ -62,6 +64,35 @@ def test_the_best_epoch_of_each_fit_is_kept(parts):
         with torch.no_grad():
             loss = float(network.head.loss(network(valid).logits, valid.target))
         assert not network.training and loss < 0.8
+
+
+def test_held_out_cases_are_answered_after_the_epoch_that_other_folds_choose(parts):
+    _, cases, settings = parts
+    folds = make_folds(60)
+    training = _Together(
+        [copy.deepcopy(parts[0]) for _ in folds], cases, folds, settings, seed=5, progress=None
+    )
+    for network in training.networks:
+        network.head.objective = objective_of(BINARY, settings, cases.target.numpy())
+    logits = torch.arange(2 * 3 * 20, dtype=torch.float32).view(2, 3, 20, 1)
+    # the first fold would have had its own second epoch, the others choose the first for it
+    training.told = [
+        (np.asarray([9.0, 1.0, 1.0]), logits[0]),
+        (np.asarray([0.0, 2.0, 3.0]), logits[1]),
+    ]
+    held_out = training.held_out()
+    for number, epoch in enumerate((0, 1, 1)):
+        assert torch.equal(held_out[number], logits[epoch, number])
+
+
+def test_a_single_epoch_is_what_held_out_cases_are_answered_after(parts):
+    model, cases, settings = parts
+    settings, folds = dataclasses.replace(settings, max_epochs=1), make_folds(60)
+    found = train_together(lambda: copy.deepcopy(model), cases, folds, BINARY, settings, seed=5)
+    with torch.no_grad():
+        for network, fold, held_out in zip(found.networks, folds, found.held_out, strict=True):
+            logits = network(cases.rows(fold.valid)).logits
+            assert torch.allclose(held_out, logits, atol=1e-5)
 
 
 def test_what_is_stacked_stops_by_the_loss_of_its_branches_which_are_weighed_afterwards():

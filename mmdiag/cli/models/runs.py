@@ -150,6 +150,7 @@ def evaluate(context: Context, cohort: Path) -> int:
         metrics=metrics,
         availability=api.availability(run),
         interplay=api.interplay(run),
+        warnings=api.warnings(run),
         leaks=api.leaks(run),
     )
     context.emit(answer, lambda done: show_evaluation(done, titles(description)))

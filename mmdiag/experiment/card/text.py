@@ -156,7 +156,7 @@ def _figures(facts: Facts, titles: Mapping[str, str]) -> list[str]:
     ]
     header = ["model", *map(metric_name, shown), "n"]
     return [
-        _plain(facts["verdict"]),
+        " ".join(map(_plain, [facts["verdict"], *facts.get("warnings", ())])),
         "",
         "With 95 % intervals, all models on the same cases:",
         "",

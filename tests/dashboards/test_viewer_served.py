@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from pages import CHROMIUM, ENDED, at, browsing, look
+from pages import AT_ITS_HEAD, CHROMIUM, ENDED, at, browsing, look
 
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"
@@ -96,6 +96,24 @@ def test_a_reader_scrolls_sets_windows_and_turns_the_map_without_a_rerun(server,
 
 def viewer_says(tab, name):
     return tab.locator(".viewer").get_attribute(f"data-{name}")
+
+
+@needs_chromium
+def test_another_case_opens_at_its_head(server, example):
+    with browsing(server) as tab:
+        opened(tab, server, case_of(example, both=True))
+        case = case_in(tab)
+        tab.evaluate("document.querySelector('[data-testid=\"stMain\"]').scrollTo(0, 1e6)")
+        assert not tab.evaluate(AT_ITS_HEAD)
+        tab.keyboard.press("j" if tab.locator(".st-key-next button").first.is_enabled() else "k")
+        tab.wait_for_function("before => !location.search.includes(before)", arg=case)
+        at(tab)
+        tab.wait_for_function(AT_ITS_HEAD)
+        assert case_in(tab) != case
+
+
+def case_in(tab):
+    return re.search(r"[?&]case=([^&]+)", tab.url)[1]
 
 
 @needs_chromium

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import CHROMIUM, ENDED, at, browsing, look, serving
+from pages import AT_ITS_HEAD, CHROMIUM, ENDED, at, browsing, look, serving
 from repository import ROOT
 
 from mmdiag.storage.store import Store
@@ -130,5 +130,6 @@ def test_a_case_is_read_from_its_picture_to_what_moved_it(
         tab.get_by_text(f"case {other}").first.wait_for()
         at(tab)
         tab.wait_for_function(ENDED)
+        tab.wait_for_function(AT_ITS_HEAD)
         keep(tab, "5-similar", width, scheme)
         assert other != case

@@ -51,6 +51,8 @@ DRAWN = """() => {
 ENDED = """() => document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState
     === 'notRunning' && !document.querySelector('[data-testid="stSkeleton"]')"""
 
+AT_ITS_HEAD = """() => document.querySelector('[data-testid="stMain"]').scrollTop === 0"""
+
 
 def said(test: Any) -> str:
     """All that a page of `AppTest` says in words, with the HTML of its own."""

@@ -11,6 +11,8 @@ export default function (component) {
   const { data, parentElement } = component;
   let viewer = VIEWERS.get(parentElement);
   if (!viewer || viewer.id !== data.id) {
+    // another case opened from this one begins at its head, and not where the reader had come to
+    if (viewer) document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0);
     viewer?.close();
     viewer = new Viewer(parentElement, data);
     VIEWERS.set(parentElement, viewer);

@@ -325,32 +325,43 @@ def _brier(data: RunData, rows: np.ndarray, chances: np.ndarray, weights: np.nda
 
 
 def table_of(results: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]) -> str:
-    """Markdown: each task's metric of each model, the difference to late fusion, and the means."""
+    """Markdown: each task's metric of each model, the difference to late fusion, and the means; of
+    the default also the difference to the best single modality.
+    """
     models = list(next(iter(results.values())))
-    lines = [f"| task | {' | '.join(models)} |", "|---" * (len(models) + 1) + "|"]
+    also = [f"{ENSEMBLE} less {SINGLE}"] if {ENSEMBLE, SINGLE} <= set(models) else []
+    header = [*models, *also]
+    lines = [f"| task | {' | '.join(header)} |", "|---" * (len(header) + 1) + "|"]
+
+    def line(name: str, values: Mapping[str, np.ndarray]) -> str:
+        cells = [_cell(values[m], None if m == LATE else values.get(LATE)) for m in models]
+        cells += [_difference(values[ENSEMBLE] - values[SINGLE]) for _ in also]
+        return f"| {name} | {' | '.join(cells)} |"
+
     rows = [
         (name, {model: found[model]["metric"] for model in models})
         for name, found in results.items()
     ]
     means = {m: np.mean([values[m] for _, values in rows], axis=0) for m in models}
-    for name, values in [*rows, ("mean", means)]:
-        cells = [_cell(values[m], None if m == LATE else values.get(LATE)) for m in models]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += [line(name, values) for name, values in [*rows, ("mean", means)]]
     for key, title in (("blank", "one modality blanked"), ("brier", "Brier, binary tasks")):
         total = {
             m: np.nanmean([found[m][key] for found in results.values()], axis=0) for m in models
         }
-        cells = [_cell(total[m], None if m == LATE else total.get(LATE)) for m in models]
-        lines.append(f"| {title} | {' | '.join(cells)} |")
+        lines.append(line(title, total))
     return "\n".join(lines)
 
 
 def _cell(values: np.ndarray, peer: np.ndarray | None) -> str:
     if peer is None:
         return f"{values[0]:.3f}"
-    less = values - peer
+    return f"{values[0]:.3f} ({_difference(values - peer).replace(' (', ', ', 1)}"
+
+
+def _difference(less: np.ndarray) -> str:
+    """A difference with its interval over resamples."""
     low, high = np.nanquantile(less[1:], [0.025, 0.975])
-    return f"{values[0]:.3f} ({less[0]:+.3f}, {low:+.3f} to {high:+.3f})"
+    return f"{less[0]:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from dashboards import notes
+from dashboards import notes, published
 from dashboards.published import DamagedFile
 
 LOG = logging.getLogger("mmdiag.dashboard")
@@ -30,6 +30,12 @@ def part(what: str) -> Iterator[None]:
             + " The log names the place; the other parts are not affected.",
             icon=":material/error:",
         )
+
+
+def against(bundle_id: str) -> None:
+    """What the card of a model says against it, where its figures or its answers stand."""
+    for sentence in published.warnings(bundle_id):
+        st.warning(notes.plain(sentence), icon=":material/warning:")
 
 
 def damaged(error: DamagedFile) -> None:

@@ -49,7 +49,6 @@ UNREADABLE = (
 RUN_AGAIN = ("move it away, then run again", "mmdiag run --cohort cohort.toml")
 INGEST_AGAIN = ("move it away, then run again", "mmdiag ingest --cohort cohort.toml")
 Cure = tuple[str, str]
-FINAL = "all.fused"  # the fit of a run that became its model
 QUARANTINE = ("case_id", "modality", "code", "rule", "detail", "cure", "first_seen")
 REQUIRED = {  # columns without which a file of a run is not what it should be
     "predictions.parquet": ("case_id", "subject_id", "role", "predicted", "modalities"),
@@ -308,10 +307,10 @@ def facts(folder: Path, name: str) -> dict[str, Any] | None:
         return dict(json.loads(path.read_text()))
 
 
-def warnings(folder: Path) -> list[str]:
-    """Sentences on the model of a run itself."""
-    of_fits = (facts(folder, "run.json") or {}).get("warnings") or {}
-    return [str(sentence) for sentence in of_fits.get(FINAL, ())]
+def warnings(bundle_id: str) -> list[str]:
+    """What the card of a model says against it."""
+    card = facts(workspace().bundles / bundle_id, "card.json") if bundle_id else None
+    return [str(sentence) for sentence in (card or {}).get("warnings", ())]
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

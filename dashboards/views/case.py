@@ -11,7 +11,7 @@ import streamlit as st
 from dashboards import case_parts, notes, published, texts, why
 from dashboards.case_view import Row, View, refusals, view_of
 from dashboards.charts import case as charts
-from dashboards.parts import damaged, part
+from dashboards.parts import against, damaged, part
 from dashboards.review import choice, explaining, panel, reading, what_if
 from dashboards.review.reader import Reader, reader
 from dashboards.worklist.cases import (
@@ -187,6 +187,7 @@ def _draw(
     with right:
         with part("The answer"):
             _answer(view, cases)
+            against(str(view.prediction.get("bundle_id") or ""))
         with part("What is said of the answer"):
             own = reading.own_estimate(cohort, view.case_id, seen[1])
             if own:

@@ -14,7 +14,7 @@ from numpy import ndarray
 from dashboards import in_use, notes, published, texts
 from dashboards.charts import models as charts
 from dashboards.charts.style import FUSED_NAME, Drawn
-from dashboards.parts import part
+from dashboards.parts import against, part
 from dashboards.tables import csv_button
 from mmdiag.evaluation.interplay import interplay_sentences
 from mmdiag.evaluation.metrics import calibration_bins, roc_points, wilson
@@ -71,8 +71,7 @@ def _trained(cohort: str) -> None:
         return
     with part("The verdict"):
         st.markdown(f"#### {sentence(metrics, titles, leaks)}")
-        for said in published.warnings(folder):
-            st.warning(notes.plain(said), icon=":material/warning:")
+        against(_bundle_of(folder))
     with part("The figures"):
         _figures(metrics)
     forest: list[Drawn] = []
@@ -94,9 +93,14 @@ def _trained(cohort: str) -> None:
         _runs_table()
 
 
+def _bundle_of(folder: Path) -> str:
+    """The model of a run; empty where it has none."""
+    return str(((published.facts(folder, "run.json") or {}).get("bundle") or {}).get("id") or "")
+
+
 def _explanations(folder: Path) -> None:
     """Whether the explanations of the run's model hold, or how to ask."""
-    bundle = str(((published.facts(folder, "run.json") or {}).get("bundle") or {}).get("id") or "")
+    bundle = _bundle_of(folder)
     if not bundle:
         return
     found = published.checks(bundle)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from pages import said
-from published_example import BUNDLE, KINDS, NAME, RUN, publish
+from published_example import BUNDLE, KINDS, NAME, publish
 
 from mmdiag.explain.kept import checks_path
 from mmdiag.record.models import promote
@@ -64,16 +64,16 @@ def test_every_model_stands_with_its_state_and_who_decided_why(page, example):
     assert rows.loc[BUNDLE, "state"] == "retired"
 
 
-def test_what_is_to_be_said_of_the_model_stands_under_the_verdict(page, example):
+def test_what_is_to_be_said_of_the_model_stands_under_the_verdict_and_the_answer(page, example):
     said_of_it = "the model answers every case alike"
     assert said_of_it not in shown(page(example.workspace.path, "performance"))
-    file = example.workspace.runs / RUN / "run.json"
-    found = json.loads(file.read_text())
-    write_text(
-        file, json.dumps(found | {"warnings": {"all.fused": [said_of_it], "fold-1.t1": ["-"]}})
-    )
+    card = example.workspace.bundles / BUNDLE / "card.json"
+    card.parent.mkdir(parents=True, exist_ok=True)
+    write_text(card, json.dumps({"warnings": [said_of_it]}))
     test = page(example.workspace.path, "performance")
     assert [warning.value for warning in test.warning] == [said_of_it]
+    answered = page(example.workspace.path, "case", case=example.cases["case_id"].iloc[0])
+    assert said_of_it in [warning.value for warning in answered.warning], "beside each answer"
 
 
 FOUND = {

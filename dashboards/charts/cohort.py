@@ -18,7 +18,8 @@ def flow(boxes: pd.DataFrame, title: str, ink: str) -> Layered:
     below where it left.
 
     Args:
-        boxes: In order; a row with `main` False belongs under the main box before it.
+        boxes: In order; a row with `main` False belongs under the main box before it. A note has at
+            most two lines.
         ink: Colour of text in the theme that is shown: Vega would write black.
     """
     aside = bool((~boxes["main"]).any())
@@ -40,13 +41,13 @@ def flow(boxes: pd.DataFrame, title: str, ink: str) -> Layered:
     name = base.mark_text(fontSize=15, fontWeight=600).encode(
         x="mid:Q", y="head:Q", text="text:N", color=alt.value(ink)
     )
-    note = base.mark_text(fontSize=11).encode(
+    note = base.mark_text(fontSize=11, lineBreak="\n", baseline="top").encode(
         x="mid:Q", y="foot:Q", text="note:N", color=alt.value(ink)
     )
     # the frames come first: the layer that comes first brings the scales, and lines without axes
     # draw nothing at all
     return alt.layer(*frames, *_arrows(table), name, note).properties(
-        title=title_of(title), height=170 if aside else 80
+        title=title_of(title), height=190 if aside else 90
     )
 
 
@@ -56,7 +57,7 @@ def _placed(boxes: pd.DataFrame) -> pd.DataFrame:
     table = boxes.assign(
         x=left, x2=left + 0.78, mid=left + 0.39, y=np.where(boxes["main"], 0.0, 1.25)
     )
-    return table.assign(y2=table["y"] + 0.95, head=table["y"] + 0.3, foot=table["y"] + 0.68)
+    return table.assign(y2=table["y"] + 0.95, head=table["y"] + 0.24, foot=table["y"] + 0.48)
 
 
 def _arrows(table: pd.DataFrame) -> tuple[alt.Chart, alt.Chart]:
@@ -121,7 +122,7 @@ def dots(patterns: pd.DataFrame, modalities: Sequence[str], title: str) -> alt.H
     return alt.hconcat(
         alt.layer(*marks).properties(width=wide * len(modalities), height=height),
         alt.layer(bars, numbers).properties(
-            width=max(140, 560 - wide * len(modalities)), height=height
+            width=max(140, 520 - wide * len(modalities)), height=height
         ),
     ).properties(title=title_of(title))
 

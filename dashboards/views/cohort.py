@@ -16,6 +16,8 @@ from dashboards.tables import csv_button
 from mmdiag.evaluation.verdict import is_abstained
 from mmdiag.storage.store import Store
 
+LINE = 28  # characters of a note that a box has room for
+
 
 def main() -> None:
     """Draw the page."""
@@ -92,16 +94,20 @@ def flow(
     reasons = ", ".join(f"{code} {thin(n)}" for code, n in whole.head(2).items()) + (
         " ..." if len(whole) > 2 else ""
     )
-    by_role = ", ".join(f"{thin(n)} {texts.SHORT_ROLES[str(role)]}" for role, n in roles.items())
+    by_role = [f"{thin(n)} {texts.SHORT_ROLES[str(role)]}" for role, n in roles.items()]
     silent = sum(map(is_abstained, published.records(predicted))) if predicted is not None else 0
-    by_role += f", {thin(silent)} no answer" if silent else ""
+    by_role += [f"{thin(silent)} no answer"] if silent else []
+    told = ", ".join(by_role)
+    if len(told) > LINE:
+        half = -(-len(by_role) // 2)
+        told = "\n".join(map(", ".join, (by_role[:half], by_role[half:])))
     boxes = [
         (f"{thin(counts['in'])} received", "rows of the case table", True),
         (f"{thin(counts['quarantined'])} quarantined", reasons or "no whole case", False),
         (f"{thin(counts['accepted'])} accepted", "at least one modality", True),
         (f"{thin(unlabelled)} no label", "scored only", False),
         (f"{thin(counts['labelled'])} labelled", "eligible for training", True),
-        (f"{thin(sum(roles.values()))} predicted", by_role or "no model yet", True),
+        (f"{thin(sum(roles.values()))} predicted", told or "no model yet", True),
     ]
     return pd.DataFrame(boxes, columns=["text", "note", "main"])
 

@@ -83,7 +83,7 @@ def roc(
     )
     curve = (
         alt.Chart(points)
-        .mark_line(interpolate="step-after", strokeWidth=2)
+        .mark_line(strokeWidth=2)
         .encode(
             x=alt.X(
                 "false_positive_rate:Q", title="1 - specificity", scale=alt.Scale(domain=[0, 1])

@@ -185,9 +185,7 @@ def _of_predictions(
         if (model, "auroc") in values
     }
     folds = "split" in metrics and (metrics["split"] == "cross-validation").any()
-    title = "ROC of each model on the same subjects" + (
-        "; areas: of pairs within a fold" if folds else ""
-    )
+    title = "ROC of each model on the same subjects" + (", mean of the folds" if folds else "")
     drawn: list[Drawn] = [charts.roc(roc_table(own), list(titles.values()), title, areas)]
     fused = own[own["model"] == FUSED_NAME]
     if len(fused):
@@ -282,7 +280,9 @@ def roc_table(evaluated: pd.DataFrame) -> pd.DataFrame:
     """Points of the ROC curve of each model."""
     parts = []
     for model, rows in evaluated.groupby("model", sort=False):
-        x, y = roc_points(rows["label"].to_numpy(float), rows["probability"].to_numpy(float))
+        fold = rows["part"].to_numpy(str) if "part" in rows else None
+        score = rows["probability"].to_numpy(float)
+        x, y = roc_points(rows["label"].to_numpy(float), score, fold)
         parts.append(
             pd.DataFrame(
                 {

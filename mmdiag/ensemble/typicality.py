@@ -56,7 +56,7 @@ class Calibration:
     def each(self, measures: Float[ndarray, "case measure"]) -> Float[ndarray, "case measure"]:
         """Of each measure alone how many of the left-out cases have a value as large."""
         shares = [
-            1 - np.searchsorted(row, values, side="left") / QUANTILES
+            1 - np.searchsorted(_kept(row), _kept(values), side="left") / QUANTILES
             for values, row in zip(measures.T, self.quantiles, strict=False)
         ]
         return (1 + self.cases * np.stack(shares, axis=1)) / (self.cases + 1)
@@ -66,9 +66,18 @@ class Calibration:
         1.
         """
         smallest = self.each(measures).min(axis=1)
-        shares = np.searchsorted(self.quantiles[-1], smallest, side="right") / QUANTILES
+        shares = (
+            np.searchsorted(_kept(self.quantiles[-1]), _kept(smallest), side="right") / QUANTILES
+        )
         found: ndarray = (1 + self.cases * shares) / (self.cases + 1)
         return found
+
+
+def _kept(values: Float[ndarray, "_"]) -> Float[ndarray, "_"]:
+    """Values as a bundle keeps its quantiles: one that many cases share, such as the share of
+    columns that they lack, is else beyond itself.
+    """
+    return values.astype(np.float32)
 
 
 def fit_cloud(rows: Float[ndarray, "case feature"]) -> Cloud:

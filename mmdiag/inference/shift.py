@@ -11,7 +11,8 @@ from mmdiag.inference.manifest import CARD_FACTS, read_json_object
 from mmdiag.inference.prediction_table import ATYPICAL
 
 TAIL = 0.1  # share of cases like those of the training whose p-value is at most that
-SURE = 0.01  # level of the test of a batch, shared among the modalities
+HALF = 0.5  # and of those that are more typical than half of them
+SURE = 0.001  # level of the test of a batch, shared among the modalities
 
 
 def abstained_by_reason(table: pd.DataFrame) -> dict[str, int]:
@@ -43,7 +44,9 @@ def new_sites(sites: pd.Series, folder: Path | None) -> dict[str, int] | None:
 
 def shift_of(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Modality -> how many cases have it, the share among the least typical tenth of the training,
-    the p-value of so many by chance, and whether that says that the batch is unlike the training.
+    the p-value of so many of them, or of so many of its more typical half, by chance, and whether
+    that says that the batch is unlike the training: all of one kind lie closer together than a
+    mixture that the kind was no part of.
     """
     columns = [name for name in table.columns if name.startswith(ATYPICAL)]
     found: dict[str, dict[str, Any]] = {}
@@ -52,7 +55,11 @@ def shift_of(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
         if not len(values):
             continue
         low = int((values <= TAIL).sum())
-        chance = _at_least(low, len(values))
+        chance = min(
+            1.0,
+            2 * _at_least(low, len(values), TAIL),
+            2 * _at_least(int((values > HALF).sum()), len(values), HALF),
+        )
         found[column.removeprefix(ATYPICAL)] = {
             "cases": len(values),
             "share": round(low / len(values), 4),
@@ -62,13 +69,13 @@ def shift_of(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _at_least(low: int, cases: int) -> float:
-    """How probable it is by chance that so many of the cases lie in the tail: a binomial test, from
-    the ratios of neighbouring terms (scipy takes longer to load than all else here).
+def _at_least(number: int, cases: int, share: float) -> float:
+    """How probable it is by chance that so many of the cases are among a share of all: a binomial
+    test, from the ratios of neighbouring terms (scipy takes longer to load than all else here).
     """
-    if not low:
+    if not number:
         return 1.0
     before = np.arange(cases)
-    ratios = np.log((cases - before) / (before + 1) * (TAIL / (1 - TAIL)))
-    logarithms = cases * math.log1p(-TAIL) + np.cumsum(ratios)  # of exactly 1, 2 ... cases
-    return min(1.0, float(np.exp(logarithms[low - 1 :]).sum()))
+    ratios = np.log((cases - before) / (before + 1) * (share / (1 - share)))
+    logarithms = cases * math.log1p(-share) + np.cumsum(ratios)  # of exactly 1, 2 ... cases
+    return min(1.0, float(np.exp(logarithms[number - 1 :]).sum()))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmdiag.ensemble.typicality import threshold
+from mmdiag.ensemble.typicality import Calibration, calibrate, threshold
 from mmdiag.model.typicality import Typicality
 from mmdiag.prepare.blocks.preparation import fit_blocks
 from mmdiag.readers.tables.categories import NEW, NOT_MEASURED, category_numbers
@@ -75,3 +75,13 @@ def test_a_cell_that_is_missing_is_no_new_category():
     rows[0, 3], rows[1, 5], rows[2, 2:] = 1, 1, np.nan
     found = [category_numbers(row, COLUMNS, seen)[0] for row in rows]
     assert found == [1, NEW, NOT_MEASURED, NEW]
+
+
+def test_what_many_training_cases_share_is_no_more_unlike_when_it_is_scored():
+    """As a bundle keeps them quantiles have 32 bits, the measures of a case 64."""
+    values = np.where(np.arange(100) % 4 == 0, 0.98223801, 0.1)[:, None]
+    folds = [(np.arange(100)[fold::5], np.arange(100)[fold::5]) for fold in range(5)]
+    calibration, own = calibrate(lambda _, test: values[test], 100, folds)
+    kept = Calibration(calibration.quantiles.astype(np.float32).astype(float), 100)
+    assert kept.p_values(values) == pytest.approx(own)
+    assert own.min() > 0.2

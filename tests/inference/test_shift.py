@@ -1,13 +1,16 @@
-"""Whether a batch is like the training: the test of a share against one tenth, and new sites."""
+"""Whether a batch is like the training: the test of the least typical tenth and of the more typical
+half, and new sites.
+"""
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import betainc
 
 from mmdiag.evaluation.verdict import unlike_training
-from mmdiag.inference.shift import TAIL, new_sites, shift_of
+from mmdiag.inference.shift import HALF, TAIL, new_sites, shift_of
 
 COUNTS = [
     (1, 1),
@@ -25,9 +28,20 @@ COUNTS = [
 def test_the_p_value_is_that_of_the_binomial_distribution(low: int, cases: int) -> None:
     values = [TAIL / 2] * low + [0.5] * (cases - low)
     found = shift_of(pd.DataFrame({"atypical_scan": values}))["scan"]
-    expected = betainc(low, cases - low + 1, TAIL) if low else 1.0
-    assert found["p"] == pytest.approx(float(expected), rel=1e-8)
+    expected = 2 * betainc(low, cases - low + 1, TAIL) if low else 1.0  # one of two ways
+    assert found["p"] == pytest.approx(min(1.0, float(expected)), rel=1e-8)
     assert found["cases"] == cases
+
+
+def test_a_batch_that_lies_closer_together_than_the_training_is_unlike_it() -> None:
+    alike = np.linspace(0.005, 0.995, 200)
+    assert not shift_of(pd.DataFrame({"atypical_scan": alike}))["scan"]["unlike"]
+    closer = np.linspace(0.3, 1.0, 200)  # 143 of 200 are more typical than half
+    found = shift_of(pd.DataFrame({"atypical_scan": closer}))["scan"]
+    assert found["share"] == 0 and found["unlike"]
+    typical = int((closer > HALF).sum())
+    expected = 2 * betainc(typical, 200 - typical + 1, HALF)
+    assert found["p"] == pytest.approx(float(expected), rel=1e-8)
 
 
 def test_cases_of_sites_without_a_training_case_are_counted_and_said(tmp_path) -> None:

@@ -17,7 +17,8 @@ from dashboards.charts.style import FUSED_NAME, Drawn
 from dashboards.parts import against, part
 from dashboards.tables import csv_button
 from mmdiag.evaluation.interplay import interplay_sentences
-from mmdiag.evaluation.metrics import calibration_bins, roc_points, wilson
+from mmdiag.evaluation.metrics import calibration_bins, wilson
+from mmdiag.evaluation.ranking import roc_points
 from mmdiag.evaluation.verdict import (
     BASELINE,
     DIFFERENCES,

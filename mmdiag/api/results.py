@@ -185,7 +185,7 @@ def interplay(run: "Run") -> dict[str, Any] | None:
 
 def warnings(run: "Run") -> list[str]:
     """Sentences on the model of an evaluated run itself."""
-    return list(run.fitted(run.final).get("warnings") or ())
+    return run.warnings
 
 
 def leaks(run: "Run") -> list[dict[str, str]]:

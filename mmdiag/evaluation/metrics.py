@@ -317,57 +317,6 @@ def calibration_error(label: Real[ndarray, "case"], probability: Real[ndarray, "
     return measure
 
 
-def roc_points(
-    label: Real[ndarray, "case"],
-    score: Real[ndarray, "case"],
-    fold: Shaped[ndarray, "case"] | None = None,
-) -> tuple[Float[ndarray, "point"], Float[ndarray, "point"]]:
-    """1 - specificity and sensitivity at every threshold, from (0, 0) to (1, 1), to be joined by
-    straight lines. Of folds the mean of their curves at each specificity, weighed by their pairs,
-    so that the area below is the AUROC of pairs within a fold (Fawcett 2006, vertical averaging).
-
-    Args:
-        fold: By which fold's model each case was answered; None = all by one.
-    """
-    if fold is None:
-        return _one_curve(label, score)
-    weights, curves = [], []
-    for name in np.unique(fold):
-        inside = fold == name
-        positive = int((label[inside] > 0).sum())
-        if pairs := positive * (int(inside.sum()) - positive):
-            weights.append(pairs)
-            curves.append(_one_curve(label[inside], score[inside]))
-    if not curves:
-        return np.asarray([0.0, 1.0]), np.asarray([0.0, 1.0])
-    x = np.unique(np.concatenate([found for found, _ in curves]))
-    ends = np.stack([_before_and_after(x, *curve) for curve in curves])
-    y = np.average(ends, axis=0, weights=weights)
-    return np.append(0.0, np.repeat(x, 2)), np.append(0.0, y.T.ravel())
-
-
-def _before_and_after(
-    x: Float[ndarray, "place"], rates: Float[ndarray, "point"], hits: Float[ndarray, "point"]
-) -> Float[ndarray, "2 place"]:
-    """The height of a curve where it comes to each place, and where it leaves it."""
-    first = np.searchsorted(rates, x, side="left")
-    last = np.searchsorted(rates, x, side="right") - 1
-    between = np.interp(x, rates, hits)
-    met = first <= last
-    return np.stack([np.where(met, hits[first], between), np.where(met, hits[last], between)])
-
-
-def _one_curve(
-    label: Real[ndarray, "case"], score: Real[ndarray, "case"]
-) -> tuple[Float[ndarray, "point"], Float[ndarray, "point"]]:
-    order = np.argsort(-score, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-    true, false = np.cumsum(label[order] > 0)[last], np.cumsum(label[order] <= 0)[last]
-    return np.append(0.0, false / max(int(false[-1]), 1)), np.append(
-        0.0, true / max(int(true[-1]), 1)
-    )
-
-
 def wilson(share: float, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share.
 

@@ -63,6 +63,6 @@ def publish(run: Run, ledger: Ledger) -> dict[str, Any]:
         "metrics": metrics,
         "availability": availability_of(run),
         "interplay": interplay_of(run),
-        "warnings": list(final.get("warnings") or ()),
+        "warnings": run.warnings,
         "predictions": str(run.folder / "predictions.parquet"),
     }

@@ -117,6 +117,13 @@ class Run:
         found: dict[str, Any] = json.loads((self.fit_folder(fit) / "fit.json").read_text())
         return found
 
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences on the model that becomes the run's bundle; empty of a fit of an earlier
+        version.
+        """
+        return list(self.fitted(self.final).get("warnings") or ())
+
     def bundle_folder(self, fit: FitId) -> Path:
         """Where the bundle of a complete fit lies."""
         return self.workspace.path / str(self.fitted(fit)["bundle"])

@@ -52,7 +52,7 @@ def card_facts(
         "judged": _judged(run, judged),
         "metrics": [_rounded(row) for row in metrics if _told_here(row, judged.task)],
         "verdict": verdict(metrics, title=data.store.title, leaks=data.store.leaks),
-        "warnings": list(fitted.get("warnings") or ()),
+        "warnings": run.warnings,
         "calibration": _calibration(judged, resamples),
         "by_availability": _where_known(availability, "availability"),
         "by_subgroup": _where_known(

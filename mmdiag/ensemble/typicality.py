@@ -96,6 +96,18 @@ def fit_cloud(rows: Float[ndarray, "case feature"]) -> Cloud:
     return Cloud(center, directions, deviation)
 
 
+def rescaling(
+    rows: Float[ndarray, "case feature"], train: Int[ndarray, "_"]
+) -> Float[ndarray, "feature"]:
+    """What rows that were standardised on all cases are multiplied by, to be as some of them alone
+    would have standardised them: a value that is far from all others made its own scale wide. 0
+    where a feature does not vary among those.
+    """
+    all_of, some = rows.std(axis=0), rows[train].std(axis=0)
+    found: ndarray = np.where(some > 1e-6, all_of / np.maximum(some, 1e-6), 0.0)
+    return found
+
+
 def calibrate(
     measure: Callable[[Int[ndarray, "_"], Int[ndarray, "_"]], Float[ndarray, "_ measure"]],
     cases: int,

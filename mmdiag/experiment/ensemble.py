@@ -14,6 +14,7 @@ from numpy import ndarray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
+from mmdiag.cohort.kept_together import split_units
 from mmdiag.cohort.labels import label_values, stratum_of
 from mmdiag.cohort.splits import inner_folds
 from mmdiag.config import RunConfig
@@ -104,6 +105,7 @@ class _Fit:
         self.config, self.task, self.progress, self.targets = config, task, progress, targets
         self.target = target_of(data, task, rows)
         self.fold = fold
+        self.units = split_units(data.cases.iloc[rows]).factorize()[0]
         self.preparations = prepare_modalities(data, config, modalities, rows)
         self.samples = prepare_samples(self.preparations, data.raws, rows.tolist())
         self.present = np.stack(
@@ -121,7 +123,9 @@ class _Fit:
             there = np.flatnonzero(self.present[:, number])
             arrays = [self.samples[row][name] for row in there]
             typicality = cast(Typicality, self.model.typicality[f"{name}_"])
-            self.p_values[there, number] = typicality.fit(arrays, _every(self.fold[there]))
+            self.p_values[there, number] = typicality.fit(
+                arrays, _every(self.fold[there]), self.units[there]
+            )
             if self.config.ensembles:
                 parts.append(self._modality(name, there, arrays))
             self._said(number + 1, count, f"members of {name}" if parts else name)

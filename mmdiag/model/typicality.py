@@ -18,8 +18,11 @@ from mmdiag.ensemble.typicality import (
     Cloud,
     calibrate,
     fit_cloud,
+    rescaling,
 )
 from mmdiag.prepare.blocks.preparation import BUCKETS, CATEGORY, COLUMNS, MISSING, BlockPreparation
+from mmdiag.prepare.blocks.terms import idf_of
+from mmdiag.prepare.pca import Projection
 from mmdiag.readers.tables.categories import NEW, NOT_MEASURED
 
 PARTS = ("center", "directions", "deviation")
@@ -68,18 +71,29 @@ class Typicality(nn.Module):
             for name in (*self.blocks, MISSING, CATEGORY)
             if name in arrays
         }
-        notes = arrays[WORDS].numpy()[there] if self.words else None
-        measures = _measures(self._clouds(), rows, notes, self._seen(), _new(rows))
+        words = None
+        if self.words:
+            notes = arrays[WORDS].numpy()[there]
+            unseen = getattr(self, "seen").numpy()[notes[..., 0].astype(int)] == 0  # noqa: B009
+            words = (notes[..., 1] ** 2 * unseen).sum(axis=1, keepdims=True)
+        measures = _measures(self._clouds(), rows, words, _new(rows))
         calibration = Calibration(self.quantiles.numpy().astype(float), int(self.cases))
         found[there] = calibration.p_values(measures)
         return found
 
     @torch.no_grad()
     def fit(
-        self, arrays: Sequence[Mapping[str, ndarray]], folds: Sequence[Fold]
+        self,
+        arrays: Sequence[Mapping[str, ndarray]],
+        folds: Sequence[Fold],
+        units: Int[ndarray, "case"],
     ) -> Float[ndarray, "case"]:
         """Learn what the training cases are like; returns their own p-values by what the others are
         like.
+
+        Args:
+            units: A number for those that are kept together, such as a person's cases: a word that
+                one of them alone has, nobody has.
         """
         rows = {
             name: np.stack([case[name] for case in arrays]).astype(float)
@@ -87,13 +101,17 @@ class Typicality(nn.Module):
             if name in arrays[0]
         }
         notes = _padded([case[WORDS] for case in arrays]) if self.words else None
+        words = None if notes is None else _new_words(notes, units)
 
         def measure(train: Int[ndarray, "_"], test: Int[ndarray, "_"]) -> ndarray:
-            clouds = {name: fit_cloud(rows[name][train]) for name in self.blocks}
-            seen = _seen_in(notes[train]) if notes is not None else None
             tested = {name: values[test] for name, values in rows.items()}
+            clouds = {}
+            for name in self.blocks:
+                scale = rescaling(rows[name], train)
+                clouds[name] = fit_cloud(rows[name][train] * scale)
+                tested[name] = (tested[name] * scale).clip(-Projection.CLIP, Projection.CLIP)
             new = _new(tested, rows[CATEGORY][train] if CATEGORY in rows else None)
-            return _measures(clouds, tested, notes[test] if notes is not None else None, seen, new)
+            return _measures(clouds, tested, None if words is None else words[test], new)
 
         calibration, own = calibrate(measure, len(arrays), folds)
         for name in self.blocks:
@@ -112,21 +130,22 @@ class Typicality(nn.Module):
             for name in self.blocks
         }
 
-    def _seen(self) -> ndarray | None:
-        return getattr(self, "seen").numpy() if self.words else None  # noqa: B009
-
 
 def _measures(
     clouds: Mapping[str, Cloud],
     rows: Mapping[str, Float[ndarray, "case _"]],
-    notes: Float[ndarray, "case term 3"] | None,
-    seen: Int[ndarray, "bucket"] | None,
+    words: Float[ndarray, "case 1"] | None,
     new: Float[ndarray, "case"] | None,
 ) -> Float[ndarray, "case measure"]:
+    """Each measure of each case.
+
+    Args:
+        words: Share of the words of its note that are new.
+        new: Number of its categories that are.
+    """
     found = [cloud.measures(rows[name].astype(float)) for name, cloud in clouds.items()]
-    if notes is not None and seen is not None:
-        new = seen[notes[..., 0].astype(int)] == 0
-        found.append((notes[..., 1] ** 2 * new).sum(axis=1, keepdims=True))
+    if words is not None:
+        found.append(words)
     if MISSING in rows:
         share = rows[MISSING].mean(axis=1, keepdims=True) if rows[MISSING].shape[1] else None
         share = np.zeros((len(rows[MISSING]), 1)) if share is None else share
@@ -158,6 +177,28 @@ def _seen_in(notes: Float[ndarray, "case term 3"]) -> Int[ndarray, "bucket"]:
     used = notes[notes[..., 1] > 0]
     seen[used[:, 0].astype(int)] = 1
     return seen
+
+
+def _new_words(
+    notes: Float[ndarray, "case term 3"], units: Int[ndarray, "case"]
+) -> Float[ndarray, "case 1"]:
+    """Of each note the share of its words that no note of another unit has, with the weights that
+    they had, had that unit not been there when weights were fitted.
+    """
+    used = notes[..., 1] > 0
+    row = np.nonzero(used)[0]
+    bucket, weight = notes[..., 0][used].astype(int), notes[..., 1][used].astype(float)
+    of_all = np.bincount(bucket, minlength=BUCKETS[WORDS])[bucket]
+    _, pair, size = np.unique(
+        units[row] * BUCKETS[WORDS] + bucket, return_inverse=True, return_counts=True
+    )
+    of_others = of_all - size[pair]
+    others = len(units) - np.bincount(units)[units[row]]
+    weight *= idf_of(of_others, others) / idf_of(of_all, len(units))
+    every = np.bincount(row, weight**2, minlength=len(units))
+    new = np.bincount(row, weight**2 * (of_others == 0), minlength=len(units))
+    share: ndarray = new / np.maximum(every, 1e-12)
+    return share[:, None]
 
 
 def _padded(notes: Sequence[Float[ndarray, "_ 3"]]) -> Float[ndarray, "case term 3"]:

@@ -34,7 +34,7 @@ def fitted():
     preparation = fit_blocks("table", rows, default(), columns=COLUMNS, categories=GROUPS)
     typicality, fold = Typicality(preparation), np.arange(150) % 5
     folds = [(np.flatnonzero(fold != n), np.flatnonzero(fold == n)) for n in range(5)]
-    own = typicality.fit([preparation.apply(row) for row in rows], folds)
+    own = typicality.fit([preparation.apply(row) for row in rows], folds, np.arange(150))
     return preparation, typicality, threshold(own[:, None])
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float, Float32, Shaped
 from numpy import ndarray
 
 from mmdiag.prepare.tfidf import places_of, terms_of
@@ -135,6 +135,12 @@ class TermWeights:
         return found.astype(np.float32)
 
 
+def idf_of(seen: Shaped[ndarray, "_"], notes: int | Shaped[ndarray, "_"]) -> Float[ndarray, "_"]:
+    """Weight of terms, by how many of how many notes have each."""
+    found: ndarray = np.log((1 + notes) / (1 + seen)) + 1
+    return found
+
+
 def fit_term_weights(
     notes: Sequence[Float32[ndarray, "_ 2"]], buckets: int, components: int
 ) -> TermWeights:
@@ -147,7 +153,7 @@ def fit_term_weights(
     seen = np.zeros(buckets)
     for counts in notes:
         seen[counts[:, 0].astype(int)] += 1
-    idf = (np.log((1 + len(notes)) / (1 + seen)) + 1).astype(np.float32)
+    idf = idf_of(seen, len(notes)).astype(np.float32)
     plain = TermWeights(idf, np.zeros((FOLDED, 0), np.float32))
     kept = min(components, len(notes) // 4)
     if kept < 1:

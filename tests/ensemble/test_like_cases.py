@@ -1,0 +1,79 @@
+"""Of cases like those of the training at most one in twenty is told apart, where a case that was
+left out had a say in how it was prepared: tables with values far from all others, and notes with
+words that hardly any other has.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from mmdiag.ensemble.typicality import rescaling, threshold
+from mmdiag.model.typicality import Typicality, _new_words, _padded
+from mmdiag.prepare.blocks.preparation import BUCKETS, fit_blocks
+from mmdiag.prepare.blocks.terms import Note, fit_term_weights
+from mmdiag.recipes import default
+from mmdiag.samples import collate
+
+CASES, NEW, COLUMNS, WORDS, RARE = 240, 600, 400, 300, 20_000
+
+
+def far_values(cases, seed):
+    """Rows of which a few cases have values far from all others in many columns."""
+    rng = np.random.default_rng(seed)
+    damage = rng.lognormal(sigma=1.2, size=(cases, 1))
+    return list((rng.standard_t(2, size=(cases, COLUMNS)) * damage).astype(np.float32))
+
+
+def rare_words(cases, seed):
+    """Notes of common words, and of a few that hardly any other note has."""
+    rng = np.random.default_rng(seed)
+    notes = []
+    for rare in rng.poisson(6, cases):
+        common = [f"common{number}" for number in rng.integers(0, WORDS, 40)]
+        own = [f"rare{number}" for number in rng.integers(0, RARE, rare)]
+        notes.append(Note.of(np.zeros((1, 385), np.float32), [" ".join(common + own)]))
+    return notes
+
+
+@pytest.mark.parametrize(("kind", "made"), [("table", far_values), ("text", rare_words)])
+def test_of_like_cases_at_most_one_in_twenty_is_told_apart(kind, made):
+    columns = [f"c{number}" for number in range(COLUMNS)] if kind == "table" else []
+    alarms = []
+    for seed in (0, 1):
+        known = made(CASES, seed)
+        preparation = fit_blocks(kind, known, default(), columns=columns)
+        typicality, fold = Typicality(preparation), np.arange(CASES) % 5
+        folds = [(np.flatnonzero(fold != n), np.flatnonzero(fold == n)) for n in range(5)]
+        own = typicality.fit([preparation.apply(raw) for raw in known], folds, np.arange(CASES))
+        samples = [{"x": preparation.apply(raw)} for raw in made(NEW, 100 + seed)]
+        batch = collate(samples, ("x",), np.zeros((NEW, 1)), {"x": preparation.shapes()})
+        found = typicality(batch.values["x"], torch.ones(NEW, dtype=torch.bool))
+        alarms.append(np.mean(found < threshold(own[:, None])))
+    assert np.mean(alarms) <= 0.05
+
+
+def test_a_value_far_from_all_others_does_not_hide_in_the_scale_that_it_made():
+    rows = np.asarray(far_values(60, 3), dtype=float)
+    standard = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    others = np.arange(1, 60)
+    by_others = (rows[0] - rows[others].mean(axis=0)) / rows[others].std(axis=0)
+    scale = rescaling(standard, others)
+    np.testing.assert_allclose((standard[0] - standard[others].mean(axis=0)) * scale, by_others)
+    assert np.abs(by_others).max() > 1.2 * np.abs(standard[0]).max()
+
+
+def test_a_word_that_no_note_of_another_person_has_is_new_in_training_as_it_is_in_scoring():
+    notes = [note.words for note in rare_words(80, 4)]
+    units = np.arange(80) // 2  # of each person two
+    notes[1] = notes[0]
+    everybody = fit_term_weights(notes, BUCKETS["words"], 0)
+    found = _new_words(_padded([everybody.weighted(note) for note in notes]), units)[:, 0]
+    for unit in range(0, 40, 8):
+        own = [note for note, of in zip(notes, units, strict=True) if of == unit]
+        others = [note for note, of in zip(notes, units, strict=True) if of != unit]
+        weights, seen = fit_term_weights(others, BUCKETS["words"], 0), np.concatenate(others)
+        for place, note in enumerate(own):
+            weighted = weights.weighted(note)
+            new = ~np.isin(weighted[:, 0], seen[:, 0])
+            share = float((weighted[new, 1] ** 2).sum())
+            assert new.any() and found[2 * unit + place] == pytest.approx(share, rel=1e-4)

@@ -22,6 +22,7 @@ from mmdiag.storage.record_tables import CHAMPION
 TIGHT = (
     "<style>.stMainBlockContainer{padding:1.4rem 4rem 2rem 2.5rem;max-width:1560px} .stMain "
     "[data-testid=stVerticalBlock]{gap:.7rem}"
+    " .stMain [data-testid=stPageLink] p{white-space:normal;overflow:visible;text-overflow:clip}"
     " .stAppHeader,.stAppHeader *{background:transparent;pointer-events:none} .stAppHeader "
     "button,.stAppHeader button *{pointer-events:auto}</style>"
 )

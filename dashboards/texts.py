@@ -202,8 +202,7 @@ def calibration(error: float | None) -> str:
 
 
 ABSTAINED = (
-    "The model gives no answer where it met no case with the same modalities. What follows are "
-    "contributions to the answer that it does not give."
+    "What follows are contributions to an answer that the model does not give: nothing to act on."
 )
 
 

@@ -25,8 +25,17 @@ from mmdiag.readers.signals.stored import is_missing
 
 BINS = 500  # of a drawn signal: one a pixel and a half
 AXIS = 44  # pixels of the name of an axis
-CELL = 74  # pixels of a name under the attention matrix
+CELL = 74  # pixels of a name under a matrix
+LINE = 13  # pixels of a further line of such a name
+SHORT = 11  # letters of a name that stands there in one line
 NAMES = alt.Axis(labelLimit=150, labelOverlap=False)  # Vega would leave out every second one
+BENEATH = alt.Axis(
+    labelAngle=0,
+    orient="bottom",
+    labelLimit=CELL,
+    labelOverlap=False,
+    labelExpr=f"length(datum.label) > {SHORT} ? split(datum.label, ' ') : datum.label",
+)
 SIGNED = alt.Axis(tickCount=5, titleFontSize=11)  # its title names both ends
 STRONGEST = 0.45  # opacity of the window with the largest effect
 
@@ -112,7 +121,7 @@ def matrix(table: pd.DataFrame, modalities: Sequence[str], title: str) -> Layere
             "column:N",
             sort=list(modalities),
             title="key modality",
-            axis=alt.Axis(labelAngle=0, orient="bottom", labelLimit=CELL, labelOverlap=False),
+            axis=BENEATH,
         ),
         y=alt.Y("row:N", sort=list(modalities), title="query modality", axis=NAMES),
     )
@@ -129,7 +138,8 @@ def matrix(table: pd.DataFrame, modalities: Sequence[str], title: str) -> Layere
         text=alt.Text("value:Q", format=".2f"),
         color=alt.condition("datum.value > 0.55", alt.value("black"), alt.value("white")),
     )
-    return titled(alt.layer(cells, empty, crossed, text), title, 28 * len(modalities) + AXIS)
+    height = 28 * len(modalities) + AXIS + _beneath(modalities)
+    return titled(alt.layer(cells, empty, crossed, text), title, height)
 
 
 def interactions(table: pd.DataFrame, modalities: Sequence[str], title: str) -> Layered:
@@ -140,7 +150,7 @@ def interactions(table: pd.DataFrame, modalities: Sequence[str], title: str) -> 
             "column:N",
             sort=list(modalities),
             title=None,
-            axis=alt.Axis(labelAngle=0, orient="bottom", labelLimit=CELL, labelOverlap=False),
+            axis=BENEATH,
         ),
         y=alt.Y("row:N", sort=list(modalities), title=None, axis=NAMES),
     )
@@ -160,7 +170,12 @@ def interactions(table: pd.DataFrame, modalities: Sequence[str], title: str) -> 
             f"abs(datum.value) > {0.5 * reach}", alt.value("white"), alt.value(TEXT)
         ),
     )
-    return titled(alt.layer(cells, text), title, 28 * len(modalities))
+    return titled(alt.layer(cells, text), title, 28 * len(modalities) + _beneath(modalities))
+
+
+def _beneath(names: Sequence[str]) -> int:
+    """Pixels of the further lines of the names under a matrix: a word a line where one is long."""
+    return LINE * max((name.count(" ") for name in names if len(name) > SHORT), default=0)
 
 
 def ranked(table: pd.DataFrame, title: str, outcome: str) -> Layered:

@@ -86,7 +86,7 @@ def _told(view: View, found: Mapping[str, Any], without: Sequence[str]) -> None:
     """The answer then beside the answer now, and each contribution in both."""
     now = view.prediction
     st.markdown(f"**{notes.plain(str(found['answer']))}**")
-    st.caption(notes.plain(f"As the case is: {answer_of(view.store.task, now)}"))
+    st.caption(notes.plain(f"As the case is: {answer_of(view.store.task, now, view.store.title)}"))
     before = found["recorded"].get("logit")
     if before is not None:
         own = [float(now.get(f"contribution_{name}", 0.0)) for name in without]

@@ -280,11 +280,11 @@ def _answer(view: View, cases: Cases | None) -> None:
     task, prediction = view.store.task, view.prediction
     probability = float(prediction.get("probability", math.nan))
     if view.abstained:
-        st.markdown(f"##### {notes.plain(answer_of(task, prediction))}")
+        st.markdown(f"##### {notes.plain(answer_of(task, prediction, view.store.title))}")
         st.caption(texts.ABSTAINED)
         return
     if math.isfinite(probability):
-        st.markdown(f"##### {notes.plain(answer_of(task, prediction))}")
+        st.markdown(f"##### {notes.plain(answer_of(task, prediction, view.store.title))}")
         others = cases.company() if cases is not None else np.zeros(0)
         if len(others):
             rank = texts.rank(probability, others.tolist())

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 import streamlit as st
 
-from dashboards import notes, published
+from dashboards import published
 from dashboards.parts import part
 from dashboards.review.reader import reader
 from dashboards.tables import csv_button
@@ -15,7 +15,10 @@ from mmdiag.record.models import list_models
 from mmdiag.storage.ledger import Ledger
 
 MOST = 50  # rows of what was done
-MODELS = ("cohort", "bundle_id", "fusion", "state", "since", "by", "reason")
+MODELS = {"cohort": "cohort", "bundle_id": "model"} | {
+    name: name for name in ("fusion", "state", "since", "by", "reason")
+}
+TIMES = ["last ingested", "since", "at"]  # UTC, by the minute
 
 
 def main() -> None:
@@ -72,7 +75,7 @@ def _models() -> None:
     if not rows:
         st.caption("No model is registered yet: `mmdiag train` makes one.")
         return
-    _table(pd.DataFrame(rows)[list(MODELS)], "models.csv")
+    _table(pd.DataFrame(rows)[list(MODELS)].rename(columns=MODELS), "models.csv")
 
 
 def _activity() -> None:
@@ -84,10 +87,14 @@ def _activity() -> None:
         st.caption("Nothing was done in this workspace yet.")
         return
     _table(pd.DataFrame(rows), "activity.csv")
-    st.caption(notes.plain(f"The newest {len(rows)}; all of it: `mmdiag audit export`."))
+    st.caption(
+        f"The newest {len(rows)}, times in UTC; all of it: `mmdiag audit export --out audit.jsonl`"
+    )
 
 
 def _table(rows: pd.DataFrame, name: str) -> None:
+    for column in rows.columns.intersection(TIMES):
+        rows[column] = rows[column].str[:16].str.replace("T", " ")
     st.dataframe(rows, hide_index=True, width="stretch")
     csv_button(rows, name)
 

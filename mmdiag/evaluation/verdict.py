@@ -252,15 +252,16 @@ def _bounded(row: Row) -> str:
     return f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
 
 
-def answer_of(task: Task, row: Row) -> str:
+def answer_of(task: Task, row: Row, title: Title = str) -> str:
     """What the model answers for a case, in the cohort's own words: `Progression within 24 months:
     50 %`; of a case for which the model abstained that there is none, and why.
 
     Args:
         row: A row of predictions.parquet.
+        title: How people read a modality.
     """
     if is_abstained(row):
-        return why_abstained(row)
+        return why_abstained(row, title)
     if task.survival and task.horizon:
         within = f"within {task.horizon:g} (in the unit of its times)"
         return f"{task.outcome} {within}: {percent(row['probability'])}"
@@ -271,13 +272,13 @@ def answer_of(task: Task, row: Row) -> str:
     return f"{question(task)}: {', '.join(f'{cls} {share}' for cls, share in shares_of(task, row))}"
 
 
-def why_abstained(row: Row) -> str:
+def why_abstained(row: Row, title: Title = str) -> str:
     """Why there is no answer for a case that the model abstained from."""
     reason = str(row.get("abstained_because") or PATTERN)
     if not reason.startswith(UNLIKE):
         return NO_ANSWER
-    names = reason.removeprefix(UNLIKE).split("+")
-    return f"No answer: unlike the cases it was trained on: {', '.join(names)}"
+    names = ", ".join(map(title, reason.removeprefix(UNLIKE).split("+")))
+    return f"No answer: unlike the cases it was trained on: {names}"
 
 
 def is_abstained(row: Row) -> bool:
@@ -314,7 +315,8 @@ def unlike_training(answer: Mapping[str, Any], titles: Mapping[str, str]) -> lis
     said = []
     for reason, count in answer.get("abstained", {}).items():
         row = {"abstained": True, "abstained_because": reason}
-        said.append(f"{count} of these cases: {why_abstained(row)}.")
+        why = why_abstained(row, lambda name: titles.get(name, name))
+        said.append(f"{count} of these cases: {why}.")
     for name, found in answer.get("shift", {}).items():
         if found["unlike"]:
             said.append(

@@ -52,7 +52,7 @@ def explain_case(
     kept = kept_facts(path) if path else {"parts": {}, "groups": {}, "interaction": None}
     return {
         "cohort": cohort,
-        "answer": answer_of(store.task, facts),
+        "answer": answer_of(store.task, facts, store.title),
         **facts,
         **_added_up(store, facts, kept),
         "similar": _with_labels(store, kept.get("similar", ())),
@@ -88,7 +88,7 @@ def changed_case(
     kept = {"parts": within.parts, "groups": within.groups, "interaction": within.interaction}
     return {
         "cohort": cohort,
-        "answer": answer_of(store.task, facts),
+        "answer": answer_of(store.task, facts, store.title),
         **facts,
         **_added_up(store, facts, kept),
         "similar": [],

@@ -2,6 +2,8 @@
 of work for operators alone.
 """
 
+from datetime import datetime
+
 import pytest
 from pages import said
 from published_example import BUNDLE, NAME, publish
@@ -27,7 +29,9 @@ def test_it_says_what_waits_and_which_model_is_in_use(page, example):
     row = cohorts.set_index("cohort").loc[NAME]
     assert row["in use"] == BUNDLE and row["scored by it"] == len(example.predictions)
     assert row["waiting"] == max(row["accepted"] - row["scored by it"], 0)
-    assert models.set_index("bundle_id").loc[BUNDLE, "state"] == "champion"
+    assert models.set_index("model").loc[BUNDLE, "state"] == "champion"
+    stamps = [*cohorts["last ingested"], *models["since"]]
+    assert all(datetime.strptime(stamp, "%Y-%m-%d %H:%M") for stamp in stamps)
 
 
 def test_a_cohort_without_a_model_in_use_says_none(page, example):

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 def show_explanation(answer: Answer, store: "Store") -> None:
     """One case: its answer, and the contribution of each modality."""
+    said = answer_of(store.task, answer, store.title)
     line(
-        f"Case {answer['case_id']} · {answer_of(store.task, answer)} · {ROLES[answer['role']]}, "
-        f"model {answer['bundle_id']}"
+        f"Case {answer['case_id']} · {said} · {ROLES[answer['role']]}, model {answer['bundle_id']}"
     )
     if is_abstained(answer):
         line("What follows are contributions to an answer that the model does not give.")

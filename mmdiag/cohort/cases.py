@@ -167,12 +167,18 @@ def path_of(modality: ModalityDescription, row: Mapping[Any, Any]) -> str | None
         row: The case's row of what `read_cases` gave.
     """
     path = modality.path
-    for column in template_columns(path):
-        value = row[f"column_{column}"]
-        if value is None or pd.isna(value):
+    for slot, column in _slots(path):
+        value = row[column]
+        if not isinstance(value, str) and (value is None or pd.isna(value)):
             return None
-        path = path.replace(f"{{{column}}}", glob.escape(str(value)))
+        path = path.replace(slot, glob.escape(str(value)))
     return path
+
+
+@lru_cache(maxsize=256)
+def _slots(path: str) -> tuple[tuple[str, str], ...]:
+    """The slots of a path template, each with the column of the case table that fills it."""
+    return tuple((f"{{{name}}}", f"column_{name}") for name in template_columns(path))
 
 
 def files_of(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.clutter import left_by_a_system
+from mmdiag.readers.clutter import left_by_a_system, named_by_a_system
 from mmdiag.regular_files import NOT_A_FILE, file_shown, other_kind
 
 OUTSIDE = "outside_root"
@@ -80,8 +80,7 @@ class Matches:
         if folder not in self._below_root:
             self._below_root[folder] = Path(os.path.realpath(folder)).is_relative_to(self.root)
         plain = stat.S_ISREG(mode) and self._below_root[folder]
-        path = Path(text)
-        return (path,) if plain and not left_by_a_system(Path(pattern)) else None
+        return (Path(text),) if plain and not named_by_a_system(pattern.split("/")) else None
 
     def _found(self, pattern: str) -> list[Path]:
         """What is there of a pattern; most are a path in which nothing is open."""

@@ -87,7 +87,7 @@ def remember(folder: Path, seen: str | None, summary: dict[str, Any]) -> None:
 def _left(folder: Path) -> str:
     """What an ingestion left in the workspace, as one hash."""
     shards = sorted(shard.name for shard in (folder / "shards").glob("[!.]*"))
-    facts = [(path.name, s.st_size, s.st_mtime_ns) for path, s in _stats(folder / n for n in KEPT)]
+    facts = [(path, s.st_size, s.st_mtime_ns) for path, s in _stats(folder / n for n in KEPT)]
     return hashlib.sha256(json.dumps([shards, facts]).encode()).hexdigest()
 
 
@@ -97,7 +97,7 @@ def _own() -> list[Path]:
     return [*sorted(contracts), *sorted(PROGRAM.rglob("*.py"))]
 
 
-def _below(description: Description) -> Iterator[tuple[Path, os.stat_result]]:
+def _below(description: Description) -> Iterator[tuple[str, os.stat_result]]:
     """All files that a modality's paths may lead to: more than belong to the cases, never less."""
     folders, files = set[Path](), set[Path]()
     named = [text for m in description.modalities.values() for text in _texts(m)]
@@ -112,7 +112,7 @@ def _below(description: Description) -> Iterator[tuple[Path, os.stat_result]]:
     yield from _stats(sorted(files))
     for folder in sorted(folders):
         if not any(other in folder.parents for other in folders):
-            yield from _walk(folder)
+            yield from _walk(os.fspath(folder))
 
 
 def _texts(modality: ModalityDescription) -> list[str]:
@@ -120,25 +120,25 @@ def _texts(modality: ModalityDescription) -> list[str]:
     return [modality.path, *filter(None, (modality.gene_names, modality.gene_sets))]
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+def _walk(folder: str) -> Iterator[tuple[str, os.stat_result]]:
     """The files below a folder.
 
     Raises:
         OSError: One of its folders is a link, behind which nothing is seen.
     """
-    if not folder.exists():
+    if not Path(folder).exists():
         return
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.is_symlink() and entry.is_dir():
                 raise OSError
             if entry.is_dir():
-                yield from _walk(Path(entry.path))
+                yield from _walk(entry.path)
             else:
-                yield Path(entry.path), entry.stat()
+                yield entry.path, entry.stat()
 
 
-def _stats(files: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
+def _stats(files: Iterable[Path]) -> Iterator[tuple[str, os.stat_result]]:
     for file in files:
         if file.is_file():
-            yield file, file.stat()
+            yield os.fspath(file), file.stat()

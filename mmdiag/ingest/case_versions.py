@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmdiag.cohort.cases import Case
+from mmdiag.cohort.cases import Case, Source
 from mmdiag.description import Description
 from mmdiag.readers.detached import all_data_files
 from mmdiag.readers.imaging.raster_nifti import PICTURES
@@ -31,6 +31,9 @@ from mmdiag.workspace import file_sha256, write_bytes, write_text
 
 # a file that changed less than this ago may change again without its time showing it
 SETTLED_NS = 2_000_000_000
+NEVER = (-1, -1, "")  # size, change and hash of a file that was not seen before
+NIFTI = (".nii", ".nii.gz")
+NEWER = (*RESEARCH, *EDF, WFDB)
 # in the version of a case with a NIfTI: those that were stored before left was left are read again
 POSED = "pose 2"
 # in the version of a case with a form that an earlier version could not read
@@ -94,10 +97,7 @@ def case_versions(
             notes.get(case.case_id, ""),
             *(f"{k}={v}" for k, v in parts.items()),
             *(f"{name}: {code}" for name, (code, _) in sorted(case.faults.items())),
-            *(POSED for source in case.sources.values() if _is_nifti(source.files)),
-            *(READ_NOW for source in case.sources.values() if _is_of_newer_form(source.files)),
-            *(COLOURED for source in case.sources.values() if _is_picture(source.files)),
-            *(MASKED for source in case.sources.values() if source.kind == "text"),
+            *_marks(case.sources.values()),
         ]
         versions[case.case_id], digests[case.case_id] = _digest(facts)[:32], parts
     return Versions(versions, digests)
@@ -108,16 +108,22 @@ def _with_data_files(files: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys([*files, *all_data_files(files)]))
 
 
-def _is_nifti(files: Sequence[Path]) -> bool:
-    return len(files) == 1 and files[0].name.lower().endswith((".nii", ".nii.gz"))
-
-
-def _is_of_newer_form(files: Sequence[Path]) -> bool:
-    return any(file.name.lower().endswith((*RESEARCH, *EDF, WFDB)) for file in files)
-
-
-def _is_picture(files: Sequence[Path]) -> bool:
-    return len(files) == 1 and files[0].name.lower().endswith(PICTURES)
+def _marks(sources: Iterable[Source]) -> list[str]:
+    """What a version says of forms that earlier versions of the program read otherwise, a kind of
+    mark after the other.
+    """
+    posed, newer, coloured, masked = list[str](), list[str](), list[str](), list[str]()
+    for source in sources:
+        names = [file.name.lower() for file in source.files]
+        if len(names) == 1 and names[0].endswith(NIFTI):
+            posed.append(POSED)
+        if any(name.endswith(NEWER) for name in names):
+            newer.append(READ_NOW)
+        if len(names) == 1 and names[0].endswith(PICTURES):
+            coloured.append(COLOURED)
+        if source.kind == "text":
+            masked.append(MASKED)
+    return [*posed, *newer, *coloured, *masked]
 
 
 def _digest(parts: Iterable[str]) -> str:
@@ -149,8 +155,8 @@ class FileHashes:
         keys = {file: self._key_of(file) for file in files}
         found: dict[Path, str] = {}
         for file, stat in stats.items():
-            size, changed, sha256 = known.get(keys[file], (-1, -1, ""))
-            if (size, changed) == (stat.st_size, stat.st_mtime_ns):
+            size, changed, sha256 = known.get(keys[file], NEVER)
+            if changed == stat.st_mtime_ns and size == stat.st_size:
                 found[file] = sha256
         fresh = [file for file in files if file not in found]
         if fresh:

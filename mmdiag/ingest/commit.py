@@ -35,7 +35,7 @@ from mmdiag.storage.counts import write_counts
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.recordings import said_of_recordings
 from mmdiag.storage.store import read_rows
-from mmdiag.storage.tables import write_parquet
+from mmdiag.storage.tables import read_parts, write_parquet
 from mmdiag.workspace import Workspace, write_text
 
 CONTRACT_COLUMNS = ["contract", "rule", "column", "severity", "why", "checked", "failed"]
@@ -103,8 +103,7 @@ def commit(
     cases = with_colour_columns(cases.sort_values("case_id", ignore_index=True))
     known_before = labels_before(folder, ledger, description.name)
     cohort_hash = _write_cohort(folder, description, shards.table, cases, leaks)
-    seen = ledger.verdicts(description.name)
-    before = set(zip(seen["case_id"], seen["version"], strict=True))
+    before = ledger.seen(description.name)
     now = zip(shards.manifest["case_id"], shards.manifest["version"], strict=True)
     new = sum(pair not in before for pair in now)
     summary = _summary(description, cohort_hash, shards, cases, new, leaks)
@@ -141,9 +140,7 @@ def _gather(folder: Path, description: Description) -> _Shards:
 
 
 def _union(folder: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
-    parts = [pd.read_parquet(path) for path in sorted((folder / "shards").glob(f"[!.]*/{name}"))]
-    parts = [part for part in parts if len(part)]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(columns))
+    return read_parts(sorted((folder / "shards").glob(f"[!.]*/{name}")), columns)
 
 
 def _current(table: pd.DataFrame, versions: pd.DataFrame) -> pd.DataFrame:

@@ -9,11 +9,13 @@ commit        the shards' manifests become cases.parquet, and the ledger learns 
 and what was refused
 """
 
+import gc
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import pandas as pd
 
@@ -31,13 +33,34 @@ from mmdiag.ingest.overrides import Decisions, read_decisions
 from mmdiag.ingest.reports import read_report
 from mmdiag.ingest.shard import ShardPlan, write_shard
 from mmdiag.readers.dicom.header import known_keyword
-from mmdiag.storage.tables import write_parquet
+from mmdiag.storage.tables import read_parts, write_parquet
 from mmdiag.workspace import Workspace, write_text
 
+P = ParamSpec("P")
+R = TypeVar("R")
 SHARD_CASES = 256
 SHARD_BYTES = 2**29  # of files of embeddings
 
 
+def _uncollected(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function make its many small objects without a search for cycles among them, which
+    there are none of: of 50 000 cases that search is a fifth of the time.
+    """
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        was = gc.isenabled()
+        gc.disable()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            if was:
+                gc.enable()
+
+    return call
+
+
+@_uncollected
 def plan(
     description: Description,
     workspace: Workspace,
@@ -171,11 +194,9 @@ def _columns(folder: Path) -> dict[str, list[str]]:
 
 def _known(folder: Path) -> set[tuple[str, str]]:
     """(case, version) of what shards hold."""
-    parts = [
-        pd.read_parquet(path, columns=["case_id", "version"])
-        for path in sorted((folder / "shards").glob("[!.]*/manifest.parquet"))
-    ]
-    return {pair for part in parts for pair in zip(part["case_id"], part["version"], strict=True)}
+    manifests = sorted((folder / "shards").glob("[!.]*/manifest.parquet"))
+    held = read_parts(manifests, ["case_id", "version"])
+    return set(zip(held["case_id"], held["version"], strict=True))
 
 
 def _write_plan(

@@ -60,7 +60,12 @@ NAMES_OF_CDS = _words(
 
 def left_by_a_system(path: PurePath) -> bool:
     """Whether a file, or a folder that it lies in, is what a system leaves behind."""
-    return any(part.startswith(RESOURCE_FORK) or part.lower() in OF_SYSTEMS for part in path.parts)
+    return named_by_a_system(path.parts)
+
+
+def named_by_a_system(parts: Iterable[str]) -> bool:
+    """`left_by_a_system` of the names that a path is made of."""
+    return any(part.startswith(RESOURCE_FORK) or part.lower() in OF_SYSTEMS for part in parts)
 
 
 def of_the_data(files: Iterable[Path], below: Path) -> list[Path]:

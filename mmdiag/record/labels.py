@@ -23,10 +23,14 @@ def json_labels(cases: pd.DataFrame, task: Task) -> dict[str, str]:
     known = cases[labelled(cases, task.kind)]
     if not len(known):
         return {}
-    values = [_plain(row, task) for row in known.to_dict("records")]
-    return {
-        str(case): json.dumps(value) for case, value in zip(known["case_id"], values, strict=True)
-    }
+    names = ["label"]  # few values, and each is written many times
+    if task.survival:
+        names = ["time", "event"]
+    elif task.multilabel:
+        names = [f"label_{name}" for name in task.labels]
+    cells = list(zip(*(known[name].astype(float).tolist() for name in names), strict=True))
+    text = {one: json.dumps(_plain(one, task)) for one in dict.fromkeys(cells)}
+    return {str(case): text[one] for case, one in zip(known["case_id"], cells, strict=True)}
 
 
 def label_columns(values: list[str], task: Task) -> pd.DataFrame:
@@ -51,14 +55,13 @@ def labels_before(folder: Path, ledger: Ledger, cohort: str) -> frozenset[str]:
     return frozenset(cases.loc[cases[columns].notna().any(axis=1), "case_id"].map(str))
 
 
-def _plain(row: dict[Any, Any], task: Task) -> Any:
+def _plain(cells: tuple[float, ...], task: Task) -> Any:
     if task.survival:
-        return [float(row["time"]), float(row["event"])]
+        return list(cells)
     if task.multilabel:
-        found = {name: float(row[f"label_{name}"]) for name in task.labels}
-        return {name: None if np.isnan(value) else value for name, value in found.items()}
-    number = float(row["label"])
-    return task.classes[int(number)] if task.kind == "multiclass" else number
+        found = zip(task.labels, cells, strict=True)
+        return {name: None if np.isnan(value) else value for name, value in found}
+    return task.classes[int(cells[0])] if task.kind == "multiclass" else cells[0]
 
 
 def _columns(value: Any, task: Task) -> dict[str, float]:

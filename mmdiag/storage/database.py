@@ -240,28 +240,24 @@ class Database:
         rows: pd.DataFrame,
         kept: Iterable[str] = (),
     ) -> None:
-        """Upsert the rows of a cohort and drop those that are not among them, in one
-        transaction.
+        """Write the rows of a cohort that are new or differ, and drop those that are not among
+        them, in one transaction.
         """
         names = [column.name for column in table.columns]
-        plain = [
-            {str(name): plain_value(value) for name, value in row.items()}
-            for row in rows[names].to_dict("records")
-        ]
-        wanted = {tuple(str(row[key]) for key in keys) for row in plain}
+        values = [[plain_value(value) for value in rows[name].tolist()] for name in names]
+        places = [names.index(key) for key in keys]
+        wanted = {
+            tuple(str(row[place]) for place in places): row for row in zip(*values, strict=True)
+        }
         with self.writing() as connection:
-            known = connection.execute(
-                select(*(table.c[key] for key in keys)).where(table.c.cohort == cohort)
-            ).all()
-            for gone in known:
-                if tuple(str(value) for value in gone) not in wanted:
-                    connection.execute(
-                        delete(table).where(
-                            table.c.cohort == cohort,
-                            *(table.c[key] == value for key, value in zip(keys, gone, strict=True)),
-                        )
-                    )
-            self._write(connection, table, plain, kept)
+            held = connection.execute(select(table).where(table.c.cohort == cohort)).all()
+            known = {tuple(str(row[place]) for place in places): tuple(row) for row in held}
+            for key, row in known.items():
+                if key not in wanted:
+                    named = (table.c[keys[n]] == row[place] for n, place in enumerate(places))
+                    connection.execute(delete(table).where(table.c.cohort == cohort, *named))
+            fresh = [row for key, row in wanted.items() if known.get(key) != row]
+            self._write(connection, table, [dict(zip(names, r, strict=True)) for r in fresh], kept)
 
 
 def writable(file: Path) -> bool:

@@ -283,6 +283,11 @@ class Ledger(Database):
         """How the rules fared."""
         return self._read(CONTRACTS, cohort=cohort)
 
+    def seen(self, cohort: str) -> set[tuple[str, str]]:
+        """(case_id, version) of what has a verdict."""
+        query = select(VERDICTS.c.case_id, VERDICTS.c.version).where(VERDICTS.c.cohort == cohort)
+        return {(row["case_id"], row["version"]) for row in self.rows(query, VERDICTS)}
+
     def verdicts(self, cohort: str) -> pd.DataFrame:
         """The verdict on every case."""
         return self._read(VERDICTS, cohort=cohort)

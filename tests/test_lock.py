@@ -82,10 +82,10 @@ def test_the_lock_takes_the_versions_of_the_constraints():
 
 
 def test_what_the_lock_leaves_out_belongs_to_options_alone():
-    """MLflow and scikit-survival, which `make .venv` does not install either."""
+    """MLflow, scikit-survival and the driver of PostgreSQL, which `make .venv` does not install."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     options = project["project"]["optional-dependencies"]
-    optional = {"mlflow-skinny", "scikit-survival"}
+    optional = {"mlflow-skinny", "scikit-survival", "psycopg"}
     named = {
         Requirement(text).name for key, texts in options.items() for text in texts if key != "dev"
     }

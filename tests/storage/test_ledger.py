@@ -3,12 +3,15 @@ that files have.
 """
 
 import os
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.schema import CreateSchema, DropSchema
 
 from mmdiag.errors import MmdiagError
 from mmdiag.storage.ledger import Ledger
@@ -17,11 +20,23 @@ from mmdiag.storage.ledger import Ledger
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger(request, tmp_path):
     if request.param == "sqlite":
-        return Ledger(f"sqlite:///{tmp_path / 'w' / 'ledger.db'}")
+        yield Ledger(f"sqlite:///{tmp_path / 'w' / 'ledger.db'}")
+        return
     url = os.environ.get("MMDIAG_TEST_POSTGRESQL")
     if not url:
-        pytest.skip("no PostgreSQL here: name an empty database by MMDIAG_TEST_POSTGRESQL")
-    return Ledger(url)
+        pytest.skip("no PostgreSQL here: name a database by MMDIAG_TEST_POSTGRESQL")
+    whole, schema = create_engine(url), f"t{secrets.token_hex(6)}"
+    with whole.begin() as connection:
+        connection.execute(CreateSchema(schema))
+    own = whole.url.update_query_dict({"options": f"-csearch_path={schema}"})
+    found = Ledger(own.render_as_string(hide_password=False), tmp_path)
+    try:
+        yield found
+    finally:
+        found.engine.dispose()
+        with whole.begin() as connection:
+            connection.execute(DropSchema(schema, cascade=True))
+        whole.dispose()
 
 
 def make_predictions(n=3, **changes):

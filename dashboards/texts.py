@@ -1,5 +1,6 @@
 """Sentences of the pages: values in, words out; nothing is drawn here."""
 
+import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmdiag.evaluation.verdict import ROLES, UNLIKE
+from mmdiag.evaluation.verdict import ROLES, UNLIKE, percent
 from mmdiag.explain.drawn import signed
 from mmdiag.explain.parts import Part
 from mmdiag.explain.report.checked import UNCHECKED
@@ -97,6 +98,14 @@ def rank(probability: float, others: Sequence[float]) -> str:
 def contributions(outcome: str) -> str:
     """Title over the bars of the modalities."""
     return f"Contribution of each modality to the prediction of {outcome} (Shapley, log-odds)"
+
+
+NOBODY, THIS_CASE = "all cases", "this case"
+
+
+def log_odds(value: float, *, share: bool) -> str:
+    """A place on the axis of log-odds, or the share that it stands for."""
+    return percent(1 / (1 + math.exp(-value))) if share else signed(value)
 
 
 ATTENTION = "Cross-modality attention (rows sum to 1)"

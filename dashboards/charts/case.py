@@ -36,6 +36,7 @@ BENEATH = alt.Axis(
     labelOverlap=False,
     labelExpr=f"length(datum.label) > {SHORT} ? split(datum.label, ' ') : datum.label",
 )
+MARGIN = 0.3  # of the width of all bars, beside them: for what is written there
 SIGNED = alt.Axis(tickCount=5, titleFontSize=11)  # its title names both ends
 STRONGEST = 0.45  # opacity of the window with the largest effect
 
@@ -73,43 +74,61 @@ def strip(
 
 
 def contributions(
-    table: pd.DataFrame, modalities: Sequence[str], title: str, outcome: str
+    table: pd.DataFrame,
+    modalities: Sequence[str],
+    title: str,
+    outcome: str,
+    ends: Mapping[str, tuple[float, str]],
 ) -> Layered:
-    """Signed bars of `modality, value, at, text`, on the log-odds scale.
+    """From what is known of nobody to the answer, on one axis of log-odds: a bar a modality, each
+    beginning where the one before it ends.
 
     Args:
+        table: `modality, value, text`; no value = a modality that the case lacks.
         outcome: What a positive value raises.
+        ends: Name of the first row and, where there is an answer, of the last -> its place, and
+            how it is read.
     """
-    reach = max(1.0, float(np.nanmax(np.abs(table["value"].fillna(0)))) * 1.35)
-    base = alt.Chart(table).encode(
-        y=alt.Y("modality:N", sort=list(modalities), title=None, axis=NAMES)
+    names = list(ends)
+    steps, at = [], next(iter(ends.values()), (0.0, ""))[0]
+    for name, value, text in table[["modality", "value", "text"]].itertuples(index=False):
+        stop = at if pd.isna(value) else at + value
+        steps.append({"row": name, "start": at, "stop": stop, "text": text})
+        at = stop
+    marks = [{"row": name, "start": x, "text": text} for name, (x, text) in ends.items()]
+    places = [place for step in steps for place in (step["start"], step["stop"])]
+    places += [mark["start"] for mark in marks]
+    low, high = min(places, default=0.0), max(places, default=0.0)
+    room = max(high - low, 1.0) * MARGIN
+    scale = alt.Scale(domain=[low - room, high + room], nice=False)
+    order = [*names[:1], *modalities, *names[1:]]
+    base = alt.Chart(pd.DataFrame(steps, columns=["row", "start", "stop", "text"])).encode(
+        y=alt.Y("row:N", sort=order, scale=alt.Scale(domain=order), title=None, axis=NAMES)
     )
+    x = alt.X("start:Q", title=both_ends(outcome), scale=scale, axis=SIGNED)
     bars = base.mark_bar(height=16).encode(
-        x=alt.X(
-            "value:Q",
-            title=both_ends(outcome),
-            scale=alt.Scale(domain=[-reach, reach], nice=False),
-            axis=SIGNED,
-        ),
-        color=alt.condition("datum.value > 0", alt.value(RAISES), alt.value(LOWERS)),
+        x=x,
+        x2="stop:Q",
+        color=alt.condition("datum.stop > datum.start", alt.value(RAISES), alt.value(LOWERS)),
     )
     own = base.mark_square(size=70, opacity=1).encode(
-        x=alt.datum(-reach * 0.985),
-        color=alt.Color("modality:N", scale=colours(list(modalities), modalities), legend=None),
+        x=alt.datum(low - room * 0.97),
+        color=alt.Color("row:N", scale=colours(list(modalities), modalities), legend=None),
     )
-    right = (
-        base.transform_filter("datum.value >= 0 || !isValid(datum.value)")
-        .mark_text(align="left", dx=5)
-        .encode(x=alt.X("at:Q"), text="text:N")
+    right = base.transform_filter("datum.stop >= datum.start").mark_text(align="left", dx=5)
+    left = base.transform_filter("datum.stop < datum.start").mark_text(align="right", dx=-5)
+    text = [one.encode(x="stop:Q", text="text:N", color=alt.value(TEXT)) for one in (right, left)]
+    end = alt.Chart(pd.DataFrame(marks, columns=["row", "start", "text"])).encode(
+        y=alt.Y("row:N", sort=order), x="start:Q"
     )
-    left = (
-        base.transform_filter("datum.value < 0")
-        .mark_text(align="right", dx=-5)
-        .encode(x=alt.X("at:Q"), text="text:N")
-    )
-    zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(color=NEUTRAL).encode(x="x:Q")
-    text = [layer.encode(color=alt.value(TEXT)) for layer in (right, left)]
-    return titled(alt.layer(bars, own, zero, *text), title, 26 * len(table))
+    shown = [
+        end.mark_tick(color=ACCENT, thickness=3, size=18),
+        end.mark_text(align="left", dx=6).encode(text="text:N", color=alt.value(TEXT)),
+    ]
+    zero = alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(color=NEUTRAL).encode(x="x:Q")
+    layers = [bars, own, *text, *shown]
+    layers += [zero] if low - room <= 0 <= high + room else []
+    return titled(alt.layer(*layers), title, 26 * len(order))
 
 
 def matrix(table: pd.DataFrame, modalities: Sequence[str], title: str) -> Layered:

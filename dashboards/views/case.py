@@ -322,12 +322,13 @@ def _modalities(view: View, answer: Answer) -> None:
         {
             "modality": list(view.names.values()),
             "value": [values.get(name, np.nan) for name in names],
-            "at": [values.get(name, 0.0) for name in names],
             "text": [f"{values[n]:+.2f}" if n in values else view.without(n) for n in names],
         }
     )
     title = texts.contributions(view.outcome)
-    case_parts.chart(charts.contributions(table, list(view.names.values()), title, view.outcome))
+    ends = _ends(view, facts.get("base"), values)
+    named = list(view.names.values())
+    case_parts.chart(charts.contributions(table, named, title, view.outcome, ends))
     attention = isinstance(facts.get("attention"), Mapping) and len(present) > 0
     if attention and together is not None:  # two matrices of one size: one of them is seen at once
         first, second = st.tabs(["Attention", "Acting together"])
@@ -340,6 +341,19 @@ def _modalities(view: View, answer: Answer) -> None:
         _attention(view, facts, present, values)
     if together is not None:
         why.interactions(together)
+
+
+def _ends(view: View, base: Any, values: Mapping[str, float]) -> dict[str, tuple[float, str]]:
+    """Where the bars begin, and where they end if there is an answer; each as it is read."""
+    if base is None or pd.isna(base):
+        return {}
+    binary, end = view.store.task.kind == "binary", float(base) + sum(values.values())
+    found = {texts.NOBODY: (float(base), texts.log_odds(float(base), share=binary))}
+    return (
+        found
+        if view.abstained
+        else found | {texts.THIS_CASE: (end, texts.log_odds(end, share=binary))}
+    )
 
 
 def _attention(view: View, facts: Row, present: Sequence[str], values: Mapping[str, float]) -> None:

@@ -19,9 +19,9 @@ from mmdiag.prepare.blocks.preparation import BlockPreparation
 from mmdiag.prepare.kinds.image import maps_beside, statistics_alone, summarise_slices
 from mmdiag.storage.store import Store
 
-GRID, ORDERS = 8, 6  # cells a side, and orders in which they are made known
+GRID, ORDERS = 8, 12  # cells a side, and orders in which they are made known
 COARSE, FEW = 4, 2  # likewise, where every question is asked of a network
-OTHER_PATIENTS = 6  # whose images stand in for what is not known
+OTHER_PATIENTS = 12  # whose images stand in for what is not known
 Ask = Callable[["States"], Float[ndarray, "variant"]]
 
 

@@ -76,16 +76,16 @@ def reviewed(verdict: str, at: str, by: str) -> str:
 
 
 def no_answer(because: str, names: Mapping[str, str]) -> str:
-    """Why there is no answer, in a few words: `no answer: unlike the training in FLAIR`.
+    """Why there is no answer, in a few words: `none: unlike the training in FLAIR`.
 
     Args:
         because: As predictions.parquet has it.
         names: Modality -> how people read it.
     """
     if not because.startswith(UNLIKE):
-        return "no answer: modalities not met in training"
+        return "none: modalities not met in training"
     parts = because.removeprefix(UNLIKE).split("+")
-    return f"no answer: unlike in {', '.join(names.get(part, part) for part in parts)}"
+    return f"none: unlike the training in {', '.join(names.get(part, part) for part in parts)}"
 
 
 def rank(probability: float, others: Sequence[float]) -> str:

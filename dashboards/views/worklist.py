@@ -72,6 +72,13 @@ def _nothing(cohort: str) -> None:
         "mmdiag score --cohort cohort.toml --out predictions.parquet --explain modalities",
         language="bash",
     )
+    if st.session_state.get("run"):
+        st.page_link(
+            "views/case.py",
+            label="Cases of its training, answered by models that had not seen them",
+            icon=":material/person_search:",
+            query_params={"cohort": cohort},
+        )
 
 
 def _filters(table: pd.DataFrame, names: Mapping[str, str]) -> Filters:

@@ -27,7 +27,8 @@ column-gap:.6rem;align-items:center}
 .mmanswer span{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .mmbar{height:.55rem;border-radius:.3rem;background:rgba(138,144,153,.25);overflow:hidden}
 .mmbar i{display:block;height:100%;background:#0072B2}
-.mmsilent{color:#767B83;font-style:italic}
+.mmsilent{color:#767B83;font-style:italic;display:block;white-space:normal;font-size:.82rem;
+line-height:1.15}
 .mmdot{display:inline-block;width:.72rem;height:.72rem;border-radius:50%;margin-right:.3rem;
 vertical-align:middle;box-sizing:border-box;border:1.5px solid transparent}
 .mmgone{border:1.5px dashed #8A9099}
@@ -102,7 +103,9 @@ def row_of(
 def answer(row: Row, task: Task, names: Mapping[str, str]) -> str:
     """The answer with its bar; why there is none where the model abstained."""
     if row["abstained"]:
-        why = why_abstained({"abstained_because": row["because"]})
+        why = why_abstained(
+            {"abstained_because": row["because"]}, lambda name: names.get(name, name)
+        )
         short = texts.no_answer(row["because"], names)
         return (
             f'<span class="mmsilent" title="{_attribute(why)}">{html.escape(visible(short))}</span>'

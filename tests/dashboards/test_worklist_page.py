@@ -56,7 +56,7 @@ def test_reviewed_cases_go_down_and_those_without_an_answer_come_first(page, exa
     for case, verdict in (("C-0007", "agree"), ("C-0009", "flag")):
         record_review(opened(example), example.workspace, case, verdict, "seen", by="reader-7")
     test = page(example.workspace.path)
-    assert keys(test)[0] == "C-0041" and "no answer: modalities not met in training" in said(test)
+    assert keys(test)[0] == "C-0041" and "none: modalities not met in training" in said(test)
     test.pagination[0].set_value(3).run()
     assert keys(test)[-2:] == ["C-0009", "C-0007"]
     assert "agreed, 20" in said(test) and "by reader-7" in said(test)
@@ -85,8 +85,10 @@ def test_another_model_in_use_has_its_own_list(page, example):
     ledger.record_bundle("b-other", "bundles/b-other", "r-other", NAME, {"fusion": "concat"})
     assert len(keys(page(example.workspace.path))) == 25
     promote(ledger, "b-other", "tried", "x")
-    text = said(page(example.workspace.path))
+    test = page(example.workspace.path)
+    text, links = said(test), [link.proto.label for link in test.get("page_link")]
     assert "`b-other`, has scored no case" in text and "mmdiag score" in text
+    assert any(label.startswith("Cases of its training") for label in links)
     ledger.record_predictions(NAME, example.predictions.head(3).assign(bundle_id="b-other"))
     test = page(example.workspace.path)
     assert len(keys(test)) == 3 and BUNDLE not in test.get("page_link")[0].proto.label

@@ -16,6 +16,8 @@ from mmdiag.ensemble.ridge import Fold
 
 DIRECTIONS, CASES_A_DIRECTION = 16, 8
 QUANTILES = 255
+FURTHEST = 50.0  # reaches beyond all cases that are told apart from more
+FEWEST = 2  # cases: of no more it is not known what is usual
 FALSE_ALARMS = 0.03  # share of cases like those of the training that may be told apart
 
 
@@ -54,26 +56,41 @@ class Calibration:
     cases: int
 
     def each(self, measures: Float[ndarray, "case measure"]) -> Float[ndarray, "case measure"]:
-        """Of each measure alone how many of the left-out cases have a value as large."""
-        shares = [
-            1 - np.searchsorted(_kept(row), _kept(values), side="left") / QUANTILES
-            for values, row in zip(measures.T, self.quantiles, strict=False)
-        ]
-        return (1 + self.cases * np.stack(shares, axis=1)) / (self.cases + 1)
+        """Of each measure alone how many of the left-out cases have a value as large; beyond all
+        of them less than one, the less the further, as an exponential tail has it.
+        """
+        found = []
+        for values, row in zip(_kept(measures.T), _kept(self.quantiles), strict=False):
+            share = 1 - np.searchsorted(row, values, side="left") / QUANTILES
+            beyond = (values - row[-1]).clip(min=0) / _reach(row)
+            found.append((1 + self.cases * share) / (self.cases + 1) * _falling(beyond))
+        return np.stack(found, axis=1)
 
     def p_values(self, measures: Float[ndarray, "case measure"]) -> Float[ndarray, "case"]:
-        """How many of the left-out cases are as unlike in some measure: from 1 / (cases + 1) to
-        1.
+        """How many of the left-out cases are as unlike in some measure; beyond all of them less
+        than 1 / (cases + 1).
         """
-        smallest = self.each(measures).min(axis=1)
-        shares = (
-            np.searchsorted(_kept(self.quantiles[-1]), _kept(smallest), side="right") / QUANTILES
-        )
-        found: ndarray = (1 + self.cases * shares) / (self.cases + 1)
-        return found
+        smallest, row = _kept(self.each(measures).min(axis=1)), _kept(self.quantiles[-1])
+        share = np.searchsorted(row, smallest, side="right") / QUANTILES
+        beyond = np.minimum(smallest / row[0], 1.0) if row[0] > 0 else 1.0
+        found: ndarray = (1 + self.cases * share) / (self.cases + 1) * beyond
+        return found.astype(float)
 
 
-def _kept(values: Float[ndarray, "_"]) -> Float[ndarray, "_"]:
+def _reach(row: Float[ndarray, "_"]) -> float:
+    """How far the largest fifth of some values lies above the others, in the mean: the scale of
+    their tail.
+    """
+    top = row[int(0.8 * (len(row) - 1)) :].astype(float)
+    return max(float((top - top[0]).mean()), 1e-6 * max(float(np.abs(row).max()), 1e-6))
+
+
+def _falling(beyond: Float[ndarray, "_"]) -> Float[ndarray, "_"]:
+    found: ndarray = np.exp(-beyond.astype(float).clip(max=FURTHEST))
+    return found
+
+
+def _kept(values: Float[ndarray, "..."]) -> Float[ndarray, "..."]:
     """Values as a bundle keeps its quantiles: one that many cases share, such as the share of
     columns that they lack, is else beyond itself.
     """
@@ -119,17 +136,38 @@ def calibrate(
         measure: (rows to learn from, rows to measure) -> their measures.
 
     Returns:
-        The quantiles, and the p-value of each case.
+        The quantiles, and the p-value of each case beside the others: as one that comes later is
+        judged by all. The largest of a few is else as unlike as can be, in every measure.
     """
     parts = [(test, measure(train, test)) for train, test in folds]
     found = np.zeros((cases, parts[0][1].shape[1]))
     for test, values in parts:
         found[test] = values
     grid = np.linspace(0, 1, QUANTILES)
-    each = np.quantile(found, grid, axis=0).T
-    smallest = Calibration(each, cases).each(found).min(axis=1)
-    whole = Calibration(np.concatenate([each, np.quantile(smallest, grid)[None]]), cases)
-    return whole, whole.p_values(found)
+    smallest = np.stack([_beside_others(values) for values in found.T], axis=1).min(axis=1)
+    rows = [*np.quantile(found, grid, axis=0).T, np.quantile(smallest, grid)]
+    own = _ranked(-smallest)
+    if cases > FEWEST:
+        first, second = np.sort(smallest)[:2]
+        own[smallest.argmin()] *= first / second
+    return Calibration(np.stack(rows), cases), own
+
+
+def _ranked(values: Float[ndarray, "case"]) -> Float[ndarray, "case"]:
+    """Of each value the share of all that are as large."""
+    found: ndarray = 1 - np.searchsorted(np.sort(values), values, side="left") / len(values)
+    return found
+
+
+def _beside_others(values: Float[ndarray, "case"]) -> Float[ndarray, "case"]:
+    """`Calibration.each` of every value, beside all but itself."""
+    found = _ranked(values)
+    if len(values) > FEWEST:
+        others = np.sort(values)[:-1]
+        reach = _reach(np.quantile(others, np.linspace(0, 1, QUANTILES)))
+        gap = np.asarray([(values.max() - others[-1]) / reach])
+        found[values.argmax()] *= float(_falling(gap)[0])
+    return found
 
 
 def threshold(p_values: Float[ndarray, "case modality"]) -> float:

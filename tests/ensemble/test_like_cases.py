@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmdiag.ensemble.typicality import rescaling, threshold
+from mmdiag.ensemble.typicality import calibrate, rescaling, threshold
 from mmdiag.model.typicality import Typicality, _new_words, _padded
 from mmdiag.prepare.blocks.preparation import BUCKETS, fit_blocks
 from mmdiag.prepare.blocks.terms import Note, fit_term_weights
@@ -77,3 +77,32 @@ def test_a_word_that_no_note_of_another_person_has_is_new_in_training_as_it_is_i
             new = ~np.isin(weighted[:, 0], seen[:, 0])
             share = float((weighted[new, 1] ** 2).sum())
             assert new.any() and found[2 * unit + place] == pytest.approx(share, rel=1e-4)
+
+
+def judged_of(cases, modalities, measures, seed):
+    """What is fitted on some cases of several modalities, and the share of like ones below it."""
+    rng = np.random.default_rng(seed)
+    folds = [(np.arange(cases), np.arange(cases))]  # measures of which nothing is fitted
+    own, later = [], []
+    for _ in range(modalities):
+        drawn = rng.gamma(2.0, size=(cases + 400, measures))
+        known, new = drawn[:cases], drawn[cases:]
+        calibration, p_values = calibrate(lambda _, test, known=known: known[test], cases, folds)
+        own.append(p_values)
+        later.append(calibration.p_values(new))
+    limit = threshold(np.stack(own, axis=1))
+    return np.mean(np.stack(later, axis=1).min(axis=1) < limit)
+
+
+@pytest.mark.parametrize("cases", [25, 40, 120])
+def test_of_few_cases_with_many_measures_it_is_no_more(cases):
+    assert np.mean([judged_of(cases, 4, 3, seed) for seed in range(60)]) <= 0.06
+
+
+def test_further_than_all_is_more_unlike_the_further_it_is():
+    known = np.random.default_rng(0).gamma(2.0, size=(40, 2))
+    folds = [(np.arange(40), np.arange(40))]
+    calibration, _ = calibrate(lambda _, test: known[test], 40, folds)
+    far = known.max(axis=0) + np.asarray([[0.0, 0.0], [1.0, 0.0], [3.0, 0.0], [1e9, 0.0]])
+    found = calibration.p_values(far)
+    assert (np.diff(found) < 0).all() and 0 < found[-1] < 1e-6 and found[0] < 0.1

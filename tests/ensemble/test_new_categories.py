@@ -83,5 +83,5 @@ def test_what_many_training_cases_share_is_no_more_unlike_when_it_is_scored():
     folds = [(np.arange(100)[fold::5], np.arange(100)[fold::5]) for fold in range(5)]
     calibration, own = calibrate(lambda _, test: values[test], 100, folds)
     kept = Calibration(calibration.quantiles.astype(np.float32).astype(float), 100)
-    assert kept.p_values(values) == pytest.approx(own)
+    assert kept.p_values(values) == pytest.approx(own, abs=1e-3)
     assert own.min() > 0.2

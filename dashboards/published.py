@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mmdiag.errors import MmdiagError
 from mmdiag.explain.kept import explanation_path, kept_checks, kept_facts
+from mmdiag.inference.manifest import find_bundle
 from mmdiag.kinds import NOTE, kind_named
 from mmdiag.record.worklist import states_of
 from mmdiag.storage.colours import COLOURS_FILE
@@ -308,9 +309,12 @@ def facts(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def warnings(bundle_id: str) -> list[str]:
-    """What the card of a model says against it."""
-    card = facts(workspace().bundles / bundle_id, "card.json") if bundle_id else None
-    return [str(sentence) for sentence in (card or {}).get("warnings", ())]
+    """What the card of a model says against it; of the model of a fold, what its fit does."""
+    said = facts(workspace().bundles / bundle_id, "card.json") if bundle_id else None
+    fold = find_bundle(workspace(), bundle_id) if said is None else None
+    if fold is not None:
+        said = facts(fold.parent, "fit.json")
+    return [str(sentence) for sentence in (said or {}).get("warnings", ())]
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

@@ -100,6 +100,7 @@ def contributions(outcome: str) -> str:
     return f"Contribution of each modality to the prediction of {outcome} (Shapley, log-odds)"
 
 
+LEAST_SHOWN = 0.005  # log-odds: what is less reads as nothing
 NOBODY, THIS_CASE = "all cases", "this case"
 
 
@@ -185,7 +186,7 @@ def disagreement(weights: Mapping[str, float], values: Mapping[str, float]) -> s
     """
     contributes = max(values, key=lambda name: abs(values[name]))
     weighed = max(weights, key=lambda name: weights[name])
-    if contributes == weighed:
+    if contributes == weighed or abs(values[contributes]) < LEAST_SHOWN:
         return ""
     return (
         f"The attention weight of {weighed} is the largest, yet {contributes} contributes most: "

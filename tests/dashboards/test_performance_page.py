@@ -8,6 +8,7 @@ import pytest
 from pages import said
 from published_example import BUNDLE, KINDS, NAME, publish
 
+from dashboards import published
 from mmdiag.explain.kept import checks_path
 from mmdiag.record.models import promote
 from mmdiag.storage.ledger import Ledger
@@ -74,6 +75,15 @@ def test_what_is_to_be_said_of_the_model_stands_under_the_verdict_and_the_answer
     assert [warning.value for warning in test.warning] == [said_of_it]
     answered = page(example.workspace.path, "case", case=example.cases["case_id"].iloc[0])
     assert said_of_it in [warning.value for warning in answered.warning], "beside each answer"
+
+
+def test_what_is_to_be_said_of_the_model_of_a_fold_is_known(example, monkeypatch):
+    fit = example.workspace.runs / "r-1" / "fits" / "fold-0.fused"
+    (fit / "b-0123456789ab").mkdir(parents=True)
+    write_text(fit / "fit.json", json.dumps({"warnings": ["this fold answers every case alike"]}))
+    monkeypatch.setattr(published, "workspace", lambda: example.workspace)
+    assert published.warnings("b-0123456789ab") == ["this fold answers every case alike"]
+    assert published.warnings("b-ba9876543210") == published.warnings("") == []
 
 
 FOUND = {

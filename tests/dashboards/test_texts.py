@@ -31,6 +31,8 @@ def test_two_modalities_that_read_alike_are_told_apart():
 
 def test_weights_that_name_another_modality_than_the_contributions_are_pointed_out():
     assert texts.disagreement({"FLAIR": 0.7, "Report": 0.3}, {"FLAIR": 0.9, "Report": 0.1}) == ""
+    nothing = {"FLAIR": 0.0, "Report": 0.0}  # of a model that answers every case alike
+    assert texts.disagreement({"FLAIR": 0.3, "Report": 0.7}, nothing) == ""
     said = texts.disagreement({"FLAIR": 0.7, "Report": 0.3}, {"FLAIR": 0.1, "Report": -0.9})
     assert "weight of FLAIR is the largest, yet Report contributes most" in said
 

@@ -106,7 +106,7 @@ NOBODY, THIS_CASE = "all cases", "this case"
 
 def log_odds(value: float, *, share: bool) -> str:
     """A place on the axis of log-odds, or the share that it stands for."""
-    return percent(1 / (1 + math.exp(-value))) if share else signed(value)
+    return percent((1 + math.tanh(value / 2)) / 2) if share else signed(value)
 
 
 ATTENTION = "Cross-modality attention (rows sum to 1)"

@@ -87,7 +87,8 @@ def remember(folder: Path, seen: str | None, summary: dict[str, Any]) -> None:
 def _left(folder: Path) -> str:
     """What an ingestion left in the workspace, as one hash."""
     shards = sorted(shard.name for shard in (folder / "shards").glob("[!.]*"))
-    facts = [(path, s.st_size, s.st_mtime_ns) for path, s in _stats(folder / n for n in KEPT)]
+    kept = _stats(folder / name for name in KEPT)
+    facts = [(Path(file).name, s.st_size, s.st_mtime_ns) for file, s in kept]
     return hashlib.sha256(json.dumps([shards, facts]).encode()).hexdigest()
 
 

@@ -82,6 +82,7 @@ def compare(
     processes: int = 1,
     explain: str = MODALITIES,
     full_for: int | None = None,
+    labels_by_review: Mapping[str, int] | None = None,
     progress: Report | None = None,
 ) -> dict[str, Any]:
     """Ingest, train, evaluate, explain and publish; returns what `mmdiag run --json` shows.
@@ -92,6 +93,7 @@ def compare(
         explain: `full` = the regions, words and genes of every held-out case as well, which the
             same run may be given later; `none` or `modalities` = of a case once it is asked for.
         full_for: Of so many cases, the abstained and most uncertain; None = of all.
+        labels_by_review: As of `mmdiag.experiment.plan.plan_run`.
     """
     from mmdiag.experiment.plan import plan_run
 
@@ -107,7 +109,7 @@ def compare(
     require_trainable(description, workspace, config)
     found = ingest(description, workspace, ledger, progress=progress)
     return found | _complete(
-        plan_run(description, workspace, config),
+        plan_run(description, workspace, config, labels_by_review=labels_by_review),
         ledger,
         processes=processes,
         explain=explain,

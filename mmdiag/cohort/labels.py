@@ -3,6 +3,7 @@ alike shares of.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,12 @@ def label_values(cases: pd.DataFrame, task: Task) -> np.ndarray:
     if task.multilabel:
         return cases[[f"label_{name}" for name in task.labels]].to_numpy(float)
     return cases["label"].to_numpy(float)
+
+
+def with_labels(cases: pd.DataFrame, given: Mapping[str, int]) -> pd.DataFrame:
+    """The cases with the number of a class given to some that have no label."""
+    known = cases["label"].astype(float)
+    return cases.assign(label=known.fillna(cases["case_id"].map(given).astype(float)))
 
 
 def stratum_of(cases: pd.DataFrame, task: Task) -> pd.Series:

@@ -71,7 +71,7 @@ def _by_availability(
     predicted = np.zeros((len(data.cases), answers))
     for name in sorted(part[held_out].unique()):
         inside = held_out & (part == name).to_numpy()
-        others = [row for row in data.labelled if part.iloc[row] != name]
+        others = [row for row in data.taught if part.iloc[row] != name]
         model = LogisticRegression().fit(present[others], labels[others].astype(int))
         chances = model.predict_proba(present[inside])
         predicted[inside] = chances[:, 1:] if answers == 1 else chances

@@ -116,7 +116,7 @@ def _held_out(run: Run, data: RunData) -> pd.DataFrame:
     """One row a held-out case and model: case_id, subject_id, model, label (or time, event),
     probability columns.
     """
-    part = data.split.of(data.cases["subject_id"])
+    part = data.part
     evaluated = np.zeros(len(data.cases), dtype=bool)
     evaluated[data.labelled] = True
     inside = part.notna() if run.manifest.cross_validated else part == TEST

@@ -260,16 +260,14 @@ def learn_ensemble(
 
 def rows_of(run: Run, data: RunData, name: FitId) -> FitRows:
     """Rows that a model trains on, stops early on, and predicts."""
-    part = data.split.of(data.cases["subject_id"])
-    labelled = np.zeros(len(data.cases), dtype=bool)
-    labelled[data.labelled] = True
+    part = data.part
+    labelled, taught = (np.zeros(len(data.cases), dtype=bool) for _ in range(2))
+    labelled[data.labelled], taught[data.taught] = True, True
     modalities = data.modalities_of(name)
     has_input = np.any([data.store.present(modality) for modality in modalities], axis=0)
     if name.fold == TEST:
-        return _held_out_rows(run, data, name, part, labelled & has_input)
-    learnable = (
-        labelled & has_input & ((part != name.fold).to_numpy() if name.fold != ALL else True)
-    )
+        return _held_out_rows(run, data, name, part, taught & has_input)
+    learnable = taught & has_input & ((part != name.fold).to_numpy() if name.fold != ALL else True)
     stratum = stratum_of(data.cases, data.store.task)
     cases = data.cases.assign(stratum=stratum)
     # where there are inner folds, they do what validation subjects do

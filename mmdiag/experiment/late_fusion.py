@@ -62,7 +62,7 @@ def late_fusion(
     makers = {name: _features(data, name) for name in data.store.modalities}
     scores = np.zeros((len(data.cases), target.answers))
     for name in sorted(part[held_out].unique()):
-        others = np.sort(data.labelled[(part.iloc[data.labelled] != name).to_numpy()])
+        others = np.sort(data.taught[(part.iloc[data.taught] != name).to_numpy()])
         inside = np.flatnonzero(held_out & (part == name).to_numpy())
         scores[inside] = _fused(data, target, makers, _by_key(data, others), inside)
     answers = target.chances(scores[held_out])

@@ -19,6 +19,8 @@ class RunManifest:
         bundle: `id` and `path` of the bundle, once it is published.
         warnings: Fit -> sentences on branches that collapsed.
         search: What is searched, where the run is a search.
+        labels_by_review: SHA-256 of the labels that people's reviews give to cases without a
+            recorded one, as `labels_by_review.json` holds them; empty where there are none.
         in_colour: Images that the run reads in colour, as the cohort's were when it began.
     """
 
@@ -34,6 +36,7 @@ class RunManifest:
     bundle: Mapping[str, str] = field(default_factory=dict)
     warnings: Mapping[str, list[str]] = field(default_factory=dict)
     search: Mapping[str, Any] = field(default_factory=dict)
+    labels_by_review: str = ""
     in_colour: Sequence[str] = ()
 
     @staticmethod
@@ -46,7 +49,7 @@ class RunManifest:
         """What run.json holds; nothing that is not known yet."""
         listed = {key: getattr(self, key) for key in self.__dataclass_fields__}
         listed["fits"] = [str(fit) for fit in self.fits]
-        later = {"finished", "bundle", "warnings", "search", "in_colour"}
+        later = {"finished", "bundle", "warnings", "search", "labels_by_review", "in_colour"}
         later -= {"warnings"} if self.status == "done" else set()
         return {key: value for key, value in listed.items() if value or key not in later}
 

@@ -20,7 +20,7 @@ from mmdiag.evaluation.verdict import FUSED
 from mmdiag.experiment import mlflow_tracking
 from mmdiag.experiment.fit_id import ALL, TEST, FitId
 from mmdiag.experiment.manifest import RunManifest
-from mmdiag.experiment.run import Run
+from mmdiag.experiment.run import LABELS_BY_REVIEW, Run
 from mmdiag.model.losses import check_training
 from mmdiag.prepare import require_encoders
 from mmdiag.prepare.sources import require_licences
@@ -64,31 +64,31 @@ def plan_run(
     workspace: Workspace,
     config: RunConfig,
     search: Mapping[str, Any] | None = None,
+    labels_by_review: Mapping[str, int] | None = None,
 ) -> Run:
     """Lay out a run: its folder, its split and the names of its fits. The same question about the
     same cohort is the run that was laid out before.
 
     Args:
         search: What `mmdiag.tuning.trials` is to do before the fits.
+        labels_by_review: Case -> number of the class that a person's review gives it, of cases
+            without a recorded label: learned from, never judged by.
 
     Raises:
         UsageError: The cohort has no label, or too few labelled subjects.
     """
     store = Store.open(workspace, description.name)
-    known = labelled(store.cases, store.task.kind)
-    if not known.any():
+    if not labelled(store.cases, store.task.kind).any():
         raise UsageError(_without_labels(description, store))
     # before the split, which is written for good
     _require_configuration(config, workspace, store.task, store.modalities)
     _require_licences(description, config, workspace, store.modalities)
-    stratum = stratum_of(store.cases, store.task).where(known)
-    cases = store.cases.assign(stratum=stratum)
-    names = store.task.classes if may_be_printed(store.task.classes) else ()
-    split = read_or_make_split(store.folder / "split.json", cases, config.evaluation, names)
+    split = _split(store, config)
     _require_weights(config, workspace, store, split)
     parts = json.dumps(dict(sorted(split.part.items())))
-    searched = [json.dumps(search)] if search else []
-    asked = digest(store.hash, to_json(config), parts, str(split.folds), *searched)
+    given = json.dumps(labels_by_review, sort_keys=True) if labels_by_review else ""
+    more = [*([json.dumps(search)] if search else []), *([given] if given else [])]
+    asked = digest(store.hash, to_json(config), parts, str(split.folds), *more)
     folder = workspace.runs / f"r-{asked[:12]}"
     if (folder / "run.json").is_file():
         return Run.open(folder)
@@ -97,6 +97,8 @@ def plan_run(
         if modality.gene_sets:
             columns = gene_set_columns(description.root, modality, store.columns(name))
             write_text(folder / f"gene_sets_{name}.json", json.dumps(columns))
+    if given:
+        write_text(folder / LABELS_BY_REVIEW, given)
     manifest = RunManifest(
         run_id=folder.name,
         cohort=description.name,
@@ -107,9 +109,18 @@ def plan_run(
         fits=_fits(split.folds, list(store.modalities)),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         search=search or {},
+        labels_by_review=digest(given) if given else "",
     )
     write_text(folder / "run.json", json.dumps(manifest.facts(), indent=1))
     return Run(folder, manifest)
+
+
+def _split(store: Store, config: RunConfig) -> Split:
+    """The split of a cohort's labelled subjects, made where there is none yet."""
+    known = labelled(store.cases, store.task.kind)
+    cases = store.cases.assign(stratum=stratum_of(store.cases, store.task).where(known))
+    names = store.task.classes if may_be_printed(store.task.classes) else ()
+    return read_or_make_split(store.folder / "split.json", cases, config.evaluation, names)
 
 
 def _without_labels(description: Description, store: Store) -> str:

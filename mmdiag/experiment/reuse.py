@@ -33,7 +33,10 @@ def _same_inputs(one: RunManifest, two: RunManifest) -> bool:
     if one.search or two.search:
         return False
     asked = [
-        (run.cohort_hash, dict(run.split), run.fits, {**run.config, "fusion": ""})
+        (
+            (run.cohort_hash, run.labels_by_review, dict(run.split), run.fits),
+            {**run.config, "fusion": ""},
+        )
         for run in (one, two)
     ]
     return asked[0] == asked[1]

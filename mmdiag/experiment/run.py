@@ -15,7 +15,7 @@ import pandas as pd
 from jaxtyping import Int
 from numpy import ndarray
 
-from mmdiag.cohort.labels import labelled
+from mmdiag.cohort.labels import labelled, with_labels
 from mmdiag.cohort.splits import Split, read_split
 from mmdiag.config import RunConfig, from_json, varied
 from mmdiag.errors import UsageError
@@ -28,6 +28,8 @@ from mmdiag.prepare.feature_cache import raw_features
 from mmdiag.pretraining.weights import configured
 from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace, write_text
+
+LABELS_BY_REVIEW = "labels_by_review.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,15 @@ class Run:
         )
 
     @property
+    def labels_by_review(self) -> dict[str, int]:
+        """Case -> the number of its class, of cases without a recorded label that a person's review
+        labels.
+        """
+        file = self.folder / LABELS_BY_REVIEW
+        found: dict[str, int] = json.loads(file.read_text()) if file.is_file() else {}
+        return found
+
+    @property
     def workspace(self) -> Workspace:
         """The workspace that the run lies in."""
         return Workspace(self.folder.parent.parent)
@@ -141,12 +152,17 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """The cohort of a run in memory: the case table, and the raw features of each modality."""
+    """The cohort of a run in memory: the case table, and the raw features of each modality.
+
+    Args:
+        by_review: Cases whose label is a person's review: learned from, never judged by.
+    """
 
     store: Store
     cases: pd.DataFrame
     raws: Mapping[str, Sequence[Raw | None]]
     gene_sets: Mapping[str, Mapping[str, Sequence[int]]]
+    by_review: frozenset[str] = frozenset()
 
     @property
     def split(self) -> Split:
@@ -154,8 +170,24 @@ class RunData:
         return read_split(self.store.folder / "split.json")
 
     @property
+    def part(self) -> pd.Series:
+        """Part of the split of each case's subject; of a case that a review labels that of what it
+        is kept together with, else `train`.
+        """
+        part = self.split.of(self.cases["subject_id"])
+        of_unit = self.split.of_units(self.cases).where(part.isna(), part)
+        reviewed = self.cases["case_id"].isin(self.by_review)
+        return part.where(~reviewed, of_unit.fillna("train"))
+
+    @property
     def labelled(self) -> Int[ndarray, "labelled"]:
-        """Rows with a label."""
+        """Rows with a recorded label: what a model is judged by."""
+        reviewed = self.cases["case_id"].isin(self.by_review).to_numpy()
+        return np.flatnonzero(labelled(self.cases, self.store.task.kind) & ~reviewed)
+
+    @property
+    def taught(self) -> Int[ndarray, "taught"]:
+        """Rows with a label, be it a review's: what a model may learn from."""
         return np.flatnonzero(labelled(self.cases, self.store.task.kind))
 
     def modalities_of(self, fit: FitId) -> list[str]:
@@ -191,7 +223,10 @@ def _open_data(folder: Path) -> RunData:
         path.stem.removeprefix("gene_sets_"): json.loads(path.read_text())
         for path in folder.glob("gene_sets_*.json")
     }
-    return RunData(store, store.cases, raws, gene_sets)
+    given = run.labels_by_review
+    unknown = store.cases[~labelled(store.cases, store.task.kind)]
+    cases = with_labels(store.cases, given) if given else store.cases
+    return RunData(store, cases, raws, gene_sets, frozenset(given) & frozenset(unknown["case_id"]))
 
 
 @lru_cache(maxsize=8)

@@ -37,6 +37,10 @@ modification_protocol:
   # and of the rarer class or of events at least so many.
   least_cases: 100
   least_of_a_kind: 20
+  # Whether the newest review of a case without a recorded outcome is a label to learn from: what
+  # an override says, or the answer that was agreed with. Nothing is ever judged by a review. Who
+  # has seen an answer agrees with it too often: such labels teach a model its own mistakes.
+  reviews_are_labels: false
   # From which probability an answer is positive, for the sensitivity.
   threshold: 0.5
   # Resamples of subjects for every interval.
@@ -66,6 +70,7 @@ class ChangePlan:
     may_change: tuple[str, ...] = (CASES,)
     least_cases: int = 100
     least_of_a_kind: int = 20
+    reviews_are_labels: bool = False
     threshold: float = 0.5
     resamples: int = 2000
     margin: float = 0.01
@@ -124,7 +129,11 @@ def _rules(said: Any) -> dict[str, Any]:
             if name not in built_in[section]:
                 raise UnknownNameError(f"A rule of {section}", str(name), built_in[section])
             built = built_in[section][name]
-            rules[name] = _changes(value) if name == "may_change" else _number(name, value, built)
+            if name == "may_change":
+                rules[name] = _changes(value)
+            else:
+                made = _switch if isinstance(built, bool) else _number
+                rules[name] = made(name, value, built)
     return rules
 
 
@@ -134,6 +143,12 @@ def _changes(value: Any) -> tuple[str, ...]:
         if name not in CHANGES:
             raise UnknownNameError("What a plan lets change", name, CHANGES)
     return given
+
+
+def _switch(name: str, value: Any, _built_in: bool) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{name} of a plan is true or false, found {value!r}: write one.")
+    return value
 
 
 def _number(name: str, value: Any, built_in: int | float) -> int | float:

@@ -23,12 +23,13 @@ from mmdiag.evaluation.verdict import FUSED
 from mmdiag.experiment.run import Run
 from mmdiag.lifecycle.compare import Pair, compare, size_of
 from mmdiag.lifecycle.gate import HELD, Decision, Facts, Reason, decide
-from mmdiag.lifecycle.plan import MODALITIES, PROTOCOL, read_plan
+from mmdiag.lifecycle.plan import MODALITIES, PROTOCOL, ChangePlan, read_plan
 from mmdiag.lifecycle.record import record_decision
 from mmdiag.record.models import champion_folder
 from mmdiag.record.notify import HELD as TOLD_HELD
 from mmdiag.record.notify import notify
 from mmdiag.record.outcomes import judged, known_predictions
+from mmdiag.record.reviews import labels_by_review
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.ledger_tables import BUNDLES
 from mmdiag.storage.store import Store
@@ -59,7 +60,10 @@ def refit(
     plan = read_plan(description.file)
     folder = champion_folder(workspace, ledger, description.name)
     config = recipe_of(workspace, ledger, folder)
-    trained = api.compare(description, workspace, ledger, config, progress=progress)
+    reviewed = _reviewed(description, workspace, ledger, plan, progress)
+    trained = api.compare(
+        description, workspace, ledger, config, labels_by_review=reviewed, progress=progress
+    )
     champion, challenger = folder.name, str(trained["bundle"]["id"])
     run = Path(trained["predictions"]).parent
     store = Store.open(workspace, description.name)
@@ -82,10 +86,9 @@ def refit(
         "cases": trained["cases"],
         "champion": champion,
         "challenger": challenger,
+        "labels_by_review": len(reviewed),
         "decision": decision.decision,
-        "reasons": [
-            {"section": r.section, "rule": r.rule, "fact": r.fact} for r in decision.reasons
-        ],
+        "reasons": list(map(dataclasses.asdict, decision.reasons)),
         "comparison": comparison,
         "champion_now": now_in_use,
         "notified": told,
@@ -104,6 +107,20 @@ def recipe_of(workspace: Workspace, ledger: Ledger, bundle: Path) -> RunConfig:
             if not run.manifest.search:
                 return run.config
     return from_json(json.dumps(_described(bundle)["run"]))
+
+
+def _reviewed(
+    description: Description,
+    workspace: Workspace,
+    ledger: Ledger,
+    plan: ChangePlan,
+    progress: Report | None,
+) -> dict[str, int]:
+    """What reviews say of the cases as they are now, where the plan takes it for labels."""
+    if not plan.reviews_are_labels:
+        return {}
+    api.ingest(description, workspace, ledger, progress=progress)
+    return labels_by_review(ledger, Store.open(workspace, description.name))
 
 
 def _described(bundle: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
+from mmdiag.cohort.labels import labelled
 from mmdiag.errors import UnknownNameError, UsageError
 from mmdiag.record.models import champion_of
 from mmdiag.record.roles import OPERATOR, require_role
@@ -111,6 +112,65 @@ def labels_of(task: Task) -> list[str]:
     if task.multilabel:
         return list(task.labels)
     return list(dict.fromkeys([*task.class_names, *task.classes]))
+
+
+def labels_by_review(ledger: Ledger, store: Store) -> dict[str, int]:
+    """What the newest review of each case without a recorded label says that it is: the class of an
+    override, or that of the answer that was agreed with. A review of files that have changed since,
+    a flag, and agreement with no answer say nothing.
+
+    Returns:
+        Case -> number of its class.
+
+    Raises:
+        UsageError: A review of this task names no class.
+    """
+    task = store.task
+    if task.kind not in ("binary", "multiclass"):
+        raise UsageError(
+            f"A review is a label where it names the class, that of a {task.kind} task does not: "
+            "set reviews_are_labels: false in the plan."
+        )
+    cohort = store.folder.name
+    query = select(REVIEWS).where(REVIEWS.c.cohort == cohort).order_by(REVIEWS.c.id)
+    newest = {row["case_id"]: row for row in ledger.rows(query, REVIEWS)}
+    unknown = store.cases[~labelled(store.cases, task.kind)]
+    found = {}
+    for case, version in zip(unknown["case_id"], unknown["version"], strict=True):
+        review = newest.get(case)
+        if review is None or review["version"] != version:
+            continue
+        number = _class_of(ledger, task, review)
+        if number is not None:
+            found[str(case)] = number
+    return found
+
+
+def _class_of(ledger: Ledger, task: Task, review: Mapping[Any, Any]) -> int | None:
+    """The number of the class that a review names; None = none."""
+    if review["verdict"] == OVERRIDE:
+        return _number(task, str(review["label"]))
+    if review["verdict"] != AGREE:
+        return None
+    keys = ("cohort", "case_id", "version", "bundle_id")
+    query = select(PREDICTIONS).where(*(PREDICTIONS.c[name] == review[name] for name in keys))
+    for row in ledger.rows(query, PREDICTIONS):
+        answers = [row["answers"].get(column) for column in task.probability_columns]
+        if row["abstained"] or any(answer is None for answer in answers):
+            return None
+        if len(answers) == 1:
+            return int(answers[0] >= task.threshold)
+        return answers.index(max(answers))
+    return None
+
+
+def _number(task: Task, label: str) -> int | None:
+    """The number of a class by its name in predictions or in the case table; None where the cohort
+    has it no longer.
+    """
+    if label in task.classes:
+        return task.classes.index(label)
+    return int(label == task.positive) if task.kind == "binary" else None
 
 
 def _shown(row: Mapping[Any, Any]) -> dict[str, Any]:

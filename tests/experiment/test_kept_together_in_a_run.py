@@ -58,6 +58,27 @@ def test_every_fit_and_every_inner_fold_keeps_sources_whole(kept):
     assert valid["fold-0"] != valid["fold-1"] != valid["all"]
 
 
+def test_what_a_review_labels_is_learned_from_beside_its_source_alone_and_judged_nowhere(kept):
+    description, workspace, store = kept
+    unknown = store.cases.loc[store.cases["label"].isna(), "case_id"]
+    given = {case: number % 2 for number, case in enumerate(unknown)}
+    run = plan_run(description, workspace, quick(), labels_by_review=given)
+    data, units = open_data(run), split_units(store.cases).to_numpy()
+    reviewed = set(np.flatnonzero(store.cases["label"].isna()))
+    assert data.by_review == set(given) and not reviewed & set(data.labelled.tolist())
+    left_out = 0
+    for fit in run.fits:
+        rows_ = rows_of(run, data, fit)
+        judged = [row for row in rows_.held_out if row not in reviewed]
+        assert apart(units, np.concatenate([rows_.train, rows_.valid]), judged)
+        learned = reviewed & {*rows_.train.tolist(), *rows_.valid.tolist()}
+        left_out += len(reviewed) - len(learned)
+        assert len(learned) == len(reviewed) or fit.fold != "all"
+        assert fit.fold == "all" or not reviewed & set(rows_.held_out.tolist())
+    assert left_out  # some lie in a source of which something is judged
+    assert plan_run(description, workspace, quick()).folder != run.folder
+
+
 def test_a_pretraining_sees_nobody_who_shares_a_source_with_whom_it_judges(kept, monkeypatch):
     from mmdiag.pretraining import run
 

@@ -20,10 +20,12 @@ def test_the_plan_that_is_written_says_what_is_built_in(tmp_path: Path) -> None:
 def test_a_plan_may_name_some_rules_alone(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(
         "description_of_modifications: {may_change: [cases, modalities]}\n"
+        "modification_protocol: {reviews_are_labels: true}\n"
         "impact_assessment: {margin: 0.05}\n"
     )
     plan = read_plan(tmp_path / "cohort.toml")
     assert (plan.margin, plan.may_change) == (0.05, ("cases", "modalities"))
+    assert plan.reviews_are_labels and not ChangePlan().reviews_are_labels
     assert plan.least_cases == ChangePlan().least_cases
 
 
@@ -37,6 +39,7 @@ def test_a_plan_may_name_some_rules_alone(tmp_path: Path) -> None:
         ("impact_assessment: {margin: -1}", "at least 0"),
         ("modification_protocol: {least_cases: 0}", "at least 1"),
         ("modification_protocol: {least_cases: true}", "is a whole number"),
+        ("modification_protocol: {reviews_are_labels: 1}", "is true or false"),
         ("description_of_modifications: {may_change: recipe}", "lets change"),
         ("- a list", "holds the sections"),
         ("impact_assessment: [1]", "holds the sections"),

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,18 @@ import pytest
 
 from mmdiag import api, recipes
 from mmdiag.cli import boundary, cli
+from mmdiag.cohort.splits import read_split
 from mmdiag.description import Description, read_description
 from mmdiag.errors import UsageError
 from mmdiag.evaluation.ranking import auroc
+from mmdiag.experiment.run import Run
 from mmdiag.lifecycle.plan import FILE
 from mmdiag.lifecycle.refit import recipe_of, refit
 from mmdiag.phantom import write_phantom
 from mmdiag.record.audit import audit_rows, verify
 from mmdiag.record.models import champion_of, list_models, promote
 from mmdiag.record.outcomes import outcomes
+from mmdiag.record.reviews import record_review
 from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
@@ -258,6 +262,45 @@ def test_a_champion_that_changed_in_the_meantime_is_not_followed(
     monkeypatch.setattr("mmdiag.lifecycle.refit.compare", meanwhile)
     done = grown.refit()
     assert (done["decision"], done["champion_now"]) == ("held", "b-else")
+
+
+def test_reviews_are_labels_only_where_the_plan_says_so_and_nothing_is_judged_by_them(
+    grown: Grown,
+) -> None:
+    with (grown.folder / "cohort" / "cases.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    recorded = CASES - 6
+    grown.show(CASES, recorded, rows)
+    api.ingest(grown.description, grown.workspace, grown.ledger)
+    said = grown.ledger.predictions(cohort=grown.description.name)
+    unknown = [row["case_id"] for row in rows[recorded:] if row["case_id"] in set(said["case_id"])]
+    agreed, overridden, flagged, *_ = unknown
+    review = partial(record_review, grown.ledger, grown.workspace, reason="seen", by="tester")
+    review(agreed, "agree")
+    review(overridden, "override", label=rows[0][grown.description.task.label])
+    review(flagged, "flag")
+    without = grown.refit()
+    assert without["labels_by_review"] == 0
+    plan = grown.folder / "cohort" / FILE
+    plan.write_text(PLAN.replace("{least_cases", "{reviews_are_labels: true, least_cases"))
+    done = grown.refit()
+    assert done["labels_by_review"] == 2 and done["challenger"] != without["challenger"]
+    runs = grown.ledger.runs().sort_values("started")["folder"]
+    before, after = (Run.open(grown.workspace.path / folder) for folder in runs[-2:])
+    assert set(after.labels_by_review) == {agreed, overridden} and not before.labels_by_review
+    subject = {row["case_id"]: row["subject_id"] for row in rows}
+    part = read_split(grown.workspace.cohort(grown.description.name) / "split.json").part
+    for fit in (fit for fit in after.fits if fit.fused):  # but of a subject who is held out
+        learned = [run.fitted(fit)["train"] + run.fitted(fit)["valid"] for run in (before, after)]
+        more = [case for case in (agreed, overridden) if part.get(subject[case]) != fit.fold]
+        assert learned[1] == learned[0] + len(more) and more, fit
+    judged = challenger_folds(grown)["case_id"]
+    assert not {agreed, overridden} & set(judged) and len(judged) == len(truth(grown)) - 6
+    assert done["comparison"][0]["n"] == without["comparison"][0]["n"]
+    card = json.loads((grown.workspace.bundles / done["challenger"] / "card.json").read_text())
+    assert card["learned_from"]["labels_by_review"] == 2
+    told = (grown.workspace.bundles / done["challenger"] / "card.md").read_text()
+    assert "2 of these have no recorded outcome" in told
 
 
 def test_the_challenger_has_the_champions_recipe(grown: Grown) -> None:

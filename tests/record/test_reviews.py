@@ -5,7 +5,10 @@ there.
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pandas as pd
 import pytest
 from record_builders import make_workspace, predict
 
@@ -14,10 +17,17 @@ from mmdiag.errors import UsageError
 from mmdiag.record.audit import audit_rows, verify
 from mmdiag.record.models import promote
 from mmdiag.record.readings import record_reading
-from mmdiag.record.reviews import labels_of, list_reviews, record_review, record_view
+from mmdiag.record.reviews import (
+    labels_by_review,
+    labels_of,
+    list_reviews,
+    record_review,
+    record_view,
+)
 from mmdiag.record.roles import LOGIN_HOURS, require_role, role_of
 from mmdiag.storage.audit.chain import system_user
 from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.store import Store
 from mmdiag.task import Task
 from mmdiag.workspace import Workspace
 
@@ -164,3 +174,47 @@ def test_the_commands_say_and_list_reviews_without_running_what_they_hold(
     assert "[red]<script>'; DROP TABLE reviews--" in capsys.readouterr().out
     assert boundary.run(cli, ["review", "c9", *said[2:], "--workspace", folder]) == 2
     assert "c9 has not been" in capsys.readouterr().err
+
+
+def store_of(task: Task, labels: dict[str, float | None], version: str = "v") -> Any:
+    cases = pd.DataFrame({"case_id": list(labels), "version": version})
+    cases["label"] = pd.Series(list(labels.values()), dtype=float)
+    return SimpleNamespace(task=task, cases=cases, folder=Path("k"))
+
+
+def test_the_newest_review_of_a_case_without_a_recorded_label_names_its_class(
+    tmp_path: Path,
+) -> None:
+    workspace, ledger = make_workspace(tmp_path)
+    said = {"c0": 0.9, "c1": 0.1, "c2": 0.9, "c3": 0.9, "c4": 0.9, "c5": 0.9}
+    predict(ledger, said)
+    place = (workspace, ledger)
+    say(place, "c0", "agree")
+    say(place, "c1", "agree")
+    say(place, "c2", "override", label="not 1")
+    say(place, "c3", "override", label="not 1")
+    say(place, "c3", "flag")  # the newest counts, and says nothing
+    say(place, "c4", "override", label="not 1")  # is recorded
+    labels = {case: 1.0 if case == "c4" else None for case in said}
+    task = Store.described_task(workspace.cohort("k"))
+    assert labels_by_review(ledger, store_of(task, labels)) == {"c0": 1, "c1": 0, "c2": 0}
+    changed = store_of(task, labels, version="w")
+    assert labels_by_review(ledger, changed) == {}, "its files are others now"
+
+
+def test_agreement_with_no_answer_is_no_label_and_of_several_classes_it_is_the_likeliest(
+    tmp_path: Path,
+) -> None:
+    task = Task(kind="multiclass", label="kind", classes=("a", "b", "c"))
+    workspace, ledger = make_workspace(tmp_path, task=task)
+    answers = {"probability_a": 0.2, "probability_b": 0.1, "probability_c": 0.7}
+    predict(ledger, {"c0": 0.0}, **answers)
+    predict(ledger, {"c1": 0.0}, **answers, abstained=True)
+    for case in ("c0", "c1"):
+        say((workspace, ledger), case, "agree")
+    say((workspace, ledger), "c0", "agree")
+    store = store_of(task, {"c0": None, "c1": None})
+    assert labels_by_review(ledger, store) == {"c0": 2}
+    survival = store_of(Task(kind="survival"), {"c0": None})
+    with pytest.raises(UsageError, match="set reviews_are_labels: false"):
+        labels_by_review(ledger, survival)

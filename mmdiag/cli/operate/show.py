@@ -66,6 +66,8 @@ def show_refit(answer: Row) -> None:
     line(f"{answer['challenger']} against {answer['champion']}: {answer['decision']}.")
     for reason in answer["reasons"]:
         line(f"  {reason['section']}, {reason['rule']}: {reason['fact']}")
+    if reviewed := answer["labels_by_review"]:
+        line(f"Of the cases that it learned from, {reviewed} have a person's review for a label.")
     if answer["comparison"]:
         columns = ("metric", "on", "champion", "challenger", "difference", "low", "high", "n")
         table_of(columns, [_rounded(row) for row in answer["comparison"]], title="Comparison")

@@ -47,7 +47,9 @@ def card_facts(
     found = {
         "task": _task(data, bundle.task),
         "cohort": {"name": run.manifest.cohort, "hash": run.manifest.cohort_hash},
-        "learned_from": {"cases": cases, "subjects": fitted["subjects"], **_sites(data)},
+        "learned_from": {"cases": cases, "subjects": fitted["subjects"]}
+        | _by_review(data)
+        | _sites(data),
         **_counts(run, data, bundle),
         "judged": _judged(run, judged),
         "metrics": [_rounded(row) for row in metrics if _told_here(row, judged.task)],
@@ -66,11 +68,16 @@ def card_facts(
     return {name: value for name, value in found.items() if value}
 
 
+def _by_review(data: RunData) -> dict[str, int]:
+    """How many of the cases that it learned from have a person's review for a label."""
+    return {"labels_by_review": len(data.by_review)} if data.by_review else {}
+
+
 def _sites(data: RunData) -> dict[str, list[str]]:
     """The sites whose labelled cases it learned from, where the cohort tells sites and their names
     may be printed.
     """
-    known = sorted(set(data.cases["site"].iloc[data.labelled].dropna().astype(str)))
+    known = sorted(set(data.cases["site"].iloc[data.taught].dropna().astype(str)))
     return {"sites": known} if known and may_be_printed(known) else {}
 
 

@@ -103,6 +103,11 @@ def _cohort(facts: Facts) -> list[str]:
         f"- Cohort {_plain(cohort['name'])} ({cohort['hash']}).",
         f"- It learned from {learned['cases']} cases of {learned['subjects']} subjects.",
     ]
+    if by_review := learned.get("labels_by_review"):
+        lines.append(
+            f"- {by_review} of these have no recorded outcome: their label is a person's review of "
+            "an earlier model's answer. It is judged by none of them."
+        )
     if sites := learned.get("sites"):
         lines.append(f"- They are of {len(sites)} sites: {', '.join(map(_plain, sites))}.")
     if cases:

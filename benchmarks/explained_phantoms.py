@@ -3,12 +3,13 @@
 The models are those of phantoms.py, with the same folder: what was trained there is explained here.
 For each phantom of a signal, on the held-out cases that have every modality:
 
-contributions  correlation of each modality's contribution with the generator's, the worst of them,
-               beside that of the model's logit with the true one
+contributions  correlation of each modality's contribution with the generator's, and the worst of
+               them, beside that of the model's logit with the true one
 interplay      the mean Shapley interaction of two modalities, and the mean size of what each adds
                alone, both as a share of all (log-odds)
 lesion         share of cases whose strongest region lies within a cell of the lesion, in its slices
-words          share of the five strongest words that stand in a sentence with a finding
+words          share of the five strongest words that stand in a finding's sentence, however it
+               is spelled: not in a heading, the history or chatter
 genes          AUROC of the mean size of a gene's part for the genes that matter
 deletion       how much more the answer falls without what supports it most than without as much at
                random, filled with nothing and with what is usual
@@ -16,15 +17,16 @@ reliable       what `mmdiag explain --checks` says
 
 The rivals are the same model with its weights shuffled, parts that are drawn at random (of lesion
 and words), and phantoms without a signal. The lesion is all that differs in the pictures, and most
-sentences hold a finding: of these two shuffled weights name much, and random parts are the floor.
+sentences are of a finding: of these two shuffled weights name much, and random parts are the floor.
 Cells are the mean over phantoms with the least and the largest of them.
 
 python benchmarks/explained_phantoms.py --folder DIR [--signals additive,...] [--seeds 5]
-    [--cases 24]
+    [--cases 60]
 """
 
 import dataclasses
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -42,11 +44,13 @@ from mmdiag.experiment.run import open_data
 from mmdiag.explain.checks import check, with_shuffled_weights
 from mmdiag.explain.within.case import explain_within
 from mmdiag.inference.bundle import Bundle
+from mmdiag.phantom.notes import CHATTER, HISTORY
 from mmdiag.prepare.batches import prepare_samples
 from mmdiag.workspace import Workspace
 
 MODEL, WORDS, CHECKED = "ensemble", 5, 12
 SIGNALS = ("additive", "interaction", "none")
+HEADINGS = ("HISTORY:", "FINDINGS:", "IMPRESSION:")
 Row = dict[str, float]
 
 
@@ -87,18 +91,23 @@ def chance(kept: pd.DataFrame) -> dict[str, Any]:
 
 def answers(said: pd.DataFrame, truth: pd.DataFrame, names: list[str]) -> Row:
     """How the answers agree with the generator's."""
-    own = [np.corrcoef(said[f"contribution_{n}"], truth[f"contribution_{n}"])[0, 1] for n in names]
+    signal = truth["logit"].std() > 0
+    own = {n: _correlation(said, truth, f"contribution_{n}") if signal else np.nan for n in names}
     matrices = np.stack([np.asarray(json.loads(one)) for one in said["interaction"]])
     size = np.abs(matrices).sum(axis=(1, 2))
     alone = np.abs(np.diagonal(matrices, axis1=1, axis2=2)).sum(axis=1)
+    logit = np.corrcoef(said["log_odds"], truth["logit"])[0, 1] if signal else np.nan
     return {
-        "contributions, worst": float(np.nanmin(own)) if truth["logit"].std() else np.nan,
-        "logit": float(np.corrcoef(said["log_odds"], truth["logit"])[0, 1])
-        if truth["logit"].std()
-        else np.nan,
+        **{f"contribution of {name}": value for name, value in own.items()},
+        "contributions, worst": min(own.values()),
+        "logit": float(logit),
         "interplay": float((size - alone).sum() / size.sum()),
         "alone": float(alone.sum() / size.sum()),
     }
+
+
+def _correlation(said: pd.DataFrame, truth: pd.DataFrame, column: str) -> float:
+    return float(np.corrcoef(said[column], truth[column])[0, 1])
 
 
 def parts(bundle: Bundle, data: Any, rows: np.ndarray, cohort: Path) -> tuple[Row, Row]:
@@ -117,7 +126,8 @@ def parts(bundle: Bundle, data: Any, rows: np.ndarray, cohort: Path) -> tuple[Ro
             any_hits.append(np.mean([_hits(one, lesion) for one in regions]))
         if words := explained.get("report"):
             text = data.store.text("report", row)
-            told = {id(one): _tells(text, one, truth["informative_words"]) for one in words}
+            empty = _says_nothing(text)
+            told = {id(one): not empty[one["start"]] for one in words}
             strongest = sorted(words, key=lambda one: -abs(one["value"]))[:WORDS]
             shares.append(np.mean([told[id(one)] for one in strongest]))
             any_shares.append(np.mean([*told.values()]))
@@ -143,11 +153,15 @@ def _hits(region: dict[str, Any], lesion: pd.Series) -> bool:
     )
 
 
-def _tells(text: str, word: dict[str, Any], informative: list[str]) -> bool:
-    """Whether a word stands in a sentence with a finding."""
-    start = max(text.rfind(".", 0, word["start"]), text.rfind("\n", 0, word["start"])) + 1
-    sentence = text[start : word["end"] + text[word["end"] :].find(".") + 1].lower()
-    return any(one in sentence for one in informative)
+def _says_nothing(text: str) -> np.ndarray:
+    """Which characters of a note are of no finding: a finding's sentence may be abbreviated or hold
+    a typing error, what the others say is known letter by letter.
+    """
+    found = np.zeros(len(text), dtype=bool)
+    for sentence in (*CHATTER, *HISTORY, *HEADINGS):
+        for place in re.finditer(re.escape(sentence), text):
+            found[slice(*place.span())] = True
+    return found
 
 
 def line(signal: str, of: str, found: list[Row]) -> dict[str, Any]:
@@ -164,7 +178,7 @@ def line(signal: str, of: str, found: list[Row]) -> dict[str, Any]:
 def main() -> None:
     """Train what is not there yet, explain and print."""
     parser = parser_of(__doc__, SIGNALS)
-    parser.add_argument("--cases", type=int, default=24)
+    parser.add_argument("--cases", type=int, default=60)
     asked = parser.parse_args()
     lines = []
     for signal in asked.signals.split(","):

@@ -1,5 +1,5 @@
 """Which regions of an image moved the answer: by what is made of them where that is a mean of
-cells, else by what changes where other patients' images stand in their place.
+cells, else by what changes where what is usual at a place stands there.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from mmdiag.explain.within.attribution import Attribution
 from mmdiag.explain.within.cells import Cells, cells_of
 from mmdiag.explain.within.probe import Explanation, Probe
 from mmdiag.explain.within.sampled import sampled_shapley
+from mmdiag.explain.within.usual_image import usual_stacks
 from mmdiag.prepare import extractor
 from mmdiag.prepare.blocks.preparation import BlockPreparation
 from mmdiag.prepare.kinds.image import maps_beside, statistics_alone, summarise_slices
@@ -21,7 +22,7 @@ from mmdiag.storage.store import Store
 
 GRID, ORDERS = 8, 12  # cells a side, and orders in which they are made known
 COARSE, FEW = 4, 2  # likewise, where every question is asked of a network
-OTHER_PATIENTS = 12  # whose images stand in for what is not known
+OTHER_PATIENTS = 12  # of whose images what is usual is made
 Ask = Callable[["States"], Float[ndarray, "variant"]]
 
 
@@ -61,7 +62,7 @@ def explain_image(probe: Probe, store: Store, name: str, row: int) -> Explanatio
     others = _other_patients(store, name, row, preparation.colour)
     several = cheap and isinstance(preparation, BlockPreparation)
     values = _sampled(stack, others, cells, ask, ORDERS if several else FEW)
-    # a few patients stand for the usual case: what they are off it is all cells' alike
+    # usual cells make no usual case: what they are off it is all cells' alike
     values += (whole - values.sum()) / max(len(values), 1)
     if isinstance(preparation, BlockPreparation) and found and "pretrained" in found.slopes:
         values += _of_maps(probe, preparation, found, stack, cells)
@@ -120,15 +121,13 @@ def _sampled(
     ask: Ask,
     orders: int,
 ) -> Float[ndarray, "cell"]:
-    """The value of each cell beside the same place in other patients' images."""
+    """The value of each cell beside what is usual there."""
     if not others:
         return np.zeros(len(cells.slice))
-    aligned = [
-        other[np.linspace(0, len(other) - 1, len(stack)).round().astype(int)] for other in others
-    ]
+    usual = usual_stacks(stack, others, cells, orders)
 
     def answers(known: Bool[ndarray, "variant cell"], order: int) -> Float[ndarray, "variant"]:
-        return ask(_states(stack, aligned[order % len(aligned)], cells, known))
+        return ask(_states(stack, usual[order], cells, known))
 
     return sampled_shapley(len(cells.slice), answers, orders=orders)
 
@@ -139,7 +138,7 @@ def _states(
     cells: Cells,
     known: Bool[ndarray, "variant cell"],
 ) -> States:
-    """Variants in which each cell that is not known is another patient's, with soft edges.
+    """Variants in which each cell that is not known is another's, with soft edges.
 
     Args:
         known: Each variant knows all that the one before it knows.

@@ -17,6 +17,7 @@ from mmdiag.ensemble.ridge import Fold
 DIRECTIONS, CASES_A_DIRECTION = 16, 8
 QUANTILES = 255
 FURTHEST = 50.0  # reaches beyond all cases that are told apart from more
+ROUNDED = 1e-5  # of a square, which a bundle keeps the parts of in 32 bits
 FEWEST = 2  # cases: of no more it is not known what is usual
 FALSE_ALARMS = 0.03  # share of cases like those of the training that may be told apart
 
@@ -39,7 +40,10 @@ class Cloud:
         along = away @ self.directions
         used = max(int((self.directions != 0).any(axis=0).sum()), 1)
         distance = ((along / self.deviation) ** 2).sum(axis=1) / used
-        beside = ((away**2).sum(axis=1) - (along**2).sum(axis=1)).clip(min=0) / rows.shape[1]
+        whole = (away**2).sum(axis=1)
+        beside = whole - (along**2).sum(axis=1)
+        # directions that span all there is leave nothing but what rounding leaves
+        beside = np.where(beside > ROUNDED * whole, beside, 0.0) / rows.shape[1]
         return np.stack([distance, beside], axis=1)
 
 

@@ -52,6 +52,28 @@ def test_of_like_cases_at_most_one_in_twenty_is_told_apart(kind, made):
     assert np.mean(alarms) <= 0.05
 
 
+@pytest.mark.parametrize("width", [1, 3, 7])
+def test_a_table_of_few_columns_has_nothing_beside_the_directions_that_span_it(width):
+    """What rounding leaves of a residual that is 0 is no sign of an unlike case."""
+    alarms, again = [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        mixed = rng.normal(size=(width, width)) + np.eye(width)
+        known, new = (list((rng.normal(size=(n, width)) @ mixed).astype("f4")) for n in (72, 300))
+        preparation = fit_blocks("table", known, default(), columns=[f"c{n}" for n in range(width)])
+        typicality, fold = Typicality(preparation), np.arange(72) % 5
+        folds = [(np.flatnonzero(fold != n), np.flatnonzero(fold == n)) for n in range(5)]
+        own = typicality.fit([preparation.apply(raw) for raw in known], folds, np.arange(72))
+        least = threshold(own[:, None])
+        for raws, shares in ((new, alarms), (known, again)):
+            samples = [{"x": preparation.apply(raw)} for raw in raws]
+            targets, shapes = np.zeros((len(raws), 1)), {"x": preparation.shapes()}
+            batch = collate(samples, ("x",), targets, shapes)
+            found = typicality(batch.values["x"], torch.ones(len(raws), dtype=torch.bool))
+            shares.append(np.mean(found < least))
+    assert np.mean(alarms) <= 0.05 and np.mean(again) <= 0.03
+
+
 def test_a_value_far_from_all_others_does_not_hide_in_the_scale_that_it_made():
     rows = np.asarray(far_values(60, 3), dtype=float)
     standard = (rows - rows.mean(axis=0)) / rows.std(axis=0)

@@ -8,12 +8,14 @@ from typing import Any
 import pandas as pd
 
 from dashboards import published, texts
+from mmdiag.cohort.labels import labelled
 from mmdiag.evaluation.verdict import is_abstained
 from mmdiag.explain.drawn import placed
 from mmdiag.explain.parts import Part
 from mmdiag.kinds import PARTS, kind_named
 from mmdiag.reasons import REASONS
 from mmdiag.storage.store import Store
+from mmdiag.task import Task
 
 Row = Mapping[str, Any]
 
@@ -25,6 +27,7 @@ class View:
     Args:
         row: Its row in the store; None where the store's cases cannot be read.
         prediction: Its row of predictions.parquet.
+        task: What the model that answered was asked.
         names: Modality -> how people read it.
         outcome: What contributions are contributions to.
         refused: Modality -> its entry in quarantine.
@@ -34,6 +37,7 @@ class View:
     store: Store
     row: int | None
     prediction: Row
+    task: Task
     names: Mapping[str, str]
     outcome: str
     refused: Mapping[str, Row]
@@ -92,6 +96,14 @@ class View:
         return found.sentence(self.names[name])
 
 
+def score_again(store: Store, row: int | None) -> str:
+    """The command that scores a case whose files changed: one that has its label is left out
+    unless all are asked for.
+    """
+    known = row is not None and bool(labelled(store.cases.iloc[[row]], store.task.kind)[0])
+    return f"mmdiag score {'--all ' if known else ''}--cohort cohort.toml --out FILE"
+
+
 def refusals(table: pd.DataFrame, case_id: str) -> dict[str, Row]:
     """Modality -> entry in quarantine of one case; `""` = the whole case."""
     own = table[table["case_id"] == case_id]
@@ -114,12 +126,14 @@ def view_of(
     kept: Mapping[str, Any] | None,
 ) -> View:
     """What is shown of a case, and how it is called."""
+    task = published.task_of(str(prediction.get("bundle_id")), store)
     return View(
         store=store,
         row=row,
         prediction=prediction,
+        task=task,
         names=texts.display_names(list(store.modalities), store.title),
-        outcome=store.task.explained(str(prediction["predicted"])),
+        outcome=task.explained(str(prediction["predicted"])),
         refused=refused,
         kept=kept,
     )

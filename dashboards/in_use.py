@@ -55,8 +55,9 @@ def sentence(champion: Row) -> str:
         else "no outcome is known yet"
     )
     return (
-        f"Since {str(champion['since'])[:10]} the champion {notes.code(champion['bundle_id'])} "
-        f"scored {texts.thin(champion['scored'])} new cases; {came_out}"
+        f"The champion {notes.code(champion['bundle_id'])}, in use since "
+        f"{str(champion['since'])[:10]}, has scored {texts.thin(champion['scored'])} new cases in "
+        f"all; {came_out}"
     )
 
 

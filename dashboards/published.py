@@ -24,8 +24,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mmdiag.errors import MmdiagError
 from mmdiag.explain.kept import explanation_path, kept_checks, kept_facts
-from mmdiag.inference.manifest import find_bundle
 from mmdiag.kinds import NOTE, kind_named
+from mmdiag.record import model_task
 from mmdiag.record.worklist import states_of
 from mmdiag.storage.colours import COLOURS_FILE
 from mmdiag.storage.display.stack import CONTENT
@@ -308,10 +308,15 @@ def facts(folder: Path, name: str) -> dict[str, Any] | None:
         return dict(json.loads(path.read_text()))
 
 
+def task_of(bundle_id: str, store: Store) -> Task:
+    """What a model answers, in the cohort's present words."""
+    return model_task.task_of(workspace(), bundle_id, store.task)
+
+
 def warnings(bundle_id: str) -> list[str]:
     """What the card of a model says against it; of the model of a fold, what its fit does."""
     said = facts(workspace().bundles / bundle_id, "card.json") if bundle_id else None
-    fold = find_bundle(workspace(), bundle_id) if said is None else None
+    fold = workspace().bundle(bundle_id) if said is None else None
     if fold is not None:
         said = facts(fold.parent, "fit.json")
     return [str(sentence) for sentence in (said or {}).get("warnings", ())]

@@ -11,6 +11,7 @@ import streamlit as st
 from dashboards import case_parts, notes, published, texts
 from dashboards.case_view import View
 from dashboards.charts import case as charts
+from mmdiag.explain.kept import still_similar
 from mmdiag.explain.report.checked import checked_sentence
 
 
@@ -54,14 +55,13 @@ def interactions(found: tuple[pd.DataFrame, list[str]]) -> None:
 
 def similar(view: View, cohort: str) -> None:
     """Earlier cases with their outcome, each a link."""
-    found = (view.kept or {}).get("similar") or []
+    kept = (view.kept or {}).get("similar") or []
+    found = still_similar(view.store.cases, view.row, kept) if view.row is not None else []
     if not found:
         return
     st.markdown("**Similar earlier cases**")
     cases, task = view.store.cases.set_index("case_id"), view.store.task
     for one in found:
-        if one["case_id"] not in cases.index:
-            continue
         label = cases.loc[one["case_id"]].get("label")
         known = bool(task.classes) and label is not None and not pd.isna(label)
         outcome = f", {task.name_of(task.classes[int(label)])}" if known else ""

@@ -3,7 +3,7 @@ view.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 EVEN = 0.5  # the probability from which an answer is positive, unless the task says another
@@ -73,6 +73,28 @@ class Task:
             "positive": self.positive,
         }
         return {"kind": self.kind, **{key: value for key, value in listed.items() if value}}
+
+    def asks_as(self, other: "Task") -> bool:
+        """Whether a cohort asks what this task answers: the same label, with the same value for
+        positive. What an earlier version did not write is no difference.
+        """
+        return all(
+            not (own and theirs) or own == theirs
+            for own, theirs in (
+                (self.kind, other.kind),
+                (self.label, other.label),
+                (self.positive, other.positive),
+                (sorted(self.labels), sorted(other.labels)),
+            )
+        )
+
+    def in_words_of(self, cohort: "Task") -> "Task":
+        """This task of a model as people read it now: the cohort may edit titles and names of
+        classes, not what an answer means, such as its horizon or its threshold.
+        """
+        if not self.asks_as(cohort) or self.horizon != cohort.horizon:
+            return self
+        return replace(self, title=cohort.title, class_names=cohort.class_names)
 
     @property
     def survival(self) -> bool:

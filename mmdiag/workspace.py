@@ -4,6 +4,7 @@ nothing is written outside it.
 
 import hashlib
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from mmdiag.regular_files import open_regular
 
 LITTLE = 2**24  # bytes that are left on a disk that is full
+BUNDLE_ID = re.compile(r"b-[0-9a-f]{12}")
 OTHERS = 0o077  # the permissions of everybody but the owner
 
 
@@ -50,6 +52,15 @@ class Workspace:
     def bundles(self) -> Path:
         """Folder of the saved models, one folder a bundle."""
         return self.path / "bundles"
+
+    def bundle(self, identity: str) -> Path | None:
+        """The folder of a bundle by its id: a run's own, or the model of one of its folds; None
+        where there is none.
+        """
+        if not BUNDLE_ID.fullmatch(identity):
+            return None
+        found = [self.bundles / identity, *sorted(self.runs.glob(f"*/fits/*/{identity}"))]
+        return next((folder for folder in found if folder.is_dir()), None)
 
     @property
     def pretrained(self) -> Path:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import case_parts, notes, published, texts, why
-from dashboards.case_view import Row, View, refusals, view_of
+from dashboards.case_view import Row, View, refusals, score_again, view_of
 from dashboards.charts import case as charts
 from dashboards.parts import against, damaged, part
 from dashboards.review import choice, explaining, panel, reading, what_if
@@ -86,7 +86,7 @@ def _show(
     if str(prediction.get("version") or version) != version:
         st.warning(
             "The files of this case changed after this answer: what is shown beside it is newer. "
-            f"Score it again: {notes.code('mmdiag score --cohort cohort.toml --out FILE')}",
+            f"Score it again: {notes.code(score_again(store, row))}",
             icon=":material/history:",
         )
     seen = (str(prediction.get("bundle_id")), str(prediction.get("version") or version))
@@ -270,14 +270,16 @@ def heading(answer: Answer, store: Store, row: int | None, said: Sequence[dict[s
         state = f" ({notes.plain(answer.state)})" if answer.state else ""
         parts.append(f"model {notes.code(prediction['bundle_id'])}{state}")
     parts.append(texts.role(prediction["role"]))
-    newest = said[0] if said else None
+    answered = (prediction.get("bundle_id"), prediction.get("version"))
+    own = [one for one in said if (one["bundle_id"], one["version"]) == answered]
+    newest = own[0] if own else None
     words = texts.reviewed(newest["verdict"], newest["at"], newest["by"]) if newest else ""
     parts.append(f"reviewed: {notes.plain(words)}" if words else "not yet reviewed")
     return " · ".join(part for part in parts if part)
 
 
 def _answer(view: View, cases: Cases | None) -> None:
-    task, prediction = view.store.task, view.prediction
+    task, prediction = view.task, view.prediction
     probability = float(prediction.get("probability", math.nan))
     if view.abstained:
         st.markdown(f"##### {notes.plain(answer_of(task, prediction, view.store.title))}")
@@ -347,7 +349,7 @@ def _ends(view: View, base: Any, values: Mapping[str, float]) -> dict[str, tuple
     """Where the bars begin, and where they end if there is an answer; each as it is read."""
     if base is None or pd.isna(base):
         return {}
-    binary, end = view.store.task.kind == "binary", float(base) + sum(values.values())
+    binary, end = view.task.kind == "binary", float(base) + sum(values.values())
     found = {texts.NOBODY: (float(base), texts.log_odds(float(base), share=binary))}
     return (
         found

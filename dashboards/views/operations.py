@@ -1,6 +1,6 @@
 """Operations: what waits in each cohort, which models are in use, and what was done of late."""
 
-from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -9,10 +9,16 @@ from dashboards import published
 from dashboards.parts import part
 from dashboards.review.reader import reader
 from dashboards.tables import csv_button
-from dashboards.worklist.scored import champion
+from dashboards.worklist.scored import Stamp, champion
+from mmdiag.inference.pending import pending
+from mmdiag.inference.settled import PlainBundle
+from mmdiag.privacy.subject_keys import workspace_key
 from mmdiag.record.activity import count_scored, recent_activity
 from mmdiag.record.models import list_models
+from mmdiag.record.reviews import reviewed_versions
+from mmdiag.record.worklist import review_stamp, scored_stamp
 from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.store import Store
 
 MOST = 50  # rows of what was done
 MODELS = {"cohort": "cohort", "bundle_id": "model"} | {
@@ -51,21 +57,39 @@ def _cohorts() -> None:
                     "in quarantine": counts.get("quarantined"),
                     "last ingested": facts.get("ingested_at"),
                     "in use": used or "none",
-                    **_scored(record, name, used, counts),
+                    "scored by it": count_scored(record, used, name) if used else None,
+                    "waiting": _waiting_for(record, name, used) if used else None,
                 }
             )
     _table(pd.DataFrame(rows), "cohorts.csv")
 
 
-def _scored(
-    record: Ledger, name: str, used: str | None, counts: Mapping[str, int]
-) -> dict[str, int | None]:
-    if used is None:
-        return {"scored by it": None, "waiting": None}
-    scored = count_scored(record, used, name)
-    accepted = counts.get("accepted")
-    waiting = max(accepted - scored, 0) if accepted is not None else None
-    return {"scored by it": scored, "waiting": waiting}
+def _waiting_for(record: Ledger, name: str, used: str) -> int | None:
+    """How many cases the next `score` would answer; None where that cannot be told."""
+    folder = published.workspace().bundle(used)
+    try:
+        store = published.store(name)
+    except published.DamagedFile:
+        return None
+    if folder is None:
+        return None
+    stamps = (scored_stamp(record, name, used), review_stamp(record, name))
+    return _waiting((record.url, name, used, store.hash, *stamps), store, folder)
+
+
+@st.cache_data(show_spinner="Counting what waits", max_entries=32)
+def _waiting(stamp: Stamp, _store: Store, _folder: Path) -> int | None:
+    record = published.ledger()
+    try:
+        plain = PlainBundle.read(_folder, record)
+        key = workspace_key(published.workspace().path)
+    except published.UNREADABLE:
+        return None
+    if plain is None or record is None:
+        return None
+    said = reviewed_versions(record, str(stamp[1]))
+    which = {"contributions": False, "only_open": True}
+    return len(pending(_store, record, plain.id, plain.subjects, key, reviewed=said, **which).new)
 
 
 def _models() -> None:

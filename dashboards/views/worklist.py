@@ -16,7 +16,6 @@ from dashboards.worklist import rows, scored
 from dashboards.worklist.cases import ORDER, QUEUE
 from dashboards.worklist.scored import Filters, Scored
 from mmdiag.record.worklist import refused_modalities
-from mmdiag.storage.store import Store
 
 ROWS = 25  # of a page
 ALL = ""
@@ -48,7 +47,7 @@ def main() -> None:
         st.session_state[QUEUE] = ((cohort, found.bundle_id), shown["case_id"])
         st.session_state.pop(ORDER, None)
         with part("The list"):
-            _list(cohort, store, found, shown, names, who, filters)
+            _list(cohort, found, shown, names, who, filters)
 
 
 def _nothing(cohort: str) -> None:
@@ -113,7 +112,6 @@ def _choice(column: DeltaGenerator, label: str, key: str, of: Mapping[str, str])
 
 def _list(
     cohort: str,
-    store: Store,
     found: Scored,
     shown: pd.DataFrame,
     names: Mapping[str, str],
@@ -155,7 +153,7 @@ def _list(
         due = row["state"] == scored.OPEN and reading.is_due(
             who, cohort, row["case_id"], row["version"]
         )
-        rest.html(rows.row_of(row, names, store.task, refused, hidden=due))
+        rest.html(rows.row_of(row, names, found.task, refused, hidden=due))
 
 
 if __name__ == "__main__":  # a page is run, not imported

@@ -96,7 +96,7 @@ def cases_of(cohort: str, run: str | None, store: Store | None) -> Cases | None:
     own = case_folder(run)
     found = _scored(cohort, run, store)
     folder, predictions = own if own is not None else (None, pd.DataFrame())
-    turn = store.task.threshold if store is not None else EVEN
+    turn = published.task_of(_model_of(run), store).threshold if store is not None else EVEN
     predictions = ordered(predictions, turn) if len(predictions) else predictions
     if found is None and not len(predictions):
         return None

@@ -124,6 +124,8 @@ def answer_text(row: Row, task: Task) -> str:
         return f"risk {row['share']:.2f}"
     if task.survival or task.kind == "binary":
         return percent(row["share"])
+    if task.multilabel:  # several labels, and the share of one
+        return f"{row['predicted']}; the likeliest {percent(row['share'])}"
     return f"{task.name_of(str(row['predicted']))} {percent(row['share'])}"
 
 

@@ -16,6 +16,7 @@ from dashboards import published
 from mmdiag.record.worklist import newest_reviews, review_stamp, scored_cases, scored_stamp
 from mmdiag.storage.record_tables import CHAMPION
 from mmdiag.storage.store import Store
+from mmdiag.task import Task
 
 OPEN, FLAGGED, REVIEWED = STATES = ("open", "flagged", "reviewed")  # in the order of the list
 STATE_OF = {"flag": FLAGGED, "agree": REVIEWED, "override": REVIEWED}
@@ -31,9 +32,11 @@ class Scored:
             those without an answer, then the most uncertain; what the model has learned from last.
             Columns of `mmdiag.record.worklist.SCORED`, and site, state, verdict, by, at.
         stamp: What changes with the answers; not with the reviews.
+        task: What the model was asked.
     """
 
     bundle_id: str
+    task: Task
     table: pd.DataFrame
     stamp: Stamp
 
@@ -62,33 +65,37 @@ def scored(cohort: str, store: Store) -> Scored | None:
         if record is None or bundle is None:
             return None
         answers = (record.url, cohort, bundle, scored_stamp(record, cohort, bundle), store.hash)
-        said = review_stamp(record, cohort)
-        table = _listed(answers, (*answers, said), store)
-    return Scored(bundle, table, answers) if len(table) else None
+        said, task = review_stamp(record, cohort), published.task_of(bundle, store)
+        table = _listed(answers, (*answers, said), store, task)
+    return Scored(bundle, task, table, answers) if len(table) else None
 
 
 @st.cache_resource(show_spinner="Reading what was scored", max_entries=4)
-def _listed(answers: Stamp, stamp: Stamp, _store: Store) -> pd.DataFrame:
+def _listed(answers: Stamp, stamp: Stamp, _store: Store, _task: Task) -> pd.DataFrame:
     del stamp
     record = published.ledger()
     assert record is not None
-    return ordered(with_reviews(_answers(answers, _store), newest_reviews(record, str(answers[1]))))
+    said = newest_reviews(record, str(answers[1]))
+    own = said[said["bundle_id"] == str(answers[2])]
+    return ordered(with_reviews(_answers(answers, _store, _task), own))
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
-def _answers(stamp: Stamp, _store: Store) -> pd.DataFrame:
+def _answers(stamp: Stamp, _store: Store, _task: Task) -> pd.DataFrame:
     record = published.ledger()
     assert record is not None
-    table = scored_cases(record, str(stamp[1]), str(stamp[2]), _store.task)
+    table = scored_cases(record, str(stamp[1]), str(stamp[2]), _task)
     sites = _store.cases.set_index("case_id")["site"]
     site = table["case_id"].map(sites).astype(object)
     return table.assign(site=site.where(site.notna(), "").astype(str))
 
 
 def with_reviews(table: pd.DataFrame, reviews: pd.DataFrame) -> pd.DataFrame:
-    """The list with what was said last of each case: `state`, `verdict`, `by`, `at`."""
-    newest = reviews[["case_id", "verdict", "by", "at"]].astype(object)
-    found = table.merge(newest, on="case_id", how="left")
+    """The list with what was said last of each answer: `state`, `verdict`, `by`, `at`. What was
+    said of a case whose files have changed since was said of another.
+    """
+    newest = reviews[["case_id", "version", "verdict", "by", "at"]].astype(object)
+    found = table.merge(newest, on=["case_id", "version"], how="left")
     said = found[["verdict", "by", "at"]].astype(object)
     found[["verdict", "by", "at"]] = said.where(said.notna(), "")
     return found.assign(state=found["verdict"].map(STATE_OF).fillna(OPEN))

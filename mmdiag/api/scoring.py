@@ -8,7 +8,7 @@ from mmdiag.api.steps import Detail, Report, detail, ingest, open_bundle, tell
 from mmdiag.cohort.case_table import read_cases
 from mmdiag.description import Description
 from mmdiag.explain.choice import FULL, MODALITIES, NONE, require_choice
-from mmdiag.record.reviews import list_reviews
+from mmdiag.record.reviews import reviewed_versions
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.turns import WAITS, turn
 from mmdiag.workspace import Workspace
@@ -103,10 +103,11 @@ def score_ingested(
     )
 
 
-def _reviewed(ledger: Ledger, cohort: str, *, only_open: bool) -> frozenset[str]:
-    """Keys of the cases that have a review, where those are left out."""
-    reviews = list_reviews(ledger, cohort) if only_open else []
-    return frozenset(str(review["case_id"]) for review in reviews)
+def _reviewed(ledger: Ledger, cohort: str, *, only_open: bool) -> frozenset[tuple[str, str]]:
+    """case_id and version of the cases that have a review, where those are left out: one whose
+    files have changed since is another.
+    """
+    return reviewed_versions(ledger, cohort) if only_open else frozenset()
 
 
 def score_unchanged(

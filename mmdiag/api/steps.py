@@ -273,9 +273,7 @@ def bundle_folder(workspace: Workspace, which: str) -> Path:
     Raises:
         UsageError: There is neither.
     """
-    from mmdiag.inference.manifest import find_bundle
-
-    own, named = find_bundle(workspace, which), Path(which).expanduser()
+    own, named = workspace.bundle(which), Path(which).expanduser()
     if own is not None:
         return own
     if not named.is_dir():

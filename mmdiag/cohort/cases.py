@@ -14,10 +14,15 @@ import pandas as pd
 from mmdiag.cohort.files import Faulty, Matches
 from mmdiag.description import Description, ModalityDescription
 from mmdiag.errors import DescriptionError, ReadError
+from mmdiag.kinds import KINDS, NOTE, ROW
 from mmdiag.readers.tables.form import PLAIN, TableForm, form_of
 from mmdiag.readers.tables.keys import key_columns, template_columns
 from mmdiag.sandbox.tables import key_counts, read_any_table, table_header
 from mmdiag.spelling import column_hint
+
+OPEN_KEY = re.compile(r"\}[*?\[]")  # a path template in which anything may follow a key
+GLOB = re.compile(r"[*?\[]")
+BESIDE = (".tbi", ".csi", ".idx", ".md5", ".sha256")  # an index or a checksum of the file itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +211,7 @@ def _source(
     if path is None:
         return None
     files = files_of(matches, path, case_id, modality)
+    _require_own(matches.root, files, path, modality)
     if modality.key and not any(case_id in keys for keys in _keys(tables, modality, files)):
         return None
     return (
@@ -218,6 +224,32 @@ def _source(
         if files
         else None
     )
+
+
+def _require_own(
+    root: Path, files: tuple[Path, ...], path: str, modality: ModalityDescription
+) -> None:
+    """See that what a path led to is of this case, and is one where only one would be read.
+
+    Raises:
+        ReadError: `key_goes_on`, `several_files`.
+    """
+    if OPEN_KEY.search(modality.path) and "**" not in path:
+        for place, part in enumerate(Path(path).parts):
+            before = GLOB.split(part, maxsplit=1)[0]
+            for name in (file.relative_to(root).parts[place:][:1] for file in files):
+                if name and _goes_on(name[0], before):
+                    raise ReadError("key_goes_on", "a file's name goes on where the key ends")
+    if modality.key is None and KINDS[modality.kind].layout in (NOTE, ROW):
+        told = [file for file in files if not file.name.lower().endswith(BESIDE)]
+        if len(told) > 1:
+            raise ReadError("several_files", f"{len(told)} files")
+
+
+def _goes_on(name: str, before: str) -> bool:
+    """Whether a name has a digit behind a key that ends with one."""
+    rest = name[len(before) :]
+    return name.startswith(before) and before[-1:].isdigit() and rest[:1].isdigit()
 
 
 def _keys(

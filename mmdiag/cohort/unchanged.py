@@ -1,6 +1,6 @@
-"""Whether anything of a cohort has changed since it was last ingested: told by the times and sizes
-of all files below the folders that it names, before one of them is read. What cannot be told
-counts as changed.
+"""Whether anything of a cohort has changed since it was last ingested: told by times, sizes and
+numbers on the disk of all files below the folders that it names, before one of them is read. What
+cannot be told counts as changed.
 """
 
 import hashlib
@@ -41,10 +41,17 @@ def look(description: Description, folder: Path, wanted: Wanted) -> str | None:
     try:
         for path, stat in (*_stats(files), *_below(description), *_stats(_own())):
             newest = max(newest, stat.st_mtime_ns)
-            found.update(f"{path}\x1f{stat.st_size}\x1f{stat.st_mtime_ns}\x1e".encode())
+            found.update("\x1f".join(map(str, (path, *identity_of(stat)))).encode() + b"\x1e")
     except OSError:  # a link, or gone while it was looked at
         return None
     return found.hexdigest() if time.time_ns() - newest > SETTLED_NS else None
+
+
+def identity_of(stat: os.stat_result) -> tuple[int, int, int, int]:
+    """By what a file is known again without being read: its size and the time of its content, and,
+    since files that are exchanged keep both, its number on the disk and the time of any change.
+    """
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns
 
 
 def recall(

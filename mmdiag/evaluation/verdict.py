@@ -294,6 +294,9 @@ def question(task: Task) -> str:
     return task.title or task.label.removeprefix("label_").replace("_", " ") or "Prediction"
 
 
+TENTH = 0.1  # of like cases, in the tail that a batch is judged by
+
+
 def shares_of(task: Task, row: Row) -> list[tuple[str, str]]:
     """Classes or labels as people read them, with their probability, the likeliest first."""
     columns = [key for key in row if str(key).startswith("probability_")]
@@ -319,10 +322,12 @@ def unlike_training(answer: Mapping[str, Any], titles: Mapping[str, str]) -> lis
         said.append(f"{count} of these cases: {why}.")
     for name, found in answer.get("shift", {}).items():
         if found["unlike"]:
+            where = "among the tenth of the training that is furthest from its middle"
+            few = "nearer to the middle of the training than its own cases are"
+            how = few if found["share"] <= TENTH else "unlike the training"
             said.append(
-                f"{titles.get(name, name)} of this batch is unlike the training: "
-                f"{found['share']:.0%} "
-                f"of {found['cases']} cases are where 10 % are expected."
+                f"{titles.get(name, name)} of this batch is {how}: {found['share']:.0%} of "
+                f"{found['cases']} cases are {where}, 10 % are expected."
             )
     new = answer.get("new_sites") or {}
     if new.get("cases"):

@@ -12,11 +12,19 @@ import pandas as pd
 from mmdiag.errors import UsageError
 from mmdiag.evaluation.verdict import answer_of
 from mmdiag.explain.drawn import placed
-from mmdiag.explain.kept import explanation_path, is_whole, kept_checks, kept_facts
-from mmdiag.inference.manifest import find_bundle
+from mmdiag.explain.kept import (
+    explanation_path,
+    is_whole,
+    kept_checks,
+    kept_facts,
+    still_similar,
+)
+from mmdiag.inference.manifest import read_json_object
 from mmdiag.inference.prediction_table import interaction_of, named_modalities
+from mmdiag.record.model_task import task_of
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
+from mmdiag.task import Task
 from mmdiag.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -50,12 +58,14 @@ def explain_case(
         facts = _completed(workspace, store, row, facts, folder)
     path = _whole(workspace, store, row, facts, folder)
     kept = kept_facts(path) if path else {"parts": {}, "groups": {}, "interaction": None}
+    task = _task(workspace, store, facts, folder)
     return {
         "cohort": cohort,
-        "answer": answer_of(store.task, facts, store.title),
+        "answer": answer_of(task, facts, store.title),
+        "outcome": task.explained(str(facts["predicted"])),
         **facts,
         **_added_up(store, facts, kept),
-        "similar": _with_labels(store, kept.get("similar", ())),
+        "similar": _with_labels(store, row, kept.get("similar", ())),
         "checks": _reliability(workspace, str(facts["bundle_id"])),
     }
 
@@ -86,9 +96,11 @@ def changed_case(
     table, within = what_if(model, store, row, change, workspace_key(workspace.path))
     facts = _plain(table)
     kept = {"parts": within.parts, "groups": within.groups, "interaction": within.interaction}
+    task = model.task.in_words_of(store.task)
     return {
         "cohort": cohort,
-        "answer": answer_of(store.task, facts, store.title),
+        "answer": answer_of(task, facts, store.title),
+        "outcome": task.explained(str(facts["predicted"])),
         **facts,
         **_added_up(store, facts, kept),
         "similar": [],
@@ -98,15 +110,19 @@ def changed_case(
     }
 
 
-def _with_labels(store: Store, similar: Sequence[Mapping[str, Any]]) -> list[Facts]:
-    """Earlier cases with what came out of them, by name; those that are no longer there left
-    out.
-    """
+def _task(workspace: Workspace, store: Store, facts: Facts, folder: Path | None) -> Task:
+    """What the model that answered was asked; one outside of the workspace says so itself."""
+    if folder is None or workspace.bundle(str(facts["bundle_id"])) is not None:
+        return task_of(workspace, str(facts["bundle_id"]), store.task)
+    described = read_json_object(folder, "config.json")
+    return Task.from_facts(described["task"]).in_words_of(store.task)
+
+
+def _with_labels(store: Store, row: int, similar: Sequence[Mapping[str, Any]]) -> list[Facts]:
+    """Earlier cases with what came out of them, by name."""
     cases, task = store.cases.set_index("case_id"), store.task
     found = []
-    for one in similar:
-        if one["case_id"] not in cases.index:
-            continue
+    for one in still_similar(store.cases, row, similar):
         label: Any = cases.loc[one["case_id"], "label"] if "label" in cases else None
         known = bool(task.classes) and label is not None and not pd.isna(label)
         found.append({**one, "label": task.classes[int(label)] if known else None})
@@ -260,7 +276,7 @@ def _whole(
     case_id, version = str(facts["case_id"]), str(store.cases["version"].iloc[row])
     path = explanation_path(workspace, str(facts["bundle_id"]), case_id, version)
     if not is_whole(path):
-        if folder is None and find_bundle(workspace, str(facts["bundle_id"])) is None:
+        if folder is None and workspace.bundle(str(facts["bundle_id"])) is None:
             return None
         from mmdiag.explain.scored import explain_rows
 
@@ -273,7 +289,7 @@ def _loaded(workspace: Workspace, facts: Mapping[str, Any], folder: Path | None)
     from mmdiag.inference.bundle import Bundle
     from mmdiag.prepare import require_same_features
 
-    where = folder or find_bundle(workspace, str(facts["bundle_id"]))
+    where = folder or workspace.bundle(str(facts["bundle_id"]))
     if where is None:
         raise UsageError(
             f"A case is explained by the model that answered, {facts['bundle_id']} is not in "

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from mmdiag.explain.parts import CaseParts
 from mmdiag.workspace import Workspace, write_text
 
@@ -16,6 +18,29 @@ def explanation_path(workspace: Workspace, bundle_id: str, case_id: str, version
     """The file; its name says nothing of the case."""
     key = hashlib.sha256(f"{case_id}\n{version}".encode()).hexdigest()[:16]
     return workspace.path / "explanations" / bundle_id / f"{key}.json"
+
+
+def still_similar(
+    cases: pd.DataFrame, row: int, similar: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Of the cases that were found to be alike those that may still be shown: that are there, have
+    their outcome, are of another subject, and of no later day.
+
+    Args:
+        cases: Of the store, as it is now.
+        row: Of the case that they are like.
+    """
+    own, of_key = cases.iloc[row], cases.set_index("case_id")
+    found = []
+    for one in similar:
+        if one["case_id"] not in of_key.index:
+            continue
+        other = of_key.loc[one["case_id"]]
+        known = any(name in other and pd.notna(other[name]) for name in ("label", "time"))
+        later = bool(other["as_of"] > own["as_of"])
+        if known and not later and other["subject_id"] != own["subject_id"]:
+            found.append(dict(one))
+    return found
 
 
 def is_whole(path: Path) -> bool:

@@ -30,7 +30,7 @@ def score_and_explain(
     explain: str = MODALITIES,
     full_for: int | None = None,
     only_open: bool = False,
-    reviewed: Collection[str] = (),
+    reviewed: Collection[tuple[str, str]] = (),
 ) -> dict[str, Any]:
     """Score what a bundle has not scored of an ingested cohort, and explain it.
 
@@ -40,7 +40,7 @@ def score_and_explain(
         full_for: In full only so many of the cases that are meant, the abstained and most
             uncertain; None = all. Those that are explained already are left alone.
         only_open: Only cases of role `new` that have no label and no review are meant.
-        reviewed: Keys of the cases that have a review.
+        reviewed: case_id and version of the cases that have a review.
 
     Returns:
         The answer of `mmdiag.inference.score.score_cases`.

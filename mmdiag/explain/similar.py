@@ -108,7 +108,8 @@ def _weights(bundle: Bundle) -> dict[str, float]:
 
 
 def may_be_found(store: Store, row: int, held_out: Sequence[str]) -> Bool[ndarray, "case"]:
-    """Cases with a known outcome, of other subjects, and none of a held-out test.
+    """Cases with a known outcome, of other subjects, none of a held-out test and none of a later
+    day.
 
     Args:
         held_out: Subjects of the test.
@@ -119,7 +120,8 @@ def may_be_found(store: Store, row: int, held_out: Sequence[str]) -> Bool[ndarra
         known = cases["time"].notna().to_numpy()
     subject = cases["subject_id"]
     own = (subject == subject.iloc[row]).to_numpy()
-    found: ndarray = known & ~own & ~subject.isin(list(held_out)).to_numpy()
+    later = (cases["as_of"] > cases["as_of"].iloc[row]).to_numpy()
+    found: ndarray = known & ~own & ~later & ~subject.isin(list(held_out)).to_numpy()
     return found
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdiag.errors import BundleError
-from mmdiag.workspace import Workspace, file_sha256
+from mmdiag.workspace import BUNDLE_ID, file_sha256
 
 FILES = (
     "model.safetensors",
@@ -24,7 +24,6 @@ FILES = (
 CARD_FACTS = "card.json"  # of a model that a run published; models of folds and of 0.1 have none
 MANIFEST = "manifest.json"
 FORMAT = 1
-ID = re.compile(r"b-[0-9a-f]{12}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 LARGEST_TEXT = 64 * 2**20  # bytes of a JSON file of a bundle; the largest seen has some 2 MB
 
@@ -42,16 +41,6 @@ class Manifest:
     id: str
     files: Mapping[str, str]
     text: bytes
-
-
-def find_bundle(workspace: Workspace, identity: str) -> Path | None:
-    """The folder of a bundle of the workspace by its id: a run's own, or the model of one of its
-    folds; None where there is none.
-    """
-    if not ID.fullmatch(identity):
-        return None
-    found = [workspace.bundles / identity, *sorted(workspace.runs.glob(f"*/fits/*/{identity}"))]
-    return next((folder for folder in found if folder.is_dir()), None)
 
 
 def bundle_id(files: Mapping[str, str]) -> str:
@@ -96,7 +85,8 @@ def read_manifest(
             f"{folder.name}: {', '.join(wrong)}. Take it from its source again."
         )
     identity = found.get("id")
-    if not (isinstance(identity, str) and ID.fullmatch(identity) and identity == bundle_id(files)):
+    own = bundle_id(files)
+    if not (isinstance(identity, str) and BUNDLE_ID.fullmatch(identity) and identity == own):
         raise BundleError(
             f"The id of a bundle follows from its files, {folder.name} names one that is not "
             "theirs: the files were changed and hashed anew. Take it from its source again."

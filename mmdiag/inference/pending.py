@@ -49,7 +49,7 @@ def pending(
     *,
     contributions: bool = True,
     only_open: bool = False,
-    reviewed: Collection[str] = (),
+    reviewed: Collection[tuple[str, str]] = (),
 ) -> Pending:
     """See what a bundle has still to score.
 
@@ -58,7 +58,7 @@ def pending(
         key: Of the workspace.
         contributions: Whether cases are to be explained, too.
         only_open: Only cases of role `new` that have no label and no review.
-        reviewed: Keys of the cases that have a review.
+        reviewed: case_id and version of the cases that have a review.
     """
     versions: Versions = list(zip(store.cases["case_id"], store.cases["version"], strict=True))
     asked = list(range(len(versions)))
@@ -69,7 +69,7 @@ def pending(
             row
             for row in asked
             if not answered[row]
-            and versions[row][0] not in seen
+            and versions[row] not in seen
             and role_of(subjects[row], learned, key) == "new"
         ]
     done = ledger.scored(bundle_id, store.folder.name)

@@ -36,6 +36,7 @@ from mmdiag.readers.genomics.expression_matrix import is_matrix
 from mmdiag.readers.genomics.maf import is_maf
 from mmdiag.readers.tables.delimited import as_description_error
 from mmdiag.readers.tables.form import form_of
+from mmdiag.record.model_task import require_same_question
 from mmdiag.record.notify import UNLIKE, notify
 from mmdiag.sandbox.tables import table_header
 from mmdiag.storage.ledger import Ledger
@@ -104,7 +105,7 @@ def score_cases(
     *,
     contributions: bool = True,
     only_open: bool = False,
-    reviewed: Collection[str] = (),
+    reviewed: Collection[tuple[str, str]] = (),
 ) -> Scored:
     """Score the accepted cases of an ingested cohort that this bundle has not scored yet.
 
@@ -113,18 +114,17 @@ def score_cases(
         contributions: Whether each answer is given with what each modality contributed; a later
             call adds that to answers that were given without.
         only_open: Only cases of role `new` that have no label and no review.
-        reviewed: Keys of the cases that have a review.
+        reviewed: case_id and version of the cases that have a review.
 
     Returns:
         `scored`, `already_scored`, `labelled`, `bundle` and `predictions` of the answer in
         docs/interface.md 3, and the rows that were meant.
 
     Raises:
-        UsageError: The cohort's modalities are not the bundle's.
+        UsageError: The cohort's modalities are not the bundle's, or it asks for something else now.
     """
     store, key = Store.open(workspace, description.name), workspace_key(workspace.path)
-    _require_kinds(bundle, store.modalities)
-    require_stored_embeddings(bundle, store)
+    _require_same(bundle, store)
     which = {"contributions": contributions, "only_open": only_open}
     todo = pending(store, ledger, bundle.id, bundle.subjects, key, **which, reviewed=reviewed)
     aligned = by_bundle_columns(bundle, store)
@@ -246,6 +246,14 @@ def features_of(
             for row, there in zip(alignment.values, store.present(name), strict=True)
         ]
     return raws
+
+
+def _require_same(bundle: Bundle, store: Store) -> None:
+    """Does a cohort have what the bundle reads, and ask what it answers?"""
+    _require_kinds(bundle, store.modalities)
+    require_stored_embeddings(bundle, store)
+    if bundle.cohort["name"] == store.folder.name:
+        require_same_question(bundle.task, store.task, bundle.id, store.folder.name)
 
 
 def _require_kinds(bundle: Bundle, modalities: Mapping[str, str]) -> None:

@@ -79,7 +79,7 @@ def answered_before(
     *,
     contributions: bool = True,
     only_open: bool = False,
-    reviewed: Collection[str] = (),
+    reviewed: Collection[tuple[str, str]] = (),
 ) -> dict[str, Any] | None:
     """The answer of `mmdiag.inference.score.score_cases` for an ingested cohort that has not
     changed since this bundle scored it; None where something is left to do.

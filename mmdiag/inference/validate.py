@@ -25,6 +25,7 @@ from mmdiag.inference.score import answer_rows
 from mmdiag.inference.shift import abstained_by_reason, new_sites, shift_of
 from mmdiag.privacy.subject_keys import workspace_key
 from mmdiag.progress import Progress
+from mmdiag.record.model_task import require_same_question
 from mmdiag.storage.store import Store
 from mmdiag.task import Task
 from mmdiag.workspace import Workspace
@@ -44,6 +45,8 @@ def require_judgeable(bundle: Bundle, description: Description, workspace: Works
     table = read_cases(description)
     task = described_task(description, table)
     _require_task(bundle.task, task)
+    if bundle.cohort["name"] == description.name:
+        require_same_question(bundle.task, task, bundle.id, description.name)
     known = labelled(table, task.kind)
     if not known.any():
         raise UsageError(

@@ -1,8 +1,8 @@
 """What a case consists of now, as one hash: the content of its files, its rows of shared tables,
 and how its modalities are described.
 
-A file is read for its hash only where its size or its time of change differs from what was seen
-before; a shared table only where its file changed.
+A file is read for its hash only where its size, its times or its number on the disk differ from
+what was seen before; a shared table only where its file changed.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from mmdiag.cohort.cases import Case, Source
+from mmdiag.cohort.unchanged import identity_of
 from mmdiag.description import Description
 from mmdiag.readers.detached import all_data_files
 from mmdiag.readers.imaging.raster_nifti import PICTURES
@@ -31,7 +32,6 @@ from mmdiag.workspace import file_sha256, write_bytes, write_text
 
 # a file that changed less than this ago may change again without its time showing it
 SETTLED_NS = 2_000_000_000
-NEVER = (-1, -1, "")  # size, change and hash of a file that was not seen before
 NIFTI = (".nii", ".nii.gz")
 NEWER = (*RESEARCH, *EDF, WFDB)
 # in the version of a case with a NIfTI: those that were stored before left was left are read again
@@ -131,15 +131,15 @@ def _digest(parts: Iterable[str]) -> str:
 
 
 class FileHashes:
-    """SHA-256 of files, remembered by path, size and time of change. Paths may be called after
-    people, so a keyed hash of them is kept.
+    """SHA-256 of files, remembered by path and by what tells a file without reading it. Paths may
+    be called after people, so a keyed hash of them is kept.
 
     Args:
         memory: Parquet that keeps them between two ingestions; the key lies beside it.
         root: Folder that paths are relative to.
     """
 
-    COLUMNS = ("path_key", "size", "changed_ns", "sha256")
+    COLUMNS = ("path_key", "size", "changed_ns", "number", "touched_ns", "sha256")
 
     def __init__(self, memory: Path, root: Path) -> None:
         self.memory, self.root = memory, root
@@ -155,8 +155,8 @@ class FileHashes:
         keys = {file: self._key_of(file) for file in files}
         found: dict[Path, str] = {}
         for file, stat in stats.items():
-            size, changed, sha256 = known.get(keys[file], NEVER)
-            if changed == stat.st_mtime_ns and size == stat.st_size:
+            seen, sha256 = known.get(keys[file], (None, ""))
+            if seen == identity_of(stat):
                 found[file] = sha256
         fresh = [file for file in files if file not in found]
         if fresh:
@@ -170,14 +170,14 @@ class FileHashes:
         path = os.fsencode(os.fspath(file).removeprefix(f"{self.root}/"))
         return hashlib.blake2b(path, key=self.key, digest_size=16).hexdigest()
 
-    def _read(self) -> dict[str, tuple[int, int, str]]:
+    def _read(self) -> dict[str, tuple[tuple[int, ...], str]]:
         if not self.memory.is_file():
             return {}
         table = pd.read_parquet(self.memory)
-        if self.COLUMNS[0] not in table:  # of a version that kept paths
+        if not set(self.COLUMNS) <= set(table):  # of a version that kept less, or paths
             return {}
-        rows = zip(*(table[name] for name in self.COLUMNS), strict=True)
-        return {path: (int(size), int(changed), sha256) for path, size, changed, sha256 in rows}
+        path, *told, sha256 = (table[name].tolist() for name in self.COLUMNS)
+        return dict(zip(path, zip(zip(*told, strict=True), sha256, strict=True), strict=True))
 
     def _write(
         self,
@@ -187,7 +187,7 @@ class FileHashes:
     ) -> None:
         now = time.time_ns()
         rows = [
-            (keys[file], stat.st_size, stat.st_mtime_ns, found[file])
+            (keys[file], *identity_of(stat), found[file])
             for file, stat in stats.items()
             if now - stat.st_mtime_ns > SETTLED_NS
         ]

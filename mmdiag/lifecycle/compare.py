@@ -117,8 +117,9 @@ def _sensitivity(pair: Pair, on: str, plan: ChangePlan) -> Iterator[dict[str, An
     positive = judged.label > 0
     if not positive.any():
         return
+    threshold = judged.task.threshold if plan.threshold is None else plan.threshold
     measures = {
-        name: _share(positive, answer >= plan.threshold)
+        name: _share(positive, answer >= threshold)
         for name, answer in (("champion", judged.probability), ("challenger", pair.challenger))
     }
     one = np.ones((1, len(positive)))

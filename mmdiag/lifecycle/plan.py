@@ -41,8 +41,8 @@ modification_protocol:
   # an override says, or the answer that was agreed with. Nothing is ever judged by a review. Who
   # has seen an answer agrees with it too often: such labels teach a model its own mistakes.
   reviews_are_labels: false
-  # From which probability an answer is positive, for the sensitivity.
-  threshold: 0.5
+  # From which probability an answer is positive, for the sensitivity; null = as the task says.
+  threshold: null
   # Resamples of subjects for every interval.
   resamples: 2000
 impact_assessment:
@@ -71,7 +71,7 @@ class ChangePlan:
     least_cases: int = 100
     least_of_a_kind: int = 20
     reviews_are_labels: bool = False
-    threshold: float = 0.5
+    threshold: float | None = None
     resamples: int = 2000
     margin: float = 0.01
     calibration_margin: float = 0.02
@@ -151,8 +151,10 @@ def _switch(name: str, value: Any, _built_in: bool) -> bool:
     return value
 
 
-def _number(name: str, value: Any, built_in: int | float) -> int | float:
-    """A number of the kind of the built-in one; counts are 1 or more."""
+def _number(name: str, value: Any, built_in: int | float | None) -> int | float | None:
+    """A number of the kind of the built-in one; counts are 1 or more. None where that is, too."""
+    if value is None and built_in is None:
+        return None
     whole = isinstance(built_in, int)
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         kind = "a whole number" if whole else "a number"

@@ -17,6 +17,8 @@ from numpy import ndarray
 from sqlalchemy import select
 
 from mmdiag import api
+from mmdiag.cohort.case_table import read_cases
+from mmdiag.cohort.label_cells import described_task
 from mmdiag.config import RunConfig, from_json
 from mmdiag.description import Description
 from mmdiag.evaluation.verdict import FUSED
@@ -25,6 +27,7 @@ from mmdiag.lifecycle.compare import Pair, compare, size_of
 from mmdiag.lifecycle.gate import HELD, Decision, Facts, Reason, decide
 from mmdiag.lifecycle.plan import MODALITIES, PROTOCOL, ChangePlan, read_plan
 from mmdiag.lifecycle.record import record_decision
+from mmdiag.record.model_task import require_same_question
 from mmdiag.record.models import champion_folder
 from mmdiag.record.notify import HELD as TOLD_HELD
 from mmdiag.record.notify import notify
@@ -33,6 +36,7 @@ from mmdiag.record.reviews import labels_by_review
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.ledger_tables import BUNDLES
 from mmdiag.storage.store import Store
+from mmdiag.task import Task
 from mmdiag.workspace import Workspace
 
 Report = Callable[..., None]
@@ -55,10 +59,12 @@ def refit(
         What docs/interface.md 8 says of `refit --json`.
 
     Raises:
-        UsageError: The cohort has no champion, or the plan is none; nothing was written.
+        UsageError: The cohort has no champion, or asks for something else now than that answers, or
+            the plan is none; nothing was written.
     """
     plan = read_plan(description.file)
     folder = champion_folder(workspace, ledger, description.name)
+    _require_same_question(description, folder)
     config = recipe_of(workspace, ledger, folder)
     reviewed = _reviewed(description, workspace, ledger, plan, progress)
     trained = api.compare(
@@ -67,8 +73,6 @@ def refit(
     champion, challenger = folder.name, str(trained["bundle"]["id"])
     run = Path(trained["predictions"]).parent
     store = Store.open(workspace, description.name)
-    if not plan.written:
-        plan = dataclasses.replace(plan, threshold=store.task.threshold)
     pair, known = _pair(ledger, store, champion, run)
     facts = _facts(ledger, workspace, store, champion, pair, known)
     comparison = compare(pair, plan)
@@ -107,6 +111,12 @@ def recipe_of(workspace: Workspace, ledger: Ledger, bundle: Path) -> RunConfig:
             if not run.manifest.search:
                 return run.config
     return from_json(json.dumps(_described(bundle)["run"]))
+
+
+def _require_same_question(description: Description, champion: Path) -> None:
+    own = Task.from_facts(_described(champion)["task"])
+    asked = described_task(description, read_cases(description))
+    require_same_question(own, asked, champion.name, description.name)
 
 
 def _reviewed(

@@ -180,6 +180,17 @@ REASONS: dict[str, Reason] = {
         'State how several rows are brought to one (`rows = "first"`, `"mean"`), or remove the '
         "copies.",
     ),
+    "several_files": Reason(
+        "A note or a row of a table is one file of a case.",
+        "Name the one that is meant in `path`, or join them: several notes or visits of a case are "
+        "a table with a key, whose rows `rows` brings to one.",
+    ),
+    "key_goes_on": Reason(
+        "A file is of the case whose key its name holds whole: a digit that goes on makes it that "
+        "of another.",
+        'Part the key from what follows by a sign in the names and in `path` ("{id}_*", not '
+        '"{id}*"), or move what belongs to no case.',
+    ),
     "not_a_table": Reason(
         "A table must be delimited text, Parquet, a workbook (.xlsx, .xls, .ods), GCT, h5ad, MAF "
         "or VCF under a name that says so: no archive and no web page.",

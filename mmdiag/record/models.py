@@ -97,7 +97,7 @@ def rollback(
     with ledger.writing() as connection:
         now_in_use = champion(connection, cohort)
         if now_in_use is None or not now_in_use["before"]:
-            fact = "has no champion" if now_in_use is None else "has had no other"
+            fact = "has no champion" if now_in_use is None else "had none before the one in use"
             raise UsageError(
                 f"A rollback returns to the champion before, the cohort {cohort} {fact}: promote "
                 f"a model by `mmdiag models promote`; {LIST}."

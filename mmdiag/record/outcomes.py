@@ -18,6 +18,7 @@ from mmdiag.cohort.labels import label_values, labelled
 from mmdiag.errors import UnknownNameError
 from mmdiag.evaluation.judged import Judged
 from mmdiag.record.labels import label_columns
+from mmdiag.record.model_task import task_of
 from mmdiag.record.models import list_models
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.ledger_tables import PREDICTIONS
@@ -43,13 +44,15 @@ def outcomes(ledger: Ledger, workspace: Workspace, cohort: str) -> dict[str, Any
     names = list(ledger.cohorts()["name"])
     if cohort not in names:
         raise UnknownNameError("A cohort", cohort, names)
-    task = Store.described_task(workspace.cohort(cohort))
+    asked = Store.described_task(workspace.cohort(cohort))
     scored = _scored(ledger, cohort)
     models = {row["bundle_id"]: row for row in list_models(ledger, cohort)}
     found = []
     for bundle in [*models, *sorted(set(scored) - set(models))]:
-        model = models.get(bundle, {})
+        model, task = models.get(bundle, {}), task_of(workspace, bundle, asked)
+        same = task.asks_as(asked)
         known = known_predictions(ledger, cohort, bundle, task)
+        known = known if same else known[:0]
         answered = known[~known["abstained"].astype(bool)]
         found.append(
             {
@@ -61,6 +64,7 @@ def outcomes(ledger: Ledger, workspace: Workspace, cohort: str) -> dict[str, Any
                 "metrics": _measured(known, task),
                 "answered": {"known": len(answered), "metrics": _measured(answered, task)},
                 "promised": model.get("metrics", []),
+                "same_question": same,
             }
         )
     return {"cohort": cohort, "models": found}

@@ -90,6 +90,14 @@ def list_reviews(ledger: Ledger, cohort: str | None = None) -> list[dict[str, An
     return [_shown(row) for row in ledger.rows(query, REVIEWS)]
 
 
+def reviewed_versions(ledger: Ledger, cohort: str) -> frozenset[tuple[str, str]]:
+    """case_id and version of the cases of a cohort that have a review."""
+    query = select(REVIEWS.c.case_id, REVIEWS.c.version).where(REVIEWS.c.cohort == cohort)
+    return frozenset(
+        (str(row["case_id"]), str(row["version"])) for row in ledger.rows(query, REVIEWS)
+    )
+
+
 def record_view(
     ledger: Ledger, cohort: str, case_id: str, by: str = "", *, role: str = OPERATOR
 ) -> None:
@@ -155,22 +163,17 @@ def _class_of(ledger: Ledger, task: Task, review: Mapping[Any, Any]) -> int | No
     keys = ("cohort", "case_id", "version", "bundle_id")
     query = select(PREDICTIONS).where(*(PREDICTIONS.c[name] == review[name] for name in keys))
     for row in ledger.rows(query, PREDICTIONS):
-        answers = [row["answers"].get(column) for column in task.probability_columns]
-        if row["abstained"] or any(answer is None for answer in answers):
-            return None
-        if len(answers) == 1:
-            return int(answers[0] >= task.threshold)
-        return answers.index(max(answers))
+        return None if row["abstained"] else _number(task, str(row["predicted"]))
     return None
 
 
 def _number(task: Task, label: str) -> int | None:
-    """The number of a class by its name in predictions or in the case table; None where the cohort
-    has it no longer.
+    """The number of a class by its name in predictions or in the case table, as it was when it was
+    named; None where the cohort has it no longer.
     """
     if label in task.classes:
         return task.classes.index(label)
-    return int(label == task.positive) if task.kind == "binary" else None
+    return 0 if task.kind == "binary" and label in task.class_names else None
 
 
 def _shown(row: Mapping[Any, Any]) -> dict[str, Any]:

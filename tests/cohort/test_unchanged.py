@@ -10,6 +10,7 @@ from mmdiag import api
 from mmdiag.cohort.unchanged import FILE, look
 from mmdiag.description import read_description
 from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace
 
 LONG_AGO = 1_700_000_000
@@ -150,3 +151,40 @@ def test_another_version_of_the_program_reads_again(place, tmp_path, monkeypatch
     aged(other)
     monkeypatch.setattr(unchanged, "PROGRAM", other)
     assert ingest()[1] and not ingest()[1]
+
+
+@pytest.mark.parametrize("of", ["files", "folders", "contents"])
+def test_what_is_exchanged_between_two_cases_is_read_again(place, of):
+    """Files that come out of one archive have one time, and often one size."""
+    folder, workspace, ingest = place
+    first, second = sorted(folder.glob("notes/*.txt"))[:2]
+    texts = "Old infarct on the left.", "Old infarct of a side . "
+    for file, text in zip((first, second), texts, strict=True):
+        file.write_text(text)
+    if of == "folders":
+        toml = folder / "cohort.toml"
+        toml.write_text(toml.read_text().replace("notes/{case_id}.txt", "notes/{case_id}/a.txt"))
+        for file in folder.glob("notes/*.txt"):
+            moved = folder / "notes" / file.stem / "a.txt"
+            moved.parent.mkdir()
+            file.rename(moved)
+        first, second = (folder / "notes" / file.stem / "a.txt" for file in (first, second))
+    aged(folder)
+    ingest()
+    aside = folder / "aside"
+    one, two = (f.parent if of == "folders" else f for f in (first, second))
+    if of == "contents":
+        first.write_text(texts[1])
+        second.write_text(texts[0])
+    else:
+        one.rename(aside)
+        two.rename(one)
+        aside.rename(two)
+    for file in (first, second):
+        os.utime(file, (LONG_AGO, LONG_AGO))
+    _, looked = ingest()
+    store = Store.open(workspace, read_description(folder / "cohort.toml").name)
+    keys = store.cases["case_id"].tolist()
+    names = [(f.parent.name if of == "folders" else f.stem) for f in (first, second)]
+    found = [store.text("report", keys.index(name)).strip() for name in names]
+    assert looked and found == [texts[1].strip(), texts[0].strip()]

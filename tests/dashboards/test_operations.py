@@ -4,15 +4,20 @@ of work for operators alone.
 
 from datetime import datetime
 
+import numpy as np
+import pandas as pd
 import pytest
 from pages import said
 from published_example import BUNDLE, NAME, publish
 
+from mmdiag.inference.settled import PlainBundle
 from mmdiag.record.activity import recent_activity, said_of
 from mmdiag.record.models import retire
 from mmdiag.record.reviews import record_review
 from mmdiag.storage.audit.chain import system_user
 from mmdiag.storage.ledger import Ledger
+from mmdiag.storage.store import Store
+from mmdiag.workspace import Workspace
 
 
 @pytest.fixture
@@ -28,10 +33,25 @@ def test_it_says_what_waits_and_which_model_is_in_use(page, example):
     cohorts, models, _ = tables(page(example.workspace.path, "operations"))
     row = cohorts.set_index("cohort").loc[NAME]
     assert row["in use"] == BUNDLE and row["scored by it"] == len(example.predictions)
-    assert row["waiting"] == max(row["accepted"] - row["scored by it"], 0)
+    assert pd.isna(row["waiting"])  # what waits is told by the model, which this workspace lacks
     assert models.set_index("model").loc[BUNDLE, "state"] == "champion"
     stamps = [*cohorts["last ingested"], *models["since"]]
     assert all(datetime.strptime(stamp, "%Y-%m-%d %H:%M") for stamp in stamps)
+
+
+def test_what_waits_is_what_the_next_score_would_answer(page, example, monkeypatch):
+    """Not what was trained on, nor what has its label or its review; and what is new."""
+    store = Store.open(example.workspace, NAME)
+    plain = PlainBundle(BUNDLE, store.folder, {}, ())
+    monkeypatch.setattr(Workspace, "bundle", lambda *_: store.folder)
+    monkeypatch.setattr(PlainBundle, "read", staticmethod(lambda *_: plain))
+    file = store.folder / "cases.parquet"
+    cases = pd.read_parquet(file)
+    cases.loc[:4, "label"] = np.nan  # of twelve; the ledger knows no answer for the first three
+    cases.loc[:2, "version"] = "new"
+    cases.to_parquet(file)
+    waiting = tables(page(example.workspace.path, "operations"))[0].set_index("cohort")["waiting"]
+    assert waiting[NAME] == 3
 
 
 def test_a_cohort_without_a_model_in_use_says_none(page, example):

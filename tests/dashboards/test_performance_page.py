@@ -36,11 +36,13 @@ def labels_arrive(example, cases):
 def test_what_came_out_stands_beside_what_was_promised(page, example):
     new = example.predictions.loc[example.predictions["role"] == "new", "case_id"].tolist()
     text = shown(page(example.workspace.path, "performance"))
-    assert f"scored {len(new)} new cases; no outcome is known yet" in text
+    assert f"has scored {len(new)} new cases in all; no outcome is known yet" in text
     assert "count from the ingestion that first sees them" in text
     labels_arrive(example, new[:10])
     test = page(example.workspace.path, "performance")
-    assert f"scored {len(new)} new cases; the outcome of 10 is known, 10 of them" in shown(test)
+    assert f"scored {len(new)} new cases in all; the outcome of 10 is known, 10 of them" in shown(
+        test
+    )
     table = test.dataframe[0].value.set_index("metric")
     assert (
         "n = 10" in table.loc["AUROC", "in use"] and "n = 107" in table.loc["AUROC", "at training"]
@@ -54,7 +56,7 @@ def test_every_model_stands_with_its_state_and_who_decided_why(page, example):
     ledger.record_bundle("b-other", "bundles/b-other", "r-other", NAME, {"fusion": "concat"})
     promote(ledger, "b-other", "better on site HT", "operator-7")
     test = page(example.workspace.path, "performance")
-    assert "the champion `b-other` scored 0 new cases" in shown(test)
+    assert "has scored 0 new cases in all" in shown(test)
     table = next(t.value for t in test.dataframe if "bundle_id" in t.value and "by" in t.value)
     rows = table.set_index("bundle_id")
     assert rows.loc["b-other", ["state", "by", "reason"]].tolist() == [

@@ -130,3 +130,19 @@ def test_what_was_learned_from_comes_last():
 def test_a_key_that_is_a_pattern_is_searched_as_it_is():
     table = pd.DataFrame({"case_id": ["a.b", "axb", "A.B2"], "state": "open"})
     assert scored.chosen(table, Filters(text="a.b"))["case_id"].tolist() == ["a.b", "A.B2"]
+
+
+def test_a_review_is_of_the_answer_that_was_seen_not_of_the_case_as_it_is_now():
+    """Once its files changed it has another answer, which nobody has seen."""
+    table = pd.DataFrame({"case_id": ["a", "b"], "version": ["v2", "v1"]})
+    reviews = pd.DataFrame(
+        {"case_id": ["a", "b"], "version": ["v1", "v1"], "verdict": "agree", "by": "x", "at": "y"}
+    )
+    found = scored.with_reviews(table, reviews).set_index("case_id")["state"]
+    assert dict(found) == {"a": scored.OPEN, "b": scored.REVIEWED}
+
+
+def test_of_several_labels_the_share_is_said_to_be_that_of_the_likeliest():
+    task = Task(kind="multilabel", labels=("bleed", "edema"))
+    row = {"predicted": "none of the labels", "share": 0.39}
+    assert rows.answer_text(row, task) == "none of the labels; the likeliest 39 %"

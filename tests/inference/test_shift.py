@@ -63,3 +63,12 @@ def test_cases_of_sites_without_a_training_case_are_counted_and_said(tmp_path) -
         "Cases of sites that the model has learned from no case of: 3, of 1 site."
     ], "a validation has measured it"
     assert not unlike_training({"new_sites": new_sites(sites[:1], tmp_path)}, {})
+
+
+def test_the_sentence_says_on_which_side_a_batch_is_unlike_the_training() -> None:
+    far = {"cases": 40, "share": 0.5, "p": 0.0, "unlike": True}
+    near = far | {"share": 0.0}
+    (one,) = unlike_training({"shift": {"labs": far}}, {"labs": "Blood"})
+    (two,) = unlike_training({"shift": {"labs": near}}, {"labs": "Blood"})
+    assert "Blood of this batch is unlike the training: 50% of 40 cases" in one
+    assert "nearer to the middle of the training" in two and "0% of 40 cases" in two

@@ -69,7 +69,7 @@ def test_a_rollback_returns_to_the_champion_before_as_often_as_there_is_one(
     for expected in ("b-2", "b-1"):
         assert rollback(ledger, "k", "not good", "tester")["bundle_id"] == expected
         assert champion_of(ledger, "k") == expected
-    with pytest.raises(UsageError, match="has had no other"):
+    with pytest.raises(UsageError, match="had none before"):
         rollback(ledger, "k", "once more")
     assert champion_of(ledger, "k") == "b-1" and verify(ledger)["ok"]
 

@@ -208,8 +208,8 @@ def test_agreement_with_no_answer_is_no_label_and_of_several_classes_it_is_the_l
     task = Task(kind="multiclass", label="kind", classes=("a", "b", "c"))
     workspace, ledger = make_workspace(tmp_path, task=task)
     answers = {"probability_a": 0.2, "probability_b": 0.1, "probability_c": 0.7}
-    predict(ledger, {"c0": 0.0}, **answers)
-    predict(ledger, {"c1": 0.0}, **answers, abstained=True)
+    predict(ledger, {"c0": 0.0}, **answers, predicted="c")
+    predict(ledger, {"c1": 0.0}, **answers, predicted="c", abstained=True)
     for case in ("c0", "c1"):
         say((workspace, ledger), case, "agree")
     say((workspace, ledger), "c0", "agree")

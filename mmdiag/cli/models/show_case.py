@@ -6,7 +6,7 @@ from rich.table import Table
 
 from mmdiag.cli.context import Answer
 from mmdiag.cli.printed import RESEARCH, a_console, line, number, printable
-from mmdiag.evaluation.verdict import ROLES, answer_of, is_abstained
+from mmdiag.evaluation.verdict import ROLES, is_abstained
 from mmdiag.explain.report.checked import (
     UNCHECKED,
     checked_rows,
@@ -20,16 +20,15 @@ if TYPE_CHECKING:
 
 def show_explanation(answer: Answer, store: "Store") -> None:
     """One case: its answer, and the contribution of each modality."""
-    said = answer_of(store.task, answer, store.title)
     line(
-        f"Case {answer['case_id']} · {said} · {ROLES[answer['role']]}, model {answer['bundle_id']}"
+        f"Case {answer['case_id']} · {answer['answer']} · {ROLES[answer['role']]}, model "
+        f"{answer['bundle_id']}"
     )
     if is_abstained(answer):
         line("What follows are contributions to an answer that the model does not give.")
-    outcome = store.task.explained(answer["predicted"])
     line(
-        f"Contribution of each modality to the prediction of {outcome} (Shapley, log-odds): "
-        "+ raises it, - lowers it."
+        f"Contribution of each modality to the prediction of {answer['outcome']} (Shapley, "
+        "log-odds): + raises it, - lowers it."
     )
     table = Table("modality", "contribution", "weight")
     refused = answer.get("quarantined") or {}

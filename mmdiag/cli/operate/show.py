@@ -45,6 +45,8 @@ def show_outcomes(answer: Row) -> None:
             f"{model['bundle_id']} ({state}): {model['scored']} cases scored, "
             f"{model['known']} with an outcome that came later."
         )
+        if not model["same_question"]:
+            line("  The cohort asks for something else now than this model answers: not judged.")
         if model["metrics"]:
             line("  Since it came into use:")
             show_metrics(model["metrics"])

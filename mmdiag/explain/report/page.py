@@ -82,7 +82,7 @@ def _doubt(facts: Mapping[str, Any]) -> str:
 
 
 def _contributions(facts: Mapping[str, Any], store: Store) -> str:
-    outcome = store.task.explained(str(facts["predicted"]))
+    outcome = str(facts["outcome"])
     rows = [(store.title(name), value) for name, value in facts["contributions"].items()]
     drawing = waterfall(float(facts["base"]), rows, ("this case", float(facts["logit"])))
     said = f"Log-odds of {outcome}: orange raises, blue lowers. Bars and ends add up."

@@ -38,6 +38,7 @@ CAUSES: Mapping[str, Callable[[str], str]] = {
     "letters that look alike": skeleton,
 }
 PREFIX = "a longer barcode"
+_GLOB = re.compile(r"[*?\[]")
 SEVERAL = "several differences in how they are written"
 
 
@@ -50,7 +51,7 @@ class Meeting:
         strange: Rows of its tables whose keys are no case's.
         keyless: Whether rows of its tables have no key.
         cause: What probably keeps cases and keys apart; empty = nothing that is known.
-        apart: Cases that would have a row but for the cause.
+        apart: Cases that would have a row or a file but for the cause.
     """
 
     present: int
@@ -79,7 +80,7 @@ def meet(
         met = (
             _by_key(description, table, modality, having, lacking)
             if modality.key
-            else Meeting(len(having))
+            else _by_path(description, table, modality, having)
         )
         faults = [case.faults[name] for case in cases if name in case.faults]
         # of a table somebody's columns are needed; other refusals end in quarantine
@@ -161,6 +162,43 @@ def _by_key(
         _require_zeros(description, modality, apart)
     rows = sum(keys[key] for key in strange)
     return Meeting(len(having), rows, keyless, cause, apart)
+
+
+def _by_path(
+    description: Description, table: pd.DataFrame, modality: ModalityDescription, having: set[str]
+) -> Meeting:
+    """Looks for files of the cases that have none under another spelling of their names."""
+    paths = {
+        str(row["case_id"]): path
+        for row in table.to_dict("records")
+        if (path := path_of(modality, row)) is not None
+    }
+    lacking = [
+        path for case, path in paths.items() if case not in having and not _GLOB.search(path)
+    ]
+    folders = {Path(path).parent for path in lacking}
+    there = {
+        (folder / entry.name).as_posix()
+        for folder in sorted(folders)
+        for entry in islice(_entries(description.root / folder), LOOKED_AT)
+    }
+    unused = there - set(paths.values())
+    if not unused or not lacking:
+        return Meeting(len(having))
+    cause, apart = likely_cause(lacking, unused)
+    spelled = {_without(CAUSES, path) for path in unused}
+    every = sum(_without(CAUSES, path) in spelled for path in lacking)
+    if cause == PREFIX or every > apart:
+        cause, apart = SEVERAL, every
+    return Meeting(len(having), cause=cause if apart else "", apart=apart)
+
+
+def _entries(folder: Path) -> Iterable[Path]:
+    """What lies in a folder; nothing where it cannot be looked at, which is said elsewhere."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return ()
 
 
 def _require_zeros(description: Description, modality: ModalityDescription, apart: int) -> None:

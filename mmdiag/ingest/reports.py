@@ -33,7 +33,7 @@ class TableReport:
         strange: Rows whose keys are no case's.
         keyless: Whether rows have no key.
         cause: What probably keeps cases from their keys; empty = nothing that is known.
-        apart: Cases that would have a row but for the cause.
+        apart: Cases that would have a row or a file but for the cause.
         remarks: What a workbook shows besides its values.
         width: Numbers of a vector of an embedding; 0 = it is none, or not known.
         width_of: What that is true of.
@@ -101,7 +101,7 @@ class TableReport:
             rows = "1 row meets" if self.strange == 1 else f"{self.strange} rows meet"
             said.append(f"{rows} no case by key, and are not read")
         if self.apart:
-            said.append(f"cases that would have a row but for {self.cause}: {self.apart}")
+            said.append(f"cases that would have a row or a file but for {self.cause}: {self.apart}")
         if self.keyless:
             said.append("rows without a key are not read")
         return [*said, *self.remarks]

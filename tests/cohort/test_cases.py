@@ -11,6 +11,7 @@ import pytest
 from mmdiag.cohort import case_table
 from mmdiag.cohort.case_table import read_cases
 from mmdiag.cohort.cases import find_cases
+from mmdiag.cohort.presence import meet
 from mmdiag.description import read_description
 from mmdiag.errors import DescriptionError
 
@@ -148,3 +149,53 @@ def test_the_case_table_is_parsed_once_until_it_or_its_description_changes(tmp_p
     assert len(parsed) == 2
     assert read_cases(replace(description, site="note"))["site"].notna().any()
     assert len(parsed) == 3
+
+
+ONE_NOTE = """[cohort]
+name = "c"
+[cases]
+table = "cases.csv"
+case_id = "id"
+subject_id = "id"
+[modalities.note]
+kind = "KIND"
+path = "PATH"
+"""
+
+
+@pytest.mark.parametrize("path", ["notes/{id}", "notes/{id}/*.txt", "{id}_visit*.csv"])
+def test_of_several_files_of_one_note_or_row_none_is_chosen(tmp_path, path):
+    kind = "table" if path.endswith(".csv") else "text"
+    toml = ONE_NOTE.replace("KIND", kind).replace("PATH", path)
+    cohort = make_cohort(tmp_path, toml=toml, cases="id\n001\n002\n")
+    for case in ("001", "002"):
+        for number in range(1 + (case == "001")):
+            file = tmp_path / path.replace("{id}", case).replace("*", str(number))
+            file = file if file.suffix else file / f"{number}.txt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("hb\n1\n")
+            file.with_name(f"{file.name}.md5").write_text("x")
+    cases = found_in(cohort)
+    assert [case.faults for case in cases] == [{"note": ("several_files", "2 files")}, {}]
+    assert ["note" in case.sources for case in cases] == [False, True]
+
+
+def test_a_file_whose_key_goes_on_is_that_of_another(tmp_path):
+    toml = ONE_NOTE.replace("KIND", "text").replace("PATH", "notes/{id}*")
+    cohort = make_cohort(tmp_path, toml=toml, cases="id\n1\n2\n3\n")
+    for name in ("10.txt", "2_ct.txt", "3a.txt"):  # of a case that is not listed, and of two
+        (tmp_path / "notes" / name).write_text("x")
+    cases = found_in(cohort)
+    assert [sorted(case.faults) for case in cases] == [["note"], [], []]
+    assert cases[0].faults["note"][0] == "key_goes_on"
+    assert ["note" in case.sources for case in cases] == [False, True, True]
+
+
+def test_files_under_another_spelling_of_a_key_are_told(tmp_path):
+    toml = ONE_NOTE.replace("KIND", "text").replace("PATH", "notes/{id}.txt")
+    cohort = make_cohort(tmp_path, toml=toml, cases="id\nP1\nP2\nM\u00fcller\nP4\n")
+    for name in ("P1.txt", "p2.TXT", "Mu\u0308ller.txt"):
+        (tmp_path / "notes" / name).write_text("x")
+    table = read_cases(cohort)
+    met = meet(cohort, table, find_cases(cohort, table))["note"]
+    assert (met.present, met.apart) == (1, 2) and met.cause

@@ -67,7 +67,10 @@ def test_some_cases_that_would_have_a_row_are_said(tmp_path):
     shown = [*KEYS[:9], *(key.upper() for key in KEYS[9:])]
     answer, _ = ingest(write_cohort(tmp_path, rows({"a": VALUES}, shown)), tmp_path / "w")
     assert labs_of(answer)["present"] == 9 and labs_of(answer)["cases_apart"] == 3
-    assert "cases that would have a row but for upper and lower case: 3" in labs_of(answer)["said"]
+    assert (
+        "cases that would have a row or a file but for upper and lower case: 3"
+        in labs_of(answer)["said"]
+    )
 
 
 def test_a_batch_to_score_may_lack_a_modality(tmp_path):

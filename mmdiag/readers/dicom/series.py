@@ -203,10 +203,20 @@ def series_descriptions(files: Sequence[Path]) -> set[str]:
 
 
 def _matches(header: Header, select: Mapping[str, str]) -> bool:
-    return all(
-        fnmatch.fnmatchcase(header.text(keyword).lower(), pattern.lower())
-        for keyword, pattern in select.items()
-    )
+    return all(_fits(header.text(keyword), pattern) for keyword, pattern in select.items())
+
+
+def _fits(value: str, pattern: str) -> bool:
+    """Whether a value is what was asked for: numbers by their size (80 is 80.00), texts without
+    regard to case and to how many blanks part their words.
+    """
+    own, asked = (" ".join(text.lower().split()) for text in (value, pattern))
+    if fnmatch.fnmatchcase(own, asked):
+        return True
+    try:
+        return float(own) == float(asked)
+    except ValueError:
+        return False
 
 
 def _read(

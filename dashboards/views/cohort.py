@@ -70,6 +70,8 @@ def _flow(name: str, refused: pd.DataFrame) -> None:
     predicted = None
     with part("The predictions"):
         predicted = published.table(folder, "predictions.parquet") if folder else None
+        if predicted is not None:  # of cases that are still there: a run may be older
+            predicted = predicted[predicted["case_id"].isin(published.store(name).cases["case_id"])]
     st.altair_chart(
         charts.flow(
             flow(counts, refused, predicted),

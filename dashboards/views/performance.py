@@ -16,8 +16,9 @@ from dashboards.charts import models as charts
 from dashboards.charts.style import FUSED_NAME, Drawn
 from dashboards.parts import against, part
 from dashboards.tables import csv_button
+from mmdiag.evaluation.calibration_error import calibration_bins
 from mmdiag.evaluation.interplay import interplay_sentences
-from mmdiag.evaluation.metrics import calibration_bins, wilson
+from mmdiag.evaluation.metrics import wilson
 from mmdiag.evaluation.ranking import roc_points
 from mmdiag.evaluation.verdict import (
     BASELINE,

@@ -86,6 +86,7 @@ def _answers(stamp: Stamp, _store: Store, _task: Task) -> pd.DataFrame:
     assert record is not None
     table = scored_cases(record, str(stamp[1]), str(stamp[2]), _task)
     sites = _store.cases.set_index("case_id")["site"]
+    table = table[table["case_id"].isin(sites.index)].reset_index(drop=True)
     site = table["case_id"].map(sites).astype(object)
     return table.assign(site=site.where(site.notna(), "").astype(str))
 

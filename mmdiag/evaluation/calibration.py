@@ -9,8 +9,8 @@ from jaxtyping import Real, Shaped
 from numpy import ndarray
 from sklearn.linear_model import LogisticRegression
 
-from mmdiag.evaluation.bootstrap import LEVEL, resampled
-from mmdiag.evaluation.metrics import calibration_error
+from mmdiag.evaluation.bootstrap import resampled
+from mmdiag.evaluation.calibration_error import calibration_error, less_its_bias
 
 LEAST = 1e-6  # probability that a logit is taken of
 ALIKE = 0.2  # logits that lie no further apart are one answer: folds differ so in their prevalence
@@ -44,7 +44,9 @@ def calibration(
         2007, Increasing the reliability of reliability diagrams (labels drawn from probabilities).
     """
     intercept, slope = _recalibrated(label, probability)
-    ece, low, high = _calibration_error(label, probability, subject, resamples, seed)
+    measure = calibration_error(label, probability)
+    drawn = resampled({"ece": measure}, subject, resamples, seed)["ece"]
+    ece, low, high = less_its_bias(label, probability, drawn, seed)
     share = float(np.mean(label))
     return {
         "slope": slope,
@@ -56,33 +58,6 @@ def calibration(
         "ece_high": high,
         "n": len(label),
     }
-
-
-def _calibration_error(
-    label: Real[ndarray, "case"],
-    probability: Real[ndarray, "case"],
-    subject: Shaped[ndarray, "case"],
-    resamples: int,
-    seed: int,
-) -> tuple[float, float, float]:
-    """The expected calibration error less its bias, and the ends of its interval."""
-    one = np.ones((1, len(label)))
-    measure = calibration_error(label, probability)
-    found = float(measure(one)[0])
-    drawn = resampled({"ece": measure}, subject, resamples, seed)["ece"]
-    tail = (1 - LEVEL) / 2
-    high, low = 2 * found - np.quantile(drawn, [tail, 1 - tail])
-    generator = np.random.default_rng(seed)
-    by_chance = [
-        calibration_error((generator.random(len(label)) < probability).astype(float), probability)(
-            one
-        )[0]
-        for _ in range(resamples)
-    ]
-    if found <= np.quantile(by_chance, 1 - tail):
-        low = 0.0
-    unbiased = max(0.0, 2 * found - float(drawn.mean()))
-    return unbiased, min(unbiased, max(0.0, float(low))), max(found, float(high))
 
 
 def _recalibrated(

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Real, Shaped
+from jaxtyping import Float, Real, Shaped
 from numpy import ndarray
 
 from mmdiag.errors import UnknownNameError
-from mmdiag.evaluation.bootstrap import Measure, Weights, interval, resampled
+from mmdiag.evaluation.bootstrap import Measure, interval, resampled
+from mmdiag.evaluation.calibration_error import calibration_error, less_its_bias
 from mmdiag.evaluation.concordance import concordance, concordance_within
 from mmdiag.evaluation.horizon import brier_by
 from mmdiag.evaluation.ranking import auroc, average_precision
 
-BINS = 10
 TINY = 1e-15  # the least probability of the true class in a log loss
 COMPARED_ONLY = ("log_loss",)  # known to `paired_difference`, not among the rows that a run reports
 
@@ -68,7 +68,8 @@ def evaluate(
     Returns:
         `metric, value, low, high, n, n_positive`, one a metric that exists for these labels. The
         interval is the 95 % percentile interval, widened to hold the value itself where the
-        bootstrap's bias would leave it outside.
+        bootstrap's bias would leave it outside; that of `ece`, which noise makes larger, is of the
+        error less its bias.
 
     Reference:
         Parker 2007, Stratification bias in low signal microarray studies (AUROC over pooled folds).
@@ -81,15 +82,15 @@ def evaluate(
     values = {name: _value(metric.measure, n) for name, metric in counted.items()} if n else {}
     exist = {name: counted[name].measure for name, value in values.items() if np.isfinite(value)}
     drawn = resampled(exist, subject if subject is not None else np.arange(n), resamples, seed)
-    return [
-        _row(name, values[name], interval(drawn[name], values[name]), counted[name])
-        for name in exist
-    ]
+    found = {name: (values[name], *interval(drawn[name], values[name])) for name in exist}
+    if "ece" in found and resamples > 1:
+        found["ece"] = less_its_bias(*_of_shares(label, probability), drawn["ece"], seed)
+    return [_row(name, *told, counted[name]) for name, told in found.items()]
 
 
-def _row(name: str, value: float, bounds: tuple[float, float], counted: Counted) -> dict[str, Any]:
+def _row(name: str, value: float, low: float, high: float, counted: Counted) -> dict[str, Any]:
     numbers = {"n": counted.n, "n_positive": counted.n_positive}
-    return {"metric": name, "value": value, "low": bounds[0], "high": bounds[1], **numbers}
+    return {"metric": name, "value": value, "low": low, "high": high, **numbers}
 
 
 def _value(measure: Measure, n: int) -> float:
@@ -236,7 +237,7 @@ def _of_classes(
     probability: Real[ndarray, "case class"],
     fold: Shaped[ndarray, "case"] | None,
 ) -> Mapping[str, Measure]:
-    hit = (probability.argmax(axis=1) == label).astype(float)
+    hit, surest = _of_shares(label, probability)
     one_hot = np.eye(probability.shape[1])[label.astype(int)]
     one_against_rest = [
         auroc(one_hot[:, c], probability[:, c], fold) for c in range(probability.shape[1])
@@ -245,8 +246,19 @@ def _of_classes(
         "auroc": lambda w: np.mean([measure(w) for measure in one_against_rest], axis=0),
         "accuracy": _mean(hit),
         "brier": _mean(((probability - one_hot) ** 2).sum(axis=1)),
-        "ece": calibration_error(hit, probability.max(axis=1)),
+        "ece": calibration_error(hit, surest),
     }
+
+
+def _of_shares(
+    label: Real[ndarray, "case"], probability: Real[ndarray, "case *class"]
+) -> tuple[Real[ndarray, "case"], Real[ndarray, "case"]]:
+    """What calibration is about: whether the answer came true, and how probable it was said to
+    be.
+    """
+    if probability.ndim == 1:
+        return label, probability
+    return (probability.argmax(axis=1) == label).astype(float), probability.max(axis=1)
 
 
 def _of_labels(
@@ -282,39 +294,6 @@ def _of_known(
     known = np.flatnonzero(~np.isnan(label))
     measure = auroc(label[known], score[known], None if fold is None else fold[known])
     return lambda weights: measure(np.take(weights, known, axis=1))
-
-
-def calibration_bins(probability: Real[ndarray, "case"]) -> Int[ndarray, "case"]:
-    """Bin of each case: up to ten bins of equal mass, at least five cases each, equal probabilities
-    never parted.
-    """
-    number = max(1, min(BINS, len(probability) // 5))
-    edges = (
-        np.unique(np.quantile(probability, np.arange(1, number) / number))
-        if number > 1
-        else np.zeros(0)
-    )
-    return np.searchsorted(edges, probability, side="right")
-
-
-def calibration_error(label: Real[ndarray, "case"], probability: Real[ndarray, "case"]) -> Measure:
-    """Expected calibration error over bins of equal mass, which are those of all cases in every
-    resample.
-
-    Reference:
-        Nixon 2019, Measuring calibration in deep learning (adaptive bins).
-    """
-    bins = calibration_bins(probability)
-    order = np.argsort(bins, kind="stable")
-    starts = np.flatnonzero(np.diff(bins[order], prepend=-1))
-    residual = (label - probability)[order]
-
-    def measure(weights: Weights) -> Float[ndarray, "resample"]:
-        gap = np.abs(np.add.reduceat(np.take(weights, order, axis=1) * residual, starts, axis=1))
-        error: ndarray = gap.sum(axis=1) / weights.sum(axis=1)
-        return error
-
-    return measure
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:

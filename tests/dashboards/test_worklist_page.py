@@ -2,6 +2,8 @@
 text of others stays text.
 """
 
+import json
+
 import pandas as pd
 import pytest
 from pages import said
@@ -146,3 +148,15 @@ def test_of_several_labels_the_share_is_said_to_be_that_of_the_likeliest():
     task = Task(kind="multilabel", labels=("bleed", "edema"))
     row = {"predicted": "none of the labels", "share": 0.39}
     assert rows.answer_text(row, task) == "none of the labels; the likeliest 39 %"
+
+
+def test_a_case_that_left_the_case_table_leaves_the_list(page, example):
+    test = page(example.workspace.path, "worklist")
+    first = keys(test)[0]
+    file = example.workspace.cohort(NAME) / "cases.parquet"
+    cases = pd.read_parquet(file)
+    cases[cases["case_id"] != first].to_parquet(file)
+    description = file.with_name("description.json")
+    described = json.loads(description.read_text())
+    description.write_text(json.dumps(described | {"hash": "sha256:another"}))
+    assert first not in keys(page(example.workspace.path, "worklist"))

@@ -12,18 +12,22 @@ import pydicom
 from jaxtyping import Bool, Float32, Num
 from numpy import ndarray
 from pydicom.datadict import tag_for_keyword
+from pydicom.encaps import generate_frames
 from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import UID
+from pydicom.uid import UID, JPEGLSLossless, JPEGLSNearLossless
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.dicom.codestreams import require_undamaged, require_whole
 from mmdiag.readers.dicom.elements import PIXELS, Element
 from mmdiag.readers.dicom.header import Header
 from mmdiag.readers.dicom.prescan import EXPLICIT, IMPLICIT, Fragments, fragments
 from mmdiag.readers.imaging.pixel_format import GREY, PALETTE, Padding, PixelFormat
 
 LUMINANCE = np.asarray([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+# decoders that refuse a damaged codestream; others go on and fill what is missing
+STRICT: dict[str, str] = {JPEGLSLossless: "pyjpegls", JPEGLSNearLossless: "pyjpegls"}
 BROKEN = (
     ValueError,
     KeyError,
@@ -149,6 +153,8 @@ def _decoded_frames(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            if encapsulated is not None:
+                _require_codestreams(source, pixels.frames)
             for plane, facts in decoder.iter_array(source, raw=False, **options):
                 count += 1
                 yield _frame(plane, facts, pixels, lookup, padding)
@@ -156,6 +162,12 @@ def _decoded_frames(
             raise ReadError("undecodable_pixels", type(error).__name__) from None
     if count < pixels.frames:
         raise ReadError("truncated", f"{count} of {pixels.frames} frames")
+
+
+def _require_codestreams(source: bytes, count: int) -> None:
+    for stream in generate_frames(source, number_of_frames=count):
+        require_whole(stream)
+        require_undamaged(stream)
 
 
 def _frame(
@@ -212,6 +224,8 @@ def _decoder_options(header: Header, pixels: PixelFormat) -> dict[str, Any]:
         }
     if pixels.samples > 1:
         options["planar_configuration"] = pixels.planar
+    if header.scan.syntax in STRICT:
+        options["decoding_plugin"] = STRICT[header.scan.syntax]
     return options
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 from numpy import ndarray
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.dicom.codestreams import decoded_picture
 from mmdiag.readers.dicom.pixels import codestream_size
 from mmdiag.readers.imaging.pose import Pose, turn_of
 
@@ -69,11 +69,10 @@ def read_picture(file: Path) -> Raster:
     height, width = picture_size(content) or (0, 0)
     if height * width > MOST_PIXELS:
         raise ReadError("too_large", f"{file.name} has {height} x {width} pixels")
-    decoded = (
-        cv2.imdecode(np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-        if height and width
-        else None
-    )
+    try:
+        decoded = decoded_picture(content) if height and width else None
+    except ReadError as refusal:
+        raise ReadError(refusal.code, f"{file.name}: {refusal.detail}") from None
     if decoded is None:
         raise ReadError("unreadable", f"{file.name} does not decode as PNG or JPEG")
     said = _picture_header(content, file.name)

@@ -50,7 +50,8 @@ REASONS: dict[str, Reason] = {
         "Export as MONOCHROME2 or RGB.",
     ),
     "missing_rescale": Reason(
-        "A CT slice must carry RescaleSlope and RescaleIntercept (0028,1053/1052).",
+        "A CT slice must carry RescaleSlope and RescaleIntercept (0028,1053/1052), a dose grid "
+        "DoseGridScaling (3004,000E).",
         "Export again with the rescale tags kept.",
     ),
     "missing_geometry": Reason(

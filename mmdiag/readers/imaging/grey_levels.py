@@ -3,7 +3,8 @@ table in which a header asks for them to be shown (VOI LUT), then whether the lo
 window is given in values after the rescale and before the inversion of MONOCHROME1.
 
 Reference:
-    DICOM PS3.3 C.11.1.1.2 (Modality LUT), C.8.2.1 (CT Image Module), C.11.2 (VOI LUT Module),
+    DICOM PS3.3 C.11.1.1.2 (Modality LUT), C.8.2.1 (CT Image Module), C.8.8.3 (RT Dose Module),
+    C.11.2 (VOI LUT Module),
     C.7.6.16.2.10 (VOI LUT of a frame), C.7.6.3.1.2 (MONOCHROME1).
 """
 
@@ -88,12 +89,27 @@ def rescale_of(header: Header) -> Rescale:
         # an empty one says nothing
         if table.ModalityLUTSequence and table.ModalityLUTSequence[0].get("LUTDescriptor"):
             return Rescale(table=table)
+    if _is_dose(header):
+        scaling = header.number("DoseGridScaling")
+        if scaling is None or scaling <= 0:
+            raise ReadError(
+                "missing_rescale", "DoseGridScaling (3004,000E) is absent, or not above 0"
+            )
+        return Rescale(scaling)
     slope, intercept = header.number("RescaleSlope"), header.number("RescaleIntercept")
     if slope is None and intercept is None and not _needs_units(header):
         return Rescale()
     if slope is None or intercept is None or slope == 0:
         raise ReadError("missing_rescale", "RescaleSlope or RescaleIntercept is absent or 0")
     return Rescale(slope, intercept)
+
+
+def _is_dose(header: Header) -> bool:
+    """Whether a file is a grid of dose, each with a scale of its own."""
+    sop_class = header.text("SOPClassUID")
+    return sop_class == uid.RTDoseStorage or (
+        header.text("Modality") == "RTDOSE" and sop_class not in CAPTURES
+    )
 
 
 def _needs_units(header: Header) -> bool:

@@ -1,0 +1,37 @@
+"""Stored values become values in the unit of their modality, or a series is refused."""
+
+import numpy as np
+import pytest
+from dicom_builders import make_slice, write
+from pydicom.uid import RTDoseStorage
+
+from mmdiag.errors import ReadError
+from mmdiag.readers.dicom.series import read_series
+
+
+def dose(scaling, stored=1000):
+    plane = np.full((8, 10), stored, np.uint16)
+    return make_slice(
+        0,
+        Modality="RTDOSE",
+        SOPClassUID=RTDoseStorage,
+        BitsStored=16,
+        HighBit=15,
+        NumberOfFrames=2,
+        GridFrameOffsetVector=[0, 3],
+        PixelData=plane.tobytes() * 2,
+        **({} if scaling is None else {"DoseGridScaling": scaling}),
+    )
+
+
+def test_dose_is_in_its_unit_whatever_its_grid_was_scaled_by(tmp_path):
+    for number, (scaling, stored) in enumerate((("0.01", 2000), ("0.005", 4000))):
+        files = write(tmp_path / str(number), [dose(scaling, stored)])
+        assert read_series(files, {}).volume == pytest.approx(20)
+
+
+@pytest.mark.parametrize("scaling", [None, "0", "-1"])
+def test_dose_whose_scale_is_not_stated_is_refused(tmp_path, scaling):
+    with pytest.raises(ReadError, match="DoseGridScaling") as refused:
+        read_series(write(tmp_path / "s", [dose(scaling)]), {})
+    assert refused.value.code == "missing_rescale"

@@ -51,7 +51,8 @@ REASONS: dict[str, Reason] = {
     ),
     "missing_rescale": Reason(
         "A CT slice must carry RescaleSlope and RescaleIntercept (0028,1053/1052), a dose grid "
-        "DoseGridScaling (3004,000E).",
+        "DoseGridScaling (3004,000E); of the slices of a series all say how they are scaled, or "
+        "none.",
         "Export again with the rescale tags kept.",
     ),
     "missing_geometry": Reason(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dicom_builders import make_slice, write
+from dicom_builders import make_enhanced, make_slice, write
 from pydicom.uid import RTDoseStorage
 
 from mmdiag.errors import ReadError
@@ -35,3 +35,23 @@ def test_dose_whose_scale_is_not_stated_is_refused(tmp_path, scaling):
     with pytest.raises(ReadError, match="DoseGridScaling") as refused:
         read_series(write(tmp_path / "s", [dose(scaling)]), {})
     assert refused.value.code == "missing_rescale"
+
+
+def test_a_series_of_which_some_slices_alone_state_a_rescale_is_refused(tmp_path):
+    scaled = {"RescaleSlope": "4", "RescaleIntercept": "0"}
+    slices = [make_slice(n, **({} if n == 2 else scaled)) for n in range(5)]
+    with pytest.raises(ReadError, match="4 of 5 slices state") as refused:
+        read_series(write(tmp_path / "some", slices), {})
+    assert refused.value.code == "missing_rescale"
+    frames = make_enhanced([0, 3, 6], slopes=[2, 2, 2])
+    frames.Modality = "MR"
+    del frames.PerFrameFunctionalGroupsSequence[1].PixelValueTransformationSequence
+    with pytest.raises(ReadError, match="2 of 3 slices state"):
+        read_series(write(tmp_path / "frames", [frames]), {})
+
+
+def test_a_rescale_that_changes_nothing_need_not_be_on_every_slice(tmp_path):
+    scaled = {"RescaleSlope": "1", "RescaleIntercept": "0"}
+    slices = [make_slice(n, **({} if n == 2 else scaled)) for n in range(5)]
+    found = read_series(write(tmp_path / "s", slices), {})
+    assert found.volume[:, 0, 0].tolist() == [0, 10, 20, 30, 40]

@@ -37,7 +37,7 @@ from mmdiag.readers.dicom.volume import (
 )
 from mmdiag.readers.imaging.display import DisplaySlices, display_of_volume
 from mmdiag.readers.imaging.geometry import Arrangement, arrange, directions_of, pixel_aspect
-from mmdiag.readers.imaging.grey_levels import in_hounsfield
+from mmdiag.readers.imaging.grey_levels import in_hounsfield, require_one_scale
 from mmdiag.readers.imaging.pixel_format import GREY
 from mmdiag.readers.imaging.pose import Pose, Turn, turn_of, turn_of_projection
 from mmdiag.readers.imaging.resample import spread
@@ -234,6 +234,7 @@ def _read(
     read = [described(path, header, voi) for path, header in selection.files]
     white = _one_display(read)
     read, arrangement = _arranged(read)
+    require_one_scale([plane.rescale for file in read for plane in file.planes])
     turn = _turn(read[0], arrangement)
     order, within, shown = arrangement.order, size, None
     if turn.in_plane:

@@ -185,7 +185,8 @@ def _plane_of_frame(
 
     rescale, transformed = Rescale(), item("PixelValueTransformationSequence")
     if transformed is not None:
-        rescale = Rescale(float(transformed.RescaleSlope), float(transformed.RescaleIntercept))
+        slope, intercept = transformed.RescaleSlope, transformed.RescaleIntercept
+        rescale = Rescale(float(slope), float(intercept), stated=True)
     elif header.text("Modality") in ("CT", "PT") or header.has("RescaleSlope"):
         rescale = rescale_of(header)
     shown = None

@@ -8,6 +8,7 @@ Reference:
     C.7.6.16.2.10 (VOI LUT of a frame), C.7.6.3.1.2 (MONOCHROME1).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,11 +44,21 @@ LARGEST_FACTOR = 1e15  # up to which a stored whole number stays a number of 32 
 
 @dataclass(frozen=True, slots=True)
 class Rescale:
-    """output = slope * stored + intercept, or a table where the file has one."""
+    """output = slope * stored + intercept, or a table where the file has one.
+
+    Args:
+        stated: Whether the file says it; stored values are values where it does not.
+    """
 
     slope: float = 1.0
     intercept: float = 0.0
     table: pydicom.Dataset | None = None
+    stated: bool = False
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether values are the stored ones."""
+        return self.table is None and (self.slope, self.intercept) == (1.0, 0.0)
 
     @property
     def is_safe(self) -> bool:
@@ -60,7 +71,7 @@ class Rescale:
         if self.table is not None:
             return _by_table(stored, self.table)
         values = stored.astype(np.float32, copy=False)
-        if (self.slope, self.intercept) == (1.0, 0.0):
+        if self.is_identity:
             return values
         scaled: ndarray = values * np.float32(self.slope)
         scaled += np.float32(self.intercept)
@@ -88,20 +99,34 @@ def rescale_of(header: Header) -> Rescale:
         table = read_attributes(header, ["ModalityLUTSequence", "PixelRepresentation"])
         # an empty one says nothing
         if table.ModalityLUTSequence and table.ModalityLUTSequence[0].get("LUTDescriptor"):
-            return Rescale(table=table)
+            return Rescale(table=table, stated=True)
     if _is_dose(header):
         scaling = header.number("DoseGridScaling")
         if scaling is None or scaling <= 0:
             raise ReadError(
                 "missing_rescale", "DoseGridScaling (3004,000E) is absent, or not above 0"
             )
-        return Rescale(scaling)
+        return Rescale(scaling, stated=True)
     slope, intercept = header.number("RescaleSlope"), header.number("RescaleIntercept")
     if slope is None and intercept is None and not _needs_units(header):
         return Rescale()
     if slope is None or intercept is None or slope == 0:
         raise ReadError("missing_rescale", "RescaleSlope or RescaleIntercept is absent or 0")
-    return Rescale(slope, intercept)
+    return Rescale(slope, intercept, stated=True)
+
+
+def require_one_scale(rescales: Sequence[Rescale]) -> None:
+    """Refuse a series of which some slices say how stored values become values, and others do not:
+    those lie in another unit.
+
+    Raises:
+        ReadError: `missing_rescale`.
+    """
+    stated = [rescale for rescale in rescales if rescale.stated]
+    if len(stated) < len(rescales) and not all(rescale.is_identity for rescale in stated):
+        raise ReadError(
+            "missing_rescale", f"{len(stated)} of {len(rescales)} slices state a rescale"
+        )
 
 
 def _is_dose(header: Header) -> bool:

@@ -55,3 +55,21 @@ def test_a_rescale_that_changes_nothing_need_not_be_on_every_slice(tmp_path):
     slices = [make_slice(n, **({} if n == 2 else scaled)) for n in range(5)]
     found = read_series(write(tmp_path / "s", slices), {})
     assert found.volume[:, 0, 0].tolist() == [0, 10, 20, 30, 40]
+
+
+def test_values_of_a_map_in_functional_groups_are_no_ct_numbers(tmp_path):
+    for number, (unit, hounsfield) in enumerate((("HU", True), ("US", True), ("MGML", False))):
+        frames = make_enhanced([0, 3, 6])
+        shared = frames.SharedFunctionalGroupsSequence[0]
+        shared.PixelValueTransformationSequence[0].RescaleType = unit
+        found = read_series(write(tmp_path / str(number), [frames]), {})
+        assert found.hounsfield is hounsfield
+
+
+def test_slices_of_several_quantities_are_several_volumes(tmp_path):
+    frames = make_enhanced([0, 3, 6], slopes=[1, 1, 1])
+    group = frames.PerFrameFunctionalGroupsSequence[1]
+    group.PixelValueTransformationSequence[0].RescaleType = "Z_EFF"
+    with pytest.raises(ReadError, match="RescaleType") as refused:
+        read_series(write(tmp_path / "s", [frames]), {})
+    assert refused.value.code == "several_volumes"

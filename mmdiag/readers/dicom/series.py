@@ -310,7 +310,7 @@ def _series(
         tilt_degrees=arrangement.tilt_degrees,
         localizers=selection.localizers,
         modality=header.text("Modality"),
-        hounsfield=in_hounsfield(header),
+        hounsfield=in_hounsfield(header, [plane.rescale for f in read for plane in f.planes]),
         patient_id=header.text("PatientID"),
         recorded=recorded.isoformat() if recorded else "",
         shown=_shown(read),

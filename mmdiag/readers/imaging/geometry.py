@@ -186,7 +186,8 @@ def _plane_of_frame(
     rescale, transformed = Rescale(), item("PixelValueTransformationSequence")
     if transformed is not None:
         slope, intercept = transformed.RescaleSlope, transformed.RescaleIntercept
-        rescale = Rescale(float(slope), float(intercept), stated=True)
+        unit = str(transformed.get("RescaleType") or header.text("RescaleType")).strip()
+        rescale = Rescale(float(slope), float(intercept), stated=True, unit=unit)
     elif header.text("Modality") in ("CT", "PT") or header.has("RescaleSlope"):
         rescale = rescale_of(header)
     shown = None

@@ -48,12 +48,15 @@ class Rescale:
 
     Args:
         stated: Whether the file says it; stored values are values where it does not.
+        unit: As RescaleType (0028,1054) or the table's ModalityLUTType (0028,3004) says it; empty
+            where neither does.
     """
 
     slope: float = 1.0
     intercept: float = 0.0
     table: pydicom.Dataset | None = None
     stated: bool = False
+    unit: str = ""
 
     @property
     def is_identity(self) -> bool:
@@ -99,7 +102,8 @@ def rescale_of(header: Header) -> Rescale:
         table = read_attributes(header, ["ModalityLUTSequence", "PixelRepresentation"])
         # an empty one says nothing
         if table.ModalityLUTSequence and table.ModalityLUTSequence[0].get("LUTDescriptor"):
-            return Rescale(table=table, stated=True)
+            unit = str(table.ModalityLUTSequence[0].get("ModalityLUTType") or "").strip()
+            return Rescale(table=table, stated=True, unit=unit)
     if _is_dose(header):
         scaling = header.number("DoseGridScaling")
         if scaling is None or scaling <= 0:
@@ -112,7 +116,7 @@ def rescale_of(header: Header) -> Rescale:
         return Rescale()
     if slope is None or intercept is None or slope == 0:
         raise ReadError("missing_rescale", "RescaleSlope or RescaleIntercept is absent or 0")
-    return Rescale(slope, intercept, stated=True)
+    return Rescale(slope, intercept, stated=True, unit=header.text("RescaleType"))
 
 
 def require_one_scale(rescales: Sequence[Rescale]) -> None:
@@ -144,15 +148,24 @@ def _needs_units(header: Header) -> bool:
     )
 
 
-def in_hounsfield(header: Header) -> bool:
-    """Whether the values of a file are CT numbers: no picture of a screen, no map of another
+def in_hounsfield(header: Header, rescales: Sequence[Rescale]) -> bool:
+    """Whether the values of a series are CT numbers: no picture of a screen, no map of another
     quantity such as effective atomic numbers.
+
+    Args:
+        header: Of a file.
+        rescales: Of all slices.
+
+    Raises:
+        ReadError: `several_volumes`, where some slices are and others are not.
     """
-    return (
-        header.text("Modality") == "CT"
-        and header.text("SOPClassUID") not in CAPTURES
-        and header.text("RescaleType") in HOUNSFIELD
-    )
+    if header.text("Modality") != "CT" or header.text("SOPClassUID") in CAPTURES:
+        return False
+    units = {rescale.unit for rescale in rescales}
+    others = units.difference(HOUNSFIELD)
+    if others and len(units) > 1:
+        raise ReadError("several_volumes", "slices differ in RescaleType (0028,1054)")
+    return not others
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ from pydicom.encaps import generate_frames
 from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import UID, JPEGLSLossless, JPEGLSNearLossless
+from pydicom.uid import UID, JPEGLSLossless, JPEGLSNearLossless, RLELossless
 
 from mmdiag.errors import ReadError
-from mmdiag.readers.dicom.codestreams import require_undamaged, require_whole
+from mmdiag.readers.dicom.codestreams import JPEG, JPEG_2000, require_undamaged, require_whole
 from mmdiag.readers.dicom.elements import PIXELS, Element
 from mmdiag.readers.dicom.header import Header
 from mmdiag.readers.dicom.prescan import EXPLICIT, IMPLICIT, Fragments, fragments
@@ -65,7 +65,8 @@ def frames(header: Header, pixels: PixelFormat, padding: Padding | None = None) 
     number.
 
     Raises:
-        ReadError: `truncated`, `undecodable_pixels` or `unsupported_transfer_syntax`.
+        ReadError: `truncated`, `undecodable_pixels`, `unsupported_transfer_syntax`, or `unreadable`
+            where there are more pixels than the header says.
     """
     scanned = header.scan
     encapsulated = fragments(scanned)
@@ -80,21 +81,32 @@ def frames(header: Header, pixels: PixelFormat, padding: Padding | None = None) 
             return _plain_frames(header, pixels, padding)
         if pixels.high_bit != pixels.bits_stored - 1 and PIXELS[scanned.pixels] == "PixelData":
             raise ReadError("unreadable", "HighBit is not BitsStored - 1")
-    elif len(encapsulated.fragments) < pixels.frames:
-        raise ReadError(
-            "truncated", f"{len(encapsulated.fragments)} fragments for {pixels.frames} frames"
-        )
     else:
+        _require_count(scanned.content, encapsulated, pixels, scanned.syntax == RLELossless)
         _require_size(scanned.content, encapsulated, pixels)
     return _decoded_frames(header, pixels, encapsulated, padding)
 
 
 def _require_length(length: int, pixels: PixelFormat) -> None:
-    if length * 8 < pixels.frame_bits * pixels.frames:
-        raise ReadError(
-            "truncated",
-            f"{length} bytes of pixels, the header says {pixels.frame_bits * pixels.frames // 8}",
-        )
+    """Bytes that no frame takes are frames that nobody counted, or rows of a larger image."""
+    said = -(-pixels.frame_bits * pixels.frames // 8)
+    if said <= length <= said + said % 2:
+        return
+    raise ReadError(
+        "truncated" if length < said else "unreadable",
+        f"{length} bytes of pixels, the header says {said}",
+    )
+
+
+def _require_count(content: bytes, encapsulated: Fragments, pixels: PixelFormat, rle: bool) -> None:
+    """A frame is at least one fragment, and each codestream is a frame; of RLE each fragment is."""
+    parts = encapsulated.fragments
+    if len(parts) < pixels.frames:
+        raise ReadError("truncated", f"{len(parts)} fragments for {pixels.frames} frames")
+    begun = [start for start, _ in parts if content.startswith((JPEG, JPEG_2000), start)]
+    found = len(parts) if rle else len(begun)
+    if found > pixels.frames:
+        raise ReadError("unreadable", f"{found} frames, the header says {pixels.frames}")
 
 
 def _plain_frames(header: Header, pixels: PixelFormat, padding: Padding | None) -> Iterator[Frame]:

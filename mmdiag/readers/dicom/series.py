@@ -19,6 +19,7 @@ from mmdiag.readers.dicom.attributes import values_of_all
 from mmdiag.readers.dicom.dates import recorded_day
 from mmdiag.readers.dicom.display import begin_display, said_of_display
 from mmdiag.readers.dicom.header import Header
+from mmdiag.readers.dicom.interleaved import require_one_volume
 from mmdiag.readers.dicom.series_kind import (
     as_what_it_is,
     differing,
@@ -234,6 +235,7 @@ def _read(
     read = [described(path, header, voi) for path, header in selection.files]
     white = _one_display(read)
     read, arrangement = _arranged(read)
+    require_one_volume(read, arrangement)
     require_one_scale([plane.rescale for file in read for plane in file.planes])
     turn = _turn(read[0], arrangement)
     order, within, shown = arrangement.order, size, None

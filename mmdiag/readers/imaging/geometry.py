@@ -5,13 +5,14 @@ Reference:
     DICOM PS3.3 C.7.6.2, Image Plane Module; C.7.6.16, Multi-frame Functional Groups Module.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pydicom
 from jaxtyping import Float, Integer
 from numpy import ndarray
+from pydicom.multival import MultiValue
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.dicom.header import Header
@@ -20,6 +21,23 @@ from mmdiag.readers.imaging.grey_levels import Rescale, Voi, rescale_of, voi_of,
 from mmdiag.readers.imaging.pixel_format import PixelFormat
 
 GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+# what tells volumes apart in functional groups: the sequence, then the attribute in its item
+TOLD = (
+    ("CTImageFrameTypeSequence", "FrameType"),
+    ("MRImageFrameTypeSequence", "FrameType"),
+    ("PETFrameTypeSequence", "FrameType"),
+    ("XRay3DFrameTypeSequence", "FrameType"),
+    ("FrameContentSequence", "StackID"),
+    ("FrameContentSequence", "TemporalPositionIndex"),
+    ("FrameContentSequence", "FrameAcquisitionNumber"),
+    ("MREchoSequence", "EffectiveEchoTime"),
+    ("MRDiffusionSequence", "DiffusionBValue"),
+    ("MRTimingAndRelatedParametersSequence", "FlipAngle"),
+    ("CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase"),
+    ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"),
+    ("CTReconstructionSequence", "ConvolutionKernel"),
+    ("CTXRayDetailsSequence", "KVP"),
+)
 SAME_MM = 0.01  # positions nearer than this are one position
 SAME_DIRECTION = 1e-3  # cosines that differ less are one direction
 SAME_SPACING = 0.01  # share of the spacing
@@ -36,6 +54,7 @@ class Plane:
             say.
         spacing: Between rows and between columns in mm; empty where the file does not say.
         voi: How its values are shown, where that was asked for and the file says it.
+        told: Keyword -> value, of what a functional group says that tells volumes apart.
     """
 
     position: tuple[float, ...]
@@ -43,6 +62,7 @@ class Plane:
     spacing: tuple[float, ...]
     rescale: Rescale
     voi: Voi | None = None
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +223,24 @@ def _plane_of_frame(
         spacing=spacing if len(spacing) == 2 and min(spacing) > 0 else (),
         rescale=rescale,
         voi=shown,
+        told=_told(item),
     )
+
+
+def _told(item: Callable[[str], pydicom.Dataset | None]) -> dict[str, str]:
+    """What functional groups say that tells volumes apart.
+
+    Args:
+        item: Gives the item of a sequence.
+    """
+    found = {}
+    for sequence, keyword in TOLD:
+        group = item(sequence)
+        value = None if group is None else group.get(keyword)
+        if value is not None:
+            several = isinstance(value, MultiValue)
+            found[keyword] = "\\".join(map(str, value)) if several else str(value)
+    return found
 
 
 def arrange(planes: Sequence[Plane], files: int) -> Arrangement:
@@ -231,9 +268,7 @@ def arrange(planes: Sequence[Plane], files: int) -> Arrangement:
     if np.abs(orientation - orientation[0]).max() > SAME_DIRECTION:
         raise ReadError("mixed_geometry", "slices differ in orientation")
     _require_one_spacing(planes)
-    positions = np.asarray([plane.position for plane in planes])
-    normal = np.cross(orientation[0, :3], orientation[0, 3:])
-    distances = positions @ normal
+    distances = distances_of(planes)
     order = np.argsort(distances, kind="stable")
     gaps = np.diff(distances[order])
     if gaps.min() < SAME_MM:
@@ -243,9 +278,18 @@ def arrange(planes: Sequence[Plane], files: int) -> Arrangement:
         )
     median = float(np.median(gaps))
     missing = int(np.rint(gaps[gaps > MISSING_FROM * median] / median - 1).sum())
-    return Arrangement(
-        order, median, missing, _tilt(positions[order[-1]] - positions[order[0]], normal)
-    )
+    first, last = (np.asarray(planes[order[end]].position) for end in (0, -1))
+    return Arrangement(order, median, missing, _tilt(last - first, _normal(planes[0])))
+
+
+def distances_of(planes: Sequence[Plane]) -> Float[ndarray, "plane"]:
+    """Where planes of one orientation lie along their normal, in mm."""
+    distances: ndarray = np.asarray([plane.position for plane in planes]) @ _normal(planes[0])
+    return distances
+
+
+def _normal(plane: Plane) -> Float[ndarray, "3"]:
+    return np.cross(np.asarray(plane.orientation[:3]), np.asarray(plane.orientation[3:]))
 
 
 def _require_one_spacing(planes: Sequence[Plane]) -> None:

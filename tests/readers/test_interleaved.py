@@ -118,3 +118,18 @@ def test_volumes_of_frames_between_each_other_are_refused(tmp_path, sequence, ke
     assert refused(tmp_path / "s", [between], f"2 values of {keyword}") == "several_volumes"
     after = enhanced([0, 3, 6, 9, 12, 15, 18, 21], groups)
     assert read(tmp_path / "t", [after]).slices == 8
+
+
+def typed(*types):
+    groups = [{"CTImageFrameTypeSequence": {"FrameType": list(kind)}} for kind in types]
+    return enhanced([3 * n for n in range(len(types))], groups)
+
+
+def test_frames_of_a_localizer_or_of_several_types_are_no_stack(tmp_path):
+    plain = ("ORIGINAL", "PRIMARY", "AXIAL", "NONE")
+    localizer, map_ = (*plain[:2], "LOCALIZER", "NONE"), (*plain[:3], "ENERGY_PROP_WT")
+    assert read(tmp_path / "plain", [typed(*[plain] * 4)]).slices == 4
+    said = "1 of 4 frames"
+    assert refused(tmp_path / "a", [typed(*[plain] * 3, localizer)], said) == "localizer"
+    said = "2 values of FrameType"
+    assert refused(tmp_path / "b", [typed(*[plain] * 2, *[map_] * 2)], said) == "several_volumes"

@@ -5,7 +5,7 @@ Slices that a scanner measures in passes (odd, then even) lie between each other
 volume: their times differ, and of MR their acquisition numbers may.
 
 Reference:
-    DICOM PS3.3 C.7.6.16.2.2 (Frame Content).
+    DICOM PS3.3 C.7.6.16.2.2 (Frame Content), C.8.13.3.1 and C.8.15.3.1 (Frame Type).
 """
 
 from collections.abc import Sequence
@@ -45,24 +45,42 @@ SAME_GAP = 1.05  # times the gap: a spacing up to it is that of slices in passes
 
 
 def require_one_volume(read: Sequence[SliceFile], arrangement: Arrangement) -> None:
-    """Refuse slices whose values of what tells volumes apart alternate along the normal.
+    """Refuse frames of several types, and slices whose values of what tells volumes apart alternate
+    along the normal.
 
     Raises:
-        ReadError: `several_volumes`.
+        ReadError: `localizer` or `several_volumes`.
     """
+    _require_one_frame_type(read)
     if not np.isfinite(arrangement.gap_mm):
         return
     planes = [plane for file in read for plane in file.planes]
     gaps = np.diff(distances_of(planes)[arrangement.order])
     crowded = bool(gaps.min() < CROWDED * gaps.mean())
     apart = (*VOLUMES, *(() if _in_passes(read, arrangement.gap_mm) and not crowded else PASSES))
-    for keyword in (*apart, *(TIMES if crowded else ())):
+    asked = (*apart, *(TIMES if crowded else ()))
+    stated = {keyword for file in read for keyword in file.header.stated(asked)}
+    stated.update(keyword for plane in planes for keyword in plane.told)
+    for keyword in asked:
+        if keyword not in stated:
+            continue
         values = _values(read, keyword)
-        if _alternate([values[number] for number in arrangement.order]):
+        if len(set(values)) > 1 and _alternate([values[number] for number in arrangement.order]):
             raise ReadError(
                 "several_volumes",
                 f"slices of {len(set(values))} values of {keyword} lie between each other",
             )
+
+
+def _require_one_frame_type(read: Sequence[SliceFile]) -> None:
+    types = [value for value in _values(read, "FrameType") if value]
+    localizers = sum("LOCALIZER" in value.split("\\") for value in types)
+    if localizers:
+        raise ReadError("localizer", f"{localizers} of {len(types)} frames are such by FrameType")
+    if len(set(types)) > 1:
+        raise ReadError(
+            "several_volumes", f"frames of {len(set(types))} values of FrameType (0008,9007)"
+        )
 
 
 def _values(read: Sequence[SliceFile], keyword: str) -> list[str]:

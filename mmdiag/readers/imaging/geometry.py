@@ -2,7 +2,8 @@
 tilt and spacing.
 
 Reference:
-    DICOM PS3.3 C.7.6.2, Image Plane Module; C.7.6.16, Multi-frame Functional Groups Module.
+    DICOM PS3.3 C.7.6.2, Image Plane Module; C.7.6.16, Multi-frame Functional Groups Module;
+    C.8.4.8, NM Multi-frame Module.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,18 @@ TOLD = (
     ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"),
     ("CTReconstructionSequence", "ConvolutionKernel"),
     ("CTXRayDetailsSequence", "KVP"),
+)
+SLICES = "SliceVector"  # (0054,0080): the number of each frame's slice
+# what frames of nuclear medicine differ in besides: energy, head of the camera, time, angle
+VECTORS = (
+    "EnergyWindowVector",
+    "DetectorVector",
+    "PhaseVector",
+    "RotationVector",
+    "RRIntervalVector",
+    "TimeSlotVector",
+    "AngularViewVector",
+    "TimeSliceVector",
 )
 SAME_MM = 0.01  # positions nearer than this are one position
 SAME_DIRECTION = 1e-3  # cosines that differ less are one direction
@@ -90,7 +103,7 @@ def planes_of(header: Header, pixels: PixelFormat, *, voi: bool = False) -> list
         voi: Whether to read how its values are shown.
 
     Raises:
-        ReadError: `unreadable`, `missing_rescale` or `bad_window`.
+        ReadError: `unreadable`, `missing_rescale`, `several_volumes` or `bad_window`.
     """
     frames = pixels.frames
     if any(map(header.has, GROUPS)):
@@ -105,7 +118,26 @@ def planes_of(header: Header, pixels: PixelFormat, *, voi: bool = False) -> list
         rescale_of(header),
         shown,
     )
-    return [plane] * frames
+    if frames == 1:
+        return [plane]
+    numbers = _slice_numbers(header, frames)
+    if not numbers:
+        return [plane] * frames
+    return [replace(plane, told={SLICES: f"{number:g}"}) for number in numbers]
+
+
+def _slice_numbers(header: Header, frames: int) -> list[float]:
+    """Of each frame the number of its slice; empty where the file has none."""
+    for keyword in VECTORS:
+        count = len(set(header.numbers(keyword)))
+        if count > 1:
+            raise ReadError("several_volumes", f"frames of {count} values of {keyword}")
+    numbers = header.numbers(SLICES)
+    if numbers and len(numbers) != frames:
+        raise ReadError("unreadable", f"{SLICES} has {len(numbers)} values for {frames} frames")
+    if len(set(numbers)) < len(numbers):
+        raise ReadError("several_volumes", f"frames of one value of {SLICES}")
+    return numbers
 
 
 def _of(header: Header, keyword: str, count: int) -> tuple[float, ...]:
@@ -248,7 +280,7 @@ def arrange(planes: Sequence[Plane], files: int) -> Arrangement:
 
     Args:
         files: How many files they come from: the frames of one file keep their order where it says
-            no positions (a cine loop).
+            no positions (a cine loop) and numbers no slices (reconstructed nuclear medicine).
 
     Raises:
         ReadError: `missing_geometry`, `mixed_geometry` or `duplicate_slice`.
@@ -259,7 +291,8 @@ def arrange(planes: Sequence[Plane], files: int) -> Arrangement:
     unplaced = sum(not plane.position or not plane.orientation for plane in planes)
     if unplaced:
         if unplaced == len(planes) and files == 1:
-            return Arrangement(np.arange(len(planes)), nothing, 0, nothing)
+            numbers = [float(plane.told.get(SLICES, 0)) for plane in planes]
+            return Arrangement(np.argsort(numbers, kind="stable"), nothing, 0, nothing)
         raise ReadError(
             "missing_geometry",
             f"{unplaced} of {len(planes)} slices have no position or orientation",

@@ -175,3 +175,42 @@ def test_pixels_that_are_no_squares_make_a_picture_with_square_ones(tmp_path):
     shown = to_stored(found.volume, 64, 1, aspect=found.aspect).stack[0] > 127
     rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
     assert abs(np.ptp(rows) - np.ptp(columns)) <= 1 and np.ptp(rows) > 30
+
+
+def rotated(degrees, axis=2):
+    """A turn about one axis of the patient."""
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    one, other = (number for number in range(3) if number != axis)
+    turn = np.eye(4)
+    turn[[one, other], [one, other]], turn[one, other], turn[other, one] = cosine, -sine, sine
+    return turn
+
+
+def with_qform(file, qform):
+    image = nibabel.Nifti1Image(VOLUME, AFFINE)
+    image.set_sform(AFFINE, 2)
+    image.set_qform(qform, 1)
+    nibabel.save(image, file)
+    return file
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        rotated(90),
+        rotated(-90, 0),
+        rotated(60, 1),
+        rotated(180),
+        np.diag([-1.0, 1, 1, 1]),
+        np.eye(4)[[1, 0, 2, 3]],
+    ],
+)
+def test_an_sform_and_a_qform_that_disagree_on_where_an_axis_goes_are_refused(tmp_path, turn):
+    with pytest.raises(ReadError, match="disagree on where an axis goes") as refused:
+        read_nifti(with_qform(tmp_path / "v.nii", turn @ AFFINE))
+    assert refused.value.code == "missing_geometry"
+
+
+@pytest.mark.parametrize("turn", [np.eye(4), rotated(8), rotated(-30, 0)])
+def test_an_sform_that_was_registered_may_be_turned_against_the_qform(tmp_path, turn):
+    assert read_nifti(with_qform(tmp_path / "v.nii", turn @ AFFINE)).pose.orientation == "HPL"

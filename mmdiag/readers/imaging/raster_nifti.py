@@ -33,6 +33,7 @@ UPRIGHT = {
     7: (True, True, True),
     8: (True, True, False),
 }
+SAME_AXIS = 0.7  # cosine of 45 degrees: a registration turns by less
 LABEL_MAP = 1002  # NIFTI_INTENT_LABEL
 UNITS_MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 
@@ -255,8 +256,11 @@ def _axes(image: Any, name: str) -> tuple[Float[ndarray, "axis xyz"], tuple[floa
         if not np.isfinite(columns).all() or lengths.min() <= 0 or not np.linalg.det(columns):
             raise ReadError("missing_geometry", f"{name} has an affine that is none")
         towards.append(columns * np.asarray([-1.0, -1.0, 1.0]))  # from RAS to LPS
-    if len({turn_of(axes, (1.0, 1.0, 1.0)).backward for axes in towards}) > 1:
-        raise ReadError("missing_geometry", f"the sform and the qform of {name} disagree on a side")
+    along = [axes / np.linalg.norm(axes, axis=1, keepdims=True) for axes in towards]
+    if (along[0] * along[-1]).sum(axis=1).min() < SAME_AXIS:
+        raise ReadError(
+            "missing_geometry", f"the sform and the qform of {name} disagree on where an axis goes"
+        )
     factor = UNITS_MM.get(header.get_xyzt_units()[0], 1.0)
     x, y, z = (np.linalg.norm(towards[0], axis=1) * factor).tolist()
     return towards[0], (x, y, z)

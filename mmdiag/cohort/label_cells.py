@@ -176,6 +176,8 @@ def _binary_labels(description: Description, text: pd.Series) -> pd.Series:
             'which of them are negative (negative = ["..."], or "rest") and which say that '
             'nothing is known (unknown = ["..."]).'
         )
+    if task.negative != (REST,):
+        _refuse_codes(description, text)
     return positive.astype(float).reindex(text.index)
 
 
@@ -299,28 +301,32 @@ def _refuse_look_alikes(description: Description, text: pd.Series) -> None:
 
 def _refuse_codes(description: Description, text: pd.Series) -> None:
     """A class whose name says that nothing is known is none, unless the description names it."""
-    stated = {fold(value) for value in description.task.class_names}
+    task, stated = description.task, {fold(value) for value in _stated(description)}
     folded = _mapped(text, fold, object).dropna()
-    values = folded.unique()
-    numbers = [number for number in map(as_number, values) if number is not None]
-    code = _code(numbers, digits=1) if len(numbers) == len(values) else None
-    doubtful = _mapped(
-        folded,
-        lambda cell: (
-            cell not in stated
-            and (
-                cell.strip("[]()<> ") in NOT_KNOWN or (code is not None and as_number(cell) == code)
-            )
-        ),
-        object,
-    ).astype(bool)
-    if doubtful.any():
-        cells = text[folded.index][doubtful]
+    numbers = {value: as_number(value) for value in folded.unique()}
+    codes = _codes([number for number in numbers.values() if number is not None])
+    doubtful = {
+        value
+        for value, number in numbers.items()
+        if value not in stated and (value.strip("[]()<> ") in NOT_KNOWN or number in codes)
+    }
+    if doubtful:
+        cells = text[folded.index][folded.isin(doubtful)]
+        named = "class_names or negative" if task.kind == "binary" else "class_names"
         raise DescriptionError(
-            f"A class is something that is known, {description.task.label!r} in "
+            f"A class is something that is known, {task.label!r} in "
             f"{description.table.name} has {_shown(cells, text.dropna())}: list it under unknown "
-            f"in {description.file.name}, or name it in class_names if it is a class."
+            f"in {description.file.name}, or name it in {named} if it is a class."
         )
+
+
+def _codes(values: Sequence[float]) -> set[float]:
+    """Numbers among the names of classes that say that nothing is known: nines by their shape, and
+    -1 where nothing else is below 0.
+    """
+    nines = _code([*values, 0.0], digits=1)
+    below = [value for value in values if value < 0]
+    return {*([] if nines is None else [nines]), *(below if below == [-1.0] else [])}
 
 
 def _code(values: Sequence[float], digits: int) -> float | None:

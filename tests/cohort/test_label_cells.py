@@ -66,6 +66,29 @@ def test_clinicians_words_for_not_known_are_never_negative(tmp_path):
     assert labels_of(tmp_path, SICK + unknown, cells) == [1, 0, -1, -1, -1, -1]
 
 
+@pytest.mark.parametrize("other", ["unknown", "Pending", "?", "9", "999", "-99", "-1", "-1.0"])
+def test_the_only_other_value_of_a_binary_label_is_no_class_if_nothing_is_known_by_it(
+    tmp_path, other
+):
+    cells = ["1", other, "", "1", other]
+    with pytest.raises(DescriptionError, match=r"unknown.*class_names or negative"):
+        labels_of(tmp_path, BINARY, cells)
+    for named in (
+        'negative = "rest"',
+        f'negative = ["{other}"]',
+        f'class_names = {{ "{other}" = "healthy" }}',
+    ):
+        assert labels_of(tmp_path, BINARY + named, cells) == [1, 0, -1, 1, 0]
+    yes = [cell.replace("1", "positive") if cell == "1" else cell for cell in cells]
+    with pytest.raises(DescriptionError, match=r"unknown.*class_names or negative"):
+        labels_of(tmp_path, SICK, yes)
+
+
+@pytest.mark.parametrize("other", ["0", "2", "none", "no", "5"])
+def test_the_only_other_value_of_a_binary_label_is_negative_without_being_named(tmp_path, other):
+    assert labels_of(tmp_path, BINARY, ["1", other, "", other]) == [1, 0, -1, 0]
+
+
 @given(st.data())
 def test_no_spelling_of_a_value_is_another_class(data):
     spelled = st.sampled_from(["0", "0.0", " 0 ", "\uff10", "-0", "00", "0.00\u00a0"])
@@ -121,6 +144,8 @@ def test_what_only_resembles_a_class_is_refused_until_it_is_named(tmp_path, othe
         (["0", "1", "2", "9"], "9"),
         (["1", "2", "3", "-99.0"], "-99"),
         (["1", "2", "3", "999"], "999"),
+        (["I", "II", "9"], "9"),
+        (["1", "2", "3", "-1"], "-1"),
     ],
 )
 def test_a_class_that_says_that_nothing_is_known_is_refused_until_it_is_stated(
@@ -134,7 +159,7 @@ def test_a_class_that_says_that_nothing_is_known_is_refused_until_it_is_stated(
 
 
 @pytest.mark.parametrize(
-    "cells", [["5", "6", "7", "8", "9"], ["98", "99", "100"], ["1", "2", "-1"]]
+    "cells", [["5", "6", "7", "8", "9"], ["98", "99", "100"], ["1", "-2", "-1"]]
 )
 def test_a_number_in_its_row_is_a_class(tmp_path, cells):
     assert -1 not in labels_of(tmp_path, CLASSES, cells)

@@ -269,6 +269,11 @@ REASONS: dict[str, Reason] = {
         "Records of a VCF are sorted by position, those of a chromosome stand together.",
         "Sort the file (`bcftools sort`).",
     ),
+    "vcf_samples": Reason(
+        "A VCF has one sample, or says which of several is the case's: by ##tumor_sample, by a "
+        "SAMPLE line or a column that is called the tumour, or by the name of the file.",
+        "Keep the case's sample alone (`bcftools view -s SAMPLE`).",
+    ),
     "vcf_annotation": Reason(
         "The variant files of one modality are annotated alike: counts by gene and counts by "
         "kind are different things.",

@@ -331,3 +331,57 @@ def test_an_illegal_name_of_a_chromosome_is_refused(tmp_path, chromosome):
     with pytest.raises(ReadError, match="CHROM is a name") as refusal:
         read_vcf(write(tmp_path / "v.vcf", text))
     assert refusal.value.code == "vcf_record"
+
+
+def paired(first: str, second: str, *meta: str) -> str:
+    """Two samples: both carry the first variant, the second one carries the second alone, and the
+    first one the third.
+    """
+    genotypes = [("0/1", "0/1"), ("0/0", "0|1"), ("0/1", "0/0"), ("0/1", "0/0")]
+    rows = [
+        f"chr17\t{place}\t.\tC\tT\t.\tPASS\t.\tGT\t{one}\t{other}\n"
+        for place, (one, other) in enumerate(genotypes, start=1)
+    ]
+    lines = "".join(f"{line}\n" for line in meta)
+    return META + lines + COLUMNS.replace("S1", f"{first}\t{second}") + "".join(rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (paired("NORMAL", "TUMOR"), 2),
+        (paired("Tumour", "normal"), 3),
+        (paired("P1_blood", "P1_tumor"), 2),
+        (paired("NORMAL", "PRIMARY"), 2),
+        (paired("a", "b", "##tumor_sample=b"), 2),
+        (paired("a", "b", "##normal_sample=b"), 3),
+        (paired("a", "b", '##SAMPLE=<ID=a,Description="Blood, normal">'), 2),
+        (paired("a", "b", '##SAMPLE=<ID=a,Genomes=Tumor,Description="Primary tumor">'), 3),
+        (paired("TUMOR", "b", "##tumor_sample=b"), 2),
+        (paired("mother", "c7"), 2),
+        (paired("tumor_adjacent", "c7"), 2),
+    ],
+)
+def test_of_several_samples_the_variants_of_the_tumour_count(tmp_path, text, count):
+    assert count_variants(write(tmp_path / "c7.vcf", text))["snv"] == count
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        paired("a", "b"),
+        paired("tumor_1", "tumor_2"),
+        paired("non_tumor", "b"),
+        paired("a", "b", "##tumor_sample=a", "##tumor_sample=b"),
+    ],
+)
+def test_a_vcf_that_does_not_say_which_of_its_samples_is_the_cases_is_refused(tmp_path, text):
+    with pytest.raises(ReadError, match=r"vcf_samples.*2 and does not say"):
+        count_variants(write(tmp_path / "c7.vcf", text))
+
+
+def test_without_genotypes_a_record_is_of_the_file_whatever_its_samples(tmp_path):
+    text = paired("a", "b").replace("\tGT\t", "\tGL\t")
+    for genotype in ("0/1", "0/0", "0|1"):
+        text = text.replace(genotype, "-1,-2,-3")
+    assert count_variants(write(tmp_path / "c7.vcf", text))["snv"] == 4

@@ -16,6 +16,7 @@ from numpy import ndarray
 from mmdiag.errors import ReadError
 from mmdiag.readers.genomics.vcf_header import VERSION, Header, read_header_lines
 from mmdiag.readers.genomics.vcf_records import BASES, check_record
+from mmdiag.readers.genomics.vcf_sample import sample_of_case
 from mmdiag.readers.tables.encoding import read_bytes, to_utf8
 
 VCF = (".vcf", ".vcf.gz", ".vcf.bgz")
@@ -92,16 +93,17 @@ def count_variants(file: Path) -> dict[str, float]:
     """Counts of a case's variants: by gene where the header declares an annotation (ANN, CSQ, BCSQ,
     GENEINFO, GENE ...), else by kind and chromosome.
 
-    A record counts where its FILTER is PASS or missing and, where there are genotypes, one of them
-    carries an alternative allele. By gene it counts once
-    for each gene; where the annotation tells impacts, only HIGH and MODERATE ones count, as
-    non-silent mutations do in a MAF.
+    A record counts where its FILTER is PASS or missing and, where there are genotypes, that of the
+    case carries an alternative allele: of several samples the tumour's, not the normal one's. By
+    gene it counts once for each gene; where the annotation tells impacts, only HIGH and MODERATE
+    ones count, as non-silent mutations do in a MAF.
 
     Raises:
-        ReadError: It is not a VCF that follows the specification.
+        ReadError: It is not a VCF that follows the specification, or has genotypes of several
+            samples and does not say which is the case's.
     """
     variants = read_vcf(file)
-    counted = variants.records[_counted(variants)]
+    counted = variants.records[_counted(variants, file)]
     key = annotation(variants.header)
     if key is None:
         return _count_kinds(counted)
@@ -189,7 +191,7 @@ def _trimmed(position: int, reference: str, allele: str) -> tuple[int, str, str]
     return position, reference, allele
 
 
-def _counted(variants: Variants) -> Bool[ndarray, " record"]:
+def _counted(variants: Variants, file: Path) -> Bool[ndarray, " record"]:
     passed = (
         variants.records["filter"].isin(("PASS", ".")).to_numpy()
         & (variants.records["alt"] != ".").to_numpy()
@@ -197,13 +199,9 @@ def _counted(variants: Variants) -> Bool[ndarray, " record"]:
     typed = variants.records["format"].str.split(":").str[0].eq("GT").to_numpy(dtype=bool)
     if not variants.samples.shape[1] or not typed.any():
         return passed
-    carries = (
-        variants.samples.apply(
-            lambda sample: sample.str.partition(":")[0].str.contains("[1-9]", regex=True)
-        )
-        .any(axis=1)
-        .to_numpy(dtype=bool)
-    )
+    name = sample_of_case(file, variants.header.samples, variants.header.roles)
+    sample = variants.samples[name]
+    carries = sample.str.partition(":")[0].str.contains("[1-9]", regex=True).to_numpy(dtype=bool)
     return np.asarray(passed & (carries | ~typed), bool)
 
 

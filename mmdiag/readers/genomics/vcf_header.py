@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.genomics.vcf_sample import NORMAL, TUMOUR, role_of
 from mmdiag.readers.tables.keys import is_bad_key
 
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
@@ -22,6 +23,7 @@ INFO_TYPES = ("Integer", "Float", "Flag", "Character", "String")
 FORMAT_TYPES = ("Integer", "Float", "Character", "String")
 ALT_PREFIXES = ("DEL", "INS", "DUP", "INV", "CNV", "BND")
 PLAIN = re.compile(r"[\w.-]+")
+_ROLES = {"tumor_sample": TUMOUR, "normal_sample": NORMAL}
 
 
 class Declared(NamedTuple):
@@ -90,6 +92,7 @@ class Header:
         contigs: Contig -> its length in bases, where it says.
         samples: Names of the samples.
         width: Columns of a record.
+        roles: Sample -> whether it says that this is the tumour's or the normal one.
     """
 
     minor: int
@@ -99,6 +102,7 @@ class Header:
     contigs: dict[str, int | None]
     samples: tuple[str, ...]
     width: int
+    roles: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -108,6 +112,7 @@ class _Found:
     form: dict[str, Declared] = field(default_factory=dict)
     described: dict[str, str] = field(default_factory=dict)
     contigs: dict[str, int | None] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)
 
 
 def read_header_lines(lines: Sequence[str], name: str) -> Header:
@@ -141,7 +146,14 @@ def read_header_lines(lines: Sequence[str], name: str) -> Header:
     }
     width = len(lines[-1].split("\t"))
     return Header(
-        minor, info | found.info, form | found.form, found.described, found.contigs, samples, width
+        minor,
+        info | found.info,
+        form | found.form,
+        found.described,
+        found.contigs,
+        samples,
+        width,
+        found.roles,
     )
 
 
@@ -174,6 +186,8 @@ def _meta(line: str, found: _Found) -> str:
     if value.startswith("<") and key not in STRUCTURED:
         return "" if value.endswith(">") else "what is opened by < is closed by >"
     if key not in STRUCTURED:
+        if key in _ROLES:  # as Mutect writes them
+            found.roles[value] = _ROLES[key]
         return ""
     fields = structured(value)
     if fields is None:
@@ -278,6 +292,8 @@ def _contig(fields: dict[str, str], found: _Found) -> str:
 def _sample(fields: dict[str, str], found: _Found) -> str:
     if not PLAIN.fullmatch(fields["ID"]):
         return "its ID is a name"
+    if role := role_of(" ".join(fields.values())):
+        found.roles.setdefault(fields["ID"], role)
     others = (value for key, value in fields.items() if key != "Description")
     return (
         "only its Description is in quotes"

@@ -146,8 +146,9 @@ REASONS: dict[str, Reason] = {
         "Split the document, or export the report alone.",
     ),
     "no_text_layer": Reason(
-        "A PDF or a Word document must carry its text: a scanned page is a picture.",
-        "Run text recognition (OCR) and store its text.",
+        "A PDF or a Word document must carry its text on every page, in a font that says which "
+        "letters it shows: a scanned page is a picture.",
+        "Run text recognition (OCR) and store its text, or take out pages that are pictures alone.",
     ),
     "duplicate_key": Reason(
         "A key stands once: in an object of JSON, in the key column of a table, in the INFO of a "

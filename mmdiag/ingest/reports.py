@@ -26,6 +26,7 @@ class TableReport:
         left_out: Column -> why it is no input.
         wrong: Column that nobody named -> cells that are no numbers, and taken for missing.
         coded: Column -> cells that are taken for codes of what was not measured.
+        missing_words: Column of categories -> cells such as `None` that are taken for missing.
         equal_rows: Rows that were there before, and count once.
         damaged: Names of genes that a spreadsheet damaged.
         categories: Column of words -> the columns of 0 and 1 that stand for it.
@@ -42,6 +43,7 @@ class TableReport:
     left_out: Mapping[str, str] = field(default_factory=dict)
     wrong: Mapping[str, int] = field(default_factory=dict)
     coded: Mapping[str, int] = field(default_factory=dict)
+    missing_words: Mapping[str, int] = field(default_factory=dict)
     equal_rows: int = 0
     damaged: Sequence[str] = ()
     categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -62,6 +64,7 @@ class TableReport:
             left_out=said.left_out,
             wrong=said.wrong,
             coded=said.coded,
+            missing_words=said.missing_words,
             equal_rows=said.equal_rows,
             damaged=tuple(dict.fromkeys(said.damaged)),
             remarks=tuple(dict.fromkeys(said.remarks)),
@@ -90,6 +93,12 @@ class TableReport:
                 "cells taken for missing, because such a number lies far from all others: "
                 f"{_some(cells)}; missing_codes in cohort.toml says which numbers are, [] none"
             )
+        if self.missing_words:
+            cells = [f"{name} ({count})" for name, count in self.missing_words.items()]
+            said.append(
+                "categories taken for missing, because they read None, NA or the like: "
+                f"{_some(cells)}; missing_codes in cohort.toml says which words are, [] none"
+            )
         if self.damaged:
             said.append(
                 f"names that a spreadsheet turned into dates or numbers: {_some(self.damaged)}; "
@@ -112,6 +121,7 @@ class TableReport:
             "left_out": dict(self.left_out),
             "not_numbers": dict(self.wrong),
             "missing_codes": dict(self.coded),
+            "missing_words": dict(self.missing_words),
             "damaged_names": list(self.damaged),
             "equal_rows": self.equal_rows,
             "rows_without_case": self.strange,

@@ -272,6 +272,31 @@ def test_columns_of_words_become_columns_of_their_categories(tmp_path):
     assert "left_out" not in labs_of(answer)
 
 
+THERAPY = words("None", "NA", "chemo", "")
+
+
+def test_a_category_that_reads_none_is_missing_and_counted(tmp_path):
+    table = rows({"a": VALUES, "therapy": THERAPY, "sex": words("M", "F")})
+    cohort = write_cohort(tmp_path, table, 'categories = ["therapy", "sex"]')
+    answer, found = ingest(cohort, tmp_path / "w")
+    assert [name for name in found.table("labs") if "therapy" in name] == ["therapy=chemo"]
+    assert labs_of(answer)["missing_words"] == {"therapy": 6}
+    assert any("None, NA or the like: therapy (6)" in said for said in labs_of(answer)["said"])
+
+
+@pytest.mark.parametrize(
+    ("codes", "names"), [("[]", ["chemo", "NA", "None"]), ('["na", "-9"]', ["chemo", "None"])]
+)
+def test_where_missing_codes_are_named_other_words_are_categories(tmp_path, codes, names):
+    table = rows({"a": VALUES, "therapy": THERAPY})
+    section = f'categories = ["therapy"]\nmissing_codes = {codes}'
+    answer, found = ingest(write_cohort(tmp_path, table, section), tmp_path / "w")
+    values = found.table("labs").drop(columns="a")
+    assert list(values.columns) == [f"therapy={name}" for name in names]
+    assert values.loc["k00"].tolist() == [float(name == "None") for name in names]
+    assert values.loc["k03"].isna().all() and "missing_words" not in labs_of(answer)
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [

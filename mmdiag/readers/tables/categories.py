@@ -12,6 +12,7 @@ from numpy import ndarray
 from mmdiag.errors import DescriptionError
 from mmdiag.readers.tables.delimited import MISSING
 from mmdiag.readers.tables.form import TableForm
+from mmdiag.readers.tables.numbers import Said
 
 MOST = 64  # categories of one column
 ALWAYS = 10  # categories that are never too many
@@ -31,13 +32,15 @@ def spelling(cell: str) -> str:
 
 
 def one_hot(
-    words: Mapping[str, Sequence[str]], form: TableForm, name: str
+    words: Mapping[str, Sequence[str]], form: TableForm, name: str, said: Said | None = None
 ) -> tuple[pd.DataFrame, dict[str, list[str]]]:
     """Columns of words as columns of 0 and 1; NaN where a cell is missing.
 
     Args:
         words: Column -> a cell a row, as text.
+        form: Which words mean not measured; where it names none, `None`, `NA` and the like do.
         name: The table's name, for messages.
+        said: Is told how many cells do that nobody named.
 
     Returns:
         The columns, and column of words -> their names. Spellings that differ in case alone are one
@@ -46,13 +49,17 @@ def one_hot(
     Raises:
         DescriptionError: A column has too many categories to be one.
     """
-    missing = MISSING | {spelling(code).casefold() for code in form.missing_codes or ()}
+    named = form.missing_codes
+    missing = MISSING if named is None else {"", *(spelling(one).casefold() for one in named)}
     columns: dict[str, Float32[ndarray, " row"]] = {}
     groups: dict[str, list[str]] = {}
     for column, cells in words.items():
         written = [spelling(str(cell)) for cell in cells]
         folded = np.asarray([cell.casefold() for cell in written], dtype=object)
         known = np.asarray([cell not in missing for cell in folded], bool)
+        unnamed = sum(cell in missing and cell != "" for cell in folded)
+        if said is not None and named is None and unnamed:
+            said.missing_words[column] = unnamed
         shown: dict[str, str] = {}
         for text, fold in sorted(zip(written, folded, strict=True)):
             if fold not in missing:

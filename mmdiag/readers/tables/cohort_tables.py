@@ -153,7 +153,7 @@ def read_numbers(
             f"A table modality needs numeric columns, {files[0].name} has none that match"
             f"{_hint(said)}: correct columns in cohort.toml."
         )
-    values, groups = united(parts, form, files[0].name)
+    values, groups = united(parts, form, files[0].name, said)
     refused = dict(wrong_rows(parts))
     counts = any(is_matrix(file) or is_maf(file) for file in files)
     if form.missing_codes is None:

@@ -202,7 +202,7 @@ def read_case_tables(
     words = [word for word in form.categories if any(word in row.words for row in rows.values())]
     if words:
         cells = {word: [row.words.get(word, "") for row in rows.values()] for word in words}
-        shown, groups = one_hot(cells, form, f"[modalities.{modality.name}]")
+        shown, groups = one_hot(cells, form, f"[modalities.{modality.name}]", said)
         values = pd.concat([values, shown.set_axis(values.index)], axis=1)
     # refused is something else than absent: the case has its row, and its reason
     for case in refused:

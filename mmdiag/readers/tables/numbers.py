@@ -50,6 +50,7 @@ class Said:
         left_out: Column -> why it is no input.
         wrong: Column that nobody named -> cells that are no numbers, and taken for missing.
         coded: Column -> cells that are taken for codes of what was not measured.
+        missing_words: Column of categories -> cells such as `None` and `NA`, which nobody named.
         equal_rows: Rows that were there before, and count once.
         damaged: Names of genes that a spreadsheet turned into dates or numbers.
         remarks: What a workbook shows besides its values, a sentence each.
@@ -58,6 +59,7 @@ class Said:
     left_out: dict[str, str] = field(default_factory=dict)
     wrong: dict[str, int] = field(default_factory=dict)
     coded: dict[str, int] = field(default_factory=dict)
+    missing_words: dict[str, int] = field(default_factory=dict)
     equal_rows: int = 0
     damaged: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)

@@ -75,7 +75,7 @@ def only(numbers: Numbers, kept: Sequence[bool]) -> Numbers:
 
 
 def united(
-    parts: Sequence[Part], form: TableForm, name: str
+    parts: Sequence[Part], form: TableForm, name: str, said: Said
 ) -> tuple[pd.DataFrame, dict[str, list[str]]]:
     """The rows of all parts, columns united, and their categories as columns behind them."""
     keys = pd.concat([part.keys for part in parts], ignore_index=True)
@@ -88,7 +88,7 @@ def united(
             word: [cell for part in parts for cell in part.words.get(word, [""] * len(part.keys))]
             for word in words
         }
-        shown, groups = one_hot(cells, form, name)
+        shown, groups = one_hot(cells, form, name, said)
         values = pd.concat([values, shown], axis=1)
         repeated = values.columns[values.columns.duplicated()].tolist()
         if repeated:

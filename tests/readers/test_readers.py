@@ -13,6 +13,7 @@ from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.imaging.raster_nifti import read_picture
 from mmdiag.readers.imaging.resample import CT_WINDOW_HU, to_stored
 from mmdiag.readers.tables.cohort_tables import read_numbers
+from mmdiag.readers.tables.form import TableForm
 
 
 def test_pictures_of_every_mode_become_grey(tmp_path):
@@ -104,6 +105,31 @@ def test_tables_of_several_files_are_united(tmp_path):
     ]
     values = read_numbers(files, "id", ["A", "B"], [], "refuse").values
     assert values.loc["2", "B"] == 3 and np.isnan(values.loc["1", "B"])
+
+
+@pytest.mark.parametrize("rows", ["first", "mean"])
+def test_tables_with_different_columns_are_joined_by_key(tmp_path, rows):
+    files = [
+        write_table(tmp_path / "a.csv", "id,A,w\n1,1,x\n2,2,y\n"),
+        write_table(tmp_path / "b.csv", "id,B\n1,3\n2,4\n3,5\n"),
+        write_table(tmp_path / "c.csv", "id,C,v\n2,\n2,7\n1,6\n".replace(",v", "")),
+    ]
+    form = TableForm(categories=("w",))
+    values = read_numbers(files, "id", ["A", "B", "C"], [], rows, form=form).values
+    assert values.loc["1"].tolist() == [1, 3, 6, 1, 0]
+    assert values.loc["2", ["A", "B", "w=x", "w=y"]].tolist() == [2, 4, 0, 1]
+    assert np.isnan(values.loc["2", "C"]) if rows == "first" else values.loc["2", "C"] == 7
+    assert values.loc["3", "B"] == 5 and values.loc["3"].isna().sum() == 4
+
+
+def test_of_columns_that_several_tables_have_the_first_row_counts(tmp_path):
+    files = [
+        write_table(tmp_path / "a.csv", "id,A,B\n1,1,\n"),
+        write_table(tmp_path / "b.csv", "id,C,B\n1,3,4\n2,5,6\n"),
+    ]
+    values = read_numbers(files, "id", ["A", "B", "C"], [], "first").values
+    assert np.isnan(values.loc["1", "B"]) and values.loc["1", "C"] == 3
+    assert values.loc["2", ["B", "C"]].tolist() == [6, 5]
 
 
 def test_a_ragged_table_and_a_missing_key_are_refused(tmp_path):

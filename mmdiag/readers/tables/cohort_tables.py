@@ -6,6 +6,7 @@ import fnmatch
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ from mmdiag.readers.tables.numbers import NumericTable as NumericTable
 from mmdiag.readers.tables.unite import KEY as KEY
 from mmdiag.readers.tables.unite import (
     Part,
+    first_of_each,
     numeric_parts,
     one_row_each,
     only,
@@ -126,7 +128,8 @@ def read_numbers(
 
     Args:
         columns: Globs; empty = every column that holds numbers but for a few cells.
-        rows: What several rows of one key mean: `refuse`, `first` or `mean`. Equal rows are one.
+        rows: What several rows of one key mean: `refuse`, `first` or `mean`. Equal rows are one;
+            with `first` and `mean`, files with different columns are joined by key.
         form: How the tables are written.
         wanted: Columns that are numbers whatever their cells hold, as those of a bundle are.
 
@@ -158,7 +161,9 @@ def read_numbers(
     counts = any(is_matrix(file) or is_maf(file) for file in files)
     if form.missing_codes is None:
         values = without_codes(values, said, counts=counts)
-    one = one_row_each(values, refused, rows, said, lambda count: _equal_rows(files, form, count))
+    equal_rows = partial(_equal_rows, files, form)
+    firsts = partial(first_of_each, parts=parts, groups=groups)
+    one = one_row_each(values, refused, rows, said, equal_rows, firsts)
     if rows == "mean":
         one = _one_category_each(one, groups)
     return NumericTable(one, refused, categories=groups, said=said)

@@ -104,14 +104,17 @@ def one_row_each(
     rows: str,
     said: Said,
     equal_rows: Callable[[int], Bool[ndarray, " row"]],
+    firsts: Callable[[pd.DataFrame], pd.DataFrame],
 ) -> pd.DataFrame:
     """One row a key: equal rows are one, of others `rows` says what they mean.
 
     Args:
         equal_rows: Number of rows -> which of them are there before in every column of the files.
+        firsts: The rows -> the first of each key; see `first_of_each`.
     """
     if not values.index.has_duplicates:
         return values
+    whole = values
     again = values.index.duplicated(keep=False)
     some = values[again].reset_index()
     equal = some.duplicated().to_numpy()
@@ -126,12 +129,33 @@ def one_row_each(
         return values
     if rows == "refuse":
         refused |= {str(case): ("duplicate_row", "several rows that differ") for case in repeated}
-    one = (
-        values.groupby(level=0, sort=False).mean()
-        if rows == "mean"
-        else values[~values.index.duplicated()]
-    )
+    one = values.groupby(level=0, sort=False).mean() if rows == "mean" else firsts(whole)
     return one.astype(np.float32)
+
+
+def first_of_each(
+    values: pd.DataFrame, parts: Sequence[Part], groups: Mapping[str, Sequence[str]]
+) -> pd.DataFrame:
+    """The first row of each key. A file without a column says nothing of it: each column is of the
+    first row whose file has it, so that files with different columns are joined by key.
+
+    Args:
+        values: The rows of all parts, in their order.
+        groups: Column of words -> the columns that stand for its categories.
+    """
+    place = {name: number for number, name in enumerate(values.columns)}
+    owners = np.zeros((len(parts), len(place)), bool)
+    for number, part in enumerate(parts):
+        shown = [column for word in part.words for column in groups.get(word, ())]
+        owners[number, [place[name] for name in (*part.numbers.names, *shown)]] = True
+    part_of_row = np.repeat(np.arange(len(parts)), [len(part.keys) for part in parts])
+    keys, found = values.index.unique(), []
+    kinds, kind_of_column = np.unique(owners, axis=1, return_inverse=True)
+    for number, owning in enumerate(kinds.T):
+        columns = np.flatnonzero(kind_of_column.ravel() == number)
+        rows = values.iloc[np.flatnonzero(owning[part_of_row]), columns]
+        found.append(rows[~rows.index.duplicated()].reindex(keys))
+    return pd.concat(found, axis=1)[list(values.columns)]
 
 
 def without_codes(values: pd.DataFrame, said: Said, *, counts: bool = False) -> pd.DataFrame:

@@ -85,6 +85,11 @@ WRONG = {
         'positive = "7"',
         r"no case of cases.csv has '7'",
     ),
+    "a mean of notes": (
+        'path = "notes/{id}.txt"',
+        'path = "notes.csv"\nkey = "id"\ncolumn = "text"\nrows = "mean"',
+        r'Notes have no mean, \[modalities.note\] of cohort.toml has rows = "mean": write "refuse"',
+    ),
     "no modality": (RIGHT[RIGHT.index("[modalities.note]") :], "", r"has none: add a section"),
     "a path that leads out": ("notes/{id}.txt", "../{id}.txt", r"must lie below the root"),
     "a table without key": ('key = "id"\n', "", r"needs its key"),

@@ -203,11 +203,16 @@ def _known_text(
 
 
 def check_text(values: Mapping[str, Any], _root: Path, heading: str, where: str) -> None:
-    """Notes in a table are found by two keys."""
+    """Notes in a table are found by two keys, and several of a case are no numbers."""
     if bool(values.get("key")) != bool(values.get("column")):
         raise DescriptionError(
             f"Notes in a table need both key and column, {heading} of {where} names one: add the "
             "other."
+        )
+    if values.get("rows") == "mean":
+        raise DescriptionError(
+            f'Notes have no mean, {heading} of {where} has rows = "mean": write "refuse", or '
+            '"first" if the first note of a case is the one that counts.'
         )
 
 

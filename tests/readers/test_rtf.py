@@ -24,6 +24,16 @@ SHOWN = {
     r"Lesion of \v 9 \v0 12 mm.": "Lesion of 12 mm.",
     r"{\v hidden \plain shown}": "shown",
     r"Lesion of {\deleted\revauthdel1 9 }{\revised 12} mm.": "Lesion of 12 mm.",
+    r"Lesion of {\strike 9 }{\striked1 10 }\strike 11 \strike0 12 mm.": "Lesion of 12 mm.",
+    r"Lesion of {\strike 9 \plain 12} mm {\striked0 wide}.": "Lesion of 12 mm wide.",
+    r"{\field{\*\fldinst {FORMDROPDOWN {\*\formfield{\fftype2\ffres1\ffdefres0{\*\ffl no}{\*\ffl "
+    r"caf\'e9}}}}}{\fldrslt }} today": "café today",
+    r"{\field{\*\fldinst {FORMDROPDOWN {\*\formfield{\fftype2\ffres25\ffdefres1{\*\ffl no}"
+    r"{\*\ffl y\u233?s}}}}}{\fldrslt }} a": "yés a",
+    r"{\field{\*\fldinst {FORMDROPDOWN {\*\formfield{\fftype2\ffres0{\*\ffl no}{\*\ffl yes}}}}}"
+    r"{\fldrslt no}} a": "no a",
+    r"{\strike {\field{\*\fldinst {FORMDROPDOWN {\*\formfield{\fftype2\ffres0{\*\ffl no}}}}}"
+    r"{\fldrslt }}}a": "a",
     r"See {\field{\*\fldinst HYPERLINK http://x}{\fldrslt the report}}.": "See the report.",
     r"{\field{\*\fldinst DATE}{\fldrslt 15.06.2024}}": "15.06.2024",
     r"{\field\fldedit{\*\fldinst {FORMCHECKBOX {\*\formfield{\fftype1\ffres1{\*\ffname a}}}}}{\fldrslt}}malignant": "\u2612 malignant",

@@ -27,13 +27,13 @@ _VOID: Final = frozenset(
         "area base br col embed hr img input link meta param source track wbr",
     )
 )
-# what a browser that runs scripts does not show; deleted text is crossed out by it, and is no part
-# of the note
+# what a browser that runs scripts does not show; deleted and struck text is crossed out by it, and
+# is no part of the note
 _HIDDEN: Final = frozenset(
     re.findall(
         r"[\w-]+",
         "applet audio canvas datalist del head iframe math noembed noframes noscript object "
-        "rp script style svg template title video",
+        "rp s script strike style svg template title video",
     )
 )
 # an element that ends where one of these begins: its end tag may be left out
@@ -49,7 +49,9 @@ _ENDS: Final = {
     "head": frozenset({"body"}),
 }
 _NOT_SHOWN: Final = re.compile(
-    r"(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))\b", re.I
+    r"(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)"
+    r"|text-decoration(?:-line)?\s*:[^;{}]*line-through)\b",
+    re.I,
 )
 _RULE: Final = re.compile(r"([^{}]{1,200})\{([^{}]{0,2000})\}")
 _BEGIN: Final = re.compile(
@@ -96,7 +98,7 @@ def declared_html(content: bytes, charset: str | None, name: str) -> str | None:
 
 def html_text(html: str, name: str) -> str:
     """The words of HTML: blocks on lines of their own, cells parted by tabs; scripts, styles,
-    hidden and deleted elements left out; of a form what is filled in.
+    hidden, deleted and struck elements left out; of a form what is filled in.
 
     Raises:
         ReadError: `unreadable`, where elements nest without end.

@@ -1,5 +1,6 @@
-"""The text that a word processor shows of RTF: without what is hidden, deleted or no text, with the
-results of fields, headers, footnotes and text boxes, each character in the code page of its font.
+"""The text that a word processor shows of RTF: without what is hidden, deleted, struck or no text,
+with the results of fields, headers, footnotes and text boxes, each character in the code page of
+its font.
 
 Reference:
     Microsoft, Rich Text Format Specification 1.9.1.
@@ -17,6 +18,8 @@ from mmdiag.readers.documents.raised import raised
 from mmdiag.readers.documents.rtf_characters import (
     CODE_PAGES,
     DEFAULT,
+    KNOWN,
+    SKIPPED,
     SPECIAL,
     SYMBOL,
     font_code_page,
@@ -30,45 +33,12 @@ _TOKEN: Final = re.compile(
     rb"|[\r\n\0]+|([^\\{}\r\n\0]+)",
     re.DOTALL,
 )
-# groups that hold no text of the document
-_SKIPPED: Final = frozenset(
-    re.findall(
-        r"[\w-]+",
-        "annotation atnauthor atndate atnicn atnid atnparent atnref atntime atrfend atrfstart "
-        "background bkmkend bkmkstart blipuid colorschememapping colortbl comment datafield "
-        "datastore defchp defpap do docvar factoidname falt fchars ffdeftext ffentrymcr "
-        "ffexitmcr ffformat ffhelptext ffl ffname ffstattext file filetbl fldinst fldtype "
-        "fontemb fontfile formprot ftnsep ftnsepc ftncn aftnsep aftnsepc aftncn generator "
-        "gridtbl hl htmltag info latentstyles lchars list listlevel listname listoverride "
-        "listoverridetable listpicture liststylename listtable mailmerge mhtmltag mmathPr "
-        "nesttableprops nextfile nonesttables nonshppict objalias objclass objdata objname "
-        "objsect objtime oldcprops oldpprops oldsprops oldtprops passwordhash password pgp "
-        "pgptbl picprop pict pn pnseclvl pntxta pntxtb private protusertbl pxe revtbl rsidtbl "
-        "rxe shprslt sn sp stylesheet sv tc template themedata txe userprops wgrffmtfilter "
-        "windowcaption writereservation writereservhash xe xmlattrname xmlattrvalue xmlclose "
-        "xmlname xmlnstbl xmlopen",
-    )
-)
-# groups marked as dispensable (\*) that hold text nevertheless, or what it needs
-_KNOWN: Final = frozenset(
-    {"shpinst", "shptxt", "ud", "formfield", "fldinst", "info", "moMath", "moMathPara"}
-)
-_APART: Final = frozenset(
-    (
-        "header",
-        "headerl",
-        "headerr",
-        "headerf",
-        "footer",
-        "footerl",
-        "footerr",
-        "footerf",
-        "footnote",
-        "shptxt",
-    )
+_DESTINATIONS: Final = frozenset(
+    ("shpinst", "ud", "upr", "fonttbl", "formfield", "ffl", "fldrslt", "creatim")
 )
 _HEADERS: Final = ("headerf", "header", "headerl", "headerr")
 _FOOTERS: Final = ("footerf", "footer", "footerl", "footerr")
+_APART: Final = frozenset((*_HEADERS, *_FOOTERS, "footnote", "shptxt"))
 _DOCUMENT_SETS: Final = {"ansi": "cp1252", "mac": "mac-roman", "pc": "cp437", "pca": "cp850"}
 
 
@@ -87,17 +57,18 @@ class _Group:
 
     Args:
         skipped: Whether nothing of it is shown.
-        hidden, raised, deleted: Of its characters.
+        hidden, raised, deleted, struck: Of its characters.
         font: Number; None = the document's first.
         fallbacks: Characters behind a Unicode one that stand for it elsewhere (`uc`).
         kind: The destination it is.
-        part: Where its text goes: the body, or one of the headers and footers.
+        part: Where its text goes: the body, one of the headers and footers, or a form's choices.
     """
 
     skipped: bool = False
     hidden: bool = False
     raised: bool = False
     deleted: bool = False
+    struck: bool = False
     font: int | None = None
     fallbacks: int = 1
     kind: str = ""
@@ -139,6 +110,7 @@ class _Reader:
         run: Codes of characters that are decoded together: a letter of an East Asian code page is
             two of them.
         skip: Characters that are still left out, because they stand for a Unicode one.
+        chosen: Part and place of what is chosen of a list, until the field's own result is seen.
     """
 
     name: str
@@ -155,6 +127,8 @@ class _Reader:
     starred: bool = False
     half: int = 0  # the first half of a character beyond the basic plane
     box: dict[str, int] = field(default_factory=dict)  # of a form's field
+    choices: list[str] = field(default_factory=list)  # of a form's list
+    chosen: tuple[str, int] | None = None
     created: dict[str, int] = field(default_factory=dict)
     first_page: bool = False  # has a header of its own
     facing: bool = False  # left pages have headers of their own
@@ -215,14 +189,31 @@ class _Reader:
         self.skip, self.half = 0, 0
         if self.group.kind in _APART and not self.group.skipped:
             self._show("\n")
-        if self.group.kind == "formfield" and self.box.get("fftype") == 1:
-            state = self.box.get("ffres", 25)
-            checked = self.box.get("ffdefres", 0) if state == 25 else state
-            shown = self.stack[-2] if len(self.stack) > 1 else _Group()
-            if not (shown.hidden or shown.deleted):
-                self.pieces[self.group.part].append("\u2612 " if checked else "\u2610 ")
+        if self.group.kind == "ffl":
+            self.choices.append("".join(self.pieces.pop("ffl", [])).strip())
+        elif self.group.kind == "formfield":
+            self._form()
+        elif self.group.kind == "fldrslt" and self.chosen:
+            part, place = self.chosen
+            if "".join(self.pieces[part][place + 1 :]).strip():  # it shows the choice itself
+                self.pieces[part][place] = ""
+            self.chosen = None
         self.group = self.stack.pop()
         self.starred = False
+
+    def _form(self) -> None:
+        """What is ticked in a form, or chosen of a list; 25 stands for what was set beforehand."""
+        state = self.box.get("ffres", 25)
+        state = self.box.get("ffdefres", 0) if state == 25 else state
+        shown = self.stack[-2] if len(self.stack) > 1 else _Group()
+        pieces = self.pieces[self.group.part]
+        if shown.hidden or shown.deleted or shown.struck:
+            return
+        if self.box.get("fftype") == 1:
+            pieces.append("\u2612 " if state else "\u2610 ")
+        elif self.box.get("fftype") == 2 and 0 <= state < len(self.choices):
+            self.chosen = self.group.part, len(pieces)
+            pieces.append(self.choices[state])
 
     def _text(self, text: bytes) -> None:
         if self._in("fonttbl"):
@@ -259,9 +250,9 @@ class _Reader:
     def _word(self, word: str, number: int | None) -> None:
         starred, self.starred = self.starred, False
         property_of_formula = word.startswith("m") and word.endswith("Pr")
-        if word in _SKIPPED or property_of_formula or (starred and word not in _KNOWN):
+        if word in SKIPPED or property_of_formula or (starred and word not in KNOWN):
             self.group = replace(self.group, skipped=True, kind=word)
-        elif word in ("shpinst", "ud", "upr", "fonttbl", "formfield", "creatim") or word in _APART:
+        elif word in _DESTINATIONS or word in _APART:
             self._destination(word)
         elif word == "u":
             self._unicode(number or 0)
@@ -275,7 +266,7 @@ class _Reader:
             elif not self._is_silent():
                 self._show(SPECIAL[word])
         elif word == "field":
-            self.box = {}
+            self.box, self.chosen = {}, None
         elif not self._font_word(word, number):
             self._property(word, number)
 
@@ -283,6 +274,11 @@ class _Reader:
         if word in ("fonttbl", "formfield", "creatim"):
             self.group = replace(self.group, skipped=True, kind=word)
             self.box = {} if word == "formfield" else self.box
+            self.choices = [] if word == "formfield" else self.choices
+        elif word == "ffl":
+            self.group = replace(self.group, skipped=False, kind=word, part=word)
+        elif word == "fldrslt":
+            self.group = replace(self.group, kind=word)
         elif word in ("upr", "shpinst"):  # what is shown of them is a group within
             self.group = replace(self.group, skipped=True, kind=word)
         elif word == "ud":
@@ -326,8 +322,12 @@ class _Reader:
             self.group = replace(self.group, hidden=number != 0)
         elif word in ("deleted", "mvf"):  # moved text is deleted where it was
             self.group = replace(self.group, deleted=number != 0)
+        elif word in ("strike", "striked"):  # by one line, or by two
+            self.group = replace(self.group, struck=number != 0)
         elif word == "plain":
-            self.group = replace(self.group, hidden=False, deleted=False, raised=False, font=None)
+            self.group = replace(
+                self.group, hidden=False, deleted=False, struck=False, raised=False, font=None
+            )
         elif word in ("super", "up", "nosupersub", "sub", "dn"):
             self.group = replace(self.group, raised=word in ("super", "up") and number != 0)
         elif word in ("titlepg", "facingp"):
@@ -396,4 +396,5 @@ class _Reader:
         yield from reversed(self.stack[-3:])
 
     def _is_silent(self) -> bool:
-        return self.group.skipped or self.group.hidden or self.group.deleted
+        group = self.group
+        return group.skipped or group.hidden or group.deleted or group.struck

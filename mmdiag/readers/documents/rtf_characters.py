@@ -1,4 +1,5 @@
-"""Characters of RTF: its named ones, the code pages of its fonts, and the glyphs of symbol fonts.
+"""Characters of RTF: its named ones, the code pages of its fonts, and the glyphs of symbol fonts;
+and which groups hold none of the document.
 
 Reference:
     Microsoft RTF 1.9.1: Special Characters, Font Table (charset), Code Page Support; Adobe Symbol
@@ -42,6 +43,29 @@ SPECIAL: Final = {
     "\r": "\n",
     "\t": "\t",
 }
+# groups that hold no text of the document
+SKIPPED: Final = frozenset(
+    re.findall(
+        r"[\w-]+",
+        "annotation atnauthor atndate atnicn atnid atnparent atnref atntime atrfend atrfstart "
+        "background bkmkend bkmkstart blipuid colorschememapping colortbl comment datafield "
+        "datastore defchp defpap do docvar factoidname falt fchars ffdeftext ffentrymcr "
+        "ffexitmcr ffformat ffhelptext ffname ffstattext file filetbl fldinst fldtype "
+        "fontemb fontfile formprot ftnsep ftnsepc ftncn aftnsep aftnsepc aftncn generator "
+        "gridtbl hl htmltag info latentstyles lchars list listlevel listname listoverride "
+        "listoverridetable listpicture liststylename listtable mailmerge mhtmltag mmathPr "
+        "nesttableprops nextfile nonesttables nonshppict objalias objclass objdata objname "
+        "objsect objtime oldcprops oldpprops oldsprops oldtprops passwordhash password pgp "
+        "pgptbl picprop pict pn pnseclvl pntxta pntxtb private protusertbl pxe revtbl rsidtbl "
+        "rxe shprslt sn sp stylesheet sv tc template themedata txe userprops wgrffmtfilter "
+        "windowcaption writereservation writereservhash xe xmlattrname xmlattrvalue xmlclose "
+        "xmlname xmlnstbl xmlopen",
+    )
+)
+# groups marked as dispensable (\*) that hold text nevertheless, or what it needs
+KNOWN: Final = frozenset(
+    {"shpinst", "shptxt", "ud", "formfield", "ffl", "fldinst", "info", "moMath", "moMathPara"}
+)
 SYMBOL: Final = "symbol"  # instead of a code page: codes are glyphs
 DEFAULT: Final = ""  # instead of a code page: that of the document
 CHARSETS: Final = {

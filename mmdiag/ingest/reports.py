@@ -35,7 +35,7 @@ class TableReport:
         keyless: Whether rows have no key.
         cause: What probably keeps cases from their keys; empty = nothing that is known.
         apart: Cases that would have a row or a file but for the cause.
-        remarks: What a workbook shows besides its values.
+        remarks: What a table shows besides its values.
         width: Numbers of a vector of an embedding; 0 = it is none, or not known.
         width_of: What that is true of.
     """

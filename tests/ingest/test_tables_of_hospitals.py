@@ -132,6 +132,41 @@ def test_a_minus_sign_and_a_no_break_blank_are_read(tmp_path):
     assert cohort.table("labs")["a"].tolist()[:2] == [-1.5, np.float32(5.2)]
 
 
+GROUPED = ["1.250", "980", "2.100", "0", *["1.040"] * 8]
+
+
+def test_points_that_may_part_thousands_are_refused_beside_semicolons(tmp_path):
+    table = rows({"a": GROUPED, "b": [str(n) for n in range(12)]}, separator=";")
+    with pytest.raises(DescriptionError, match=r"three digits.*1 columns.*decimal = \"\.\" under"):
+        ingest(write_cohort(tmp_path, table), tmp_path / "w")
+    _, found = ingest(write_cohort(tmp_path, table, 'decimal = "."'), tmp_path / "w")
+    assert found.table("labs")["a"].tolist()[:2] == [1.25, 980]
+
+
+def test_points_that_may_part_thousands_are_said(tmp_path):
+    answer, found = ingest(write_cohort(tmp_path, rows({"a": GROUPED})), tmp_path / "w")
+    assert found.table("labs")["a"].tolist()[:2] == [1.25, 980]
+    (said,) = labs_of(answer)["said"]
+    assert said.startswith("points before three digits") and said.endswith("thousands: a")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"a": GROUPED, "b": ["0.5", *GROUPED[1:]]},
+        {"a": ["0.250", *GROUPED[1:]]},
+        {"a": ["1250", *GROUPED[1:]]},
+        {"a": ["1.25", *GROUPED[1:]]},
+        {"a": [str(n) for n in range(12)]},
+    ],
+    ids=["another column", "below one", "a thousand", "two digits", "whole numbers"],
+)
+def test_points_that_begin_a_fraction_are_read_without_a_word(tmp_path, columns):
+    cohort = write_cohort(tmp_path, rows(columns, separator=";"))
+    answer, _ = ingest(cohort, tmp_path / "w")
+    assert "said" not in labs_of(answer)
+
+
 LEFT_OUT = {
     "words": "words",
     "mixed": "numbers and words",

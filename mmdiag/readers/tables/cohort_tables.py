@@ -36,6 +36,7 @@ from mmdiag.readers.tables.keys import check_keys, guessed_key, key_columns, key
 from mmdiag.readers.tables.left_out import COMMAS, why_no_numbers
 from mmdiag.readers.tables.numbers import Numbers, Said, to_numbers
 from mmdiag.readers.tables.numbers import NumericTable as NumericTable
+from mmdiag.readers.tables.thousands import grouped_columns
 from mmdiag.readers.tables.unite import KEY as KEY
 from mmdiag.readers.tables.unite import (
     Part,
@@ -50,6 +51,7 @@ from mmdiag.readers.tables.unite import (
 from mmdiag.readers.workbooks.table import remarks_of
 
 CELLS_AT_ONCE = 2**21
+SHOWN = 5  # columns named in one message
 
 
 def check_table(file: Path, key: str | Sequence[str] | None = None) -> pd.DataFrame:
@@ -138,10 +140,8 @@ def read_numbers(
     """
     form, said = form.keyed(key), Said()
     with as_description_error():
-        parts = [
-            _numbers_of(file, key, columns, exclude, form, said)
-            for file in _with_key(files, key, form)
-        ]
+        files = _with_key(files, key, form)
+        parts = [_numbers_of(file, key, columns, exclude, form, said) for file in files]
     if not columns:
         parts = numeric_parts(parts, frozenset(wanted), said)
     for name in form.categories:
@@ -151,6 +151,7 @@ def read_numbers(
                 f"{files[0].name}: correct categories in cohort.toml."
             )
     _require_decimal(files, form, said)
+    _require_no_thousands(files, parts, form, said)
     if not any(part.numbers.names or part.words for part in parts):
         raise DescriptionError(
             f"A table modality needs numeric columns, {files[0].name} has none that match"
@@ -358,6 +359,35 @@ def _require_decimal(files: Sequence[Path], form: TableForm, said: Said) -> None
                 f"{file.name} is separated by semicolons, and {len(with_comma)} of its columns "
                 'hold numbers with a decimal comma: write delimiter = ";" and decimal = "," under '
                 "the modality in cohort.toml."
+            )
+
+
+def _require_no_thousands(
+    files: Sequence[Path], parts: Sequence[Part], form: TableForm, said: Said
+) -> None:
+    """Points that may part thousands are said; in a file of European form people say what they are.
+
+    Raises:
+        DescriptionError: A file is separated by semicolons, and nothing says what its points are.
+    """
+    if form.is_decimal_stated:
+        return
+    for file, part in zip(files, parts, strict=True):
+        separator = "" if is_matrix(file) or is_maf(file) else separator_in(file, form)
+        with as_description_error():
+            grouped = grouped_columns(file, part.numbers, form) if separator else []
+        if grouped and separator == ";":
+            raise DescriptionError(
+                f"A point begins a fraction or parts thousands, {file.name} is separated by "
+                "semicolons, and holds whole numbers and such with a point before three digits "
+                f"({len(grouped)} columns): write the numbers without it, or, if they are "
+                'fractions, decimal = "." under the modality in cohort.toml.'
+            )
+        if grouped:
+            shown = ", ".join(grouped[:SHOWN])
+            said.remarks.append(
+                "points before three digits are read as those of fractions, they may part "
+                f"thousands: {shown}"
             )
 
 

@@ -26,6 +26,7 @@ class TableForm:
         categories: Columns of words that become a column of 0 and 1 for each category.
         key: Columns that the header must hold.
         sheet: Of a workbook, the sheet; None = the only one that has cells.
+        is_decimal_stated: Whether the description says what `decimal` is.
     """
 
     delimiter: str | None = None
@@ -35,6 +36,7 @@ class TableForm:
     categories: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
     sheet: str | None = None
+    is_decimal_stated: bool = False
 
     def keyed(self, key: str) -> "TableForm":
         """The same, of a table with this key."""
@@ -55,5 +57,6 @@ def form_of(modality: ModalityDescription) -> TableForm:
         below=said.get("below", "refuse"),
         categories=tuple(said.get("categories", ())),
         sheet=said.get("sheet"),
+        is_decimal_stated="decimal" in said,
     )
     return form.keyed(modality.key) if modality.key else form

@@ -53,7 +53,7 @@ class Said:
         missing_words: Column of categories -> cells such as `None` and `NA`, which nobody named.
         equal_rows: Rows that were there before, and count once.
         damaged: Names of genes that a spreadsheet turned into dates or numbers.
-        remarks: What a workbook shows besides its values, a sentence each.
+        remarks: What a table shows besides its values, a sentence each.
     """
 
     left_out: dict[str, str] = field(default_factory=dict)

@@ -320,15 +320,44 @@ def test_a_name_that_runs_and_tracking_part_is_masked_as_it_is_read():
     assert "John Dorian" in text and "Dorian" not in mask_note(text, ["Dorian^John"]).text
 
 
-def with_picture():
+def with_picture(width=1, height=None, words=""):
     import numpy as np
     from PIL import Image
 
     picture = io.BytesIO()
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(picture, "PNG")
     document = docx.Document()
-    document.add_picture(picture, width=Inches(1))
+    if words:
+        document.add_paragraph(words)
+    document.add_picture(picture, Inches(width), Inches(height or width))
     return document
+
+
+LETTERHEAD = "University hospital, department of radiology, report of today, see below."
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "words"), [(6, 7.5, LETTERHEAD), (6, 9, 5 * LETTERHEAD)]
+)
+def test_a_page_that_is_a_picture_is_refused_whatever_stands_above_it(width, height, words):
+    with pytest.raises(ReadError, match=r"no_text_layer: a page of note.docx is a picture"):
+        text_of(with_picture(width, height, words))
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "words"), [(5, 5, LETTERHEAD), (6, 7.5, 5 * LETTERHEAD)]
+)
+def test_a_picture_beside_text_is_left_out_of_the_note(width, height, words):
+    assert text_of(with_picture(width, height, words)) == words
+
+
+def test_a_page_in_an_older_form_is_a_picture_too():
+    shape = (
+        '<w:pict xmlns:v="urn:schemas-microsoft-com:vml"><v:shape style="width:450pt;height:600pt">'
+        "<v:imagedata/></v:shape></w:pict>"
+    )
+    with pytest.raises(ReadError, match=r"a page of note.docx is a picture"):
+        text_of(with_body(p(r(LETTERHEAD)), p(f"<w:r>{shape}</w:r>")))
 
 
 def test_a_blank_document_is_no_note():

@@ -12,10 +12,19 @@ from typing import Any, Final
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.documents.html import even_lines
-from mmdiag.readers.documents.word_body import Shown, Styles, has_pictures, shown_text
+from mmdiag.readers.documents.word_body import (
+    Shown,
+    Styles,
+    has_pictures,
+    picture_share,
+    shown_text,
+)
 from mmdiag.readers.office_parts import OfficeParts
 from mmdiag.readers.text.note_dates import note_dates
 
+LETTERHEAD: Final = 200  # letters
+_MOST_OF_A_PAGE: Final = 0.7  # of what its margins leave
+_A_PAGE: Final = 0.9
 NOTES: Final = ("footnotes", "endnotes")  # at the foot of a page, at the end
 _EDGES: Final = ("/header", "/footer")
 _BROKEN: Final = (
@@ -40,7 +49,8 @@ def word_text(content: bytes, name: str) -> tuple[str, date | None, date | None]
 
     Raises:
         ReadError: `not_text`, `truncated`, `too_large`, `unreadable`, `no_text_layer` where it
-            holds pictures alone, or `text_elsewhere` where its text is another document within it.
+            holds pictures alone, or one that is a page, or `text_elsewhere` where its text is
+            another document within it.
     """
     OfficeParts(content, name, "not_text")
     from docx.opc.exceptions import OpcError
@@ -53,12 +63,15 @@ def word_text(content: bytes, name: str) -> tuple[str, date | None, date | None]
             raise ReadError("text_elsewhere", f"{name} holds another document")
         text = even_lines("\n".join([body.text, *_notes(document.part, body, styles)]))
         edges = _edges(document.part, styles)
-        pictures = not any(map(str.isalnum, text)) and has_pictures(document.element.body)
+        letters, share = sum(map(str.isalnum, text)), picture_share(document.element.body)
+        pictures = not letters and has_pictures(document.element.body)
         saved = document.core_properties.modified or document.core_properties.created
     except (OpcError, *_BROKEN) as error:
         raise ReadError("unreadable", f"{name} ({type(error).__name__})") from None
     if pictures:
         raise ReadError("no_text_layer", f"{name} holds pictures and no text")
+    if share >= (_MOST_OF_A_PAGE if letters < LETTERHEAD else _A_PAGE):
+        raise ReadError("no_text_layer", f"a page of {name} is a picture")
     return text, note_dates(edges).written, saved.date() if saved else None
 
 

@@ -72,6 +72,47 @@ def has_pictures(element: Any) -> bool:
     return any(_name(one) in _PICTURES for one in element.iter())
 
 
+def picture_share(element: Any) -> float:
+    """The largest picture's share of what a page's margins leave; 0 where there is none.
+
+    Reference:
+        ECMA-376 part 1, 17.6 (sections, in twentieths of a point), 20.4.2.7 (extent, in EMU); VML
+        gives points.
+    """
+    section = next(iter(list(element.iter(f"{W}sectPr"))[::-1]), None)
+    size, margins = (
+        None if section is None else section.find(f"{W}{n}") for n in ("pgSz", "pgMar")
+    )
+    width, height = _twips(size, "w", 12_240), _twips(size, "h", 15_840)
+    width -= _twips(margins, "left", 1_440) + _twips(margins, "right", 1_440)
+    height -= _twips(margins, "top", 1_440) + _twips(margins, "bottom", 1_440)
+    areas = [_area(one) for one in element.iter() if _name(one) in _PICTURES]
+    return max(areas, default=0.0) / max(width * height, 1.0)
+
+
+def _twips(facts: Any, name: str, usual: float) -> float:
+    said = "" if facts is None else facts.get(f"{W}{name}", "")
+    return float(said) if re.fullmatch(r"[0-9]{1,6}", said) else usual
+
+
+def _area(picture: Any) -> float:
+    """How large a picture is drawn, in square twentieths of a point."""
+    for outer in picture.iterancestors():
+        if _name(outer) in ("inline", "anchor"):
+            extents = [one for one in outer if _name(one) == "extent"]
+            sides = [one.get(side, "") for one in extents for side in ("cx", "cy")]
+            behind = outer.get("behindDoc", "0") in ("1", "true")  # paper that is written on
+            if behind or [bool(re.fullmatch(r"[0-9]{1,12}", side)) for side in sides] != [True] * 2:
+                return 0.0
+            return float(sides[0]) * float(sides[1]) / 635**2
+        if _name(outer) == "shape":
+            found = re.findall(
+                r"(?<![\w-])(?:width|height):([0-9.]{1,9})pt", outer.get("style", "")
+            )
+            return float(found[0]) * float(found[1]) * 20**2 if len(found) == 2 else 0.0
+    return 0.0
+
+
 class Styles:
     """Which styles hide or strike out what they are given to, and which give it a font; a style is
     what it is based on, but for what it says itself.

@@ -136,7 +136,10 @@ def test_a_page_with_its_text_is_read_whatever_it_shows_beside_it(pages):
 
 
 def test_a_scan_under_a_letterhead_is_a_picture():
-    assert refusal_of(line("University hospital, report of") + SCAN) == "n.pdf has 1 pages"
+    assert (
+        refusal_of(line("University hospital, report of") + SCAN)
+        == "page 1 of 1 of n.pdf is a picture"
+    )
 
 
 def widget(name: str, kind: str, value, **facts) -> dict:

@@ -65,10 +65,10 @@ def _require_text(pages: list[Page], name: str) -> None:
         if page.garbled:
             fact = f"the font on page {number} of {name} does not say which letters it shows"
             raise ReadError("no_text_layer", fact)
-        if page.is_picture and len(pages) > 1:
+        if page.is_picture:
             raise ReadError(
                 "no_text_layer", f"page {number} of {len(pages)} of {name} is a picture"
             )
     letters = sum(map(str.isalnum, "".join("".join([page.text, *page.lines]) for page in pages)))
-    if letters < LEAST * len(pages) or any(page.is_picture for page in pages):
+    if letters < LEAST * len(pages):
         raise ReadError("no_text_layer", f"{name} has {len(pages)} pages")

@@ -127,9 +127,14 @@ def _is_unreadable(font: Any, text: str) -> bool:
         ordering = _of(_of(below, "/CIDSystemInfo", {}), "/Ordering", "Identity")
         return str(_of(font, "/Encoding")).startswith("/Identity") and ordering == "Identity"
     own = "".join(text.split())
-    signs = sum(not letter.isalnum() for letter in own)
+    # by letters and by different letters: a row of dots leads to a number
+    signs = min(map(_share_of_signs, (own, "".join(set(own)))))
     embedded = "+" in str(_of(font, "/BaseFont")) and "/Encoding" not in font
-    return embedded and len(own) >= 2 * LEAST and signs > 0.3 * len(own)
+    return embedded and len(set(own)) >= LEAST and signs > 0.3
+
+
+def _share_of_signs(letters: str) -> float:
+    return sum(not letter.isalnum() for letter in letters) / max(len(letters), 1)
 
 
 def _annotated(page: "PageObject") -> Iterator[str]:

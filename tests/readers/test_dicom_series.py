@@ -24,7 +24,7 @@ from mmdiag.deidentify.header import identifiers_of
 from mmdiag.errors import ReadError
 from mmdiag.privacy.dicom_attributes import PATIENT_ATTRIBUTES, header_identifiers
 from mmdiag.readers.dicom import volume
-from mmdiag.readers.dicom.series import _fits, check_file, read_series, series_descriptions
+from mmdiag.readers.dicom.series import check_file, read_series, series_descriptions
 from mmdiag.readers.dicom.volume import HEAD, heads_of
 from mmdiag.readers.imaging.resample import to_stored
 
@@ -401,4 +401,4 @@ def test_what_a_later_file_of_a_series_says_counts_as_well(tmp_path):
     ],
 )
 def test_numbers_are_selected_by_their_size_and_texts_whatever_their_blanks(value, asked, fits):
-    assert _fits(value, asked) is fits
+    assert fits(value, asked) is fits

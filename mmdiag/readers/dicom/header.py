@@ -2,6 +2,7 @@
 file is parsed.
 """
 
+import fnmatch
 import math
 import struct
 from dataclasses import dataclass, field, replace
@@ -197,3 +198,16 @@ def _dictionary_vr(keyword: str) -> bytes:
 def known_keyword(keyword: str) -> bool:
     """Whether DICOM has such an attribute (PS3.6)."""
     return _tag(keyword) != 0
+
+
+def fits(value: str, pattern: str) -> bool:
+    """Whether a value is what was asked for: numbers by their size (80 is 80.00), texts without
+    regard to case and to how many blanks part their words.
+    """
+    own, asked = (" ".join(text.lower().split()) for text in (value, pattern))
+    if fnmatch.fnmatchcase(own, asked):
+        return True
+    try:
+        return float(own) == float(asked)
+    except ValueError:
+        return False

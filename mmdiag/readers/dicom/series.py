@@ -2,7 +2,6 @@
 modality's own units.
 """
 
-import fnmatch
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from mmdiag.errors import ReadError
 from mmdiag.readers.dicom.attributes import values_of_all
 from mmdiag.readers.dicom.dates import recorded_day
 from mmdiag.readers.dicom.display import begin_display, said_of_display
-from mmdiag.readers.dicom.header import Header
+from mmdiag.readers.dicom.header import Header, fits
 from mmdiag.readers.dicom.interleaved import require_one_volume
 from mmdiag.readers.dicom.series_kind import (
     as_what_it_is,
@@ -204,20 +203,7 @@ def series_descriptions(files: Sequence[Path]) -> set[str]:
 
 
 def _matches(header: Header, select: Mapping[str, str]) -> bool:
-    return all(_fits(header.text(keyword), pattern) for keyword, pattern in select.items())
-
-
-def _fits(value: str, pattern: str) -> bool:
-    """Whether a value is what was asked for: numbers by their size (80 is 80.00), texts without
-    regard to case and to how many blanks part their words.
-    """
-    own, asked = (" ".join(text.lower().split()) for text in (value, pattern))
-    if fnmatch.fnmatchcase(own, asked):
-        return True
-    try:
-        return float(own) == float(asked)
-    except ValueError:
-        return False
+    return all(fits(header.text(keyword), pattern) for keyword, pattern in select.items())
 
 
 def _read(

@@ -24,6 +24,7 @@ from mmdiag.deidentify.header import identifiers_of
 from mmdiag.errors import ReadError
 from mmdiag.privacy.dicom_attributes import PATIENT_ATTRIBUTES, header_identifiers
 from mmdiag.readers.dicom import volume
+from mmdiag.readers.dicom.header import fits
 from mmdiag.readers.dicom.series import check_file, read_series, series_descriptions
 from mmdiag.readers.dicom.volume import HEAD, heads_of
 from mmdiag.readers.imaging.resample import to_stored

@@ -391,7 +391,7 @@ def test_what_a_later_file_of_a_series_says_counts_as_well(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "asked", "fits"),
+    ("value", "asked", "found"),
     [
         ("80.00", "80", True),
         ("80", "8*", True),
@@ -401,5 +401,5 @@ def test_what_a_later_file_of_a_series_says_counts_as_well(tmp_path):
         ("", "80", False),
     ],
 )
-def test_numbers_are_selected_by_their_size_and_texts_whatever_their_blanks(value, asked, fits):
-    assert fits(value, asked) is fits
+def test_numbers_are_selected_by_their_size_and_texts_whatever_their_blanks(value, asked, found):
+    assert fits(value, asked) is found

@@ -185,7 +185,7 @@ def _recorded(
     fact = "only as it was before its files changed" if found else "not yet"
     raise UsageError(
         f"A case is explained once a model has answered for it as it is now, {case_id} of {cohort} "
-        f"was answered for{which} {fact}: `mmdiag score` it, or start `mmdiag run`."
+        f"was answered for{which} {fact}: `mmdiag score --all`, or `mmdiag run`."
     )
 
 

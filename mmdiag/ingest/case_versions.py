@@ -43,6 +43,10 @@ COLOURED = "colour 1"
 # in the version of a case with a note: one that an earlier version of the masking let more pass in
 # is read and masked again
 MASKED = "mask 2"
+# in the version of a case with a document or a JPEG: those of which an earlier version lost or
+# garbled a part without a word are read again
+DOCUMENTS = (".pdf", ".rtf", ".html", ".htm", ".docx")
+WHOLE = "whole 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ def _marks(sources: Iterable[Source]) -> list[str]:
     mark after the other.
     """
     posed, newer, coloured, masked = list[str](), list[str](), list[str](), list[str]()
+    whole = list[str]()
     for source in sources:
         names = [file.name.lower() for file in source.files]
         if len(names) == 1 and names[0].endswith(NIFTI):
@@ -123,7 +128,10 @@ def _marks(sources: Iterable[Source]) -> list[str]:
             coloured.append(COLOURED)
         if source.kind == "text":
             masked.append(MASKED)
-    return [*posed, *newer, *coloured, *masked]
+        told = DOCUMENTS if source.kind == "text" else (".jpg", ".jpeg")
+        if any(name.endswith(told) for name in names):
+            whole.append(WHOLE)
+    return [*posed, *newer, *coloured, *masked, *whole]
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from mmdiag.errors import ReadError
 from mmdiag.privacy.mask import has_own_name, mask_note
 from mmdiag.readers.archives import refuse_archive
 from mmdiag.readers.dicom.series import check_file
-from mmdiag.readers.genomics.vcf import count_variants
+from mmdiag.readers.genomics.vcf import read_vcf
 from mmdiag.readers.imaging.raster_nifti import PICTURES, read_picture
 from mmdiag.readers.imaging.research import read_volume
 from mmdiag.readers.signals.recording import check_recording, holds_waveform
@@ -166,8 +166,10 @@ def matrix_verdict(file: str) -> Reply:
 
 
 def variants_verdict(file: str) -> Reply:
-    """Read one VCF to the end, and tell whose variants it holds."""
-    count_variants(Path(file))
+    """Read one VCF to the end; whose variants of several are meant is asked when it is read for a
+    case.
+    """
+    read_vcf(Path(file))
     return {}, {}
 
 

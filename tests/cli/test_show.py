@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from mmdiag.evaluation.verdict import answer_of
+
 
 @pytest.fixture
 def shown(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
@@ -152,9 +154,9 @@ def test_one_case_is_explained_in_the_cohorts_own_words(
     store = Store(tmp_path, pd.DataFrame(), task, kinds, "", {"flair": "FLAIR"})
     answer = {"case_id": "c7", "bundle_id": "b-1", "role": "out-of-fold", "predicted": "1"}
     values = {"contribution_flair": 0.5, "contribution_report": 0.0, "weight_flair": 0.3}
-    show_explanation(
-        {**answer, **values, "probability": 0.5, "modalities": ["flair"], "workspace": "/w"}, store
-    )
+    told = {**answer, **values, "probability": 0.5, "modalities": ["flair"], "workspace": "/w"}
+    told |= {"answer": answer_of(task, told), "outcome": task.explained("1")}
+    show_explanation(told, store)
     shown = capsys.readouterr().out
     assert "Progression within 24 months: 50 % · cross-validated (out-of-fold) prediction" in shown
     assert "prediction of Progression within 24 months (Shapley, log-odds)" in shown
@@ -218,6 +220,7 @@ def test_a_case_without_an_answer_is_explained_without_a_percentage_and_says_wha
         "quarantined": {"flair": {"code": "truncated", "rule": "R.", "detail": "", "cure": "C."}},
         "drawn": {"report": {"sentence": line}},
     }
+    answer |= {"answer": answer_of(task, answer), "outcome": task.explained("1")}
     show_explanation(answer, store)
     shown = capsys.readouterr().out
     assert "No answer: no case with only these modalities was in training" in shown

@@ -102,8 +102,8 @@ def test_hostile_keys_and_sites_stay_text_on_the_worklist(tmp_path):
     example = publish(tmp_path / "w", cases=12)
     file = example.workspace.cohort(NAME) / "cases.parquet"
     key = "www.evil.test"
-    cases = pd.read_parquet(file).assign(site=HOSTILE).replace({"case_id": {"C-0000": key}})
-    cases.to_parquet(file)
+    cases = pd.read_parquet(file).assign(site=HOSTILE)
+    pd.concat([cases, cases[:1].assign(case_id=key)]).to_parquet(file)
     table = example.predictions.replace({"case_id": {"C-0000": key}})
     Ledger(example.workspace.ledger_url).record_predictions(NAME, table)
     with serving(example.workspace.path, tmp_path / "log") as address, browsing(address) as tab:

@@ -135,19 +135,15 @@ def test_a_minus_sign_and_a_no_break_blank_are_read(tmp_path):
 GROUPED = ["1.250", "980", "2.100", "0", *["1.040"] * 8]
 
 
-def test_points_that_may_part_thousands_are_refused_beside_semicolons(tmp_path):
-    table = rows({"a": GROUPED, "b": [str(n) for n in range(12)]}, separator=";")
-    with pytest.raises(DescriptionError, match=r"three digits.*1 columns.*decimal = \"\.\" under"):
-        ingest(write_cohort(tmp_path, table), tmp_path / "w")
-    _, found = ingest(write_cohort(tmp_path, table, 'decimal = "."'), tmp_path / "w")
-    assert found.table("labs")["a"].tolist()[:2] == [1.25, 980]
-
-
-def test_points_that_may_part_thousands_are_said(tmp_path):
-    answer, found = ingest(write_cohort(tmp_path, rows({"a": GROUPED})), tmp_path / "w")
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_points_that_may_part_thousands_are_said(tmp_path, separator):
+    table = rows({"a": GROUPED, "b": [str(n) for n in range(12)]}, separator=separator)
+    answer, found = ingest(write_cohort(tmp_path, table), tmp_path / "w")
     assert found.table("labs")["a"].tolist()[:2] == [1.25, 980]
     (said,) = labs_of(answer)["said"]
     assert said.startswith("points before three digits") and said.endswith("thousands: a")
+    stated, _ = ingest(write_cohort(tmp_path, table, 'decimal = "."'), tmp_path / "v")
+    assert "said" not in labs_of(stated)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def plane(**changes):
         {"Columns": 63},
         {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7},
         {"NumberOfFrames": 2, "PixelData": PLANE.tobytes() * 3, "ImagePositionPatient": None},
-        {"PixelData": PLANE.tobytes() + b"\0\0"},
+        {"PixelData": PLANE.tobytes() + b"\0\1"},
     ],
 )
 def test_more_pixels_than_the_header_says_are_refused(tmp_path, changes):

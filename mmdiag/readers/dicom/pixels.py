@@ -5,6 +5,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy import ndarray
 from pydicom.datadict import tag_for_keyword
 from pydicom.encaps import generate_frames
 from pydicom.filereader import read_dataset
-from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import UID, JPEGLSLossless, JPEGLSNearLossless, RLELossless
 
@@ -22,12 +23,13 @@ from mmdiag.errors import ReadError
 from mmdiag.readers.dicom.codestreams import JPEG, JPEG_2000, require_undamaged, require_whole
 from mmdiag.readers.dicom.elements import PIXELS, Element
 from mmdiag.readers.dicom.header import Header
-from mmdiag.readers.dicom.prescan import EXPLICIT, IMPLICIT, Fragments, fragments
+from mmdiag.readers.dicom.prescan import EXPLICIT, IMPLICIT, Fragments, Scan, fragments
 from mmdiag.readers.imaging.pixel_format import GREY, PALETTE, Padding, PixelFormat
 
 LUMINANCE = np.asarray([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 # decoders that refuse a damaged codestream; others go on and fill what is missing
 STRICT: dict[str, str] = {JPEGLSLossless: "pyjpegls", JPEGLSNearLossless: "pyjpegls"}
+STRAY = "start byte (0xFF) for a JPEG marker was not found"
 BROKEN = (
     ValueError,
     KeyError,
@@ -71,7 +73,7 @@ def frames(header: Header, pixels: PixelFormat, padding: Padding | None = None) 
     scanned = header.scan
     encapsulated = fragments(scanned)
     if encapsulated is None:
-        _require_length(scanned.pixel_element.length, pixels)
+        _require_length(scanned, pixels)
         if (
             scanned.syntax in (EXPLICIT, IMPLICIT)
             and pixels.photometric in GREY
@@ -87,11 +89,14 @@ def frames(header: Header, pixels: PixelFormat, padding: Padding | None = None) 
     return _decoded_frames(header, pixels, encapsulated, padding)
 
 
-def _require_length(length: int, pixels: PixelFormat) -> None:
+def _require_length(scanned: Scan, pixels: PixelFormat) -> None:
     """Bytes that no frame takes are frames that nobody counted, or rows of a larger image."""
     said = -(-pixels.frame_bits * pixels.frames // 8)
+    start, length = scanned.pixel_element.start, scanned.pixel_element.length
     if said <= length <= said + said % 2:
         return
+    if said < length and not any(scanned.content[start + said : start + length]):
+        return  # padded, further than to an even length
     raise ReadError(
         "truncated" if length < said else "unreadable",
         f"{length} bytes of pixels, the header says {said}",
@@ -167,13 +172,32 @@ def _decoded_frames(
         try:
             if encapsulated is not None:
                 _require_codestreams(source, pixels.frames)
-            for plane, facts in decoder.iter_array(source, raw=False, **options):
+            for plane, facts in _planes(decoder, source, options):
                 count += 1
                 yield _frame(plane, facts, pixels, lookup, padding)
         except BROKEN as error:
             raise ReadError("undecodable_pixels", type(error).__name__) from None
     if count < pixels.frames:
         raise ReadError("truncated", f"{count} of {pixels.frames} frames")
+
+
+def _planes(
+    decoder: Decoder, source: bytes, options: dict[str, Any]
+) -> Iterator[tuple[Num[ndarray, "row column *sample"], Any]]:
+    """Decoded frames. A strict decoder that has read every pixel also refuses a stray byte before
+    the marker that follows: then the others have their turn.
+    """
+    count = 0
+    try:
+        for found in decoder.iter_array(source, raw=False, **options):
+            count += 1
+            yield found
+    except RuntimeError as error:
+        if STRAY not in str(error):
+            raise
+        lenient = {name: value for name, value in options.items() if name != "decoding_plugin"}
+        lenient["decoding_plugin"] = "pylibjpeg"
+        yield from islice(decoder.iter_array(source, raw=False, **lenient), count, None)
 
 
 def _require_codestreams(source: bytes, count: int) -> None:

@@ -151,7 +151,7 @@ def read_numbers(
                 f"{files[0].name}: correct categories in cohort.toml."
             )
     _require_decimal(files, form, said)
-    _require_no_thousands(files, parts, form, said)
+    _say_thousands(files, parts, form, said)
     if not any(part.numbers.names or part.words for part in parts):
         raise DescriptionError(
             f"A table modality needs numeric columns, {files[0].name} has none that match"
@@ -362,27 +362,16 @@ def _require_decimal(files: Sequence[Path], form: TableForm, said: Said) -> None
             )
 
 
-def _require_no_thousands(
+def _say_thousands(
     files: Sequence[Path], parts: Sequence[Part], form: TableForm, said: Said
 ) -> None:
-    """Points that may part thousands are said; in a file of European form people say what they are.
-
-    Raises:
-        DescriptionError: A file is separated by semicolons, and nothing says what its points are.
-    """
+    """Points that may part thousands are said, unless the description says what they are."""
     if form.is_decimal_stated:
         return
     for file, part in zip(files, parts, strict=True):
-        separator = "" if is_matrix(file) or is_maf(file) else separator_in(file, form)
+        delimited = not is_matrix(file) and not is_maf(file) and separator_in(file, form)
         with as_description_error():
-            grouped = grouped_columns(file, part.numbers, form) if separator else []
-        if grouped and separator == ";":
-            raise DescriptionError(
-                f"A point begins a fraction or parts thousands, {file.name} is separated by "
-                "semicolons, and holds whole numbers and such with a point before three digits "
-                f"({len(grouped)} columns): write the numbers without it, or, if they are "
-                'fractions, decimal = "." under the modality in cohort.toml.'
-            )
+            grouped = grouped_columns(file, part.numbers, form) if delimited else []
         if grouped:
             shown = ", ".join(grouped[:SHOWN])
             said.remarks.append(

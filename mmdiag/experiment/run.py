@@ -174,8 +174,9 @@ class RunData:
         """Part of the split of each case's subject; of a case that a review labels that of what it
         is kept together with, else `train`.
         """
-        part = self.split.of(self.cases["subject_id"])
-        of_unit = self.split.of_units(self.cases).where(part.isna(), part)
+        split = self.split
+        part = split.of(self.cases["subject_id"])
+        of_unit = split.of_units(self.cases).where(part.isna(), part)
         reviewed = self.cases["case_id"].isin(self.by_review)
         return part.where(~reviewed, of_unit.fillna("train"))
 

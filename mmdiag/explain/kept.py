@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Bool
+from numpy import ndarray
 
 from mmdiag.explain.parts import CaseParts
 from mmdiag.workspace import Workspace, write_text
@@ -30,16 +33,18 @@ def still_similar(
         cases: Of the store, as it is now.
         row: Of the case that they are like.
     """
-    own, of_key = cases.iloc[row], cases.set_index("case_id")
-    found = []
-    for one in similar:
-        if one["case_id"] not in of_key.index:
-            continue
-        other = of_key.loc[one["case_id"]]
-        known = any(name in other and pd.notna(other[name]) for name in ("label", "time"))
-        later = bool(other["as_of"] > own["as_of"])
-        if known and not later and other["subject_id"] != own["subject_id"]:
-            found.append(dict(one))
+    shown = set(cases.loc[may_be_shown(cases, row), "case_id"])
+    return [dict(one) for one in similar if one["case_id"] in shown]
+
+
+def may_be_shown(cases: pd.DataFrame, row: int) -> Bool[ndarray, "case"]:
+    """Which cases have a known outcome, are of another subject than a case, and of no later day."""
+    known = cases["label"].notna().to_numpy() if "label" in cases else np.zeros(len(cases), bool)
+    if "time" in cases and not known.any():
+        known = cases["time"].notna().to_numpy()
+    own = (cases["subject_id"] == cases["subject_id"].iloc[row]).to_numpy()
+    later = (cases["as_of"] > cases["as_of"].iloc[row]).to_numpy()
+    found: ndarray = known & ~own & ~later
     return found
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float32
 from numpy import ndarray
 
 from mmdiag.cohort.splits import read_split
-from mmdiag.explain.kept import features_path
+from mmdiag.explain.kept import features_path, may_be_shown
 from mmdiag.inference import score as inference
 from mmdiag.inference.bundle import Bundle
 from mmdiag.model.ensemble import EnsembleModel
@@ -114,14 +114,8 @@ def may_be_found(store: Store, row: int, held_out: Sequence[str]) -> Bool[ndarra
     Args:
         held_out: Subjects of the test.
     """
-    cases = store.cases
-    known = cases["label"].notna().to_numpy() if "label" in cases else np.zeros(len(cases), bool)
-    if "time" in cases and not known.any():
-        known = cases["time"].notna().to_numpy()
-    subject = cases["subject_id"]
-    own = (subject == subject.iloc[row]).to_numpy()
-    later = (cases["as_of"] > cases["as_of"].iloc[row]).to_numpy()
-    found: ndarray = known & ~own & ~later & ~subject.isin(list(held_out)).to_numpy()
+    held = store.cases["subject_id"].isin(list(held_out)).to_numpy()
+    found: ndarray = may_be_shown(store.cases, row) & ~held
     return found
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from mmdiag.cohort.case_table import case_table_form
-from mmdiag.cohort.cases import Case, files_of, fixed_part, keys_of, path_of
+from mmdiag.cohort.cases import GLOB, Case, files_of, fixed_part, keys_of, path_of
 from mmdiag.cohort.files import Faulty, Matches
 from mmdiag.description import Description, ModalityDescription
 from mmdiag.errors import DescriptionError, ReadError
@@ -38,7 +38,6 @@ CAUSES: Mapping[str, Callable[[str], str]] = {
     "letters that look alike": skeleton,
 }
 PREFIX = "a longer barcode"
-_GLOB = re.compile(r"[*?\[]")
 SEVERAL = "several differences in how they are written"
 
 
@@ -173,9 +172,7 @@ def _by_path(
         for row in table.to_dict("records")
         if (path := path_of(modality, row)) is not None
     }
-    lacking = [
-        path for case, path in paths.items() if case not in having and not _GLOB.search(path)
-    ]
+    lacking = [path for case, path in paths.items() if case not in having and not GLOB.search(path)]
     folders = {Path(path).parent for path in lacking}
     there = {
         (folder / entry.name).as_posix()

@@ -24,7 +24,6 @@ from mmdiag.deidentify.header import identifiers_of
 from mmdiag.errors import ReadError
 from mmdiag.privacy.dicom_attributes import PATIENT_ATTRIBUTES, header_identifiers
 from mmdiag.readers.dicom import volume
-from mmdiag.readers.dicom.header import fits
 from mmdiag.readers.dicom.series import check_file, read_series, series_descriptions
 from mmdiag.readers.dicom.volume import HEAD, heads_of
 from mmdiag.readers.imaging.resample import to_stored
@@ -388,18 +387,3 @@ def test_what_a_later_file_of_a_series_says_counts_as_well(tmp_path):
         "OtherPatientIDs": ("MRN-4711",),
         "PatientID": ("p1",),
     }
-
-
-@pytest.mark.parametrize(
-    ("value", "asked", "found"),
-    [
-        ("80.00", "80", True),
-        ("80", "8*", True),
-        ("80", "81", False),
-        ("T2  FLAIR ax", "t2 flair*", True),
-        ("nan", "nan", True),
-        ("", "80", False),
-    ],
-)
-def test_numbers_are_selected_by_their_size_and_texts_whatever_their_blanks(value, asked, found):
-    assert fits(value, asked) is found

@@ -120,7 +120,8 @@ REASONS: dict[str, Reason] = {
     ),
     "not_text": Reason(
         "A note must be text, RTF, HTML, a PDF with text, a Word document (.docx), a CDA or a FHIR "
-        "document: no NUL bytes, no other XML, JSON or YAML, no message of HL7 version 2.",
+        "document: no NUL bytes, no other XML, JSON or YAML, no message of HL7 version 2, no "
+        "e-mail in parts, nothing in base64 or other codes.",
         "Save the note as UTF-8 text.",
     ),
     "not_final": Reason(

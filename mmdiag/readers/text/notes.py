@@ -14,6 +14,7 @@ from mmdiag.readers.recorded import latest
 from mmdiag.readers.text.encodings import IsOwn, is_disguised, legacy_text, self_named
 from mmdiag.readers.text.note_dates import note_dates
 from mmdiag.readers.text.sections import Section, find_sections
+from mmdiag.readers.text.transfer_encodings import transfer_encoding
 
 LONGEST = 2_000_000  # bytes of one plain note, characters of the text of any
 LONGEST_DOCUMENT = 32_000_000  # bytes of a document, which may carry pictures
@@ -88,6 +89,8 @@ def clean_note(content: bytes, name: str, is_own: IsOwn | None = None) -> Note |
         document = Document(text, encoding, "plain")
     text = _LINE_ENDS.sub("\n", document.text)
     _check(text, name)
+    if document.format == "plain" and (encoded := transfer_encoding(text)):
+        raise ReadError("not_text", f"{name} is {encoded}")
     if _says_nothing(text):
         return None
     stated = note_dates(text)

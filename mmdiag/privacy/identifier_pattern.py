@@ -12,6 +12,8 @@ COUNTED: Final = (
     r"|Kopien|IE|Falle|Personen|Gesichtsfelder|Uhr|Meter|Jahre|Wochen|Tage|Stunden|Minuten|Gramm"
     r"|Leucocitos|Plaquetas|Hematies|Unidades|Celulas|Pacientes)\b"
 )
+# behind three numbers: they are sizes or doses, and no date (10-12-14 mm)
+NO_UNIT: Final = r"(?!(?i:[ \t]?(?:mm|cm|ml|mg|mcg|kg|iu|units?|mmhg)\b|[ \t]?%))"
 MOST_WORDS: Final = 128  # of a list of words one of which an expression needs
 MOST_LISTS: Final = 3  # that are looked for, the shortest first
 _EDGE: Final = "\b"  # stands for a word's edge, within a word that is needed

@@ -75,6 +75,22 @@ NO_NAMES: Final = frozenset(
     """,
     )
 )
+# Parts of the body, findings, sides and words of denial in German, French, Spanish, Italian,
+# Portuguese, Dutch, Polish, Czech and Danish, as reports begin sentences with them
+OF_REPORTS: Final = frozenset(
+    re.findall(
+        r"\S+",
+        """
+    masse magen galle mund kiefer brust lage lange linke frei scharf dunn breit hoch eisen bett
+    vessie nez bas avant hile gros frere menton aine masa corazon ojo vena costilla tos izquierdo
+    borde buena bueno duro redondo oscuro azul dia ayer hoy alta ingle pulgar massa reni bocca gola
+    coste anca ilo buono sottile bianco nero verde noto ferro ora mattina sera prima testa lato
+    borst ader spier voet steen wel boven groot grote kort smal zwart groen deze costela bacia dor
+    branco perna brak rak kosc szyja reka noga guz lewa leva mal vide luce rana sila pero han vers
+    jen pak
+    """,
+    )
+)
 # Words of the English list that are, in a clinical text, people all the same
 NAMES_FIRST: Final = frozenset(
     re.findall(

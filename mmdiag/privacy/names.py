@@ -11,13 +11,15 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
-from mmdiag.privacy.name_exceptions import EPONYMS, NAMES_FIRST, NO_NAMES
+from mmdiag.privacy.name_exceptions import EPONYMS, NAMES_FIRST, NO_NAMES, OF_REPORTS
 from mmdiag.privacy.normalise import fold
 from mmdiag.readers.text.dates import MONTHS
 
 # per cent of the people of the United States' census of 1990 whose family names may stand alone
 COMMON_SHARE = 75.0
 SHORTEST = 3  # letters of a name that may stand alone
+# languages of whose ordinary words Faker has a list
+ORDINARY: Final = ("cs_CZ", "da_DK", "de_DE", "fr_FR", "it_IT", "nl_NL", "pl_PL", "es_ES")
 # PaO, ANAs
 _MIXED = re.compile(r"(?<!\bMc)(?<!\bMac)(?<![\s'-])(?<!\b[DLO]e)(?<!\bL[ae])(?<!\bDi)(?<!^)[A-Z]")
 WORD: Final = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
@@ -43,12 +45,14 @@ class NameLists:
         family: Family names that are common, or of other countries.
         rare_family: Every family name of the census: a name only in company.
         words: Ordinary English words.
+        others: Ordinary words of other languages, which do not stand alone for a person.
     """
 
     given: frozenset[str]
     family: frozenset[str]
     rare_family: frozenset[str]
     words: frozenset[str]
+    others: frozenset[str]
 
     def is_word(self, name: str) -> bool:
         """Whether a name is an ordinary or a clinical word as well: then it takes company to be
@@ -73,6 +77,7 @@ class NameLists:
         return (
             len(name) >= SHORTEST
             and any((p in self.given or p in self.family) and len(p) >= SHORTEST for p in parts)
+            and name not in self.others
             and not any(map(self.is_word, [name, *parts]))
         )
 
@@ -133,7 +138,22 @@ def name_lists() -> NameLists:
         frozenset(common | last),
         frozenset(row[0].lower() for row in census),
         words,
+        _ordinary(given | first),
     )
+
+
+def _ordinary(given: Collection[str]) -> frozenset[str]:
+    """Ordinary words of several languages, folded: those of reports, and of Faker's lists, without
+    given names and, of the Spanish list, which has names of the news in it, its family names.
+    """
+    found: set[str] = set()
+    for language in ORDINARY:
+        words = importlib.import_module(f"faker.providers.lorem.{language}").Provider.word_list
+        nouns = language == "de_DE"  # elsewhere a capital is that of a proper name
+        found |= _parts({word for word in words if nouns or word[0].islower()})
+    people = importlib.import_module("faker.providers.person.es_ES").Provider
+    found.difference_update(given, _parts(set(map(str, people.last_names))))
+    return OF_REPORTS | found
 
 
 def _international() -> tuple[set[str], set[str]]:

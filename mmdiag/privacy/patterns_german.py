@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from mmdiag.privacy.identifier_pattern import COUNTED, IdentifierPattern, pattern
+from mmdiag.privacy.identifier_pattern import COUNTED, NO_UNIT, IdentifierPattern, pattern
 from mmdiag.privacy.normalise import fold
 
 # fmt: off
@@ -101,7 +101,7 @@ def towns() -> frozenset[str]:
 # of forms that other languages write as well
 EUROPEAN: Final[tuple[IdentifierPattern, ...]] = (
     # dates
-    pattern("date", rf"(?<![\d.,/-]){_DAY}{_GAP}{_MONTH_NUMBER}{_GAP}{_YEAR}(?![\d/]|[.,]\d)"),
+    pattern("date", rf"(?<![\d.,/-]){_DAY}{_GAP}{_MONTH_NUMBER}{_GAP}{_YEAR}(?![\d/]|[.,]\d)" + NO_UNIT),
     pattern("date", rf"(?<![\d.,/-])(?P<hit>{_DAY}\.(?:[ \t]?{_MONTH_NUMBER}\.)?(?:[ \t]?{_YEAR})?)(?=[ \t]?(?:-|bis(?:[ \t]zum)?)[ \t]?{_DAY}{_GAP}{_MONTH_NUMBER}\.)"),
     pattern("date", rf"(?:-|\bbis(?:[ \t]zum)?)[ \t]?(?P<hit>{_DAY}{_GAP}{_MONTH_NUMBER}\.)(?!\d|[ \t]?\d)"),
     pattern("date", rf"\b{_WHEN}[ \t](?P<hit>{_DAY}\.[ \t]?{_MONTH_NUMBER}\.)(?!\d|[ \t]?\d)"),

@@ -171,10 +171,42 @@ def test_people_of_the_lists_are_masked_and_words_that_are_names_as_well_need_co
         "Swan-Ganz catheter; Glasgow coma scale 15.",
         "The patient is 45 years old and 172 cm. Ejection fraction 55-60 %. Hemoglobin 13.2, "
         "platelets 250000.",
+        "Nodes of 10-12-14 mm, 3/4/05 cm and 10.12.14mm; insulin 10-12-14 units, 8/10/12 IU; "
+        "shares of 20-30-25 %.",
     ],
 )
 def test_the_medicine_is_left_as_it_is(text):
     assert masked(text) == text
+
+
+REPORTS = {
+    "German": "Masse 12 mm. Linke Niere groß. Magen frei. Nur wenig Erguss. Auch rechts. Hoch.",
+    "French": "Masse du sein. Avant: normal. Bien. Vessie vide. Aucun nodule. Vers le bas.",
+    "Spanish": "Masa de 3 cm. Corazón normal. Izquierdo: sin masas. Tos. Alta. Ayer fiebre.",
+    "Italian": "Massa di 3 cm. Reni normali. Prima visita. Testa e collo. Lato destro.",
+    "Dutch": "Massa van 3 cm. Groot hart. Deze week. Borst links. Boven de lever. Kort.",
+    "Polish": "Brak zmian. Rak płuca. Ręka prawa. Kość udowa. Tak jak poprzednio.",
+    "Czech": "Kost bez nálezu. Malý výpotek. Jen vlevo. Pak kontrola.",
+    "Portuguese": "Massa de 3 cm. Bacia normal. Dor lombar. Costela fraturada.",
+}
+
+
+@pytest.mark.parametrize("language", REPORTS)
+def test_words_that_begin_sentences_of_reports_are_nobody(language):
+    assert masked(REPORTS[language]) == REPORTS[language]
+
+
+def test_a_word_of_reports_is_a_name_beside_one_behind_a_title_and_of_the_subject():
+    assert masked("Frau Lange kam. Herr Brust. Dr. Masse.") == (
+        "Frau [NAME] kam. Herr [NAME]. Dr. [NAME]."
+    )
+    assert masked("Maria Corazon called.") == "[NAME] called."
+    assert mask_note("Herr linke kam.", ["Linke^Peter"]).text == "Herr [NAME] kam."
+
+
+@pytest.mark.parametrize("after", [", 5 mm", ": 5 mm", " M. Roe", "", "\nmm", " unit", " mmol"])
+def test_three_numbers_without_a_unit_behind_them_are_a_date(after):
+    assert masked(f"Seen 10/12/14{after}").startswith("Seen [DATE]") != (after == " unit")
 
 
 def test_spans_lead_back_to_the_original():

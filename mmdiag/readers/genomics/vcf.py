@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
-from numpy import ndarray
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.genomics.vcf_alleles import carried_alleles, names_of_others
 from mmdiag.readers.genomics.vcf_header import VERSION, Header, read_header_lines
 from mmdiag.readers.genomics.vcf_records import BASES, check_record
 from mmdiag.readers.genomics.vcf_sample import sample_of_case
@@ -24,8 +23,8 @@ RECORD = ["chrom", "pos", "id", "ref", "alt", "qual", "filter", "info", "format"
 KINDS = ("snv", "transition", "transversion", "mnv", "insertion", "deletion", "structural")
 CHROMOSOMES = (*map(str, range(1, 23)), "X", "Y", "MT", "other")
 TRANSITIONS = {("A", "G"), ("G", "A"), ("C", "T"), ("T", "C")}
-# INFO key -> place of gene and impact among its parts; VEP's are named by the header
-ANNOTATIONS = {"CSQ": None, "ANN": (3, 2), "BCSQ": (1, None)}
+# INFO key -> place of gene, impact and allele among its parts; VEP's are named by the header
+ANNOTATIONS = {"CSQ": None, "ANN": (3, 2, 0), "BCSQ": (1, None, None)}
 PLAIN_GENES = ("GENEINFO", "Gene.refGene", "GENE", "Gene", "gene", "SYMBOL", "Gene_Name")
 COUNTED_IMPACTS = ("HIGH", "MODERATE")
 NO_GENE = ("", ".", "NONE")
@@ -94,22 +93,26 @@ def count_variants(file: Path) -> dict[str, float]:
     GENEINFO, GENE ...), else by kind and chromosome.
 
     A record counts where its FILTER is PASS or missing and, where there are genotypes, that of the
-    case carries an alternative allele: of several samples the tumour's, not the normal one's. By
-    gene it counts once for each gene; where the annotation tells impacts, only HIGH and MODERATE
-    ones count, as non-silent mutations do in a MAF.
+    case carries an alternative allele: of several samples the tumour's, not the normal one's. Of
+    several alleles those that the genotype names count. By gene a record counts once for each gene;
+    where the annotation tells impacts, only HIGH and MODERATE ones count, as non-silent mutations
+    do in a MAF.
 
     Raises:
         ReadError: It is not a VCF that follows the specification, or has genotypes of several
             samples and does not say which is the case's.
     """
     variants = read_vcf(file)
-    counted = variants.records[_counted(variants, file)]
+    counted = variants.records.assign(carried=_carried(variants, file))
+    counted = counted[counted["carried"].map(len) > 0]
     key = annotation(variants.header)
     if key is None:
         return _count_kinds(counted)
     genes: Counter[str] = Counter()
-    for info in counted["info"]:
-        genes.update(_genes(info, key, variants.header))
+    columns = (counted[name] for name in ("info", "ref", "alt", "carried"))
+    for info, reference, alternatives, carried in zip(*columns, strict=True):
+        others = names_of_others(reference, alternatives, carried)
+        genes.update(_genes(info, key, variants.header, others))
     return {gene: float(count) for gene, count in sorted(genes.items())}
 
 
@@ -191,21 +194,28 @@ def _trimmed(position: int, reference: str, allele: str) -> tuple[int, str, str]
     return position, reference, allele
 
 
-def _counted(variants: Variants, file: Path) -> Bool[ndarray, " record"]:
-    passed = (
-        variants.records["filter"].isin(("PASS", ".")).to_numpy()
-        & (variants.records["alt"] != ".").to_numpy()
-    )
-    typed = variants.records["format"].str.split(":").str[0].eq("GT").to_numpy(dtype=bool)
-    if not variants.samples.shape[1] or not typed.any():
-        return passed
-    name = sample_of_case(file, variants.header.samples, variants.header.roles)
-    sample = variants.samples[name]
-    carries = sample.str.partition(":")[0].str.contains("[1-9]", regex=True).to_numpy(dtype=bool)
-    return np.asarray(passed & (carries | ~typed), bool)
+def _carried(variants: Variants, file: Path) -> list[tuple[str, ...]]:
+    """The alternative alleles of each record that count."""
+    records = variants.records
+    passed = records["filter"].isin(("PASS", "."))
+    typed = records["format"].str.split(":").str[0].eq("GT")
+    genotypes: list[str | None] = [None] * len(records)
+    if variants.samples.shape[1] and typed.any():
+        name = sample_of_case(file, variants.header.samples, variants.header.roles)
+        cells = zip(variants.samples[name], typed, strict=True)
+        genotypes = [cell.partition(":")[0] if is_typed else None for cell, is_typed in cells]
+    return [
+        carried_alleles(alternatives, genotype) if passes else ()
+        for alternatives, genotype, passes in zip(records["alt"], genotypes, passed, strict=True)
+    ]
 
 
-def _genes(info: str, key: str, header: Header) -> set[str]:
+def _genes(info: str, key: str, header: Header, others: frozenset[str]) -> set[str]:
+    """The genes that a record counts for.
+
+    Args:
+        others: Names of alleles that are not the case's.
+    """
     value = next(
         (part[len(key) + 1 :] for part in info.split(";") if part.startswith(f"{key}=")), ""
     )
@@ -214,28 +224,30 @@ def _genes(info: str, key: str, header: Header) -> set[str]:
     elif key in PLAIN_GENES:
         found = set(re.split(r"\\x3b|%3B|[,&|]", value))
     else:
-        gene, impact = ANNOTATIONS[key] or _vep_places(header)
+        gene, impact, allele = ANNOTATIONS[key] or _vep_places(header)
         rows = [row.split("|") for row in value.split(",")]
         found = {
             row[gene]
             for row in rows
             if len(row) > gene
+            and (allele is None or row[allele] not in others)
             and (impact is None or (len(row) > impact and row[impact] in COUNTED_IMPACTS))
         }
     return found.difference(NO_GENE)
 
 
-def _vep_places(header: Header) -> tuple[int, int | None]:
+def _vep_places(header: Header) -> tuple[int, int | None, int | None]:
     names = header.described["CSQ"].rpartition("Format:")[2].strip().strip('"').split("|")
     if "SYMBOL" not in names:
         raise ReadError("vcf_header", "its CSQ does not name SYMBOL among its parts")
-    return names.index("SYMBOL"), names.index("IMPACT") if "IMPACT" in names else None
+    impact, allele = (names.index(name) if name in names else None for name in ("IMPACT", "Allele"))
+    return names.index("SYMBOL"), impact, allele
 
 
 def _count_kinds(records: pd.DataFrame) -> dict[str, float]:
     counts = dict.fromkeys((*KINDS, *(f"chromosome_{name}" for name in CHROMOSOMES)), 0.0)
-    for chromosome, reference, alternatives in zip(
-        records["chrom"], records["ref"], records["alt"], strict=True
+    for chromosome, reference, alleles in zip(
+        records["chrom"], records["ref"], records["carried"], strict=True
     ):
         name = (
             chromosome.removeprefix("chr").replace("M", "MT")
@@ -243,7 +255,7 @@ def _count_kinds(records: pd.DataFrame) -> dict[str, float]:
             else chromosome.removeprefix("chr")
         )
         counts[f"chromosome_{name if name in CHROMOSOMES else 'other'}"] += 1
-        for allele in alternatives.split(","):
+        for allele in alleles:
             for kind in _kinds(reference.upper(), allele.upper()):
                 counts[kind] += 1
     return counts

@@ -45,7 +45,7 @@ class ModalityDescription:
         units: Of a table's numbers: `counts`, `tpm`, `log2` or `z-score`; they are held against it.
         assay: Panel or assay and its version, in the user's words; recorded.
         channels: Names of a signal's channels, in order; none = it has one.
-        rate_hz: Samples a second of a signal in a table that does not say by a column `time_s`.
+        rate_hz: Samples a second of a signal in a table that does not say by a column of times.
         store_hz: Samples a second that are stored.
         seconds: Longest part of a signal that is stored, from its beginning.
         full_scale: Largest value that is stored, in the file's unit; of a WAV 1 is its full range.

@@ -23,6 +23,7 @@ from mmdiag.description import Description
 from mmdiag.readers.detached import all_data_files
 from mmdiag.readers.imaging.raster_nifti import PICTURES
 from mmdiag.readers.imaging.research import RESEARCH
+from mmdiag.readers.signals.columns import TABLES
 from mmdiag.readers.signals.edf import EDF
 from mmdiag.readers.signals.wfdb_record import WFDB
 from mmdiag.readers.tables.form import form_of
@@ -47,6 +48,9 @@ MASKED = "mask 3"
 # garbled a part without a word are read again
 DOCUMENTS = (".pdf", ".rtf", ".html", ".htm", ".docx")
 WHOLE = "whole 1"
+# in the version of a case with a signal in a table: those whose times were not looked at are read
+# again
+TIMED = "times 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ def _marks(sources: Iterable[Source]) -> list[str]:
     mark after the other.
     """
     posed, newer, coloured, masked = list[str](), list[str](), list[str](), list[str]()
-    whole = list[str]()
+    whole, timed = list[str](), list[str]()
     for source in sources:
         names = [file.name.lower() for file in source.files]
         if len(names) == 1 and names[0].endswith(NIFTI):
@@ -131,7 +135,9 @@ def _marks(sources: Iterable[Source]) -> list[str]:
         told = DOCUMENTS if source.kind == "text" else (".jpg", ".jpeg")
         if any(name.endswith(told) for name in names):
             whole.append(WHOLE)
-    return [*posed, *newer, *coloured, *masked, *whole]
+        if source.kind == "signal" and any(name.endswith(TABLES) for name in names):
+            timed.append(TIMED)
+    return [*posed, *newer, *coloured, *masked, *whole, *timed]
 
 
 def _digest(parts: Iterable[str]) -> str:

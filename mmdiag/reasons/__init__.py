@@ -363,7 +363,7 @@ REASONS: dict[str, Reason] = {
     ),
     "signal_rate": Reason(
         "The rate of a signal is known and even: a recording says it, a table by rate_hz in "
-        "cohort.toml or by a column time_s.",
+        "cohort.toml or by a column time_s; other times in it agree.",
         "State rate_hz under the modality in cohort.toml, or export the signal with even times.",
     ),
     "signal_channels": Reason(

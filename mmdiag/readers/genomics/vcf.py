@@ -103,15 +103,16 @@ def count_variants(file: Path) -> dict[str, float]:
             samples and does not say which is the case's.
     """
     variants = read_vcf(file)
-    counted = variants.records.assign(carried=_carried(variants, file))
+    carried = pd.Series(_carried(variants, file), variants.records.index, dtype=object)
+    counted = variants.records.assign(carried=carried)
     counted = counted[counted["carried"].map(len) > 0]
     key = annotation(variants.header)
     if key is None:
         return _count_kinds(counted)
     genes: Counter[str] = Counter()
     columns = (counted[name] for name in ("info", "ref", "alt", "carried"))
-    for info, reference, alternatives, carried in zip(*columns, strict=True):
-        others = names_of_others(reference, alternatives, carried)
+    for info, reference, alternatives, alleles in zip(*columns, strict=True):
+        others = names_of_others(reference, alternatives, alleles)
         genes.update(_genes(info, key, variants.header, others))
     return {gene: float(count) for gene, count in sorted(genes.items())}
 

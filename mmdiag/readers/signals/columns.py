@@ -5,16 +5,15 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 from numpy import ndarray
 
 from mmdiag.errors import ReadError
+from mmdiag.readers.signals.sample_times import TIME, rate_by_times, time_column
 from mmdiag.readers.tables.delimited import read_table
 from mmdiag.readers.tables.numbers import to_numbers
 
 TABLES: Final = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
-TIME: Final = "time_s"  # a column of a table that says when each sample was taken
-UNEVEN: Final = 0.01  # share of the mean distance by which the distance of two samples may differ
 
 
 def read_columns(
@@ -23,15 +22,18 @@ def read_columns(
     """The channels of a table, and its rate.
 
     Args:
-        channels: Names of its columns, in order; none = it has one besides `time_s`.
-        rate_hz: Where it has no column `time_s`.
+        channels: Names of its columns, in order; none = it has one besides that of times.
+        rate_hz: As it is described; a column `time_s` comes before it, and other times must agree
+            with it.
 
     Raises:
         ReadError: `signal_channels`, `table_value`, `signal_gap` or `signal_rate`.
     """
-    numbers = to_numbers(read_table(file))
+    table = read_table(file)
+    times = time_column(table.column_names, channels)
+    numbers = to_numbers(table)
     column_of = {name: number for number, name in enumerate(numbers.names)}
-    wanted = list(channels) or [name for name in numbers.names if name != TIME]
+    wanted = list(channels) or [name for name in numbers.names if name != times]
     lacking = [name for name in wanted if name not in column_of]
     if lacking or (not channels and len(wanted) != 1):
         fact = (
@@ -49,27 +51,9 @@ def read_columns(
     gaps = int(np.isnan(samples).sum())
     if gaps:
         raise ReadError("signal_gap", f"{file.name} has {gaps} samples without a value")
-    rate = (
-        _rate_of(numbers.values[column_of[TIME]].astype(np.float64), file.name)
-        if TIME in column_of
-        else rate_hz
-    )
+    rate = rate_by_times(table.column(times), times, rate_hz, file.name) if times else rate_hz
     if rate is None:
         raise ReadError(
             "signal_rate", f"{file.name} has no column {TIME}, and no rate_hz is described"
         )
     return np.ascontiguousarray(samples), rate
-
-
-def _rate_of(times: Float64[ndarray, " time"], name: str) -> float:
-    """Samples a second of times that are evenly spaced."""
-    steps = np.diff(times)
-    mean = float(steps.mean()) if len(steps) else 0.0
-    if (
-        not np.isfinite(mean)
-        or mean <= 0
-        or np.abs(steps - mean).max()
-        > max(UNEVEN * mean, 2 * np.spacing(np.float32(np.abs(times).max())))
-    ):
-        raise ReadError("signal_rate", f"the times of {name} do not rise evenly")
-    return round(1 / mean, 3)

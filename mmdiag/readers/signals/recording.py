@@ -37,7 +37,7 @@ def read_signal(
     Args:
         channels: Names of its channels: columns of a table, leads of an ECG; of a WAV their number
             and order. None = it has one.
-        rate_hz: Of a table that has no column `time_s`; every other file says its own.
+        rate_hz: Of a table whose times do not say it; every other file says its own.
         seconds: How much is read.
         unit: That samples are brought to, where the file says its own.
         keywords: Attributes of the patient that are read of a DICOM file.

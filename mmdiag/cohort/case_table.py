@@ -22,7 +22,6 @@ from mmdiag.readers.tables.keys import (
     key_values,
     template_columns,
 )
-from mmdiag.readers.workbooks.book import is_workbook
 from mmdiag.sandbox.tables import read_case_cells
 from mmdiag.spelling import column_hint
 
@@ -108,9 +107,7 @@ def _read_text_table(description: Description) -> pd.DataFrame:
 
 
 def case_table_form(description: Description) -> TableForm:
-    """How the case table is written."""
-    if not is_workbook(description.table):
-        return PLAIN
+    """How the case table is written: separated as its header shows where that is certain."""
     return replace(PLAIN, sheet=description.sheet).keyed(description.case_id)
 
 

@@ -14,7 +14,14 @@ from mmdiag.cohort.scaffold.case_table import CaseTable, TableFile, find_case_ta
 from mmdiag.cohort.scaffold.files import files_below, named_once, names_of, places
 from mmdiag.cohort.scaffold.labels import Offer, offers
 from mmdiag.cohort.scaffold.outcomes import words_of
-from mmdiag.cohort.scaffold.tables import Section, Source, has_inputs, section_of, sources
+from mmdiag.cohort.scaffold.tables import (
+    Section,
+    Source,
+    has_inputs,
+    section_of,
+    sources,
+    with_decimals,
+)
 from mmdiag.cohort.scaffold.text import quoted
 from mmdiag.description import read_description
 from mmdiag.description.modality import read_modalities
@@ -145,7 +152,8 @@ def _sections(
     asked = task.columns if task else ()
     found, remarks = sources(tables, table)
     if alone and not found:
-        found = [Source((table.file.path,), table.key, table.cells, sheet=table.file.sheet)]
+        own = Source((table.file.path,), table.key, table.cells, sheet=table.file.sheet)
+        found = [with_decimals(own)]
     sections = []
     for source in found:
         section = section_of(source, table, asked)
@@ -162,7 +170,7 @@ def _fault(folder: Path, section: Section) -> str:
     source = section.source
     try:
         if source.note:
-            form = TableFile(source.files[0], source.sheet).form
+            form = TableFile(source.files[0], source.sheet).form.keyed(source.key)
             read_text_table(source.files, source.key, (), form)
             return ""
         raw = tomllib.loads("\n".join(section.lines(source.name)))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 
 from mmdiag.cohort.scaffold.outcomes import END, LABEL, is_named_like, words_of
 from mmdiag.errors import DescriptionError
+from mmdiag.readers.tables.encoding import SEPARATORS
 from mmdiag.readers.tables.form import PLAIN, TableForm
 from mmdiag.readers.tables.keys import is_plain_key, key_values
 from mmdiag.readers.workbooks.book import BOOKS, is_workbook
@@ -29,7 +31,8 @@ TABLES = (
     "gct.gz",
     "h5ad",
 )
-LISTS = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz", *BOOKS)  # that may have a row a case
+DELIMITED = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+LISTS = (*DELIMITED, ".parquet", *BOOKS)  # that may have a row a case
 PERSON = r"(?:subject|patient|person|participant)(?: ?(?:id|ids|key|no|nr|number|code))?|mrn|pid"
 NAMED = r"cohort|cases?|samples?|patients?|subjects?|labels?|metadata|manifest|index|annot\w*"
 WIDE = 500  # columns; a wider table holds measurements
@@ -42,10 +45,12 @@ class TableFile(NamedTuple):
 
     Args:
         sheet: Of a workbook of several, the sheet; empty = the only one.
+        delimiter: What separates its cells, where its name says another.
     """
 
     path: Path
     sheet: str = ""
+    delimiter: str = ""
 
     @property
     def name(self) -> str:
@@ -55,7 +60,7 @@ class TableFile(NamedTuple):
     @property
     def form(self) -> TableForm:
         """How it is written, as far as is known before it is described."""
-        return replace(PLAIN, sheet=self.sheet or None)
+        return replace(PLAIN, sheet=self.sheet or None, delimiter=self.delimiter or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +100,21 @@ def read_tables(folder: Path) -> dict[TableFile, pd.DataFrame]:
     tables = {}
     for path in sorted(path for suffix in TABLES for path in folder.glob(f"*.{suffix}")):
         for file in _sheets(path) if is_workbook(path) else [TableFile(path)]:
-            try:
-                tables[file] = read_any_table(path, file.form).fillna("").astype(str)
-            except DescriptionError:
-                continue  # `mmdiag inspect` says what is wrong with it
+            found = _cells(file)
+            if found is not None:  # else `mmdiag inspect` says what is wrong with it
+                tables[found[0]] = found[1]
     return tables
+
+
+def _cells(file: TableFile) -> tuple[TableFile, pd.DataFrame] | None:
+    """A table's cells as text, and how it is separated where its name says otherwise."""
+    others = SEPARATORS if file.name.lower().endswith(DELIMITED) else ()
+    for form in (file, *(file._replace(delimiter=one) for one in others)):
+        with suppress(DescriptionError):
+            cells = read_any_table(form.path, form.form).fillna("").astype(str)
+            if form == file or cells.shape[1] > 1:
+                return form, cells
+    return None
 
 
 def _sheets(path: Path) -> list[TableFile]:

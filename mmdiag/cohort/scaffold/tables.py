@@ -22,7 +22,7 @@ from mmdiag.readers.genomics.expression_matrix import is_matrix
 from mmdiag.readers.genomics.maf import is_maf
 from mmdiag.readers.tables.cohort_tables import KEY
 from mmdiag.readers.tables.keys import key_values
-from mmdiag.readers.tables.numbers import DECIMAL
+from mmdiag.readers.tables.numbers import DECIMAL, WITH_COMMA
 
 LONG = 200  # characters; longer cells are notes
 MOST_CATEGORIES = 10  # of a column of words
@@ -42,6 +42,7 @@ class Source:
         cells: Their rows, as text.
         note: The column of notes; empty = a table of numbers and categories.
         sheet: Of a workbook of several, the sheet.
+        decimal: A comma where numbers are written with it; `cells` have full stops.
     """
 
     files: tuple[Path, ...]
@@ -49,6 +50,7 @@ class Source:
     cells: pd.DataFrame
     note: str = ""
     sheet: str = ""
+    decimal: str = "."
 
     @property
     def path(self) -> str:
@@ -91,6 +93,7 @@ class Section:
         lines = [f"[modalities.{name}]", f'kind = "{kind}"', f"path = {quoted(source.path)}"]
         lines += [f"sheet = {quoted(source.sheet)}"] if source.sheet else []
         lines += [f"key = {quoted(source.key)}"]
+        lines += ['decimal = ","'] if source.decimal == "," and not source.note else []
         keys = key_values(source.cells, source.key)
         if keys[keys != ""].duplicated().any() and not source.is_counted:
             lines += [
@@ -133,8 +136,25 @@ def sources(
             remarks.append(f"{file.name} is left out: {why}")
             continue
         notes = [str(c) for c in cells.columns if _are_notes(cells[c])]
-        found.append(Source((file.path,), key, cells, notes[0] if notes else "", file.sheet))
+        source = Source((file.path,), key, cells, notes[0] if notes else "", file.sheet)
+        found.append(with_decimals(source))
     return _united(found), remarks
+
+
+def with_decimals(source: Source) -> Source:
+    """A source whose numbers are brought to full stops where all of its fractions have commas."""
+    texts = {str(name): source.cells[name].str.strip() for name in source.cells.columns}
+    known = {name: text[~text.str.lower().isin(NOT_MEASURED)] for name, text in texts.items()}
+    commas = [name for name, text in known.items() if _fractions(text, WITH_COMMA, ",")]
+    stops = any(_fractions(text, DECIMAL, ".") for text in known.values())
+    if not commas or stops or source.is_counted:
+        return source
+    fixed = {name: texts[name].str.replace(",", ".") for name in commas}
+    return replace(source, cells=source.cells.assign(**fixed), decimal=",")
+
+
+def _fractions(known: pd.Series, form: str, sign: str) -> bool:
+    return bool(known.str.fullmatch(form).all() and known.str.contains(sign, regex=False).any())
 
 
 def _are_notes(cells: pd.Series) -> bool:
@@ -173,7 +193,8 @@ def _is_alike(one: Source, other: Source) -> bool:
     columns = set(one.cells.columns), set(other.cells.columns)
     cases = set(one.cells[one.key]), set(other.cells[other.key])
     return (
-        (one.key, one.note, one.sheet) == (other.key, other.note, other.sheet)
+        (one.key, one.note, one.sheet, one.decimal)
+        == (other.key, other.note, other.sheet, other.decimal)
         and len(columns[0] & columns[1]) >= ALIKE * min(map(len, columns))
         and len(cases[0] & cases[1]) <= 0.05 * min(map(len, cases))
     )

@@ -38,6 +38,8 @@ NOT_ASCII = re.compile(rb"[^\n]{0,4096}[\x80-\xff][^\n]{0,4096}")
 SAMPLE = 1 << 16  # bytes of lines with letters beyond ASCII by which an encoding is judged
 PAGE = re.compile(rb"\s*<(!doctype|html|\?xml|head|body)", re.IGNORECASE)
 SEPARATORS = (",", ";", "\t", "|")
+# what spreadsheets are told by the first line of a table, which is none of its rows
+TOLD = re.compile(rb'"?sep=([,;|\t])"?[,;|\t]*\r?\n', re.IGNORECASE)
 TAB_SUFFIXES = (".tsv", ".txt", ".tab", ".maf", ".gct", ".gistic")
 
 
@@ -85,7 +87,9 @@ def read_delimited_text(
     if not content[:HEAD].strip() and not content.strip():
         raise ReadError("no_rows", f"{name} is empty")
     _require_text(content, name, strict)
-    by_name = separator_of(file)
+    told = TOLD.match(content)
+    by_name = told[1].decode() if told else separator_of(file)
+    content = content[told.end() :] if told else content
     found = separator or separator_by_header(content, by_name, columns)
     if check_delimiter and found == by_name:
         _require_delimiter(content, found, name)
@@ -109,6 +113,7 @@ def read_head(
         not line.endswith(b"\n")
         or not line.isascii()
         or b"\0" in line
+        or TOLD.match(line)
         or line.count(b'"') % 2
         or PAGE.match(line)
         or line.startswith(tuple(NOT_TEXT))

@@ -260,7 +260,10 @@ def test_a_file_that_is_annotated_in_another_way_or_broken_is_refused_alone(tmp_
         True,
         True,
     ]
-    with pytest.raises(DescriptionError, match=r"none of the 1 of \[modalities\.genes\] can"):
+    with pytest.raises(
+        DescriptionError,
+        match=r"none of the 1 of \[modalities\.genes\] can, 1 by one rule \(\w+\)\. [A-Z]",
+    ):
         read_case_tables({"4": files["4"]}, table(), tmp_path)
 
 

@@ -2,6 +2,7 @@
 case, under approved gene names, in the declared unit.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -25,6 +26,7 @@ from mmdiag.readers.tables.numbers import NumericTable, Said, to_numbers
 from mmdiag.readers.tables.unite import KEY, only, without_codes
 from mmdiag.readers.tables.units import check_units
 from mmdiag.readers.workbooks.table import remarks_of
+from mmdiag.reasons import REASONS
 from mmdiag.regular_files import file_shown
 from mmdiag.workspace import file_sha256
 
@@ -175,9 +177,13 @@ def read_case_tables(
     """
     rows, refused, variants = _read_each(files, modality, read)
     if not rows:
+        usual = Counter(code for code, _ in refused.values()).most_common(1)
+        why = [
+            f"{count} by one rule ({c}). {REASONS[c].rule} {REASONS[c].cure}" for c, count in usual
+        ]
         raise DescriptionError(
             f"A table modality needs one file that can be read, none of the {len(files)} of "
-            f"[modalities.{modality.name}] can: `mmdiag inspect` says why."
+            f"[modalities.{modality.name}] can, {why[0] if why else 'for there is none.'}"
         )
     said = Said()
     for row in rows.values():

@@ -177,14 +177,7 @@ def read_case_tables(
     """
     rows, refused, variants = _read_each(files, modality, read)
     if not rows:
-        usual = Counter(code for code, _ in refused.values()).most_common(1)
-        why = [
-            f"{count} by one rule ({c}). {REASONS[c].rule} {REASONS[c].cure}" for c, count in usual
-        ]
-        raise DescriptionError(
-            f"A table modality needs one file that can be read, none of the {len(files)} of "
-            f"[modalities.{modality.name}] can, {why[0] if why else 'for there is none.'}"
-        )
+        raise _none_read(files, modality, refused)
     said = Said()
     for row in rows.values():
         said.left_out |= row.why
@@ -215,6 +208,20 @@ def read_case_tables(
         values.loc[case] = np.nan
     table = NumericTable(values.astype(np.float32), refused, categories=groups, said=said)
     return _finished(table, modality, root, approved)
+
+
+def _none_read(
+    files: Mapping[str, Path], modality: ModalityDescription, refused: Mapping[str, tuple[str, str]]
+) -> DescriptionError:
+    usual = Counter(code for code, _ in refused.values()).most_common(1)
+    why = [
+        f"{count} by one rule ({code}). {REASONS[code].rule} {REASONS[code].cure}"
+        for code, count in usual
+    ]
+    return DescriptionError(
+        f"A table modality needs one file that can be read, none of the {len(files)} of "
+        f"[modalities.{modality.name}] can, {why[0] if why else 'for there is none.'}"
+    )
 
 
 def _annotated_otherwise(kinds: Mapping[str, str]) -> list[str]:

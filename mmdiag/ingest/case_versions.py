@@ -34,11 +34,14 @@ from mmdiag.workspace import file_sha256, write_bytes, write_text
 # a file that changed less than this ago may change again without its time showing it
 SETTLED_NS = 2_000_000_000
 NIFTI = (".nii", ".nii.gz")
+ONE_FILE = (*PICTURES, *NIFTI)
 NEWER = (*RESEARCH, *EDF, WFDB)
 # in the version of a case with a NIfTI: those that were stored before left was left are read again
 POSED = "pose 2"
 # in the version of a case with a form that an earlier version could not read
 READ_NOW = "forms 1"
+# in the version of a case with a picture or a volume among other files, which was no DICOM once
+ALONE = "alone 1"
 # in the version of a case with a PNG or JPEG: those whose colours were not kept are read again
 COLOURED = "colour 1"
 # in the version of a case with a note: one that an earlier version of the masking let more pass in
@@ -128,6 +131,8 @@ def _marks(sources: Iterable[Source]) -> list[str]:
             posed.append(POSED)
         if any(name.endswith(NEWER) for name in names):
             newer.append(READ_NOW)
+        if source.kind == "image" and len(names) > 1 and any(n.endswith(ONE_FILE) for n in names):
+            newer.append(ALONE)
         if len(names) == 1 and names[0].endswith(PICTURES):
             coloured.append(COLOURED)
         if source.kind == "text":

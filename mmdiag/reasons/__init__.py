@@ -186,9 +186,10 @@ REASONS: dict[str, Reason] = {
         "copies.",
     ),
     "several_files": Reason(
-        "A note or a row of a table is one file of a case.",
-        "Name the one that is meant in `path`, or join them: several notes or visits of a case are "
-        "a table with a key, whose rows `rows` brings to one.",
+        "A note, a row of a table, a picture and a volume are one file of a case.",
+        "Name the one that is meant in `path`: a view or a sequence is a modality of its own, and "
+        "several notes or visits of a case are a table with a key, whose rows `rows` brings to "
+        "one.",
     ),
     "key_goes_on": Reason(
         "A file is of the case whose key its name holds whole: a digit that goes on makes it that "

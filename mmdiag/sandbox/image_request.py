@@ -19,6 +19,7 @@ from mmdiag.privacy.dicom_attributes import (
 )
 from mmdiag.privacy.mask import words_of_radiology
 from mmdiag.privacy.subject_identifiers import name_parts
+from mmdiag.readers.clutter import left_by_a_viewer
 from mmdiag.readers.detached import without_data_files
 from mmdiag.readers.dicom.series import Series, read_series
 from mmdiag.readers.embedded_dates import picture_day, volume_day
@@ -29,8 +30,11 @@ from mmdiag.readers.imaging.pose import Pose
 from mmdiag.readers.imaging.raster_nifti import PICTURES, read_picture
 from mmdiag.readers.imaging.resample import CT_WINDOW_HU, Stored, spread, to_stored
 from mmdiag.readers.imaging.research import VOLUMES, read_volume
+from mmdiag.regular_files import open_regular
 
 GREY_LEVELS = (0.0, 255.0)
+BESIDE_VOLUMES = (".bval", ".bvec")  # of diffusion; its JSON is what viewers leave, too
+PREFIX = slice(128, 132)  # of a DICOM file: DICM
 ATTRIBUTES_OF_AN_IMAGE = (*PATIENT_ATTRIBUTES, *TEXT_IN_PIXELS_ATTRIBUTES)
 Reply = tuple[dict[str, Any] | None, dict[str, np.ndarray]]
 
@@ -61,11 +65,11 @@ def image(
     Raises:
         ReadError: As the readers.
     """
-    paths = [Path(file) for file in files]
-    paths = without_data_files(paths) if len(paths) > 1 else paths
+    paths, left_out = alone([Path(file) for file in files])
     suffix = "".join(paths[0].suffixes[-2:]).lower() if len(paths) == 1 else ""
     if suffix.endswith((*PICTURES, *VOLUMES)):
         shown = _picture(paths[0], suffix, size, slices, window, colour)
+        shown.of_patient["left_out"] = left_out
     else:
         found = _series(paths, select, size, slices, window, burned_in, colour)
         if found is None:
@@ -87,6 +91,30 @@ def image(
         return reply, arrays
     reply["in_colour"] = shows_colour(shown.colours)
     return reply, {**arrays, "colours": shown.colours}
+
+
+def alone(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """The files that an image is read of: of a picture or a volume that lies beside what describes
+    it (BIDS) that one, and the names of the others.
+
+    Raises:
+        ReadError: `several_files`, where there are several.
+    """
+    found = without_data_files(files) if len(files) > 1 else list(files)
+    pictured = [file for file in found if file.name.lower().endswith((*PICTURES, *VOLUMES))]
+    others = [file for file in found if file not in pictured]
+    if not pictured or len(found) == 1 or any(map(_may_be_slice, others)):
+        return found, []
+    if len(pictured) > 1:
+        raise ReadError("several_files", f"{len(pictured)} pictures or volumes")
+    return pictured, [file.name for file in others]
+
+
+def _may_be_slice(file: Path) -> bool:
+    if not left_by_a_viewer(file) and file.suffix.lower() not in BESIDE_VOLUMES:
+        return True
+    with open_regular(file) as opened:
+        return opened.read(PREFIX.stop)[PREFIX] == b"DICM"
 
 
 @dataclass(frozen=True, slots=True)

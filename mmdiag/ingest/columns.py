@@ -17,6 +17,8 @@ from mmdiag.readers.tables.numbers import NumericTable
 from mmdiag.workspace import write_text
 
 ASKED = "wanted"  # in the state of columns that a bundle asked for
+# in the state of columns that nobody names: those of a person, of earlier versions, are left out
+OF_PEOPLE = "people 1"
 
 
 def fix_columns(
@@ -66,6 +68,7 @@ def _state(modality: ModalityDescription, own: Mapping[str, Source], asked: tupl
     seen = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files] if modality.key else []
     more: list[Any] = [dict(modality.options)] if modality.options else []
     more += [(ASKED, asked)] if asked else []
+    more += [] if modality.columns else [OF_PEOPLE]
     return hashlib.sha256(repr([seen, modality, *more]).encode()).hexdigest()
 
 

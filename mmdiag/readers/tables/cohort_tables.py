@@ -36,6 +36,7 @@ from mmdiag.readers.tables.keys import check_keys, guessed_key, key_columns, key
 from mmdiag.readers.tables.left_out import COMMAS, why_no_numbers
 from mmdiag.readers.tables.numbers import Numbers, Said, to_numbers
 from mmdiag.readers.tables.numbers import NumericTable as NumericTable
+from mmdiag.readers.tables.of_people import columns_of_people
 from mmdiag.readers.tables.thousands import grouped_columns
 from mmdiag.readers.tables.unite import KEY as KEY
 from mmdiag.readers.tables.unite import (
@@ -141,7 +142,7 @@ def read_numbers(
     form, said = form.keyed(key), Said()
     with as_description_error():
         files = _with_key(files, key, form)
-        parts = [_numbers_of(file, key, columns, exclude, form, said) for file in files]
+        parts = [_numbers_of(file, key, columns, exclude, form, said, wanted) for file in files]
     if not columns:
         parts = numeric_parts(parts, frozenset(wanted), said)
     for name in form.categories:
@@ -298,6 +299,7 @@ def _numbers_of(
     exclude: Sequence[str],
     form: TableForm,
     said: Said | None = None,
+    wanted: Collection[str] = (),
 ) -> Part:
     if is_matrix(file):
         matrix = read_matrix(file)
@@ -329,6 +331,9 @@ def _numbers_of(
         said.remarks += remarks_of(table)
     keys = _checked(key_values(table.select(parts).to_pandas(), key), file)
     numbers = to_numbers(table.select(names), form)
+    if said is not None and not columns:
+        said.left_out |= (people := columns_of_people(numbers, wanted))
+        numbers = only(numbers, [name not in people for name in numbers.names])
     return Part(
         keys,
         numbers,

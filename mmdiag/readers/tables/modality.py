@@ -23,6 +23,7 @@ from mmdiag.readers.tables.delimited import read_header, read_table
 from mmdiag.readers.tables.form import form_of
 from mmdiag.readers.tables.left_out import why_no_numbers
 from mmdiag.readers.tables.numbers import NumericTable, Said, to_numbers
+from mmdiag.readers.tables.of_people import columns_of_people
 from mmdiag.readers.tables.unite import KEY, only, without_codes
 from mmdiag.readers.tables.units import check_units
 from mmdiag.readers.workbooks.table import remarks_of
@@ -113,7 +114,7 @@ def read_case_table(
     numbers = to_numbers(table.select(names), form)
     why: dict[str, str] = {}
     if not modality.columns:  # a column of text is no number of this case, whatever it is
-        why = why_no_numbers(table, numbers, form)
+        why = why_no_numbers(table, numbers, form) | columns_of_people(numbers)
         numbers = only(numbers, [name not in why or name in wanted for name in numbers.names])
     if modality.columns and numbers.wrong is not None and numbers.wrong.any():
         count = int(numbers.wrong.sum())

@@ -54,6 +54,8 @@ def numeric_parts(parts: Sequence[Part], wanted: Collection[str], said: Said) ->
         for name in numbers
         if more_than_few(wrong[name], numbers[name]) and name not in wanted
     }
+    # what one file left out is no input of another one
+    left |= {name: said.left_out[name] for name in numbers if name in said.left_out}
     said.left_out |= left
     said.wrong |= {name: count for name, count in wrong.items() if count and name not in left}
     if not left and not wrong.total():

@@ -21,7 +21,7 @@ from mmdiag.cohort.cases import Case, Source
 from mmdiag.cohort.unchanged import identity_of
 from mmdiag.description import Description
 from mmdiag.readers.detached import all_data_files
-from mmdiag.readers.imaging.raster_nifti import PICTURES
+from mmdiag.readers.imaging.raster_nifti import JPEGS, PICTURES
 from mmdiag.readers.imaging.research import RESEARCH
 from mmdiag.readers.signals.columns import TABLES
 from mmdiag.readers.signals.edf import EDF
@@ -137,7 +137,7 @@ def _marks(sources: Iterable[Source]) -> list[str]:
             coloured.append(COLOURED)
         if source.kind == "text":
             masked.append(MASKED)
-        told = DOCUMENTS if source.kind == "text" else (".jpg", ".jpeg")
+        told = DOCUMENTS if source.kind == "text" else JPEGS
         if any(name.endswith(told) for name in names):
             whole.append(WHOLE)
         if source.kind == "signal" and any(name.endswith(TABLES) for name in names):

@@ -15,6 +15,7 @@ from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.archives import HEAD, archive_form
 from mmdiag.readers.detached import data_files
 from mmdiag.readers.embeddings import FILES
+from mmdiag.readers.imaging.raster_nifti import PICTURES
 from mmdiag.readers.imaging.research import RESEARCH
 from mmdiag.readers.signals.edf import EDF
 from mmdiag.readers.signals.wav import WAV
@@ -27,7 +28,7 @@ from mmdiag.sandbox.tables import check_table
 
 PREAMBLE = 128  # bytes before the DICM prefix (PS3.10 7.1)
 KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("picture", (".png", ".jpg", ".jpeg")),
+    ("picture", PICTURES),
     ("nifti", (".nii", ".nii.gz")),
     ("volume", RESEARCH),
     ("signal", (*WAV, *EDF, WFDB)),

@@ -26,8 +26,13 @@ REASONS: dict[str, Reason] = {
         "Unpack it and name the folder; a compressed table or NIfTI keeps its suffix before .gz.",
     ),
     "not_dicom": Reason(
-        "A DICOM file carries the DICM prefix or a readable data set (PS3.10).",
+        "A DICOM file carries the DICM prefix behind its first 128 bytes (PS3.10).",
         "Remove the file or export the study again as DICOM.",
+    ),
+    "picture_form": Reason(
+        "A picture is a PNG or a JPEG and named so (.png, .jpg, .jpeg, .jpe, .jfif): TIFF, BMP, "
+        "GIF, WebP, HEIF and JPEG 2000 are not read.",
+        "Save it as PNG, which loses nothing, a file a picture, or name it by what it is.",
     ),
     "truncated": Reason(
         "A file must be complete: pixel data as long as its header says.",

@@ -12,6 +12,7 @@ from mmdiag.cohort.scaffold.recordings import channel_lines, holds_waveforms
 from mmdiag.cohort.scaffold.text import identifier, quoted
 from mmdiag.errors import ReadError
 from mmdiag.readers.dicom.series import series_descriptions
+from mmdiag.readers.imaging.raster_nifti import PICTURES
 from mmdiag.readers.imaging.research import RESEARCH
 from mmdiag.readers.signals.edf import EDF
 from mmdiag.readers.signals.wfdb_record import WFDB
@@ -27,9 +28,7 @@ KINDS = {
     ".docx": "text",
     ".wav": "signal",
     **dict.fromkeys((*EDF, WFDB), "signal"),
-    ".png": "image",
-    ".jpg": "image",
-    ".jpeg": "image",
+    **dict.fromkeys(PICTURES, "image"),
     ".nii": "image",
     ".nii.gz": "image",
     **dict.fromkeys(RESEARCH, "image"),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from mmdiag.errors import ReadError
 from mmdiag.readers.dicom.elements import LONG_FORMS, UNDEFINED, Element, ElementWalk, Place
+from mmdiag.readers.picture_forms import picture_form
 
 LARGEST_INFLATED = 256 * 2**20  # bytes of a deflated data set
 PREAMBLE = 128
@@ -83,8 +84,8 @@ def scan(content: bytes, *, size: int | None = None) -> Scan:
         size: Length of the whole file in bytes, where content is its first part.
 
     Raises:
-        ReadError: `not_dicom`, `truncated`, `too_deep`, `too_large` or `unreadable`; `incomplete`
-            where the first bytes do not reach the pixels.
+        ReadError: `not_dicom`, `picture_form`, `truncated`, `too_deep`, `too_large` or
+            `unreadable`; `incomplete` where the first bytes do not reach the pixels.
     """
     start, syntax = _file_meta(content)
     if syntax == DEFLATED:
@@ -125,6 +126,8 @@ def fragments(scanned: Scan) -> Fragments | None:
 def _file_meta(content: bytes) -> tuple[int, str]:
     """Where the data set begins, and its transfer syntax."""
     if content[PREAMBLE : PREAMBLE + 4] != b"DICM":
+        if (form := picture_form(content)) is not None:
+            raise ReadError("picture_form", f"it is {form}")
         raise ReadError("not_dicom", "no DICM prefix at byte 128")
     if len(content) < PREAMBLE + 12:
         raise ReadError("truncated", "the file ends behind its prefix")

@@ -26,6 +26,7 @@ from mmdiag.readers.imaging.pixel_format import GREY, PixelFormat, padding_of, p
 from mmdiag.readers.imaging.resample import shrink
 
 HEAD = 65_536  # bytes that are read of a file to know what it is
+NO_DICOM = ("not_dicom", "picture_form")
 WHOLE = 2**23  # bytes up to which a file that is alone is read at once, and once
 
 
@@ -45,7 +46,7 @@ def heads_of(files: Sequence[Path]) -> tuple[list[tuple[Path, Header]], tuple[st
         try:
             found.append((file, head_of(file, WHOLE if len(files) == 1 else HEAD)))
         except ReadError as refusal:
-            if refusal.code != "not_dicom" or not left_by_a_viewer(file):
+            if refusal.code not in NO_DICOM or not left_by_a_viewer(file):
                 raise
             refused = refused or refusal
             left_out.append(file.name)

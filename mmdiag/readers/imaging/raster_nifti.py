@@ -17,7 +17,8 @@ from mmdiag.readers.dicom.codestreams import decoded_picture
 from mmdiag.readers.dicom.pixels import codestream_size
 from mmdiag.readers.imaging.pose import Pose, turn_of
 
-PICTURES = (".png", ".jpg", ".jpeg")
+JPEGS = (".jpg", ".jpeg", ".jpe", ".jfif")
+PICTURES = (".png", *JPEGS)
 MOST_PIXELS = 2**27  # of a picture
 MOST_VOXELS = 2**28  # of a volume
 LUMINANCE_BGR = np.asarray([0.114, 0.587, 0.299], dtype=np.float32)  # as OpenCV orders colours

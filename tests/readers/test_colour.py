@@ -50,14 +50,15 @@ def make_coloured(pixels, photometric="RGB", **changes):
     return make_slice(0, **facts | changes)
 
 
-def make_palette(indices, colours):
+def make_palette(indices, colours, bits=8, scale=1):
     dataset = make_slice(
         0, PhotometricInterpretation="PALETTE COLOR", PixelData=indices.tobytes(), **EIGHT_BITS
     )
     for name, levels in zip(("Red", "Green", "Blue"), np.transpose(colours), strict=True):
-        descriptor = [len(colours), 0, 8]
+        descriptor = [len(colours), 0, bits]
         setattr(dataset, f"{name}PaletteColorLookupTableDescriptor", descriptor)
-        setattr(dataset, f"{name}PaletteColorLookupTableData", bytes(levels.tolist()))
+        entries = levels.astype(np.uint8 if bits == 8 else np.uint16) * scale
+        setattr(dataset, f"{name}PaletteColorLookupTableData", entries.tobytes())
     return dataset
 
 
@@ -69,13 +70,17 @@ def coded(way):
         return make_coloured(planes, PlanarConfiguration=1)
     if way == "YBR_FULL":
         return make_coloured(convert_color_space(pixels, "RGB", "YBR_FULL"), "YBR_FULL")
-    if way == "palette":
+    if way.startswith("palette"):
         indices = np.repeat([[0] * 5 + [1] * 5], 8, axis=0).astype(np.uint8)
-        return make_palette(indices, [pixels[0, 0], pixels[0, 9]])
+        depth = {"palette": (8, 1), "palette of 16 bits": (16, 257)}.get(way, (16, 1))
+        return make_palette(indices, [pixels[0, 0], pixels[0, 9]], *depth)
     return make_coloured(pixels)
 
 
-@pytest.mark.parametrize("way", ["pixels", "planes", "YBR_FULL", "palette"])
+PALETTES = ("palette", "palette of 16 bits", "palette of 8 bits that says 16")
+
+
+@pytest.mark.parametrize("way", ["pixels", "planes", "YBR_FULL", *PALETTES])
 def test_a_dicom_image_in_colour_keeps_its_channels_however_they_are_coded(tmp_path, way):
     arrays = stored(write(tmp_path / "s", [coded(way)]))
     assert arrays["stack"].shape == (1, 10, 10) and arrays["colours"].shape == (1, 10, 10, 3)

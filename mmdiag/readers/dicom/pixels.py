@@ -29,6 +29,7 @@ from mmdiag.readers.imaging.pixel_format import GREY, PALETTE, Padding, PixelFor
 LUMINANCE = np.asarray([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 # decoders that refuse a damaged codestream; others go on and fill what is missing
 STRICT: dict[str, str] = {JPEGLSLossless: "pyjpegls", JPEGLSNearLossless: "pyjpegls"}
+COLOURS = ("Red", "Green", "Blue")
 STRAY = "start byte (0xFF) for a JPEG marker was not found"
 BROKEN = (
     ValueError,
@@ -224,9 +225,20 @@ def _frame(
         return Frame(coloured[..., 0], unmeasured)  # luminance comes first
     colours = coloured[..., :3]
     grey: Float32[ndarray, "row column"] = colours.astype(np.float32) @ LUMINANCE
-    bits = 8 * colours.dtype.itemsize if lookup is not None else pixels.bits_stored
+    bits = _bits_of(lookup, colours) if lookup is not None else pixels.bits_stored
     differ = bool((colours != colours[..., :1]).any())
     return Frame(grey, unmeasured, colours if differ else None, float(2**bits - 1))
+
+
+def _bits_of(lookup: pydicom.Dataset, colours: Num[ndarray, "row column 3"]) -> int:
+    """The depth of a palette's entries; that of 8 bits in words of 16, which call themselves 16,
+    is 8.
+    """
+    tables = [lookup.get(f"{name}PaletteColorLookupTableData", b"") for name in COLOURS]
+    words = [np.frombuffer(table[: len(table) // 2 * 2], "u2") for table in tables]
+    if colours.dtype.itemsize == 2 and all(len(one) and one.max() < 2**8 for one in words):
+        return 8
+    return 8 * colours.dtype.itemsize
 
 
 def _unmeasured(
@@ -274,7 +286,7 @@ def _lookup_tables(header: Header) -> pydicom.Dataset:
     """The palette (PS3.3 C.7.6.3.1.5), which pydicom applies."""
     tables = [
         f"{colour}PaletteColorLookupTable{part}"
-        for colour in ("Red", "Green", "Blue")
+        for colour in COLOURS
         for part in ("Descriptor", "Data")
     ]
     return read_attributes(header, [*tables, "BitsAllocated"])

@@ -14,6 +14,7 @@ from mmdiag.privacy.names import find_names
 from mmdiag.privacy.normalise import fold
 from mmdiag.privacy.patterns import find_identifiers
 from mmdiag.privacy.subject_identifiers import subject_patterns
+from mmdiag.readers.text.date_forms import find_dates
 
 PLACEHOLDERS: Final = {
     "name": "[NAME]",
@@ -31,6 +32,8 @@ PLACEHOLDERS: Final = {
 }
 _PLACEHOLDER = re.compile(r"\[(?:NAME|DATE|AGE|ID|PHONE|EMAIL|URL|IP|ADDRESS|INSTITUTION)\]")
 _SUBJECT, _PATTERN, _LISTED = range(3)
+_NUMBER = re.compile(r"\d+")
+_MONTH = re.compile(r"(?!out\b|set\b)[^\W\d_]{3}|[月월]", re.IGNORECASE)  # 3 out of 2021
 _TOKEN = re.compile(r"[^\W_]+(?:\.\d+)?")
 _MEASURE = re.compile(
     r"(?:b|p|te|tr|ti|kv|s|x|t|f|z)?\d{1,3}(?:\.\d{1,2})?(?:mm|cm|ms|s|d|deg|x\d{1,3})?|b\d{4}"
@@ -82,6 +85,7 @@ def mask_note(text: str, subject_terms: Sequence[str], *, names: bool = True) ->
         (*folded.original(start, end), kind, rank)
         for start, end, kind, rank in _hits(folded.text, subject_terms, names)
     ]
+    hits += [(start, end, "date", _PATTERN) for start, end in _dates_in_words(text)]
     pieces: list[str] = []
     spans: list[MaskedSpan] = []
     copied = length = 0
@@ -94,6 +98,17 @@ def mask_note(text: str, subject_terms: Sequence[str], *, names: bool = True) ->
     return Masked(
         "".join([*pieces, text[copied:]]), tuple(spans), dict(Counter(span.kind for span in spans))
     )
+
+
+def _dates_in_words(text: str) -> Iterator[tuple[int, int]]:
+    """Where days stand whose month is a word or a character, in any language that notes are dated
+    in, with a year of four digits.
+    """
+    for found in find_dates(text):
+        written = text[found.start : found.end]
+        numbers = _NUMBER.findall(written)
+        if len(numbers) > 1 and any(len(one) == 4 for one in numbers) and _MONTH.search(written):
+            yield found.start, found.end
 
 
 def has_own_name(subject_terms: Sequence[str], text: str) -> bool:

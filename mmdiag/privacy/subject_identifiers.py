@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from mmdiag.privacy.name_forms import BETWEEN, Names, add_name, bounded, name_patterns
 from mmdiag.privacy.normalise import fold
-from mmdiag.readers.text.dates import MONTHS, parse_date
+from mmdiag.readers.text.date_forms import MONTH_NAMES
+from mmdiag.readers.text.dates import parse_date
 
 SHORTEST_WHOLE = 4  # letters of a name of several parts, which are written with something between
 SURE_WHOLE = 6  # letters of one that is found without anything between
@@ -23,6 +24,7 @@ _ERAS: Final = (
     (1989, "平成", "H"),
     (2019, "令和", "R"),
 )
+_ROMAN: Final = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
 _BUDDHIST_ERA = 543  # years that Thailand counts more
 _INSTITUTION: Final = frozenset(
     re.findall(
@@ -146,11 +148,8 @@ def _date(day: date) -> str:
         f"0?{day.day}",
         r"\s?[./\-\s]\s?",
     )
-    names = "|".join(
-        sorted(
-            (fold(name).text for name, n in MONTHS.items() if n == day.month), key=len, reverse=True
-        )
-    )
+    called = {fold(name).text for name in MONTH_NAMES[day.month]} | {_ROMAN[day.month - 1]}
+    names = rf"ב?(?:{'|'.join(sorted(called, key=len, reverse=True))})"  # Hebrew: in March
     forms = [
         f"{number}{gap}{month}{gap}{year}",
         f"{month}{gap}{number}{gap}{year}",
@@ -158,9 +157,10 @@ def _date(day: date) -> str:
         day.strftime("%Y%m%d"),
         day.strftime("%d%m%Y"),
         day.strftime("%m%d%Y"),
-        rf"{number}(?:st|nd|rd|th|\.|er)?(?:\s?(?:of|de|del)\s|[\s-]{{0,2}})(?:{names})\.?,?"
-        rf"(?:\s?(?:de|del)\s|[\s-]{{0,2}}){year}",
+        rf"{number}(?:st|nd|rd|th|\.|er|º)?(?:\s?(?:of|de|del|di)\s|[\s./-]{{0,2}})(?:{names})\.?,?"
+        rf"(?:\s?(?:de|del|di)\s|[\s./-]{{0,2}}){year}",
         rf"(?:{names})\.?[\s-]{{0,2}}{number}(?:st|nd|rd|th)?,?\s{{0,2}}{year}",
+        rf"{day.year}\.?(?:\s(?:m\.|gada))?\s(?:{names}\.?\s{number}|{number}\.?\s{names})",
         *_eastern_dates(day, month, number),
     ]
     return rf"(?<!\d)(?:{'|'.join(forms)})(?!\d)"

@@ -179,6 +179,47 @@ def test_the_medicine_is_left_as_it_is(text):
     assert masked(text) == text
 
 
+WORDED = [
+    "3 luglio 1951",
+    "3 lutego 1951",
+    "3. února 1951",
+    "3 februari 1951",
+    "3. helmikuuta 1951",
+    "3 Şubat 1951",
+    "3 февраля 1951",
+    "1951. február 3",
+    "3 februarie 1951",
+    "3. veljače 1951",
+    "3 лютого 1951",
+    "3 февруари 1951",
+    "3. фебруара 1951",
+    "3 Φεβρουαρίου 1951",
+    "3 فبراير 1951",
+    "3. veebruar 1951",
+    "3 fevereiro de 1951",
+    "1951年2月3日",
+    "1951년 2월 3일",
+]
+OWN = ("1951 m. vasario 3", "1951. gada 3. februaris", "3 בפברואר 1951", "03/II/1951", "3 II 1951")
+
+
+@pytest.mark.parametrize("day", WORDED)
+def test_a_day_whose_month_is_a_word_is_masked_in_every_language(day):
+    assert masked(f"x {day} y") == "x [DATE] y"
+
+
+@pytest.mark.parametrize("day", [*WORDED[1:], *OWN])
+def test_the_subjects_own_date_of_birth_is_masked_in_every_language(day):
+    assert mask_note(f"x {day} y", ["19510203"]).text == "x [DATE] y"
+
+
+@pytest.mark.parametrize(
+    "text", ["PE ruled out 2019.", "5 set 10", "Stage II 1951 revision.", "Take 3 out of 2021."]
+)
+def test_numbers_beside_words_are_no_days(text):
+    assert masked(text) == text
+
+
 REPORTS = {
     "German": "Masse 12 mm. Linke Niere groß. Magen frei. Nur wenig Erguss. Auch rechts. Hoch.",
     "French": "Masse du sein. Avant: normal. Bien. Vessie vide. Aucun nodule. Vers le bas.",

@@ -12,8 +12,8 @@ from mmdiag.readers.recorded import last_of
 from mmdiag.readers.text.dates import MONTHS
 
 NEWEST: Final = 2199
-# months of further languages: Italian, Portuguese, Dutch, Scandinavian, Polish, Czech, Russian,
-# Greek and Turkish, as dates write them
+# months of further languages, as dates write them: Italian, Portuguese, Dutch, Scandinavian, Polish,
+# Czech, Russian, Greek and Turkish ...
 _FURTHER: Final = (
     "gennaio gen janeiro januari jan stycznia ledna января январь ιανουαριου ocak",
     "febbraio fevereiro fev februari lutego unora февраля февраль φεβρουαριου subat",
@@ -28,6 +28,32 @@ _FURTHER: Final = (
     "novembre novembro november nov listopada listopadu ноября ноябрь νοεμβριου kasim",
     "dicembre dezembro dez december dec grudnia prosince декабря декабрь δεκεμβριου aralik",
 )
+# ... Slovak, Slovene, Croatian, Serbian, Bulgarian, Ukrainian, Lithuanian, Latvian, Estonian, Finnish,
+# Hungarian, Romanian, Arabic and Hebrew
+_EASTERN: Final = (
+    "januar januara januarja sausio janvaris janvara jaanuar tammikuuta tammikuu ianuarie "
+    "sijecnja sijecanj січня януари јануар јануара يناير ינואר",
+    "februar februara februarja vasario februaris veebruar helmikuuta helmikuu februarie "
+    "veljace veljaca лютого февруари фебруар фебруара فبراير פברואר",
+    "kovo marts maaliskuuta maaliskuu marcius martie ozujka ozujak березня марта مارس מרץ",
+    "aprila balandzio aprilis aprill huhtikuuta huhtikuu aprilie travnja travanj квітня "
+    "април априла ابريل أبريل אפריל",
+    "geguzes maijs maija toukokuuta toukokuu majus svibnja svibanj травня мај маја مايو מאי",
+    "juna junija birzelio junijs juuni kesakuuta kesakuu junius iunie lipnja lipanj "
+    "червня юни јун јуна يونيو יוני",
+    "jula julija liepos julijs juuli heinakuuta heinakuu julius iulie srpnja srpanj липня "
+    "юли јул јула يوليو יולי",
+    "augusta avgusta rugpjucio augusts august elokuuta elokuu augusztus kolovoza kolovoz "
+    "серпня август августа أغسطس اغسطس אוגוסט",
+    "septembra rugsejo septembris syyskuuta syyskuu szeptember septembrie rujna rujan "
+    "вересня септември септембар септембра سبتمبر ספטמבר",
+    "oktobra spalio oktobris oktoober lokakuuta lokakuu octombrie жовтня октомври октобар "
+    "октобра أكتوبر اكتوبر אוקטובר",
+    "novembra lapkricio novembris marraskuuta marraskuu noiembrie studenoga studenog "
+    "листопада ноември новембар новембра نوفمبر נובמבר",
+    "decembra gruodzio decembris detsember joulukuuta joulukuu decembrie prosinca "
+    "prosinac грудня декември децембар децембра ديسمبر דצמבר",
+)
 _DIGITS: Final = {  # full-width and Arabic ones
     first + digit: str(digit) for first in (0xFF10, 0x0660, 0x06F0) for digit in range(10)
 }
@@ -40,10 +66,17 @@ def _plain(word: str) -> str:
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
+# number of a month -> what it is called
+MONTH_NAMES: Final[Mapping[int, tuple[str, ...]]] = {
+    number: (
+        *(name for name, n in MONTHS.items() if n == number),
+        *further.split(),
+        *eastern.split(),
+    )
+    for number, (further, eastern) in enumerate(zip(_FURTHER, _EASTERN, strict=True), start=1)
+}
 _NUMBER_OF: Final[Mapping[str, int]] = {
-    _plain(name): number
-    for number, names in enumerate(_FURTHER, start=1)
-    for name in [*names.split(), *(known for known, n in MONTHS.items() if n == number)]
+    _plain(name): number for number, names in MONTH_NAMES.items() for name in names
 }
 _YEAR: Final = r"(?:19|20)\d\d"
 _SHORT: Final = r"'?\d\d(?![\d:])"

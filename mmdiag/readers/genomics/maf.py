@@ -2,6 +2,7 @@
 gene and case.
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -11,8 +12,11 @@ from mmdiag.readers.genomics.damaged_names import is_damaged
 from mmdiag.readers.tables.delimited import parse
 from mmdiag.readers.tables.encoding import DelimitedText, read_delimited_text
 from mmdiag.readers.tables.numbers import Said
+from mmdiag.regular_files import open_regular
 
 MAF = (".maf", ".maf.gz")
+OTHERWISE_NAMED = (".txt", ".tsv", ".tab")
+HEAD = 2**16  # bytes in which a header is looked for
 GENE, CLASS, SAMPLE = "Hugo_Symbol", "Variant_Classification", "Tumor_Sample_Barcode"
 START = ("Start_Position", "Start_position")  # GDC and TCGA spell it differently
 PLACE = (
@@ -62,8 +66,26 @@ NOT_COUNTED = frozenset(
 
 
 def is_maf(file: Path) -> bool:
-    """Whether a file is a MAF, by its name."""
-    return file.name.lower().endswith(MAF)
+    """Whether a file is a MAF: by its name, or a table parted by tabs whose header is that of one,
+    as cBioPortal's `data_mutations.txt`.
+    """
+    name = file.name.lower()
+    if not name.endswith(OTHERWISE_NAMED):
+        return name.endswith(MAF)
+    try:
+        stat = file.stat()
+        return _begins_as_maf(file, stat.st_mtime_ns, stat.st_size)
+    except (OSError, ReadError):
+        return False  # whoever reads it says why
+
+
+@lru_cache(maxsize=64)
+def _begins_as_maf(file: Path, modified_ns: int, size: int) -> bool:
+    del modified_ns, size  # a changed file is looked at again
+    with open_regular(file) as opened:
+        lines = opened.read(HEAD).removeprefix(b"\xef\xbb\xbf").splitlines()
+    header = next((line for line in lines if not line.startswith(b"#")), b"")
+    return {GENE, CLASS, SAMPLE} <= set(header.decode("utf-8", "replace").split("\t"))
 
 
 def read_maf(file: Path, key: str = SAMPLE, *, columns: list[str] | None = None) -> pd.DataFrame:

@@ -187,8 +187,8 @@ REASONS: dict[str, Reason] = {
     ),
     "duplicate_row": Reason(
         "A table has one row a case.",
-        'State how several rows are brought to one (`rows = "first"`, `"mean"`), or remove the '
-        "copies.",
+        'State how several rows are brought to one (`rows = "first"`, `"mean"`), remove the '
+        "copies, or write a table with a row a measurement wide, a column each.",
     ),
     "several_files": Reason(
         "A note, a row of a table, a picture and a volume are one file of a case.",

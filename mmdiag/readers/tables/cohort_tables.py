@@ -33,7 +33,7 @@ from mmdiag.readers.tables.delimited import (
 )
 from mmdiag.readers.tables.form import PLAIN, TableForm
 from mmdiag.readers.tables.keys import check_keys, guessed_key, key_columns, key_values
-from mmdiag.readers.tables.left_out import COMMAS, why_no_numbers
+from mmdiag.readers.tables.left_out import COMMAS, long_form, why_no_numbers
 from mmdiag.readers.tables.numbers import Numbers, Said, to_numbers
 from mmdiag.readers.tables.numbers import NumericTable as NumericTable
 from mmdiag.readers.tables.of_people import columns_of_people
@@ -45,6 +45,7 @@ from mmdiag.readers.tables.unite import (
     numeric_parts,
     one_row_each,
     only,
+    require_wide,
     united,
     without_codes,
     wrong_rows,
@@ -159,6 +160,7 @@ def read_numbers(
             f"{_hint(said)}: correct columns in cohort.toml."
         )
     values, groups = united(parts, form, files[0].name, said)
+    require_wide(parts, values, files[0].name)
     refused = dict(wrong_rows(parts))
     counts = any(is_matrix(file) or is_maf(file) for file in files)
     if form.missing_codes is None:
@@ -339,6 +341,7 @@ def _numbers_of(
         numbers,
         {word: table.column(word).to_pylist() for word in words},
         {} if columns else why_no_numbers(table, numbers, form),
+        long_form(file, header, numbers.names, form),
     )
 
 

@@ -1,9 +1,17 @@
-"""Why a column is no input: what its cells hold instead of numbers, and what makes them one."""
+"""Why a column is no input: what its cells hold instead of numbers, and what makes them one; and
+which columns tell that a table has a row a measurement instead of a column.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import compute
 
+from mmdiag.readers.tables.delimited import read_table
 from mmdiag.readers.tables.form import TableForm
 from mmdiag.readers.tables.numbers import DECIMAL, LIMIT, WITH_COMMA, Numbers, strict_numbers
 
@@ -25,6 +33,46 @@ SHAPES = (
     (r"^[0-9]{4}-[0-9]{2}-[0-9]{2}|^[0-9]{1,2}[./][0-9]{1,2}[./][0-9]{2,4}", DATES),
     (r"(?i)^(true|false|yes|no)$", TRUTHS),
 )
+
+
+# of a table with a row a measurement: what a row measures, in which unit, and its value
+_MEASURED: Final = re.compile(
+    r"(?:lab |clinical )?(?:tests?|analytes?|parameters?|items?|variables?|measures?|components?"
+    r"|observations?|assays?|biomarkers?|loinc|labs?|concepts?|codes?|untersuchung|messgroesse"
+    r"|parametro|prueba|examen|analyse|analisi)(?: ?(?:id|ids|name|code|nr))?"
+    r"|units?|uom|value ?uom|einheit|unite|unidad|unita"
+)
+_VALUE: Final = re.compile(
+    r"(?:test |lab |numeric |measured |result )?(?:values?|val|results?)"
+    r"(?: ?(?:num|number|numeric))?"
+    r"|value as number|wert|messwert|ergebnis|valor|resultado|valeur|resultat|valore|risultato"
+)
+
+
+def long_form(
+    file: Path, header: Sequence[str], numeric: Sequence[str], form: TableForm
+) -> tuple[str, str] | None:
+    """The column that says what each row of a table measures, and the one of its value, by their
+    names; None where there is no such pair, or all rows measure one thing.
+
+    Args:
+        numeric: Columns that may hold values.
+
+    Raises:
+        ReadError: It is no regular table.
+    """
+    value = next((name for name in numeric if _VALUE.fullmatch(_words(name))), "")
+    for name in header if value else ():
+        if name == value or not _MEASURED.fullmatch(_words(name)):
+            continue
+        cells = read_table(file, columns=[name], strict=False, form=form).column(0)
+        if len({cell.strip() for cell in cells.to_pylist()} - {""}) > 1:
+            return name, value
+    return None
+
+
+def _words(name: str) -> str:
+    return re.sub(r"[\W_]+", " ", name).strip().lower()
 
 
 def more_than_few(wrong: int, numbers: int) -> bool:

@@ -21,7 +21,7 @@ from mmdiag.readers.tables.categories import one_hot
 from mmdiag.readers.tables.cohort_tables import is_named, read_numbers
 from mmdiag.readers.tables.delimited import read_header, read_table
 from mmdiag.readers.tables.form import form_of
-from mmdiag.readers.tables.left_out import why_no_numbers
+from mmdiag.readers.tables.left_out import long_form, why_no_numbers
 from mmdiag.readers.tables.numbers import NumericTable, Said, to_numbers
 from mmdiag.readers.tables.of_people import columns_of_people
 from mmdiag.readers.tables.unite import KEY, only, without_codes
@@ -125,6 +125,8 @@ def read_case_table(
         rows = rows.drop_duplicates()
     if len(rows) > 1 and (modality.rows == "refuse" or (words and modality.rows == "mean")):
         raise ReadError("duplicate_row", f"{file.name} has {len(rows)} rows that differ")
+    if len(rows) > 1 and (long := long_form(file, header, numbers.names, form)):
+        raise ReadError("duplicate_row", f"{file.name} has a row a measurement, by {long[0]!r}")
     row = rows[numbers.names].mean() if modality.rows == "mean" else rows[numbers.names].iloc[0]
     return CaseRow(
         row.astype(np.float32),

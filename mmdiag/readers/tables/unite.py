@@ -28,12 +28,36 @@ class Part:
     Args:
         words: Columns of categories, as text.
         why: Column that holds few numbers -> what it holds instead.
+        long: The columns that say what a row measures, and its value, where the table has a row
+            a measurement of several kinds; empty where it has a column for each.
     """
 
     keys: pd.Series
     numbers: Numbers
     words: Mapping[str, Sequence[str]] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
+    long: tuple[str, str] | None = None
+
+
+def require_wide(parts: Sequence[Part], values: pd.DataFrame, name: str) -> None:
+    """Refuse to bring rows of different measurements to one: their mean is none of anything.
+
+    Args:
+        values: The rows of all parts.
+        name: Of the file, for the message.
+
+    Raises:
+        DescriptionError: Several rows of a case measure different things.
+    """
+    found = next((part.long for part in parts if part.long), None)
+    if found is None or not values.index.has_duplicates:
+        return
+    kind, value = found
+    raise DescriptionError(
+        f"A table modality has a column for each measurement, {name} has a row for each: its "
+        f"column {kind!r} says what {value!r} is. Write it wide, a row a case (pandas: "
+        f"pivot_table(index=KEY, columns={kind!r}, values={value!r}))."
+    )
 
 
 def numeric_parts(parts: Sequence[Part], wanted: Collection[str], said: Said) -> list[Part]:

@@ -27,8 +27,9 @@ def latest_run(description: Description, workspace: Workspace) -> "Run":
     run = latest(workspace, description.name)
     if run is None:
         raise UsageError(
-            f"Metrics need a finished run, and cohort {description.name!r} has none in "
-            f"{workspace.path}: start `mmdiag run --cohort {description.file}`."
+            f"Metrics need a run whose models are all fitted, and cohort {description.name!r} has "
+            f"none in {workspace.path}: `mmdiag run --cohort {description.file}` starts one, or "
+            "picks it up."
         )
     return run
 
@@ -190,9 +191,7 @@ def warnings(run: "Run") -> list[str]:
 
 def leaks(run: "Run") -> list[dict[str, str]]:
     """What may give the label of a run's cohort away: code, modality and fact of each leak."""
-    from mmdiag.storage.store import Store
-
-    return [dict(leak) for leak in Store.open(run.workspace, run.manifest.cohort).leaks]
+    return [dict(leak) for leak in run.store().leaks]
 
 
 def verify(bundle: Path) -> str:

@@ -20,7 +20,7 @@ from mmdiag.evaluation.verdict import FUSED
 from mmdiag.experiment import mlflow_tracking
 from mmdiag.experiment.fit_id import ALL, TEST, FitId
 from mmdiag.experiment.manifest import RunManifest
-from mmdiag.experiment.run import LABELS_BY_REVIEW, Run
+from mmdiag.experiment.run import COHORT, LABELS_BY_REVIEW, Run
 from mmdiag.model.losses import check_training
 from mmdiag.prepare import require_encoders
 from mmdiag.prepare.sources import require_licences
@@ -34,6 +34,7 @@ from mmdiag.pretraining.weights import (
 from mmdiag.sandbox.tables import gene_set_columns
 from mmdiag.spelling import may_be_printed
 from mmdiag.storage.store import Store
+from mmdiag.storage.turns import turn
 from mmdiag.task import Task
 from mmdiag.workspace import Workspace, write_text
 
@@ -77,7 +78,21 @@ def plan_run(
     Raises:
         UsageError: The cohort has no label, or too few labelled subjects.
     """
-    store = Store.open(workspace, description.name)
+    with turn(workspace, description.name, lambda: None):  # nobody ingests while it is kept
+        store = Store.open(workspace, description.name)
+        run = _laid_out(description, workspace, store, config, search, labels_by_review)
+        store.keep(run.folder / COHORT)
+    return run
+
+
+def _laid_out(
+    description: Description,
+    workspace: Workspace,
+    store: Store,
+    config: RunConfig,
+    search: Mapping[str, Any] | None,
+    labels_by_review: Mapping[str, int] | None,
+) -> Run:
     if not labelled(store.cases, store.task.kind).any():
         raise UsageError(_without_labels(description, store))
     # before the split, which is written for good
@@ -145,9 +160,12 @@ def _no_label(description: Description) -> str:
 
 
 def latest(workspace: Workspace, cohort: str | None = None) -> Run | None:
-    """The run that was started last, of one cohort or of all."""
+    """The run that was started last of those whose models are all fitted, of one cohort or of
+    all.
+    """
     runs = [Run.open(path.parent) for path in workspace.runs.glob("*/run.json")]
     runs = [run for run in runs if cohort is None or run.manifest.cohort == cohort]
+    runs = [run for run in runs if run.fitted_all]
     return max(runs, key=lambda run: run.manifest.started) if runs else None
 
 

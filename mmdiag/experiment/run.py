@@ -30,6 +30,7 @@ from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace, write_text
 
 LABELS_BY_REVIEW = "labels_by_review.json"
+COHORT = "cohort"  # in a run: its cohort as it was then
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,29 @@ class Run:
         file = self.folder / LABELS_BY_REVIEW
         found: dict[str, int] = json.loads(file.read_text()) if file.is_file() else {}
         return found
+
+    def store(self) -> Store:
+        """The cohort with the cases and labels that it had when the run was laid out.
+
+        Raises:
+            UsageError: It has changed since, and an earlier version of mmdiag did not keep it.
+        """
+        kept, name = self.folder / COHORT, self.manifest.cohort
+        if (kept / "cases.parquet").is_file():
+            return Store.open(self.workspace, name, kept)
+        store = Store.open(self.workspace, name)
+        if store.hash != self.manifest.cohort_hash:
+            raise UsageError(
+                f"A run is read with the cases and labels that it was made of, the cohort {name} "
+                f"has changed since {self.manifest.run_id}, which does not keep them: train again "
+                "(`mmdiag train --cohort ...`)."
+            )
+        return store
+
+    @property
+    def fitted_all(self) -> bool:
+        """Whether all of its models are fitted."""
+        return all(map(self.done, self.fits))
 
     @property
     def workspace(self) -> Workspace:
@@ -213,7 +237,7 @@ def open_data(run: Run, fold: str = "") -> RunData:
 def _open_data(folder: Path) -> RunData:
     run = Run.open(folder)
     config = configured(run.config, run.workspace, run.final.fold)
-    store = Store.open(run.workspace, run.manifest.cohort)
+    store = run.store()
     # cases that came since may have changed how the cohort's images are read
     store = dataclasses.replace(store, of_colour=tuple(run.manifest.in_colour))
     raws = {

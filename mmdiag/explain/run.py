@@ -37,7 +37,7 @@ def chunks(run: Run, explain: str = FULL, full_for: int | None = None) -> list[l
         return []
     table = _published(run)
     held_out = table[table["role"].isin(["test", "out-of-fold"])]
-    store = Store.open(run.workspace, run.manifest.cohort)  # of features nothing is asked yet
+    store = run.store()  # of features nothing is asked yet
     paths = _paths(run, held_out, store)
     chosen = to_explain(held_out, explain, full_for, store.task.threshold)
     todo = [case for case in chosen if not is_whole(paths[case])]

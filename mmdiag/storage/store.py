@@ -16,8 +16,9 @@ from mmdiag.errors import UsageError
 from mmdiag.kinds import NOTE, PARTS, ROW, kind_named
 from mmdiag.storage.colours import COLOURS_FILE, NO_COLOURS, colours_start
 from mmdiag.storage.display.stack import DisplayStack, read_display
+from mmdiag.storage.tables import write_parquet
 from mmdiag.task import Task
-from mmdiag.workspace import Workspace
+from mmdiag.workspace import Workspace, write_text
 
 POSE_WORDS, POSE_MM = ("orientation", "side", "left_out"), ("slice_mm", "pixel_mm")
 POSE = ("orientation", "side", "slice_mm", "pixel_mm", "left_out")
@@ -61,13 +62,18 @@ class Store:
         return self.titles.get(modality, modality)
 
     @staticmethod
-    def open(workspace: Workspace, name: str) -> "Store":
+    def open(workspace: Workspace, name: str, kept: Path | None = None) -> "Store":
         """Open a cohort.
+
+        Args:
+            kept: Where `keep` wrote it; None = as it is now.
 
         Raises:
             UsageError: It was not ingested yet.
         """
         folder = workspace.cohort(name)
+        if kept is not None:
+            return Store.described(folder, pd.read_parquet(kept / "cases.parquet"), kept)
         if not (folder / "description.json").is_file():
             raise UsageError(
                 f"A cohort must be ingested first, {name} is not in {workspace.path}: `mmdiag "
@@ -89,10 +95,21 @@ class Store:
             )
         return Task.from_facts(json.loads((folder / "description.json").read_text())["task"])
 
+    def keep(self, folder: Path) -> None:
+        """Write the cases and what is described of them into a folder, for `open`: ingestion
+        changes the cohort's own, and leaves the shards where they are.
+        """
+        write_text(folder / "description.json", (self.folder / "description.json").read_text())
+        write_parquet(folder / "cases.parquet", self.cases)
+
     @staticmethod
-    def described(folder: Path, cases: pd.DataFrame) -> "Store":
-        """What description.json says of a cohort, with these of its cases."""
-        described = json.loads((folder / "description.json").read_text())
+    def described(folder: Path, cases: pd.DataFrame, said: Path | None = None) -> "Store":
+        """What description.json says of a cohort, with these of its cases.
+
+        Args:
+            said: The folder of that file; None = the cohort's.
+        """
+        described = json.loads(((said or folder) / "description.json").read_text())
         return Store(
             folder,
             cases,

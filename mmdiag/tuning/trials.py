@@ -36,7 +36,6 @@ from mmdiag.experiment.plan import plan_run
 from mmdiag.experiment.run import Run, RunData, open_data
 from mmdiag.kinds import KINDS, kind_named
 from mmdiag.progress import Progress
-from mmdiag.storage.store import Store
 from mmdiag.storage.tables import write_parquet
 from mmdiag.tuning.pruning import PruningWatch, best_epoch_loss
 from mmdiag.tuning.space import Space, check_space, default_space, from_plain, own_values, to_plain
@@ -212,7 +211,7 @@ def space_of(run: Run, name: FitId) -> Space:
     space = from_plain(run.manifest.search["space"])
     if name.fused:
         return space
-    own = kind_named(Store.open(run.workspace, run.manifest.cohort).modalities[name.model])
+    own = kind_named(run.store().modalities[name.model])
     others = {kind.settings for kind in KINDS.values()} - {own.settings}
     return {
         field: values

@@ -102,7 +102,7 @@ WRONG_USES = {
         "image",
     ),
     "a bundle that is none": ("score", TASK, LABELS, ("--bundle", "b-0", "--out", "p"), "b-0"),
-    "metrics of no run": ("evaluate", TASK, LABELS, (), "finished run"),
+    "metrics of no run": ("evaluate", TASK, LABELS, (), "models are all fitted"),
 }
 
 

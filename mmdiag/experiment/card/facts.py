@@ -20,6 +20,7 @@ from mmdiag.inference.bundle import Bundle, versions
 from mmdiag.model.ensemble import EnsembleModel, Members, network_config
 from mmdiag.spelling import may_be_printed
 from mmdiag.storage.counts import read_counts
+from mmdiag.storage.store import Store
 from mmdiag.task import Task
 
 DIGITS = 4  # of a figure: the last ones are of the machine, and the id of a bundle holds them
@@ -113,7 +114,8 @@ def _classes(data: RunData, task: Task) -> list[dict[str, Any]]:
 def _counts(run: Run, data: RunData, bundle: Bundle) -> dict[str, Any]:
     """Cases and modalities that were received, as long as the cohort is the one of the run."""
     store = data.store
-    known = read_counts(store.folder) if store.hash == run.manifest.cohort_hash else {}
+    now = Store.described(store.folder, pd.DataFrame({"case_id": []})).hash
+    known = read_counts(store.folder) if now == run.manifest.cohort_hash else {}
     of_modalities = known.get("modalities", {})
     modalities = [
         {

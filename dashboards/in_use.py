@@ -11,6 +11,7 @@ import streamlit as st
 from dashboards import notes, published, texts
 from dashboards.charts import models as charts
 from dashboards.tables import csv_button
+from mmdiag.evaluation.judged import TOO_FEW
 from mmdiag.evaluation.verdict import interval, metric_name, ordered_metrics, primary_metric
 from mmdiag.record.models import list_models
 from mmdiag.record.outcomes import outcomes
@@ -35,6 +36,8 @@ def draw(cohort: str) -> None:
             "`mmdiag ingest --cohort cohort.toml`"
         )
         return
+    if not champion["enough"]:
+        st.caption(TOO_FEW)
     left, right = st.columns([11, 10], gap="large")
     chart = comparison(champion)
     if chart is not None:

@@ -11,6 +11,7 @@ from mmdiag.task import Task
 
 # of a part of the cases, and of its rarer class or its events: of fewer, a number would mislead
 LEAST_CASES, LEAST_OF_A_KIND = 20, 5
+TOO_FEW = "These are too few to rely on."
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ from mmdiag.cohort.labels import label_values, labelled
 from mmdiag.description import Description
 from mmdiag.errors import UsageError
 from mmdiag.evaluation.calibration import calibration
-from mmdiag.evaluation.judged import Judged
+from mmdiag.evaluation.judged import TOO_FEW, Judged
 from mmdiag.evaluation.subgroups import by_subgroup
 from mmdiag.evaluation.verdict import FUSED, interval, metric_name
 from mmdiag.inference.bundle import Bundle
@@ -148,7 +148,7 @@ def _sentence(bundle: Bundle, judged: Judged, metrics: Sequence[dict[str, Any]])
         return f"{metric_name(primary)} does not exist on these {count}: they are all of one kind."
     own = _own_figure(bundle, primary)
     before = f" When it was made, it was judged with {interval(own)}." if own else ""
-    few = "" if judged.enough else " These are too few to rely on."
+    few = "" if judged.enough else f" {TOO_FEW}"
     return f"On {count} it reaches {metric_name(primary)} {interval(here)}.{before}{few}"
 
 

@@ -73,7 +73,7 @@ def refit(
     champion, challenger = folder.name, str(trained["bundle"]["id"])
     run = Path(trained["predictions"]).parent
     store = Store.open(workspace, description.name)
-    pair, known = _pair(ledger, store, champion, run)
+    pair, known = _pair(ledger, workspace, store, champion, run)
     facts = _facts(ledger, workspace, store, champion, pair, known)
     comparison = compare(pair, plan)
     decision = decide(plan, comparison, facts)
@@ -139,12 +139,14 @@ def _described(bundle: Path) -> dict[str, Any]:
     return found
 
 
-def _pair(ledger: Ledger, store: Store, champion: str, run: Path) -> tuple[Pair, int]:
+def _pair(
+    ledger: Ledger, workspace: Workspace, store: Store, champion: str, run: Path
+) -> tuple[Pair, int]:
     """Champion and challenger on the cases that neither has learned from, and how many the champion
     had predicted before they were known.
     """
     task = store.task
-    known = known_predictions(ledger, store.folder.name, champion, task)
+    known = known_predictions(ledger, workspace, store.folder.name, champion, task)
     held_out = pd.read_parquet(run / "out_of_fold.parquet")
     columns = task.probability_columns
     own = held_out[held_out["model"] == FUSED][["case_id", "part", *columns]]

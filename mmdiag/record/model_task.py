@@ -1,5 +1,5 @@
-"""What a model answers: a cohort's description may be edited after it was trained, and an answer
-still means what it meant. Imports no torch.
+"""What a model answers, and of whom it has learned: a cohort's description may be edited after it
+was trained, and an answer still means what it meant. Imports no torch.
 """
 
 import json
@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mmdiag.errors import UsageError
+from mmdiag.privacy.subject_keys import SubjectKeys
 from mmdiag.task import Task
 from mmdiag.workspace import Workspace
 
@@ -37,6 +38,12 @@ def require_same_question(own: Task, cohort: Task, bundle_id: str, name: str) ->
         )
 
 
+def learned_by(workspace: Workspace, bundle_id: str) -> tuple[SubjectKeys, ...]:
+    """The subjects that a model has learned from; none where the model is not at hand."""
+    folder = workspace.bundle(bundle_id)
+    return () if folder is None else _learned(folder)
+
+
 def _own(workspace: Workspace, bundle_id: str) -> Task | None:
     folder = workspace.bundle(bundle_id)
     return None if folder is None else _said(folder)
@@ -49,3 +56,13 @@ def _said(folder: Path) -> Task | None:
         return Task.from_facts(json.loads((folder / "config.json").read_text())["task"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+@lru_cache(maxsize=256)
+def _learned(folder: Path) -> tuple[SubjectKeys, ...]:
+    try:
+        said = json.loads((folder / "config.json").read_text())
+        learned = (said["trained_on"], *said.get("pretrained_on", ()))
+        return tuple(map(SubjectKeys.from_json, learned))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()

@@ -1,8 +1,9 @@
 """What was predicted before it was known, against what came out.
 
 A prediction counts where it was made before the ledger first saw the label, of a subject outside
-the model's training set; of several, the first one of that model. Cases without an answer count,
-too: leaving them out would flatter a model that abstains where it is wrong.
+the model's training set as the case table names the subject now: two numbers of a patient may have
+been joined since. Of several predictions the first one of that model counts. Cases without an
+answer count, too: leaving them out would flatter a model that abstains where it is wrong.
 """
 
 from collections.abc import Mapping
@@ -17,11 +18,12 @@ from sqlalchemy import distinct, func, select
 from mmdiag.cohort.labels import label_values, labelled
 from mmdiag.errors import UnknownNameError
 from mmdiag.evaluation.judged import Judged
+from mmdiag.privacy.subject_keys import workspace_key
 from mmdiag.record.labels import label_columns
-from mmdiag.record.model_task import task_of
+from mmdiag.record.model_task import learned_by, task_of
 from mmdiag.record.models import list_models
 from mmdiag.storage.ledger import Ledger
-from mmdiag.storage.ledger_tables import PREDICTIONS
+from mmdiag.storage.ledger_tables import PREDICTIONS, VERDICTS
 from mmdiag.storage.record_tables import LABELS_SEEN
 from mmdiag.storage.store import Store
 from mmdiag.task import Task
@@ -51,7 +53,7 @@ def outcomes(ledger: Ledger, workspace: Workspace, cohort: str) -> dict[str, Any
     for bundle in [*models, *sorted(set(scored) - set(models))]:
         model, task = models.get(bundle, {}), task_of(workspace, bundle, asked)
         same = task.asks_as(asked)
-        known = known_predictions(ledger, cohort, bundle, task)
+        known = known_predictions(ledger, workspace, cohort, bundle, task)
         known = known if same else known[:0]
         answered = known[~known["abstained"].astype(bool)]
         found.append(
@@ -62,6 +64,7 @@ def outcomes(ledger: Ledger, workspace: Workspace, cohort: str) -> dict[str, Any
                 "scored": scored.get(bundle, 0),
                 "known": len(known),
                 "metrics": _measured(known, task),
+                "enough": judged(known, task).enough,
                 "answered": {"known": len(answered), "metrics": _measured(answered, task)},
                 "promised": model.get("metrics", []),
                 "same_question": same,
@@ -70,7 +73,9 @@ def outcomes(ledger: Ledger, workspace: Workspace, cohort: str) -> dict[str, Any
     return {"cohort": cohort, "models": found}
 
 
-def known_predictions(ledger: Ledger, cohort: str, bundle_id: str, task: Task) -> pd.DataFrame:
+def known_predictions(
+    ledger: Ledger, workspace: Workspace, cohort: str, bundle_id: str, task: Task
+) -> pd.DataFrame:
     """The first predictions that a model made of cases whose label came later.
 
     Returns:
@@ -95,7 +100,21 @@ def known_predictions(ledger: Ledger, cohort: str, bundle_id: str, task: Task) -
         if other is None or _latest(row["scored_at"]) < _latest(other["scored_at"]):
             rows[row["case_id"]] = row
     first = [rows[case] for case in sorted(rows)]
-    return _frame([row for row in first if _before(row)], task)
+    named = _as_named_now(ledger, cohort, [row for row in first if _before(row)])
+    learned, key = learned_by(workspace, bundle_id), workspace_key(workspace.path)
+    unseen = [
+        row for row in named if not any(keys.holds(row["subject_id"], key) for keys in learned)
+    ]
+    return _frame(unseen, task)
+
+
+def _as_named_now(
+    ledger: Ledger, cohort: str, rows: list[Mapping[Any, Any]]
+) -> list[Mapping[Any, Any]]:
+    """Predictions with the subject that the case table names now."""
+    query = select(VERDICTS.c.case_id, VERDICTS.c.subject_id).where(VERDICTS.c.cohort == cohort)
+    now = {row["case_id"]: row["subject_id"] for row in ledger.rows(query, VERDICTS)}
+    return [{**row, "subject_id": now.get(row["case_id"], row["subject_id"])} for row in rows]
 
 
 def judged(table: pd.DataFrame, task: Task) -> Judged:

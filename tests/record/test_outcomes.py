@@ -3,13 +3,16 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from record_builders import COHORT, MODEL, make_workspace, predict, see_labels
+from record_builders import BINARY, COHORT, MODEL, make_workspace, predict, see_labels
 
 from mmdiag.cli import boundary, cli
 from mmdiag.errors import UnknownNameError
+from mmdiag.evaluation.judged import TOO_FEW
+from mmdiag.privacy.subject_keys import SubjectKeys, made_workspace_key
 from mmdiag.record.audit import audit_rows, verify
-from mmdiag.record.outcomes import outcomes
+from mmdiag.record.outcomes import known_predictions, outcomes
 from mmdiag.storage.ledger import Ledger
 from mmdiag.task import Task
 from mmdiag.workspace import Workspace
@@ -166,3 +169,40 @@ def test_the_command_answers_for_a_known_cohort_alone(
     assert "40 with an outcome that came later" in capsys.readouterr().out
     with pytest.raises(UnknownNameError, match="'z'"):
         outcomes(ledger, workspace, "z")
+
+
+def test_a_subject_that_turns_out_to_be_one_of_the_training_does_not_count(tmp_path: Path) -> None:
+    """Two numbers of one patient are joined after the prediction; where the model has not learned
+    from her, it counts as one more case of hers.
+    """
+    workspace, ledger = make_workspace(tmp_path)
+    folder = workspace.bundles / "b-0123456789ab"
+    folder.mkdir(parents=True)
+    learned = SubjectKeys.of(["s100"], "salt", made_workspace_key(workspace.path))
+    (folder / "config.json").write_text(json.dumps({"trained_on": learned.to_json()}))
+    predict(ledger, ALL, bundle_id=folder.name)
+    see_labels(ledger, TRUE)
+    assert len(known_predictions(ledger, workspace, COHORT, folder.name, BINARY)) == 40
+    named = {case: f"s{case[1:]}" for case in ALL} | {"c3": "s100", "c5": "s4"}
+    rows = [(case, subject, "v", "accepted", "[]") for case, subject in named.items()]
+    columns = ["case_id", "subject_id", "version", "verdict", "modalities"]
+    ledger.record_verdicts(COHORT, pd.DataFrame(rows, columns=columns))
+    known = known_predictions(ledger, workspace, COHORT, folder.name, BINARY)
+    subject = known.set_index("case_id")["subject_id"]
+    assert len(known) == 39 and "c3" not in subject.index
+    assert subject["c5"] == subject["c4"] == "s4"
+
+
+def test_metrics_of_few_cases_are_said_to_be_nothing_to_rely_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace, ledger = make_workspace(tmp_path)
+    predict(ledger, ALL)
+    see_labels(ledger, {case: TRUE[case] for case in ("c0", "c39")})
+    assert auroc(first(ledger, workspace))["value"] == 1.0
+    assert not first(ledger, workspace)["enough"]
+    asked = ["outcomes", "--cohort", COHORT, "--workspace", str(tmp_path)]
+    assert boundary.run(cli, asked) == 0 and TOO_FEW in capsys.readouterr().out
+    see_labels(ledger, TRUE)
+    assert first(ledger, workspace)["enough"]
+    assert boundary.run(cli, asked) == 0 and TOO_FEW not in capsys.readouterr().out

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmdiag.cli.printed import line, table_of
+from mmdiag.evaluation.judged import TOO_FEW
 from mmdiag.evaluation.verdict import interval, metric_name
 
 Row = Mapping[str, Any]
@@ -48,7 +49,7 @@ def show_outcomes(answer: Row) -> None:
         if not model["same_question"]:
             line("  The cohort asks for something else now than this model answers: not judged.")
         if model["metrics"]:
-            line("  Since it came into use:")
+            line("  Since it came into use:" if model["enough"] else f"  {TOO_FEW}")
             show_metrics(model["metrics"])
             if model["promised"]:
                 line("  As it was judged when it was made:")

@@ -177,12 +177,22 @@ def answer_of_case(cases: Cases | None, cohort: str, case_id: str) -> Answer | N
             if same:
                 return Answer(same[0], CHAMPION, cases.folder)
     if cases is not None and len(own) and (own["case_id"] == case_id).any():
-        prediction = published.records(own[own["case_id"] == case_id])[0]
+        prediction = _of_run(own, cohort, case_id)
         return Answer(prediction, _state(prediction, cases.folder), cases.folder)
     given = _answers(cohort, case_id, "")
     if not given:
         return None
     return Answer(given[0], published.state_of(str(given[0]["bundle_id"])), None)
+
+
+def _of_run(own: pd.DataFrame, cohort: str, case_id: str) -> Row:
+    """The answer of a run for a case, with the version of the case that the ledger has of it: its
+    files may have changed since.
+    """
+    prediction = published.records(own[own["case_id"] == case_id])[0]
+    given = _answers(cohort, case_id, str(prediction.get("bundle_id") or ""))
+    same = [one for one in given if one["scored_at"] == prediction.get("scored_at")]
+    return prediction | {"version": same[0]["version"]} if same else prediction
 
 
 def _model_of(run: str | None) -> str:

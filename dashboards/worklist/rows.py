@@ -35,6 +35,7 @@ vertical-align:middle;box-sizing:border-box;border:1.5px solid transparent}
 .mmcross{font-weight:700;margin-right:.3rem;color:""" + REFUSED + """}
 </style>"""  # fmt: skip
 HIDDEN = '<span class="mmsilent">after your own reading</span>'
+OLDER = '<span class="mmsilent">given before this case changed</span>'
 HEADINGS = ("site", "as of", "answer", "modalities", "in training?", "reviewed")
 
 
@@ -88,11 +89,11 @@ def row_of(
     """
     there = set(json.loads(row["modalities"]))
     day: str = f"{row['as_of']:%Y-%m-%d}" if pd.notna(row["as_of"]) else ""
-    said = texts.reviewed(row["verdict"], row["at"], row["by"])
+    said, older = texts.reviewed(row["verdict"], row["at"], row["by"]), row.get("older", False)
     cells = [
         _text(row["site"]),
         _text(day),
-        f"<div>{HIDDEN if hidden else answer(row, task, names)}</div>",
+        f"<div>{HIDDEN if hidden else answer(row, task, names)}{OLDER if older else ''}</div>",
         f"<div>{dots(row['case_id'], there, names, refused)}</div>",
         _text(texts.SHORT_ROLES.get(row["role"], row["role"])),
         _text(said or "not yet"),

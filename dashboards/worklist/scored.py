@@ -30,7 +30,8 @@ class Scored:
     Args:
         table: One row a case in the order of the list: those that nobody reviewed first, of them
             those without an answer, then the most uncertain; what the model has learned from last.
-            Columns of `mmdiag.record.worklist.SCORED`, and site, state, verdict, by, at.
+            Columns of `mmdiag.record.worklist.SCORED`, and site, state, verdict, by, at, and
+            older: whether the case has changed since it was answered for.
         stamp: What changes with the answers; not with the reviews.
         task: What the model was asked.
     """
@@ -88,7 +89,12 @@ def _answers(stamp: Stamp, _store: Store, _task: Task) -> pd.DataFrame:
     sites = _store.cases.set_index("case_id")["site"]
     table = table[table["case_id"].isin(sites.index)].reset_index(drop=True)
     site = table["case_id"].map(sites).astype(object)
-    return table.assign(site=site.where(site.notna(), "").astype(str))
+    now = dict(zip(_store.cases["case_id"], _store.cases.get("version", ()), strict=False))
+    older = [
+        now.get(case, version) != version
+        for case, version in zip(table["case_id"], table["version"], strict=True)
+    ]
+    return table.assign(site=site.where(site.notna(), "").astype(str), older=older)
 
 
 def with_reviews(table: pd.DataFrame, reviews: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from mmdiag.storage.ledger import Ledger
-from mmdiag.storage.ledger_tables import PREDICTIONS
+from mmdiag.storage.ledger_tables import PREDICTIONS, VERDICTS
 from mmdiag.storage.record_tables import AUDIT
 
 LOOKS = ("view", "reading")  # what people looked at is in the audit, and no work
@@ -40,9 +40,16 @@ def recent_activity(ledger: Ledger, most: int = 50) -> list[dict[str, str]]:
 
 
 def count_scored(ledger: Ledger, bundle_id: str, cohort: str) -> int:
-    """Number of cases of a cohort that a model has answered for."""
+    """Number of accepted cases of a cohort that a model has answered for; those that have left the
+    case table do not count.
+    """
+    accepted = select(VERDICTS.c.case_id).where(
+        VERDICTS.c.cohort == cohort, VERDICTS.c.verdict == "accepted"
+    )
     query = select(func.count(PREDICTIONS.c.case_id.distinct()).label("count")).where(
-        PREDICTIONS.c.bundle_id == bundle_id, PREDICTIONS.c.cohort == cohort
+        PREDICTIONS.c.bundle_id == bundle_id,
+        PREDICTIONS.c.cohort == cohort,
+        PREDICTIONS.c.case_id.in_(accepted),
     )
     return sum(int(row["count"]) for row in ledger.rows(query, PREDICTIONS))
 

@@ -94,3 +94,10 @@ def test_the_record_of_work_is_for_operators(page, example):
 )
 def test_each_kind_of_row_is_a_sentence(kind, payload, words):
     assert said_of(kind, payload).startswith(words) and "k1" not in said_of(kind, payload)
+
+
+def test_scored_are_the_cases_that_are_still_there(page, example):
+    ledger = Ledger(example.workspace.ledger_url)
+    ledger.record_verdicts(NAME, ledger.verdicts(NAME).iloc[1:])  # one left the case table
+    row = tables(page(example.workspace.path, "operations"))[0].set_index("cohort").loc[NAME]
+    assert row["scored by it"] == len(example.predictions) - 1

@@ -16,7 +16,7 @@ from sqlalchemy import delete, select
 
 from dashboards.review import explaining
 from mmdiag.explain.kept import explanation_path
-from mmdiag.record.models import promote
+from mmdiag.record.models import promote, retire
 from mmdiag.record.reviews import list_reviews, record_review
 from mmdiag.storage.audit.chain import system_user
 from mmdiag.storage.ledger import Ledger
@@ -108,7 +108,11 @@ def test_a_case_of_no_run_is_shown_with_what_the_ledger_holds(page, tmp_path):
     assert "Contribution of each modality" in " ".join(drawn.split())
 
 
-def test_the_answer_of_earlier_files_is_said_to_be_one(page, example):
+@pytest.mark.parametrize("in_use", [True, False])
+def test_the_answer_of_earlier_files_is_said_to_be_one(page, example, in_use):
+    """That of the model in use, and that of a run whose model, or that of a fold, is not."""
+    if not in_use:
+        retire(opened(example), BUNDLE, "tried")
     file = example.workspace.cohort(NAME) / "cases.parquet"
     cases = pd.read_parquet(file)
     cases.assign(version=cases["version"].where(cases["case_id"] != "C-0003", "v2")).to_parquet(

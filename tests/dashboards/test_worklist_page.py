@@ -144,6 +144,19 @@ def test_a_review_is_of_the_answer_that_was_seen_not_of_the_case_as_it_is_now():
     assert dict(found) == {"a": scored.OPEN, "b": scored.REVIEWED}
 
 
+def test_an_answer_of_earlier_files_is_said_to_be_one(page, example):
+    file = example.workspace.cohort(NAME) / "cases.parquet"
+    cases = pd.read_parquet(file)
+    first, other = example.predictions["case_id"].iloc[:2]
+    cases.loc[cases["case_id"] == first, "version"] = "v2"
+    cases.to_parquet(file)
+    test = page(example.workspace.path)
+    test.text_input(key="worklist-text").set_value(first).run()
+    assert keys(test) == [first] and rows.OLDER in said(test)
+    test.text_input(key="worklist-text").set_value(other).run()
+    assert keys(test) == [other] and rows.OLDER not in said(test)
+
+
 def test_of_several_labels_the_share_is_said_to_be_that_of_the_likeliest():
     task = Task(kind="multilabel", labels=("bleed", "edema"))
     row = {"predicted": "none of the labels", "share": 0.39}

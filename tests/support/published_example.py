@@ -179,6 +179,8 @@ def _record_cohort(ledger: Ledger, cases: pd.DataFrame) -> None:
         "labelled": int(cases["label"].notna().sum()),
     }
     ledger.record_cohort(NAME, "sha256:example", {"kind": "binary"}, modalities, counts)
+    keys = cases[["case_id", "subject_id"]]
+    ledger.record_verdicts(NAME, keys.assign(version="v1", verdict="accepted", modalities="[]"))
     refused = [
         ("X-0001", "", "no_modality"),
         ("X-0002", "", "patient_mismatch"),

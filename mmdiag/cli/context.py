@@ -57,6 +57,28 @@ class Context:
 
         return Ledger(self.ledger_url, self._head_folder())
 
+    def require_cohort(self, ledger: "Ledger | None", name: str | None) -> None:
+        """See that a cohort that is named is one of the ledger's: of another one nothing is known,
+        which is no answer.
+
+        Raises:
+            UsageError: It is none.
+        """
+        if name is None:
+            return
+        from mmdiag.errors import UnknownNameError, UsageError
+
+        known = [] if ledger is None else list(ledger.cohorts()["name"])
+        if not known:
+            raise UsageError(
+                f"A cohort must be ingested before it is named, none is in {self.workspace.path}: "
+                "`mmdiag ingest --cohort C.toml`."
+            )
+        if name not in known:
+            raise UnknownNameError(
+                "The name of a cohort", name, known, f" in {self.workspace.path}"
+            )
+
     def role(self) -> str:
         """The role of the user of the system; without users.toml an operator.
 

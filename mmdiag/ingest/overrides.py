@@ -63,34 +63,39 @@ def ask_again(folder: Path, case_ids: Sequence[str]) -> None:
     )
 
 
-def accept(folder: Path, case_id: str, modality: str, code: str, *, reason: str, who: str) -> None:
-    """Accept what a rule refuses, from the next ingestion on.
+def accept(
+    folder: Path, case_id: str, refusals: Sequence[tuple[str, str]], *, reason: str, who: str
+) -> None:
+    """Accept what a rule refuses, from the next ingestion on: all of it or nothing.
+
+    Args:
+        refusals: Modality and code of each.
 
     Raises:
-        UsageError: The code says that it was not read, or there is no reason.
+        UsageError: A code says that it was not read, or there is no reason.
     """
-    if code not in ACCEPTABLE:
+    unread = [code for _, code in refusals if code not in ACCEPTABLE]
+    if unread:
         raise UsageError(
-            f"Only what was read can be accepted ({', '.join(ACCEPTABLE)}), {code} cannot: mend "
-            f"the source, then `mmdiag quarantine retry {case_id}`."
+            f"Only what was read can be accepted ({', '.join(ACCEPTABLE)}), {unread[0]} cannot: "
+            f"mend the source, then `mmdiag quarantine retry {case_id}`; or name another modality "
+            "by --modality."
         )
     if not reason.strip():
         raise UsageError(
             'Who accepts what a rule refuses says why, no reason was given: add --reason "...".'
         )
     decisions = read_decisions(folder)
-    facts = {
-        "modality": modality,
-        "code": code,
-        "reason": reason.strip(),
-        "who": who,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    stamp = datetime.now(UTC).isoformat(timespec="seconds")
+    facts = [
+        {"modality": name, "code": code, "reason": reason.strip(), "who": who, "at": stamp}
+        for name, code in refusals
+    ]
     _write(
         folder,
         Decisions(
             decisions.retries,
-            {**decisions.accepted, case_id: [*decisions.accepted.get(case_id, ()), facts]},
+            {**decisions.accepted, case_id: [*decisions.accepted.get(case_id, ()), *facts]},
         ),
     )
 

@@ -57,10 +57,11 @@ def role_of(workspace: Path, user: str) -> str:
     if not file.is_file():
         return OPERATOR
     try:
-        users = tomllib.loads(file.read_text(encoding="utf-8")).get("users", {})
+        users = tomllib.loads(file.read_text(encoding="utf-8")).get("users")
     except ValueError as error:
         raise UsageError(f"{USERS} must be TOML, it is not: {error}.") from None
-    role = (users.get(user) or {}).get("role") if isinstance(users, dict) else None
+    own = users.get(user) if isinstance(users, dict) else None
+    role = own.get("role") if isinstance(own, dict) else None
     if role not in ROLES:
         raise UsageError(
             f"Who logs in has a role in {USERS}, this user has none: write `role` under "

@@ -129,6 +129,10 @@ def test_roles_stand_in_users_toml_and_without_it_everybody_is_an_operator(tmp_p
     for name in ("bo", "nobody"):
         with pytest.raises(UsageError, match="has none"):
             role_of(tmp_path, name)
+    for written in ('[users]\nanna = "reviewer"', 'users = "anna"', 'anna = "reviewer"'):
+        (tmp_path / "users.toml").write_text(written)
+        with pytest.raises(UsageError, match="has none"):
+            role_of(tmp_path, "anna")
 
 
 def test_a_login_that_is_too_old_looks_and_writes_nothing(place: Place) -> None:

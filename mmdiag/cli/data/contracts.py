@@ -45,6 +45,7 @@ def contracts(context: Context, cohort: str | None, out: Path | None) -> int:
 
     ledger = context.existing_ledger()
     names = [] if ledger is None else list(ledger.cohorts()["name"])
+    context.require_cohort(ledger, cohort)
     _require(context, cohort, out, names)
     rows: list[dict[str, Any]] = [] if ledger is None else rules_of(ledger, cohort)
     if out is not None and ledger is not None:
@@ -57,16 +58,12 @@ def contracts(context: Context, cohort: str | None, out: Path | None) -> int:
 
 
 def _require(context: Context, cohort: str | None, out: Path | None, names: list[str]) -> None:
-    from mmdiag.errors import UnknownNameError, UsageError
+    from mmdiag.errors import UsageError
 
-    if (cohort is not None or out is not None) and not names:
+    if out is not None and not names:
         raise UsageError(
             "A cohort must be ingested before its contracts are shown, none is in "
             f"{context.workspace.path}: `mmdiag ingest --cohort C.toml`."
-        )
-    if cohort is not None and cohort not in names:
-        raise UnknownNameError(
-            "The name of a cohort", cohort, names, f" in {context.workspace.path}"
         )
     if cohort is None and out is not None and len(names) > 1:
         raise UsageError(

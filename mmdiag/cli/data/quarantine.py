@@ -41,6 +41,7 @@ def list_refused(context: Context, cohort: str | None) -> int:
     from mmdiag.cli.show import show_quarantine
 
     ledger = context.existing_ledger()
+    context.require_cohort(ledger, cohort)
     table = ledger.quarantine(cohort) if ledger else None
     context.emit([] if table is None else table[list(COLUMNS)].to_dict("records"), show_quarantine)
     return 0
@@ -137,16 +138,15 @@ def accept(
         & (refused["modality"] == modality if modality else refused["modality"] != "")
     ]
     _require_all(context, (case_id,), set(chosen["case_id"]))
+    _require_one_cohort(case_id, sorted(set(chosen["cohort"])))
     user = getpass.getuser()
-    for row in chosen.to_dict("records"):
-        accept_refusal(
-            context.workspace.cohort(row["cohort"]),
-            case_id,
-            row["modality"],
-            row["code"],
-            reason=reason,
-            who=user,
-        )
+    accept_refusal(
+        context.workspace.cohort(str(chosen["cohort"].iloc[0])),
+        case_id,
+        list(zip(chosen["modality"], chosen["code"], strict=True)),
+        reason=reason,
+        who=user,
+    )
     ledger = context.ledger()
     ledger.record_acceptances(
         chosen[["cohort", "case_id", "modality", "code"]].assign(reason=reason.strip(), who=user)
@@ -162,11 +162,22 @@ def _refused(context: Context, cohort: str | None) -> "pd.DataFrame":
     import pandas as pd
 
     ledger = context.existing_ledger()
+    context.require_cohort(ledger, cohort)
     return (
         ledger.quarantine(cohort)
         if ledger
         else pd.DataFrame(columns=["cohort", "case_id", "modality", "code"])
     )
+
+
+def _require_one_cohort(case_id: str, cohorts: Sequence[str]) -> None:
+    from mmdiag.errors import UsageError
+
+    if len(cohorts) > 1:
+        raise UsageError(
+            f"A refusal is accepted of one case, the cohorts {' and '.join(cohorts)} both have the "
+            f"key {case_id} in quarantine: name one by --cohort."
+        )
 
 
 def _require_all(

@@ -45,6 +45,7 @@ def list_(context: Context, cohort: str | None) -> int:
     from mmdiag.record.models import list_models
 
     ledger = context.existing_ledger()
+    context.require_cohort(ledger, cohort)
     context.emit(list_models(ledger, cohort) if ledger else [], show_models)
     return 0
 

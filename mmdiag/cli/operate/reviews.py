@@ -64,6 +64,7 @@ def reviews(context: Context, cohort: str | None) -> int:
     from mmdiag.record.reviews import list_reviews
 
     ledger = context.existing_ledger()
+    context.require_cohort(ledger, cohort)
     context.emit(list_reviews(ledger, cohort) if ledger else [], show_reviews)
     return 0
 

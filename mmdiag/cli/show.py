@@ -92,12 +92,23 @@ def show_score(answer: Answer, titles: Titles = NO_TITLES) -> None:
         f"{answer['scored']} cases scored by {answer['bundle']['id']}, "
         f"{answer['already_scored']} were scored before. Predictions in {answer['predictions']}"
     )
+    if answer["left_out"]:
+        line(f"Left out: {_left_out(answer['left_out'])}; --all scores them, too.")
     if not answer["training_known"]:
         line(
             "Whether a case was in this model's training cannot be told here, every row says new: "
             "the key of its workspace is missing (MMDIAG_KEY_FILE)."
         )
     line(RESEARCH)
+
+
+def _left_out(cases: Mapping[str, int]) -> str:
+    why = {
+        "labelled": "with a label",
+        "reviewed": "with a review",
+        "train": "of subjects that it learned from",
+    }
+    return ", ".join(f"{number} {why[name]}" for name, number in cases.items())
 
 
 def show_validation(answer: Answer, titles: Titles = NO_TITLES) -> None:
@@ -286,6 +297,8 @@ def _counts(answer: Answer, titles: Titles) -> None:
         f"{answer['cohort']['name']}: {cases['in']} cases received: {cases['accepted']} accepted, "
         f"{cases['quarantined']} quarantined; {cases['labelled']} labelled{new}."
     )
+    if gone := cases.get("gone"):
+        line(f"{gone} cases that it had are not in the case table any more.")
     _classes(answer)
     rows = [
         {"modality": titles.get(name, name), **counts}

@@ -74,7 +74,8 @@ def recall(
     recorded = cohorts.loc[cohorts["name"] == description.name, "hash"].tolist()
     if recorded != [summary["cohort"]["hash"]]:
         return None
-    return summary | {"cases": summary["cases"] | {"new": 0}}
+    counts = {name: count for name, count in summary["cases"].items() if name != "gone"}
+    return summary | {"cases": counts | {"new": 0}}
 
 
 def remember(folder: Path, seen: str | None, summary: dict[str, Any]) -> None:

@@ -2,7 +2,8 @@
 subjects that it learned from, before the model or anything heavy is loaded.
 """
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from mmdiag.cohort.labels import labelled
@@ -22,12 +23,14 @@ class Pending:
         new: Those of them that have no prediction yet.
         unexplained: Those that have one without the contributions that are asked for.
         versions: case_id and version of every row of the case table.
+        left_out: Why the others are not meant -> how many: `labelled`, `reviewed`, `train`.
     """
 
     asked: Sequence[int]
     new: Sequence[int]
     unexplained: Sequence[int]
     versions: Versions
+    left_out: Mapping[str, int]
 
     @property
     def nothing(self) -> bool:
@@ -61,19 +64,21 @@ def pending(
         reviewed: case_id and version of the cases that have a review.
     """
     versions: Versions = list(zip(store.cases["case_id"], store.cases["version"], strict=True))
-    asked = list(range(len(versions)))
+    why = dict.fromkeys(range(len(versions)), "")
     if only_open:
         answered = labelled(store.cases, store.task.kind)
         seen, subjects = set(reviewed), store.cases["subject_id"].tolist()
-        asked = [
-            row
-            for row in asked
-            if not answered[row]
-            and versions[row] not in seen
-            and role_of(subjects[row], learned, key) == "new"
-        ]
+        for row in why:
+            if answered[row]:
+                why[row] = "labelled"
+            elif versions[row] in seen:
+                why[row] = "reviewed"
+            elif role_of(subjects[row], learned, key) == "train":
+                why[row] = "train"
+    asked = [row for row, reason in why.items() if not reason]
+    left_out = dict(Counter(reason for reason in why.values() if reason))
     done = ledger.scored(bundle_id, store.folder.name)
     new = [row for row in asked if versions[row] not in done]
     lacking = ledger.unexplained(bundle_id, store.folder.name) if contributions else set()
     unexplained = [row for row in asked if versions[row] in lacking]
-    return Pending(asked, new, unexplained, versions)
+    return Pending(asked, new, unexplained, versions, left_out)

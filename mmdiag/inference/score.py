@@ -139,6 +139,7 @@ def score_cases(
     answer = {
         "scored": len(todo.new),
         "already_scored": len(todo.asked) - len(todo.new),
+        "left_out": dict(todo.left_out),
         "labelled": int(labelled(store.cases, store.task.kind).sum()),
         **_of_all(scored, description.name, len(todo.new)),
         "new_sites": new_sites(store.cases["site"].iloc[list(todo.asked)], bundle.folder),

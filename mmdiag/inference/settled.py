@@ -103,6 +103,7 @@ def answered_before(
     return {
         "scored": 0,
         "already_scored": len(todo.asked),
+        "left_out": dict(todo.left_out),
         "labelled": int(labelled(store.cases, store.task.kind).sum()),
         "abstained": abstained_by_reason(scored),
         "shift": shift_of(scored),

@@ -23,7 +23,7 @@ from mmdiag.errors import MmdiagError
 from mmdiag.ingest.embeddings.width import made_by
 from mmdiag.ingest.overrides import read_decisions
 from mmdiag.ingest.quarantine_folder import show_quarantine
-from mmdiag.ingest.reports import cohort_facts, read_report
+from mmdiag.ingest.reports import cohort_facts, new_and_gone, read_report
 from mmdiag.ingest.shard import FINGERPRINT_COLUMNS, QUARANTINE_COLUMNS, rule_of
 from mmdiag.kinds import KINDS, NOTE, ROW
 from mmdiag.leakage.audit import audit_leakage
@@ -44,7 +44,7 @@ CONTRACT_COLUMNS = ["contract", "rule", "column", "severity", "why", "checked", 
 @dataclass(frozen=True, slots=True)
 class IngestSummary:
     """What a cohort holds after ingestion, in the form of docs/interface.md 3; `new` counts case
-    versions that the ledger had not seen.
+    versions that the ledger had not seen, `gone` cases that it had and the case table has not.
     """
 
     cohort: dict[str, Any]
@@ -103,16 +103,16 @@ def commit(
     cases = with_colour_columns(cases.sort_values("case_id", ignore_index=True))
     known_before = labels_before(folder, ledger, description.name)
     cohort_hash = _write_cohort(folder, description, shards.table, cases, leaks)
-    before = ledger.seen(description.name)
-    now = zip(shards.manifest["case_id"], shards.manifest["version"], strict=True)
-    new = sum(pair not in before for pair in now)
+    new, gone = new_and_gone(ledger.seen(description.name), shards.manifest)
     summary = _summary(description, cohort_hash, shards, cases, new, leaks)
     write_counts(folder, summary.cases, summary.modalities)
     coloured = in_colour(cases, description.option("colour"))
     for name, counts in summary.modalities.items():
         counts |= read_report(folder, name).answer() | said_of_colour(cases, name, coloured)
         counts |= said_of_recordings(folder, cases, name)
-    _record(ledger, description, summary, shards, known_before)
+    _record(ledger, description, summary, shards, known_before, gone)
+    if gone:
+        summary.cases["gone"] = gone
     show_quarantine(folder / "quarantine", shards.quarantine)
     return summary
 
@@ -363,6 +363,7 @@ def _record(
     summary: IngestSummary,
     shards: _Shards,
     known_before: frozenset[str],
+    gone: int,
 ) -> None:
     names = list(description.modalities)
     verdicts = shards.manifest[["case_id", "version", "verdict"]].merge(
@@ -384,6 +385,7 @@ def _record(
         dict(summary.cases),
         json_labels(shards.table, described_task(description, shards.table)),
         known_before,
+        gone,
     )
     ledger.record_verdicts(description.name, verdicts)
     ledger.record_quarantine(description.name, shards.quarantine.drop(columns="version"))

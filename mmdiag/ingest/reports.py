@@ -3,10 +3,12 @@ that are taken for missing, keys that are no case's. Kept beside the cohort, and
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from mmdiag.cohort.case_table import case_table_form
 from mmdiag.cohort.presence import Meeting
@@ -169,3 +171,16 @@ def _first(value: Any) -> Any:
     if isinstance(value, dict):
         return dict(list(value.items())[:SHOWN])
     return value[:SHOWN] if isinstance(value, list) else value
+
+
+def new_and_gone(before: Collection[tuple[str, str]], manifest: pd.DataFrame) -> tuple[int, int]:
+    """How many versions of cases the ledger had not seen, and how many cases that it had seen are
+    not there any more.
+
+    Args:
+        before: case_id and version of all that it had seen.
+        manifest: case_id and version of all that are there now.
+    """
+    now = list(zip(manifest["case_id"], manifest["version"], strict=True))
+    left = {case for case, _ in before} - {case for case, _ in now}
+    return sum(pair not in before for pair in now), len(left)

@@ -59,9 +59,10 @@ def said_of(kind: str, payload: Payload) -> str:
     counts = payload.get("counts") or {}
     model = payload.get("bundle_id") or payload.get("challenger") or ""
     if kind == "ingest" and counts:
+        gone = f", {payload['gone']} not in the case table any more" if "gone" in payload else ""
         return (
             f"{counts.get('new', 0)} of {counts.get('in', 0)} cases new or changed, "
-            f"{counts.get('quarantined', 0)} in quarantine"
+            f"{counts.get('quarantined', 0)} in quarantine{gone}"
         )
     if kind == "score":
         return f"{payload.get('count', 0)} cases by {', '.join(payload.get('bundles', ()))}"

@@ -55,6 +55,7 @@ class Ledger(Database):
         counts: Mapping[str, Any],
         labels: Mapping[str, str] | None = None,
         known_before: frozenset[str] = frozenset(),
+        gone: int = 0,
     ) -> None:
         """What a cohort holds now; the audit says so where that is not what it held.
 
@@ -62,6 +63,7 @@ class Ledger(Database):
             labels: Case -> its label as JSON, of all cases of the case table that have one; each is
                 stamped when it is first seen, and what was corrected since is told to the audit.
             known_before: Cases that had a label before labels were stamped.
+            gone: How many cases it held that are not in the case table any more.
         """
         row = {
             "name": name,
@@ -81,6 +83,7 @@ class Ledger(Database):
             if stamped or was != (hash, _verdicts_of(counts)):
                 facts: dict[str, Any] = {"cohort": name, "hash": hash, "counts": dict(counts)}
                 facts |= {"labels_stamped": len(stamped), "labels_corrected": len(corrected)}
+                facts |= {"gone": gone} if gone else {}
                 self.audit(connection, "ingest", facts)
             for correction in corrected:
                 self.audit(connection, "label", {"cohort": name, **correction})

@@ -65,6 +65,18 @@ def test_the_answer_is_the_same_without_reading_anything(place):
     assert not read and again == first | {"cases": first["cases"] | {"new": 0}}
 
 
+def test_what_has_gone_is_said_by_the_ingestion_that_finds_it(place):
+    folder, _, ingest = place
+    ingest()
+    table = folder / "cases.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    os.utime(table, (LONG_AGO + 1, LONG_AGO + 1))
+    found, read = ingest()
+    assert read and found["cases"]["gone"] == 1
+    again, read = ingest()
+    assert not read and "gone" not in again["cases"]
+
+
 def changes():
     def touched(folder, _):
         file = min(folder.glob("notes/*.txt"))

@@ -2,6 +2,7 @@
 it had not begun.
 """
 
+import dataclasses
 import json
 import shutil
 
@@ -9,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmdiag.cli.show import show_ingest
 from mmdiag.description import read_description
 from mmdiag.ingest import plan as ingestion
 from mmdiag.ingest import shard as shards
 from mmdiag.ingest.commit import commit
 from mmdiag.phantom import write_phantom
+from mmdiag.record.activity import recent_activity
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace
@@ -216,3 +219,20 @@ def test_plans_hold_keys_and_hashes_and_no_value_of_a_patient(phantom, place):
     assert set(planned) == {"description", "versions", "digests", "refused", "waived"} and all(
         len(v) == 32 for v in planned["versions"].values()
     )
+
+
+def test_cases_that_are_not_in_the_case_table_any_more_are_counted_once(
+    phantom, tmp_path, place, capsys
+):
+    """As after an export that was cut short; they are no case of the cohort any more."""
+    folder = shutil.copytree(phantom, tmp_path / "c")
+    assert "gone" not in ingest(folder, place).cases
+    table = pd.read_csv(folder / "cases.csv", dtype=str)
+    table.iloc[:-3].to_csv(folder / "cases.csv", index=False)
+    found = ingest(folder, place)
+    assert (found.cases["in"], found.cases["new"], found.cases["gone"]) == (37, 0, 3)
+    said = [row["said"] for row in recent_activity(place[1]) if row["kind"] == "ingest"]
+    assert "3 not in the case table any more" in said[0] and "any more" not in said[1]
+    show_ingest({"workspace": "w", **dataclasses.asdict(found)})
+    assert "3 cases that it had are not in the case table" in capsys.readouterr().out
+    assert "gone" not in ingest(folder, place).cases

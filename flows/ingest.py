@@ -78,5 +78,5 @@ def ingest_shard(plan: Path) -> None:
 def commit_shards(cohort: Path, workspace: Path, *, absent: bool = False) -> dict[str, Any]:
     """Make the shards the cohort, and record it."""
     working = Workspace(workspace)
-    ledger = Ledger(working.ledger_url)
+    ledger = Ledger.of(working)
     return dataclasses.asdict(commit(read_description(cohort), working, ledger, absent=absent))

@@ -30,7 +30,5 @@ def challenge(cohort: Path, workspace: Path) -> dict[str, Any]:
     """One challenger, and the decision on it."""
     lifecycle: Any = importlib.import_module("mmdiag.lifecycle.refit")
     working = Workspace(workspace)
-    answer: dict[str, Any] = lifecycle.refit(
-        read_description(cohort), working, Ledger(working.ledger_url)
-    )
+    answer: dict[str, Any] = lifecycle.refit(read_description(cohort), working, Ledger.of(working))
     return answer

@@ -50,7 +50,7 @@ def champion(cohort: Path, workspace: Path) -> Path:
     """Folder of the model in use of a cohort: its champion, and never a guess."""
     working = Workspace(workspace)
     name = read_description(cohort).name
-    return api.model_in_use(working, Ledger(working.ledger_url, workspace), name)
+    return api.model_in_use(working, Ledger.of(working), name)
 
 
 @step
@@ -58,7 +58,7 @@ def check_bundle(bundle: Path, cohort: Path, workspace: Path) -> dict[str, list[
     """See whether a bundle can score a cohort before anything of the cohort is read; returns the
     columns that it reads.
     """
-    ledger = Ledger(Workspace(workspace).ledger_url)
+    ledger = Ledger.of(Workspace(workspace))
     return inference.wanted_columns(api.open_bundle(bundle, read_description(cohort), ledger))
 
 
@@ -69,7 +69,7 @@ def unchanged(
     """The answer where nothing has changed since this bundle scored, without loading it."""
     working, description = Workspace(workspace), read_description(cohort)
     target = out or api.predictions_path(working, description.name, bundle.name)
-    ledger = Ledger(working.ledger_url)
+    ledger = Ledger.of(working)
     return api.score_unchanged(bundle, description, working, ledger, target, only_open=only_open)
 
 
@@ -79,7 +79,7 @@ def score_cohort(
 ) -> dict[str, Any]:
     """Score with one bundle, and say what each modality contributed."""
     working, description = Workspace(workspace), read_description(cohort)
-    ledger = Ledger(working.ledger_url)
+    ledger = Ledger.of(working)
     opened = api.open_bundle(bundle, description, ledger)
     return api.score_ingested(
         opened,

@@ -179,7 +179,7 @@ def publish(run: Path, workspace: Path) -> dict[str, Any]:
     """Write the bundle and the record, and show counts and metrics, never a patient's value, in
     Prefect.
     """
-    answer = publication.publish(Run.open(run), Ledger(Workspace(workspace).ledger_url))
+    answer = publication.publish(Run.open(run), Ledger.of(Workspace(workspace)))
     columns = ("model", "metric", "value", "low", "high", "n")
     create_table_artifact(
         [{name: metric[name] for name in columns} for metric in answer["metrics"]],

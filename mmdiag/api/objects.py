@@ -113,7 +113,7 @@ class Cohort:
 
     def ledger(self) -> Ledger:
         """The record of this workspace."""
-        return Ledger(self.workspace.ledger_url)
+        return Ledger.of(self.workspace)
 
     def ingest(self, *, progress: Report | None = None) -> dict[str, Any]:
         """Read what is new; returns `cohort`, `cases` and `modalities` with their counts."""

@@ -59,7 +59,7 @@ def explain_case(
 
     named = (verify(bundle), bundle) if bundle else None
     name = cohort_of(workspace, case_id, cohort, "explain")
-    known = ledger or Ledger(workspace.ledger_url)
+    known = ledger or Ledger.of(workspace)
     if change is not None:
         return answers.changed_case(workspace, known, name, case_id, change, named)
     return answers.explain_case(workspace, known, name, case_id, named)

@@ -44,7 +44,7 @@ class Context:
         """
         from mmdiag.storage.ledger import Ledger
 
-        ledger = Ledger(self.ledger_url, self._head_folder())
+        ledger = Ledger(self.ledger_url, self.workspace.path)
         ledger.require()
         return ledger
 
@@ -55,7 +55,7 @@ class Context:
             return None
         from mmdiag.storage.ledger import Ledger
 
-        return Ledger(self.ledger_url, self._head_folder())
+        return Ledger(self.ledger_url, self.workspace.path)
 
     def require_cohort(self, ledger: "Ledger | None", name: str | None) -> None:
         """See that a cohort that is named is one of the ledger's: of another one nothing is known,
@@ -89,10 +89,6 @@ class Context:
         from mmdiag.storage.audit.chain import system_user
 
         return role_of(self.workspace.path, system_user())
-
-    def _head_folder(self) -> Path | None:
-        """Where the head of the audit lies: beside a database that is a file, else here."""
-        return None if self.ledger_url.startswith("sqlite:///") else self.workspace.path
 
     def seconds(self) -> float:
         """Seconds since the command began."""

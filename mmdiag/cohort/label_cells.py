@@ -19,6 +19,7 @@ from mmdiag.spelling import as_number, fold, may_be_printed, same, shape
 from mmdiag.task import Task
 
 SHOWN = 5  # lines named in one message
+TO_SCORE = "leave label out to score"
 EVENT = {0.0: "censored", 1.0: "event"}
 
 
@@ -129,7 +130,7 @@ def _labels(description: Description, table: pd.DataFrame) -> pd.Series:
     if text.dropna().empty:
         raise DescriptionError(
             f"The label {task.label!r} must be there for some cases, {description.table.name} "
-            "has none: name another column, or leave label out to score."
+            f"has none: name another column, or {TO_SCORE}."
         )
     _refuse_look_alikes(description, text)
     if task.kind == "binary":
@@ -139,7 +140,7 @@ def _labels(description: Description, table: pd.DataFrame) -> pd.Series:
     if len(classes) < 2:
         raise DescriptionError(
             f"A label needs two classes, {task.label!r} in {description.table.name} has one: "
-            "nothing can be learned from it."
+            f"nothing can be learned from it, {TO_SCORE}."
         )
     number = {fold(name): float(number) for number, name in enumerate(classes)}
     return _mapped(text, lambda cell: number[fold(cell)])
@@ -154,12 +155,12 @@ def _binary_labels(description: Description, text: pd.Series) -> pd.Series:
         raise DescriptionError(
             f"positive must be a value of the label {task.label!r}, no case of "
             f"{description.table.name} has {task.positive!r}: correct positive in "
-            f"{description.file.name}."
+            f"{description.file.name}, or {TO_SCORE}."
         )
     if positive.all():
         raise DescriptionError(
             f"A label needs two classes, every case of {description.table.name} is "
-            f"{task.positive!r}: nothing can be learned from it."
+            f"{task.positive!r}: nothing can be learned from it, {TO_SCORE}."
         )
     others = known[~positive]
     if task.negative == (REST,):
@@ -227,7 +228,7 @@ def _survival(description: Description, table: pd.DataFrame) -> pd.DataFrame:
     if not (found["event"][known] == 1).any():
         raise DescriptionError(
             f"A survival task needs events, {description.table.name} has none in {task.event!r}: "
-            "nothing can be learned from it."
+            "nothing can be learned from it, leave time and event out to score."
         )
     return pd.DataFrame(found)
 

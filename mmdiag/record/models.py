@@ -161,7 +161,7 @@ def _end(
     ledger.migrate()
     with ledger.writing() as connection:
         model = _model(connection, bundle_id)
-        if model["state"] != state:
+        if (model["state"], model["reason"]) != (state, reason):
             give_state(connection, bundle_id, state, reason, by)
             facts = {"cohort": model["cohort"], "bundle_id": bundle_id, "reason": reason}
             ledger.audit(connection, kind, facts | {"was": model["state"]}, by)

@@ -58,7 +58,8 @@ class Database:
     Args:
         url: SQLAlchemy URL; `sqlite:///path` is made in WAL mode, so that readers never wait for a
             writer.
-        folder: Where the head of the audit's chain is kept; default: beside the file of SQLite.
+        folder: Where the head of the audit's chain is kept, of a database that is no file; of
+            SQLite it lies beside the file.
     """
 
     def __init__(self, url: str, folder: Path | None = None) -> None:
@@ -196,7 +197,7 @@ class Database:
     def head_folder(self) -> Path | None:
         """Where the head of the audit's chain is kept outside the database."""
         file = self._file()
-        return self._folder or (file.parent if file is not None else None)
+        return file.parent if file is not None else self._folder
 
     def _why(self, error: OperationalError) -> str:
         """Why a database refuses; what SQLite has no word for may be a full disk."""

@@ -30,6 +30,7 @@ from mmdiag.storage.ledger_tables import (
 )
 from mmdiag.storage.model_states import adopt, register
 from mmdiag.storage.record_tables import LABELS_SEEN, MODELS
+from mmdiag.workspace import Workspace
 
 # of a prediction, what stays when contributions are added to it
 GIVEN = (
@@ -45,6 +46,11 @@ class Ledger(Database):
         url: SQLAlchemy URL; `sqlite:///path` is made in WAL mode, so that readers never wait for a
             writer.
     """
+
+    @staticmethod
+    def of(workspace: Workspace) -> "Ledger":
+        """The ledger of a workspace, which keeps the head of the audit of one on a server."""
+        return Ledger(workspace.ledger_url, workspace.path)
 
     def record_cohort(
         self,

@@ -102,6 +102,17 @@ def test_a_cohort_whose_champion_retired_has_none_and_the_next_model_does_not_ta
         champion_folder(Workspace(tmp_path), ledger, "k")
 
 
+def test_who_retires_a_model_that_was_followed_already_is_on_record(ledger: Ledger) -> None:
+    save(ledger, "b-1", "b-2")
+    promote(ledger, "b-2", "better")
+    retire(ledger, "b-1", "it leaks", "anna")
+    retire(ledger, "b-1", "it leaks", "anna")  # said once
+    first = next(row for row in list_models(ledger) if row["bundle_id"] == "b-1")
+    assert (first["state"], first["reason"], first["by"]) == ("retired", "it leaks", "anna")
+    rows = [row for row in audit_rows(ledger) if row["kind"] == "retire"]
+    assert len(rows) == 1 and "it leaks" in rows[0]["payload"]
+
+
 def test_a_refused_model_says_so(ledger: Ledger) -> None:
     save(ledger, "b-1", "b-2")
     assert refuse(ledger, "b-2", "a leak")["state"] == "refused"

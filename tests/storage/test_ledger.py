@@ -10,11 +10,13 @@ from threading import Barrier
 import numpy as np
 import pandas as pd
 import pytest
+from repository import ROOT
 from sqlalchemy import create_engine
 from sqlalchemy.schema import CreateSchema, DropSchema
 
 from mmdiag.errors import MmdiagError
 from mmdiag.storage.ledger import Ledger
+from mmdiag.workspace import Workspace
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -295,3 +297,20 @@ def test_contributions_that_come_later_change_no_answer(ledger):
     assert (found["base"], found["contribution_flair"]) == (0.2, 0.5)
     assert (found["logit"], found["probability"]) == (0.7, 0.1)
     assert found["scored_at"].startswith("2024") and not ledger.unexplained("b-1", "k")
+
+
+def test_the_head_of_the_audit_lies_where_every_process_looks_for_it(tmp_path, monkeypatch):
+    """A command, a flow and the dashboard write one: beside a file, of a server in the workspace."""
+    workspace, elsewhere = Workspace(tmp_path / "w"), tmp_path / "elsewhere" / "ledger.db"
+    assert Ledger.of(workspace).head_folder == workspace.path
+    monkeypatch.setenv("MMDIAG_LEDGER", f"sqlite:///{elsewhere}")
+    assert Ledger.of(workspace).head_folder == elsewhere.parent
+    monkeypatch.setenv("MMDIAG_LEDGER", "postgresql://db.example/mmdiag")
+    assert Ledger.of(workspace).head_folder == workspace.path
+
+
+@pytest.mark.parametrize("flow", ["ingest", "score", "refit", "train"])
+def test_flows_write_into_the_ledger_with_its_head(flow):
+    """Where the database is a server's, a head that lags does not show rows that were cut off."""
+    code = (ROOT / "flows" / f"{flow}.py").read_text()
+    assert "Ledger.of(" in code and "Ledger(" not in code

@@ -92,7 +92,7 @@ def _show(
     seen = (str(prediction.get("bundle_id")), str(prediction.get("version") or version))
     with part("The case"):
         own = refusals(refused, case_id)
-        if reading.is_due(who, cohort, case_id, version):
+        if reading.is_due(who, cohort, case_id, seen[1]):
             bare = view_of(store, row, prediction, own, None)
             reading.draw(bare, who, cohort, seen)
             return

@@ -76,8 +76,7 @@ def _listed(answers: Stamp, stamp: Stamp, _store: Store, _task: Task) -> pd.Data
     del stamp
     record = published.ledger()
     assert record is not None
-    said = newest_reviews(record, str(answers[1]))
-    own = said[said["bundle_id"] == str(answers[2])]
+    own = newest_reviews(record, str(answers[1]), str(answers[2]))
     return ordered(with_reviews(_answers(answers, _store, _task), own))
 
 

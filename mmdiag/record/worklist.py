@@ -104,10 +104,14 @@ def review_stamp(ledger: Ledger, cohort: str) -> int:
     return int(next(iter(rows[0].values())) or 0) if rows else 0
 
 
-def newest_reviews(ledger: Ledger, cohort: str) -> pd.DataFrame:
-    """The columns REVIEWED: what was said last of each case of a cohort."""
+def newest_reviews(ledger: Ledger, cohort: str, bundle_id: str) -> pd.DataFrame:
+    """The columns REVIEWED: what was said last of each answer that a model gave for a cohort; what
+    is said of another model's is no word on it.
+    """
     newest = (
-        select(func.max(REVIEWS.c.id)).where(REVIEWS.c.cohort == cohort).group_by(REVIEWS.c.case_id)
+        select(func.max(REVIEWS.c.id))
+        .where(REVIEWS.c.cohort == cohort, REVIEWS.c.bundle_id == bundle_id)
+        .group_by(REVIEWS.c.case_id)
     )
     query = select(*(REVIEWS.c[name] for name in REVIEWED)).where(REVIEWS.c.id.in_(newest))
     rows = ledger.rows(query, REVIEWS)

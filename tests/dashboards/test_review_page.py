@@ -162,6 +162,16 @@ def test_my_reading_comes_first_where_it_is_wanted(page, example):
     assert len(audited(example, "reading")) == 1
 
 
+def test_an_own_reading_is_asked_for_once_although_the_files_have_changed(page, example):
+    file = example.workspace.cohort(NAME) / "cases.parquet"
+    cases = pd.read_parquet(file)
+    cases.assign(version="v2").to_parquet(file)
+    test = page(example.workspace.path, "case", case="C-0003")
+    test.toggle(key="reading-first").set_value(True).run()
+    test.button(key="estimate-3").click().run()
+    assert "Your own reading: likely." in shown(test)
+
+
 def test_the_worklist_hides_answers_that_come_after_an_own_reading(page, example):
     test = page(example.workspace.path)
     assert "after your own reading" not in shown(test)

@@ -45,10 +45,10 @@ def test_a_case_stands_once_with_its_newest_answer(example):
 
 def test_what_was_said_last_counts_and_all_of_it_is_kept(example):
     ledger = opened(example)
-    assert newest_reviews(ledger, NAME).empty and review_stamp(ledger, NAME) == 0
+    assert newest_reviews(ledger, NAME, BUNDLE).empty and review_stamp(ledger, NAME) == 0
     for verdict, more in (("override", {"label": "1"}), ("agree", {})):
         record_review(ledger, example.workspace, "C-0003", verdict, "seen", by="x", **more)
-    newest = newest_reviews(ledger, NAME)
+    newest = newest_reviews(ledger, NAME, BUNDLE)
     assert newest[["case_id", "verdict", "label"]].values.tolist() == [["C-0003", "agree", ""]]
     assert [row["verdict"] for row in reviews_of(ledger, NAME, "C-0003")] == ["agree", "override"]
     assert reviews_of(ledger, NAME, "C-0004") == [] and review_stamp(ledger, NAME) == 2
@@ -59,7 +59,7 @@ def test_a_ledger_without_tables_has_scored_nothing(tmp_path, example):
     empty = Ledger(f"sqlite:///{tmp_path / 'none.db'}")
     assert scored_cases(empty, NAME, BUNDLE, task).empty and states_of(empty) == {}
     assert scored_stamp(empty, NAME, BUNDLE) == 0 and not (tmp_path / "none.db").exists()
-    assert isinstance(newest_reviews(empty, NAME), pd.DataFrame)
+    assert isinstance(newest_reviews(empty, NAME, BUNDLE), pd.DataFrame)
 
 
 def test_the_answer_of_several_classes_is_its_largest_share(tmp_path):
@@ -71,3 +71,12 @@ def test_the_answer_of_several_classes_is_its_largest_share(tmp_path):
     ledger.record_predictions(NAME, table)
     found = scored_cases(ledger, NAME, "b-other", task)
     assert found["share"].tolist() == [0.75] * 4 and found["sure"].tolist() == [0.75] * 4
+
+
+def test_what_is_said_of_the_answer_of_another_model_is_no_word_on_this_one(example):
+    ledger = opened(example)
+    record_review(ledger, example.workspace, "C-0003", "agree", "seen", seen=(BUNDLE, "v1"))
+    ledger.record_predictions(NAME, example.predictions.assign(bundle_id="b-other"))
+    record_review(ledger, example.workspace, "C-0003", "flag", "odd", seen=("b-other", "v1"))
+    assert newest_reviews(ledger, NAME, BUNDLE)["verdict"].tolist() == ["agree"]
+    assert newest_reviews(ledger, NAME, "b-other")["verdict"].tolist() == ["flag"]

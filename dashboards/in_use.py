@@ -12,7 +12,13 @@ from dashboards import notes, published, texts
 from dashboards.charts import models as charts
 from dashboards.tables import csv_button
 from mmdiag.evaluation.judged import TOO_FEW
-from mmdiag.evaluation.verdict import interval, metric_name, ordered_metrics, primary_metric
+from mmdiag.evaluation.verdict import (
+    interval,
+    metric_name,
+    ordered_metrics,
+    other_classes,
+    primary_metric,
+)
 from mmdiag.record.models import list_models
 from mmdiag.record.outcomes import outcomes
 from mmdiag.record.worklist import outcome_stamp
@@ -30,6 +36,8 @@ def draw(cohort: str) -> None:
         st.caption("No model of this cohort is in use: `mmdiag models promote` makes one.")
         return
     st.markdown(f"##### {sentence(champion)}")
+    if champion["other_classes"]:
+        st.caption(other_classes(champion["other_classes"]))
     if not champion["known"]:
         st.caption(
             "Labels that arrive in the case table count from the ingestion that first sees them: "

@@ -243,6 +243,14 @@ def model_name(model: str, *, title: Title = str, fusion: str | None = None) -> 
     return title(model)
 
 
+def other_classes(cases: int) -> str:
+    """That some outcomes are of classes that a model does not know."""
+    return (
+        f"{cases} more came out as a class that the model does not know: it cannot have been right "
+        "on them, and they are not in these figures."
+    )
+
+
 def interval(row: Row) -> str:
     """A value with its interval and n: `0.78 (0.66 to 0.88), n = 50`."""
     return f"{_bounded(row)}, n = {row['n']:.0f}"

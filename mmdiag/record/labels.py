@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.cohort.labels import labelled
+from mmdiag.spelling import same
 from mmdiag.storage.ledger import Ledger
 from mmdiag.task import Task
 
@@ -38,6 +39,14 @@ def label_columns(values: list[str], task: Task) -> pd.DataFrame:
     columns = ["label", "time", "event", *(f"label_{name}" for name in task.labels)]
     rows = [_columns(json.loads(value), task) for value in values]
     return pd.DataFrame(rows, columns=columns).astype(float)
+
+
+def class_number(task: Task, name: str) -> int | None:
+    """The number of a class by a spelling of its name: which one is the most frequent may change;
+    None where the task has no such class.
+    """
+    named = [number for number, known in enumerate(task.classes) if same(known, str(name))]
+    return named[0] if named else None
 
 
 def labels_before(folder: Path, ledger: Ledger, cohort: str) -> frozenset[str]:
@@ -74,6 +83,6 @@ def _columns(value: Any, task: Task) -> dict[str, float]:
         }
         return {"label": 1.0, **given}
     if task.kind == "multiclass":
-        known = value in task.classes
-        return {"label": float(task.classes.index(value)) if known else float("nan")}
+        number = class_number(task, value)
+        return {"label": float("nan") if number is None else float(number)}
     return {"label": value}

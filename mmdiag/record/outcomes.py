@@ -6,6 +6,7 @@ been joined since. Of several predictions the first one of that model counts. Ca
 answer count, too: leaving them out would flatter a model that abstains where it is wrong.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from mmdiag.cohort.labels import label_values, labelled
 from mmdiag.errors import UnknownNameError
 from mmdiag.evaluation.judged import Judged
 from mmdiag.privacy.subject_keys import workspace_key
-from mmdiag.record.labels import label_columns
+from mmdiag.record.labels import class_number, label_columns
 from mmdiag.record.model_task import learned_by, task_of
 from mmdiag.record.models import list_models
 from mmdiag.storage.ledger import Ledger
@@ -53,8 +54,8 @@ def outcomes(ledger: Ledger, workspace: Workspace, cohort: str) -> dict[str, Any
     for bundle in [*models, *sorted(set(scored) - set(models))]:
         model, task = models.get(bundle, {}), task_of(workspace, bundle, asked)
         same = task.asks_as(asked)
-        known = known_predictions(ledger, workspace, cohort, bundle, task)
-        known = known if same else known[:0]
+        rows = _known(ledger, workspace, cohort, bundle) if same else []
+        known = _frame(rows, task)
         answered = known[~known["abstained"].astype(bool)]
         found.append(
             {
@@ -63,6 +64,7 @@ def outcomes(ledger: Ledger, workspace: Workspace, cohort: str) -> dict[str, Any
                 "since": model.get("since"),
                 "scored": scored.get(bundle, 0),
                 "known": len(known),
+                "other_classes": sum(_of_another_class(row["value"], task) for row in rows),
                 "metrics": _measured(known, task),
                 "enough": judged(known, task).enough,
                 "answered": {"known": len(answered), "metrics": _measured(answered, task)},
@@ -80,8 +82,15 @@ def known_predictions(
 
     Returns:
         One row a case: case_id, subject_id, version, abstained, scored_at, first_seen, the
-        probability columns of the task, and its newest label as a case table has it.
+        probability columns of the task, and its newest label as a case table has it; of a class
+        that the model does not know there is none.
     """
+    return _frame(_known(ledger, workspace, cohort, bundle_id), task)
+
+
+def _known(
+    ledger: Ledger, workspace: Workspace, cohort: str, bundle_id: str
+) -> list[Mapping[Any, Any]]:
     columns = [PREDICTIONS.c[name] for name in PREDICTED]
     joined = PREDICTIONS.join(
         LABELS_SEEN,
@@ -102,10 +111,12 @@ def known_predictions(
     first = [rows[case] for case in sorted(rows)]
     named = _as_named_now(ledger, cohort, [row for row in first if _before(row)])
     learned, key = learned_by(workspace, bundle_id), workspace_key(workspace.path)
-    unseen = [
-        row for row in named if not any(keys.holds(row["subject_id"], key) for keys in learned)
-    ]
-    return _frame(unseen, task)
+    return [row for row in named if not any(keys.holds(row["subject_id"], key) for keys in learned)]
+
+
+def _of_another_class(value: str, task: Task) -> bool:
+    """Whether a label is of a class that the model does not know, such as one that came since."""
+    return task.kind == "multiclass" and class_number(task, json.loads(value)) is None
 
 
 def _as_named_now(

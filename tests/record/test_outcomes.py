@@ -206,3 +206,21 @@ def test_metrics_of_few_cases_are_said_to_be_nothing_to_rely_on(
     see_labels(ledger, TRUE)
     assert first(ledger, workspace)["enough"]
     assert boundary.run(cli, asked) == 0 and TOO_FEW not in capsys.readouterr().out
+
+
+def test_outcomes_of_a_class_that_the_model_does_not_know_are_counted_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And a class is known by another spelling, which may be the most frequent one by now."""
+    task = Task(kind="multiclass", label="grade", classes=("a", "b"))
+    workspace, ledger = make_workspace(tmp_path, task=task)
+    numbers = list(ALL.values())
+    wide = {"probability_a": [1 - n for n in numbers], "probability_b": numbers}
+    predict(ledger, ALL, **wide)
+    labels = {case: "B" if value else "a" for case, value in TRUE.items()}
+    see_labels(ledger, labels | {"c0": "c", "c39": "c"})
+    found = first(ledger, workspace)
+    assert (found["known"], found["other_classes"]) == (38, 2)
+    assert {row["metric"]: row["value"] for row in found["metrics"]}["accuracy"] == 1.0
+    assert boundary.run(cli, ["outcomes", "--cohort", COHORT, "--workspace", str(tmp_path)]) == 0
+    assert "2 more came out as a class" in capsys.readouterr().out.replace("\n", " ")

@@ -5,7 +5,7 @@ from typing import Any
 
 from mmdiag.cli.printed import line, table_of
 from mmdiag.evaluation.judged import TOO_FEW
-from mmdiag.evaluation.verdict import interval, metric_name
+from mmdiag.evaluation.verdict import interval, metric_name, other_classes
 
 Row = Mapping[str, Any]
 MODEL = ("bundle_id", "cohort", "state", "fusion", "since", "by", "reason")
@@ -46,6 +46,8 @@ def show_outcomes(answer: Row) -> None:
             f"{model['bundle_id']} ({state}): {model['scored']} cases scored, "
             f"{model['known']} with an outcome that came later."
         )
+        if model["other_classes"]:
+            line(f"  {other_classes(model['other_classes'])}")
         if not model["same_question"]:
             line("  The cohort asks for something else now than this model answers: not judged.")
         if model["metrics"]:

@@ -213,6 +213,13 @@ def store(cohort: str) -> Store:
         return _store(cohort, (path.stat().st_mtime_ns, changed))
 
 
+def state_of_cases(store: Store) -> tuple[str, int]:
+    """What changes with the cases of a cohort: with what a model can learn from, and, as a site
+    does, without.
+    """
+    return store.hash, (store.folder / "cases.parquet").stat().st_mtime_ns
+
+
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _store(cohort: str, changed: tuple[int, int]) -> Store:
     del changed

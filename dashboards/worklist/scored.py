@@ -65,7 +65,8 @@ def scored(cohort: str, store: Store) -> Scored | None:
     with published.reading_ledger() as record:
         if record is None or bundle is None:
             return None
-        answers = (record.url, cohort, bundle, scored_stamp(record, cohort, bundle), store.hash)
+        given = scored_stamp(record, cohort, bundle)
+        answers = (record.url, cohort, bundle, given, *published.state_of_cases(store))
         said, task = review_stamp(record, cohort), published.task_of(bundle, store)
         table = _listed(answers, (*answers, said), store, task)
     return Scored(bundle, task, table, answers) if len(table) else None

@@ -12,7 +12,7 @@ from numpy import ndarray
 from sqlalchemy import Select, Text, cast, func, select
 
 from mmdiag.storage.ledger import Ledger
-from mmdiag.storage.ledger_tables import PREDICTIONS, QUARANTINE
+from mmdiag.storage.ledger_tables import COHORTS, PREDICTIONS, QUARANTINE
 from mmdiag.storage.record_tables import LABELS_SEEN, MODELS, REVIEWS
 from mmdiag.task import Task
 
@@ -140,7 +140,7 @@ def refused_modalities(
 
 def outcome_stamp(ledger: Ledger, cohort: str) -> tuple[Any, ...]:
     """What changes once something that was predicted of a cohort can be judged anew: an answer, a
-    label, or the state of a model.
+    label, the state of a model, or what the cohort says, such as whose a case is.
     """
     seen, models = LABELS_SEEN.c, MODELS.c
     queries = (
@@ -152,6 +152,7 @@ def outcome_stamp(ledger: Ledger, cohort: str) -> tuple[Any, ...]:
             LABELS_SEEN,
         ),
         (select(func.count(), func.max(models.since)).where(models.cohort == cohort), MODELS),
+        (select(COHORTS.c.hash).where(COHORTS.c.name == cohort), COHORTS),
     )
     found = [ledger.rows(query, table) for query, table in queries]
     return tuple(tuple(rows[0].values()) if rows else () for rows in found)

@@ -163,6 +163,15 @@ def test_of_several_labels_the_share_is_said_to_be_that_of_the_likeliest():
     assert rows.answer_text(row, task) == "none of the labels; the likeliest 39 %"
 
 
+def test_a_site_that_was_corrected_is_shown(page, example):
+    """Of which a model learns nothing, so that the cohort has the same hash."""
+    assert "Elsewhere" not in said(page(example.workspace.path))
+    file = example.workspace.cohort(NAME) / "cases.parquet"
+    pd.read_parquet(file).assign(site="Elsewhere").to_parquet(file)
+    test = page(example.workspace.path)
+    assert said(test).count('title="Elsewhere"') == len(keys(test))
+
+
 def test_a_case_that_left_the_case_table_leaves_the_list(page, example):
     test = page(example.workspace.path, "worklist")
     first = keys(test)[0]

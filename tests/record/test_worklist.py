@@ -9,6 +9,7 @@ from published_example import BUNDLE, NAME, publish
 from mmdiag.record.reviews import record_review
 from mmdiag.record.worklist import (
     newest_reviews,
+    outcome_stamp,
     review_stamp,
     reviews_of,
     scored_cases,
@@ -80,3 +81,12 @@ def test_what_is_said_of_the_answer_of_another_model_is_no_word_on_this_one(exam
     record_review(ledger, example.workspace, "C-0003", "flag", "odd", seen=("b-other", "v1"))
     assert newest_reviews(ledger, NAME, BUNDLE)["verdict"].tolist() == ["agree"]
     assert newest_reviews(ledger, NAME, "b-other")["verdict"].tolist() == ["flag"]
+
+
+def test_what_the_cohort_says_anew_is_judged_anew(example):
+    """As whose a case is: the hash of a cohort is of that, too."""
+    ledger = opened(example)
+    before = outcome_stamp(ledger, NAME)
+    assert outcome_stamp(ledger, NAME) == before
+    ledger.record_cohort(NAME, "sha256:another", {"kind": "binary"}, {}, {"in": 1})
+    assert outcome_stamp(ledger, NAME) != before

@@ -13,12 +13,17 @@ from mmdiag.record.roles import OPERATOR, require_role
 from mmdiag.storage.audit.chain import FIRST, Head, payload_hash, row_hash
 from mmdiag.storage.audit.head import LOG, logged_heads, read_head
 from mmdiag.storage.ledger import Ledger
-from mmdiag.storage.ledger_tables import PREDICTIONS, VERDICTS
-from mmdiag.storage.record_tables import AUDIT, REVIEWS, TRIGGERS
+from mmdiag.storage.ledger_tables import ACCEPTANCES, PREDICTIONS, VERDICTS
+from mmdiag.storage.record_tables import AUDIT, LABELS_SEEN, REVIEWS, TRIGGERS
 from mmdiag.workspace import atomic_path
 
 ERASED = "erased_sha256"  # in an emptied payload: the hash of what it said
 ERASE = "erase"  # the kind of the row that says what was emptied
+EMPTIED = (  # what is said of a case beside the audit
+    (REVIEWS, {"reason": "", "label": ""}),
+    (ACCEPTANCES, {"reason": ""}),
+    (LABELS_SEEN, {"value": ""}),
+)
 Row = Mapping[str, Any]
 
 
@@ -49,8 +54,9 @@ def export(ledger: Ledger, out: Path) -> int:
 
 
 def erase(ledger: Ledger, subject_id: str, by: str = "", *, role: str = OPERATOR) -> list[int]:
-    """Empty what the audit and the reviews say of a person, and add a row that says which rows were
-    emptied; in one transaction.
+    """Empty what the audit, the reviews and the reasons to accept a refusal say of a person, and
+    the labels that were seen, which the audit would name once the case is taken out of its table;
+    and add a row that says which rows were emptied. In one transaction.
 
     Returns:
         The ids of the rows.
@@ -76,9 +82,10 @@ def erase(ledger: Ledger, subject_id: str, by: str = "", *, role: str = OPERATOR
             connection.execute(update(AUDIT).where(AUDIT.c.id == number).values(payload=payload))
         for statement in TRIGGERS.values() if sqlite else ():
             connection.execute(text(statement))
-        for cohort, case in sorted(cases):
-            of_case = (REVIEWS.c.cohort == cohort, REVIEWS.c.case_id == case)
-            connection.execute(update(REVIEWS).where(*of_case).values(reason="", label=""))
+        for table, empty in EMPTIED:
+            for cohort, case in sorted(cases):
+                of_case = (table.c.cohort == cohort, table.c.case_id == case)
+                connection.execute(update(table).where(*of_case).values(**empty))
         hashes = {str(number): payload_hash(payload) for number, payload in emptied.items()}
         ledger.audit(connection, ERASE, {"rows": hashes}, by)
     return sorted(emptied)

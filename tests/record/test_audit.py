@@ -204,6 +204,27 @@ def test_an_erased_person_is_gone_and_the_chain_still_holds(tmp_path: Path) -> N
         sqlite3.connect(tmp_path / "ledger.db").execute("DELETE FROM audit")
 
 
+def test_an_erased_person_does_not_come_back_once_the_case_is_taken_out(tmp_path: Path) -> None:
+    """An ingestion that finds a case gone told the audit which label it had; and the reason to
+    accept a refusal stood beside the audit.
+    """
+    import pandas as pd
+
+    ledger = ledger_at(tmp_path)
+    known(ledger, mine="s1", yours="s2")
+    seen = {"mine": '"rare"', "yours": '"usual"'}
+    ledger.record_cohort("k", "sha256:0", {}, {}, {"in": 2}, seen)
+    accepted = {"cohort": "k", "case_id": "mine", "modality": "scan", "code": "burned_in"}
+    ledger.record_acceptances(pd.DataFrame([accepted | {"reason": "says much", "who": "x"}]))
+    erase(ledger, "s1")
+    ledger.record_cohort("k", "sha256:1", {}, {}, {"in": 1}, {"yours": '"usual"'})
+    said = " ".join(row["payload"] for row in audit_rows(ledger))
+    assert "mine" not in said and "rare" not in said and verify(ledger)["ok"]
+    ledger.engine.dispose()
+    left = (tmp_path / "ledger.db").read_bytes()
+    assert b"says much" not in left and b"rare" not in left
+
+
 def test_a_payload_that_somebody_else_emptied_is_found(tmp_path: Path) -> None:
     ledger = ledger_at(tmp_path / "w")
     known(ledger, mine="s1", yours="s2")

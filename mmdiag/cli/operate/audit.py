@@ -72,7 +72,7 @@ def export(context: Context, out: Path) -> int:
 def erase(context: Context, subject_id: str, by: str) -> int:
     """Empty what the audit and the reviews say of a person, and add a row that says which rows were
     emptied. The chain still verifies. The case itself is taken out where it lies, in the cohort's
-    table and files.
+    table and files, before the next ingestion.
 
     \b
     Examples:

@@ -14,15 +14,20 @@ def brier_by(
     probability: Real[ndarray, "case"],
 ) -> Measure:
     """Brier score of the probability of an event by a time. Who was censored before it counts not;
-    the others count for them, by the inverse of their chance not to be censored.
+    the others count for them, by the inverse of their chance not to be censored. Who was censored
+    at that very time had not had the event by it. NaN where nobody was followed so far, and
+    somebody was censored before: what became of them is not known of anyone.
 
     Reference:
         Graf 1999, Assessment and comparison of prognostic classification schemes for survival data.
     """
-    had, outlived = (event > 0) & (time <= horizon), time > horizon
+    had = (event > 0) & (time <= horizon)
+    outlived = (time >= horizon) & ~had
     free = np.where(had, _uncensored(time, event, time), _uncensored(time, event, horizon))
     errors = np.where(had, 1 - probability, probability) ** 2
     counted = had | outlived
+    if not outlived.any() and not counted.all():
+        return lambda weights: np.full(len(weights), np.nan)
     weighed = np.where(counted, errors / np.where(counted, free, 1.0), 0.0)
     return lambda weights: weights @ weighed / weights.sum(axis=1)
 

@@ -37,6 +37,26 @@ def test_censoring_that_tells_nothing_moves_the_score_little():
     assert seen == pytest.approx(whole, rel=0.02)
 
 
+def test_who_was_followed_up_to_the_horizon_without_the_event_had_none_by_then():
+    """Follow-up of a study that ends at the horizon: half of its subjects reach it."""
+    time, event = np.asarray([3.0, 7.0, 11.0, 24.0, 24.0, 24.0]), np.asarray([1, 1, 1, 0, 0, 0])
+    chance = np.asarray([0.9, 0.6, 0.5, 0.4, 0.2, 0.1])
+    later = np.where(time == 24, 25.0, time)
+    assert everybody(24.0, time, event, chance) == pytest.approx(np.mean((event - chance) ** 2))
+    assert everybody(24.0, time, event, chance) == everybody(24.0, later, event, chance)
+
+
+def test_of_a_horizon_that_nobody_was_followed_to_there_is_no_score():
+    time, event = np.asarray([3.0, 7.0, 20.0, 24.0]), np.asarray([1, 0, 1, 0])
+    chance = np.full(4, 0.7)
+    assert np.isnan(everybody(60.0, time, event, chance))
+    rows = evaluate(
+        np.zeros(4), chance, kind="survival", time=time, event=event, horizon=60.0, resamples=20
+    )
+    assert [row["metric"] for row in rows] == ["c_index"]
+    assert everybody(60.0, time, np.ones(4), chance) == pytest.approx(0.09)  # all had it
+
+
 def test_the_chance_of_a_constant_is_that_of_kaplan_and_meier():
     time, event = np.array([1.0, 2.0, 3.0, 9.0]), np.array([1.0, 0.0, 1.0, 0.0])
     assert chance_by(5.0, time, event) == pytest.approx(1 - 3 / 4 * 1 / 2)

@@ -88,6 +88,8 @@ def _fused(
         if not judged.any() or not target.can_be_learned(learned):
             continue
         given, asked = make(learned, inside[judged])
+        if not given.shape[1]:  # nothing of it varies in what there is to learn from
+            continue
         units = split_units(data.cases).to_numpy(str)[learned]
         total[judged] += target.fit(given, learned, units, asked)
         count[judged] += 1

@@ -145,6 +145,16 @@ def test_a_modality_of_one_class_alone_and_one_of_nobody_say_nothing_and_stop_no
     assert np.isfinite(alone).all()
 
 
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "survival"])
+def test_a_table_of_which_nothing_varies_says_nothing(kind: str) -> None:
+    data, part = made(kind, **(BINARY if kind == "binary" else {"classes": ("a", "b", "c")}))
+    columns = data.store.task.probability_columns
+    data.store.kept[0][:] = 3.0  # type: ignore[attr-defined]
+    constant = judged(data, part)[columns].to_numpy()
+    data.store.present("labs")[:] = False
+    np.testing.assert_allclose(constant, judged(data, part)[columns].to_numpy())
+
+
 def test_a_rare_class_keeps_no_modality_out() -> None:
     data, part = made("multiclass", classes=("low", "middle", "high"), label="label")
     data.cases["label"] = data.cases["label"].clip(upper=1)

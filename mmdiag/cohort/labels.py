@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from mmdiag.errors import UsageError
 from mmdiag.task import Task
 
 
@@ -58,3 +59,26 @@ def with_horizon(cases: pd.DataFrame, task: Task) -> Task:
     events = known.loc[known["event"] > 0, "time"]
     times = events if len(events) else known["time"]
     return dataclasses.replace(task, horizon=float(times.median()) if len(times) else 0.0)
+
+
+def require_horizon(cases: pd.DataFrame, task: Task) -> None:
+    """See whether the labelled cases tell what happens by the horizon that a task names.
+
+    Raises:
+        UsageError: None of them was followed so far, or none has its event by then.
+    """
+    if not task.survival or not task.horizon:
+        return
+    known = cases[labelled(cases, task.kind)]
+    early = known["time"] <= task.horizon
+    if known["time"].max() < task.horizon:
+        fact = "none was followed so far"
+        cure = "name an earlier one"
+    elif not (early & (known["event"] > 0)).any():
+        fact, cure = "none has the event by then", "name a later one"
+    else:
+        return
+    raise UsageError(
+        "What is predicted by a horizon must be known of some labelled cases, horizon = "
+        f"{task.horizon:g} and {fact}: {cure}, in the unit of the times."
+    )

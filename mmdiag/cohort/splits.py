@@ -63,7 +63,12 @@ def read_split(path: Path) -> Split:
 
 
 def read_or_make_split(
-    path: Path, cases: pd.DataFrame, settings: EvaluationConfig, names: Sequence[str] = ()
+    path: Path,
+    cases: pd.DataFrame,
+    settings: EvaluationConfig,
+    names: Sequence[str] = (),
+    *,
+    survival: bool = False,
 ) -> Split:
     """The cohort's split; made at the first call, and afterwards only extended by new subjects. It
     is validated against its contract each time.
@@ -73,6 +78,7 @@ def read_or_make_split(
         cases: `subject_id`, `stratum` (NaN = unlabelled), and `together` where cases are kept
             together.
         names: Of the strata, for the message; none = their numbers.
+        survival: Whether strata say who had the event: of the others there may be none.
 
     Raises:
         UsageError: Too few labelled subjects to evaluate anything.
@@ -85,7 +91,7 @@ def read_or_make_split(
         if len(new):
             split = Split(split.folds, {**split.part, **_extend(split, subjects, new)})
     else:
-        split, new = _make(subjects, settings, names), subjects
+        split, new = _make(subjects, settings, _fewest(subjects, names, survival)), subjects
     validate_split(split.part, cases[cases["stratum"].notna()])
     if len(new):
         write_text(
@@ -104,21 +110,37 @@ def _by_subject(cases: pd.DataFrame) -> pd.DataFrame:
     return labelled.groupby("subject_id", sort=True)[["stratum", "unit"]].first()
 
 
-def require_subjects(cases: pd.DataFrame, names: Sequence[str] = ()) -> None:
+def require_subjects(
+    cases: pd.DataFrame, names: Sequence[str] = (), *, survival: bool = False
+) -> None:
     """See whether there are subjects enough to evaluate anything.
 
     Args:
         cases: As of `read_or_make_split`.
-        names: Of the strata, for the message; none = their numbers.
+        names, survival: As of `read_or_make_split`.
 
     Raises:
         UsageError: There are too few.
     """
-    _require_strata(_by_subject(cases), names)
+    _fewest(_by_subject(cases), names, survival)
 
 
-def _require_strata(subjects: pd.DataFrame, classes: Sequence[str]) -> None:
+def _fewest(subjects: pd.DataFrame, classes: Sequence[str], survival: bool) -> int:
+    """How many units there are of the rarest class; of a survival, that had the event.
+
+    Raises:
+        UsageError: Too few to evaluate anything.
+    """
     counts = subjects.groupby("stratum")["unit"].nunique().sort_values(ascending=False)
+    if survival:
+        events = int(counts.get(1.0, 0))
+        if events < 2:
+            raise UsageError(
+                f"A survival is evaluated on at least 2 labelled subjects with the event, found "
+                f"{events} among {len(subjects)} (of several cases of a subject the first "
+                "counts): add labelled cases to the cohort."
+            )
+        return events
     if len(counts) < 2 or counts.min() < 2:
         numbers = [round(float(str(number))) for number in counts.index]
         named = [classes[n] if n < len(classes) else f"class {n}" for n in numbers]
@@ -133,13 +155,17 @@ def _require_strata(subjects: pd.DataFrame, classes: Sequence[str]) -> None:
             f"(of several cases of a subject the first counts{kept}): add labelled cases to the "
             "cohort."
         )
+    return int(counts.min())
 
 
-def _make(subjects: pd.DataFrame, settings: EvaluationConfig, classes: Sequence[str]) -> Split:
-    _require_strata(subjects, classes)
+def _make(subjects: pd.DataFrame, settings: EvaluationConfig, fewest: int) -> Split:
+    """A new split.
+
+    Args:
+        fewest: Units of which every fold has one.
+    """
     if len(subjects) < settings.holdout_from:
-        fewest = subjects.groupby("stratum")["unit"].nunique().min()
-        folds = int(min(settings.folds, fewest))
+        folds = min(settings.folds, fewest)
         shares = {f"fold-{i}": 1 / folds for i in range(folds)}
     else:
         folds = 0

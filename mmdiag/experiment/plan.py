@@ -11,7 +11,7 @@ from typing import Any
 
 from mmdiag.cohort.case_table import read_cases
 from mmdiag.cohort.label_cells import described_task
-from mmdiag.cohort.labels import labelled, stratum_of
+from mmdiag.cohort.labels import labelled, require_horizon, stratum_of
 from mmdiag.cohort.splits import Split, read_or_make_split, require_subjects
 from mmdiag.config import FROZEN, RunConfig, digest, to_json
 from mmdiag.description import Description
@@ -54,7 +54,9 @@ def require(description: Description, workspace: Workspace, config: RunConfig) -
     if not known.any():
         raise UsageError(_no_label(description))
     names = task.classes if may_be_printed(task.classes) else ()
-    require_subjects(table.assign(stratum=stratum_of(table, task).where(known)), names)
+    cases = table.assign(stratum=stratum_of(table, task).where(known))
+    require_subjects(cases, names, survival=task.survival)
+    require_horizon(table, task)
     kinds = {name: modality.kind for name, modality in description.modalities.items()}
     _require_configuration(config, workspace, task, kinds)
     _require_licences(description, config, workspace, kinds)
@@ -95,6 +97,7 @@ def _laid_out(
 ) -> Run:
     if not labelled(store.cases, store.task.kind).any():
         raise UsageError(_without_labels(description, store))
+    require_horizon(store.cases, store.task)
     # before the split, which is written for good
     _require_configuration(config, workspace, store.task, store.modalities)
     _require_licences(description, config, workspace, store.modalities)
@@ -135,7 +138,13 @@ def _split(store: Store, config: RunConfig) -> Split:
     known = labelled(store.cases, store.task.kind)
     cases = store.cases.assign(stratum=stratum_of(store.cases, store.task).where(known))
     names = store.task.classes if may_be_printed(store.task.classes) else ()
-    return read_or_make_split(store.folder / "split.json", cases, config.evaluation, names)
+    return read_or_make_split(
+        store.folder / "split.json",
+        cases,
+        config.evaluation,
+        names,
+        survival=store.task.survival,
+    )
 
 
 def _without_labels(description: Description, store: Store) -> str:

@@ -251,7 +251,8 @@ def _parts(store: Store, config: RunConfig) -> tuple[list[str], dict[str, str]]:
     if not known.any():
         return [FINAL], {}
     cases = store.cases.assign(stratum=stratum_of(store.cases, store.task).where(known))
-    split = read_or_make_split(store.folder / "split.json", cases, config.evaluation)
+    path, survival = store.folder / "split.json", store.task.survival
+    split = read_or_make_split(path, cases, config.evaluation, survival=survival)
     if not split.folds:
         judged = {subject: part for subject, part in split.part.items() if part == "test"}
         return ["test"], {**judged, **_beside(cases, split, "test")}

@@ -68,6 +68,18 @@ def test_a_class_with_one_subject_is_too_few_to_judge(tmp_path):
         read_or_make_split(path, cases, settings, ("stable", "progresses"))
 
 
+@pytest.mark.parametrize("censored", [0, 1, 2])
+def test_a_survival_needs_events_and_nobody_who_is_censored(tmp_path, censored):
+    cases = make_cases(40).assign(stratum=[0.0] * censored + [1.0] * (40 - censored))
+    settings = EvaluationConfig()
+    split = read_or_make_split(tmp_path / "split.json", cases, settings, survival=True)
+    assert split.folds == 5
+    assert sorted(split.of(cases["subject_id"]).value_counts()) == [8] * 5
+    few = cases.assign(stratum=[1.0] + [0.0] * 39)
+    with pytest.raises(UsageError, match="2 labelled subjects with the event, found 1 among 40"):
+        read_or_make_split(tmp_path / "few.json", few, settings, survival=True)
+
+
 def test_validation_subjects_are_a_stratified_share():
     cases = make_cases(80, cases_each=2)
     held = validation_subjects(cases, 0.15, "fold-0")

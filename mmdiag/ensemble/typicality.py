@@ -110,7 +110,8 @@ def fit_cloud(rows: Float[ndarray, "case feature"]) -> Cloud:
     values, vectors = values[::-1][:kept], vectors[:, ::-1][:, :kept]
     length = np.sqrt(values.clip(min=0))
     directions = np.zeros((rows.shape[1], DIRECTIONS))
-    sound = length > 1e-6
+    # of rows of which many are alike, the others are what rounding leaves
+    sound = values > ROUNDED * max(float(values[0]), 1e-12)
     directions[:, :kept] = np.where(sound, away.T @ vectors / np.maximum(length, 1e-6), 0.0)
     deviation = np.ones(DIRECTIONS)
     deviation[:kept] = np.where(sound, length / np.sqrt(max(len(rows), 1)), 1.0)
@@ -184,4 +185,4 @@ def threshold(p_values: Float[ndarray, "case modality"]) -> float:
     with np.errstate(invalid="ignore"):
         smallest = np.nanmin(np.where(np.isnan(p_values), 2.0, p_values), axis=1)
     allowed = int(FALSE_ALARMS * len(smallest))
-    return float(np.sort(smallest)[allowed]) if len(smallest) else 0.0
+    return min(float(np.sort(smallest)[allowed]), FALSE_ALARMS) if len(smallest) else 0.0

@@ -74,6 +74,29 @@ def test_a_table_of_few_columns_has_nothing_beside_the_directions_that_span_it(w
     assert np.mean(alarms) <= 0.05 and np.mean(again) <= 0.03
 
 
+@pytest.mark.parametrize("texts", [2, 4])
+@pytest.mark.parametrize("cases", [30, 120])
+def test_a_note_like_those_of_the_training_is_like_them_where_there_are_few_texts(texts, cases):
+    """Of reports from a template there are hardly more texts than one can count."""
+    told_apart = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        kinds = rng.normal(size=(texts, 385)).astype(np.float32)
+        known, new = rng.integers(0, texts, cases), rng.integers(0, texts, 200)
+        words = [f"finding{number} of the lesion" for number in range(texts)]
+        notes = [Note.of(kinds[n][None], [words[n]]) for n in range(texts)]
+        preparation = fit_blocks("text", [notes[n] for n in known], default())
+        typicality, fold = Typicality(preparation), np.arange(cases) % 5
+        folds = [(np.flatnonzero(fold != n), np.flatnonzero(fold == n)) for n in range(5)]
+        arrays = [preparation.apply(notes[n]) for n in known]
+        limit = threshold(typicality.fit(arrays, folds, np.arange(cases))[:, None])
+        samples = [{"x": preparation.apply(notes[n])} for n in new]
+        batch = collate(samples, ("x",), np.zeros((200, 1)), {"x": preparation.shapes()})
+        found = typicality(batch.values["x"], torch.ones(200, dtype=torch.bool))
+        told_apart.append(np.mean(found < limit))
+    assert np.mean(told_apart) <= 0.05
+
+
 def test_a_value_far_from_all_others_does_not_hide_in_the_scale_that_it_made():
     rows = np.asarray(far_values(60, 3), dtype=float)
     standard = (rows - rows.mean(axis=0)) / rows.std(axis=0)

@@ -133,7 +133,7 @@ def view_of(
         prediction=prediction,
         task=task,
         names=texts.display_names(list(store.modalities), store.title),
-        outcome=task.explained(str(prediction["predicted"])),
+        outcome=task.explained(prediction),
         refused=refused,
         kept=kept,
     )

@@ -177,6 +177,18 @@ def changed(change: float, contribution: float | None) -> str:
     )
 
 
+def of_another(before: str, now: str) -> str:
+    """That what moved an answer cannot be read off two that are of different classes.
+
+    Args:
+        before, now: What the contributions of each are contributions to.
+    """
+    return (
+        f"The contributions as the case is are to {before}, those then to {now}: the two lie on "
+        "different axes."
+    )
+
+
 def disagreement(weights: Mapping[str, float], values: Mapping[str, float]) -> str:
     """A sentence where the attention and the contributions name different modalities; else
     empty.

@@ -140,8 +140,17 @@ class Task:
             return f"not {positive}" if positive else value
         return value
 
-    def explained(self, predicted: str) -> str:
-        """What contributions are contributions to: the outcome, or the predicted class."""
+    def explained(self, answer: Mapping[str, Any]) -> str:
+        """What contributions are contributions to: the outcome, the predicted class, or of several
+        labels the likeliest one, whether it is said to be there or not.
+
+        Args:
+            answer: A row of predictions.parquet.
+        """
         if self.kind in ("binary", "survival"):
             return self.outcome
-        return self.name_of(predicted)
+        said = {name: answer.get(f"probability_{name}") for name in self.labels}
+        known = {name: float(share) for name, share in said.items() if share is not None}
+        if self.multilabel and known:
+            return self.name_of(max(known, key=lambda name: known[name]))
+        return self.name_of(str(answer["predicted"]))

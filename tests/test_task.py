@@ -59,3 +59,27 @@ def test_a_threshold_is_kept_and_one_half_is_not_said():
     assert task.facts()["threshold"] == 0.3 and Task.from_facts(task.facts()) == task
     even = Task(kind="binary", classes=("no", "yes"))
     assert "threshold" not in even.facts() and Task.from_facts(even.facts()).threshold == 0.5
+
+
+@pytest.mark.parametrize(
+    ("shares", "predicted", "explained"),
+    [
+        ({"fluid": 0.7, "nodule": 0.9}, "fluid, nodule", "Nodule"),
+        ({"fluid": 0.4, "nodule": 0.1}, "none of the labels", "fluid"),
+    ],
+)
+def test_of_several_labels_the_likeliest_is_explained_not_the_sentence_on_all(
+    shares, predicted, explained
+):
+    """`log_odds` is that label's: below one half where none of the labels is predicted."""
+    task = Task(kind="multilabel", labels=("fluid", "nodule"), class_names={"nodule": "Nodule"})
+    answer = {f"probability_{name}": share for name, share in shares.items()}
+    assert task.explained({**answer, "predicted": predicted}) == explained
+
+
+def test_of_classes_the_predicted_one_is_explained_and_else_the_outcome():
+    classes = Task(kind="multiclass", label="dx", classes=("a", "b"), class_names={"b": "B"})
+    answer = {"predicted": "b", "probability_a": 0.4, "probability_b": 0.6}
+    assert classes.explained(answer) == "B"
+    binary = Task(kind="binary", title="Progression", classes=("0", "1"), positive="1")
+    assert binary.explained({"predicted": "0", "probability": 0.2}) == "Progression"

@@ -86,9 +86,12 @@ def _told(view: View, found: Mapping[str, Any], without: Sequence[str]) -> None:
     """The answer then beside the answer now, and each contribution in both."""
     now = view.prediction
     st.markdown(f"**{notes.plain(str(found['answer']))}**")
-    st.caption(notes.plain(f"As the case is: {answer_of(view.store.task, now, view.store.title)}"))
-    before = found["recorded"].get("logit")
-    if before is not None:
+    st.caption(notes.plain(f"As the case is: {answer_of(view.task, now, view.store.title)}"))
+    before, same = found["recorded"].get("logit"), found["outcome"] == view.outcome
+    if not same:
+        both = (view.outcome, str(found["outcome"]))
+        st.caption(notes.plain(texts.of_another(*both)))
+    if before is not None and same:
         own = [float(now.get(f"contribution_{name}", 0.0)) for name in without]
         change = float(found["logit"]) - float(before)
         st.caption(notes.plain(texts.changed(change, own[0] if len(own) == 1 else None)))

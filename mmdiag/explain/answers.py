@@ -62,7 +62,7 @@ def explain_case(
     return {
         "cohort": cohort,
         "answer": answer_of(task, facts, store.title),
-        "outcome": task.explained(str(facts["predicted"])),
+        "outcome": task.explained(facts),
         **facts,
         **_added_up(store, facts, kept),
         "similar": _with_labels(store, row, kept.get("similar", ())),
@@ -100,13 +100,14 @@ def changed_case(
     return {
         "cohort": cohort,
         "answer": answer_of(task, facts, store.title),
-        "outcome": task.explained(str(facts["predicted"])),
+        "outcome": task.explained(facts),
         **facts,
         **_added_up(store, facts, kept),
         "similar": [],
         "checks": _reliability(workspace, model.id),
         "changed": change.facts(),
-        "recorded": {n: v for n, v in recorded.items() if n in ("predicted", "logit", "base")},
+        "recorded": {n: v for n, v in recorded.items() if n in ("predicted", "logit", "base")}
+        | {"outcome": task.explained(recorded)},
     }
 
 

@@ -155,7 +155,7 @@ def test_one_case_is_explained_in_the_cohorts_own_words(
     answer = {"case_id": "c7", "bundle_id": "b-1", "role": "out-of-fold", "predicted": "1"}
     values = {"contribution_flair": 0.5, "contribution_report": 0.0, "weight_flair": 0.3}
     told = {**answer, **values, "probability": 0.5, "modalities": ["flair"], "workspace": "/w"}
-    told |= {"answer": answer_of(task, told), "outcome": task.explained("1")}
+    told |= {"answer": answer_of(task, told), "outcome": task.explained(told)}
     show_explanation(told, store)
     shown = capsys.readouterr().out
     assert "Progression within 24 months: 50 % · cross-validated (out-of-fold) prediction" in shown
@@ -220,7 +220,7 @@ def test_a_case_without_an_answer_is_explained_without_a_percentage_and_says_wha
         "quarantined": {"flair": {"code": "truncated", "rule": "R.", "detail": "", "cure": "C."}},
         "drawn": {"report": {"sentence": line}},
     }
-    answer |= {"answer": answer_of(task, answer), "outcome": task.explained("1")}
+    answer |= {"answer": answer_of(task, answer), "outcome": task.explained(answer)}
     show_explanation(answer, store)
     shown = capsys.readouterr().out
     assert "No answer: no case with only these modalities was in training" in shown
@@ -280,3 +280,27 @@ def test_a_validation_says_what_it_stands_on_and_whom_it_left_out(capsys, seen, 
     assert "0.71" in text and "sex: F" in text and "0.65" in text and "Bundle b-1" in text
     assert "slope 0.80, intercept none" in text and "It holds on these cases." in text
     assert said in text and ("learned from" in text) == (seen == 3)
+
+
+def test_what_if_another_class_is_answered_both_logits_say_whose_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pandas as pd
+
+    from mmdiag.cli.models.show_case import show_explanation
+    from mmdiag.storage.store import Store
+    from mmdiag.task import Task
+
+    task = Task(kind="multiclass", label="dx", classes=("glioma", "meningioma"))
+    store = Store(tmp_path, pd.DataFrame(), task, {"report": "text"}, "")
+    shares = {"probability_glioma": 0.2, "probability_meningioma": 0.8}
+    answer = {"case_id": "c7", "bundle_id": "b-1", "role": "new", "predicted": "meningioma"}
+    answer |= {**shares, "logit": 1.4, "modalities": ["report"], "workspace": "/w"}
+    answer |= {"answer": answer_of(task, answer), "outcome": task.explained(answer)}
+    recorded = {"predicted": "glioma", "logit": 0.9, "base": 0.0}
+    for outcome, line in (
+        ("glioma", "What if: +1.40 for meningioma where +0.90 for glioma is on record"),
+        ("meningioma", "What if: +1.40 where +0.90 is on record"),
+    ):
+        show_explanation({**answer, "recorded": recorded | {"outcome": outcome}}, store)
+        assert line in capsys.readouterr().out

@@ -55,9 +55,11 @@ def show_explanation(answer: Answer, store: "Store") -> None:
 
 def _more(answer: Answer) -> None:
     """What changed, which earlier cases are alike, and how far all of it can be relied on."""
-    if answer.get("recorded"):
+    if recorded := answer.get("recorded"):
+        other = recorded["outcome"] != answer["outcome"]  # two axes, not a change along one
+        now, before = (f" for {a['outcome']}" if other else "" for a in (answer, recorded))
         line(
-            f"What if: {answer['logit']:+.2f} where {answer['recorded']['logit']:+.2f} is on "
+            f"What if: {answer['logit']:+.2f}{now} where {recorded['logit']:+.2f}{before} is on "
             "record (log-odds). Nothing was written."
         )
     for one in answer.get("similar", ()):

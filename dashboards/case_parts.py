@@ -84,7 +84,7 @@ def signal(view: View, name: str) -> None:
     title = f"{view.names[name]}, each channel scaled to its largest value"
     chart(charts.signal(samples, rate_hz, windows if shown else [], title))
     if shown:
-        st.caption(texts.heat(notes.plain(view.outcome), "signal", windows))
+        st.caption(texts.heat(notes.plain(view.outcome), "signal", windows, view.scale))
         _adds_up(view, name)
 
 
@@ -125,10 +125,10 @@ def table(view: View, name: str) -> None:
         return
     groups, columns = influential(view.groups(name), GROUPS), influential(parts, COLUMNS)
     if groups:
-        chart(charts.ranked(texts.listed(groups), texts.PATHWAYS, view.outcome))
+        chart(charts.ranked(texts.listed(groups), texts.PATHWAYS, view.outcome, view.scale))
     if columns:
         title = texts.GENES if view.groups(name) else texts.COLUMNS
-        chart(charts.ranked(texts.listed(columns), title, view.outcome))
+        chart(charts.ranked(texts.listed(columns), title, view.outcome, view.scale))
         _among(view, columns)
     _adds_up(view, name)
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from dashboards import published, texts
 from mmdiag.cohort.labels import labelled
-from mmdiag.evaluation.verdict import is_abstained
+from mmdiag.evaluation.verdict import is_abstained, scale_of
 from mmdiag.explain.drawn import placed
 from mmdiag.explain.parts import Part
 from mmdiag.kinds import PARTS, kind_named
@@ -47,6 +47,11 @@ class View:
     def case_id(self) -> str:
         """Its key."""
         return str(self.prediction["case_id"])
+
+    @property
+    def scale(self) -> str:
+        """In what contributions are given."""
+        return scale_of(self.task, self.prediction)
 
     @property
     def abstained(self) -> bool:

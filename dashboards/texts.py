@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmdiag.evaluation.verdict import ROLES, UNLIKE, percent
+from mmdiag.evaluation.verdict import LOG_ODDS, ROLES, UNLIKE, percent
 from mmdiag.explain.drawn import signed
 from mmdiag.explain.parts import Part
 from mmdiag.explain.report.checked import UNCHECKED
@@ -95,9 +95,9 @@ def rank(probability: float, others: Sequence[float]) -> str:
     return f"Higher than {share:.0f} % of the cases outside training ({below} of {len(others)})"
 
 
-def contributions(outcome: str) -> str:
+def contributions(outcome: str, scale: str = LOG_ODDS) -> str:
     """Title over the bars of the modalities."""
-    return f"Contribution of each modality to the prediction of {outcome} (Shapley, log-odds)"
+    return f"Contribution of each modality to the prediction of {outcome} (Shapley, {scale})"
 
 
 LEAST_SHOWN = 0.005  # log-odds: what is less reads as nothing
@@ -110,7 +110,6 @@ def log_odds(value: float, *, share: bool) -> str:
 
 
 ATTENTION = "Cross-modality attention (rows sum to 1)"
-INTERACTIONS = "How modalities act together (log-odds; each row sums to its contribution)"
 AMONG = "Among the other cases: a diamond is this case, a bar 10 to 90% of an outcome's"
 IMPORTANCE = "Modality importance: mean absolute Shapley value, over cases that have the modality"
 PATHWAYS = "Most influential pathways"
@@ -118,10 +117,15 @@ GENES = "Most influential genes, with cohort percentile"
 COLUMNS = "Most influential columns, with cohort percentile"
 
 
-def both_ends(outcome: str) -> list[str]:
+def interactions(scale: str = LOG_ODDS) -> str:
+    """Title over the matrix of interactions."""
+    return f"How modalities act together ({scale}; each row sums to its contribution)"
+
+
+def both_ends(outcome: str, scale: str = LOG_ODDS) -> list[str]:
     """Title of a signed axis: what each end does to the outcome."""
     lowers, raises = ends(outcome)
-    lowers, raises = f"← {lowers} (log-odds)", f"{raises} →"
+    lowers, raises = f"← {lowers} ({scale})", f"{raises} →"
     both = f"{lowers} · {raises}"
     return [both] if len(both) <= AXIS else [lowers, raises]
 
@@ -132,12 +136,12 @@ def ends(outcome: str) -> tuple[str, str]:
     return f"lowers {short}", f"raises {short}"
 
 
-def heat(outcome: str, of: str, parts: Sequence[Part]) -> str:
+def heat(outcome: str, of: str, parts: Sequence[Part], scale: str = LOG_ODDS) -> str:
     """What the colours over an image or a signal mean, and how much full colour is."""
     largest = max((abs(part["value"]) for part in parts), default=0.0)
     return (
         f"Orange: supports {outcome}; blue: opposes {outcome}. Full colour is "
-        f"{signed(largest).lstrip('+')} log-odds, the largest effect in this {of}."
+        f"{signed(largest).lstrip('+')} {scale}, the largest effect in this {of}."
     )
 
 
@@ -161,14 +165,14 @@ def words(outcome: str) -> str:
     )
 
 
-def changed(change: float, contribution: float | None) -> str:
+def changed(change: float, contribution: float | None, scale: str = LOG_ODDS) -> str:
     """By how much an answer moves, and why that is not the bar of what was taken away.
 
     Args:
-        change: In log-odds.
+        change: On the scale of the contributions.
         contribution: Of the one modality that was taken away; None where something else was.
     """
-    said = f"The answer moves by {change:+.2f} log-odds."
+    said = f"The answer moves by {change:+.2f} {scale}."
     if contribution is None or abs(change + contribution) < 0.005:
         return said
     return (

@@ -48,9 +48,9 @@ def together(view: View, given: Mapping[str, Any]) -> tuple[pd.DataFrame, list[s
     return cells, names
 
 
-def interactions(found: tuple[pd.DataFrame, list[str]]) -> None:
+def interactions(view: View, found: tuple[pd.DataFrame, list[str]]) -> None:
     """That matrix, drawn."""
-    case_parts.chart(charts.interactions(*found, texts.INTERACTIONS))
+    case_parts.chart(charts.interactions(*found, texts.interactions(view.scale)))
 
 
 def similar(view: View, cohort: str) -> None:

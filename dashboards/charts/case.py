@@ -21,6 +21,7 @@ from dashboards.charts.style import (
     titled,
 )
 from dashboards.texts import both_ends
+from mmdiag.evaluation.verdict import LOG_ODDS
 from mmdiag.readers.signals.stored import is_missing
 
 BINS = 500  # of a drawn signal: one a pixel and a half
@@ -79,13 +80,14 @@ def contributions(
     title: str,
     outcome: str,
     ends: Mapping[str, tuple[float, str]],
+    scale_of: str = LOG_ODDS,
 ) -> Layered:
-    """From what is known of nobody to the answer, on one axis of log-odds: a bar a modality, each
-    beginning where the one before it ends.
+    """From what is known of nobody to the answer, on one axis: a bar a modality, each beginning
+    where the one before it ends.
 
     Args:
         table: `modality, value, text`; no value = a modality that the case lacks.
-        outcome: What a positive value raises.
+        outcome, scale_of: What a positive value raises, and in what.
         ends: Name of the first row and, where there is an answer, of the last -> its place, and
             how it is read.
     """
@@ -105,7 +107,7 @@ def contributions(
     base = alt.Chart(pd.DataFrame(steps, columns=["row", "start", "stop", "text"])).encode(
         y=alt.Y("row:N", sort=order, scale=alt.Scale(domain=order), title=None, axis=NAMES)
     )
-    x = alt.X("start:Q", title=both_ends(outcome), scale=scale, axis=SIGNED)
+    x = alt.X("start:Q", title=both_ends(outcome, scale_of), scale=scale, axis=SIGNED)
     bars = base.mark_bar(height=16).encode(
         x=x,
         x2="stop:Q",
@@ -126,8 +128,7 @@ def contributions(
         end.mark_text(align="left", dx=6).encode(text="text:N", color=alt.value(TEXT)),
     ]
     zero = alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(color=NEUTRAL).encode(x="x:Q")
-    layers = [bars, own, *text, *shown]
-    layers += [zero] if low - room <= 0 <= high + room else []
+    layers = [bars, own, *text, *shown, *([zero] if low - room <= 0 <= high + room else [])]
     return titled(alt.layer(*layers), title, 26 * len(order))
 
 
@@ -197,13 +198,13 @@ def _beneath(names: Sequence[str]) -> int:
     return LINE * max((name.count(" ") for name in names if len(name) > SHORT), default=0)
 
 
-def ranked(table: pd.DataFrame, title: str, outcome: str) -> Layered:
+def ranked(table: pd.DataFrame, title: str, outcome: str, scale_of: str = LOG_ODDS) -> Layered:
     """Signed horizontal bars of `text, value`, the largest first."""
     chart = (
         alt.Chart(table)
         .mark_bar(height=11)
         .encode(
-            x=alt.X("value:Q", title=both_ends(outcome), axis=SIGNED),
+            x=alt.X("value:Q", title=both_ends(outcome, scale_of), axis=SIGNED),
             y=alt.Y(
                 "text:N",
                 sort=table["text"].tolist(),

@@ -94,7 +94,9 @@ def _told(view: View, found: Mapping[str, Any], without: Sequence[str]) -> None:
     if before is not None and same:
         own = [float(now.get(f"contribution_{name}", 0.0)) for name in without]
         change = float(found["logit"]) - float(before)
-        st.caption(notes.plain(texts.changed(change, own[0] if len(own) == 1 else None)))
+        st.caption(
+            notes.plain(texts.changed(change, own[0] if len(own) == 1 else None, view.scale))
+        )
     table = pd.DataFrame(
         {
             "modality": [view.names[name] for name in view.names],

@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from dashboards import texts
+from mmdiag.evaluation.verdict import LOG_ODDS
 from mmdiag.explain.parts import Part
 from mmdiag.explain.tissue import tissue_mask
 from mmdiag.storage.display.stack import DisplayStack
@@ -22,6 +23,7 @@ def overlay(
     stack: UInt8[ndarray, "slice row column *colour"],
     display: DisplayStack | None,
     outcome: str,
+    scale: str = LOG_ODDS,
 ) -> dict[str, Any]:
     """What the viewer is told of a map.
 
@@ -30,12 +32,13 @@ def overlay(
         stack: The array.
         display: What is shown of it; None = the array itself.
         outcome: What a positive value raises.
+        scale: In what values are given.
 
     Returns:
-        `parts` in rows and columns of what is shown, `largest` and `full` (log-odds: the largest
-        effect, and that from which on the colour is full, so that one cell does not pale all
-        others), `lowers` and `raises` (the names of both ends), `read` (the shown slice of each
-        slice of the array), and the body: `mask`, a bit a pixel, of `mask_rows` and `mask_columns`.
+        `parts` in rows and columns of what is shown, `largest` and `full` (the largest effect, and
+        that from which on the colour is full, so that one cell does not pale all others), `lowers`
+        and `raises` (the names of both ends), `scale`, `read` (the shown slice of each slice of the
+        array), and the body: `mask`, a bit a pixel, of `mask_rows` and `mask_columns`.
     """
     top, left, height, width = 0, 0, *stack.shape[1:3]
     shown: Sequence[Part] = parts
@@ -52,6 +55,7 @@ def overlay(
         "full": float(max(np.percentile(effects, FULL), LEAST_FULL * effects.max())),
         "lowers": lowers,
         "raises": raises,
+        "scale": scale,
         "read": read,
         "mask": base64.b64encode(np.packbits(body).tobytes()).decode(),
         "mask_rows": height,

@@ -63,7 +63,7 @@ def series_of(view: View, name: str) -> dict[str, Any]:
         **facts,
     }
     if parts is not None:
-        drawn = overlay.overlay(parts, stack, display, view.outcome)
+        drawn = overlay.overlay(parts, stack, display, view.outcome, view.scale)
         adds_up = view.adds_up(name)
         told["map"] = {**drawn, "lines": [*_strongest(drawn, facts), *filter(None, [adds_up])]}
     return told

@@ -318,7 +318,7 @@ def _modalities(view: View, answer: Answer) -> None:
             "(`score --explain none`); the full explanation brings them."
         )
         if together is not None:
-            why.interactions(together)
+            why.interactions(view, together)
         return
     table = pd.DataFrame(
         {
@@ -327,22 +327,22 @@ def _modalities(view: View, answer: Answer) -> None:
             "text": [f"{values[n]:+.2f}" if n in values else view.without(n) for n in names],
         }
     )
-    title = texts.contributions(view.outcome)
+    title = texts.contributions(view.outcome, view.scale)
     ends = _ends(view, facts.get("base"), values)
     named = list(view.names.values())
-    case_parts.chart(charts.contributions(table, named, title, view.outcome, ends))
+    case_parts.chart(charts.contributions(table, named, title, view.outcome, ends, view.scale))
     attention = isinstance(facts.get("attention"), Mapping) and len(present) > 0
     if attention and together is not None:  # two matrices of one size: one of them is seen at once
         first, second = st.tabs(["Attention", "Acting together"])
         with first:
             _attention(view, facts, present, values)
         with second:
-            why.interactions(together)
+            why.interactions(view, together)
         return
     if facts and present:
         _attention(view, facts, present, values)
     if together is not None:
-        why.interactions(together)
+        why.interactions(view, together)
 
 
 def _ends(view: View, base: Any, values: Mapping[str, float]) -> dict[str, tuple[float, str]]:

@@ -24,6 +24,8 @@ from mmdiag.evaluation.verdict import (
     BASELINE,
     DIFFERENCES,
     FUSED,
+    LOG_HAZARD,
+    LOG_ODDS,
     interval,
     metric_name,
     model_name,
@@ -145,7 +147,9 @@ def _other_charts(folder: Path, metrics: pd.DataFrame, titles: Titles) -> list[D
     with part("The curves of the training"):
         found.append(_curves(published.table(folder, "curves.parquet")))
     with part("The importance of the modalities"):
-        found.append(_importance(published.table(folder, "predictions.parquet"), titles))
+        predicted = published.table(folder, "predictions.parquet")
+        survival = bool((metrics["metric"] == "c_index").any())
+        found.append(_importance(predicted, titles, survival))
     return [chart for chart in found if chart is not None]
 
 
@@ -217,7 +221,7 @@ def _importances(
     return global_importance(values, present, names, subject=np.asarray(subject))
 
 
-def _importance(predicted: pd.DataFrame | None, titles: Titles) -> Drawn | None:
+def _importance(predicted: pd.DataFrame | None, titles: Titles, survival: bool) -> Drawn | None:
     names = [m for m in titles if predicted is not None and f"contribution_{m}" in predicted]
     if predicted is None or predicted.empty or not names:
         return None
@@ -232,7 +236,9 @@ def _importance(predicted: pd.DataFrame | None, titles: Titles) -> Drawn | None:
     rows = rows.rename(columns={"modality": "model"}).sort_values("value", ascending=False)
     rows["label"] = [interval(row) for row in published.records(rows)]
     title = f"{texts.IMPORTANCE}; largest: {rows['model'].iloc[0]}"
-    return charts.forest(rows, list(titles.values()), title, "mean |Shapley value|, log-odds")
+    of_members = "agreement" in predicted and predicted["agreement"].notna().any()
+    scale = LOG_HAZARD if survival and of_members else LOG_ODDS
+    return charts.forest(rows, list(titles.values()), title, f"mean |Shapley value|, {scale}")
 
 
 def _interplay(folder: Path, metrics: pd.DataFrame) -> None:

@@ -280,6 +280,21 @@ def answer_of(task: Task, row: Row, title: Title = str) -> str:
     return f"{question(task)}: {', '.join(f'{cls} {share}' for cls, share in shares_of(task, row))}"
 
 
+LOG_ODDS, LOG_HAZARD = "log-odds", "log hazard"
+
+
+def scale_of(task: Task, row: Row) -> str:
+    """In what contributions to an answer are given: of a survival model whose members agree more or
+    less, as all but a single network's do, in its log hazard.
+
+    Args:
+        row: A row of predictions.parquet.
+    """
+    agreement = row.get("agreement")
+    of_members = agreement is not None and agreement == agreement
+    return LOG_HAZARD if task.survival and of_members else LOG_ODDS
+
+
 def why_abstained(row: Row, title: Title = str) -> str:
     """Why there is no answer for a case that the model abstained from."""
     reason = str(row.get("abstained_because") or PATTERN)

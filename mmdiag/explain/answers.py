@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.errors import UsageError
-from mmdiag.evaluation.verdict import answer_of
+from mmdiag.evaluation.verdict import answer_of, scale_of
 from mmdiag.explain.drawn import placed
 from mmdiag.explain.kept import (
     explanation_path,
@@ -63,6 +63,7 @@ def explain_case(
         "cohort": cohort,
         "answer": answer_of(task, facts, store.title),
         "outcome": task.explained(facts),
+        "scale": scale_of(task, facts),
         **facts,
         **_added_up(store, facts, kept),
         "similar": _with_labels(store, row, kept.get("similar", ())),
@@ -101,6 +102,7 @@ def changed_case(
         "cohort": cohort,
         "answer": answer_of(task, facts, store.title),
         "outcome": task.explained(facts),
+        "scale": scale_of(task, facts),
         **facts,
         **_added_up(store, facts, kept),
         "similar": [],

@@ -304,3 +304,29 @@ def test_what_if_another_class_is_answered_both_logits_say_whose_they_are(
     ):
         show_explanation({**answer, "recorded": recorded | {"outcome": outcome}}, store)
         assert line in capsys.readouterr().out
+
+
+def test_contributions_to_a_survival_are_in_its_log_hazard_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pandas as pd
+
+    from dashboards.case_view import view_of
+    from mmdiag.cli.models.show_case import show_explanation
+    from mmdiag.evaluation.verdict import scale_of
+    from mmdiag.explain.report.page import _contributions
+    from mmdiag.storage.store import Store
+    from mmdiag.task import Task
+
+    task = Task(kind="survival", title="Death", horizon=24.0)
+    store = Store(tmp_path, pd.DataFrame(), task, {"report": "text"}, "")
+    answer = {"case_id": "c7", "bundle_id": "b-1", "role": "new", "predicted": "higher risk"}
+    answer |= {"probability": 0.6, "agreement": 0.8, "modalities": ["report"], "workspace": "/w"}
+    answer |= {"answer": answer_of(task, answer), "outcome": task.explained(answer)}
+    answer |= {"scale": scale_of(task, answer), "logit": 0.4, "base": 0.0}
+    show_explanation({**answer, "contribution_report": 0.4}, store)
+    shown = capsys.readouterr().out.replace("\n", " ")
+    page = _contributions({**answer, "contributions": {"report": 0.4}}, store)
+    assert "Death (Shapley, log hazard): + raises" in shown and "log-odds" not in shown
+    assert "Log hazard of Death: orange raises" in page
+    assert view_of(store, None, answer, {}, None).scale == "log hazard"

@@ -19,6 +19,7 @@ def test_received_cases_add_up_in_one_sentence():
 
 def test_an_axis_names_what_both_of_its_ends_do():
     assert texts.both_ends("Death") == ["← lowers Death (log-odds) · raises Death →"]
+    assert texts.both_ends("Death", "log hazard")[0].startswith("← lowers Death (log hazard)")
     long = texts.both_ends("Progression or death of any cause within 24 months")
     assert len(long) == 2 and all("…" in line and len(line) < 70 for line in long)
 

@@ -14,6 +14,7 @@ from mmdiag.evaluation.verdict import (
     metric_name,
     model_name,
     ordered_metrics,
+    scale_of,
     verdict,
 )
 from mmdiag.task import Task
@@ -149,6 +150,19 @@ def test_of_a_metric_where_less_is_better_less_is_better():
 def test_an_answer_is_in_the_cohorts_own_words(task, answer, said):
     title = {"flair": "FLAIR"}
     assert answer_of(task, answer, lambda name: title.get(name, name)) == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "agreement", "scale"),
+    [
+        ("survival", 0.8, "log hazard"),
+        ("survival", None, "log-odds"),  # of a single network, whose logit is that of its risk
+        ("survival", float("nan"), "log-odds"),
+        ("binary", 0.8, "log-odds"),
+    ],
+)
+def test_contributions_say_in_what_they_are_given(kind, agreement, scale):
+    assert scale_of(Task(kind=kind), {"agreement": agreement}) == scale
 
 
 def test_metrics_and_models_have_the_names_that_people_use():

@@ -286,10 +286,10 @@ class Viewer {
     const stored = this.panes.filter((one) => one.series.said);
     const said = stored.length ? [`${stored.map((one) => one.series.title).join(", ")}: ${stored[0].series.said}.`] : [];
     if (shown) {
-      const { lowers, raises, lines } = pane.series.map, ends = element("div", "ends"), ticks = element("div", "ends");
+      const { lowers, raises, scale, lines } = pane.series.map, ends = element("div", "ends"), ticks = element("div", "ends");
       const [less, more] = this.full < this.largest ? ["\u2264 ", "\u2265 "] : ["", ""]; // stronger ones have the same colour
       ends.append(element("span", "", `\u2190 ${lowers}`), element("span", "", `${raises} \u2192`));
-      ticks.append(element("span", "", `${less}${signed(-this.full)}`), element("span", "", "0 log-odds"), element("span", "", `${more}${signed(this.full)}`));
+      ticks.append(element("span", "", `${less}${signed(-this.full)}`), element("span", "", `0 ${scale}`), element("span", "", `${more}${signed(this.full)}`));
       this.legend.replaceChildren(ends, element("div", "ramp"), ticks);
       said.push(...lines);
     }

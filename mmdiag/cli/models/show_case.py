@@ -6,7 +6,7 @@ from rich.table import Table
 
 from mmdiag.cli.context import Answer
 from mmdiag.cli.printed import RESEARCH, a_console, line, number, printable
-from mmdiag.evaluation.verdict import ROLES, is_abstained
+from mmdiag.evaluation.verdict import LOG_ODDS, ROLES, is_abstained
 from mmdiag.explain.report.checked import (
     UNCHECKED,
     checked_rows,
@@ -28,7 +28,7 @@ def show_explanation(answer: Answer, store: "Store") -> None:
         line("What follows are contributions to an answer that the model does not give.")
     line(
         f"Contribution of each modality to the prediction of {answer['outcome']} (Shapley, "
-        "log-odds): + raises it, - lowers it."
+        f"{answer.get('scale', LOG_ODDS)}): + raises it, - lowers it."
     )
     table = Table("modality", "contribution", "weight")
     refused = answer.get("quarantined") or {}
@@ -60,7 +60,7 @@ def _more(answer: Answer) -> None:
         now, before = (f" for {a['outcome']}" if other else "" for a in (answer, recorded))
         line(
             f"What if: {answer['logit']:+.2f}{now} where {recorded['logit']:+.2f}{before} is on "
-            "record (log-odds). Nothing was written."
+            f"record ({answer.get('scale', LOG_ODDS)}). Nothing was written."
         )
     for one in answer.get("similar", ()):
         came_out = f", outcome {one['label']}" if one["label"] is not None else ""

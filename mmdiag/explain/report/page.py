@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmdiag import __version__
-from mmdiag.evaluation.verdict import ROLES, is_abstained
+from mmdiag.evaluation.verdict import LOG_ODDS, ROLES, is_abstained
 from mmdiag.explain.drawn import influential, shaded_pieces
 from mmdiag.explain.report.checked import not_reliable
 from mmdiag.explain.report.drawings import bars, rows_of, shaded, slices, waterfall
@@ -85,7 +85,8 @@ def _contributions(facts: Mapping[str, Any], store: Store) -> str:
     outcome = str(facts["outcome"])
     rows = [(store.title(name), value) for name, value in facts["contributions"].items()]
     drawing = waterfall(float(facts["base"]), rows, ("this case", float(facts["logit"])))
-    said = f"Log-odds of {outcome}: orange raises, blue lowers. Bars and ends add up."
+    scale = str(facts.get("scale", LOG_ODDS)).capitalize()
+    said = f"{scale} of {outcome}: orange raises, blue lowers. Bars and ends add up."
     return f'<h2>What the answer is made of</h2>{drawing}<p class="small">{html.escape(said)}</p>'
 
 

@@ -83,11 +83,7 @@ def show_ingest(answer: Answer, titles: Titles = NO_TITLES) -> None:
 def show_score(answer: Answer, titles: Titles = NO_TITLES) -> None:
     """What was scored, and where the predictions are."""
     _counts(answer, titles)
-    for sentence in unlike_training(answer, titles):
-        line(sentence)
-    for name, columns in answer.get("columns", {}).items():
-        for sentence in columns["said"]:
-            line(f"{titles.get(name, name)}: {sentence}.")
+    _unlike(answer, titles)
     line(
         f"{answer['scored']} cases scored by {answer['bundle']['id']}, "
         f"{answer['already_scored']} were scored before. Predictions in {answer['predictions']}"
@@ -123,8 +119,7 @@ def show_validation(answer: Answer, titles: Titles = NO_TITLES) -> None:
         _metric_table("group", dict(zip(named, named, strict=True)), groups, "By site and group")
     if answer["calibration"]:
         _calibration(answer["calibration"])
-    for sentence in unlike_training(answer, titles):
-        line(sentence)
+    _unlike(answer, titles)
     if answer["seen"] is None:
         line(
             "Whether a case was in this model's training cannot be told here, all are judged on: "
@@ -134,6 +129,17 @@ def show_validation(answer: Answer, titles: Titles = NO_TITLES) -> None:
         line(f"{answer['seen']} cases of subjects that it learned from are left out.")
     line(answer["sentence"])
     line(RESEARCH)
+
+
+def _unlike(answer: Answer, titles: Titles) -> None:
+    """In what the cases are unlike those of the training, and which columns of tables are not
+    theirs.
+    """
+    for sentence in unlike_training(answer, titles):
+        line(sentence)
+    for name, columns in answer.get("columns", {}).items():
+        for sentence in columns["said"]:
+            line(f"{titles.get(name, name)}: {sentence}.")
 
 
 def _calibration(found: Mapping[str, Any]) -> None:

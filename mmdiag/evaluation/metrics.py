@@ -240,10 +240,12 @@ def _of_classes(
     hit, surest = _of_shares(label, probability)
     one_hot = np.eye(probability.shape[1])[label.astype(int)]
     one_against_rest = [
-        auroc(one_hot[:, c], probability[:, c], fold) for c in range(probability.shape[1])
+        auroc(one_hot[:, c], probability[:, c], fold) for c in np.unique(label.astype(int))
     ]
     return {
-        "auroc": lambda w: np.mean([measure(w) for measure in one_against_rest], axis=0),
+        "auroc": lambda w: np.mean(
+            [measure(w) for measure in one_against_rest] or [np.full(len(w), np.nan)], axis=0
+        ),
         "accuracy": _mean(hit),
         "brier": _mean(((probability - one_hot) ** 2).sum(axis=1)),
         "ece": calibration_error(hit, surest),

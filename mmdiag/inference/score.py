@@ -134,7 +134,7 @@ def score_cases(
     for table in parts.of(todo.unexplained, contributions=True):
         ledger.record_contributions(description.name, table)
     scored = write_scored(ledger, bundle.id, description.name, todo.versions, out)
-    said = _said(aligned)
+    said = said_of(aligned)
     remember_columns(store.folder, bundle.id, said or None)
     answer = {
         "scored": len(todo.new),
@@ -286,7 +286,8 @@ def by_bundle_columns(bundle: Bundle, store: Store) -> dict[str, Alignment]:
     }
 
 
-def _said(aligned: Mapping[str, Alignment]) -> dict[str, Any]:
+def said_of(aligned: Mapping[str, Alignment]) -> dict[str, Any]:
+    """`columns` of docs/interface.md 3: of each table whose columns are not the bundle's."""
     answers = {name: alignment.answer() for name, alignment in aligned.items()}
     return {name: answer for name, answer in answers.items() if answer}
 

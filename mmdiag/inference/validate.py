@@ -21,7 +21,7 @@ from mmdiag.evaluation.judged import TOO_FEW, Judged
 from mmdiag.evaluation.subgroups import by_subgroup
 from mmdiag.evaluation.verdict import FUSED, interval, metric_name
 from mmdiag.inference.bundle import Bundle
-from mmdiag.inference.score import answer_rows
+from mmdiag.inference.score import answer_rows, by_bundle_columns, said_of
 from mmdiag.inference.shift import abstained_by_reason, new_sites, shift_of
 from mmdiag.privacy.subject_keys import workspace_key
 from mmdiag.progress import Progress
@@ -82,7 +82,9 @@ def validate(
     table = answer_rows(bundle, store, rows.tolist(), key, progress)
     judged = _judged(bundle, store, rows, table)
     can_be_told = bundle.learned_from("", key) is not None
+    columns = said_of(by_bundle_columns(bundle, store))
     return _answer(bundle, store, rows, table, judged) | {
+        **({"columns": columns} if columns else {}),
         "bundle": {"id": bundle.id, "path": str(bundle.folder)},
         "unseen": len(rows),
         "seen": int(seen.sum()) if can_be_told else None,
@@ -149,7 +151,17 @@ def _sentence(bundle: Bundle, judged: Judged, metrics: Sequence[dict[str, Any]])
     own = _own_figure(bundle, primary)
     before = f" When it was made, it was judged with {interval(own)}." if own else ""
     few = "" if judged.enough else f" {TOO_FEW}"
-    return f"On {count} it reaches {metric_name(primary)} {interval(here)}.{before}{few}"
+    figure = f"{metric_name(primary)} {interval(here)}{_of_classes(judged)}"
+    return f"On {count} it reaches {figure}.{before}{few}"
+
+
+def _of_classes(judged: Judged) -> str:
+    """Which classes a mean over classes is of, where some have no case."""
+    classes = judged.task.classes if judged.task.kind == "multiclass" else ()
+    there = len(np.unique(judged.label)) if classes else 0
+    if there == len(classes):
+        return ""
+    return f", the mean over the {there} of its {len(classes)} classes that these cases have"
 
 
 def _own_figure(bundle: Bundle, metric: str) -> dict[str, Any] | None:

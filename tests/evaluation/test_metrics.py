@@ -166,6 +166,18 @@ def test_concordance_equals_its_definition_over_all_pairs_with_weights_and_ties(
     assert np.isnan(found) if pairs == 0 else found == right / pairs
 
 
+def test_the_auroc_of_classes_is_the_mean_over_those_that_occur():
+    """Cases of another hospital, or of one site, that has none of the rarest class."""
+    rng = np.random.default_rng(4)
+    label = np.repeat([0.0, 1.0, 3.0], 20)
+    shares = rng.dirichlet(np.ones(4), size=60)
+    rows = {row["metric"]: row for row in evaluate(label, shares, kind="multiclass", resamples=50)}
+    each = [roc_auc_score(label == number, shares[:, number]) for number in (0, 1, 3)]
+    assert rows["auroc"]["value"] == pytest.approx(np.mean(each))
+    alone = evaluate(label[:20], shares[:20], kind="multiclass", resamples=20)
+    assert [row["metric"] for row in alone] == ["accuracy", "brier", "ece"]
+
+
 def test_multiclass_metrics_of_a_perfect_and_a_constant_model():
     label = np.arange(30) % 3
     perfect = {

@@ -127,3 +127,31 @@ def test_another_task_is_refused(small_run):
     _require_task(own, theirs)
     cases = pd.DataFrame({"label": [0.0, 1.0, 0.0]})
     assert np.array_equal(_labels(cases, theirs, own), [2, 0, 2]), "numbered as the bundle does"
+
+
+def test_columns_that_a_cohort_lacks_or_has_besides_are_said(
+    small_run, new_cases, tmp_path, capsys
+):
+    from mmdiag.cli.show import show_validation
+
+    folder = shutil.copytree(new_cases, tmp_path / "renamed")
+    genes = folder / "genomics.csv"
+    genes.write_text(genes.read_text().replace("PH00G00_rna", "PH99G99_rna", 1))
+    answer = judge(small_run, folder / "cohort.toml", tmp_path / "w")
+    found = answer["columns"]["expression"]
+    assert found["missing"] == ["PH00G00_rna"] and found["left_out"] == ["PH99G99_rna"]
+    show_validation(answer)
+    shown = capsys.readouterr().out.replace("\n", " ")
+    assert "nobody here has, taken for not measured: PH00G00_rna" in shown
+
+
+def test_a_mean_over_classes_says_of_which_where_some_have_no_case():
+    from mmdiag.evaluation.judged import Judged
+    from mmdiag.inference.validate import _of_classes
+    from mmdiag.task import Task
+
+    task = Task(kind="multiclass", classes=("a", "b", "rare"))
+    label = np.asarray([0.0, 1.0, 1.0])
+    some = Judged(task, label, np.full((3, 3), 1 / 3), label.astype(str), label, label)
+    assert "the mean over the 2 of its 3 classes that these cases have" in _of_classes(some)
+    assert not _of_classes(Judged(task, np.arange(3.0), some.probability, *[label] * 3))

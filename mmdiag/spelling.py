@@ -4,7 +4,7 @@ width of its letters, or on how a number was written.
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?")
@@ -36,6 +36,13 @@ def fold(value: str) -> str:
 def same(one: str, other: str) -> bool:
     """Whether two values are spellings of one."""
     return one == other or fold(one) == fold(other)
+
+
+def place_among(value: str, names: Sequence[str]) -> int | None:
+    """The place of the name that a value is a spelling of; None = of none."""
+    if value in names:
+        return names.index(value)
+    return next((place for place, name in enumerate(names) if same(name, value)), None)
 
 
 def as_number(value: str) -> float | None:

@@ -26,6 +26,7 @@ from mmdiag.inference.shift import abstained_by_reason, new_sites, shift_of
 from mmdiag.privacy.subject_keys import workspace_key
 from mmdiag.progress import Progress
 from mmdiag.record.model_task import require_same_question
+from mmdiag.spelling import place_among
 from mmdiag.storage.store import Store
 from mmdiag.task import Task
 from mmdiag.workspace import Workspace
@@ -199,8 +200,8 @@ def _labels(cases: pd.DataFrame, theirs: Task, task: Task) -> Real[ndarray, "cas
     values = label_values(cases, dataclasses.replace(theirs, labels=task.labels))
     if task.kind != "multiclass":
         return values
-    number = np.asarray([task.classes.index(name) for name in theirs.classes], dtype=float)
-    found: ndarray = number[values.astype(int)]
+    number = [place_among(name, task.classes) for name in theirs.classes]
+    found: ndarray = np.asarray(number, dtype=float)[values.astype(int)]
     return found
 
 
@@ -240,8 +241,8 @@ def _require_task(own: Task, theirs: Task) -> None:
         raise UsageError(f"{rule}, which is {own.kind}, the cohort's is {theirs.kind}: {cure}")
     if own.multilabel and set(own.labels) != set(theirs.labels):
         raise UsageError(f"{rule}, the cohort has other columns under labels: {cure}")
-    if own.kind == "multiclass" and not set(theirs.classes) <= set(own.classes):
-        unknown = len(set(theirs.classes) - set(own.classes))
+    unknown = sum(place_among(name, own.classes) is None for name in theirs.classes)
+    if own.kind == "multiclass" and unknown:
         raise UsageError(f"{rule}, {unknown} of the cohort's classes are not among them: {cure}")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmdiag.cohort.labels import labelled
-from mmdiag.spelling import same
+from mmdiag.spelling import place_among
 from mmdiag.storage.ledger import Ledger
 from mmdiag.task import Task
 
@@ -45,8 +45,7 @@ def class_number(task: Task, name: str) -> int | None:
     """The number of a class by a spelling of its name: which one is the most frequent may change;
     None where the task has no such class.
     """
-    named = [number for number, known in enumerate(task.classes) if same(known, str(name))]
-    return named[0] if named else None
+    return place_among(str(name), task.classes)
 
 
 def labels_before(folder: Path, ledger: Ledger, cohort: str) -> frozenset[str]:

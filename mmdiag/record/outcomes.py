@@ -154,13 +154,21 @@ def _latest(stamp: str) -> datetime:
 def _frame(rows: list[Mapping[Any, Any]], task: Task) -> pd.DataFrame:
     kept = [name for name in (*PREDICTED, "first_seen") if name != "answers"]
     facts = pd.DataFrame([{name: row[name] for name in kept} for row in rows], columns=kept)
-    answers = pd.DataFrame([row["answers"] for row in rows]).reindex(
+    answers = pd.DataFrame([row["answers"] for row in rows])
+    answers = answers.rename(columns={str(c): _as_spelled(str(c), task) for c in answers}).reindex(
         columns=task.probability_columns, fill_value=0.0
     )
     labels = label_columns([row["value"] for row in rows], task)
     table = pd.concat([facts, answers.astype(float), labels], axis=1)
     can_be_judged = labelled(table, task.kind) & answers.notna().all(axis=1).to_numpy()
     return table[can_be_judged].reset_index(drop=True)
+
+
+def _as_spelled(column: str, task: Task) -> str:
+    """A column of answers as a task names it, whose classes may be spelled otherwise since."""
+    number = class_number(task, column.removeprefix("probability_"))
+    several = task.kind == "multiclass" and number is not None
+    return task.probability_columns[number or 0] if several else column
 
 
 def _probability(table: pd.DataFrame, task: Task) -> Float[ndarray, "case *class"]:

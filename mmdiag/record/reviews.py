@@ -10,6 +10,7 @@ from sqlalchemy import insert, select
 
 from mmdiag.cohort.labels import labelled
 from mmdiag.errors import UnknownNameError, UsageError
+from mmdiag.record.labels import class_number
 from mmdiag.record.models import champion_of
 from mmdiag.record.roles import OPERATOR, require_role
 from mmdiag.spelling import may_be_printed
@@ -171,8 +172,9 @@ def _number(task: Task, label: str) -> int | None:
     """The number of a class by its name in predictions or in the case table, as it was when it was
     named; None where the cohort has it no longer.
     """
-    if label in task.classes:
-        return task.classes.index(label)
+    number = class_number(task, label)
+    if number is not None:
+        return number
     return 0 if task.kind == "binary" and label in task.class_names else None
 
 

@@ -2,11 +2,13 @@
 prediction, what came after does not.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from mmdiag.spelling import same
 from mmdiag.storage.audit.chain import now
 from mmdiag.storage.record_tables import LABELS_SEEN
 
@@ -45,7 +47,7 @@ def stamp(
         if old is None:
             first = UNKNOWN if case in known_before else moment
             rows.append(_row(cohort, case, value, first, None))
-        elif old["value"] != value:
+        elif not _alike(old["value"], value):
             rows.append(_row(cohort, case, value, old["first_seen"], moment))
             corrections.append({"case_id": case, "old": old["value"], "new": value})
     for case, old in seen.items():
@@ -53,6 +55,14 @@ def stamp(
             rows.append(_row(cohort, case, "", old["first_seen"], moment))
             corrections.append({"case_id": case, "old": old["value"], "new": ""})
     return rows, corrections
+
+
+def _alike(old: str, new: str) -> bool:
+    """Whether two labels are one: the class of a table may be spelled otherwise than before."""
+    if old == new or not old:
+        return old == new
+    one, other = json.loads(old), json.loads(new)
+    return isinstance(one, str) and isinstance(other, str) and same(one, other)
 
 
 def _row(

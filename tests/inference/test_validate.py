@@ -155,3 +155,16 @@ def test_a_mean_over_classes_says_of_which_where_some_have_no_case():
     some = Judged(task, label, np.full((3, 3), 1 / 3), label.astype(str), label, label)
     assert "the mean over the 2 of its 3 classes that these cases have" in _of_classes(some)
     assert not _of_classes(Judged(task, np.arange(3.0), some.probability, *[label] * 3))
+
+
+def test_classes_that_another_table_spells_otherwise_are_the_bundles():
+    from mmdiag.inference.validate import _labels, _require_task
+    from mmdiag.task import Task
+
+    own = Task(kind="multiclass", classes=("0.0", "1.0", "Grade II"))
+    theirs = Task(kind="multiclass", classes=("1", "grade ii"))
+    _require_task(own, theirs)
+    found = _labels(pd.DataFrame({"label": [0.0, 1.0]}), theirs, own)
+    assert found.tolist() == [1.0, 2.0]
+    with pytest.raises(UsageError, match="1 of the cohort's classes are not among them"):
+        _require_task(own, Task(kind="multiclass", classes=("1", "Grade III")))

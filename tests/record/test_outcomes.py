@@ -147,6 +147,24 @@ def test_every_kind_of_task_has_its_metric(tmp_path: Path, kind: str) -> None:
     assert {row["metric"]: row["value"] for row in found["metrics"]}[task.metric] == 1.0
 
 
+def test_a_class_that_is_spelled_otherwise_since_is_the_same_class(tmp_path: Path) -> None:
+    """pandas writes 1.0 while a label is missing, and 1 once all are known."""
+    task = Task(kind="multiclass", classes=("0.0", "1.0"))
+    workspace, ledger = make_workspace(tmp_path, task=task)
+    numbers = list(ALL.values())
+    wide = {"probability_0.0": [1 - n for n in numbers], "probability_1.0": numbers}
+    predict(ledger, ALL, **wide)  # type: ignore[arg-type]
+    half = {case: f"{value:.1f}" for case, value in TRUE.items() if case != "c0"}
+    see_labels(ledger, half)
+    see_labels(ledger, {case: f"{value:.0f}" for case, value in TRUE.items()})
+    assert not [row for row in audit_rows(ledger) if row["kind"] == "label"], "none was corrected"
+    found = first(ledger, workspace)
+    assert found["known"] == 40 and auroc(found)["value"] == 1.0
+    now = Task(kind="multiclass", classes=("0", "1"))  # as the challenger of a refit has them
+    table = known_predictions(ledger, COHORT, MODEL, now)
+    assert table.set_index("case_id")["probability_1"].to_dict() == pytest.approx(ALL)
+
+
 def test_a_model_of_elsewhere_that_scored_the_cohort_stands_behind_its_own(tmp_path: Path) -> None:
     workspace, ledger = make_workspace(tmp_path)
     predict(ledger, ALL, bundle_id="b-elsewhere")

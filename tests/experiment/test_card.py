@@ -60,6 +60,18 @@ def test_the_card_of_a_bundle_says_how_it_was_judged_and_its_facts_the_same(smal
     assert sum(one["cases"] for one in facts["task"]["classes"]) == facts["learned_from"]["cases"]
 
 
+def test_a_part_with_too_few_cases_for_a_figure_is_named():
+    from mmdiag.experiment.card.facts import _where_several
+    from mmdiag.experiment.card.text import _by
+
+    known = {"column": "site", "subgroup": "B", "metric": "auroc", "value": 0.8, "low": 0.7}
+    rows = [known | {"high": 0.9, "n": 40}, known | {"subgroup": "A", "value": None, "n": 12}]
+    kept = _where_several(rows, "subgroup")
+    shown = _by(kept, "cases with", lambda row: f"{row['column']}: {row['subgroup']}")
+    assert "| site: A | too few | 12 |" in shown and len(kept) == 2
+    assert not _where_several(rows[:1], "subgroup"), "all cases are of one site"
+
+
 def test_a_card_that_was_interrupted_gives_the_same_bundle_and_one_that_is_there_is_left(
     small_run, tmp_path
 ):

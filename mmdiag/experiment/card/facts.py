@@ -57,8 +57,8 @@ def card_facts(
         "verdict": verdict(metrics, title=data.store.title, leaks=data.store.leaks),
         "warnings": run.warnings,
         "calibration": _calibration(judged, resamples),
-        "by_availability": _where_known(availability, "availability"),
-        "by_subgroup": _where_known(
+        "by_availability": _where_several(availability, "availability"),
+        "by_subgroup": _where_several(
             by_subgroup(judged, _groups(data, held_out), resamples), "subgroup"
         ),
         "model": _model(bundle),
@@ -155,11 +155,13 @@ def _calibration(judged: Judged, resamples: int) -> dict[str, Any]:
     return {name: value for name, value in _rounded(found).items() if value is not None}
 
 
-def _where_known(rows: Rows, key: str) -> list[dict[str, Any]]:
-    """Rows that have a value; none where all cases are of one kind."""
+def _where_several(rows: Rows, key: str) -> list[dict[str, Any]]:
+    """The rows, without a value where a part has too few cases; none where all cases are of one
+    kind.
+    """
     if len({(row.get("column"), row[key]) for row in rows}) < 2:
         return []
-    return [_rounded(row) for row in rows if row["value"] is not None]
+    return list(map(_rounded, rows))
 
 
 def _groups(data: RunData, held_out: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -24,6 +24,7 @@ NOT_FOR = (
 )
 Facts = Mapping[str, Any]
 Rows = Sequence[Facts]
+TOO_FEW = "too few"
 SHOWN = ("c_index", "auroc", "accuracy", "brier")
 
 
@@ -231,8 +232,10 @@ def _model(model: Facts, titles: Mapping[str, str]) -> list[str]:
 
 
 def _interval(row: Facts | None) -> str:
-    if row is None or row["value"] is None:
+    if row is None:
         return ""
+    if row["value"] is None:
+        return TOO_FEW
     if row.get("low") is None or row.get("high") is None:
         return f"{row['value']:.2f}"
     return f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"

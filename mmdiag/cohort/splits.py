@@ -91,7 +91,7 @@ def read_or_make_split(
         if len(new):
             split = Split(split.folds, {**split.part, **_extend(split, subjects, new)})
     else:
-        split, new = _make(subjects, settings, _fewest(subjects, names, survival)), subjects
+        split, new = _make(subjects, settings, _fewest(cases, names, survival)), subjects
     validate_split(split.part, cases[cases["stratum"].notna()])
     if len(new):
         write_text(
@@ -102,11 +102,14 @@ def read_or_make_split(
 
 
 def _by_subject(cases: pd.DataFrame) -> pd.DataFrame:
-    """`stratum` and `unit` of each labelled subject: the stratum is that of its first labelled
-    case.
+    """`stratum` and `unit` of each labelled subject: the stratum is the rarest of its labelled
+    cases, as that of the visit at which something was found.
     """
     table = cases.assign(unit=split_units(cases))
     labelled = table[table["stratum"].notna()]
+    stratum = labelled["stratum"].to_numpy(float)
+    _, number, count = np.unique(stratum, return_inverse=True, return_counts=True)
+    labelled = labelled.iloc[np.lexsort((-stratum, count[number]))]
     return labelled.groupby("subject_id", sort=True)[["stratum", "unit"]].first()
 
 
@@ -122,23 +125,24 @@ def require_subjects(
     Raises:
         UsageError: There are too few.
     """
-    _fewest(_by_subject(cases), names, survival)
+    _fewest(cases, names, survival)
 
 
-def _fewest(subjects: pd.DataFrame, classes: Sequence[str], survival: bool) -> int:
-    """How many units there are of the rarest class; of a survival, that had the event.
+def _fewest(cases: pd.DataFrame, classes: Sequence[str], survival: bool) -> int:
+    """How many units have a case of the rarest class; of a survival, how many had the event.
 
     Raises:
         UsageError: Too few to evaluate anything.
     """
-    counts = subjects.groupby("stratum")["unit"].nunique().sort_values(ascending=False)
+    labelled = cases.assign(unit=split_units(cases)).dropna(subset="stratum")
+    counts = labelled.groupby("stratum")["unit"].nunique().sort_values(ascending=False)
+    subjects = labelled["subject_id"].nunique()
     if survival:
         events = int(counts.get(1.0, 0))
         if events < 2:
             raise UsageError(
                 f"A survival is evaluated on at least 2 labelled subjects with the event, found "
-                f"{events} among {len(subjects)} (of several cases of a subject the first "
-                "counts): add labelled cases to the cohort."
+                f"{events} among {subjects}: add labelled cases to the cohort."
             )
         return events
     if len(counts) < 2 or counts.min() < 2:
@@ -146,14 +150,13 @@ def _fewest(subjects: pd.DataFrame, classes: Sequence[str], survival: bool) -> i
         named = [classes[n] if n < len(classes) else f"class {n}" for n in numbers]
         found = ", ".join(f"{count} of {name}" for count, name in zip(counts, named, strict=True))
         kept = (
-            "; those that are kept together count as one"
-            if subjects["unit"].nunique() < len(subjects)
+            " (those that are kept together count as one)"
+            if labelled["unit"].nunique() < subjects
             else ""
         )
         raise UsageError(
-            f"A model is evaluated on at least 2 labelled subjects of each class, found {found} "
-            f"(of several cases of a subject the first counts{kept}): add labelled cases to the "
-            "cohort."
+            f"A model is evaluated on at least 2 labelled subjects of each class, "
+            f"found {found}{kept}: add labelled cases to the cohort."
         )
     return int(counts.min())
 

@@ -72,8 +72,13 @@ def _by_availability(
     for name in sorted(part[held_out].unique()):
         inside = held_out & (part == name).to_numpy()
         others = [row for row in data.taught if part.iloc[row] != name]
-        model = LogisticRegression().fit(present[others], labels[others].astype(int))
-        chances = model.predict_proba(present[inside])
+        chances = np.zeros((int(inside.sum()), max(answers, 2)))
+        known, classes = labels[others].astype(int), np.unique(labels[others].astype(int))
+        if len(classes) > 1:  # of a class that none of the others has nothing is said
+            model = LogisticRegression().fit(present[others], known)
+            chances[:, classes] = model.predict_proba(present[inside])
+        else:
+            chances[:, classes] = 1.0
         predicted[inside] = chances[:, 1:] if answers == 1 else chances
     return predicted
 

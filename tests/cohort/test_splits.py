@@ -62,10 +62,31 @@ def test_a_class_with_one_subject_is_too_few_to_judge(tmp_path):
     cases = pd.DataFrame({"subject_id": ["a", "b", "c"], "stratum": [1.0, 0.0, 0.0]})
     path, settings = tmp_path / "split.json", EvaluationConfig()
     rule = "at least 2 labelled subjects of each class, found"
-    with pytest.raises(UsageError, match=f"{rule} 2 of class 0, 1 of class 1 "):
+    with pytest.raises(UsageError, match=f"{rule} 2 of class 0, 1 of class 1: "):
         read_or_make_split(path, cases, settings)
-    with pytest.raises(UsageError, match=f"{rule} 2 of stable, 1 of progresses "):
+    with pytest.raises(UsageError, match=f"{rule} 2 of stable, 1 of progresses: "):
         read_or_make_split(path, cases, settings, ("stable", "progresses"))
+
+
+def test_a_subject_counts_to_the_rarest_class_of_its_cases(tmp_path):
+    """Two visits a subject: at the first one nobody has anything yet."""
+    subjects = [f"s{i:02d}" for i in range(40) for _ in range(2)]
+    second = [float(i % 4 == 0) for i in range(40)]
+    stratum = [value for found in second for value in (0.0, found)]
+    cases = pd.DataFrame({"subject_id": subjects, "stratum": stratum})
+    split = read_or_make_split(tmp_path / "split.json", cases, EvaluationConfig())
+    held = cases.assign(part=split.of(cases["subject_id"]))
+    assert held[held["stratum"] == 1].groupby("part").size().tolist() == [2] * 5
+    alone = cases.assign(stratum=[*stratum[:-1], 2.0])
+    with pytest.raises(UsageError, match="found 40 of class 0, 10 of class 1, 1 of class 2: add"):
+        read_or_make_split(tmp_path / "alone.json", alone, EvaluationConfig())
+
+
+def test_subjects_who_have_a_case_of_each_class_are_enough(tmp_path):
+    """A side with the finding and one without, in every patient."""
+    cases = make_cases(20, cases_each=2).assign(stratum=[0.0, 1.0] * 20)
+    split = read_or_make_split(tmp_path / "split.json", cases, EvaluationConfig())
+    assert sorted(split.of(cases["subject_id"]).value_counts()) == [8] * 5
 
 
 @pytest.mark.parametrize("censored", [0, 1, 2])

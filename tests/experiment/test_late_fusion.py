@@ -11,6 +11,7 @@ import pytest
 from scipy.optimize import approx_fprime
 from sklearn.metrics import roc_auc_score
 
+from mmdiag.experiment.baselines import _by_availability
 from mmdiag.experiment.late_fusion import _cox_slopes, _partial_likelihood, late_fusion
 from mmdiag.experiment.run import RunData
 from mmdiag.storage.store import Store
@@ -153,6 +154,18 @@ def test_a_table_of_which_nothing_varies_says_nothing(kind: str) -> None:
     constant = judged(data, part)[columns].to_numpy()
     data.store.present("labs")[:] = False
     np.testing.assert_allclose(constant, judged(data, part)[columns].to_numpy())
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_a_class_of_one_part_alone_stops_no_baseline(kind: str) -> None:
+    """Of it nothing is said by what was learned from the others."""
+    data, part = made(kind, **(BINARY if kind == "binary" else {"classes": ("a", "b", "c")}))
+    last = data.cases["label"].max()
+    data.cases.loc[(part != "fold-0") & (data.cases["label"] == last), "label"] = 0.0
+    everybody = np.ones(N, dtype=bool)
+    found = _by_availability(data, part, everybody, 1 if kind == "binary" else 3)
+    assert not found[part == "fold-0", -1].any()
+    assert (found[part != "fold-0", -1] > 0).all()
 
 
 def test_a_rare_class_keeps_no_modality_out() -> None:

@@ -22,6 +22,7 @@ from mmdiag.storage.audit.chain import system_user
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.ledger_tables import PREDICTIONS
 from mmdiag.storage.record_tables import AUDIT
+from mmdiag.storage.store import Store
 
 HOSTILE = "<img src=x onerror=alert(1)> [k](http://z.test) $x$ :red[y]"
 
@@ -288,20 +289,22 @@ def test_the_command_names_the_model_that_is_at_hand_and_a_key_is_no_option(bare
 
 ANSWERS = """
 import json
-print(json.dumps({"answer": "Progression: 48 %", "logit": -0.5, "recorded": {"logit": 0.25},
-                  "contributions": {"flair": 0.125}}))
+print(json.dumps({"answer": "Progression: 48 %%", "logit": -0.5, "recorded": {"logit": 0.25},
+                  "outcome": %r, "contributions": {"flair": 0.125}}))
 """
 
 
+@pytest.mark.parametrize("same", [True, False])
 def test_without_a_modality_the_model_answers_anew_and_says_why_the_bar_is_another(
-    page, bare, monkeypatch
+    page, bare, monkeypatch, same
 ):
     having = bare.predictions[bare.predictions["modalities"].map(len) == 3].iloc[0]
+    outcome = Store.open(bare.workspace, NAME).task.outcome if same else "another class"
     asked = []
 
     def command(*given):
         asked.append(given[-1])
-        return [sys.executable, "-c", ANSWERS]
+        return [sys.executable, "-c", ANSWERS % outcome]
 
     monkeypatch.setattr(explaining, "command", command)
     case = having["case_id"]
@@ -315,8 +318,10 @@ def test_without_a_modality_the_model_answers_anew_and_says_why_the_bar_is_anoth
     while not explaining.jobs().of[key].answer:  # its thread reads on for a moment
         pass
     text = shown(test.run())
-    assert "**Progression: 48 %**" in text and "The answer moves by -0.75 log-odds" in text
-    assert f"The bar is {having['contribution_report']:+.2f}" in text
+    assert "**Progression: 48 %**" in text
+    assert ("The answer moves by -0.75 log-odds" in text) is same
+    assert (f"The bar is {having['contribution_report']:+.2f}" in text) is same
+    assert ("those then to another class" in text) is not same
     assert "0.125" in str(test.dataframe[-1].value.to_dict())
 
 

@@ -161,7 +161,7 @@ def test_a_class_that_is_spelled_otherwise_since_is_the_same_class(tmp_path: Pat
     found = first(ledger, workspace)
     assert found["known"] == 40 and auroc(found)["value"] == 1.0
     now = Task(kind="multiclass", classes=("0", "1"))  # as the challenger of a refit has them
-    table = known_predictions(ledger, COHORT, MODEL, now)
+    table = known_predictions(ledger, workspace, COHORT, MODEL, now)
     assert table.set_index("case_id")["probability_1"].to_dict() == pytest.approx(ALL)
 
 

@@ -19,6 +19,8 @@ class EnsembleConfig:
         terms: Principal directions of the words of a note that networks are given.
         beside: Image network that a package carries, whose features are given beside statistics
             of slices; empty = none.
+        taught: Whether the networks of a family are given, beside directions that know of no label,
+            what a ridge on each block of features says of the outcome.
     """
 
     network: str = "cross_modal+low_rank"
@@ -26,6 +28,7 @@ class EnsembleConfig:
     components: int = 24
     terms: int = 48
     beside: str = PACKAGED_NETWORKS[0]
+    taught: bool = True
 
     def __post_init__(self) -> None:
         check_fusion(self.network)

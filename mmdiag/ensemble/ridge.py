@@ -5,8 +5,9 @@ Features are brought to the n x n products of the cases once; then a fit takes m
 however wide they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -43,6 +44,8 @@ class CrossFitted:
         out_of_fold: Scores of each case by the fold model that had not seen it.
         judged: The same with the penalty that the other folds chose: the case has no voice in it,
             and a member that knows nothing does not seem to know something.
+        level: Of each case the mean of the scores that the model behind `judged` gives to the cases
+            that it learned from: where more of these are ill, the fewer of the others are.
         coefficients: Of the rotated features, fitted on all cases.
         intercept: Of each answer.
         penalty: The one that was chosen.
@@ -50,6 +53,7 @@ class CrossFitted:
 
     out_of_fold: Float[ndarray, "case answer"]
     judged: Float[ndarray, "case answer"]
+    level: Float[ndarray, "case answer"]
     coefficients: Float[ndarray, "direction answer"]
     intercept: Float[ndarray, "answer"]
     penalty: float
@@ -73,6 +77,7 @@ def cross_fit(
             that were seen.
     """
     scores = np.zeros((len(PENALTIES), len(target), target.answers))
+    levels = np.zeros_like(scores)
     losses = np.zeros((len(folds), len(PENALTIES)))
     for fold, (train, test) in enumerate(folds):
         given = target.take(train)
@@ -81,16 +86,40 @@ def cross_fit(
             start = fit(rows[train], given, weight, start)
             found = start[1] + rows @ start[0]
             scores[number, test] = found[test]
+            levels[number, test] = found[train].mean(axis=0)
             losses[fold, number] = target.held_out_loss(found, test, train)
     best = int(np.argmin(losses.sum(0))) if len(folds) else len(PENALTIES) // 2
     coefficients, intercept = fit(rows, target, PENALTIES[best], None)
     if not len(folds):
         seen = intercept + rows @ coefficients
-        return CrossFitted(seen, seen, coefficients, intercept, PENALTIES[best])
-    judged = scores[best].copy()
+        level = np.broadcast_to(seen.mean(axis=0), seen.shape)
+        return CrossFitted(seen, seen, level, coefficients, intercept, PENALTIES[best])
+    judged, level = scores[best].copy(), levels[best].copy()
     for (_, test), chosen in zip(folds, chosen_by_others(losses), strict=True):
-        judged[test] = scores[chosen, test]
-    return CrossFitted(scores[best], judged, coefficients, intercept, PENALTIES[best])
+        judged[test], level[test] = scores[chosen, test], levels[chosen, test]
+    return CrossFitted(scores[best], judged, level, coefficients, intercept, PENALTIES[best])
+
+
+def cross_fit_blocks(
+    blocks: Mapping[str, tuple[Any, float]], target: Target, folds: Sequence[Fold]
+) -> tuple[CrossFitted, dict[str, Float[ndarray, "feature answer"]]]:
+    """Fit on blocks of features together, each with an equal voice.
+
+    Args:
+        blocks: The cases of each as rows, dense or sparse, and the factor that brings these to a
+            length of about 1.
+
+    Returns:
+        What was fitted, and the coefficients of the features of each block.
+    """
+    factor = {name: scale / len(blocks) ** 0.5 for name, (_, scale) in blocks.items()}
+    products = sum(factor[name] ** 2 * _dense(m @ m.T) for name, (m, _) in blocks.items())
+    rotation = rotate(np.asarray(products))
+    found = cross_fit(rotation.rows, target, folds)
+    weights = rotation.back @ found.coefficients
+    return found, {
+        name: factor[name] ** 2 * np.asarray(rows.T @ weights) for name, (rows, _) in blocks.items()
+    }
 
 
 def chosen_by_others(losses: Float[ndarray, "fold choice"]) -> Int[ndarray, "fold"]:
@@ -138,3 +167,7 @@ def fit(
 def _parts(flat: ndarray, width: int, answers: int, free: int) -> tuple[ndarray, ndarray]:
     intercept = flat[width * answers :] if free else np.zeros(answers)
     return flat[: width * answers].reshape(width, answers), intercept
+
+
+def _dense(products: Any) -> Float[ndarray, "case case"]:
+    return np.asarray(products.toarray() if hasattr(products, "toarray") else products)

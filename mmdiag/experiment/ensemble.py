@@ -5,13 +5,12 @@ chosen by answers to cases of inner folds, which no member of theirs has seen.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int
 from numpy import ndarray
-from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from mmdiag.cohort.kept_together import split_units
@@ -19,20 +18,28 @@ from mmdiag.cohort.labels import label_values, stratum_of
 from mmdiag.cohort.splits import inner_folds
 from mmdiag.config import RunConfig
 from mmdiag.ensemble.cox import baseline_hazard
-from mmdiag.ensemble.ridge import Fold, cross_fit, rotate
+from mmdiag.ensemble.ridge import Fold, cross_fit_blocks
 from mmdiag.ensemble.stack import beyond_chance, combine, silenced, stack
 from mmdiag.ensemble.target import Target
 from mmdiag.ensemble.trees import cross_fit_trees
 from mmdiag.ensemble.typicality import threshold
 from mmdiag.experiment.prepared import prepare_modalities
 from mmdiag.experiment.run import RunData
-from mmdiag.model.ensemble import EnsembleModel, Members, answers_of, network_config
+from mmdiag.model.ensemble import (
+    EnsembleModel,
+    Members,
+    answers_of,
+    as_blocks,
+    network_config,
+)
 from mmdiag.model.members import MemberForm, RidgeMember, TreeMember, common_words
 from mmdiag.model.network import DiagnosisModel
 from mmdiag.model.typicality import Typicality
 from mmdiag.prepare import Preparation
 from mmdiag.prepare.batches import batch_of, prepare_samples
+from mmdiag.prepare.blocks.design import design
 from mmdiag.prepare.blocks.preparation import BUCKETS, COLUMNS, MISSING
+from mmdiag.prepare.blocks.taught import teach
 from mmdiag.progress import Progress
 from mmdiag.task import Task
 from mmdiag.training import batched
@@ -112,8 +119,23 @@ class _Fit:
             [[name in sample for sample in self.samples] for name in modalities], axis=1
         )
         self.p_values = np.full(self.present.shape, np.nan)
+        if config.averages and config.ensemble.taught:
+            self._teach()
         torch.manual_seed(config.seed)
         self.model = EnsembleModel(config, self.preparations, task)
+
+    def _teach(self) -> None:
+        """Give the networks what a ridge says of each block of features, beside its directions."""
+        for number, (name, preparation) in enumerate(self.preparations.items()):
+            there = np.flatnonzero(self.present[:, number])
+            target = self.target.take(there)
+            folds = _folds(self.fold[there], target)
+            if not folds or not target.can_be_learned():
+                continue
+            cases = [self.samples[row][name] for row in there]
+            self.preparations[name], told = teach(as_blocks(preparation), cases, target, folds)
+            for row, arrays in zip(there, told, strict=True):
+                self.samples[row] = {**self.samples[row], name: arrays}
 
     def fitted(self, attach: Attach | None = None) -> Fitted:
         """Fit the members, the networks and the stack."""
@@ -266,33 +288,14 @@ def _fit_ridge(
     target: Target,
     folds: Sequence[Fold],
 ) -> HeldOut:
-    blocks = {name: _matrix(name, [case[name] for case in arrays]) for name in form.blocks}
-    factor = {name: scale / len(blocks) ** 0.5 for name, (_, scale) in blocks.items()}
-    products = sum(factor[name] ** 2 * _dense(m @ m.T) for name, (m, _) in blocks.items())
-    rotation = rotate(np.asarray(products))
-    found = cross_fit(rotation.rows, target, folds)
-    weights = rotation.back @ found.coefficients
-    for name, (matrix, _) in blocks.items():
-        own = factor[name] ** 2 * np.asarray(matrix.T @ weights)
+    blocks = {
+        name: design([case[name] for case in arrays], BUCKETS.get(name, 0)) for name in form.blocks
+    }
+    found, coefficients = cross_fit_blocks(blocks, target, folds)
+    for name, own in coefficients.items():
         getattr(member, f"of_{name}").copy_(torch.from_numpy(own))
     member.intercept.copy_(torch.from_numpy(found.intercept))
     return np.stack([found.out_of_fold, found.judged])
-
-
-def _matrix(name: str, values: Sequence[ndarray]) -> tuple[Any, float]:
-    """The cases of a block, and a factor that brings their rows to a length of about 1."""
-    if name not in BUCKETS:
-        table = np.stack(values).astype(float)
-        active = int((table.std(axis=0) > 0).sum())
-        return table, 1 / max(active, 1) ** 0.5
-    rows = np.repeat(np.arange(len(values)), [len(terms) for terms in values])
-    every = np.concatenate(values)
-    place = (rows, every[:, 0].astype(int))
-    return csr_matrix((every[:, 1].astype(float), place), shape=(len(values), BUCKETS[name])), 1.0
-
-
-def _dense(products: Any) -> Float[ndarray, "case case"]:
-    return np.asarray(products.toarray() if hasattr(products, "toarray") else products)
 
 
 def _tree_rows(

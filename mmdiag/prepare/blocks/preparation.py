@@ -29,7 +29,8 @@ SUMMARY, MISSING, COLUMNS, CATEGORY = "summary", "missing", "columns", "category
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockPreparation(Preparation):
-    """Fitted state of one modality of an ensemble. Nothing in it has seen a label.
+    """Fitted state of one modality of an ensemble. Nothing in it has seen a label, but for the
+    directions that `mmdiag.prepare.blocks.taught` puts before the others.
 
     Args:
         dense: Block of features of a case -> its standardisation, and its directions for the
@@ -78,17 +79,24 @@ class BlockPreparation(Preparation):
         if self.categories:
             found[CATEGORY] = category_numbers(raw, self.columns, self.categories)
             raw = known_categories(raw, self.columns, self.categories)
-        summary = []
         blocks = blocks_of(self.kind, raw, self.shape)
         for name, projection in self.dense.items():
             found[name] = projection.standardise(blocks[name][None])[0]
-            summary.append(found[name] @ projection.components)
         if COLUMNS in self.dense:
             found[MISSING] = np.isnan(blocks[COLUMNS][self.holes]).astype(np.float32)
         for name, weights in self.terms_of.items():
             found[name] = weights.weighted(blocks[name])
-            summary.append(weights.scores(found[name]))
+        summary = [*self.along_directions(found).values()]
         return {SUMMARY: np.concatenate(summary).astype(np.float32), **found}
+
+    def along_directions(
+        self, arrays: Mapping[str, Shaped[ndarray, "..."]]
+    ) -> dict[str, Float32[ndarray, "score"]]:
+        """Of each block of a case its scores along the directions; one after the other they are
+        the summary.
+        """
+        found = {name: arrays[name] @ block.components for name, block in self.dense.items()}
+        return found | {name: own.scores(arrays[name]) for name, own in self.terms_of.items()}
 
     def config(self) -> dict[str, Any]:
         """The part that goes into preparation.json."""

@@ -51,14 +51,23 @@ def test_what_no_large_direction_holds_is_the_first_of_the_taught():
     assert np.stack([case[SUMMARY] for case in cases])[:, 1:] == pytest.approx(along, abs=1e-5)
 
 
-def test_of_a_label_that_is_luck_training_cases_are_told_nothing_that_new_ones_are_not():
-    """The scores of the ridge on all cases would tell each its own label."""
+def test_what_a_training_case_is_told_does_not_hang_on_its_own_label():
+    """The ridge on all cases would tell each its own."""
     rows = make_rows()
-    luck = np.random.default_rng(5).random(CASES) > 0.5
-    _, taught, cases = prepare(rows, label(luck))
-    seen = np.stack([taught.apply(row)[SUMMARY] for row in rows])[:, 0]
-    told = np.stack([case[SUMMARY] for case in cases])[:, 0]
-    assert correlation(seen, luck) > 0.4 and correlation(told, luck) < 0.2
+    true = rows[:, -1] + np.random.default_rng(3).normal(size=CASES) > 0
+    other = true ^ (np.arange(CASES) == 1)
+    cases, again = (prepare(rows, label(one))[2] for one in (true, other))
+    step = np.stack([b[SUMMARY] - a[SUMMARY] for a, b in zip(cases, again, strict=True)])[:, 0]
+    assert np.ptp(step[FOLD == 1]) < 1e-3 < 1e-1 < np.ptp(step[FOLD != 1])  # but for one level
+
+
+def test_of_a_label_that_is_luck_nothing_is_taught():
+    rows = make_rows()
+    for seed in range(4):
+        luck = np.random.default_rng(seed).random(CASES) > 0.5
+        plain, taught, cases = prepare(rows, label(luck))
+        assert taught.width == plain.width
+        assert np.stack([case[SUMMARY] for case in cases]).shape == (CASES, plain.width)
 
 
 def test_a_new_case_has_the_score_of_the_ridge_on_all():
@@ -78,11 +87,27 @@ def test_a_new_case_has_the_score_of_the_ridge_on_all():
     ],
     ids=lambda target: target.kind,
 )
-def test_every_answer_of_a_task_has_a_direction_and_a_column_without_spread_does_no_harm(target):
+def test_columns_without_spread_teach_nothing(target):
     rows = np.ones((CASES, WIDTH), np.float32)
     plain, taught, cases = prepare(rows, target)
-    assert taught.width == plain.width + target.answers
+    assert taught.width == plain.width
     assert np.isfinite([case[SUMMARY] for case in cases]).all()
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel", "survival"])
+def test_every_answer_of_a_task_has_a_direction(kind):
+    rows = make_rows()
+    last = rows[:, -1].astype(float)
+    values = {
+        "multiclass": np.digitize(last, [-0.5, 0.5])[:, None].astype(float),
+        "multilabel": np.stack([last > 0, last < 0.5], axis=1).astype(float),
+        "survival": np.stack([np.exp(-last), np.ones(CASES)], axis=1),
+    }[kind]
+    target = Target(kind, values, {"multiclass": 3, "multilabel": 2, "survival": 1}[kind])
+    plain, taught, cases = prepare(rows, target)
+    assert taught.width == plain.width + target.answers
+    first = {"multiclass": -last, "multilabel": last, "survival": last}[kind]
+    assert correlation([case[SUMMARY][0] for case in cases], first) > 0.5
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,12 @@ def test_columns_without_spread_teach_nothing(target):
     assert np.isfinite([case[SUMMARY] for case in cases]).all()
 
 
+def test_where_too_few_are_ill_to_tell_nothing_is_taught():
+    rows = make_rows()
+    plain, taught, _ = prepare(rows, label(rows[:, -1] > np.sort(rows[:, -1])[-40]))
+    assert taught.width == plain.width
+
+
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel", "survival"])
 def test_every_answer_of_a_task_has_a_direction(kind):
     rows = make_rows()

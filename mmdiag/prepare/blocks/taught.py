@@ -4,8 +4,9 @@ outcome, before the principal directions, which know of no label.
 What a few of ten thousand words say is not among the directions of largest variance, and a network
 of some hundred cases does not find it again. While networks learn, each case has the score of a
 ridge that has not seen it, so that they trust it no more than a new case may; afterwards that of
-the ridge on all cases. A block of which it says nothing beyond chance teaches nothing: where the
-outcome is a product of modalities, it would be noise to a network that finds the product.
+the ridge on all cases. A block of which it says nothing that is shown to be more than chance
+teaches nothing: where the outcome is a product of modalities, and where cases are few, it would be
+noise.
 
 Reference:
     Wolpert 1992, Stacked generalization.
@@ -19,7 +20,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mmdiag.ensemble.ridge import Fold, cross_fit_blocks
-from mmdiag.ensemble.stack import beyond_chance
+from mmdiag.ensemble.stack import LEAST_RARER, beyond_chance
 from mmdiag.ensemble.target import Target
 from mmdiag.prepare.blocks.design import design
 from mmdiag.prepare.blocks.preparation import COLUMNS, SUMMARY, BlockPreparation
@@ -68,12 +69,12 @@ def _ridge(
     values: Sequence[ndarray], buckets: int, target: Target, folds: Sequence[Fold]
 ) -> tuple[Float[ndarray, "case answer"], Float[ndarray, "feature answer"]] | None:
     """What ridges that had not seen them say of cases, on the level of the ridge on all of them,
-    and its coefficients; None where that is no more than chance.
+    and its coefficients; None where that is not shown to be more than chance.
     """
     rows, scale = design(values, buckets)
     found, own = cross_fit_blocks({"": (rows, scale)}, target, folds)
     said, prior = found.judged - found.level, target.prior()
-    if not beyond_chance(prior + said, prior, target):
+    if target.rarer() < LEAST_RARER or not beyond_chance(prior + said, prior, target):
         return None
     return said + (rows @ own[""]).mean(axis=0), own[""]
 

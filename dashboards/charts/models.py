@@ -8,6 +8,8 @@ import pandas as pd
 
 from dashboards.charts.style import ACCENT, FUSED_NAME, NEUTRAL, TEXT, Layered, colours, titled
 
+HALF_A_FIGURE = 0.33  # of the width of a chart, on a narrow screen
+
 
 def forest(
     table: pd.DataFrame,
@@ -18,13 +20,16 @@ def forest(
 ) -> Layered:
     """Value and interval of each row of `model, value, low, high, n`."""
     models = table["model"].tolist()
-    base = alt.Chart(table).encode(
+    low, high = _with_room(table, reference)
+    wide = alt.Scale(domain=[low, high], nice=False, zero=False)
+    margin = HALF_A_FIGURE * (high - low)
+    inside = table["value"].clip(low + margin, high - margin)  # figures end where the chart does
+    base = alt.Chart(table.assign(inside=inside)).encode(
         y=alt.Y(
             "model:N", sort=models, title=None, axis=alt.Axis(labelLimit=190, labelOverlap=False)
         )
     )
     colour = alt.Color("model:N", scale=colours(models, modalities), legend=None)
-    wide = _with_room(table, reference)
     tooltip = [
         "model",
         alt.Tooltip("value", format=".3f"),
@@ -40,7 +45,7 @@ def forest(
             x=alt.X("value:Q", scale=wide), color=colour, tooltip=tooltip
         ),
         base.mark_text(align="center", dx=0, dy=-11, fontSize=11, color=TEXT).encode(
-            x=alt.X("value:Q", scale=wide), text=alt.Text("label:N")
+            x=alt.X("inside:Q", scale=wide), text=alt.Text("label:N")
         ),
     ]
     if reference is not None:
@@ -53,17 +58,14 @@ def forest(
     return titled(alt.layer(*layers), title, 34 * len(table) + 20)
 
 
-def _with_room(table: pd.DataFrame, reference: float | None) -> alt.Scale:
-    """A scale with room for the figures over the points."""
-    least, most = table["low"].min(), table["high"].max()
+def _with_room(table: pd.DataFrame, reference: float | None) -> tuple[float, float]:
+    """Ends of a scale with some room for the figures over the points."""
+    least, most = float(table["low"].min()), float(table["high"].max())
     if reference is not None:
         least = min(least, reference)
-    room = 0.3 * max(most - least, 0.1)  # the figures are about half as wide as the chart
-    return alt.Scale(
-        domain=[min(least, table["value"].min() - room), max(most, table["value"].max() + room)],
-        nice=False,
-        zero=False,
-    )
+    room = 0.3 * max(most - least, 0.1)
+    values = table["value"]
+    return min(least, float(values.min()) - room), max(most, float(values.max()) + room)
 
 
 def roc(
@@ -154,7 +156,7 @@ def curves(table: pd.DataFrame, title: str) -> Layered:
                 "loss:N",
                 title=None,
                 scale=alt.Scale(domain=["training", "validation"], range=[NEUTRAL, ACCENT]),
-                legend=alt.Legend(orient="top-right"),
+                legend=alt.Legend(orient="bottom-left"),
             ),
         )
     )

@@ -52,9 +52,9 @@ def _cohorts() -> None:
             rows.append(
                 {
                     "cohort": name,
-                    "cases received": counts.get("in"),
+                    "received": counts.get("in"),
                     "accepted": counts.get("accepted"),
-                    "in quarantine": counts.get("quarantined"),
+                    "quarantine": counts.get("quarantined"),
                     "last ingested": facts.get("ingested_at"),
                     "in use": used or "none",
                     "scored by it": count_scored(record, used, name) if used else None,

@@ -186,11 +186,14 @@ def answer_of_case(cases: Cases | None, cohort: str, case_id: str) -> Answer | N
 
 
 def _of_run(own: pd.DataFrame, cohort: str, case_id: str) -> Row:
-    """The answer of a run for a case, with the version of the case that the ledger has of it: its
-    files may have changed since.
+    """The answer of a run for a case, with the version of the case that the ledger has of it, where
+    that can be read: its files may have changed since.
     """
     prediction = published.records(own[own["case_id"] == case_id])[0]
-    given = _answers(cohort, case_id, str(prediction.get("bundle_id") or ""))
+    try:
+        given = _answers(cohort, case_id, str(prediction.get("bundle_id") or ""))
+    except published.DamagedFile:  # which the record of views says
+        return prediction
     same = [one for one in given if one["scored_at"] == prediction.get("scored_at")]
     return prediction | {"version": same[0]["version"]} if same else prediction
 

@@ -6,7 +6,8 @@ import re
 from typing import Final
 
 _BEGINNINGS: Final = {
-    re.compile(rb"II[*+]\0|MM\0[*+]"): "a TIFF",
+    # DICOM may begin as a TIFF does (PS3.10 7.1): cut within its preamble it is neither
+    re.compile(rb"(?:II[*+]\0|MM\0[*+]).{128}", re.DOTALL): "a TIFF",
     re.compile(rb"\x89PNG\r\n\x1a\n"): "a PNG that is not named .png",
     re.compile(rb"\xff\xd8\xff"): "a JPEG that is not named .jpg",
     re.compile(rb"GIF8[79]a"): "a GIF",

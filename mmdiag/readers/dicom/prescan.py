@@ -126,9 +126,7 @@ def fragments(scanned: Scan) -> Fragments | None:
 def _file_meta(content: bytes) -> tuple[int, str]:
     """Where the data set begins, and its transfer syntax."""
     if content[PREAMBLE : PREAMBLE + 4] != b"DICM":
-        # DICOM may begin as a TIFF does (PS3.10 7.1): cut within its preamble it is neither
-        whole = len(content) >= PREAMBLE + 4
-        if whole and (form := picture_form(content)) is not None:
+        if (form := picture_form(content)) is not None:
             raise ReadError("picture_form", f"it is {form}")
         raise ReadError("not_dicom", "no DICM prefix at byte 128")
     if len(content) < PREAMBLE + 12:

@@ -117,7 +117,10 @@ def stack(
 
 
 def beyond_chance(
-    said: Float[ndarray, "case answer"], prior: Float[ndarray, "answer"], target: Target
+    said: Float[ndarray, "case answer"],
+    prior: Float[ndarray, "answer"],
+    target: Target,
+    errors: float = BEYOND_CHANCE,
 ) -> bool:
     """Whether held-out answers go with the outcome further than luck would let them: the one-sided
     score test (Rao 1948) that what they add to the prior counts for nothing. Where there are too
@@ -126,13 +129,14 @@ def beyond_chance(
     Args:
         said: Scores of each case by models that had not seen it.
         prior: Scores of knowing nothing.
+        errors: Standard errors that it must be beyond luck.
     """
     if target.rarer() < LEAST_RARER:
         return True
     added = said - prior
     _, gradient = target.loss(np.tile(prior, (len(said), 1)))
     gained = -(gradient * added).sum(1)
-    return float(gained.sum()) > BEYOND_CHANCE * float(np.sqrt((gained**2).sum()))
+    return float(gained.sum()) > errors * float(np.sqrt((gained**2).sum()))
 
 
 def silenced(found: Stack) -> Stack:

@@ -4,9 +4,8 @@ outcome, before the principal directions, which know of no label.
 What a few of ten thousand words say is not among the directions of largest variance, and a network
 of some hundred cases does not find it again. While networks learn, each case has the score of a
 ridge that has not seen it, so that they trust it no more than a new case may; afterwards that of
-the ridge on all cases. A block of which it says nothing that is shown to be more than chance
-teaches nothing: where the outcome is a product of modalities, and where cases are few, it would be
-noise.
+the ridge on all cases. A block of which that goes with the outcome no further than luck often does
+teaches nothing: where the outcome is a product of modalities it would be noise.
 
 Reference:
     Wolpert 1992, Stacked generalization.
@@ -20,11 +19,13 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mmdiag.ensemble.ridge import Fold, cross_fit_blocks
-from mmdiag.ensemble.stack import LEAST_RARER, beyond_chance
+from mmdiag.ensemble.stack import beyond_chance
 from mmdiag.ensemble.target import Target
 from mmdiag.prepare.blocks.design import design
 from mmdiag.prepare.blocks.preparation import COLUMNS, SUMMARY, BlockPreparation
 from mmdiag.prepare.blocks.terms import FOLDED
+
+ONE_ERROR = 1.0  # a block of no use passes 16 times in 100, one of some use seldom fails
 
 Arrays = Mapping[str, ndarray]
 
@@ -69,12 +70,12 @@ def _ridge(
     values: Sequence[ndarray], buckets: int, target: Target, folds: Sequence[Fold]
 ) -> tuple[Float[ndarray, "case answer"], Float[ndarray, "feature answer"]] | None:
     """What ridges that had not seen them say of cases, on the level of the ridge on all of them,
-    and its coefficients; None where that is not shown to be more than chance.
+    and its coefficients; None where that may well be luck.
     """
     rows, scale = design(values, buckets)
     found, own = cross_fit_blocks({"": (rows, scale)}, target, folds)
     said, prior = found.judged - found.level, target.prior()
-    if target.rarer() < LEAST_RARER or not beyond_chance(prior + said, prior, target):
+    if not beyond_chance(prior + said, prior, target, ONE_ERROR):
         return None
     return said + (rows @ own[""]).mean(axis=0), own[""]
 

@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from mmdiag.evaluation.calibration import calibration
+from mmdiag.evaluation.calibration_error import calibration_error
+from mmdiag.evaluation.metrics import evaluate
+
 
 def draw(n, *, sharpness=1.0, seed=0):
     """Labels of a logit, and what a model says that takes the logit times `1 / sharpness`."""
@@ -16,8 +20,6 @@ def draw(n, *, sharpness=1.0, seed=0):
 
 
 def measured(label, probability, **options):
-    from mmdiag.evaluation.calibration import calibration
-
     return calibration(label, probability, subject=np.arange(len(label)), **options)
 
 
@@ -50,6 +52,30 @@ def test_the_calibration_error_of_a_right_model_reaches_down_to_none():
     assert np.mean([found["ece"] for found in held]) < 0.06
     wrong = measured(*draw(1000, sharpness=0.3), resamples=200)
     assert 0 < wrong["ece_low"] <= wrong["ece"] <= wrong["ece_high"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_calibration_error_is_the_same_wherever_it_is_said(seed):
+    """In the metrics as in the card: less its bias, down to none where a right model has as much."""
+    label, probability = draw(120, seed=seed)
+    row = next(r for r in evaluate(label, probability, resamples=200) if r["metric"] == "ece")
+    found = measured(label, probability, resamples=200)
+    assert (row["value"], row["low"], row["high"]) == (
+        found["ece"],
+        found["ece_low"],
+        found["ece_high"],
+    )
+    one = next(r for r in evaluate(label, probability, resamples=1) if r["metric"] == "ece")
+    raw = calibration_error(label, probability)(np.ones((1, 120)))[0]
+    assert one["value"] == pytest.approx(raw) and row["value"] < raw
+
+
+def test_calibration_error_is_zero_where_shares_agree_and_the_gap_where_not():
+    probability = np.repeat([0.2, 0.8], 50)
+    label = np.concatenate([np.repeat([1, 0], [10, 40]), np.repeat([1, 0], [40, 10])]).astype(float)
+    ones = np.ones((1, 100))
+    assert calibration_error(label, probability)(ones)[0] == pytest.approx(0, abs=1e-12)
+    assert calibration_error(label, probability + 0.1)(ones)[0] == pytest.approx(0.1)
 
 
 def test_classes_that_are_parted_or_alone_have_no_slope():

@@ -10,8 +10,6 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from mmdiag.errors import UnknownNameError
 from mmdiag.evaluation.bootstrap import bootstrap_weights
-from mmdiag.evaluation.calibration import calibration
-from mmdiag.evaluation.calibration_error import calibration_error
 from mmdiag.evaluation.concordance import concordance
 from mmdiag.evaluation.delong import delong
 from mmdiag.evaluation.metrics import evaluate, paired_difference, wilson
@@ -105,30 +103,6 @@ def test_a_paired_difference_is_narrower_than_two_intervals_and_knows_equality()
     assert found["low"] > 0 and found["p"] < 0.05
     same = paired_difference(label, good, good, resamples=200)
     assert (same["value"], same["low"], same["high"], same["p"]) == (0.0, 0.0, 0.0, 1.0)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_calibration_error_is_the_same_wherever_it_is_said(seed):
-    """In the metrics as in the card: less its bias, down to none where a right model has as much."""
-    label, probability = make_scores(120, seed=seed)
-    row = next(r for r in evaluate(label, probability, resamples=200) if r["metric"] == "ece")
-    found = calibration(label, probability, subject=np.arange(120), resamples=200)
-    assert (row["value"], row["low"], row["high"]) == (
-        found["ece"],
-        found["ece_low"],
-        found["ece_high"],
-    )
-    one = next(r for r in evaluate(label, probability, resamples=1) if r["metric"] == "ece")
-    raw = calibration_error(label, probability)(np.ones((1, 120)))[0]
-    assert one["value"] == pytest.approx(raw) and row["value"] < raw
-
-
-def test_calibration_error_is_zero_where_shares_agree_and_the_gap_where_not():
-    probability = np.repeat([0.2, 0.8], 50)
-    label = np.concatenate([np.repeat([1, 0], [10, 40]), np.repeat([1, 0], [40, 10])]).astype(float)
-    ones = np.ones((1, 100))
-    assert calibration_error(label, probability)(ones)[0] == pytest.approx(0, abs=1e-12)
-    assert calibration_error(label, probability + 0.1)(ones)[0] == pytest.approx(0.1)
 
 
 def test_concordance_by_hand_with_censoring_and_ties():

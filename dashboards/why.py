@@ -1,4 +1,4 @@
-"""Beside the contributions of a case: how its modalities act together, which earlier cases are
+"""Beside the contributions of a case: how its modalities act together, which cases are
 alike, and whether the model's explanations can be relied on.
 """
 
@@ -11,7 +11,7 @@ import streamlit as st
 from dashboards import case_parts, notes, published, texts
 from dashboards.case_view import View
 from dashboards.charts import case as charts
-from mmdiag.explain.kept import still_similar
+from mmdiag.explain.kept import heading_of, still_similar
 from mmdiag.explain.report.checked import checked_sentence
 
 
@@ -54,12 +54,12 @@ def interactions(view: View, found: tuple[pd.DataFrame, list[str]]) -> None:
 
 
 def similar(view: View, cohort: str) -> None:
-    """Earlier cases with their outcome, each a link."""
+    """Cases that are like it with their outcome, each a link."""
     kept = (view.kept or {}).get("similar") or []
     found = still_similar(view.store.cases, view.row, kept) if view.row is not None else []
     if not found:
         return
-    st.markdown("**Similar earlier cases**")
+    st.markdown(f"**{heading_of(found)}**")
     cases, task = view.store.cases.set_index("case_id"), view.store.task
     for one in found:
         label = cases.loc[one["case_id"]].get("label")

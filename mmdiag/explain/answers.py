@@ -122,7 +122,7 @@ def _task(workspace: Workspace, store: Store, facts: Facts, folder: Path | None)
 
 
 def _with_labels(store: Store, row: int, similar: Sequence[Mapping[str, Any]]) -> list[Facts]:
-    """Earlier cases with what came out of them, by name."""
+    """Cases that are like it with what came out of them, by name."""
     cases, task = store.cases.set_index("case_id"), store.task
     found = []
     for one in still_similar(store.cases, row, similar):

@@ -27,24 +27,40 @@ def still_similar(
     cases: pd.DataFrame, row: int, similar: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Of the cases that were found to be alike those that may still be shown: that are there, have
-    their outcome, are of another subject, and of no later day.
+    their outcome, and are of another subject; those of a later day, which `later` tells, where none
+    is earlier.
 
     Args:
         cases: Of the store, as it is now.
         row: Of the case that they are like.
     """
-    shown = set(cases.loc[may_be_shown(cases, row), "case_id"])
-    return [dict(one) for one in similar if one["case_id"] in shown]
+    shown, is_later = may_be_shown(cases, row), later(cases, row)
+    of = dict(zip(cases.loc[shown, "case_id"], is_later[shown].tolist(), strict=True))
+    found = [{**one, "later": of[one["case_id"]]} for one in similar if one["case_id"] in of]
+    return [one for one in found if not one["later"]] or found
+
+
+def heading_of(similar: Sequence[Mapping[str, Any]]) -> str:
+    """What stands above what `still_similar` gave."""
+    none_earlier = any(one["later"] for one in similar)
+    return (
+        "Similar cases of later days (none is earlier)" if none_earlier else "Similar earlier cases"
+    )
+
+
+def later(cases: pd.DataFrame, row: int) -> Bool[ndarray, "case"]:
+    """Which cases are of a later day than one."""
+    found: ndarray = (cases["as_of"] > cases["as_of"].iloc[row]).to_numpy()
+    return found
 
 
 def may_be_shown(cases: pd.DataFrame, row: int) -> Bool[ndarray, "case"]:
-    """Which cases have a known outcome, are of another subject than a case, and of no later day."""
+    """Which cases have a known outcome, and are of another subject than a case."""
     known = cases["label"].notna().to_numpy() if "label" in cases else np.zeros(len(cases), bool)
     if "time" in cases and not known.any():
         known = cases["time"].notna().to_numpy()
     own = (cases["subject_id"] == cases["subject_id"].iloc[row]).to_numpy()
-    later = (cases["as_of"] > cases["as_of"].iloc[row]).to_numpy()
-    found: ndarray = known & ~own & ~later
+    found: ndarray = known & ~own
     return found
 
 
@@ -64,7 +80,7 @@ def keep(
     """Write an explanation.
 
     Args:
-        similar: Earlier cases: `case_id`, `similarity` and `alike_in`.
+        similar: Cases that are like it: `case_id`, `similarity` and `alike_in`.
     """
     facts = {
         "case_id": case_id,

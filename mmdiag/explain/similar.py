@@ -1,5 +1,5 @@
-"""Earlier cases that are like one: exact search on the features that a model has of each modality,
-among the cases whose outcome is known.
+"""Cases that are like one, earlier ones where there are any: exact search on the features that a
+model has of each modality, among the cases whose outcome is known.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float32
 from numpy import ndarray
 
 from mmdiag.cohort.splits import read_split
-from mmdiag.explain.kept import features_path, may_be_shown
+from mmdiag.explain.kept import features_path, later, may_be_shown
 from mmdiag.inference import score as inference
 from mmdiag.inference.bundle import Bundle
 from mmdiag.model.ensemble import EnsembleModel
@@ -79,16 +79,18 @@ class Features:
 def similar_cases(
     bundle: Bundle, store: Store, features: Features, row: int
 ) -> list[dict[str, Any]]:
-    """`case_id`, `similarity` and `alike_in` of the cases that are most like one.
+    """`case_id`, `similarity` and `alike_in` of the earlier cases that are most like one; of later
+    ones where no earlier one can be held against it.
 
     Args:
         features: Of the cohort, by `features_of_cohort`.
     """
-    allowed = may_be_found(store, row, _held_out(store))
+    allowed, weights = may_be_found(store, row, _held_out(store)), _weights(bundle)
+    earlier = features.similar(row, allowed & ~later(store.cases, row), weights)
     keys = store.cases["case_id"]
     return [
         {"case_id": str(keys.iloc[other]), "similarity": round(score, 4), "alike_in": name}
-        for other, score, name in features.similar(row, allowed, _weights(bundle))
+        for other, score, name in earlier or features.similar(row, allowed, weights)
     ]
 
 
@@ -108,8 +110,7 @@ def _weights(bundle: Bundle) -> dict[str, float]:
 
 
 def may_be_found(store: Store, row: int, held_out: Sequence[str]) -> Bool[ndarray, "case"]:
-    """Cases with a known outcome, of other subjects, none of a held-out test and none of a later
-    day.
+    """Cases with a known outcome, of other subjects, and none of a held-out test.
 
     Args:
         held_out: Subjects of the test.

@@ -355,6 +355,19 @@ def test_similar_cases_are_other_subjects_with_an_outcome_the_nearest_first(run,
     assert values == sorted(values, reverse=True) and values[0] <= 1.0001
 
 
+def test_similar_cases_are_earlier_ones_where_there_is_one(run, store, bundle):
+    from mmdiag.explain.similar import features_of_cohort, similar_cases
+
+    features, days = features_of_cohort(bundle, store, run.workspace), store.cases["as_of"]
+    found = {}
+    for row in (int(days.argmin()), int(days.argmax())):
+        names = [one["case_id"] for one in similar_cases(bundle, store, features, row)]
+        found[row] = days[store.cases["case_id"].isin(names)] > days[row]
+    first, last = found.values()
+    assert len(first) and first.all(), "of the first case there are later ones alone"
+    assert len(last) and not last.any()
+
+
 def test_explanations_are_checked_and_a_model_at_chance_is_not_relied_on(
     bundle, store, monkeypatch
 ):

@@ -39,7 +39,9 @@ def test_what_a_file_says_stays_text(small_run, facts):
     store = Store.open(small_run.workspace, facts["cohort"])
     row = store.cases["case_id"].tolist().index(facts["case_id"])
     evil = "<img src=x onerror=alert(1)>"
-    similar = [{"case_id": evil, "label": evil, "similarity": 0.5, "alike_in": "report"}]
+    similar = [
+        {"case_id": evil, "label": evil, "similarity": 0.5, "alike_in": "report", "later": False}
+    ]
     text = page({**facts, "answer": evil, "similar": similar}, store, row)
     assert evil not in text and "&lt;img src=x" in text
     assert evil not in shaded(evil, [(0, 4, 0.3)]) and evil not in bars([(evil, 1.0)])

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mmdiag.explain.kept import still_similar
+from mmdiag.explain.kept import heading_of, still_similar
 
 
 def test_the_own_subject_a_case_without_an_outcome_and_a_later_one_are_not_shown():
@@ -19,3 +19,18 @@ def test_the_own_subject_a_case_without_an_outcome_and_a_later_one_are_not_shown
     found = [{"case_id": name} for name in ("kept", "mine", "open", "later", "gone", "undated")]
     shown = still_similar(cases, 0, found)
     assert [one["case_id"] for one in shown] == ["kept", "undated"]
+    assert heading_of(shown) == "Similar earlier cases"
+
+
+def test_the_first_of_a_cohort_is_shown_later_ones_and_it_is_said():
+    cases = pd.DataFrame(
+        {
+            "case_id": ["own", "later", "open"],
+            "subject_id": ["s", "a", "b"],
+            "label": [None, 1.0, None],
+            "as_of": pd.to_datetime(["2021-05-01", "2021-05-02", "2021-05-03"]),
+        }
+    )
+    shown = still_similar(cases, 0, [{"case_id": name} for name in ("later", "open")])
+    assert shown == [{"case_id": "later", "later": True}]
+    assert heading_of(shown) == "Similar cases of later days (none is earlier)"

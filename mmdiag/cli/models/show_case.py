@@ -54,7 +54,7 @@ def show_explanation(answer: Answer, store: "Store") -> None:
 
 
 def _more(answer: Answer) -> None:
-    """What changed, which earlier cases are alike, and how far all of it can be relied on."""
+    """What changed, which cases are alike, and how far all of it can be relied on."""
     if recorded := answer.get("recorded"):
         other = recorded["outcome"] != answer["outcome"]  # two axes, not a change along one
         now, before = (f" for {a['outcome']}" if other else "" for a in (answer, recorded))
@@ -64,6 +64,7 @@ def _more(answer: Answer) -> None:
         )
     for one in answer.get("similar", ()):
         came_out = f", outcome {one['label']}" if one["label"] is not None else ""
+        came_out += ", of a later day" if one["later"] else ""
         line(
             f"Similar: {one['case_id']} ({one['similarity']:.2f}, most alike in "
             f"{one['alike_in']}{came_out})"

@@ -9,6 +9,7 @@ from typing import Any
 from mmdiag import __version__
 from mmdiag.evaluation.verdict import LOG_ODDS, ROLES, is_abstained
 from mmdiag.explain.drawn import influential, shaded_pieces
+from mmdiag.explain.kept import heading_of
 from mmdiag.explain.report.checked import not_reliable
 from mmdiag.explain.report.drawings import bars, rows_of, shaded, slices, waterfall
 from mmdiag.kinds import kind_named
@@ -129,9 +130,8 @@ def _similar(facts: Mapping[str, Any], store: Store) -> str:
         {**one, "outcome": one["label"], "alike_in": store.title(one["alike_in"])}
         for one in facts["similar"]
     ]
-    return "<h2>Similar earlier cases</h2>" + rows_of(
-        rows, ("case_id", "outcome", "similarity", "alike_in")
-    )
+    table = rows_of(rows, ("case_id", "outcome", "similarity", "alike_in"))
+    return f"<h2>{heading_of(rows)}</h2>{table}"
 
 
 def _made_by(facts: Mapping[str, Any], store: Store) -> str:

@@ -101,7 +101,7 @@ def contributions(outcome: str, scale: str = LOG_ODDS) -> str:
 
 
 LEAST_SHOWN = 0.005  # log-odds: what is less reads as nothing
-NOBODY, THIS_CASE = "all cases", "this case"
+BASE, THIS_CASE = "cases with these inputs", "this case"
 
 
 def log_odds(value: float, *, share: bool) -> str:

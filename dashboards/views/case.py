@@ -350,7 +350,7 @@ def _ends(view: View, base: Any, values: Mapping[str, float]) -> dict[str, tuple
     if base is None or pd.isna(base):
         return {}
     binary, end = view.task.kind == "binary", float(base) + sum(values.values())
-    found = {texts.NOBODY: (float(base), texts.log_odds(float(base), share=binary))}
+    found = {texts.BASE: (float(base), texts.log_odds(float(base), share=binary))}
     return (
         found
         if view.abstained

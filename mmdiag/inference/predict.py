@@ -160,9 +160,10 @@ def coalition_log_odds(
     rows: np.ndarray,
     coalition: Bool[np.ndarray, "n modality"],
 ) -> Float[np.ndarray, "n"]:
-    """Log-odds of some cases when only the modalities of a coalition are known; nothing is encoded
-    again.
+    """Log-odds of some cases when of their modalities only those of a coalition are known; nothing
+    is encoded again.
     """
+    present = torch.stack([tokens[name].present() for name in model.modalities], dim=1)
     out = np.empty(len(rows), dtype=np.float64)
     for start in range(0, len(rows), 512):
         index = torch.from_numpy(np.asarray(rows[start : start + 512], dtype=np.int64))
@@ -171,6 +172,30 @@ def coalition_log_odds(
             name: Tokens(tokens[name].values[index], tokens[name].mask[index] & kept[:, k : k + 1])
             for k, name in enumerate(model.modalities)
         }
-        logits = model.diagnose(known).logits
-        out[start : start + 512] = model.head.log_odds(logits, chosen[index]).numpy()
+        found = log_odds_of(model, known, chosen[index], present[index])
+        out[start : start + 512] = found.numpy()
     return out
+
+
+def log_odds_of(
+    model: DiagnosisModel | EnsembleModel,
+    known: Mapping[str, Tokens],
+    chosen: torch.Tensor,
+    present_BM: Bool[torch.Tensor, "batch modality"],
+) -> Float[torch.Tensor, "batch"]:
+    """Log-odds of an answer where some modalities of a case are not looked at.
+
+    Which modalities a case has is known before any is looked at: what an ensemble adds for that
+    belongs to `base`, and to no modality, of which it would make bars against each other that say
+    nothing of their content.
+
+    Args:
+        known: Tokens of all modalities, masked where they are not looked at.
+        chosen: Number of the answer.
+        present_BM: Which modalities each case has.
+    """
+    logits = model.diagnose(known).logits
+    if isinstance(model, EnsembleModel):
+        seen = torch.stack([known[name].present() for name in model.modalities], dim=1)
+        logits = logits + model.set_offsets(present_BM) - model.set_offsets(seen)
+    return model.head.log_odds(logits, chosen)

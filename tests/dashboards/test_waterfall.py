@@ -25,7 +25,7 @@ def rows_of(ends):
 
 
 def test_each_bar_begins_where_the_one_before_it_ends():
-    ends = {texts.NOBODY: (0.25, "56 %"), texts.THIS_CASE: (-0.65, "34 %")}
+    ends = {texts.BASE: (0.25, "56 %"), texts.THIS_CASE: (-0.65, "34 %")}
     bars, marks, axis = rows_of(ends)
     assert list(bars) == NAMES and bars["FLAIR"] == pytest.approx((0.25, 1.05))
     assert bars["Report"][0] == bars["Report"][1] == bars["FLAIR"][1]
@@ -35,8 +35,8 @@ def test_each_bar_begins_where_the_one_before_it_ends():
 
 
 def test_an_answer_that_is_withheld_has_no_end():
-    _, marks, _ = rows_of({texts.NOBODY: (0.25, "56 %")})
-    assert list(marks) == [texts.NOBODY]
+    _, marks, _ = rows_of({texts.BASE: (0.25, "56 %")})
+    assert list(marks) == [texts.BASE]
 
 
 def test_without_a_beginning_bars_begin_at_nothing():

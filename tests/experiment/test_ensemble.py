@@ -240,7 +240,9 @@ def test_parts_and_what_has_no_place_are_the_contribution(bundle, samples, store
             assert total(found.parts[name]) + rest == pytest.approx(contribution, abs=1e-6)
 
 
-def test_what_has_no_place_is_the_offset_of_the_set_of_modalities(bundle, samples, store):
+def test_what_is_added_for_the_set_of_modalities_is_in_the_base_and_in_no_bar(
+    bundle, samples, store
+):
     from mmdiag.explain.parts import unplaced
     from mmdiag.explain.within.case import explain_within
 
@@ -248,15 +250,22 @@ def test_what_has_no_place_is_the_offset_of_the_set_of_modalities(bundle, sample
     row = next(i for i, sample in enumerate(samples) if len(sample) == 3)
     moved.model.sets.fill_(-1)
     moved.model.sets[0] = torch.ones(3)
-    rest = []
+    answers, parts = [], []
     for offset in (0.0, 0.6):
         moved.model.set_offset.zero_()
         moved.model.set_offset[1] = offset
-        found = explain_within(moved, store, row, samples[row])
-        names = list(found.parts)
-        rest.append([unplaced(found.parts[n], found.contributions[n]) for n in names])
-    assert np.subtract(*rest[::-1]) == pytest.approx(0.2, abs=1e-4), "a third for each of three"
-    assert abs(rest[0][names.index("expression")]) < 1e-3, "being there is shared by its columns"
+        answers.append(diagnose(moved, [samples[row]]).iloc[0])
+        parts.append(explain_within(moved, store, row, samples[row]))
+    without, with_it = answers
+    assert with_it["base"] - without["base"] == pytest.approx(0.6, abs=1e-4)
+    odds = [np.log(one["probability"] / (1 - one["probability"])) for one in answers]
+    assert odds[1] - odds[0] == pytest.approx(0.6, abs=1e-4)
+    for name, contribution in parts[1].contributions.items():
+        assert contribution == pytest.approx(parts[0].contributions[name], abs=1e-4)
+        assert contribution == pytest.approx(with_it[f"contribution_{name}"], abs=1e-4)
+        rest = [unplaced(one.parts[name], one.contributions[name]) for one in parts]
+        assert rest[1] == pytest.approx(rest[0], abs=1e-4), "nothing more is without a place"
+    assert abs(unplaced(parts[1].parts["expression"], parts[1].contributions["expression"])) < 1e-3
 
 
 def test_of_linear_members_alone_a_column_adds_its_coefficient_times_its_deviation(

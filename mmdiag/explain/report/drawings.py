@@ -20,7 +20,7 @@ STRONGEST = 0.65  # opacity of the largest effect
 
 
 def waterfall(base: float, rows: Sequence[tuple[str, float]], end: tuple[str, float]) -> str:
-    """From what is known of nobody to the answer, a row a modality, on one axis of log-odds."""
+    """From the base to the answer, a row a modality, on one axis of log-odds."""
     steps, at = [], base
     for name, value in rows:
         steps.append((name, at, at + value, signed(value)))
@@ -32,7 +32,7 @@ def waterfall(base: float, rows: Sequence[tuple[str, float]], end: tuple[str, fl
     def x(value: float) -> float:
         return NAMES + 40 + (value - low) / span * (WIDTH - NAMES - 110)
 
-    parts = [_name("all cases", 0), _mark(x(base), 0, f"{base:+.2f}")]
+    parts = [_name("cases with these inputs", 0), _mark(x(base), 0, f"{base:+.2f}")]
     for number, (name, start, stop, text) in enumerate(steps, start=1):
         left, right = sorted((x(start), x(stop)))
         colour = RAISES if stop > start else LOWERS

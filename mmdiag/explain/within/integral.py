@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
+from mmdiag.inference.predict import log_odds_of
 from mmdiag.model.ensemble import EnsembleModel
 from mmdiag.model.network import DiagnosisModel
 from mmdiag.tokens import Tokens
@@ -32,7 +33,7 @@ class Integral:
     Args:
         gradients: Of each input their mean along the path.
         contribution: What the modality adds at the end of the path to what is known without it.
-        presence: What it adds at the start, less what is due to which modalities are known.
+        presence: What it adds at the start.
         gap: How far what the gradients add up to is from the difference between the ends.
     """
 
@@ -64,7 +65,7 @@ class _Game:
             if name != self.name and bool(self.tokens[name].present()[0])
         ]
 
-    def logits(self, own: Tokens, kept: Bool[Tensor, "row other"]) -> Float[Tensor, "row answer"]:
+    def log_odds(self, own: Tokens, kept: Bool[Tensor, "row other"]) -> Float[Tensor, "row"]:
         """What the model says of these tokens of the modality beside the others that are kept."""
         others, count = self.others(), len(kept)
         known = {
@@ -75,25 +76,13 @@ class _Game:
             )
             for n in self.model.modalities
         }
-        return self.model.diagnose(known | {self.name: own}).logits
-
-    def log_odds(self, logits: Float[Tensor, "row answer"]) -> Float[Tensor, "row"]:
-        """Those of the answer that is looked at."""
-        return self.model.head.log_odds(logits, self.chosen.expand(len(logits)))
-
-    def of_sets(
-        self, logits: Float[Tensor, "row answer"], own: Tokens, kept: Bool[Tensor, "row other"]
-    ) -> Float[Tensor, "row"]:
-        """What of some log-odds is due to the offset of the set of modalities that it joins."""
-        if not isinstance(self.model, EnsembleModel):
-            return torch.zeros(len(kept))
-        names = list(self.model.modalities)
-        without = torch.zeros(len(kept), len(names), dtype=torch.bool)
-        without[:, [names.index(name) for name in self.others()]] = kept
-        present = without.clone()
-        present[:, names.index(self.name)] = own.present()
-        moved = self.model.set_offsets(present) - self.model.set_offsets(without)
-        return self.log_odds(logits) - self.log_odds(logits - moved)
+        present = torch.stack([self.tokens[n].present() for n in self.model.modalities], dim=1)
+        return log_odds_of(
+            self.model,
+            known | {self.name: own},
+            self.chosen.expand(count),
+            present.expand(count, -1),
+        )
 
 
 def integrate(
@@ -123,7 +112,7 @@ def integrate(
             for start, end in zip(starts, ends, strict=True)
         ]
         kept = torch.from_numpy(np.repeat(coalitions, steps, axis=0))
-        total = game.log_odds(game.logits(encode(leaves), kept))
+        total = game.log_odds(encode(leaves), kept)
         found = torch.autograd.grad(total.sum(), leaves, allow_unused=True)
     amounts = np.repeat(shares, steps) * np.tile(lengths, count)
     gradients = [
@@ -136,29 +125,25 @@ def integrate(
         float(((end - start).numpy().astype(float) * gradient).sum())
         for start, end, gradient in zip(starts, ends, gradients, strict=True)
     )
-    contribution, difference, offset = _differences(game, starts, ends, encode)
-    return Integral(gradients, contribution, contribution - difference - offset, difference - moved)
+    contribution, difference = _differences(game, starts, ends, encode)
+    return Integral(gradients, contribution, contribution - difference, difference - moved)
 
 
 @torch.no_grad()
 def _differences(
     game: _Game, starts: Sequence[Tensor], ends: Sequence[Tensor], encode: Encode
-) -> tuple[float, float, float]:
-    """What a modality adds to what is known without it, its path from start to end alone, and the
-    offsets of sets alone.
-    """
+) -> tuple[float, float]:
+    """What a modality adds to what is known without it, and its path from start to end alone."""
     coalitions, shares = owen_shares(len(game.others()))
     kept = torch.from_numpy(coalitions)
     size = len(coalitions)
     last = encode([end.expand(size, *end.shape[1:]) for end in ends])
     first = encode([start.expand(size, *start.shape[1:]) for start in starts])
     without = Tokens(last.values, torch.zeros_like(last.mask))
-    said = [game.logits(one, kept) for one in (last, first, without)]
-    after, before, absent, offset = (
-        found.numpy().astype(float) @ shares
-        for found in (*map(game.log_odds, said), game.of_sets(said[0], last, kept))
+    after, before, absent = (
+        game.log_odds(one, kept).numpy().astype(float) @ shares for one in (last, first, without)
     )
-    return float(after - absent), float(after - before), float(offset)
+    return float(after - absent), float(after - before)
 
 
 @cache

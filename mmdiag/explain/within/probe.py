@@ -13,7 +13,7 @@ from mmdiag.explain.within.attribution import Attribution, attribute, can_attrib
 from mmdiag.explain.within.integral import owen_shares
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.coalitions.shapley import shapley
-from mmdiag.inference.predict import coalition_log_odds
+from mmdiag.inference.predict import coalition_log_odds, log_odds_of
 from mmdiag.prepare.batches import batch_of
 from mmdiag.samples import Sample
 from mmdiag.tokens import Tokens
@@ -111,6 +111,11 @@ class Probe:
             )
             for other, t in self.tokens.items()
         }
-        logits = self.model.diagnose(known | {name: own}).logits
-        found: ndarray = self.model.head.log_odds(logits, self.chosen.expand(count)).numpy()
+        present = torch.stack([self.tokens[n].present() for n in self.model.modalities], dim=1)
+        found: ndarray = log_odds_of(
+            self.model,
+            known | {name: own},
+            self.chosen.expand(count),
+            present.expand(count, -1),
+        ).numpy()
         return found.astype(np.float64)

@@ -177,7 +177,8 @@ def changed(change: float, contribution: float | None, scale: str = LOG_ODDS) ->
         return said
     return (
         f"{said} The bar is {contribution:+.2f}: the mean over all orders in which modalities "
-        "become known, this is what is lost where the others are known already."
+        "become known; this is what is lost where the others are known already, and where the case "
+        "counts among those that lack it."
     )
 
 

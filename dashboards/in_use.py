@@ -67,7 +67,7 @@ def sentence(champion: Row) -> str:
     )
     return (
         f"The champion {notes.code(champion['bundle_id'])}, in use since "
-        f"{str(champion['since'])[:10]}, has scored {texts.thin(champion['scored'])} new cases in "
+        f"{str(champion['since'])[:10]}, has scored {texts.cases(champion['scored'], 'new')} in "
         f"all; {came_out}"
     )
 

@@ -32,6 +32,11 @@ def thin(number: float) -> str:
     return f"{int(number):,}".replace(",", "\u2009")
 
 
+def cases(number: float, kind: str = "") -> str:
+    """`1 case`, `40 new cases`."""
+    return f"{thin(number)} {kind}{' ' if kind else ''}case{'s' * (number != 1)}"
+
+
 def ordinal(number: float) -> str:
     """97 -> 97th."""
     whole = round(number)
@@ -55,14 +60,15 @@ def display_names(modalities: Sequence[str], title: Callable[[str], str]) -> dic
 def received(counts: Mapping[str, int]) -> str:
     """`40 cases received: 39 accepted, 1 quarantined`."""
     return (
-        f"{thin(counts['in'])} cases received: {thin(counts['accepted'])} accepted, "
+        f"{cases(counts['in'])} received: {thin(counts['accepted'])} accepted, "
         f"{thin(counts['quarantined'])} quarantined"
     )
 
 
 def rules(checked: int, failing: int) -> str:
     """How many rules of data contracts were checked, and how many failed."""
-    return f"{thin(checked)} rules checked, {thin(failing)} failed for at least one row"
+    rules = f"{thin(checked)} rule{'s' * (checked != 1)}"
+    return f"{rules} checked, {thin(failing)} failed for at least one row"
 
 
 def role(name: str) -> str:
@@ -236,7 +242,8 @@ ABSTAINED = (
 def masked(rows: Sequence[Mapping[str, Any]]) -> str:
     """How many identifiers were masked in which notes; empty where none were."""
     return "".join(
-        f" {row['masked']} identifiers were masked in {row['modality']}."
+        f" {thin(row['masked'])} identifier{'s were' if row['masked'] != 1 else ' was'} masked in "
+        f"{row['modality']}."
         for row in rows
         if row.get("masked")
     )

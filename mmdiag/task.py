@@ -140,6 +140,12 @@ class Task:
             return f"not {positive}" if positive else value
         return value
 
+    def named(self, predicted: str) -> str:
+        """How people read what was predicted; of several labels each."""
+        if not self.multilabel:
+            return self.name_of(predicted)
+        return ", ".join(map(self.name_of, predicted.split(", ")))
+
     def explained(self, answer: Mapping[str, Any]) -> str:
         """What contributions are contributions to: the outcome, the predicted class, or of several
         labels the likeliest one, whether it is said to be there or not.

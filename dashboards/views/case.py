@@ -296,10 +296,10 @@ def _answer(view: View, cases: Cases | None) -> None:
             if turn is not None and turn != EVEN:
                 st.caption(f"Positive from {turn:.0%} on: the dashed line.")
         return
-    predicted = task.name_of(str(prediction["predicted"]))
+    predicted = task.named(str(prediction["predicted"]))
     st.markdown(f"##### {notes.plain(f'{question(task)}: {predicted}')}")
-    for cls, share in shares_of(task, prediction)[:4]:
-        st.progress(float(share.removesuffix(" %")) / 100, text=f"{share} {notes.plain(cls)}")
+    for cls, share, text in shares_of(task, prediction)[:4]:
+        st.progress(share, text=f"{notes.plain(text)} {notes.plain(cls)}")
 
 
 def _modalities(view: View, answer: Answer) -> None:

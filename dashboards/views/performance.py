@@ -251,6 +251,7 @@ def _interplay(folder: Path, metrics: pd.DataFrame) -> None:
 
 def _figures(metrics: pd.DataFrame) -> None:
     rows = published.records(metrics[metrics["model"] == FUSED])
+    positive = "with the event" if (metrics["metric"] == "c_index").any() else "positive"
     for column, row in zip(st.columns(max(len(rows), 4)), rows, strict=False):
         column.metric(
             notes.plain(metric_name(row["metric"])),
@@ -259,7 +260,7 @@ def _figures(metrics: pd.DataFrame) -> None:
         )
         column.caption(
             f"{row['low']:.2f} to {row['high']:.2f}, n = {row['n']:.0f}"
-            + (f", {row['n_positive']:.0f} positive" if row["n_positive"] else "")
+            + (f", {row['n_positive']:.0f} {positive}" if row["n_positive"] else "")
         )
 
 

@@ -126,7 +126,7 @@ def answer_text(row: Row, task: Task) -> str:
     if task.survival or task.kind == "binary":
         return percent(row["share"])
     if task.multilabel:  # several labels, and the share of one
-        return f"{row['predicted']}; the likeliest {percent(row['share'])}"
+        return f"{task.named(str(row['predicted']))}; the likeliest {percent(row['share'])}"
     return f"{task.name_of(str(row['predicted']))} {percent(row['share'])}"
 
 

@@ -277,7 +277,8 @@ def answer_of(task: Task, row: Row, title: Title = str) -> str:
         return f"{task.outcome}: risk {row['probability']:.2f} (from 0 to 1, higher = earlier)"
     if task.kind == "binary":
         return f"{task.outcome}: {percent(row['probability'])}"
-    return f"{question(task)}: {', '.join(f'{cls} {share}' for cls, share in shares_of(task, row))}"
+    said = ", ".join(f"{cls} {text}" for cls, _, text in shares_of(task, row))
+    return f"{question(task)}: {said}"
 
 
 LOG_ODDS, LOG_HAZARD = "log-odds", "log hazard"
@@ -320,18 +321,23 @@ def question(task: Task) -> str:
 TENTH = 0.1  # of like cases, in the tail that a batch is judged by
 
 
-def shares_of(task: Task, row: Row) -> list[tuple[str, str]]:
-    """Classes or labels as people read them, with their probability, the likeliest first."""
+def shares_of(task: Task, row: Row) -> list[tuple[str, float, str]]:
+    """Classes or labels as people read them, with their probability, as a number and as people read
+    it, the likeliest first.
+    """
     columns = [key for key in row if str(key).startswith("probability_")]
     return [
-        (task.name_of(key.removeprefix("probability_")), percent(row[key]))
+        (task.name_of(key.removeprefix("probability_")), float(row[key]), percent(row[key]))
         for key in sorted(columns, key=lambda key: -float(row[key]))
     ]
 
 
 def percent(share: float) -> str:
-    """A probability without decimals."""
-    return f"{100 * share:.0f} %"
+    """A probability without decimals; what rounds to none or all without being that says so."""
+    rounded = round(100 * share)
+    if rounded == 0 and share > 0:
+        return "< 1 %"
+    return "> 99 %" if rounded == 100 and share < 1 else f"{100 * share:.0f} %"
 
 
 def unlike_training(answer: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:

@@ -76,7 +76,11 @@ class Placed:
         whole = f"the contribution of {title}, {signed(self.contribution)}"
         if not self.parts:
             return f"Nothing inside explains {whole}: it is attributed to no {self.what}."
-        said = f"{self.parts} {self.what} add up to {signed(self.total)} of {whole}"
+        one = self.parts == 1
+        said = (
+            f"{self.parts} {self.what.removesuffix('s') if one else self.what} "
+            f"{'adds' if one else 'add'} up to {signed(self.total)} of {whole}"
+        )
         if abs(self.unplaced) < LEAST:
             return f"{said}."
         return f"{said}; not attributed to a place: {signed(self.unplaced)}."

@@ -17,6 +17,13 @@ def test_received_cases_add_up_in_one_sentence():
     assert texts.received(counts) == expected
 
 
+def test_one_of_a_thing_is_in_the_singular():
+    assert texts.received({"in": 1, "accepted": 1, "quarantined": 0}).startswith("1 case received")
+    assert texts.rules(1, 0).startswith("1 rule checked") and texts.cases(2, "new") == "2 new cases"
+    assert texts.masked([{"masked": 1, "modality": "R"}]) == " 1 identifier was masked in R."
+    assert texts.masked([{"masked": 2, "modality": "R"}]) == " 2 identifiers were masked in R."
+
+
 def test_an_axis_names_what_both_of_its_ends_do():
     assert texts.both_ends("Death") == ["← lowers Death (log-odds) · raises Death →"]
     assert texts.both_ends("Death", "log hazard")[0].startswith("← lowers Death (log hazard)")

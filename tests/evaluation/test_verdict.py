@@ -130,6 +130,9 @@ def test_of_a_metric_where_less_is_better_less_is_better():
     ("task", "answer", "said"),
     [
         (PROGRESSION, {"probability": 0.504}, "Progression within 24 months: 50 %"),
+        (PROGRESSION, {"probability": 0.9982}, "Progression within 24 months: > 99 %"),
+        (PROGRESSION, {"probability": 0.004}, "Progression within 24 months: < 1 %"),
+        (PROGRESSION, {"probability": 1.0}, "Progression within 24 months: 100 %"),
         (
             Task(kind="survival", title="Death"),
             {"probability": 0.42},

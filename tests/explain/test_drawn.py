@@ -22,7 +22,7 @@ def test_the_line_says_what_the_parts_add_up_to_and_what_has_no_place():
         "place: +0.25."
     )
     assert placed("text", [{"value": 0.3}], 0.3).sentence("Report") == (
-        "1 words add up to +0.30 of the contribution of Report, +0.30."
+        "1 word adds up to +0.30 of the contribution of Report, +0.30."
     )
 
 

@@ -71,12 +71,13 @@ def command(
     workspace: Workspace, cohort: str, case_id: str, bundle_id: str, change: Sequence[str] = ()
 ) -> list[str]:
     """What explains a case of a cohort, whose key others may have: with the model that answered,
-    where it is one of the workspace's; that of a fold is found by the case's newest answer.
+    that of a fold too, where it is at hand.
 
     Args:
         change: Options by which the case would be another.
     """
-    bundle = ["--bundle", bundle_id] if (workspace.bundles / bundle_id).is_dir() else []
+    there = (workspace.bundles / bundle_id).is_dir() or workspace.bundle(bundle_id) is not None
+    bundle = ["--bundle", bundle_id] if there else []
     place = ["--workspace", str(workspace.path), f"--cohort-name={cohort}", *bundle, "--json"]
     return [sys.executable, "-P", "-m", "mmdiag", "explain", *place, *change, "--", case_id]
 

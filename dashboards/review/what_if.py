@@ -3,6 +3,7 @@ modality, or with columns at the median of the cohort. Nothing of it is recorded
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,18 +38,19 @@ def panel(view: View, cohort: str, seen: tuple[str, str]) -> None:
         )
         medians = st.pills(
             "At the median of the cohort",
-            columns,
+            list(columns),
             selection_mode="multi",
             format_func=notes.plain,
             key=f"median-{view.case_id}",
         )
-        change = changes(without, medians)
+        change = changes(without, [one for one in medians if columns[one] not in without])
         if not change:
             st.caption("Choose what the case would lack, and the model answers for it anew.")
         elif len(without) == len(present):
             st.caption("Of a case without any modality nothing is known: leave one.")
         else:
-            _asked((seen[0], view.case_id, seen[1], *change), view, cohort, without)
+            alone = without if len(change) == len(without) else ()
+            _asked((seen[0], view.case_id, seen[1], *change), view, cohort, alone)
 
 
 def changes(without: Sequence[str], medians: Sequence[str]) -> tuple[str, ...]:
@@ -59,14 +61,24 @@ def changes(without: Sequence[str], medians: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _columns(view: View) -> list[str]:
-    """The columns of tables that add most; none where the parts are not known."""
-    rows = [part for name in view.of_kind("table") for part in view.parts(name) or ()]
-    largest = sorted(rows, key=lambda part: -abs(float(part["value"])))[:COLUMNS]
-    return [str(part["name"]) for part in largest]
+def _columns(view: View) -> dict[str, str]:
+    """The columns of tables that add most, and the table of each; none where the parts are not
+    known. What two tables call alike cannot be set by its name.
+    """
+    tables = [name for name in view.of_kind("table") if view.has(name)]
+    named = Counter(column for name in tables for column in view.store.columns(name))
+    rows = [(name, part) for name in tables for part in view.parts(name) or ()]
+    rows = [(name, part) for name, part in rows if named[str(part["name"])] == 1]
+    largest = sorted(rows, key=lambda row: -abs(float(row[1]["value"])))[:COLUMNS]
+    return {str(part["name"]): name for name, part in largest}
 
 
 def _asked(key: explaining.Key, view: View, cohort: str, without: Sequence[str]) -> None:
+    """Ask, or show what was answered.
+
+    Args:
+        without: The modalities that are taken away where nothing else is changed.
+    """
     job = explaining.jobs().of.get(key)
     if job is not None and (job.running or (not job.process.returncode and not job.answer)):
         explaining.progress(key, "The model is asked.")
@@ -92,16 +104,15 @@ def _told(view: View, found: Mapping[str, Any], without: Sequence[str]) -> None:
         both = (view.outcome, str(found["outcome"]))
         st.caption(notes.plain(texts.of_another(*both)))
     if before is not None and same:
-        own = [float(now.get(f"contribution_{name}", 0.0)) for name in without]
+        own = [now.get(f"contribution_{name}") for name in without]
         change = float(found["logit"]) - float(before)
-        st.caption(
-            notes.plain(texts.changed(change, own[0] if len(own) == 1 else None, view.scale))
-        )
+        bar = float(own[0]) if len(own) == 1 and pd.notna(own[0]) else None
+        st.caption(notes.plain(texts.changed(change, bar, view.scale)))
     table = pd.DataFrame(
         {
             "modality": [view.names[name] for name in view.names],
-            "as it is": [now.get(f"contribution_{name}", 0.0) for name in view.names],
-            "then": [found["contributions"].get(name, 0.0) for name in view.names],
+            "as it is": [now.get(f"contribution_{name}") for name in view.names],
+            "then": [found["contributions"].get(name) for name in view.names],
         }
     )
     st.dataframe(

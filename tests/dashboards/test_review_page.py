@@ -15,7 +15,8 @@ from published_example import BUNDLE, NAME, RUN, publish
 from sqlalchemy import delete, select
 
 from dashboards.review import explaining
-from mmdiag.explain.kept import explanation_path
+from mmdiag.explain.kept import explanation_path, keep
+from mmdiag.explain.parts import CaseParts
 from mmdiag.record.models import promote, retire
 from mmdiag.record.reviews import list_reviews, record_review
 from mmdiag.storage.audit.chain import system_user
@@ -287,6 +288,13 @@ def test_the_command_names_the_model_that_is_at_hand_and_a_key_is_no_option(bare
     assert command[1:5] == ["-P", "-m", "mmdiag", "explain"]
 
 
+def test_the_command_names_the_model_of_a_fold_not_that_of_a_newer_answer(bare):
+    fold = "b-0123456789ab"
+    (bare.workspace.runs / RUN / "fits" / "fold-0.fused" / fold).mkdir(parents=True)
+    command = explaining.command(bare.workspace, NAME, "c7", fold)
+    assert command[command.index("--bundle") + 1] == fold
+
+
 ANSWERS = """
 import json
 print(json.dumps({"answer": "Progression: 48 %%", "logit": -0.5, "recorded": {"logit": 0.25},
@@ -323,6 +331,37 @@ def test_without_a_modality_the_model_answers_anew_and_says_why_the_bar_is_anoth
     assert (f"The bar is {having['contribution_report']:+.2f}" in text) is same
     assert ("those then to another class" in text) is not same
     assert "0.125" in str(test.dataframe[-1].value.to_dict())
+
+
+def test_where_a_column_is_changed_too_the_bar_is_not_what_the_answer_moves_by(
+    page, bare, monkeypatch
+):
+    having = bare.predictions[bare.predictions["modalities"].map(len) == 3].iloc[0]
+    outcome, asked = Store.open(bare.workspace, NAME).task.outcome, []
+
+    def command(*given):
+        asked.append(given[-1])
+        return [sys.executable, "-c", ANSWERS % outcome]
+
+    monkeypatch.setattr(explaining, "command", command)
+    case = having["case_id"]
+    column = Store.open(bare.workspace, NAME).columns("expression")[1]
+    kept = CaseParts(parts={"expression": [{"name": column, "value": 0.2, "z": 1.0}]})
+    keep(explanation_path(bare.workspace, BUNDLE, case, "v1"), case, kept)
+    test = page(bare.workspace.path, "case", case=case)
+    test.button_group(key=f"without-{case}").set_value(["report"]).run()
+    test.button_group(key=f"median-{case}").set_value([column]).run()
+    test.button(key="what-if").click().run()
+    key = (BUNDLE, case, "v1", "--without=report", f"--set={column}=median")
+    ended(key)
+    while not explaining.jobs().of[key].answer:  # its thread reads on for a moment
+        pass
+    text = shown(test.run())
+    assert "The answer moves by -0.75 log-odds" in text and "The bar is" not in text
+    test.button_group(key=f"without-{case}").set_value(["expression"]).run()
+    test.button(key="what-if").click().run()
+    assert asked[-1] == ["--without=expression"], "the column went with its table"
+    ended((BUNDLE, case, "v1", "--without=expression"))
 
 
 def test_what_is_changed_are_options_of_explain(bare):

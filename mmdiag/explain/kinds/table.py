@@ -48,6 +48,11 @@ def explain_table(probe: Probe, store: Store, name: str, row: int) -> Explanatio
     ]
     for part, among in zip(parts, _among(store, table[:, kept[:MOST_AMONG]], row), strict=False):
         part.update(among)
+    words = {one for members in preparation.categories.values() for one in members}
+    for part in parts:
+        if part["name"] in words:  # a category is that of a case or is not: it has no place
+            part["percentile"] = None
+            part.pop("among", None)
     return Explanation(parts, _groups(preparation, value), found.contribution, found.gap)
 
 

@@ -68,6 +68,7 @@ def explain_case(
         **_added_up(store, facts, kept),
         "similar": _with_labels(store, row, kept.get("similar", ())),
         "checks": _reliability(workspace, str(facts["bundle_id"])),
+        "quarantined": _refused(ledger, cohort, facts),
     }
 
 
@@ -107,6 +108,7 @@ def changed_case(
         **_added_up(store, facts, kept),
         "similar": [],
         "checks": _reliability(workspace, model.id),
+        "quarantined": _refused(ledger, cohort, facts),
         "changed": change.facts(),
         "recorded": {n: v for n, v in recorded.items() if n in ("predicted", "logit", "base")}
         | {"outcome": task.explained(recorded)},
@@ -130,6 +132,17 @@ def _with_labels(store: Store, row: int, similar: Sequence[Mapping[str, Any]]) -
         known = bool(task.classes) and label is not None and not pd.isna(label)
         found.append({**one, "label": task.classes[int(label)] if known else None})
     return found
+
+
+def _refused(ledger: Ledger, cohort: str, facts: Facts) -> dict[str, dict[str, str]]:
+    """Modality -> code, rule, fact and cure of what was refused of a case."""
+    table = ledger.quarantine(cohort)
+    own = table[(table["case_id"] == facts["case_id"]) & (table["modality"] != "")]
+    return {
+        str(row["modality"]): {key: row[key] for key in ("code", "rule", "detail", "cure")}
+        for row in own.to_dict("records")
+        if row["modality"] not in facts["modalities"]
+    }
 
 
 def _reliability(workspace: Workspace, bundle_id: str) -> Facts:

@@ -28,7 +28,8 @@ def still_similar(
 ) -> list[dict[str, Any]]:
     """Of the cases that were found to be alike those that may still be shown: that are there, have
     their outcome, and are of another subject; those of a later day, which `later` tells, where none
-    is earlier.
+    is earlier. The nearest of few cases may be unlike: one with a similarity of 0 or less is not
+    alike.
 
     Args:
         cases: Of the store, as it is now.
@@ -37,7 +38,8 @@ def still_similar(
     shown, is_later = may_be_shown(cases, row), later(cases, row)
     of = dict(zip(cases.loc[shown, "case_id"], is_later[shown].tolist(), strict=True))
     found = [{**one, "later": of[one["case_id"]]} for one in similar if one["case_id"] in of]
-    return [one for one in found if not one["later"]] or found
+    alike = [one for one in found if not one["later"]] or found
+    return [one for one in alike if one["similarity"] > 0]
 
 
 def heading_of(similar: Sequence[Mapping[str, Any]]) -> str:

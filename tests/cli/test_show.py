@@ -330,3 +330,27 @@ def test_contributions_to_a_survival_are_in_its_log_hazard_everywhere(
     assert "Death (Shapley, log hazard): + raises" in shown and "log-odds" not in shown
     assert "Log hazard of Death: orange raises" in page
     assert view_of(store, None, answer, {}, None).scale == "log hazard"
+
+
+def test_similar_cases_are_told_in_the_words_of_the_cohort(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pandas as pd
+
+    from mmdiag.cli.models.show_case import show_explanation
+    from mmdiag.storage.store import Store
+    from mmdiag.task import Task
+
+    names = {"0": "stable", "1": "progresses"}
+    task = Task(kind="binary", classes=("not 1", "1"), positive="1", class_names=names)
+    titles = {"report": "Radiology report"}
+    store = Store(tmp_path, pd.DataFrame(), task, {"report": "text"}, "", titles)
+    answer = {"case_id": "c7", "bundle_id": "b-1", "role": "new", "workspace": "/w"}
+    answer |= {"answer": "A: 50 %", "outcome": "A", "modalities": [], "contribution_report": 0.0}
+    similar = {"case_id": "c2", "label": "not 1", "similarity": 0.83, "alike_in": "report"}
+    similar |= {"later": False}
+    show_explanation({**answer, "similar": [similar]}, store)
+    shown = capsys.readouterr().out
+    assert "Similar: c2 (0.83, most alike in Radiology report, outcome stable)" in shown
+    show_explanation({**answer, "changed": {"without": ["report"]}}, store)
+    assert "taken away" in capsys.readouterr().out

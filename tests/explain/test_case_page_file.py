@@ -2,6 +2,7 @@
 file says stays text.
 """
 
+import dataclasses
 import re
 import stat
 
@@ -53,3 +54,30 @@ def test_a_waterfall_begins_at_the_base_and_ends_at_the_answer():
     (first, _), (flair, wide), (report, _), (last, _) = [(float(x), float(w)) for x, w in rows]
     assert flair == pytest.approx(first + 1, abs=0.2) and report == pytest.approx(last + 1, abs=0.2)
     assert flair < report < flair + wide
+
+
+def test_what_is_missing_says_whether_it_was_refused_or_never_there(small_run, facts):
+    store = Store.open(small_run.workspace, facts["cohort"])
+    row = store.cases["case_id"].tolist().index(facts["case_id"])
+    *names, gone = facts["modalities"]
+    less = {**facts, "modalities": names}
+    assert "<p>The model that answered does not read it.</p>" in page(less, store, row)
+    lacking = store.cases.assign(**{f"has_{gone}": False})
+    bare = dataclasses.replace(store, cases=lacking)
+    assert "<p>Not acquired: it contributes 0.</p>" in page(less, bare, row)
+    refused = {gone: {"code": "encoding", "rule": "R <b>.", "detail": "", "cure": "C."}}
+    text = page({**less, "quarantined": refused}, bare, row)
+    assert "<p>Quarantined (encoding): R &lt;b&gt;. Cure: C. It contributes 0.</p>" in text
+    drawing = text.partition("What the answer is made of")[2].partition("</svg>")[0]
+    assert "all cases" in drawing and store.title(gone) not in drawing
+
+
+def test_similar_cases_have_their_outcome_in_the_words_of_the_cohort(small_run, facts):
+    store = Store.open(small_run.workspace, facts["cohort"])
+    row = store.cases["case_id"].tolist().index(facts["case_id"])
+    label = store.task.classes[0]
+    similar = [{"case_id": "c2", "label": label, "similarity": 0.5, "alike_in": "report"}]
+    similar[0]["later"] = False
+    named = store.task.name_of(label)
+    assert named != label
+    assert f"<td>{named}</td>" in page({**facts, "similar": similar}, store, row)

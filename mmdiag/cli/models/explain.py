@@ -120,7 +120,7 @@ def explain(
     if page:
         api.write_case_page(context.workspace, found, page)
         found["page"] = str(page)
-    answer = context.answer("explain", **found, quarantined=_refused_of(context, found))
+    answer = context.answer("explain", **found)
     context.emit(answer, lambda done: show_explanation(done, _store_of(context, done)))
     return 0
 
@@ -165,20 +165,6 @@ def _text(file: Path) -> str:
         raise UsageError(
             f"A note is a text file in UTF-8, {file} is none ({type(error).__name__}): save it so."
         ) from None
-
-
-def _refused_of(context: Context, found: Answer) -> dict[str, dict[str, str]]:
-    """Modality -> code, rule, fact and cure of what was refused of a case."""
-    ledger = context.existing_ledger()
-    if ledger is None:
-        return {}
-    table = ledger.quarantine(found["cohort"])
-    own = table[(table["case_id"] == found["case_id"]) & (table["modality"] != "")]
-    return {
-        str(row["modality"]): {key: row[key] for key in ("code", "rule", "detail", "cure")}
-        for row in own.to_dict("records")
-        if row["modality"] not in found["modalities"]
-    }
 
 
 def _store_of(context: Context, answer: Answer) -> "Store":

@@ -32,10 +32,12 @@ def show_explanation(answer: Answer, store: "Store") -> None:
     )
     table = Table("modality", "contribution", "weight")
     refused = answer.get("quarantined") or {}
+    taken = (answer.get("changed") or {}).get("without", ())
     for key in (key for key in answer if key.startswith("contribution_")):
         name = key.removeprefix("contribution_")
         present = name in (answer.get("modalities") or ())
         without = "quarantined" if name in refused else "not acquired"
+        without = "taken away" if name in taken else without
         table.add_row(
             printable(store.title(name)),
             f"{answer[key]:+.2f}" if present else without,
@@ -46,14 +48,14 @@ def show_explanation(answer: Answer, store: "Store") -> None:
         line(f"{store.title(name)} quarantined ({why['code']}): {why['rule']} Cure: {why['cure']}")
     for facts in (answer.get("drawn") or {}).values():
         line(facts["sentence"])
-    _more(answer)
+    _more(answer, store)
     line(
         f"Regions, words and genes: mmdiag dashboard --workspace {answer['workspace']}, or --json."
     )
     line(RESEARCH)
 
 
-def _more(answer: Answer) -> None:
+def _more(answer: Answer, store: "Store") -> None:
     """What changed, which cases are alike, and how far all of it can be relied on."""
     if recorded := answer.get("recorded"):
         other = recorded["outcome"] != answer["outcome"]  # two axes, not a change along one
@@ -63,11 +65,12 @@ def _more(answer: Answer) -> None:
             f"record ({answer.get('scale', LOG_ODDS)}). Nothing was written."
         )
     for one in answer.get("similar", ()):
-        came_out = f", outcome {one['label']}" if one["label"] is not None else ""
+        known = one["label"] is not None
+        came_out = f", outcome {store.task.name_of(one['label'])}" if known else ""
         came_out += ", of a later day" if one["later"] else ""
         line(
             f"Similar: {one['case_id']} ({one['similarity']:.2f}, most alike in "
-            f"{one['alike_in']}{came_out})"
+            f"{store.title(one['alike_in'])}{came_out})"
         )
     checks = answer.get("checks") or {}
     if checks.get("reliable") is False:

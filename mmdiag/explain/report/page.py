@@ -83,8 +83,8 @@ def _doubt(facts: Mapping[str, Any]) -> str:
 
 
 def _contributions(facts: Mapping[str, Any], store: Store) -> str:
-    outcome = str(facts["outcome"])
-    rows = [(store.title(name), value) for name, value in facts["contributions"].items()]
+    outcome, there = str(facts["outcome"]), facts["modalities"]
+    rows = [(store.title(name), facts["contributions"][name]) for name in there]
     drawing = waterfall(float(facts["base"]), rows, ("this case", float(facts["logit"])))
     scale = str(facts.get("scale", LOG_ODDS)).capitalize()
     said = f"{scale} of {outcome}: orange raises, blue lowers. Bars and ends add up."
@@ -94,7 +94,7 @@ def _contributions(facts: Mapping[str, Any], store: Store) -> str:
 def _modality(facts: Mapping[str, Any], store: Store, row: int, name: str) -> str:
     title = f"<h2>{html.escape(store.title(name))}</h2>"
     if name not in facts["modalities"]:
-        return f"{title}<p>Not there: it contributes 0.</p>"
+        return f"{title}<p>{html.escape(_without(facts, store, row, name))}</p>"
     parts = facts["parts"].get(name, [])
     drawn_as = kind_named(store.modalities[name]).drawn_as
     if drawn_as == "image":
@@ -112,6 +112,17 @@ def _modality(facts: Mapping[str, Any], store: Store, row: int, name: str) -> st
     return f'{title}{body}<p class="small">{html.escape(line)}</p>'
 
 
+def _without(facts: Mapping[str, Any], store: Store, row: int, name: str) -> str:
+    """Why the answer has nothing of a modality."""
+    refused = (facts.get("quarantined") or {}).get(name)
+    if refused is not None:
+        why = f"Quarantined ({refused['code']}): {refused['rule']} Cure: {refused['cure']}"
+        return f"{why} It contributes 0."
+    if store.present(name)[row]:
+        return "The model that answered does not read it."
+    return "Not acquired: it contributes 0."
+
+
 def _named(part: Mapping[str, Any]) -> str:
     share = part.get("percentile")
     return str(part["name"]) + (f" ({share:.0f} % below)" if share is not None else "")
@@ -126,8 +137,13 @@ def _span(part: Mapping[str, Any]) -> str:
 def _similar(facts: Mapping[str, Any], store: Store) -> str:
     if not facts["similar"]:
         return ""
+    named = store.task.name_of
     rows = [
-        {**one, "outcome": one["label"], "alike_in": store.title(one["alike_in"])}
+        {
+            **one,
+            "outcome": named(one["label"]) if one["label"] is not None else "",
+            "alike_in": store.title(one["alike_in"]),
+        }
         for one in facts["similar"]
     ]
     table = rows_of(rows, ("case_id", "outcome", "similarity", "alike_in"))

@@ -89,7 +89,13 @@ class View:
             return found
 
     def without(self, name: str) -> str:
-        """Why a modality is not there, in a word."""
+        """Why an answer has nothing of a modality, in a word or two."""
+        if self.has(name) and self.row is not None:
+            then, now = (
+                self.prediction.get("version"),
+                self.store.cases.iloc[self.row].get("version"),
+            )
+            return "not read by the model" if then in (None, now) else "not there then"
         return "quarantined" if name in self.refused else "not acquired"
 
     def adds_up(self, name: str) -> str:

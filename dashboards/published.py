@@ -320,6 +320,14 @@ def task_of(bundle_id: str, store: Store) -> Task:
     return model_task.task_of(workspace(), bundle_id, store.task)
 
 
+def read_by(bundle_id: str, store: Store) -> list[str]:
+    """The modalities of a cohort that a model reads: one may have come since; all where the model
+    does not say.
+    """
+    kinds = (facts(workspace().bundles / bundle_id, "config.json") or {}).get("kinds")
+    return [name for name in store.modalities if not kinds or name in kinds]
+
+
 def warnings(bundle_id: str) -> list[str]:
     """What the card of a model says against it; of the model of a fold, what its fit does."""
     said = facts(workspace().bundles / bundle_id, "card.json") if bundle_id else None

@@ -40,8 +40,8 @@ def main() -> None:
     who = reader()
     with st.sidebar, part("The switch"):
         reading.switch(who)
-    names = texts.display_names(list(store.modalities), store.title)
     with part("The filters"):
+        names = texts.display_names(published.read_by(found.bundle_id, store), store.title)
         filters = _filters(found.table, names)
         shown = scored.chosen(found.table, filters)
         st.session_state[QUEUE] = ((cohort, found.bundle_id), shown["case_id"])

@@ -85,11 +85,11 @@ def _listed(answers: Stamp, stamp: Stamp, _store: Store, _task: Task) -> pd.Data
 def _answers(stamp: Stamp, _store: Store, _task: Task) -> pd.DataFrame:
     record = published.ledger()
     assert record is not None
-    table = scored_cases(record, str(stamp[1]), str(stamp[2]), _task)
+    now = dict(zip(_store.cases["case_id"], _store.cases.get("version", ()), strict=False))
+    table = scored_cases(record, str(stamp[1]), str(stamp[2]), _task, now)
     sites = _store.cases.set_index("case_id")["site"]
     table = table[table["case_id"].isin(sites.index)].reset_index(drop=True)
     site = table["case_id"].map(sites).astype(object)
-    now = dict(zip(_store.cases["case_id"], _store.cases.get("version", ()), strict=False))
     older = [
         now.get(case, version) != version
         for case, version in zip(table["case_id"], table["version"], strict=True)

@@ -2,7 +2,7 @@
 hundred thousand cases needs, and no more. Imports no torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,18 @@ def scored_stamp(ledger: Ledger, cohort: str, bundle_id: str) -> int:
     return int(next(iter(rows[0].values()))) if rows else 0
 
 
-def scored_cases(ledger: Ledger, cohort: str, bundle_id: str, task: Task) -> pd.DataFrame:
-    """One row a case that a model has scored: its newest answer.
+def scored_cases(
+    ledger: Ledger,
+    cohort: str,
+    bundle_id: str,
+    task: Task,
+    versions: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """One row a case that a model has scored: its answer for the case as it is now, else the last.
+
+    Args:
+        versions: Case -> its version now: one whose files came back as they were before has an
+            answer that is not its newest.
 
     Returns:
         The columns SCORED: `share` is the probability of the outcome, of classes or labels the
@@ -63,7 +73,9 @@ def scored_cases(ledger: Ledger, cohort: str, bundle_id: str, task: Task) -> pd.
     )
     columns = [*names, "modalities", "because", *task.probability_columns]
     found = pd.DataFrame(map(tuple, _rows(ledger, query)), columns=columns)
-    found = found.drop_duplicates("case_id", keep="last", ignore_index=True)
+    of_now = found["version"] == found["case_id"].map(versions or {})
+    found = found.loc[of_now.sort_values(kind="stable").index]
+    found = found.drop_duplicates("case_id", keep="last").sort_values("case_id", ignore_index=True)
     values = found[task.probability_columns].to_numpy(float)
     found = found.assign(
         share=values.max(axis=1),
@@ -105,13 +117,13 @@ def review_stamp(ledger: Ledger, cohort: str) -> int:
 
 
 def newest_reviews(ledger: Ledger, cohort: str, bundle_id: str) -> pd.DataFrame:
-    """The columns REVIEWED: what was said last of each answer that a model gave for a cohort; what
-    is said of another model's is no word on it.
+    """The columns REVIEWED: what was said last of each answer that a model gave for a cohort, a row
+    a case and version; what is said of another model's is no word on it.
     """
     newest = (
         select(func.max(REVIEWS.c.id))
         .where(REVIEWS.c.cohort == cohort, REVIEWS.c.bundle_id == bundle_id)
-        .group_by(REVIEWS.c.case_id)
+        .group_by(REVIEWS.c.case_id, REVIEWS.c.version)
     )
     query = select(*(REVIEWS.c[name] for name in REVIEWED)).where(REVIEWS.c.id.in_(newest))
     rows = ledger.rows(query, REVIEWS)

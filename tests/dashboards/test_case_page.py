@@ -12,6 +12,9 @@ import pytest
 from pages import said, viewed
 from published_example import NAME, RUN, answer_again, publish
 
+from dashboards.case_view import View
+from mmdiag.storage.store import Store
+
 NO_ANSWER = "No answer: no case with only these modalities was in training"
 
 
@@ -248,3 +251,29 @@ def test_modalities_act_together_where_contributions_were_never_recorded(page, w
     assert "were not computed when this case was scored" in said(test)
     drawn = " ".join(" ".join(str(c.proto.spec).split()) for c in test.get("vega_lite_chart"))
     assert "How modalities act together" in drawn
+
+
+def test_a_modality_that_the_model_does_not_read_is_not_said_to_be_not_acquired(workspace):
+    store = Store.open(workspace, NAME)
+    case = having(workspace, "flair", without=["report"])
+    row = store.cases["case_id"].tolist().index(case)
+    answer = {"case_id": case, "modalities": ["expression"], "version": "v1"}
+    view = View(store, row, answer, store.task, {}, "Progression", {}, None)
+    assert view.without("flair") == "not read by the model"
+    assert view.without("report") == "not acquired"
+    later = View(store, row, answer | {"version": "v0"}, store.task, {}, "Progression", {}, None)
+    assert later.without("flair") == "not there then"
+
+
+def test_two_labels_of_a_case_are_read_as_one_is(page, workspace):
+    file = workspace.cohort(NAME) / "description.json"
+    labels = ["label_edema", "label_mass"]
+    names = {"label_edema": "Oedema", "label_mass": "Mass effect"}
+    task = {"kind": "multilabel", "title": "Findings", "labels": labels, "class_names": names}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "task": task}))
+    table = pd.read_parquet(workspace.runs / RUN / "predictions.parquet")
+    table = table.drop(columns="probability").assign(predicted="label_edema, label_mass")
+    answer_again(workspace, table.assign(probability_label_edema=0.7, probability_label_mass=0.6))
+    test = page(workspace.path, "case", case=having(workspace, "flair", "report"))
+    assert "Findings\\: Oedema, Mass effect" in said(test)
+    assert [bar.proto.text for bar in test.get("progress")] == ["70 % Oedema", "60 % Mass effect"]

@@ -182,3 +182,42 @@ def test_a_case_that_left_the_case_table_leaves_the_list(page, example):
     described = json.loads(description.read_text())
     description.write_text(json.dumps(described | {"hash": "sha256:another"}))
     assert first not in keys(page(example.workspace.path, "worklist"))
+
+
+def test_a_case_whose_files_came_back_has_its_first_answer_and_its_review(page, example):
+    key = "C-0005"
+    first = example.predictions[example.predictions["case_id"] == key].iloc[[0]]
+    record_review(opened(example), example.workspace, key, "agree", "seen", by="reader-7")
+    second = first.assign(version="v2", probability=0.99, scored_at="2030-01-01T00:00:00.000+00:00")
+    opened(example).record_predictions(NAME, second)
+    seen = (BUNDLE, "v2")
+    record_review(opened(example), example.workspace, key, "flag", "cut short", seen=seen)
+    test = page(example.workspace.path)
+    test.text_input(key="worklist-text").set_value(key).run()
+    text = said(test)
+    share = f"{100 * first['probability'].iloc[0]:.0f} %"
+    assert share in text and "before this case changed" not in text and "agreed, 20" in text
+    case = said(page(example.workspace.path, "case", case=key))
+    assert "files of this case changed" not in case and share in case.replace("\\", "")
+
+
+def test_a_modality_that_the_model_does_not_read_has_no_dot(page, example):
+    folder = example.workspace.bundles / BUNDLE
+    folder.mkdir(parents=True, exist_ok=True)
+    kinds = {"kinds": {"flair": "image", "report": "text"}}
+    (folder / "config.json").write_text(json.dumps(kinds))
+    test = page(example.workspace.path)
+    assert "not acquired" in said(test) and "T1 post-contrast" not in said(test)
+    assert test.selectbox(key="worklist-missing").options == [
+        "with or without any",
+        "without FLAIR",
+        "without Radiology report",
+    ]
+
+
+def test_several_labels_are_read_in_the_words_of_the_cohort():
+    names = {"label_edema": "Oedema", "label_mass": "Mass effect"}
+    task = Task(kind="multilabel", labels=tuple(names), class_names=names)
+    row = {"predicted": "label_edema, label_mass", "share": 0.998}
+    assert rows.answer_text(row, task) == "Oedema, Mass effect; the likeliest > 99 %"
+    assert task.named("none of the labels") == "none of the labels"

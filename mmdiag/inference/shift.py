@@ -46,8 +46,10 @@ def shift_of(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Modality -> how many cases have it, the share among the least typical tenth of the training,
     the p-value of so many of them, or of so many of its more typical half, by chance, and whether
     that says that the batch is unlike the training: all of one kind lie closer together than a
-    mixture that the kind was no part of.
+    mixture that the kind was no part of. Cases of the training itself are left out.
     """
+    if "role" in table:
+        table = table[table["role"] != "train"]
     columns = [name for name in table.columns if name.startswith(ATYPICAL)]
     found: dict[str, dict[str, Any]] = {}
     for column in columns:

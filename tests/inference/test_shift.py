@@ -44,6 +44,15 @@ def test_a_batch_that_lies_closer_together_than_the_training_is_unlike_it() -> N
     assert found["p"] == pytest.approx(float(expected), rel=1e-8)
 
 
+def test_cases_of_the_training_are_no_part_of_the_batch() -> None:
+    """A model knows them better than any other: of them alone every batch would be unlike."""
+    own = pd.DataFrame({"atypical_scan": [1.0] * 60, "role": "train"})
+    assert shift_of(own) == {}
+    both = pd.concat([own, pd.DataFrame({"atypical_scan": [0.05] * 20, "role": "new"})])
+    found = shift_of(both)["scan"]
+    assert (found["cases"], found["share"], found["unlike"]) == (20, 1.0, True)
+
+
 def test_cases_of_sites_without_a_training_case_are_counted_and_said(tmp_path) -> None:
     sites = pd.Series(["HT", "XX", "XX", "YY", None])
     assert new_sites(sites, None) is None and new_sites(sites, tmp_path) is None

@@ -116,6 +116,7 @@ def log_odds(value: float, *, share: bool) -> str:
 
 
 ATTENTION = "Cross-modality attention (rows sum to 1)"
+WHOLE = 0.999  # of a model's weight: it is one network
 AMONG = "Among the other cases: a diamond is this case, a bar 10 to 90% of an outcome's"
 IMPORTANCE = "Modality importance: mean absolute Shapley value, over cases that have the modality"
 PATHWAYS = "Most influential pathways"
@@ -200,19 +201,33 @@ def of_another(before: str, now: str) -> str:
     )
 
 
-def disagreement(weights: Mapping[str, float], values: Mapping[str, float]) -> str:
-    """A sentence where the attention and the contributions name different modalities; else
-    empty.
+def attention(share: float | None) -> str:
+    """Title over the matrix of attention.
+
+    Args:
+        share: Of the network that attends in what the members of a model weigh; None = not known.
+    """
+    if share is None or share >= WHOLE:
+        return ATTENTION
+    return f"{ATTENTION}, of networks that are {percent(share)} of the model by weight"
+
+
+def disagreement(
+    weights: Mapping[str, float], values: Mapping[str, float], share: float | None = None
+) -> str:
+    """A sentence where the weights and the contributions name different modalities; else empty.
 
     Args:
         weights, values: Of each modality that the case has.
+        share: As in `attention`: the weights of several members are no attention.
     """
     contributes = max(values, key=lambda name: abs(values[name]))
     weighed = max(weights, key=lambda name: weights[name])
     if contributes == weighed or abs(values[contributes]) < LEAST_SHOWN:
         return ""
+    what = "attention weight" if share is None or share >= WHOLE else "weight"
     return (
-        f"The attention weight of {weighed} is the largest, yet {contributes} contributes most: "
+        f"The {what} of {weighed} is the largest, yet {contributes} contributes most: "
         "weights are not contributions."
     )
 

@@ -386,8 +386,9 @@ def _attention(view: View, facts: Row, present: Sequence[str], values: Mapping[s
         for one in names
         for other in names
     ]
-    case_parts.chart(charts.matrix(pd.DataFrame(cells), list(names.values()), texts.ATTENTION))
-    said = texts.disagreement(weights, {names[m]: value for m, value in values.items()})
+    share, table = attention.get("weight"), pd.DataFrame(cells)
+    case_parts.chart(charts.matrix(table, list(names.values()), texts.attention(share)))
+    said = texts.disagreement(weights, {names[m]: value for m, value in values.items()}, share)
     if weights and said:
         st.caption(notes.plain(said))
 

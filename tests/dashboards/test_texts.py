@@ -42,7 +42,16 @@ def test_weights_that_name_another_modality_than_the_contributions_are_pointed_o
     nothing = {"FLAIR": 0.0, "Report": 0.0}  # of a model that answers every case alike
     assert texts.disagreement({"FLAIR": 0.3, "Report": 0.7}, nothing) == ""
     said = texts.disagreement({"FLAIR": 0.7, "Report": 0.3}, {"FLAIR": 0.1, "Report": -0.9})
-    assert "weight of FLAIR is the largest, yet Report contributes most" in said
+    assert "attention weight of FLAIR is the largest, yet Report contributes most" in said
+    of_members = texts.disagreement({"A": 0.7, "B": 0.3}, {"A": 0.1, "B": -0.9}, 0.12)
+    assert of_members.startswith("The weight of A is the largest"), (
+        "of several members, no attention"
+    )
+
+
+def test_attention_of_a_small_part_of_a_model_says_how_small_it_is():
+    assert texts.attention(None) == texts.attention(1.0) == texts.ATTENTION
+    assert texts.attention(0.03).endswith("of networks that are 3 % of the model by weight")
 
 
 @pytest.mark.parametrize(

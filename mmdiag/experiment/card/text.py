@@ -110,7 +110,8 @@ def _cohort(facts: Facts) -> list[str]:
             "an earlier model's answer. It is judged by none of them."
         )
     if sites := learned.get("sites"):
-        lines.append(f"- They are of {len(sites)} sites: {', '.join(map(_plain, sites))}.")
+        of = f"{len(sites)} site{'s' * (len(sites) != 1)}"
+        lines.append(f"- They are of {of}: {', '.join(map(_plain, sites))}.")
     if cases:
         lines.append(
             f"- {cases['in']} cases were received: {cases['accepted']} accepted, of which "

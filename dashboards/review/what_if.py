@@ -13,7 +13,7 @@ import streamlit as st
 from dashboards import notes, texts
 from dashboards.case_view import View
 from dashboards.review import explaining
-from mmdiag.evaluation.verdict import answer_of
+from mmdiag.evaluation.verdict import answer_of, is_abstained
 
 COLUMNS = 8  # that add most to the answer can be set to the median
 
@@ -103,7 +103,8 @@ def _told(view: View, found: Mapping[str, Any], without: Sequence[str]) -> None:
     if not same:
         both = (view.outcome, str(found["outcome"]))
         st.caption(notes.plain(texts.of_another(*both)))
-    if before is not None and same:
+    silent = view.abstained or is_abstained(found)
+    if before is not None and same and not silent:
         own = [now.get(f"contribution_{name}") for name in without]
         change = float(found["logit"]) - float(before)
         bar = float(own[0]) if len(own) == 1 and pd.notna(own[0]) else None

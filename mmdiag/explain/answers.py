@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 Facts = dict[str, Any]
 CONTRIBUTION = "contribution_"
+RECORDED = ("predicted", "logit", "base", "abstained")  # that is told beside a changed case
 
 
 def explain_case(
@@ -110,7 +111,7 @@ def changed_case(
         "checks": _reliability(workspace, model.id),
         "quarantined": _refused(ledger, cohort, facts),
         "changed": change.facts(),
-        "recorded": {n: v for n, v in recorded.items() if n in ("predicted", "logit", "base")}
+        "recorded": {n: v for n, v in recorded.items() if n in RECORDED}
         | {"outcome": task.explained(recorded)},
     }
 

@@ -304,6 +304,13 @@ def test_what_if_another_class_is_answered_both_logits_say_whose_they_are(
     ):
         show_explanation({**answer, "recorded": recorded | {"outcome": outcome}}, store)
         assert line in capsys.readouterr().out
+    silent = recorded | {"outcome": "glioma", "abstained": True}
+    show_explanation({**answer, "recorded": silent}, store)
+    line = "What if: +1.40 for meningioma (log-odds) where no answer is on record."
+    assert line in capsys.readouterr().out
+    show_explanation({**answer, "abstained": True, "recorded": recorded | {"outcome": "a"}}, store)
+    shown = capsys.readouterr().out
+    assert "What if: the model gives no answer then." in shown and "1.40" not in shown
 
 
 def test_contributions_to_a_survival_are_in_its_log_hazard_everywhere(

@@ -72,6 +72,18 @@ def test_what_is_missing_says_whether_it_was_refused_or_never_there(small_run, f
     assert "all cases" in drawing and store.title(gone) not in drawing
 
 
+def test_of_a_case_without_an_answer_no_answer_is_drawn(small_run, facts):
+    store = Store.open(small_run.workspace, facts["cohort"])
+    row = store.cases["case_id"].tolist().index(facts["case_id"])
+    drawing, silent = (
+        page({**facts, "abstained": abstained}, store, row).partition("made of")[2]
+        for abstained in (False, True)
+    )
+    drawn, left_out = drawing.partition("</svg>")[0], silent.partition("</svg>")[0]
+    assert "this case" in drawn and f"{facts['logit']:+.2f}" in drawn
+    assert "this case" not in left_out and "all cases" in left_out
+
+
 def test_similar_cases_have_their_outcome_in_the_words_of_the_cohort(small_run, facts):
     store = Store.open(small_run.workspace, facts["cohort"])
     row = store.cases["case_id"].tolist().index(facts["case_id"])

@@ -58,12 +58,7 @@ def show_explanation(answer: Answer, store: "Store") -> None:
 def _more(answer: Answer, store: "Store") -> None:
     """What changed, which cases are alike, and how far all of it can be relied on."""
     if recorded := answer.get("recorded"):
-        other = recorded["outcome"] != answer["outcome"]  # two axes, not a change along one
-        now, before = (f" for {a['outcome']}" if other else "" for a in (answer, recorded))
-        line(
-            f"What if: {answer['logit']:+.2f}{now} where {recorded['logit']:+.2f}{before} is on "
-            f"record ({answer.get('scale', LOG_ODDS)}). Nothing was written."
-        )
+        line(f"What if: {_moved(answer, recorded)}. Nothing was written.")
     for one in answer.get("similar", ()):
         known = one["label"] is not None
         came_out = f", outcome {store.task.name_of(one['label'])}" if known else ""
@@ -77,6 +72,20 @@ def _more(answer: Answer, store: "Store") -> None:
         line(not_reliable(checks["reasons"]))
     elif "reliable" in checks and checks["reliable"] is None and not answer.get("changed"):
         line(f"{UNCHECKED}: explain --checks.")
+
+
+def _moved(answer: Answer, recorded: Answer) -> str:
+    """From where to where an answer moves; no figure of one that the model does not give."""
+    if is_abstained(answer):
+        return "the model gives no answer then"
+    other = recorded["outcome"] != answer["outcome"]  # two axes, not a change along one
+    now, before = (f" for {a['outcome']}" if other else "" for a in (answer, recorded))
+    scale = answer.get("scale", LOG_ODDS)
+    if is_abstained(recorded):
+        return f"{answer['logit']:+.2f}{now} ({scale}) where no answer is on record"
+    return (
+        f"{answer['logit']:+.2f}{now} where {recorded['logit']:+.2f}{before} is on record ({scale})"
+    )
 
 
 def show_checks(answer: Answer) -> None:

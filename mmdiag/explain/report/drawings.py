@@ -19,13 +19,14 @@ SIDE = 384  # pixels of the longer side of a slice
 STRONGEST = 0.65  # opacity of the largest effect
 
 
-def waterfall(base: float, rows: Sequence[tuple[str, float]], end: tuple[str, float]) -> str:
-    """From the base to the answer, a row a modality, on one axis of log-odds."""
+def waterfall(base: float, rows: Sequence[tuple[str, float]], end: tuple[str, float] | None) -> str:
+    """From the base to the answer, if there is one, a row a modality, on one axis of log-odds."""
     steps, at = [], base
     for name, value in rows:
         steps.append((name, at, at + value, signed(value)))
         at += value
-    points = [base, end[1], *(one for step in steps for one in step[1:3])]
+    points = [base, at if end is None else end[1]]
+    points += [one for step in steps for one in step[1:3]]
     low, high = min(points), max(points)
     span = max(high - low, 1e-6)
 
@@ -43,6 +44,8 @@ def waterfall(base: float, rows: Sequence[tuple[str, float]], end: tuple[str, fl
             f'fill="{colour}"/>{_text(right + 5, y + 15, text)}'
         )
     last = len(steps) + 1
+    if end is None:
+        return _svg(last * (BAR + 6), parts)
     parts += [_name(end[0], last), _mark(x(end[1]), last, f"{end[1]:+.2f}")]
     return _svg((last + 1) * (BAR + 6), parts)
 

@@ -85,9 +85,11 @@ def _doubt(facts: Mapping[str, Any]) -> str:
 def _contributions(facts: Mapping[str, Any], store: Store) -> str:
     outcome, there = str(facts["outcome"]), facts["modalities"]
     rows = [(store.title(name), facts["contributions"][name]) for name in there]
-    drawing = waterfall(float(facts["base"]), rows, ("this case", float(facts["logit"])))
+    end = None if is_abstained(facts) else ("this case", float(facts["logit"]))
+    drawing = waterfall(float(facts["base"]), rows, end)
     scale = str(facts.get("scale", LOG_ODDS)).capitalize()
-    said = f"{scale} of {outcome}: orange raises, blue lowers. Bars and ends add up."
+    said = f"{scale} of {outcome}: orange raises, blue lowers."
+    said += " Bars and ends add up." if end else ""
     return f'<h2>What the answer is made of</h2>{drawing}<p class="small">{html.escape(said)}</p>'
 
 
@@ -98,9 +100,11 @@ def _modality(facts: Mapping[str, Any], store: Store, row: int, name: str) -> st
     parts = facts["parts"].get(name, [])
     drawn_as = kind_named(store.modalities[name]).drawn_as
     if drawn_as == "image":
-        source, number = slices(store.images(name, row), parts)
+        stack = store.images(name, row)
+        source, number = slices(stack, parts)
         body = f'<img alt="" src="{source}">'
-        body += f'<p class="small">Slice {number}, plain and under its map.</p>'
+        said = f"Slice {number} of {len(stack)} that the model reads, plain and under its map."
+        body += f'<p class="small">{said}</p>'
     elif drawn_as == "text":
         note = store.text(name, row)
         body = f'<div class="note">{shaded(note, shaded_pieces(note, parts))}</div>'

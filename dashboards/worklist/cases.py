@@ -24,6 +24,7 @@ from mmdiag.storage.store import Store
 from mmdiag.task import EVEN
 
 MODALITY_FILE = "explanations/modality.parquet"
+OF_LEDGER = ("version", "attention", "interaction", "base")
 QUEUE, ORDER = "queue", "order"  # of a session: what the worklist shows, and how cases are walked
 
 
@@ -186,8 +187,8 @@ def answer_of_case(cases: Cases | None, cohort: str, case_id: str) -> Answer | N
 
 
 def _of_run(own: pd.DataFrame, cohort: str, case_id: str) -> Row:
-    """The answer of a run for a case, with the version of the case that the ledger has of it, where
-    that can be read: its files may have changed since.
+    """The answer of a run for a case, with what only the ledger has of it, where that can be read:
+    the version of the case, whose files may have changed since, and of whom its attention is.
     """
     prediction = published.records(own[own["case_id"] == case_id])[0]
     try:
@@ -195,7 +196,9 @@ def _of_run(own: pd.DataFrame, cohort: str, case_id: str) -> Row:
     except published.DamagedFile:  # which the record of views says
         return prediction
     same = [one for one in given if one["scored_at"] == prediction.get("scored_at")]
-    return prediction | {"version": same[0]["version"]} if same else prediction
+    known = same[0] if same else {}
+    more = {n: v for n, v in known.items() if n in OF_LEDGER or n.startswith("weight_")}
+    return more | prediction
 
 
 def _model_of(run: str | None) -> str:

@@ -333,11 +333,11 @@ def shares_of(task: Task, row: Row) -> list[tuple[str, float, str]]:
 
 
 def percent(share: float) -> str:
-    """A probability without decimals; what rounds to none or all without being that says so."""
+    """A probability without decimals. No model is sure: one that rounds to 0 or 1, or is so far out
+    that a number holds it no better, says so.
+    """
     rounded = round(100 * share)
-    if rounded == 0 and share > 0:
-        return "< 1 %"
-    return "> 99 %" if rounded == 100 and share < 1 else f"{100 * share:.0f} %"
+    return {0: "< 1 %", 100: "> 99 %"}.get(rounded, f"{rounded} %")
 
 
 def unlike_training(answer: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:

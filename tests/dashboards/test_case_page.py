@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from pages import said, viewed
-from published_example import NAME, RUN, answer_again, publish
+from published_example import BUNDLE, NAME, RUN, answer_again, publish
 
 from dashboards.case_view import View
+from mmdiag.record.models import retire
+from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
 
 NO_ANSWER = "No answer: no case with only these modalities was in training"
@@ -277,3 +279,19 @@ def test_two_labels_of_a_case_are_read_as_one_is(page, workspace):
     test = page(workspace.path, "case", case=having(workspace, "flair", "report"))
     assert "Findings\\: Oedema, Mass effect" in said(test)
     assert [bar.proto.text for bar in test.get("progress")] == ["70 % Oedema", "60 % Mass effect"]
+
+
+def test_the_attention_of_an_answer_of_a_run_says_of_how_much_of_the_model_it_is(page, workspace):
+    case = having(workspace, "flair", "report")
+    table = pd.read_parquet(workspace.runs / RUN / "predictions.parquet")
+    names = ["flair", "report"]
+    found = {"member": "cross_modal", "weight": 0.12, "modalities": names}
+    found |= {"matrix": [[0.6, 0.4], [0.3, 0.7]]}
+    own = table["case_id"] == case
+    ledger = Ledger(workspace.ledger_url)
+    whole = table[own].assign(version="v1", attention=[found] * own.sum())
+    ledger.record_predictions(NAME, whole)
+    retire(ledger, BUNDLE, "tried")  # what its run answered is shown then
+    test = page(workspace.path, "case", case=case)
+    drawn = " ".join(" ".join(str(c.proto.spec).split()) for c in test.get("vega_lite_chart"))
+    assert "networks that are 12 %" in drawn.replace('", "', " ")

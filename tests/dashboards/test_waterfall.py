@@ -45,5 +45,5 @@ def test_without_a_beginning_bars_begin_at_nothing():
 
 
 def test_a_place_is_read_as_the_share_that_it_stands_for():
-    assert texts.log_odds(-1000.0, share=True) == "0 %"
+    assert texts.log_odds(-1000.0, share=True) == "< 1 %"
     assert texts.log_odds(0.0, share=True) == "50 %" and texts.log_odds(1.2, share=False) == "+1.20"

@@ -132,7 +132,7 @@ def test_of_a_metric_where_less_is_better_less_is_better():
         (PROGRESSION, {"probability": 0.504}, "Progression within 24 months: 50 %"),
         (PROGRESSION, {"probability": 0.9982}, "Progression within 24 months: > 99 %"),
         (PROGRESSION, {"probability": 0.004}, "Progression within 24 months: < 1 %"),
-        (PROGRESSION, {"probability": 1.0}, "Progression within 24 months: 100 %"),
+        (PROGRESSION, {"probability": 1.0}, "Progression within 24 months: > 99 %"),
         (
             Task(kind="survival", title="Death"),
             {"probability": 0.42},

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmdiag import __version__
-from mmdiag.evaluation.verdict import LOG_ODDS, ROLES, is_abstained
+from mmdiag.evaluation.verdict import LOG_ODDS, ROLES, is_abstained, question
 from mmdiag.explain.drawn import influential, shaded_pieces
 from mmdiag.explain.kept import heading_of
 from mmdiag.explain.report.checked import not_reliable
@@ -159,6 +159,6 @@ def _made_by(facts: Mapping[str, Any], store: Store) -> str:
         {"what": "model", "which": facts["bundle_id"]},
         {"what": "cohort", "which": f"{facts['cohort']} {store.hash}"},
         {"what": "answered", "which": facts.get("scored_at")},
-        {"what": "question", "which": store.task.title},
+        {"what": "question", "which": question(store.task)},
     ]
     return f"<h2>Made by</h2>{rows_of(rows, ('what', 'which'))}"

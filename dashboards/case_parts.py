@@ -141,7 +141,7 @@ def _among(view: View, columns: Sequence[Part]) -> None:
             "column": str(part["name"]),
             "outcome": task.name_of(name),
             **dict(zip(("low", "middle", "high"), part["among"][name], strict=True)),
-            "own": part["percentile"],
+            "own": part.get("place", part["percentile"]),
         }
         for part in columns
         for name in part.get("among", ())

@@ -363,14 +363,10 @@ def _attention(view: View, facts: Row, present: Sequence[str], values: Mapping[s
     weights = {names[m]: float(facts[f"weight_{m}"]) for m in present if f"weight_{m}" in facts}
     attention = facts.get("attention")
     if not isinstance(attention, Mapping):
-        if not weights:
+        if len(weights) < 2:
             return
         listed = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
-        st.caption(
-            notes.plain(
-                f"Weights in the fused vector: {listed}. This fusion has no attention matrix."
-            )
-        )
+        st.caption(notes.plain(f"Weights of the modalities: {listed}. Nothing attends here."))
         return
     places = {name: place for place, name in enumerate(attention["modalities"])}
     matrix = attention["matrix"]

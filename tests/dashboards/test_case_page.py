@@ -12,6 +12,7 @@ import pytest
 from pages import said, viewed
 from published_example import BUNDLE, NAME, RUN, answer_again, publish
 
+from dashboards import case_parts
 from dashboards.case_view import View
 from mmdiag.record.models import retire
 from mmdiag.storage.ledger import Ledger
@@ -295,3 +296,14 @@ def test_the_attention_of_an_answer_of_a_run_says_of_how_much_of_the_model_it_is
     test = page(workspace.path, "case", case=case)
     drawn = " ".join(" ".join(str(c.proto.spec).split()) for c in test.get("vega_lite_chart"))
     assert "networks that are 12 %" in drawn.replace('", "', " ")
+
+
+def test_the_diamond_lies_on_the_scale_of_the_bars(workspace, monkeypatch):
+    store, drawn = Store.open(workspace, NAME), []
+    monkeypatch.setattr(case_parts, "chart", lambda _: None)
+    monkeypatch.setattr(case_parts.charts, "among", lambda table, *_: drawn.append(table))
+    view = View(store, 0, {"case_id": "c"}, store.task, {}, "Progression", {}, None)
+    among = {store.task.classes[0]: [20.0, 70.0, 70.0]}
+    case_parts._among(view, [{"name": "x", "percentile": 40.0, "among": among, "place": 70.0}])
+    case_parts._among(view, [{"name": "x", "percentile": 40.0, "among": among}])  # of earlier ones
+    assert [table["own"].tolist() for table in drawn] == [[70.0], [40.0]]

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from mmdiag.explain.kinds.table import FEWEST, _of_outcomes
+from mmdiag.explain.kinds.table import FEWEST, _among, _of_outcomes
+from mmdiag.storage.store import Store
+from mmdiag.task import Task
 
 
 def test_it_is_the_percentile_in_the_cohort_of_each_outcome():
@@ -28,3 +30,16 @@ def test_of_few_cases_nothing_is_told_and_of_none_there_is_nothing():
     assert list(found["among"]) == ["no"]
     empty = np.full(len(label), np.nan)
     assert _of_outcomes(empty, label, label >= 0, ("no", "yes")) == {}
+
+
+def test_a_case_stands_where_those_with_its_value_do(tmp_path):
+    """As in a column of 0 and 1, or of counts that are 0 in most."""
+    keys = [f"c{number}" for number in range(41)]
+    cases = pd.DataFrame({"case_id": keys, "subject_id": keys, "label": np.arange(41) % 2})
+    task = Task(kind="binary", classes=("no", "yes"))
+    store = Store(tmp_path, cases, task, {"lab": "table"}, "")
+    same = np.ones((41, 1))
+    same[3] = np.nan
+    found = _among(store, same, 0)[0]
+    assert found["place"] == found["among"]["no"][1] == found["among"]["yes"][1] == 50
+    assert "place" not in _among(store, same, 3)[0], "what was not measured stands nowhere"

@@ -26,7 +26,7 @@ LEAST = 1e-7
 def explain_table(probe: Probe, store: Store, name: str, row: int) -> Explanation:
     """The value of each column, in the order of how much it adds; beside it `z`, its deviation from
     the training mean, `percentile`, where the case stands in the cohort, and of the first ones
-    `among`, where the cases of each outcome do.
+    `among`, where the cases of each outcome do, and `place`, where it stands among them.
     """
     preparation, found = probe.bundle.preparations[name], probe.attribution(name)
     assert preparation.summary is not None and found is not None
@@ -52,7 +52,8 @@ def explain_table(probe: Probe, store: Store, name: str, row: int) -> Explanatio
     for part in parts:
         if part["name"] in words:  # a category is that of a case or is not: it has no place
             part["percentile"] = None
-            part.pop("among", None)
+            for known in ("among", "place"):
+                part.pop(known, None)
     return Explanation(parts, _groups(preparation, value), found.contribution, found.gap)
 
 
@@ -81,18 +82,33 @@ def _percentiles(
     ]
 
 
-def _among(
-    store: Store, table: Float[ndarray, "case column"], row: int
-) -> list[dict[str, dict[str, list[float]]]]:
+def _among(store: Store, table: Float[ndarray, "case column"], row: int) -> list[dict[str, Any]]:
     """Where 10, 50 and 90 % of the cases of each outcome stand in each column, in percent of the
-    cohort; without the subject that is asked about. Nothing where outcomes are no classes.
+    cohort, and where the case does, on the same scale: in the middle of those with its value;
+    without the subject that is asked about. Nothing where outcomes are no classes.
     """
     cases, classes = store.cases, store.task.classes
     if "label" not in cases or not classes:
         return []
     others = (cases["subject_id"] != cases["subject_id"].iloc[row]).to_numpy()
     label = cases["label"].to_numpy(dtype=float)
-    return [_of_outcomes(values, label, others, classes) for values in table.T]
+    found: list[dict[str, Any]] = []
+    for values in table.T:
+        among: dict[str, Any] = dict(_of_outcomes(values, label, others, classes))
+        if among and np.isfinite(values[row]):
+            among["place"] = round(float(_places(values, others)[row]), 1)
+        found.append(among)
+    return found
+
+
+def _places(
+    values: Float[ndarray, "case"], others: Bool[ndarray, "case"]
+) -> Float[ndarray, "case"]:
+    """Where each value stands among those of some cases, in percent; equal ones in their middle."""
+    ordered = np.sort(values[others & np.isfinite(values)])
+    below, upto = (np.searchsorted(ordered, values, side=side) for side in ("left", "right"))
+    found: ndarray = 50 * (below + upto) / max(len(ordered), 1)
+    return found
 
 
 def _of_outcomes(
@@ -101,10 +117,7 @@ def _of_outcomes(
     others: Bool[ndarray, "case"],
     classes: Sequence[str],
 ) -> dict[str, dict[str, list[float]]]:
-    known = others & np.isfinite(values)
-    ordered = np.sort(values[known])
-    below, upto = (np.searchsorted(ordered, values, side=side) for side in ("left", "right"))
-    place = 50 * (below + upto) / max(len(ordered), 1)
+    known, place = others & np.isfinite(values), _places(values, others)
     found = {}
     for number, name in enumerate(classes):
         own = place[known & (label == number)]

@@ -69,7 +69,8 @@ def said_of(kind: str, payload: Payload) -> str:
     if kind == "refit":
         return f"{model}: {payload.get('decision', '')}"
     if kind == "register":
-        return f"{model} is {payload.get('state', '')}: {payload.get('reason', '')}"
+        why = f": {payload['reason']}" if payload.get("reason") else ""
+        return f"{model} is {payload.get('state', '')}{why}"
     if kind == "review":
         return str(payload.get("verdict", ""))
     reason = payload.get("reason")

@@ -89,11 +89,13 @@ def test_the_record_of_work_is_for_operators(page, example):
         ("score", {"count": 3, "bundles": ["b-1"], "cases": ["k1"]}, "3 cases by b-1"),
         ("refit", {"challenger": "b-2", "decision": "held"}, "b-2: held"),
         ("promote", {"bundle_id": "b-2", "reason": "better"}, "b-2: better"),
+        ("register", {"bundle_id": "b-2", "state": "candidate"}, "b-2 is candidate"),
         ("erase", {"rows": {"1": "x"}}, ""),
     ],
 )
 def test_each_kind_of_row_is_a_sentence(kind, payload, words):
-    assert said_of(kind, payload).startswith(words) and "k1" not in said_of(kind, payload)
+    said = said_of(kind, payload)
+    assert said.startswith(words) and "k1" not in said and not said.endswith((":", ": "))
 
 
 def test_scored_are_the_cases_that_are_still_there(page, example):

@@ -39,10 +39,14 @@ def checked_rows(facts: Facts) -> list[tuple[str, str, str]]:
 
 
 def checked_sentence(facts: Facts) -> str:
-    """Whether they can be relied on, and why not."""
-    if facts["reliable"]:
-        return f"The explanations of this model hold on {facts['cases']} cases."
-    return not_reliable(facts["reasons"])
+    """Whether they can be relied on, and why not; what could not be asked is no success."""
+    if not facts["reliable"]:
+        return not_reliable(facts["reasons"])
+    said = f"The explanations of this model hold on {facts['cases']} cases"
+    unknown = [what for what, found, asked in checked_rows(facts) if asked and not found]
+    if not unknown:
+        return f"{said}."
+    return f"{said}, as far as they have parts enough to ask; not asked: {'; '.join(unknown)}."
 
 
 def not_reliable(reasons: Sequence[str]) -> str:

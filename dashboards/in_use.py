@@ -11,6 +11,7 @@ import streamlit as st
 from dashboards import notes, published, texts
 from dashboards.charts import models as charts
 from dashboards.tables import csv_button
+from dashboards.worklist.scored import in_use
 from mmdiag.evaluation.judged import TOO_FEW
 from mmdiag.evaluation.verdict import (
     interval,
@@ -31,7 +32,8 @@ PROMISED, SINCE, ANSWERED = "at training", "in use", "in use, with an answer"
 def draw(cohort: str) -> None:
     """What the champion was promised to do, and what it did."""
     found = _outcomes(cohort)
-    champion = next((row for row in found if row["state"] == CHAMPION), None)
+    bundle = in_use(cohort)
+    champion = next((row for row in found if row["bundle_id"] == bundle), None)
     if champion is None:
         st.caption("No model of this cohort is in use: `mmdiag models promote` makes one.")
         return
@@ -65,11 +67,11 @@ def sentence(champion: Row) -> str:
         if known
         else "no outcome is known yet"
     )
-    return (
-        f"The champion {notes.code(champion['bundle_id'])}, in use since "
-        f"{str(champion['since'])[:10]}, has scored {texts.cases(champion['scored'], 'new')} in "
-        f"all; {came_out}"
-    )
+    code, since = notes.code(champion["bundle_id"]), str(champion["since"])[:10]
+    who = f"The champion {code}, in use since {since}, has"
+    if champion["state"] != CHAMPION:
+        who = f"The model {code}, which is of another cohort, has"
+    return f"{who} scored {texts.cases(champion['scored'], 'new')} in all; {came_out}"
 
 
 def beside(champion: Row) -> pd.DataFrame:

@@ -90,9 +90,11 @@ class Task:
 
     def in_words_of(self, cohort: "Task") -> "Task":
         """This task of a model as people read it now: the cohort may edit titles and names of
-        classes, not what an answer means, such as its horizon or its threshold.
+        classes, not what an answer means, such as its horizon or its threshold. One without labels
+        that names nothing, to be scored alone, has the words of the model.
         """
-        if not self.asks_as(cohort) or self.horizon != cohort.horizon:
+        silent = not (cohort.label or cohort.labels or cohort.title or cohort.class_names)
+        if silent or not self.asks_as(cohort) or self.horizon != cohort.horizon:
             return self
         return replace(self, title=cohort.title, class_names=cohort.class_names)
 

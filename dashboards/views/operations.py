@@ -9,7 +9,7 @@ from dashboards import published
 from dashboards.parts import part
 from dashboards.review.reader import reader
 from dashboards.tables import csv_button
-from dashboards.worklist.scored import Stamp, champion
+from dashboards.worklist.scored import Stamp, champion, in_use
 from mmdiag.inference.pending import pending
 from mmdiag.inference.settled import PlainBundle
 from mmdiag.privacy.subject_keys import workspace_key
@@ -48,7 +48,8 @@ def _cohorts() -> None:
         if record is None:
             return
         for name, facts in published.cohort_names().items():
-            counts, used = facts.get("counts") or {}, champion(name)
+            counts, used = facts.get("counts") or {}, in_use(name)
+            other = used is not None and used != champion(name)
             rows.append(
                 {
                     "cohort": name,
@@ -56,7 +57,7 @@ def _cohorts() -> None:
                     "accepted": counts.get("accepted"),
                     "quarantine": counts.get("quarantined"),
                     "last ingested": facts.get("ingested_at"),
-                    "in use": used or "none",
+                    "in use": f"{used} of another cohort" if other else used or "none",
                     "scored by it": count_scored(record, used, name) if used else None,
                     "waiting": _waiting_for(record, name, used) if used else None,
                 }

@@ -123,7 +123,7 @@ def _list(
     line, pages = st.columns([8, 4], vertical_alignment="center")
     line.markdown(
         f"**{texts.thin(len(shown))} of {texts.thin(len(found.table))} cases** that "
-        f"{notes.code(found.bundle_id)} (champion) scored · {told}"
+        f"{notes.code(found.bundle_id)} ({found.state}) scored · {told}"
     )
     number = 1
     if len(shown) > ROWS:

@@ -16,10 +16,9 @@ from numpy import ndarray
 
 from dashboards import published
 from dashboards.case_view import Row, case_folder
-from dashboards.worklist.scored import Scored, champion, scored
+from dashboards.worklist.scored import Scored, in_use, scored
 from mmdiag.inference.prediction_table import interaction_of, named_modalities
 from mmdiag.record.worklist import reviews_of
-from mmdiag.storage.record_tables import CHAMPION
 from mmdiag.storage.store import Store
 from mmdiag.task import EVEN
 
@@ -110,7 +109,7 @@ def _scored(cohort: str, run: str | None, store: Store | None) -> Scored | None:
     """
     try:
         model = _model_of(run)
-        if store is None or (model and model != champion(cohort)):
+        if store is None or (model and model != in_use(cohort)):
             return None
         return scored(cohort, store)
     except published.DamagedFile:
@@ -176,7 +175,7 @@ def answer_of_case(cases: Cases | None, cohort: str, case_id: str) -> Answer | N
             given = _answers(cohort, case_id, cases.scored.bundle_id)
             same = [row for row in given if row["version"] == version]
             if same:
-                return Answer(same[0], CHAMPION, cases.folder)
+                return Answer(same[0], cases.scored.state, cases.folder)
     if cases is not None and len(own) and (own["case_id"] == case_id).any():
         prediction = _of_run(own, cohort, case_id)
         return Answer(prediction, _state(prediction, cases.folder), cases.folder)

@@ -13,7 +13,13 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from dashboards import published
-from mmdiag.record.worklist import newest_reviews, review_stamp, scored_cases, scored_stamp
+from mmdiag.record.worklist import (
+    last_scored_by,
+    newest_reviews,
+    review_stamp,
+    scored_cases,
+    scored_stamp,
+)
 from mmdiag.storage.record_tables import CHAMPION
 from mmdiag.storage.store import Store
 from mmdiag.task import Task
@@ -34,12 +40,14 @@ class Scored:
             older: whether the case has changed since it was answered for.
         stamp: What changes with the answers; not with the reviews.
         task: What the model was asked.
+        state: Of the model: it may be that of another cohort.
     """
 
     bundle_id: str
     task: Task
     table: pd.DataFrame
     stamp: Stamp
+    state: str = CHAMPION
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +67,26 @@ def champion(cohort: str) -> str | None:
     return next((bundle for bundle, state in states.items() if state == CHAMPION), None)
 
 
+def in_use(cohort: str) -> str | None:
+    """The champion of a cohort; of one that has no model of its own, such as the new cases of a
+    hospital, the model that scored it last.
+    """
+    if published.model_states(cohort):
+        return champion(cohort)
+    with published.reading_ledger() as record:
+        return last_scored_by(record, cohort) if record is not None else None
+
+
+def standing(cohort: str, bundle_id: str) -> str:
+    """The state of a model as a cohort sees it."""
+    own = published.model_states(cohort).get(bundle_id)
+    elsewhere = published.state_of(bundle_id)
+    return own or " ".join(part for part in (elsewhere, "of another cohort") if part)
+
+
 def scored(cohort: str, store: Store) -> Scored | None:
-    """What the champion has scored; None where the cohort has none, or it has scored nothing."""
-    bundle = champion(cohort)
+    """What the model in use has scored; None where there is none, or it has scored nothing."""
+    bundle = in_use(cohort)
     with published.reading_ledger() as record:
         if record is None or bundle is None:
             return None
@@ -69,7 +94,8 @@ def scored(cohort: str, store: Store) -> Scored | None:
         answers = (record.url, cohort, bundle, given, *published.state_of_cases(store))
         said, task = review_stamp(record, cohort), published.task_of(bundle, store)
         table = _listed(answers, (*answers, said), store, task)
-    return Scored(bundle, task, table, answers) if len(table) else None
+    state = standing(cohort, bundle)
+    return Scored(bundle, task, table, answers, state) if len(table) else None
 
 
 @st.cache_resource(show_spinner="Reading what was scored", max_entries=4)

@@ -29,6 +29,18 @@ def states_of(ledger: Ledger, cohort: str = "") -> dict[str, str]:
     return {str(row["bundle_id"]): str(row["state"]) for row in ledger.rows(query, MODELS)}
 
 
+def last_scored_by(ledger: Ledger, cohort: str) -> str | None:
+    """The model that gave the newest answer for a cohort; None where none did."""
+    newest = func.max(PREDICTIONS.c.scored_at).label("at")
+    query = (
+        select(PREDICTIONS.c.bundle_id, newest)
+        .where(PREDICTIONS.c.cohort == cohort)
+        .group_by(PREDICTIONS.c.bundle_id)
+    )
+    rows = ledger.rows(query, PREDICTIONS)
+    return str(max(rows, key=lambda row: row["at"] or "")["bundle_id"]) if rows else None
+
+
 def scored_stamp(ledger: Ledger, cohort: str, bundle_id: str) -> int:
     """What changes once a model has scored more of a cohort: how many answers it gave. Counted in
     the index, since it is asked for at each look.

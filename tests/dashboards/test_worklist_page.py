@@ -11,7 +11,7 @@ from published_example import BUNDLE, NAME, publish
 
 from dashboards.worklist import rows, scored
 from dashboards.worklist.scored import Filters
-from mmdiag.record.models import promote
+from mmdiag.record.models import promote, retire
 from mmdiag.record.reviews import record_review
 from mmdiag.storage.ledger import Ledger
 from mmdiag.task import Task
@@ -221,3 +221,27 @@ def test_several_labels_are_read_in_the_words_of_the_cohort():
     row = {"predicted": "label_edema, label_mass", "share": 0.998}
     assert rows.answer_text(row, task) == "Oedema, Mass effect; the likeliest > 99 %"
     assert task.named("none of the labels") == "none of the labels"
+
+
+def test_a_cohort_without_a_model_of_its_own_shows_what_another_has_scored(page, tmp_path):
+    """As new cases that are scored by `--champion-of`, or by a bundle from elsewhere."""
+    bare = publish(tmp_path / "bare", cases=12, trained=False)
+    answers = publish(tmp_path / "w", cases=12).predictions.head(4)
+    assert "no model in use" in said(page(bare.workspace.path))
+    opened(bare).record_predictions(NAME, answers.assign(bundle_id="b-elsewhere", role="new"))
+    test = page(bare.workspace.path)
+    assert sorted(keys(test)) == sorted(answers["case_id"])
+    assert "**4 of 4 cases** that `b-elsewhere` (of another cohort) scored" in said(test)
+    case = said(page(bare.workspace.path, "case", case=answers["case_id"].iloc[0]))
+    assert "model `b-elsewhere` (of another cohort)" in case
+    assert "No case of this cohort has a prediction" not in case
+    told = said(page(bare.workspace.path, "performance"))
+    assert "`b-elsewhere`, which is of another cohort, has scored 4 new cases in all" in told
+    table = page(bare.workspace.path, "operations").dataframe[0].value.set_index("cohort").loc[NAME]
+    assert (table["in use"], table["scored by it"]) == ("b-elsewhere of another cohort", 4)
+
+
+def test_a_cohort_whose_champion_retired_has_none(page, example):
+    retire(opened(example), BUNDLE, "tried")
+    test = page(example.workspace.path)
+    assert "no model in use" in said(test) and not scored.in_use(NAME)

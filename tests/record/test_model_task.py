@@ -62,3 +62,14 @@ def test_a_model_of_the_opposite_answer_is_not_judged_by_what_it_does_not_answer
     with pytest.raises(UsageError, match="asks for something else now than b-0123456789ab"):
         require_same_question(BINARY, other, IDENTITY, COHORT)
     require_same_question(BINARY, replace(BINARY, title="x", threshold=0.1), IDENTITY, COHORT)
+
+
+def test_a_cohort_that_is_only_scored_and_names_nothing_has_the_words_of_the_model(
+    tmp_path: Path,
+) -> None:
+    own = replace(BINARY, title="Progression", class_names={"1": "progressed"})
+    bare = Task(kind="binary")
+    workspace, _ = with_model(tmp_path, own, bare)
+    assert task_of(workspace, IDENTITY, bare) == own
+    titled = task_of(workspace, IDENTITY, replace(bare, title="Growth"))
+    assert (titled.title, titled.positive) == ("Growth", own.positive)

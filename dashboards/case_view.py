@@ -14,6 +14,7 @@ from mmdiag.explain.drawn import placed
 from mmdiag.explain.parts import Part
 from mmdiag.kinds import PARTS, kind_named
 from mmdiag.reasons import REASONS
+from mmdiag.record.reviews import reviewed_task
 from mmdiag.storage.store import Store
 from mmdiag.task import Task
 
@@ -47,6 +48,11 @@ class View:
     def case_id(self) -> str:
         """Its key."""
         return str(self.prediction["case_id"])
+
+    @property
+    def asked(self) -> Task:
+        """The task whose classes people name: the cohort's, else that of the model."""
+        return reviewed_task(self.store.task, self.task)
 
     @property
     def scale(self) -> str:

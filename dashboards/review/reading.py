@@ -66,7 +66,7 @@ def draw(view: View, who: Reader, cohort: str, seen: tuple[str, str]) -> None:
 
 
 def _ask(view: View, who: Reader, cohort: str, seen: tuple[str, str]) -> None:
-    task = view.store.task
+    task = view.asked
     binary = task.kind in ("binary", "survival")
     asked = f"How likely is {task.outcome}?" if binary else f"{question(task)}?"
     st.markdown(f"##### Your reading: {notes.plain(asked)}")

@@ -192,7 +192,7 @@ def _draw(
             own = reading.own_estimate(cohort, view.case_id, seen[1])
             if own:
                 st.caption(notes.plain(f"Your own reading: {own}."))
-            panel.panel(who, cohort, view.case_id, seen, view.store.task, said)
+            panel.panel(who, cohort, view.case_id, seen, view.asked, said)
         with part("The recorded outcome"):
             _outcome(view)
         with part("The contributions"):

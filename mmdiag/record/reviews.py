@@ -11,6 +11,7 @@ from sqlalchemy import insert, select
 from mmdiag.cohort.labels import labelled
 from mmdiag.errors import UnknownNameError, UsageError
 from mmdiag.record.labels import class_number
+from mmdiag.record.model_task import task_of
 from mmdiag.record.models import champion_of
 from mmdiag.record.roles import OPERATOR, require_role
 from mmdiag.spelling import may_be_printed
@@ -67,7 +68,8 @@ def record_review(
         raise UnknownNameError("A verdict", verdict, REVIEW_VERDICTS)
     said = _reason(reason)
     answer = _answer(ledger, case_id, cohort, seen)
-    task = Store.described_task(workspace.cohort(answer["cohort"]))
+    asked = Store.described_task(workspace.cohort(answer["cohort"]))
+    task = reviewed_task(asked, task_of(workspace, answer["bundle_id"], asked))
     row = {name: answer[name] for name in ("cohort", "case_id", "version", "bundle_id")}
     row |= {"verdict": verdict, "label": _label(task, verdict, label.strip()), "reason": said}
     row |= {"by": by or system_user(), "at": now()}
@@ -110,6 +112,13 @@ def record_view(
     require_role(role, "view")
     with ledger.writing() as connection:
         ledger.audit(connection, "view", {"cohort": cohort, "case_id": case_id}, by)
+
+
+def reviewed_task(cohort: Task, model: Task) -> Task:
+    """The task whose classes a review names: the cohort's, and the model's where the cohort is only
+    scored and has none.
+    """
+    return cohort if labels_of(cohort) else model
 
 
 def labels_of(task: Task) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from record_builders import make_workspace, predict
+from record_builders import BINARY, make_workspace, predict
 
 from mmdiag.cli import boundary, cli
 from mmdiag.errors import UsageError
@@ -222,3 +222,17 @@ def test_agreement_with_no_answer_is_no_label_and_of_several_classes_it_is_the_l
     survival = store_of(Task(kind="survival"), {"c0": None})
     with pytest.raises(UsageError, match="set reviews_are_labels: false"):
         labels_by_review(ledger, survival)
+
+
+def test_an_answer_for_a_cohort_that_is_only_scored_is_overridden_by_a_class_of_the_model(
+    tmp_path: Path,
+) -> None:
+    workspace, ledger = make_workspace(tmp_path, task=Task(kind="binary"))
+    model = "b-0123456789ab"
+    (workspace.bundles / model).mkdir(parents=True)
+    (workspace.bundles / model / "config.json").write_text(json.dumps({"task": BINARY.facts()}))
+    predict(ledger, {"c0": 0.9}, bundle_id=model)
+    told = record_review(ledger, workspace, "c0", "override", "seen", label=BINARY.positive)
+    assert (told["label"], told["bundle_id"]) == (BINARY.positive, model)
+    with pytest.raises(UsageError, match=f"one of .*{BINARY.positive}"):
+        record_review(ledger, workspace, "c0", "override", "seen", label="none of them")

@@ -93,3 +93,11 @@ def test_similar_cases_have_their_outcome_in_the_words_of_the_cohort(small_run, 
     named = store.task.name_of(label)
     assert named != label
     assert f"<td>{named}</td>" in page({**facts, "similar": similar}, store, row)
+
+
+def test_two_long_names_are_told_apart_beside_their_bars():
+    names = [f"Laboratory values of the first 24 hours, {part}" for part in ("blood", "urine")]
+    drawn = bars([(names[0], 1.0), (names[1], 0.5)])
+    shown = re.findall(r'<text x="0.0"[^>]*>([^<]*)</text>', drawn)
+    assert len(set(shown)) == 2 and all(len(name) == 34 for name in shown)
+    assert shown[0].endswith("blood") and "EGFR (97 % below)" in bars([("EGFR (97 % below)", 1.0)])

@@ -9,7 +9,7 @@ from mmdiag.evaluation.verdict import interval, metric_name, other_classes
 
 Row = Mapping[str, Any]
 MODEL = ("bundle_id", "cohort", "state", "fusion", "since", "by", "reason")
-REVIEW = ("case_id", "verdict", "label", "by", "at", "reason", "bundle_id")
+REVIEW = ("case_id", "cohort", "verdict", "label", "by", "at", "reason", "bundle_id")
 
 
 def show_models(rows: Sequence[Row], *, metrics: bool = False) -> None:

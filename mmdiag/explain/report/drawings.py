@@ -15,6 +15,7 @@ from mmdiag.explain.tissue import tissue_mask
 
 RAISES, LOWERS, NEUTRAL = "#D55E00", "#0072B2", "#8A9099"  # Okabe and Ito
 WIDTH, NAMES, BAR = 640, 210, 20  # pixels: of a drawing, of its names, of a row
+LETTERS = 34  # of a name beside a bar
 SIDE = 384  # pixels of the longer side of a slice
 STRONGEST = 0.65  # opacity of the largest effect
 
@@ -61,7 +62,7 @@ def bars(rows: Sequence[tuple[str, float]]) -> str:
         y = number * (BAR + 4)
         place = middle + length + 5 if value > 0 else middle - length - 52
         parts += [
-            _text(0, y + 14, name[:34]),
+            _text(0, y + 14, _short(name)),
             f'<rect x="{left:.1f}" y="{y}" width="{max(length, 1):.1f}" height="{BAR - 4}" '
             f'fill="{RAISES if value > 0 else LOWERS}"/>',
             _text(place, y + 14, signed(value)),
@@ -153,7 +154,14 @@ def rows_of(table: Sequence[Mapping[str, object]], columns: Sequence[str]) -> st
 
 
 def _name(name: str, row: int) -> str:
-    return _text(0, row * (BAR + 6) + 15, name[:34])
+    return _text(0, row * (BAR + 6) + 15, _short(name))
+
+
+def _short(name: str) -> str:
+    """A name that fits beside its bar; the end of a long one stays, which tells it from others."""
+    if len(name) <= LETTERS:
+        return name
+    return f"{name[: LETTERS // 2]}…{name[-(LETTERS - 1 - LETTERS // 2) :]}"
 
 
 def _mark(x: float, row: int, text: str) -> str:

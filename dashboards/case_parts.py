@@ -15,7 +15,7 @@ from dashboards.parts import part
 from dashboards.viewer.component import show
 from dashboards.viewer.series import series_of
 from mmdiag.explain.drawn import COLUMNS, GROUPS, influential
-from mmdiag.explain.parts import Part
+from mmdiag.explain.parts import Part, of_sentences
 
 
 def images(view: View) -> None:
@@ -109,7 +109,8 @@ def note(view: View, name: str) -> None:
     with st.container(height=330):
         st.html(notes.note(text, parts))
     if parts is not None:
-        st.caption(texts.words(notes.plain(view.outcome)))
+        whole = of_sentences(parts)
+        st.caption(texts.words(notes.plain(view.outcome), sentences=whole))
         _adds_up(view, name)
 
 

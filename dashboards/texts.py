@@ -163,12 +163,17 @@ def vectors(number: int, width: int, made: Mapping[str, str]) -> str:
     return f"{what} of {width} numbers{maker}. An embedding has no picture."
 
 
-def words(outcome: str) -> str:
-    """What the shades of a note mean."""
+def words(outcome: str, *, sentences: bool = False) -> str:
+    """What the shades of a note mean.
+
+    Args:
+        sentences: Whether its parts are whole sentences.
+    """
+    each = "Each word has its share of what its terms and its sentence add"
+    each = "Each sentence has what it adds as a whole" if sentences else each
     return (
-        f"Orange, underlined: supports {outcome}; blue, dotted: opposes {outcome}. Each word has "
-        "its share of what its terms and its sentence add; less than a tenth of the largest has no "
-        "shade; ¬ stands before words of a negated sentence."
+        f"Orange, underlined: supports {outcome}; blue, dotted: opposes {outcome}. {each}; less "
+        "than a tenth of the largest has no shade; ¬ stands before words of a negated sentence."
     )
 
 

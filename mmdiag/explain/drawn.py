@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mmdiag.explain.headings import content_pieces, without_content
-from mmdiag.explain.parts import Part, total
+from mmdiag.explain.parts import Part, of_sentences, total
 from mmdiag.kinds import kind_named
 from mmdiag.readers.text.sections import find_sections
 from mmdiag.readers.text.sentences import is_negated, split_sentences
@@ -88,7 +88,8 @@ class Placed:
 
 def placed(kind: str, parts: Sequence[Part], contribution: float) -> Placed:
     """How the parts of a modality of a kind add up."""
-    return Placed(NAMES[kind_named(kind).drawn_as], len(parts), total(parts), contribution)
+    what = "sentences" if of_sentences(parts) else NAMES[kind_named(kind).drawn_as]
+    return Placed(what, len(parts), total(parts), contribution)
 
 
 def shaded_pieces(text: str, parts: Sequence[Part]) -> list[Span]:

@@ -8,6 +8,7 @@ from typing import Any
 
 Part = Mapping[str, Any]  # where it is, and its `value` in log-odds
 DIGITS = 7
+SENTENCE = "sentence"  # `unit` of a part of a note that is no word
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class CaseParts:
 def rounded(part: Part) -> Part:
     """A part with as many digits as are kept."""
     return {**part, "value": round(float(part["value"]), DIGITS)}
+
+
+def of_sentences(parts: Sequence[Part]) -> bool:
+    """Whether the parts of a note are whole sentences."""
+    return any(part.get("unit") == SENTENCE for part in parts)
 
 
 def total(parts: Sequence[Part]) -> float:

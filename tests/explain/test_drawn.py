@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboards import texts
 from mmdiag.explain.drawn import folds, in_negated, influential, placed, shaded_pieces, signed
-from mmdiag.explain.parts import unplaced
+from mmdiag.explain.kinds.text import WHOLE, _explanation
+from mmdiag.explain.parts import of_sentences, unplaced
+from mmdiag.explain.within.attribution import Attribution
 
 NOTE = "FINDINGS:\nMarked oedema. No shift.\n----------\nIMPRESSION: Progression is likely."
 
@@ -24,6 +27,16 @@ def test_the_line_says_what_the_parts_add_up_to_and_what_has_no_place():
     assert placed("text", [{"value": 0.3}], 0.3).sentence("Report") == (
         "1 word adds up to +0.30 of the contribution of Report, +0.30."
     )
+
+
+def test_whole_sentences_are_not_called_words():
+    note = "No shift. Marked oedema."
+    kept = _explanation(note, [(0, 9, -0.1), (10, 24, 0.4)], Attribution({}), unit=WHOLE).parts
+    assert placed("text", kept, 0.3).sentence("Report").startswith("2 sentences add up to +0.30")
+    words = _explanation(note, [(0, 2, 0.1), (3, 9, 0.2)], Attribution({})).parts
+    assert placed("text", words, 0.3).sentence("Report").startswith("2 words add up to")
+    assert "Each sentence" in texts.words("X", sentences=of_sentences(kept))
+    assert "Each word" in texts.words("X", sentences=of_sentences(words))
 
 
 def test_where_there_is_no_part_the_line_says_so():

@@ -3,7 +3,7 @@ that they stand in.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from mmdiag.explain.headings import content_pieces, without_content
+from mmdiag.explain.parts import SENTENCE
 from mmdiag.explain.within.attribution import Attribution
 from mmdiag.explain.within.probe import Explanation, Probe
 from mmdiag.explain.within.sampled import sampled_shapley
@@ -21,13 +22,15 @@ from mmdiag.prepare.preparation import Preparation
 from mmdiag.storage.store import Store
 
 ORDERS = 4
+WHOLE = {"unit": SENTENCE}
 UNCUT = 200  # characters of a note without a sentence that are read
 Spans = Sequence[tuple[int, int]]
 
 
 def explain_text(probe: Probe, store: Store, name: str, row: int) -> Explanation:
-    """The value of each word, or of each sentence where a model reads whole ones: `start` and `end`
-    are characters of the stored note. Headings, separators and list marks are no part.
+    """The value of each word, or of each sentence, which says so, where a model reads whole ones:
+    `start` and `end` are characters of the stored note. Headings, separators and list marks are no
+    part.
     """
     note = store.text(name, row)
     spans = note_parts(note, probe.bundle.config.text.max_sentences) or [(0, min(len(note), UNCUT))]
@@ -40,7 +43,7 @@ def explain_text(probe: Probe, store: Store, name: str, row: int) -> Explanation
     plain = raw.features if blocks else raw
     of_sentences = _of_sentences(preparation, found, plain, len(spans))
     if not blocks:
-        return _explanation(note, _spans(spans, of_sentences), found)
+        return _explanation(note, _spans(spans, of_sentences), found, unit=WHOLE)
     words = _of_words(note, spans, of_sentences, found, raw, cast(BlockPreparation, preparation))
     return _explanation(note, words, found)
 
@@ -102,7 +105,7 @@ def _by_sentences(probe: Probe, name: str, note: str, spans: Spans, raw: Any) ->
     value = sampled_shapley(len(spans), answers, orders=ORDERS)
     everything = float(probe.contribution(name, [preparation.apply(raw)])[0])
     whole = Attribution({}, contribution=everything)
-    return _explanation(note, _spans(spans, value), whole)
+    return _explanation(note, _spans(spans, value), whole, unit=WHOLE)
 
 
 def _spans(spans: Spans, value: Float[ndarray, "sentence"]) -> list[tuple[int, int, float]]:
@@ -110,15 +113,22 @@ def _spans(spans: Spans, value: Float[ndarray, "sentence"]) -> list[tuple[int, i
 
 
 def _explanation(
-    note: str, values: Sequence[tuple[int, int, float]], found: Attribution
+    note: str,
+    values: Sequence[tuple[int, int, float]],
+    found: Attribution,
+    unit: Mapping[str, str] | None = None,
 ) -> Explanation:
     """Without what says nothing of a patient, and trimmed to letters and digits; that there is a
     note is all its parts' alike.
+
+    Args:
+        unit: What each part says of itself; None = that it is a word.
     """
     without, parts = without_content(note), []
     for start, end, value in values:
         if pieces := content_pieces(note, start, end, without):
-            parts.append({"start": pieces[0][0], "end": pieces[-1][1], "value": float(value)})
+            place: dict[str, Any] = {"start": pieces[0][0], "end": pieces[-1][1]}
+            parts.append(place | {"value": float(value)} | dict(unit or {}))
     for part in parts:
         part["value"] += found.presence / len(parts)
     kept = [part for part in parts if part["value"]]

@@ -69,7 +69,7 @@ def test_what_is_missing_says_whether_it_was_refused_or_never_there(small_run, f
     text = page({**less, "quarantined": refused}, bare, row)
     assert "<p>Quarantined (encoding): R &lt;b&gt;. Cure: C. It contributes 0.</p>" in text
     drawing = text.partition("What the answer is made of")[2].partition("</svg>")[0]
-    assert "all cases" in drawing and store.title(gone) not in drawing
+    assert "cases with these inputs" in drawing and store.title(gone) not in drawing
 
 
 def test_of_a_case_without_an_answer_no_answer_is_drawn(small_run, facts):
@@ -81,7 +81,7 @@ def test_of_a_case_without_an_answer_no_answer_is_drawn(small_run, facts):
     )
     drawn, left_out = drawing.partition("</svg>")[0], silent.partition("</svg>")[0]
     assert "this case" in drawn and f"{facts['logit']:+.2f}" in drawn
-    assert "this case" not in left_out and "all cases" in left_out
+    assert "this case" not in left_out and "cases with these inputs" in left_out
 
 
 def test_similar_cases_have_their_outcome_in_the_words_of_the_cohort(small_run, facts):

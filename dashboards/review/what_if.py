@@ -42,6 +42,7 @@ def panel(view: View, cohort: str, seen: tuple[str, str]) -> None:
             selection_mode="multi",
             format_func=notes.plain,
             key=f"median-{view.case_id}",
+            help="Of a category such as sex=M: the one of its column that most cases have.",
         )
         change = changes(without, [one for one in medians if columns[one] not in without])
         if not change:

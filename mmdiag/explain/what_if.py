@@ -23,6 +23,7 @@ from mmdiag.sandbox.pool import shared_sandbox
 from mmdiag.storage.store import Store
 
 MEDIAN = "median"
+ZERO = ("0", "0.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,8 @@ def _tables(
     there = [name for name in kinds if name not in change.without]
     having = [name for name in there if store.columns(name) and store.present(name)[row]]
     found: dict[str, ndarray] = {}
-    for column, text in change.values.items():
+    # what a case is no longer comes after what it is: `sex=F=0` beside `sex=M=1`
+    for column, text in sorted(change.values.items(), key=lambda one: one[1] in ZERO):
         places = [name for name in having if column in store.columns(name)]
         if len(places) != 1:
             where = f"in {' and '.join(places)}" if places else "in no table of the case"
@@ -191,7 +193,7 @@ def _tables(
         if group is None:
             table[row, place] = _value(column, text, table[:, place])
             continue
-        if text != MEDIAN and sum(change.values.get(one, "") != "" for one in group) > 1:
+        if text != MEDIAN and sum(change.values.get(one, "0") not in ZERO for one in group) > 1:
             raise UsageError(
                 f"A case has one category of a column, several are set beside {column!r}: set one."
             )

@@ -40,6 +40,7 @@ def test_another_category_takes_the_place_of_the_one_that_is_there(store):
     assert changed(store, 0, sex_M="1") == [50, 0, 1, 0, 1]
     assert changed(store, 2, stage_II="1")[3:] == [0, 1], "of a cell that is missing, too"
     assert changed(store, 0, sex_M="0", stage_II="1") == ROWS[0], "what is so already"
+    assert changed(store, 0, sex_F="0", sex_M="1") == [50, 0, 1, 0, 1], "in whatever order"
 
 
 def test_the_median_of_a_category_is_the_one_that_most_cases_have(store):

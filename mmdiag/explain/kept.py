@@ -37,9 +37,9 @@ def still_similar(
     """
     shown, is_later = may_be_shown(cases, row), later(cases, row)
     of = dict(zip(cases.loc[shown, "case_id"], is_later[shown].tolist(), strict=True))
-    found = [{**one, "later": of[one["case_id"]]} for one in similar if one["case_id"] in of]
-    alike = [one for one in found if not one["later"]] or found
-    return [one for one in alike if one["similarity"] > 0]
+    known = [{**one, "later": of[one["case_id"]]} for one in similar if one["case_id"] in of]
+    found = [one for one in known if one["similarity"] > 0]
+    return [one for one in found if not one["later"]] or found
 
 
 def heading_of(similar: Sequence[Mapping[str, Any]]) -> str:

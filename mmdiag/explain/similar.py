@@ -80,13 +80,14 @@ def similar_cases(
     bundle: Bundle, store: Store, features: Features, row: int
 ) -> list[dict[str, Any]]:
     """`case_id`, `similarity` and `alike_in` of the earlier cases that are most like one; of later
-    ones where no earlier one can be held against it.
+    ones where no earlier one is alike.
 
     Args:
         features: Of the cohort, by `features_of_cohort`.
     """
     allowed, weights = may_be_found(store, row, _held_out(store)), _weights(bundle)
-    earlier = features.similar(row, allowed & ~later(store.cases, row), weights)
+    before = features.similar(row, allowed & ~later(store.cases, row), weights)
+    earlier = [one for one in before if one[1] > 0]
     keys = store.cases["case_id"]
     return [
         {"case_id": str(keys.iloc[other]), "similarity": round(score, 4), "alike_in": name}

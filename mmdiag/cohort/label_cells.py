@@ -365,5 +365,5 @@ def refuse_lines(description: Description, wrong: "pd.Series[bool]", rule: str) 
     if lines:
         raise DescriptionError(
             f"{rule}, {description.table.name} breaks this in line "
-            f"{', '.join(map(str, lines[:SHOWN]))}: correct the table."
+            f"{', '.join(map(str, lines[:SHOWN]))} (its header is line 1): correct the table."
         )

@@ -14,7 +14,7 @@ from mmdiag.cohort.case_table import case_table_form
 from mmdiag.cohort.presence import Meeting
 from mmdiag.description import Description
 from mmdiag.readers.tables.numbers import NumericTable
-from mmdiag.sandbox.tables import workbook_remarks
+from mmdiag.sandbox.tables import table_remarks
 from mmdiag.workspace import write_text
 
 SHOWN = 20  # columns named in one sentence
@@ -148,8 +148,8 @@ def read_report(folder: Path, modality: str) -> TableReport:
 
 
 def cohort_facts(description: Description, cohort_hash: str) -> dict[str, Any]:
-    """Name and hash of a cohort, and what has to be said of a case table that is a workbook."""
-    said = workbook_remarks(description.table, case_table_form(description))
+    """Name and hash of a cohort, and what has to be said of its case table."""
+    said = table_remarks(description.table, case_table_form(description))
     facts: dict[str, Any] = {"name": description.name, "hash": cohort_hash}
     return facts | ({"said": said} if said else {})
 

@@ -36,7 +36,7 @@ FUNCTIONS: dict[str, str] = (
         for name in (
             "case_cells",
             "table_cells",
-            "workbook_facts",
+            "table_facts",
             "sheets",
             "checked_cells",
             "keyed_cells",

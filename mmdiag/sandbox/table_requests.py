@@ -27,7 +27,7 @@ from mmdiag.readers.tables.cohort_tables import (
 from mmdiag.readers.tables.delimited import read_frame, read_table
 from mmdiag.readers.tables.form import TableForm
 from mmdiag.readers.tables.modality import approve_columns, read_modality
-from mmdiag.readers.workbooks.book import filled_sheets
+from mmdiag.readers.workbooks.book import filled_sheets, is_workbook
 from mmdiag.readers.workbooks.table import number_columns, remarks_of
 from mmdiag.sandbox.cells import pack_frame, pack_texts
 from mmdiag.sandbox.image_request import Reply
@@ -47,11 +47,11 @@ def table_cells(file: str, form: Mapping[str, Any]) -> Reply:
     return _frame(read_any_table(Path(file), form_from(form)), [file])
 
 
-def workbook_facts(file: str, form: Mapping[str, Any]) -> Reply:
-    """What has to be said of a workbook, and its columns that hold numbers."""
-    how = form_from(form)
+def table_facts(file: str, form: Mapping[str, Any]) -> Reply:
+    """What has to be said of a table, and of a workbook its columns that hold numbers."""
+    how, workbook = form_from(form), is_workbook(Path(file))
     table = read_table(Path(file), form=how)
-    numbers = number_columns(Path(file), how.sheet, how.key)
+    numbers = number_columns(Path(file), how.sheet, how.key) if workbook else []
     return {"remarks": remarks_of(table), "numbers": numbers}, {}
 
 

@@ -40,14 +40,15 @@ def read_any_table(file: Path, form: TableForm = PLAIN) -> pd.DataFrame:
     return unpack_frame(*_asked("table_cells", [file], file=str(file), form=asdict(form)))
 
 
-def workbook_remarks(file: Path, form: TableForm = PLAIN) -> list[str]:
-    """What has to be said of a table that is a workbook, a sentence each; of others nothing."""
-    return [str(said) for said in _workbook_facts(file, form)["remarks"]]
+def table_remarks(file: Path, form: TableForm = PLAIN) -> list[str]:
+    """As `workbooks.table.remarks_of`."""
+    return [str(said) for said in _table_facts(file, form)["remarks"]]
 
 
 def number_columns(file: Path, form: TableForm = PLAIN) -> set[str]:
     """Columns of a workbook that hold numbers instead of text; of other tables none."""
-    return {str(name) for name in _workbook_facts(file, form)["numbers"]}
+    found = _table_facts(file, form)["numbers"] if is_workbook(file) else []
+    return {str(name) for name in found}
 
 
 def filled_sheets(file: Path) -> list[str]:
@@ -199,10 +200,8 @@ def _reference(modality: ModalityDescription, root: Path) -> list[Path]:
     return [root / modality.gene_names] if modality.gene_names else []
 
 
-def _workbook_facts(file: Path, form: TableForm) -> dict[str, list[str]]:
-    if not is_workbook(file):
-        return {"remarks": [], "numbers": []}
-    facts, _ = _asked("workbook_facts", [file], file=str(file), form=asdict(form))
+def _table_facts(file: Path, form: TableForm) -> dict[str, list[str]]:
+    facts, _ = _asked("table_facts", [file], file=str(file), form=asdict(form))
     return dict(facts)
 
 

@@ -25,7 +25,8 @@ from mmdiag.readers.tables.encoding import (
 )
 from mmdiag.readers.tables.form import PLAIN, TableForm
 from mmdiag.readers.workbooks.book import is_workbook
-from mmdiag.readers.workbooks.table import workbook_header, workbook_table
+from mmdiag.readers.workbooks.lines import lines_above
+from mmdiag.readers.workbooks.table import with_remarks, workbook_header, workbook_table
 from mmdiag.reasons import REASONS
 
 LONGEST_CELL = 131_072  # characters: what spreadsheets and Python's own csv module take
@@ -34,6 +35,7 @@ MISSING_FORMS = sorted(
     {form for word in MISSING for form in (word, word.upper(), word.capitalize(), "NaN", "N/a")}
 )
 INDEX = {"__index_level_0__": "index"}  # as pandas names it in a Parquet file
+UNNAMED = "\x00 unnamed "  # begins the names of columns that have none
 SHOWN = 5  # lines named in one message
 
 
@@ -76,7 +78,8 @@ def read_table(
                     require_plain("\n".join(cells.to_pylist()).encode(), file.name)
         return table
     source = read_delimited_text(file, separator=form.delimiter, columns=form.key, strict=strict)
-    return parse(source, columns=columns, text=text, strict=strict, form=form)
+    table = parse(source, columns=columns, text=text, strict=strict, form=form)
+    return with_remarks(table, [lines_above(source.above)] if source.above else [])
 
 
 def parse(
@@ -92,13 +95,13 @@ def parse(
     Raises:
         ReadError: `ragged`, `duplicate_column`, `bad_column`, `cell_too_long` or `no_rows`.
     """
-    header = _first_row(source)
+    header = _told_apart(_first_row(source))
     require_columns(header, source.name)
     types = dict.fromkeys(header if text is None else text, pa.string())
     try:
-        table = _arrow(source, columns, types, form)
+        table = _arrow(source, header, columns, types, form)
         if text is not None and _may_be_hexadecimal(table, source):  # Arrow takes 0x10 for 16
-            table = _arrow(source, columns, dict.fromkeys(header, pa.string()), form)
+            table = _arrow(source, header, columns, dict.fromkeys(header, pa.string()), form)
     except pa.ArrowInvalid:
         _require_even_rows(source)
         raise ReadError("unreadable", f"{source.name} is no regular delimited file") from None
@@ -107,6 +110,7 @@ def parse(
         _require_even_rows(source)
     if not table.num_rows:
         raise ReadError("no_rows", f"{source.name} has a header only")
+    table = _without_blank_columns(table, source.name)
     if strict:
         _require_short_cells(table, source.name)
     return table
@@ -142,9 +146,10 @@ def read_header(file: Path, form: TableForm = PLAIN) -> tuple[str, ...]:
         require_columns(names, file.name)
         return tuple(names)
     said: dict[str, Any] = {"separator": form.delimiter, "columns": form.key}
-    header = _first_row(read_head(file, **said) or read_delimited_text(file, strict=False, **said))
+    source = read_head(file, **said) or read_delimited_text(file, strict=False, **said)
+    header = _told_apart(_first_row(source))
     require_columns(header, file.name)
-    return tuple(header)
+    return tuple(name for name in header if not name.startswith(UNNAMED))
 
 
 def separator_in(file: Path, form: TableForm) -> str:
@@ -188,8 +193,39 @@ def require_columns(header: Sequence[str], name: str) -> None:
         raise ReadError("bad_column", f"{name} has {dunder} that are not")
 
 
+def _told_apart(header: Sequence[str]) -> list[str]:
+    """A header in which several columns without a name, as spreadsheets leave them behind and
+    below a table, are told apart.
+    """
+    blank = [place for place, name in enumerate(header) if not name.strip()]
+    if len(blank) < 2:
+        return list(header)
+    return [f"{UNNAMED}{n}" if n in blank else name for n, name in enumerate(header)]
+
+
+def _without_blank_columns(table: pa.Table, name: str) -> pa.Table:
+    """A table without its columns that have neither a name nor a value.
+
+    Raises:
+        ReadError: `duplicate_column`, where several that have no name have values.
+    """
+    unnamed = [column for column in table.column_names if column.startswith(UNNAMED)]
+    held = [column for column in unnamed if _has_value(table.column(column))]
+    if len(held) > 1:
+        raise ReadError("duplicate_column", f"{name} has {len(held)} columns without a name")
+    named = table.select([one for one in table.column_names if one not in unnamed or one in held])
+    return named.rename_columns(["" if one in held else one for one in named.column_names])
+
+
+def _has_value(cells: pa.ChunkedArray) -> bool:
+    if not (pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)):
+        return bool(cells.null_count < len(cells))
+    return bool(compute.max(compute.utf8_length(compute.utf8_trim_whitespace(cells))).as_py())
+
+
 def _arrow(
     source: DelimitedText,
+    header: Sequence[str],
     columns: Sequence[str] | None,
     types: Mapping[str, pa.DataType],
     form: TableForm,
@@ -197,7 +233,9 @@ def _arrow(
     return arrow_csv.read_csv(
         pa.BufferReader(source.content),
         # one block: wide tables have few rows in a megabyte
-        read_options=arrow_csv.ReadOptions(block_size=len(source.content) + 1),
+        read_options=arrow_csv.ReadOptions(
+            block_size=len(source.content) + 1, column_names=header, skip_rows_after_names=1
+        ),
         parse_options=arrow_csv.ParseOptions(
             delimiter=source.separator,
             newlines_in_values=source.quoted,

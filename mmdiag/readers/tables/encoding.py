@@ -19,6 +19,7 @@ SMALL = 1 << 26  # bytes after inflation that any compressed file may have
 INFLATION = 100  # times its size that a larger one may have; text has less, and 1000 is possible
 PIECE = 1 << 20  # bytes that are inflated at once
 HEAD = 1 << 20  # bytes in which a delimiter is looked for
+LOOKED_AT = 50  # lines among which the header is, as in a workbook
 LONGEST_HEADER = 1 << 26  # bytes
 NOT_TEXT = {
     b"\x1f\x8b": "gzip",
@@ -53,12 +54,14 @@ class DelimitedText:
         separator: One character.
         quoted: Whether a cell may be put in quotes; in formats of genomics a quote is a character
             like others.
+        above: Lines above the header, such as a title and remarks, which are not in `content`.
     """
 
     name: str
     content: bytes
     separator: str
     quoted: bool = True
+    above: int = 0
 
 
 def read_delimited_text(
@@ -76,7 +79,8 @@ def read_delimited_text(
             judges the cells.
         separator: None = tab where the name ends in .tsv, .txt, .tab, .maf or .gct, else comma;
             or what the header says, see `separator_by_header`.
-        columns: Columns that the header must hold.
+        columns: Columns that the header must hold. Where the first line does not, the first of
+            LOOKED_AT lines that does is the header.
 
     Raises:
         ReadError: `not_a_table`, `truncated`, `too_large`, `no_rows`, `encoding`, `nul_bytes`,
@@ -90,17 +94,21 @@ def read_delimited_text(
     told = TOLD.match(content)
     by_name = told[1].decode() if told else separator_of(file)
     content = content[told.end() :] if told else content
+    top = _header_start(content, separator, columns)
+    above = sum(1 for line in content[:top].split(b"\n") if line.strip(b",;|\t \r"))
+    content = content[top:]
     found = separator or separator_by_header(content, by_name, columns)
     if check_delimiter and found == by_name:
         _require_delimiter(content, found, name)
-    return DelimitedText(name, content, found)
+    return DelimitedText(name, content, found, above=above)
 
 
 def read_head(
     file: Path, *, separator: str | None = None, columns: Sequence[str] = ()
 ) -> DelimitedText | None:
     """The first line of a delimited file; None where only the whole file tells what it is: another
-    format or encoding, or a line end within quotes. Arguments as of `read_delimited_text`.
+    format or encoding, a line end within quotes, or a header below. Arguments as of
+    `read_delimited_text`.
     """
     compressed = file.name.lower().endswith(".gz")
     try:
@@ -117,6 +125,7 @@ def read_head(
         or line.count(b'"') % 2
         or PAGE.match(line)
         or line.startswith(tuple(NOT_TEXT))
+        or (columns and not _separators_of(line, columns, separator))
     ):
         return None
     found = separator or separator_by_header(line, separator_of(file), columns)
@@ -130,13 +139,34 @@ def separator_by_header(content: bytes, by_name: str, columns: Sequence[str]) ->
     if not columns:
         return by_name
     end = content.find(b"\n", 0, LONGEST_HEADER)
-    head = content[: end if end >= 0 else LONGEST_HEADER].decode("utf-8", "replace").rstrip("\r")
-    holding = [
-        separator
-        for separator in SEPARATORS
-        if set(columns) <= {cell.strip().strip('"') for cell in head.split(separator)}
-    ]
+    holding = _separators_of(content[: end if end >= 0 else LONGEST_HEADER], columns)
     return holding[0] if len(holding) == 1 else by_name
+
+
+def _separators_of(line: bytes, columns: Sequence[str], separator: str | None = None) -> list[str]:
+    """What a line may be cut by so that it holds some columns."""
+    if not all(column.encode() in line for column in columns):
+        return []
+    head = line.decode("utf-8", "replace").rstrip("\r\n")
+    return [
+        mark
+        for mark in ([separator] if separator else SEPARATORS)
+        if set(columns) <= {cell.strip().strip('"') for cell in head.split(mark)}
+    ]
+
+
+def _header_start(content: bytes, separator: str | None, columns: Sequence[str]) -> int:
+    """Where the header begins: with the first line that holds some columns; 0 where none does."""
+    start, most = 0, LONGEST_HEADER
+    for _ in range(LOOKED_AT if columns else 0):
+        end = content.find(b"\n", start, start + most)
+        line = content[start : end if end >= 0 else start + most]
+        if _separators_of(line, columns, separator):
+            return start
+        if end < 0:
+            break
+        start, most = end + 1, HEAD
+    return 0
 
 
 def separator_of(file: Path) -> str:

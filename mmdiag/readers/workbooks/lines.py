@@ -70,7 +70,7 @@ def body_of(sheet: Sheet, name: str, key: Sequence[str] = ()) -> Body:
     if not kept:
         raise ReadError("no_rows", f"{name} has a header only in sheet {sheet.name!r}")
     remarks = (
-        (f"{_lines(top, filled)} above the header, not read" if top != filled[0] else ""),
+        (lines_above(sum(row < top for row in filled)) if top != filled[0] else ""),
         _said(sheet, second, "a second header: not read"),
         _said(sheet, last, "no row of a case, such as a sum: not read"),
     )
@@ -151,9 +151,9 @@ def _summaries(rows: dict[int, list[Value]], keys: Sequence[int]) -> set[int]:
     return found
 
 
-def _lines(top: int, filled: Sequence[int]) -> str:
-    count = sum(row < top for row in filled)
-    return f"{count} line{'s' if count > 1 else ''}"
+def lines_above(count: int) -> str:
+    """That so many lines above the header are no part of the table."""
+    return f"{count} line{'s' if count > 1 else ''} above the header, not read"
 
 
 def _said(sheet: Sheet, rows: set[int], what: str) -> str:

@@ -53,7 +53,7 @@ def workbook_table(
         ):
             raise ReadError("cell_too_long", f"{file.name} has one in column {at + 1}")
     table = pa.Table.from_arrays(arrays, names=[body.header[at] for at in wanted])
-    return table.replace_schema_metadata({SAID: json.dumps(found)})
+    return with_remarks(table, found)
 
 
 def workbook_header(file: Path, sheet: str | None = None, key: Sequence[str] = ()) -> list[str]:
@@ -71,8 +71,15 @@ def number_columns(file: Path, sheet: str | None = None, key: Sequence[str] = ()
     ]
 
 
+def with_remarks(table: pa.Table, remarks: Sequence[str]) -> pa.Table:
+    """A table that carries what has to be said of it; see `remarks_of`."""
+    return table.replace_schema_metadata({SAID: json.dumps(remarks)})
+
+
 def remarks_of(table: pa.Table) -> list[str]:
-    """What has to be said of a table that a workbook holds, a sentence each; of others nothing."""
+    """What has to be said of a table, a sentence each: of a workbook what it shows besides its
+    values, and of any the lines above its header.
+    """
     found: list[str] = json.loads((table.schema.metadata or {}).get(SAID, b"[]"))
     return found
 

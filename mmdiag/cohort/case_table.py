@@ -2,6 +2,7 @@
 refused before anything is written.
 """
 
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ from mmdiag.readers.tables.keys import (
     template_columns,
 )
 from mmdiag.sandbox.tables import read_case_cells
-from mmdiag.spelling import column_hint
+from mmdiag.spelling import column_hint, fold
 
 KEPT = 4  # parsed tables; a command works on one or two
 _PARSED: dict[Hashable, pd.DataFrame] = {}
@@ -34,10 +35,11 @@ def read_cases(description: Description) -> pd.DataFrame:
 
     Returns:
         One row a case, in the table's order: case_id, subject_id, as_of (datetime64, NaT =
-        unknown), site, label (binary 0/1, multiclass class number,
-        multilabel whether any label is there, NaN = unlabelled), time, event (survival),
+        unknown), site (of spellings that print alike the most frequent), label (binary 0/1,
+        multiclass class number, multilabel whether any label is there, NaN = unlabelled), time,
+        event (survival),
         label_<name> (multilabel 0/1, NaN = unknown), together (number of the group of cases that
-        are kept together, where any are), group_<name> ...,
+        are kept together, where any are), group_<name> (as site) ...,
         and every original column as text under column_<name>.
 
     Raises:
@@ -91,14 +93,24 @@ def _parse(description: Description) -> pd.DataFrame:
             f"{repeated[:SHOWN]}: give every case a row and a key of its own."
         )
     cases["as_of"] = _as_of(description, table)
-    cases["site"] = table[description.site] if description.site else pd.NA
+    cases["site"] = _one_spelling(table[description.site]) if description.site else pd.NA
     labels = read_labels(description, table)
     if description.keep_together:
         shared = [key_values(table, name).tolist() for name in description.keep_together]
         cases[TOGETHER] = group_numbers(cases["subject_id"].tolist(), shared)
-    extra = {f"group_{name}": table[name] for name in description.group}
+    extra = {f"group_{name}": _one_spelling(table[name]) for name in description.group}
     extra |= {f"column_{name}": table[name] for name in table.columns}
     return pd.concat([cases, labels, pd.DataFrame(extra)], axis=1)
+
+
+def _one_spelling(cells: pd.Series) -> pd.Series:
+    """Cells of which spellings that print alike are one: the most frequent of them."""
+    counts, names = Counter(cells.dropna()), dict[str, str]()
+    for cell in sorted(counts, key=lambda cell: (-counts[cell], cell)):
+        names.setdefault(fold(cell), " ".join(cell.split()))
+    shown = {cell: names[fold(cell)] or None for cell in counts}
+    values = [shown.get(cell) for cell in cells]
+    return pd.Series(values, index=cells.index, dtype=object)
 
 
 def _read_text_table(description: Description) -> pd.DataFrame:
@@ -162,9 +174,9 @@ def _ids(description: Description, table: pd.DataFrame, column: str) -> pd.Serie
     unsafe = [number + 2 for number, value in enumerate(values) if not is_plain_key(value)]
     if unsafe:
         raise DescriptionError(
-            f"{column} must be a plain key without separators, templates or control characters, "
-            f"{description.table.name} breaks this in line "
-            f"{', '.join(map(str, unsafe[:SHOWN]))}: choose another key column."
+            f"{column} must be a plain key without blanks around it, characters that do not show, "
+            f"separators or templates, {description.table.name} breaks this in line "
+            f"{', '.join(map(str, unsafe[:SHOWN]))}: correct the keys, or choose another column."
         )
     with as_description_error():
         check_keys(values.tolist(), description.table.name, unique=False)

@@ -10,6 +10,7 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from mmdiag.readers.tables.keys import NO_KEY
+from mmdiag.spelling import fold
 
 TOGETHER = "together"  # column of the case table: the number of each case's group
 
@@ -23,13 +24,14 @@ def group_numbers(
     Args:
         subjects: Of each case.
         shared: Lists of one value a case; subjects with an equal value in a list are one group, and
-            so are those that others tie together. Empty, or a word for it, ties nobody.
+            so are those that others tie together. Spellings that print alike are one; empty, or a
+            word for it, ties nobody.
     """
     subject, names = pd.factorize(np.asarray(subjects, dtype=object), sort=True)
     start, ends = len(names), [(np.empty(0, int), np.empty(0, int))]
     for values in shared:
-        plain = ["" if pd.isna(value) else str(value).strip() for value in values]
-        tied = [None if text.lower() in NO_KEY else text for text in plain]
+        plain = ["" if pd.isna(value) else fold(str(value)) for value in values]
+        tied = [None if text in NO_KEY else text for text in plain]
         number, found = pd.factorize(np.asarray(tied, dtype=object))  # -1 where there is none
         there = number >= 0
         ends.append((subject[there], start + number[there]))

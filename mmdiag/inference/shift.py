@@ -9,6 +9,7 @@ import pandas as pd
 
 from mmdiag.inference.manifest import CARD_FACTS, read_json_object
 from mmdiag.inference.prediction_table import ATYPICAL
+from mmdiag.spelling import fold
 
 TAIL = 0.1  # share of cases like those of the training whose p-value is at most that
 HALF = 0.5  # and of those that are more typical than half of them
@@ -38,7 +39,8 @@ def new_sites(sites: pd.Series, folder: Path | None) -> dict[str, int] | None:
     if not isinstance(known, list) or not known:
         return None
     new = sites.dropna().astype(str)
-    new = new[~new.isin(known)]
+    new = new.map(fold)
+    new = new[~new.isin({fold(str(site)) for site in known})]
     return {"cases": len(new), "sites": int(new.nunique())}
 
 

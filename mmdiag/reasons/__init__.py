@@ -242,8 +242,8 @@ REASONS: dict[str, Reason] = {
         "Choose another key column.",
     ),
     "look_alike_key": Reason(
-        "Keys differ by more than case, blanks, characters that do not show or foreign letters "
-        "that look Latin.",
+        "Keys differ by more than case, blanks, a decimal .0, characters that do not show or "
+        "foreign letters that look Latin.",
         "Correct the keys that mean the same; rename those that do not.",
     ),
     "cell_too_long": Reason(

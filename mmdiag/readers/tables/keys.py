@@ -33,6 +33,7 @@ PATH = re.compile(
 CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 UNSAFE_ID = re.compile(r"[\x00-\x1f\x7f/\\{}$*?\[\]<>|\"']|^\.|^~|^\s|\s$|\.\.")
 KEY_LETTERS, KEY_BYTES = 128, 200  # a file's name has 255 bytes, an ending and a modality with it
+_WHOLE = re.compile(r"\A([0-9]+)\.0+\Z")  # a whole number as programs write one that may be missing
 TEMPLATE = re.compile(r"[{}]|\$\(|%\(|<%|`")
 # Cyrillic and Greek letters that print like Latin ones; compatibility forms (full width,
 # mathematical) are folded by NFKC
@@ -118,7 +119,7 @@ def check_keys(
         raise ReadError(
             "duplicate_key", f"{name} repeats keys in {len(present) - len(distinct)} rows"
         )
-    alike = len(distinct) - len({skeleton(key) for key in distinct})
+    alike = len(distinct) - len({_WHOLE.sub(r"\1", skeleton(key)) for key in distinct})
     if alike:
         raise ReadError("look_alike_key", f"{name} has {alike} keys that print like another one")
 

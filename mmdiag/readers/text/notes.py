@@ -12,6 +12,7 @@ from mmdiag.readers.documents.charsets import BYTE_ORDER_MARKS
 from mmdiag.readers.documents.extract import Document, extract
 from mmdiag.readers.recorded import latest
 from mmdiag.readers.text.encodings import IsOwn, is_disguised, legacy_text, self_named
+from mmdiag.readers.text.messages import message_kind
 from mmdiag.readers.text.note_dates import note_dates
 from mmdiag.readers.text.sections import Section, find_sections
 from mmdiag.readers.text.transfer_encodings import transfer_encoding
@@ -27,6 +28,8 @@ _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all of Unicode's but tab and newline
 _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
+_WITHIN_WORDS = re.compile("[\u00ad\u2060\ufeff]")
+_SOFT_BREAK = re.compile(r"(?<=\w)\u00ad[ \t]*\n[ \t]*(?=[^\W\d_])")  # a word that goes on below
 _TOKEN = re.compile(rf"\S{{{LONGEST_TOKEN + 1}}}")
 
 
@@ -70,8 +73,9 @@ def clean_note(content: bytes, name: str, is_own: IsOwn | None = None) -> Note |
     """Bring a note to clean text: documents to their text, plain text by its byte order mark, else
     UTF-8, else an older encoding where one reading is proven.
 
-    Line ends become newlines; other control characters are refused rather than dropped, because
-    something is wrong with a note that has them.
+    Line ends become newlines, accents are composed, and soft hyphens are left out, so that a word
+    is one word however it was written; other control characters are refused rather than dropped,
+    because something is wrong with a note that has them.
 
     Args:
         content: The note's bytes.
@@ -89,8 +93,9 @@ def clean_note(content: bytes, name: str, is_own: IsOwn | None = None) -> Note |
         document = Document(text, encoding, "plain")
     text = _LINE_ENDS.sub("\n", document.text)
     _check(text, name)
-    if document.format == "plain" and (encoded := transfer_encoding(text)):
-        raise ReadError("not_text", f"{name} is {encoded}")
+    text = _as_written(text)
+    if document.format == "plain" and (kind := transfer_encoding(text) or message_kind(text)):
+        raise ReadError("not_text", f"{name} is {kind}")
     if _says_nothing(text):
         return None
     stated = note_dates(text)
@@ -99,6 +104,15 @@ def clean_note(content: bytes, name: str, is_own: IsOwn | None = None) -> Note |
         written = document.made  # a copy is younger than what it holds
     sections = find_sections(text)
     return Note(text, sections, document.encoding, document.format, written, stated.open)
+
+
+def _as_written(text: str) -> str:
+    """A text with each word as one: without soft hyphens and other characters that show nothing
+    within it, its accents composed.
+    """
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", _WITHIN_WORDS.sub("", _SOFT_BREAK.sub("", text)))
 
 
 def decode(content: bytes, name: str, is_own: IsOwn | None = None) -> tuple[str, str]:

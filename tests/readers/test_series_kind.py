@@ -7,6 +7,7 @@ import pytest
 from dicom_builders import make_enhanced, make_slice
 from pydicom.uid import (
     BasicTextSRStorage,
+    ImplicitVRLittleEndian,
     MediaStorageDirectoryStorage,
     MRSpectroscopyStorage,
     SecondaryCaptureImageStorage,
@@ -151,6 +152,36 @@ def test_an_exact_copy_of_a_file_is_no_second_slice(tmp_path):
     other = slices(1, value=999)["s0"]
     with pytest.raises(ReadError, match="duplicate_slice"):
         read_series(save(tmp_path / "s", other=other), {})
+
+
+@pytest.mark.parametrize("voi", [False, True])
+def test_an_instance_that_was_sent_again_with_another_header_is_no_second_slice(tmp_path, voi):
+    window = {"WindowCenter": "15", "WindowWidth": "40"}
+    for n in range(4):
+        again = make_slice(n, InstitutionName="General", **window)
+        again.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+        files = save(tmp_path / "s", **{f"s{n}": make_slice(n, **window), f"t{n}": again})
+    found = read_series(files, {}, voi=voi)
+    assert len(files) == 8 and found.slices == found.files == 4
+    moved = make_slice(1, ImagePositionPatient=[0, 0, 6])  # the place of another slice
+    with pytest.raises(ReadError, match="duplicate_slice"):
+        read_series(save(tmp_path / "s", moved=moved), {}, voi=voi)
+
+
+def test_one_film_that_was_sent_again_is_one_view(tmp_path):
+    films = {}
+    for name in ("Clinic", "General"):
+        film = films[name] = make_slice(0, Modality="DX", ViewPosition="PA", InstitutionName=name)
+        del film.ImagePositionPatient, film.ImageOrientationPatient
+    assert read_series(save(tmp_path / "s", **films), {}).files == 1
+
+
+def test_a_projection_of_a_series_beside_its_slices_is_left_out(tmp_path):
+    made = make_slice(20, ImageType=["DERIVED", "SECONDARY", "PROJECTION IMAGE", "MIP"])
+    found = read_series(save(tmp_path / "s", made=made, **slices()), {})
+    assert found.slices == 4 and found.localizers == 1 and found.missing_slices == 0
+    alone = read_series(save(tmp_path / "s"), {"ImageType": "*MIP"})
+    assert alone.slices == 1, "it can be asked for"
 
 
 def test_views_of_a_projection_are_no_slices(tmp_path):

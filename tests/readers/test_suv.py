@@ -163,3 +163,37 @@ def test_a_window_of_the_header_is_one_of_becquerels(tmp_path):
     reply, arrays = image(files, {}, 10, 1, "voi", "accept")
     assert (reply["facts"]["low"], reply["facts"]["high"]) == (500, 3499)
     assert 0 < arrays["stack"].mean() < 255
+
+
+def philips(**elements):
+    """What Philips says of a count: (7053,xx00) to SUV, (7053,xx09) to Bq/ml."""
+    header = Dataset()
+    block = header.private_block(0x7053, "Philips PET Private Group", create=True)
+    for name, value in elements.items():
+        block.add_new({"suv": 0x00, "activity": 0x09}[name], "LO", value)
+    return header
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({"suv": "0.0025", "activity": "0.5"}, 2.5),
+        ({"suv": "0", "activity": "0.5"}, AN_HOUR / 2),
+        ({"activity": "0.5"}, AN_HOUR / 2),
+    ],
+)
+def test_counts_of_philips_have_the_factor_that_its_block_states(tmp_path, elements, expected):
+    slices = [make_pet(n, Units="CNTS") for n in range(2)]
+    for header in slices:
+        header.update(philips(**elements))
+    volume = read_series(write(tmp_path, slices), {}).volume
+    assert volume == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("elements", [{}, {"suv": "0"}, {"suv": "none"}, {"suv": "-1"}])
+def test_counts_without_a_factor_are_no_suv(tmp_path, elements):
+    header = make_pet(0, Units="CNTS")
+    header.update(philips(**elements))
+    with pytest.raises(ReadError, match="neither BQML nor GML") as refusal:
+        read_series(write(tmp_path, [header]), {})
+    assert refusal.value.code == "no_suv"

@@ -25,7 +25,6 @@ from mmdiag.readers.dicom.series_kind import (
     is_image,
     no_slice,
     stack_of,
-    without_copies,
 )
 from mmdiag.readers.dicom.volume import (
     SliceFile,
@@ -34,6 +33,7 @@ from mmdiag.readers.dicom.volume import (
     head_of,
     heads_of,
     is_measured,
+    without_copies,
 )
 from mmdiag.readers.imaging.display import DisplaySlices, display_of_volume
 from mmdiag.readers.imaging.geometry import Arrangement, arrange, directions_of, pixel_aspect
@@ -64,8 +64,8 @@ class Series:
         gap_mm: Median distance of neighbouring slices; NaN for one slice.
         missing_slices: Gaps in the series, in slices.
         tilt_degrees: Of the gantry; NaN for one slice.
-        localizers: Images of the selection that were left out because they are localizers or
-            segmentations.
+        localizers: Images of the selection that were left out because they are localizers,
+            segmentations, or projections of the series.
         modality: DICOM modality, such as MR.
         hounsfield: Whether the values are CT numbers.
         recorded: ISO date of the last day on which it was recorded (`dicom.dates`); empty where no
@@ -340,17 +340,17 @@ def _shown(read: Sequence[SliceFile]) -> tuple[float, float] | None:
 
 
 def _arranged(read: list[SliceFile]) -> tuple[list[SliceFile], Arrangement]:
-    """The order of the slices; exact copies of a file are left out, what is no stack is refused by
-    what it is.
+    """The order of the slices; copies of one are left out, what is no stack is refused by what it
+    is.
     """
     try:
         return read, arrange([plane for file in read for plane in file.planes], len(read))
     except ReadError as refusal:
         if refusal.code not in ("duplicate_slice", "missing_geometry"):
             raise
-        kept = without_copies([file.path for file in read])
+        kept = without_copies(read)
         if len(kept) < len(read):
-            return _arranged([read[number] for number in kept])
+            return _arranged(kept)
         headers, counts = [f.header for f in read], [f.pixels.frames for f in read]
         raise as_what_it_is(refusal, headers, counts) from None
 

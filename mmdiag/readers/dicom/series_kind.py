@@ -5,7 +5,6 @@ Reference:
     DICOM PS3.3 C.7.6.1.1.2 (Image Type), A.51 (segmentations), A.32.8 (whole slide images).
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ NO_IMAGES = frozenset((uid.MRSpectroscopyStorage, uid.MediaStorageDirectoryStora
 SHEETS = frozenset(
     ("CONTACT SHEET", "CONTACT_SHEET", "CONTACTSHEET", "MONTAGE", "COLLAGE", "MULTI IMAGE")
 )
+THROUGH = frozenset(("PROJECTION IMAGE", "MIP", "MINIP", "MNIP", "MAX_IP", "MIN_IP"))
 LEFT_OUT = ("segmentation", "localizer")  # beside images: they are not what the folder is about
 SIEMENS = "SIEMENS MR HEADER"  # creator of the private block that holds the number of a mosaic
 TILED_FROM = 1.5  # times the acquired matrix: so large a plane holds several
@@ -109,23 +109,35 @@ def stack_of(
     """
     codes = [no_slice(header) for _, header in images]
     if not any(codes):
-        return list(images), 0
+        slices = _without_projections(images)
+        return slices, len(images) - len(slices)
     slices = [pair for pair, code in zip(images, codes, strict=True) if code not in LEFT_OUT]
     if images and not slices:
         raise ReadError(codes[0], f"all {len(images)} images that match are such")
     for (file, _), code in zip(images, codes, strict=True):
         if code and code not in LEFT_OUT:
             raise ReadError(code, file.name)
+    slices = _without_projections(slices)
     return slices, len(images) - len(slices)
 
 
-def without_copies(files: Sequence[Path]) -> list[int]:
-    """Numbers of the files that are no byte-for-byte copy of one before them."""
-    seen: dict[str, int] = {}
-    for number, file in enumerate(files):
-        with file.open("rb") as opened:
-            seen.setdefault(hashlib.file_digest(opened, "sha256").hexdigest(), number)
-    return list(seen.values())
+def _without_projections(images: Sequence[tuple[Path, Header]]) -> list[tuple[Path, Header]]:
+    """Images without those that a program made of a series and stored in it: a projection shows a
+    whole volume, and lies where no slice is. A series of nothing else is one.
+    """
+    made = [not THROUGH.isdisjoint(h.text("ImageType").split("\\")) for _, h in images]
+    if not any(made):
+        return list(images)
+    measured = {
+        header.text("SeriesInstanceUID")
+        for (_, header), projected in zip(images, made, strict=True)
+        if not projected
+    }
+    return [
+        (file, header)
+        for (file, header), projected in zip(images, made, strict=True)
+        if not (projected and header.text("SeriesInstanceUID") in measured)
+    ]
 
 
 def as_what_it_is(

@@ -19,6 +19,8 @@ from mmdiag.errors import ReadError
 from mmdiag.readers.dicom.header import Header
 from mmdiag.readers.dicom.pixels import BROKEN, read_attributes
 
+PHILIPS = b"Philips PET Private Group"  # creator of the block that says what a count is
+SUV_FACTOR, ACTIVITY = 0x00, 0x09  # (7053,xx00): to SUV by body weight; (7053,xx09): to Bq/ml
 MOST_HALF_LIVES = 10.0  # between injection and scan: a thousandth of the dose
 LONGEST_BACK = timedelta(hours=6)  # to a time of the day before, which is told without its date
 DATED_FROM_S = 6 * 3600.0  # half-life of what is often scanned on a later day
@@ -30,8 +32,8 @@ FULL = re.compile(r"(\d{8})(\d{2,6})?(?:\.\d+)?([+-]\d{4})?")
 
 
 def suv_factor(header: Header, began: datetime | None) -> float:
-    """What a value in Bq/ml is multiplied by to become an SUV in g/ml; 1 where the file holds SUVs
-    already.
+    """What a value in Bq/ml, or in counts of Philips, is multiplied by to become an SUV in g/ml; 1
+    where the file holds SUVs already.
 
     Args:
         began: When the scan began, as `scan_start` gives it.
@@ -44,11 +46,34 @@ def suv_factor(header: Header, began: datetime | None) -> float:
         if kind in ("", "BW"):
             return 1.0
         raise ReadError("no_suv", "SUVType (0054,1006) is not BW: it is over another body measure")
-    if units != "BQML":
+    counts = units == "CNTS" and (_of_philips(header, SUV_FACTOR), _of_philips(header, ACTIVITY))
+    if units != "BQML" and not (counts and any(counts)):
         raise ReadError("no_suv", "Units (0054,1001) is neither BQML nor GML")
     corrections = header.text("CorrectedImage").split("\\")
     if not {"ATTN", "DECY"} <= set(corrections):
         raise ReadError("no_suv", "CorrectedImage (0028,0051) does not name ATTN and DECY")
+    if counts:
+        return counts[0] or counts[1] * _of_activity(header, began)
+    return _of_activity(header, began)
+
+
+def _of_philips(header: Header, element: int) -> float:
+    """A factor in the private block of Philips, whose scanners store counts; 0 where it says
+    none.
+    """
+    for block in range(0x10, 0x100):
+        if header.scan.value(0x7053_0000 | block).rstrip(b"\0 ") == PHILIPS:
+            content = header.scan.value(0x7053_0000 | block << 8 | element)
+            try:
+                value = float(content.decode("ascii", "replace").strip("\0 ") or 0)
+            except ValueError:
+                return 0.0
+            return value if 0 < value < float("inf") else 0.0
+    return 0.0
+
+
+def _of_activity(header: Header, began: datetime | None) -> float:
+    """What a value in Bq/ml is multiplied by."""
     weight = header.number("PatientWeight")
     if not weight or not 0 < weight <= HEAVIEST:
         raise ReadError("no_suv", "PatientWeight (0010,1030) is absent, or not in kg")

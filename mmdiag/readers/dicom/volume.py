@@ -2,9 +2,10 @@
 wanted slices kept, brought to size, to their units or to the grey levels that headers ask for.
 """
 
+import hashlib
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,13 @@ from mmdiag.errors import ReadError
 from mmdiag.readers.clutter import left_by_a_viewer
 from mmdiag.readers.dicom.elements import PIXELS
 from mmdiag.readers.dicom.header import Header
-from mmdiag.readers.dicom.pixels import frames
+from mmdiag.readers.dicom.pixels import Frame, frames
 from mmdiag.readers.dicom.prescan import scan
 from mmdiag.readers.dicom.suv import scan_start, suv_factor
 from mmdiag.readers.imaging.colour import WHITE, shrink_colours
 from mmdiag.readers.imaging.display import DisplaySlices
 from mmdiag.readers.imaging.geometry import Plane, planes_of
-from mmdiag.readers.imaging.grey_levels import inverted
+from mmdiag.readers.imaging.grey_levels import Voi, inverted
 from mmdiag.readers.imaging.pixel_format import GREY, PixelFormat, padding_of, pixel_format
 from mmdiag.readers.imaging.resample import shrink
 
@@ -107,6 +108,62 @@ def described(path: Path, header: Header, voi: bool) -> SliceFile:
         )
     except ReadError as refusal:
         raise ReadError(refusal.code, f"{path.name}: {refusal.detail}") from None
+
+
+def without_copies(read: Sequence[SliceFile]) -> list[SliceFile]:
+    """Files without those that are copies of one before them: byte for byte, or the same instance
+    with the same place and pixels, as an archive that corrects a header sends it again.
+
+    Raises:
+        ReadError: One of several files of an instance does not decode.
+    """
+    bytes_of: dict[str, SliceFile] = {}
+    for file in read:
+        with file.path.open("rb") as opened:
+            bytes_of.setdefault(hashlib.file_digest(opened, "sha256").hexdigest(), file)
+    kept, instances = list(bytes_of.values()), dict[str, SliceFile]()
+    for file in list(kept):
+        uid = file.header.text("SOPInstanceUID")
+        if uid and uid in instances and _is_same(instances[uid], file):
+            kept.remove(file)
+        instances.setdefault(uid, file)
+    return kept
+
+
+def _is_same(one: SliceFile, other: SliceFile) -> bool:
+    """Whether two files show the same at the same place."""
+    said = [
+        (file.inverted, file.pixels, [replace(plane, voi=None) for plane in file.planes])
+        for file in (one, other)
+    ]
+    return said[0] == said[1] and all(
+        np.array_equal(a.stored, b.stored)
+        and np.array_equal(_or_nothing(a.colours), _or_nothing(b.colours))
+        and _is_shown_alike(first.voi, second.voi)
+        for a, b, first, second in zip(
+            _frames(one), _frames(other), one.planes, other.planes, strict=True
+        )
+    )
+
+
+def _or_nothing(colours: Num[ndarray, "row column 3"] | None) -> Num[ndarray, "..."]:
+    return np.empty(0) if colours is None else colours
+
+
+def _is_shown_alike(one: Voi | None, other: Voi | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    first, second = (np.empty(0) if voi.levels is None else voi.levels for voi in (one, other))
+    return replace(one, levels=None) == replace(other, levels=None) and np.array_equal(
+        first, second
+    )
+
+
+def _frames(file: SliceFile) -> Iterator[Frame]:
+    try:
+        yield from frames(_with_content(file.path, file.header), file.pixels)
+    except ReadError as refusal:
+        raise ReadError(refusal.code, f"{file.path.name}: {refusal.detail}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import glob
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -21,6 +21,10 @@ from mmdiag.sandbox.tables import key_counts, read_any_table, table_header
 from mmdiag.spelling import column_hint
 
 OPEN_KEY = re.compile(r"\}[*?\[]")  # a path template in which anything may follow a key
+TRANSPOSED = (
+    "its columns are called as cases are: transpose it, so that it has a row a case, or save it as "
+    "GCT, whose columns are cases"
+)
 GLOB = re.compile(r"[*?\[]")
 BESIDE = (".tbi", ".csi", ".idx", ".md5", ".sha256")  # an index or a checksum of the file itself
 
@@ -73,7 +77,7 @@ def find_cases(description: Description, table: pd.DataFrame) -> list[Case]:
     found, matches = [], Matches(description.root)
     tables: Tables = {}
     for modality in description.modalities.values():
-        _require_place(matches, modality, description.file.name)
+        _require_place(matches, modality, description.file.name, table["case_id"].tolist())
     for row in table.to_dict("records"):
         sources: dict[str, Source | None] = {}
         faults: dict[str, Faulty] = {}
@@ -124,7 +128,14 @@ def _identifiers_file(file: Path, modified_ns: int) -> dict[str, list[str]]:
     return found
 
 
-def _require_place(matches: Matches, modality: ModalityDescription, where: str) -> None:
+def is_transposed(header: Sequence[str], keys: Sequence[str]) -> bool:
+    """Whether at least half of the cases are columns of a table instead of rows."""
+    return 2 * len(set(header) & set(keys)) >= len(keys) > 1
+
+
+def _require_place(
+    matches: Matches, modality: ModalityDescription, where: str, keys: Sequence[str]
+) -> None:
     """A misspelt folder, table or key would read as 'not acquired' for every case."""
     heading, fixed = f"[modalities.{modality.name}] of {where}", fixed_part(modality.path)
     shared = modality.key and not template_columns(modality.path)
@@ -141,9 +152,10 @@ def _require_place(matches: Matches, modality: ModalityDescription, where: str) 
     if not any(set(wanted) <= set(header) for header in headers):
         columns = [name for header in headers for name in header]
         lacking = next((column for column in wanted if column not in columns), wanted[0])
+        cure = f"{TRANSPOSED}." if is_transposed(columns, keys) else column_hint(lacking, columns)
         raise DescriptionError(
             f"The key of {heading} must be a column of its table, {lacking!r} is none of "
-            f"{modality.path}: {column_hint(lacking, columns)}"
+            f"{modality.path}: {cure}"
         )
 
 

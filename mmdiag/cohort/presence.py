@@ -13,14 +13,23 @@ from pathlib import Path
 import pandas as pd
 
 from mmdiag.cohort.case_table import case_table_form
-from mmdiag.cohort.cases import GLOB, Case, files_of, fixed_part, keys_of, path_of
+from mmdiag.cohort.cases import (
+    GLOB,
+    TRANSPOSED,
+    Case,
+    files_of,
+    fixed_part,
+    is_transposed,
+    keys_of,
+    path_of,
+)
 from mmdiag.cohort.files import Faulty, Matches
 from mmdiag.description import Description, ModalityDescription
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.kinds import KINDS
 from mmdiag.readers.tables.form import form_of
 from mmdiag.readers.tables.keys import NO_KEY, key_columns, skeleton, template_columns
-from mmdiag.sandbox.tables import number_columns
+from mmdiag.sandbox.tables import number_columns, table_header
 
 LOOKED_AT = 20_000  # files below a folder, when none of them is a case's
 SEPARATORS = "-_. "
@@ -229,6 +238,18 @@ def _tables_of(
     return sorted(found)
 
 
+def _where_keys_are(
+    description: Description, table: pd.DataFrame, modality: ModalityDescription
+) -> str:
+    """The cure of a table of which no row has the key of a case."""
+    shared = not template_columns(modality.path)
+    files = Matches(description.root).of(modality.path) if shared else ()
+    for file in files:
+        if is_transposed(table_header(file, form_of(modality)), table["case_id"].tolist()):
+            return TRANSPOSED
+    return "name the column that holds the keys of the cases"
+
+
 def _nobody(
     description: Description,
     table: pd.DataFrame,
@@ -246,7 +267,7 @@ def _nobody(
             f"; {met.apart} of them would be met but for {met.cause}: write the keys of both "
             "tables alike, as text"
             if met.cause
-            else ": name the column that holds the keys of the cases"
+            else f": {_where_keys_are(description, table, modality)}"
         )
         return f"{rule}: {met.strange} rows of {modality.path} have keys that are no case's{hint}."
     wanted = [path for row in table.to_dict("records") if (path := path_of(modality, row))]

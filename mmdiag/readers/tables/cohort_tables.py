@@ -33,7 +33,7 @@ from mmdiag.readers.tables.delimited import (
 )
 from mmdiag.readers.tables.form import PLAIN, TableForm
 from mmdiag.readers.tables.keys import check_keys, guessed_key, key_columns, key_values
-from mmdiag.readers.tables.left_out import COMMAS, long_form, why_no_numbers
+from mmdiag.readers.tables.left_out import COMMAS, GROUPED, long_form, mixed_units, why_no_numbers
 from mmdiag.readers.tables.numbers import Numbers, Said, to_numbers
 from mmdiag.readers.tables.numbers import NumericTable as NumericTable
 from mmdiag.readers.tables.of_people import columns_of_people
@@ -333,6 +333,8 @@ def _numbers_of(
         said.remarks += remarks_of(table)
     keys = _checked(key_values(table.select(parts).to_pandas(), key), file)
     numbers = to_numbers(table.select(names), form)
+    if said is not None:
+        said.remarks += mixed_units(file, header, numbers.names, form)
     if said is not None and not columns:
         said.left_out |= (people := columns_of_people(numbers, wanted))
         numbers = only(numbers, [name not in people for name in numbers.names])
@@ -360,7 +362,7 @@ def is_named(column: str, patterns: Sequence[str]) -> bool:
 
 def _require_decimal(files: Sequence[Path], form: TableForm, said: Said) -> None:
     """The European form of a table is read as a whole or not at all."""
-    with_comma = [name for name, why in said.left_out.items() if why == COMMAS]
+    with_comma = [name for name, why in said.left_out.items() if why in (COMMAS, GROUPED)]
     for file in files if with_comma and form.decimal == "." else ():
         if form.delimiter == ";" or separator_in(file, form) == ";":
             raise DescriptionError(

@@ -11,15 +11,20 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute
 
-from mmdiag.readers.tables.delimited import read_table
+from mmdiag.readers.tables.delimited import MISSING, read_table
 from mmdiag.readers.tables.form import TableForm
 from mmdiag.readers.tables.numbers import DECIMAL, LIMIT, WITH_COMMA, Numbers, strict_numbers
+from mmdiag.spelling import fold
 
 EMPTY = "no value in any row"
 FEW = 0.2  # of a column's cells that are there
 MIXED = "numbers and words (missing_codes says which words mean not measured)"
 WORDS = "words (categories makes them inputs)"
 COMMAS = 'numbers with a decimal comma (decimal = "," reads them)'
+GROUPED = (
+    "numbers with a comma before three digits, which parts thousands (write them without) or "
+    'begins fractions (decimal = "," reads them)'
+)
 TRUTHS = "true and false (categories makes them inputs)"
 DATES = "dates or times"
 OTHERS = "what is neither a number nor text"
@@ -27,7 +32,16 @@ OTHERS = "what is neither a number nor text"
 SHAPES = (
     (WITH_COMMA, COMMAS),
     (LIMIT + DECIMAL.removeprefix("^"), 'numbers below a limit (below = "limit" or "missing")'),
-    (r"^[+-]?[0-9]{1,3}([,. '][0-9]{3})+$", "numbers with separators of thousands"),
+    (r"^(>=?|\x{2265})\s*" + DECIMAL.removeprefix("^"), "numbers above a limit"),
+    (
+        r"^[+-]?[0-9]{1,3}([,. '\x{2019}\x{00a0}\x{202f}][0-9]{3})+([.,][0-9]+)?$",
+        "numbers with separators of thousands (write them without)",
+    ),
+    (r"^[0-9]+([.,][0-9]+)?\s*[/:]\s*[0-9]+([.,][0-9]+)?$", "two numbers a cell, such as 120/80"),
+    (
+        r"^[+-]?[0-9]+([.,][0-9]+)?\s*[x*\x{00d7}]\s*10\s*\^?[-+0-9\x{00b2}\x{00b3}\x{00b9}\x{2070}-\x{207f}]+$",
+        "numbers with their power of ten (write 1.2e3)",
+    ),
     (r"^[+-]?[0-9]+([.,][0-9]+)?\s*%$", "percentages with their sign"),
     (r"^[+-]?[0-9]+([.,][0-9]+)?\s*[A-Za-z\x{00b5}/^0-9]+$", "numbers with their unit"),
     (r"^[0-9]{4}-[0-9]{2}-[0-9]{2}|^[0-9]{1,2}[./][0-9]{1,2}[./][0-9]{2,4}", DATES),
@@ -47,6 +61,11 @@ _VALUE: Final = re.compile(
     r"(?: ?(?:num|number|numeric))?"
     r"|value as number|wert|messwert|ergebnis|valor|resultado|valeur|resultat|valore|risultato"
 )
+
+_UNIT_OF: Final = re.compile(
+    r"(.+) (?:units?|uom|einheit(?:en)?|unite|unidad|unita)|(?:units?|uom|einheit) (?:of )?(.+)"
+)
+_GROUPED_BY_COMMAS: Final = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
 
 
 def long_form(
@@ -69,6 +88,31 @@ def long_form(
         if len({cell.strip() for cell in cells.to_pylist()} - {""}) > 1:
             return name, value
     return None
+
+
+def mixed_units(
+    file: Path, header: Sequence[str], numeric: Sequence[str], form: TableForm
+) -> list[str]:
+    """What has to be said of columns of numbers beside which another one says a unit for each row,
+    not the same in all.
+
+    Raises:
+        ReadError: It is no regular table.
+    """
+    measured, found = {_words(name): name for name in numeric}, list[str]()
+    for name in header:
+        of_what = _UNIT_OF.fullmatch(_words(name))
+        column = measured.get(" ".join(filter(None, of_what.groups()))) if of_what else None
+        if column is None or name == column:
+            continue
+        cells = read_table(file, columns=[name], strict=False, form=form).column(0).to_pylist()
+        units = {fold(cell) for cell in cells} - MISSING
+        if len(units) > 1:
+            found.append(
+                f"{column} is in {len(units)} units, as {name} says, and read as one: bring its "
+                "numbers to one unit"
+            )
+    return found
 
 
 def _words(name: str) -> str:
@@ -108,5 +152,6 @@ def _why(cells: pa.ChunkedArray, form: TableForm) -> str:
     text = compute.utf8_trim_whitespace(cells).filter(pa.array(wrong))
     for shape, why in SHAPES:
         if compute.sum(compute.match_substring_regex(text, shape)).as_py() * 2 > len(text):
-            return why
+            grouped = why == COMMAS and compute.match_substring_regex(text, _GROUPED_BY_COMMAS)
+            return GROUPED if grouped and compute.all(grouped).as_py() else why
     return MIXED if int(np.count_nonzero(~np.isnan(values))) >= len(text) else WORDS

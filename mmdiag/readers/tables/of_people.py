@@ -15,6 +15,7 @@ from mmdiag.readers.tables.numbers import Numbers
 WIDE: Final = 500  # columns, from which on a table holds measurements and names are those of genes
 OF_A_PERSON: Final = "numbers of a person, by its name (columns makes them inputs)"
 DAYS: Final = "days as whole numbers, such as 20240131"
+SPREADSHEET_DAYS: Final = "days as a spreadsheet numbers them, such as 45292"
 ROWS: Final = "numbers of the rows"
 LEAST: Final = 100  # the largest number of a person's column: what stays below counts something
 _FIRST_DAY, _LAST_DAY = 19_000_101, 21_001_231
@@ -32,6 +33,8 @@ _NAMED: Final = re.compile(
     r"|(?:home |mobile |cell )?(?:tele)?(?:phone|fon)(?: ?(?:no|nr|number|nummer))?|tel|mobile|fax"
     r"|zip(?: ?code)?|post(?:al)? ?code|plz|postleitzahl|codigo postal|code postal|cap"
 )
+_DATED: Final = re.compile(r"(?:.* )?(?:dates?|datum|fecha|day of .*)(?: .*)?")
+_FIRST_NUMBER, _LAST_NUMBER = 14_000, 65_000  # of 1938 and 2077; from 1904 on, four years more
 _ROW: Final = re.compile(r"|unnamed 0|index|row(?: ?(?:no|nr|number|id))?|lfd ?(?:nr|nummer)?")
 
 
@@ -58,6 +61,8 @@ def _why(words: str, values: Float32[ndarray, " row"]) -> str:
         return ROWS if len(known) > 1 and (np.diff(known) == 1).all() else ""
     if _NAMED.fullmatch(words) and known.max() >= LEAST:
         return OF_A_PERSON
+    if _DATED.fullmatch(words) and _FIRST_NUMBER <= known.min() <= known.max() <= _LAST_NUMBER:
+        return SPREADSHEET_DAYS
     return DAYS if _are_days(known) else ""
 
 

@@ -4,6 +4,7 @@ Spellings that print alike are one value (`mmdiag.spelling`); what only resemble
 refused.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict
@@ -208,7 +209,7 @@ def _survival(description: Description, table: pd.DataFrame) -> pd.DataFrame:
         ("event", str(task.event), task.unknown),
     ):
         text = _known(table[column], unknown)
-        numbers = _mapped(text, as_number)
+        numbers = _mapped(text, as_number if key == "time" else _event)
         wrong = (numbers.isna() & text.notna()) | np.isinf(numbers)
         refuse_lines(description, wrong, f"{key} must be a number")
         found[key] = numbers
@@ -231,6 +232,12 @@ def _survival(description: Description, table: pd.DataFrame) -> pd.DataFrame:
             "nothing can be learned from it, leave time and event out to score."
         )
     return pd.DataFrame(found)
+
+
+def _event(cell: str) -> float | None:
+    """0 or 1, also as cBioPortal writes them: `0:LIVING`, `1:DECEASED`."""
+    told = re.fullmatch(r"([01])\s*:.*", fold(cell))
+    return float(told[1]) if told else as_number(cell)
 
 
 def _stated(description: Description) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The columns of a table that is to be scored: they are the bundle's, by name."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from numpy import ndarray
 from mmdiag.errors import UsageError
 from mmdiag.prepare import Preparation
 from mmdiag.readers.tables.categories import by_name
+from mmdiag.spelling import fold
 from mmdiag.storage.store import Store
 
 SHOWN = 20  # columns named in one sentence
@@ -42,16 +44,30 @@ class Alignment:
         found = {name: value for name, value in facts.items() if value}
         return found | ({"said": self.sentences()} if found else {})
 
+    def written_otherwise(self) -> dict[str, str]:
+        """Column of the cohort that is left out -> the one that is missing and differs from it by
+        blanks, case or signs alone.
+        """
+        missing = {_letters(name): name for name in self.missing}
+        alike = {name: missing.get(_letters(name), "") for name in self.left_out}
+        return {name: there for name, there in alike.items() if there and name != there}
+
     def sentences(self) -> list[str]:
         """What people have to know."""
         said = []
         if self.missing:
             said.append(
-                "columns that the bundle was trained on and nobody here has, taken for not "
-                f"measured: {_some(self.missing)}"
+                "columns that the bundle was trained on and nobody here has a number in, taken for "
+                f"not measured: {_some(self.missing)}"
             )
         if self.left_out:
             said.append(f"columns that the bundle does not know, left out: {_some(self.left_out)}")
+        if pairs := self.written_otherwise():
+            shown = [f"{here.strip()} for {there}" for here, there in pairs.items()]
+            said.append(
+                "columns that may be the bundle's, written otherwise (call them as it does): "
+                f"{_some(shown)}"
+            )
         said += [
             f"{count} cases have a {word} that no training case had: taken for not measured"
             for word, count in self.unseen.items()
@@ -118,6 +134,10 @@ def _differences(
         (*missing, *(word for word in groups if word not in own)),
         (*extra, *(word for word in own if word not in groups)),
     )
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]+", "", fold(name)) or name
 
 
 def _some(names: Sequence[str]) -> str:

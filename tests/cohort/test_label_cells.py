@@ -186,6 +186,17 @@ def test_labels_of_several_columns_are_0_1_or_unknown_in_any_spelling(tmp_path):
 SURVIVAL = 'kind = "survival"\ntime = "t"\nevent = "e"\n'
 
 
+def test_events_may_be_written_as_cbioportal_does(tmp_path):
+    task = 'kind = "survival"\ntime = "months"\nevent = "status"\nhorizon = 12\n'
+    status = ["0:LIVING", "1:DECEASED", " 1 : deceased", "", "0"]
+    described = describe(tmp_path, task, {"months": ["5"] * 5, "status": status})
+    found = read_cases(described)["event"]
+    assert found.fillna(-1).tolist() == [0, 1, 1, -1, 0]
+    wrong = describe(tmp_path, task, {"months": ["5"] * 3, "status": ["2:LOST", "1:DEAD", "0"]})
+    with pytest.raises(DescriptionError, match="event must be a number, .* line 2"):
+        read_cases(wrong)
+
+
 def test_times_and_events_are_numbers_in_any_spelling(tmp_path):
     columns = {"t": ["12.50", "\uff11\uff12", " 7\u00a0", "NA"], "e": ["1.0", "0", "9", "1"]}
     description = describe(tmp_path, SURVIVAL + 'unknown = ["9"]', columns)

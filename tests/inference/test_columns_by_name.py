@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from table_builders import ingest, rows, write_cohort
 
-from mmdiag.errors import UsageError
+from mmdiag.errors import DescriptionError, UsageError
 from mmdiag.readers.tables.categories import by_name, one_hot
 from mmdiag.readers.tables.form import PLAIN
 
@@ -79,6 +79,26 @@ def test_a_dirty_cell_costs_one_cell_although_most_of_its_column_is(tmp_path):
     assert found.values[11, 1] == 3 and np.isnan(found.values[:11, 1]).all()
     assert answer["modalities"]["labs"]["not_numbers"] == {"b": 11}
     assert answer["modalities"]["labs"]["present"] == 12
+
+
+def test_a_batch_in_european_form_is_refused_as_the_training_table_would_be(tmp_path):
+    _, preparation = fitted(tmp_path / "1")
+    commas = {**TRAIN, "b": [f"{cell},5" for cell in TRAIN["b"]]}
+    cohort = write_cohort(tmp_path / "2", rows(commas, separator=";"), CATEGORIES)
+    wanted = {"labs": [*preparation.columns, *preparation.categories]}
+    with pytest.raises(DescriptionError, match='decimal = ","'):
+        ingest(cohort, tmp_path / "2" / "w", wanted=wanted)
+    cohort.write_text(cohort.read_text() + 'decimal = ","\n')
+    _, found = ingest(cohort, tmp_path / "2" / "w", wanted=wanted)
+    assert found.table("labs")["b"].tolist() == [float(cell) + 0.5 for cell in TRAIN["b"]]
+
+
+def test_a_column_that_is_written_otherwise_is_said_to_be_that(tmp_path):
+    _, preparation = fitted(tmp_path / "1")
+    other = {"A ": TRAIN["a"], "stage": TRAIN["stage"], "c": TRAIN["b"]}
+    _, found = aligned(tmp_path / "2", preparation, other)
+    assert found.missing == ("a", "b") and found.left_out == ("A ", "c")
+    assert found.sentences()[-1].endswith("written otherwise (call them as it does): A for a")
 
 
 def test_a_category_that_no_training_case_had_is_missing_and_said(tmp_path):

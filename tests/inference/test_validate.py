@@ -142,7 +142,7 @@ def test_columns_that_a_cohort_lacks_or_has_besides_are_said(
     assert found["missing"] == ["PH00G00_rna"] and found["left_out"] == ["PH99G99_rna"]
     show_validation(answer)
     shown = capsys.readouterr().out.replace("\n", " ")
-    assert "nobody here has, taken for not measured: PH00G00_rna" in shown
+    assert "nobody here has a number in, taken for not measured: PH00G00_rna" in shown
 
 
 def test_a_mean_over_classes_says_of_which_where_some_have_no_case():

@@ -152,7 +152,7 @@ def read_numbers(
                 f"A column of categories is a column of its table, {name!r} is none of "
                 f"{files[0].name}: correct categories in cohort.toml."
             )
-    _require_decimal(files, form, said)
+    _require_decimal(files, parts, form)
     _say_thousands(files, parts, form, said)
     if not any(part.numbers.names or part.words for part in parts):
         raise DescriptionError(
@@ -360,9 +360,10 @@ def is_named(column: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(column, pattern) for pattern in patterns)
 
 
-def _require_decimal(files: Sequence[Path], form: TableForm, said: Said) -> None:
+def _require_decimal(files: Sequence[Path], parts: Sequence[Part], form: TableForm) -> None:
     """The European form of a table is read as a whole or not at all."""
-    with_comma = [name for name, why in said.left_out.items() if why in (COMMAS, GROUPED)]
+    why = {name: why for part in parts for name, why in part.why.items()}
+    with_comma = [name for name, holds in why.items() if holds in (COMMAS, GROUPED)]
     for file in files if with_comma and form.decimal == "." else ():
         if form.delimiter == ";" or separator_in(file, form) == ";":
             raise DescriptionError(

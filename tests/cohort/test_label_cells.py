@@ -193,7 +193,7 @@ def test_events_may_be_written_as_cbioportal_does(tmp_path):
     found = read_cases(described)["event"]
     assert found.fillna(-1).tolist() == [0, 1, 1, -1, 0]
     wrong = describe(tmp_path, task, {"months": ["5"] * 3, "status": ["2:LOST", "1:DEAD", "0"]})
-    with pytest.raises(DescriptionError, match="event must be a number, .* line 2"):
+    with pytest.raises(DescriptionError, match=r"event must be a number, .* line 2"):
         read_cases(wrong)
 
 

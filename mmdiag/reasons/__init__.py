@@ -34,6 +34,11 @@ REASONS: dict[str, Reason] = {
         "GIF, WebP, HEIF and JPEG 2000 are not read.",
         "Save it as PNG, which loses nothing, a file a picture, or name it by what it is.",
     ),
+    "volume_in_two_files": Reason(
+        "A NIfTI is one file (.nii, .nii.gz): a pair of .hdr and .img is not read.",
+        "Save it as .nii.gz (nibabel: nib.save(nib.load(HDR), NII); FSL: fslchfiletype); of an "
+        "Analyze 7.5 make sure first which side is left.",
+    ),
     "truncated": Reason(
         "A file must be complete: pixel data as long as its header says.",
         "Transfer the file again; it was cut short.",

@@ -48,3 +48,17 @@ def test_a_jpeg_is_one_under_each_of_its_endings(tmp_path, ending):
     file.write_bytes(saved("JPEG"))
     assert read(file)[0]["facts"]["height"] == 64
     assert [verdict["code"] for verdict in inspect([tmp_path])] == [""]
+
+
+def test_a_volume_in_two_files_is_refused_as_that(tmp_path):
+    import nibabel
+
+    volume = nibabel.Nifti1Pair(PIXELS[..., None], np.eye(4))
+    nibabel.save(volume, tmp_path / "brain.img")
+    for name in ("brain.hdr", "brain.img"):
+        with pytest.raises(ReadError, match=rf"{name} is half of it") as refusal:
+            read(tmp_path / name)
+        assert refusal.value.code == "volume_in_two_files"
+    (tmp_path / "brain.hdr").unlink()
+    with pytest.raises(ReadError, match="not_dicom"):
+        read(tmp_path / "brain.img")

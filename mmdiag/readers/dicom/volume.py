@@ -68,12 +68,22 @@ def head_of(file: Path, whole: int = HEAD) -> Header:
         try:
             return Header(scan(content, size=max(size, len(content))))
         except ReadError as refusal:
+            if refusal.code == "not_dicom" and _is_half_of_a_pair(file):
+                raise ReadError("volume_in_two_files", f"{file.name} is half of it") from None
             if refusal.code != "incomplete":
                 raise ReadError(refusal.code, f"{file.name}: {refusal.detail}") from None
         try:
             return Header(scan(content + opened.read()))
         except ReadError as refusal:
             raise ReadError(refusal.code, f"{file.name}: {refusal.detail}") from None
+
+
+def _is_half_of_a_pair(file: Path) -> bool:
+    """Whether a file is the header or the data of a volume in two files, as SPM and FSL wrote
+    NIfTI and Analyze.
+    """
+    pair = [file.with_suffix(ending) for ending in (".hdr", ".img")]
+    return file.suffix.lower() in (".hdr", ".img") and all(one.is_file() for one in pair)
 
 
 @dataclass(frozen=True, slots=True)

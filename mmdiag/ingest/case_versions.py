@@ -46,7 +46,7 @@ ALONE = "alone 1"
 COLOURED = "colour 1"
 # in the version of a case with a note: one that an earlier version of the masking let more pass in
 # is read and masked again
-MASKED = "mask 3"
+MASKED = "mask 4"
 # in the version of a case with a document or a JPEG: those of which an earlier version lost or
 # garbled a part without a word are read again
 DOCUMENTS = (".pdf", ".rtf", ".html", ".htm", ".docx")

@@ -9,6 +9,7 @@ import pytest
 from mmdiag.errors import ReadError
 from mmdiag.prepare.tfidf import terms_of
 from mmdiag.readers.text.notes import clean_note
+from mmdiag.sandbox.requests import masked_note
 
 PLAIN = "Kein Pneumothorax. Größe des Ödems: 8 mm."
 
@@ -20,7 +21,7 @@ PLAIN = "Kein Pneumothorax. Größe des Ödems: 8 mm."
         PLAIN.replace("mothorax", "mo\u00adtho\u00adrax"),
         PLAIN.replace("mothorax", "mo\u00ad\nthorax"),
         PLAIN.replace("mothorax", "mo\u00ad\r\n   thorax"),
-        PLAIN.replace("mothorax", "mo\u2060tho\ufeffrax"),
+        PLAIN.replace("mothorax", "mo\u2060tho\u2060rax"),
     ],
     ids=["accents apart", "soft hyphens", "broken", "broken and indented", "joiners"],
 )
@@ -33,6 +34,31 @@ def test_a_word_is_one_word(written):
 def test_a_soft_hyphen_before_a_list_breaks_no_line():
     note = clean_note("Links:\u00ad\n- keiner\nRechts\u00ad\n1. klein".encode(), "note.txt")
     assert note is not None and note.text == "Links:\n- keiner\nRechts\n1. klein"
+
+
+LINES = {
+    r"Befund:\nKein Erguss.\nMilz:\tnormal": "Befund:\nKein Erguss.\nMilz:\tnormal",
+    r"Befund:\r\nkein Erguss.\r\n": "Befund:\nkein Erguss.\n",
+    "Befund:\\nKein Erguss.\nMilz normal": "Befund:\nKein Erguss.\nMilz normal",
+    "Befund:_x000D_\nKein Erguss._x000D_": "Befund:\nKein Erguss.\n",
+    r"Befund:\.br\Kein Erguss \T\ \H\Milz\N\ normal": "Befund:\nKein Erguss & Milz normal",
+    r"Bilder unter S:\new\neu und S:\reports": r"Bilder unter S:\new\neu und S:\reports",
+    r"Faktor \alpha, 5\mm": r"Faktor \alpha, 5\mm",
+}
+
+
+@pytest.mark.parametrize("written", LINES)
+def test_line_ends_that_are_written_as_characters_are_line_ends(written):
+    note = clean_note(written.encode(), "note.txt")
+    assert note is not None and note.text == LINES[written]
+
+
+@pytest.mark.parametrize("between", [r"\n", r"\r\n", "\\.br\\", "_x000D_", r"\t"])
+def test_the_subjects_name_behind_a_written_line_end_is_masked(tmp_path, between):
+    text = f"Patient{between}Grzywacz{between}Leokadia{between}No effusion.\\n"
+    (tmp_path / "note.txt").write_text(text)
+    reply, _ = masked_note(str(tmp_path / "note.txt"), ["Grzywacz^Leokadia"])
+    assert "zywacz" not in reply["text"] and "eokadia" not in reply["text"]
 
 
 PID, OBX = "PID|1||123^^^H||DOE^JOHN", "OBX|1|TX|R||No pneumothorax"

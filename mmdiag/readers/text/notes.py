@@ -15,7 +15,7 @@ from mmdiag.readers.text.encodings import IsOwn, is_disguised, legacy_text, self
 from mmdiag.readers.text.messages import message_kind
 from mmdiag.readers.text.note_dates import note_dates
 from mmdiag.readers.text.sections import Section, find_sections
-from mmdiag.readers.text.transfer_encodings import transfer_encoding
+from mmdiag.readers.text.transfer_encodings import transfer_encoding, with_line_ends
 
 LONGEST = 2_000_000  # bytes of one plain note, characters of the text of any
 LONGEST_DOCUMENT = 32_000_000  # bytes of a document, which may carry pictures
@@ -28,7 +28,7 @@ _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all of Unicode's but tab and newline
 _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
-_WITHIN_WORDS = re.compile("[\u00ad\u2060\ufeff]")
+_WITHIN_WORDS = re.compile("[\u00ad\u2060]")
 _SOFT_BREAK = re.compile(r"(?<=\w)\u00ad[ \t]*\n[ \t]*(?=[^\W\d_])")  # a word that goes on below
 _TOKEN = re.compile(rf"\S{{{LONGEST_TOKEN + 1}}}")
 
@@ -107,9 +107,12 @@ def clean_note(content: bytes, name: str, is_own: IsOwn | None = None) -> Note |
 
 
 def _as_written(text: str) -> str:
-    """A text with each word as one: without soft hyphens and other characters that show nothing
-    within it, its accents composed.
+    """A text with its lines as lines and each word as one: line ends that a database or a message
+    wrote as characters are such, soft hyphens and what else shows nothing within a word are left
+    out, accents are composed. A name behind an `\\n` would pass the masking.
     """
+    if "\\" in text or "_x000D_" in text:
+        text = with_line_ends(text)
     if text.isascii():
         return text
     return unicodedata.normalize("NFC", _WITHIN_WORDS.sub("", _SOFT_BREAK.sub("", text)))

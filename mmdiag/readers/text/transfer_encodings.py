@@ -1,5 +1,6 @@
 """Text that nobody can read before it is decoded: base64, hexadecimal digits and percent signs, as
-databases and web forms export what they hold, and e-mails. No name would be found in it.
+databases and web forms export what they hold, and e-mails. No name would be found in it. And line
+ends that databases, workbooks and messages write as characters, which are read.
 
 Reference:
     RFC 4648 (base64), RFC 3986 2.1 (percent-encoding), RFC 5322 2.2 and RFC 2045 6 (e-mails).
@@ -24,6 +25,25 @@ _MULTIPART: Final = re.compile(r"^Content-Type:\s*multipart/", re.IGNORECASE | r
 _ENCODED: Final = re.compile(
     r"^Content-Transfer-Encoding:\s*(?:base64|quoted-printable)", re.IGNORECASE | re.MULTILINE
 )
+
+# a line end or a tab by its escape; `S:\\new` is a path
+_ESCAPED: Final = re.compile(r"\\(?:r\\n|[nrt])")
+_IS_ESCAPED: Final = re.compile(r"\\n(?![a-z])")
+_OF_WORKBOOKS: Final = re.compile(r"_x000D_\n?")  # ECMA-376 22.9.2.19
+# HL7 version 2.5.1, 2.7: formatting commands, highlighting and the separators themselves
+_OF_HL7: Final = re.compile(r"\\(?:\.(?:br|sp|fi|nf|ce|in|ti|sk)[+-]?\d*|[HNFSTRE])\\")
+_HL7_CHARACTERS: Final = {"H": "", "N": "", "F": "|", "S": "^", "T": "&", "R": "~", "E": "\\"}
+
+
+def with_line_ends(text: str) -> str:
+    """A text with line ends and tabs where their escapes stand: `\\n` and `\\t` where an `\\n` is
+    there before anything but a small letter, `_x000D_` of workbooks, `\\.br\\` of HL7.
+    """
+    text = _OF_HL7.sub(lambda one: _HL7_CHARACTERS.get(one[0][1:-1], "\n"), text)
+    text = _OF_WORKBOOKS.sub("\n", text)
+    if _IS_ESCAPED.search(text):
+        text = _ESCAPED.sub(lambda one: "\t" if one[0] == "\\t" else "\n", text)
+    return text
 
 
 def transfer_encoding(text: str) -> str:

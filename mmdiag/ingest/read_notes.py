@@ -1,7 +1,7 @@
 """Notes of some cases: each is masked in the sandbox, where it is read."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import lru_cache, partial
 from pathlib import Path
@@ -81,4 +81,10 @@ def _notes_table(
 ) -> Mapping[str, tuple[str, ...]]:
     del stamp
     table = read_text_table(files, key, [column], form)
-    return {str(case): tuple(map(str, rows)) for case, rows in table.groupby(KEY)[column]}
+    return {str(case): _different(rows) for case, rows in table.groupby(KEY)[column]}
+
+
+def _different(rows: Iterable[str]) -> tuple[str, ...]:
+    """The notes of a case, each once; a row without one adds none."""
+    found = dict.fromkeys(map(str, rows))
+    return tuple(note for note in found if note.strip()) or ("",)

@@ -73,6 +73,17 @@ def test_times_without_a_unit_say_no_rate(tmp_path):
         rate(tmp_path, "time", N / 250)
 
 
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_facts_of_a_device_above_the_header_are_no_samples(tmp_path, separator):
+    lines = [separator.join(("time_s", "II"))]
+    lines += [f"{n / 250:.3f}{separator}{n % 50 / 100}" for n in range(500)]
+    above = "Device,Holter 3\nRecorded,2024-03-01\n\n"
+    (tmp_path / "a.csv").write_text(above + "\n".join(lines) + "\n")
+    found = read_signal(tmp_path / "a.csv", ("II",), rate_hz=None, seconds=2.0)
+    assert found.rate_hz == pytest.approx(250) and found.samples.shape == (500, 1)
+    assert found.samples[:3, 0] == pytest.approx([0, 0.01, 0.02])
+
+
 def test_one_column_beside_the_times_is_the_channel(tmp_path):
     assert rate(tmp_path, "time (s)", N / 250, channels=()) == 250
 

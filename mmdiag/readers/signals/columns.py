@@ -11,6 +11,7 @@ from numpy import ndarray
 from mmdiag.errors import ReadError
 from mmdiag.readers.signals.sample_times import TIME, rate_by_times, time_column
 from mmdiag.readers.tables.delimited import read_table
+from mmdiag.readers.tables.form import TableForm
 from mmdiag.readers.tables.numbers import to_numbers
 
 TABLES: Final = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
@@ -29,7 +30,8 @@ def read_columns(
     Raises:
         ReadError: `signal_channels`, `table_value`, `signal_gap` or `signal_rate`.
     """
-    table = read_table(file)
+    # devices write facts of a recording above its header: it is the line that holds the channels
+    table = read_table(file, form=TableForm(key=tuple(channels)))
     times = time_column(table.column_names, channels)
     numbers = to_numbers(table)
     column_of = {name: number for number, name in enumerate(numbers.names)}

@@ -84,6 +84,13 @@ def test_facts_of_a_device_above_the_header_are_no_samples(tmp_path, separator):
     assert found.samples[:3, 0] == pytest.approx([0, 0.01, 0.02])
 
 
+def test_samples_with_decimal_commas_are_refused_as_that(tmp_path):
+    (tmp_path / "a.csv").write_text("time_s;II\n" + "".join(f"0,{n:03d};0,5\n" for n in range(9)))
+    with pytest.raises(ReadError, match="decimal commas") as refusal:
+        read_signal(tmp_path / "a.csv", ("II",), rate_hz=250.0, seconds=2.0)
+    assert refusal.value.code == "delimiter"
+
+
 def test_one_column_beside_the_times_is_the_channel(tmp_path):
     assert rate(tmp_path, "time (s)", N / 250, channels=()) == 250
 

@@ -28,7 +28,7 @@ def read_columns(
             with it.
 
     Raises:
-        ReadError: `signal_channels`, `table_value`, `signal_gap` or `signal_rate`.
+        ReadError: `signal_channels`, `delimiter`, `table_value`, `signal_gap` or `signal_rate`.
     """
     # devices write facts of a recording above its header: it is the line that holds the channels
     table = read_table(file, form=TableForm(key=tuple(channels)))
@@ -46,6 +46,8 @@ def read_columns(
         raise ReadError("signal_channels", f"{file.name}: {fact}")
     rows = [column_of[name] for name in wanted]
     if numbers.wrong is not None and numbers.wrong[rows].any():
+        if any("," in cell for name in wanted for cell in table.column(name).to_pylist()):
+            raise ReadError("delimiter", f"{file.name} has decimal commas")
         raise ReadError(
             "table_value", f"{file.name} has {int(numbers.wrong[rows].sum())} cells that are not"
         )

@@ -26,9 +26,9 @@ _ENCODED: Final = re.compile(
     r"^Content-Transfer-Encoding:\s*(?:base64|quoted-printable)", re.IGNORECASE | re.MULTILINE
 )
 
-# a line end or a tab by its escape; `S:\\new` is a path
+# a line end or a tab by its escape; in a path of Windows (`S:\\new`) none stands
 _ESCAPED: Final = re.compile(r"\\(?:r\\n|[nrt])")
-_IS_ESCAPED: Final = re.compile(r"\\n(?![a-z])")
+_PATH: Final = re.compile(r"(?<!\w)(?:[A-Za-z]:|\\)\\[^\s\\]+\S*")
 _OF_WORKBOOKS: Final = re.compile(r"_x000D_\n?")  # ECMA-376 22.9.2.19
 # HL7 version 2.5.1, 2.7: formatting commands, highlighting and the separators themselves
 _OF_HL7: Final = re.compile(r"\\(?:\.(?:br|sp|fi|nf|ce|in|ti|sk)[+-]?\d*|[HNFSTRE])\\")
@@ -37,11 +37,11 @@ _HL7_CHARACTERS: Final = {"H": "", "N": "", "F": "|", "S": "^", "T": "&", "R": "
 
 def with_line_ends(text: str) -> str:
     """A text with line ends and tabs where their escapes stand: `\\n` and `\\t` where an `\\n` is
-    there before anything but a small letter, `_x000D_` of workbooks, `\\.br\\` of HL7.
+    outside of a path of Windows, `_x000D_` of workbooks, `\\.br\\` of HL7.
     """
     text = _OF_HL7.sub(lambda one: _HL7_CHARACTERS.get(one[0][1:-1], "\n"), text)
     text = _OF_WORKBOOKS.sub("\n", text)
-    if _IS_ESCAPED.search(text):
+    if "\\n" in _PATH.sub("", text):
         text = _ESCAPED.sub(lambda one: "\t" if one[0] == "\\t" else "\n", text)
     return text
 

@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mmdiag.errors import UsageError
-from mmdiag.record.roles import USERS
+from mmdiag.roles import USERS
 
 TOKEN_VARIABLE = "MMDIAG_DASHBOARD_TOKEN"
 HOST_VARIABLE = "MMDIAG_DASHBOARD_HOST"

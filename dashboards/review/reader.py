@@ -8,8 +8,7 @@ import streamlit as st
 from dashboards import published
 from dashboards.access import logged_in_at
 from mmdiag.errors import UsageError
-from mmdiag.record.roles import may, role_of
-from mmdiag.storage.audit.chain import system_user
+from mmdiag.roles import may, role_of, system_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +16,7 @@ class Reader:
     """Who looks.
 
     Args:
-        role: Of `mmdiag.record.roles.ROLES`; empty = none.
+        role: Of `mmdiag.roles.ROLES`; empty = none.
         problem: Why there is no role.
         since: When they logged in, by the token of the address.
     """

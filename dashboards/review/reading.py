@@ -15,7 +15,7 @@ from dashboards.review.reader import Reader
 from mmdiag.errors import MmdiagError
 from mmdiag.evaluation.verdict import question
 from mmdiag.record.readings import estimates_of, record_reading
-from mmdiag.record.roles import REVIEWER
+from mmdiag.roles import REVIEWER
 
 WANTED, DONE = "reading-wanted", "readings"  # of a session: its pages share them
 KEYS = "123456789"  # by one key each

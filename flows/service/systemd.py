@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.service import request as requests
 from mmdiag.application_root import application_root
+from mmdiag.roles import require_operator
 from mmdiag.workspace import Workspace, keep_from_others, write_text
 
 UNIT = """# Written by `mmdiag up --install`; asked again, it is written anew.
@@ -42,6 +43,7 @@ def install(workspace: Path, cohort: Path, every: int, port: int) -> dict[str, A
         `state`, `unit`, and in `enable` the commands that enable it.
     """
     keep_from_others()
+    require_operator(workspace)
     Workspace(workspace).make()
     asked = requests.ask(workspace, cohort, every, port)
     requests.write(asked)

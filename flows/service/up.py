@@ -18,6 +18,7 @@ from flows.service.processes import PROC, Process, end_all
 from flows.service.request import MARK, Request
 from mmdiag.errors import UsageError
 from mmdiag.failures import StepFailed
+from mmdiag.roles import require_operator
 from mmdiag.storage.turns import hold_if_free
 from mmdiag.workspace import Workspace, keep_from_others
 
@@ -39,10 +40,12 @@ def up(workspace: Path, cohort: Path, every: int, port: int, say: Say) -> dict[s
         `state` (`started` or `already_up`), the addresses, what was registered.
 
     Raises:
-        UsageError: It is up otherwise, the port is taken, or the machine is no Linux.
+        UsageError: It is up otherwise, the port is taken, the machine is no Linux, or the user's
+            role only looks or reviews.
         StepFailed: A part does not answer.
     """
     keep_from_others()
+    require_operator(workspace)
     _require_linux()
     asked = requests.ask(workspace, cohort, every, port)
     running = _supervisor(workspace)
@@ -63,7 +66,7 @@ def up(workspace: Path, cohort: Path, every: int, port: int, say: Say) -> dict[s
         _start(asked)
         return _answer(asked, _until_ready(workspace, say), "started")
     except BaseException:  # what is begun is put in order, whatever ends this
-        down(workspace)
+        _end(workspace)
         raise
 
 
@@ -72,7 +75,15 @@ def down(workspace: Path) -> int:
 
     Returns:
         The processes that were found: the supervisor, which ends its own, and what outlived one.
+
+    Raises:
+        UsageError: The user's role only looks or reviews.
     """
+    require_operator(workspace)
+    return _end(workspace)
+
+
+def _end(workspace: Path) -> int:
     running, asked, ended = _supervisor(workspace), requests.read(workspace), 0
     if running is not None:
         running.send(signal.SIGTERM)

@@ -12,6 +12,7 @@ from mmdiag.config import RunConfig
 from mmdiag.description import Description
 from mmdiag.errors import UsageError
 from mmdiag.explain.choice import FULL, MODALITIES, require_choice
+from mmdiag.roles import require_operator
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.turns import WAITS, WAITS_FOR_RUN, alone, turn
 from mmdiag.workspace import Workspace
@@ -66,10 +67,11 @@ def require_trainable(description: Description, workspace: Workspace, config: Ru
     """See, before anything of a cohort is read or written, whether it could be trained on.
 
     Raises:
-        UsageError: It could not.
+        UsageError: It could not, or the user's role only looks or reviews.
     """
     from mmdiag.experiment.plan import require
 
+    require_operator(workspace.path)
     require(description, workspace, config)
 
 

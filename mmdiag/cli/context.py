@@ -85,8 +85,7 @@ class Context:
         Raises:
             UsageError: users.toml gives them none.
         """
-        from mmdiag.record.roles import role_of
-        from mmdiag.storage.audit.chain import system_user
+        from mmdiag.roles import role_of, system_user
 
         return role_of(self.workspace.path, system_user())
 

@@ -33,6 +33,7 @@ from mmdiag.record.notify import HELD as TOLD_HELD
 from mmdiag.record.notify import notify
 from mmdiag.record.outcomes import judged, known_predictions
 from mmdiag.record.reviews import labels_by_review
+from mmdiag.roles import require_operator
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.ledger_tables import BUNDLES
 from mmdiag.storage.store import Store
@@ -60,8 +61,9 @@ def refit(
 
     Raises:
         UsageError: The cohort has no champion, or asks for something else now than that answers, or
-            the plan is none; nothing was written.
+            the plan is none, or the user's role only looks or reviews; nothing was written.
     """
+    require_operator(workspace.path)
     plan = read_plan(description.file)
     folder = champion_folder(workspace, ledger, description.name)
     _require_same_question(description, folder)

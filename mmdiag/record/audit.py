@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select, text, update
 
 from mmdiag.errors import UsageError
-from mmdiag.record.roles import OPERATOR, require_role
+from mmdiag.roles import OPERATOR, require_role
 from mmdiag.storage.audit.chain import FIRST, Head, payload_hash, row_hash
 from mmdiag.storage.audit.head import LOG, logged_heads, read_head
 from mmdiag.storage.ledger import Ledger

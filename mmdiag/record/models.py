@@ -10,8 +10,8 @@ from sqlalchemy import Connection, select, update
 
 from mmdiag.errors import UsageError
 from mmdiag.evaluation.verdict import FUSED
-from mmdiag.record.roles import OPERATOR, require_role
-from mmdiag.storage.audit.chain import now, system_user
+from mmdiag.roles import OPERATOR, require_role, system_user
+from mmdiag.storage.audit.chain import now
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.ledger_tables import METRICS
 from mmdiag.storage.model_states import CANDIDATE, REFUSED, RETIRED, champion

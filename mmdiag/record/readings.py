@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from mmdiag.record.roles import OPERATOR, require_role
+from mmdiag.roles import OPERATOR, require_role
 from mmdiag.storage.ledger import Ledger
 from mmdiag.task import Task
 

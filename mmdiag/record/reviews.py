@@ -13,9 +13,9 @@ from mmdiag.errors import UnknownNameError, UsageError
 from mmdiag.record.labels import class_number
 from mmdiag.record.model_task import task_of
 from mmdiag.record.models import champion_of
-from mmdiag.record.roles import OPERATOR, require_role
+from mmdiag.roles import OPERATOR, require_role, system_user
 from mmdiag.spelling import may_be_printed
-from mmdiag.storage.audit.chain import now, system_user
+from mmdiag.storage.audit.chain import now
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.ledger_tables import COHORTS, PREDICTIONS, VERDICTS
 from mmdiag.storage.record_tables import REVIEWS
@@ -54,7 +54,7 @@ def record_review(
         cohort: Its name, where several cohorts have the case's key.
         seen: Bundle and version of the answer that was looked at; default: the champion's.
         role, since: Of who says so: `reviewer` or more, and when they logged in; see
-            `mmdiag.record.roles.require_role`.
+            `mmdiag.roles.require_role`.
 
     Returns:
         The review, as `reviews` lists it.

@@ -14,6 +14,7 @@ import pandas as pd
 from sqlalchemy import Connection, func, select
 
 from mmdiag.storage.audit.batches import batch_facts, unrecorded
+from mmdiag.storage.audit.chain import now
 from mmdiag.storage.database import UNKNOWN, Database, plain_value, writable
 from mmdiag.storage.labels_seen import stamp
 from mmdiag.storage.ledger_tables import (
@@ -43,8 +44,7 @@ class Ledger(Database):
     """The record of a workspace.
 
     Args:
-        url: SQLAlchemy URL; `sqlite:///path` is made in WAL mode, so that readers never wait for a
-            writer.
+        url: SQLAlchemy URL; `sqlite:///path` is made in WAL mode: readers never wait for a writer.
     """
 
     @staticmethod
@@ -124,7 +124,7 @@ class Ledger(Database):
         """
         rows = [
             {str(k): plain_value(v) for k, v in row.items()}
-            for row in accepted.assign(accepted_at=_now()).to_dict("records")
+            for row in accepted.assign(accepted_at=now()).to_dict("records")
         ]
         with self.writing() as connection:
             self._write(connection, ACCEPTANCES, rows)

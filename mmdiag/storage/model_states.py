@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from mmdiag.storage.audit.chain import now, system_user
+from mmdiag.roles import system_user
+from mmdiag.storage.audit.chain import now
 from mmdiag.storage.ledger_tables import BUNDLES
 from mmdiag.storage.record_tables import CHAMPION, MODELS
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmdiag.errors import MmdiagError, UsageError
+from mmdiag.roles import require_operator
 from mmdiag.workspace import Workspace
 
 WAITS = "waits: another process is at work on this cohort"
@@ -26,7 +27,11 @@ def turn(workspace: Workspace, cohort: str, waiting: Callable[[], object]) -> It
 
     Args:
         waiting: Called once where another process holds it.
+
+    Raises:
+        UsageError: users.toml gives the user of the system a role that only looks or reviews.
     """
+    require_operator(workspace.path)
     folder = workspace.cohort(cohort)
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     workspace.make()

@@ -14,7 +14,7 @@ from mmdiag.inference.settled import PlainBundle
 from mmdiag.record.activity import recent_activity, said_of
 from mmdiag.record.models import retire
 from mmdiag.record.reviews import record_review
-from mmdiag.storage.audit.chain import system_user
+from mmdiag.roles import system_user
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
 from mmdiag.workspace import Workspace

@@ -19,7 +19,7 @@ from mmdiag.explain.kept import explanation_path, keep
 from mmdiag.explain.parts import CaseParts
 from mmdiag.record.models import promote, retire
 from mmdiag.record.reviews import list_reviews, record_review
-from mmdiag.storage.audit.chain import system_user
+from mmdiag.roles import system_user
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.ledger_tables import PREDICTIONS
 from mmdiag.storage.record_tables import AUDIT

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from record_builders import BINARY, make_workspace, predict
+from table_builders import rows, write_cohort
 
 from mmdiag.cli import boundary, cli
 from mmdiag.errors import UsageError
@@ -24,8 +25,7 @@ from mmdiag.record.reviews import (
     record_review,
     record_view,
 )
-from mmdiag.record.roles import LOGIN_HOURS, require_role, role_of
-from mmdiag.storage.audit.chain import system_user
+from mmdiag.roles import LOGIN_HOURS, require_role, role_of, system_user
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
 from mmdiag.task import Task
@@ -166,6 +166,48 @@ def test_the_commands_look_at_the_role_of_the_user_of_the_system(
         assert boundary.run(cli, [*asked, "--workspace", str(folder)]) == 2
         assert "this role is reader" in capsys.readouterr().err
     assert len(audit_rows(place[1])) == rows
+
+
+def test_a_reader_changes_nothing_whatever_is_asked(
+    place: Place, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Each command that writes, at the command line and as a flow."""
+    workspace, ledger = place
+    ledger.record_quarantine(
+        "k",
+        pd.DataFrame(
+            {"case_id": ["c1"], "modality": ["scan"], "code": ["burned_in"], "file_sha256": [""]}
+        ).assign(rule="", detail="", cure=""),
+    )
+    cohort = write_cohort(tmp_path / "cohort", rows({"a": list("123456789012")}))
+    bundle = workspace.bundles / "b-000000000000"
+    bundle.mkdir(parents=True)
+    users = workspace.path / "users.toml"
+    users.write_text(f'[users.{json.dumps(system_user())}]\nrole = "reader"\n')
+    before = written(workspace.path)
+    described = ["--cohort", str(cohort)]
+    for asked in (
+        ["ingest", *described],
+        ["train", *described],
+        ["run", *described],
+        ["search", *described, "--trials", "2"],
+        ["refit", *described],
+        ["quarantine", "accept", "c1", "--reason", "seen"],
+        ["quarantine", "retry", "--all"],
+        ["bundle", "sign", bundle.name, "--key", str(users)],
+        ["up", *described],
+        ["up", *described, "--install"],
+        ["down"],
+    ):
+        assert boundary.run(cli, [*asked, "--workspace", str(workspace.path)]) == 2, asked
+        assert "this role is reader" in capsys.readouterr().err, asked
+        assert written(workspace.path) == before, asked
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    files = (file for file in folder.rglob("*") if file.is_file() and file.suffix != ".db-shm")
+    return {str(file): file.read_bytes() for file in files}
 
 
 def test_the_commands_say_and_list_reviews_without_running_what_they_hold(

@@ -96,7 +96,7 @@ def retry(context: Context, case_ids: tuple[str, ...], everything: bool, cohort:
     chosen = refused if everything else refused[refused["case_id"].isin(case_ids)]
     _require_all(context, case_ids, set(chosen["case_id"]), named=everything)
     for name, rows in chosen.groupby("cohort"):
-        ask_again(context.workspace.cohort(str(name)), sorted(set(rows["case_id"])))
+        ask_again(context.workspace, str(name), sorted(set(rows["case_id"])))
     cases = sorted(set(chosen["case_id"]))
     context.emit(
         context.answer("quarantine retry", cases=cases, next="mmdiag ingest --cohort C.toml"),
@@ -127,10 +127,9 @@ def accept(
       mmdiag quarantine accept c0007 --modality flair --reason "thick slices are what this site has"
       mmdiag quarantine accept c0007 --reason "looked at: no text in the pixels"
     """
-    import getpass
-
     from mmdiag.cli.show import show_decided
     from mmdiag.ingest.overrides import accept as accept_refusal
+    from mmdiag.roles import system_user
 
     refused = _refused(context, cohort)
     chosen = refused[
@@ -139,18 +138,7 @@ def accept(
     ]
     _require_all(context, (case_id,), set(chosen["case_id"]))
     _require_one_cohort(case_id, sorted(set(chosen["cohort"])))
-    user = getpass.getuser()
-    accept_refusal(
-        context.workspace.cohort(str(chosen["cohort"].iloc[0])),
-        case_id,
-        list(zip(chosen["modality"], chosen["code"], strict=True)),
-        reason=reason,
-        who=user,
-    )
-    ledger = context.ledger()
-    ledger.record_acceptances(
-        chosen[["cohort", "case_id", "modality", "code"]].assign(reason=reason.strip(), who=user)
-    )
+    accept_refusal(context.workspace, context.ledger(), chosen, reason=reason, who=system_user())
     context.emit(
         context.answer("quarantine accept", cases=[case_id], next="mmdiag ingest --cohort C.toml"),
         show_decided,

@@ -66,8 +66,12 @@ def sign(context: Context, which: str, key: Path) -> int:
     """
     from mmdiag import api
     from mmdiag.inference import signature
+    from mmdiag.roles import require_operator
 
-    written = signature.sign(api.bundle_folder(context.workspace, which), key)
+    folder = api.bundle_folder(context.workspace, which)
+    if context.workspace.path in folder.parents:
+        require_operator(context.workspace.path)
+    written = signature.sign(folder, key)
     answer = context.answer("bundle sign", signature=str(written))
     context.emit(answer, lambda done: click.echo(f"signed: {done['signature']}"))
     return DONE

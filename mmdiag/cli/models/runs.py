@@ -173,13 +173,13 @@ def evaluate(context: Context, cohort: Path) -> int:
     "--cohort",
     type=click.Path(path_type=Path),
     metavar="C.toml",
-    help="Description of the cohort.  [required]",
+    help="Description of the cohort.  [required, but by --replay]",
 )
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Where the predictions go, as Parquet.  [required]",
+    help="Where the predictions go, as Parquet.  [required, but by --replay]",
 )
 @click.option(
     "--trust",
@@ -198,7 +198,8 @@ def evaluate(context: Context, cohort: Path) -> int:
     "--replay",
     metavar="CASE_ID",
     help="Give the recorded answer of this case once more, and score nothing; exit 1 where it "
-    "differs by more than 1e-6. Needs --bundle alone, and --cohort where several have the case.",
+    "differs by more than 1e-6. Needs --bundle, no --out, and --cohort only where several have the "
+    "case.",
 )
 @explain_options
 @with_context

@@ -6,7 +6,6 @@ and the chain still holds. A payload carries random digits: nobody can find out 
 said by trying what it may have said.
 """
 
-import getpass
 import hashlib
 import json
 import secrets
@@ -17,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, text
 
+from mmdiag.roles import system_user
 from mmdiag.storage.record_tables import AUDIT
 
 FIRST = "0" * 64  # what stands before the first row
@@ -78,11 +78,3 @@ def payload_hash(payload: str) -> str:
 def now() -> str:
     """This moment, to the microsecond."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def system_user() -> str:
-    """The user of the system, whose name a record bears by default."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without a name for its user
-        return "unknown"

@@ -2,6 +2,7 @@
 loopback is an operator. What is written asks for a login that is not too old.
 """
 
+import getpass
 import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,12 +12,20 @@ from mmdiag.errors import UnknownNameError, UsageError
 READER, REVIEWER, OPERATOR = ROLES = ("reader", "reviewer", "operator")
 USERS = "users.toml"
 # action -> the least role that may
-LEAST = {"view": READER, "review": REVIEWER, "decide": OPERATOR, "erase": OPERATOR}
+LEAST = {
+    "view": READER,
+    "review": REVIEWER,
+    "change the workspace": OPERATOR,  # ingest, train, score, accept what was refused, up and down
+    "decide": OPERATOR,
+    "erase": OPERATOR,
+}
 LOGIN_HOURS = 12  # for so long a login may write; looking has no end
 
 
 def may(role: str, action: str) -> bool:
-    """Whether a role may do something: `view`, `review`, `decide` on a model, `erase` a person."""
+    """Whether a role may do something: `view`, `review`, `change the workspace`, `decide` on a
+    model, `erase` a person.
+    """
     return ROLES.index(role) >= ROLES.index(LEAST[action])
 
 
@@ -44,6 +53,24 @@ def require_role(role: str, action: str, since: datetime | None = None) -> None:
             f"To {action} one has logged in within {LOGIN_HOURS} hours, this login is older: open "
             "the dashboard by its whole printed address once more."
         )
+
+
+def require_operator(workspace: Path) -> None:
+    """Refuse to change a workspace where `users.toml` gives the user of the system a role that only
+    looks or reviews: asked wherever cases, runs or decisions are written, whoever calls for it.
+
+    Raises:
+        UsageError: It does, or gives them none.
+    """
+    require_role(role_of(workspace, system_user()), "change the workspace")
+
+
+def system_user() -> str:
+    """The user of the system, whose name a record bears by default."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a name for its user
+        return "unknown"
 
 
 def role_of(workspace: Path, user: str) -> str:

@@ -23,6 +23,7 @@ from pyarrow import ArrowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from mmdiag.errors import MmdiagError
+from mmdiag.experiment.manifest import said_of_erased
 from mmdiag.explain.kept import explanation_path, kept_checks, kept_facts
 from mmdiag.kinds import NOTE, kind_named
 from mmdiag.record import model_task
@@ -332,9 +333,11 @@ def warnings(bundle_id: str) -> list[str]:
     """What the card of a model says against it; of the model of a fold, what its fit does."""
     said = facts(workspace().bundles / bundle_id, "card.json") if bundle_id else None
     fold = workspace().bundle(bundle_id) if said is None else None
+    run = workspace().runs / str(((said or {}).get("run") or {}).get("id") or "-")
     if fold is not None:
-        said = facts(fold.parent, "fit.json")
-    return [str(sentence) for sentence in (said or {}).get("warnings", ())]
+        said, run = facts(fold.parent, "fit.json"), fold.parents[2]
+    erased = int((facts(run, "run.json") or {}).get("erased") or 0)
+    return [*map(str, (said or {}).get("warnings", ())), *said_of_erased(erased)]
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

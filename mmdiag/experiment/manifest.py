@@ -22,6 +22,7 @@ class RunManifest:
         labels_by_review: SHA-256 of the labels that people's reviews give to cases without a
             recorded one, as `labels_by_review.json` holds them; empty where there are none.
         in_colour: Images that the run reads in colour, as the cohort's were when it began.
+        erased: How many of its cases were erased since (`mmdiag audit erase`).
     """
 
     run_id: str
@@ -38,6 +39,7 @@ class RunManifest:
     search: Mapping[str, Any] = field(default_factory=dict)
     labels_by_review: str = ""
     in_colour: Sequence[str] = ()
+    erased: int = 0
 
     @staticmethod
     def from_facts(facts: Mapping[str, Any]) -> "RunManifest":
@@ -49,7 +51,15 @@ class RunManifest:
         """What run.json holds; nothing that is not known yet."""
         listed = {key: getattr(self, key) for key in self.__dataclass_fields__}
         listed["fits"] = [str(fit) for fit in self.fits]
-        later = {"finished", "bundle", "warnings", "search", "labels_by_review", "in_colour"}
+        later = {
+            "finished",
+            "bundle",
+            "warnings",
+            "search",
+            "labels_by_review",
+            "in_colour",
+            "erased",
+        }
         later -= {"warnings"} if self.status == "done" else set()
         return {key: value for key, value in listed.items() if value or key not in later}
 
@@ -57,3 +67,12 @@ class RunManifest:
     def cross_validated(self) -> bool:
         """Whether every labelled subject is held out once, in some fold."""
         return "folds" in self.split
+
+
+def said_of_erased(cases: int) -> list[str]:
+    """What is said of a run of which cases were erased; nothing where none was."""
+    if not cases:
+        return []
+    which = "1 case of this run was" if cases == 1 else f"{cases} cases of this run were"
+    said = "the models have learned from what is gone, and figures of before count it"
+    return [f"{which} erased since: {said}."]

@@ -20,7 +20,7 @@ from mmdiag.cohort.splits import Split, read_split
 from mmdiag.config import RunConfig, from_json, varied
 from mmdiag.errors import UsageError
 from mmdiag.experiment.fit_id import ALL, TEST, FitId
-from mmdiag.experiment.manifest import RunManifest
+from mmdiag.experiment.manifest import RunManifest, said_of_erased
 from mmdiag.kinds import KINDS
 from mmdiag.prepare import extractor
 from mmdiag.prepare.blocks.terms import Raw
@@ -154,10 +154,11 @@ class Run:
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences on the model that becomes the run's bundle; empty of a fit of an earlier
-        version.
+        """Sentences on the model that becomes the run's bundle, empty of a fit of an earlier
+        version; and how many of its cases were erased since.
         """
-        return list(self.fitted(self.final).get("warnings") or ())
+        of_fit = self.fitted(self.final).get("warnings") or ()
+        return [*of_fit, *said_of_erased(self.manifest.erased)]
 
     def bundle_folder(self, fit: FitId) -> Path:
         """Where the bundle of a complete fit lies."""

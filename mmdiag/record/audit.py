@@ -1,29 +1,32 @@
 """The audit verified, exported, and emptied of one person; what is done to it shows."""
 
 import json
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import Column, Connection, Table, delete, inspect, select, text, update
 
 from mmdiag.errors import UsageError
+from mmdiag.record.mentions import GONE, mentions
 from mmdiag.roles import OPERATOR, require_role
 from mmdiag.storage.audit.chain import FIRST, Head, payload_hash, row_hash
 from mmdiag.storage.audit.head import LOG, logged_heads, read_head
 from mmdiag.storage.ledger import Ledger
-from mmdiag.storage.ledger_tables import ACCEPTANCES, PREDICTIONS, VERDICTS
-from mmdiag.storage.record_tables import AUDIT, LABELS_SEEN, REVIEWS, TRIGGERS
+from mmdiag.storage.ledger_tables import ACCEPTANCES, PREDICTIONS, QUARANTINE, VERDICTS
+from mmdiag.storage.record_tables import AUDIT, LABELS_SEEN, MODELS, REVIEWS, TRIGGERS
 from mmdiag.workspace import atomic_path
 
 ERASED = "erased_sha256"  # in an emptied payload: the hash of what it said
 ERASE = "erase"  # the kind of the row that says what was emptied
-EMPTIED = (  # what is said of a case beside the audit
-    (REVIEWS, {"reason": "", "label": ""}),
-    (ACCEPTANCES, {"reason": ""}),
-    (LABELS_SEEN, {"value": ""}),
+OF_CASES = (VERDICTS, QUARANTINE, ACCEPTANCES, PREDICTIONS, REVIEWS, LABELS_SEEN)
+IN_WORDS = (  # what may name a case among others, or of others
+    *((QUARANTINE, "detail"), (QUARANTINE, "rule"), (ACCEPTANCES, "reason")),
+    *((REVIEWS, "reason"), (MODELS, "reason")),
 )
+Case = tuple[str, str]  # cohort, case_id
 Row = Mapping[str, Any]
 
 
@@ -53,42 +56,82 @@ def export(ledger: Ledger, out: Path) -> int:
     return len(rows)
 
 
-def erase(ledger: Ledger, subject_id: str, by: str = "", *, role: str = OPERATOR) -> list[int]:
-    """Empty what the audit, the reviews and the reasons to accept a refusal say of a person, and
-    the labels that were seen, which the audit would name once the case is taken out of its table;
-    and add a row that says which rows were emptied. In one transaction.
+def erase(
+    ledger: Ledger,
+    subject_id: str,
+    by: str = "",
+    *,
+    cases: Collection[Case] = (),
+    role: str = OPERATOR,
+) -> list[int]:
+    """Empty what the audit says of a person, take the person's cases out of every other table, and
+    add a row that says which rows were emptied. In one transaction.
+
+    Args:
+        cases: (cohort, case) of the person's that are known from elsewhere.
 
     Returns:
-        The ids of the rows.
+        The ids of the rows of the audit.
 
     Raises:
         UsageError: The ledger knows no case of this person, or the role may not.
     """
     require_role(role, "erase")
-    cases = _cases_of(ledger, subject_id)
-    if not cases:
+    own = _cases_of(ledger, subject_id) | set(cases)
+    if not own:
         raise UsageError(
-            "What is erased is of a subject that the ledger knows, this one has no case in it: "
-            "name it as the case table does (subject_id)."
+            "What is erased is of a subject that the workspace knows, this one has no case in it: "
+            "name it as the case table does (subject_id), or a case that has left the case table "
+            "by its key."
         )
-    emptied = dict(_emptied(audit_rows(ledger), cases))
-    sqlite = ledger.engine.dialect.name == "sqlite"
     with ledger.writing() as connection:
-        if sqlite:  # within the transaction: nobody sees the audit without them
-            connection.exec_driver_sql("PRAGMA secure_delete=ON")
-            for name in TRIGGERS:
-                connection.execute(text(f"DROP TRIGGER IF EXISTS {name}"))
-        for number, payload in emptied.items():
-            connection.execute(update(AUDIT).where(AUDIT.c.id == number).values(payload=payload))
-        for statement in TRIGGERS.values() if sqlite else ():
-            connection.execute(text(statement))
-        for table, empty in EMPTIED:
-            for cohort, case in sorted(cases):
-                of_case = (table.c.cohort == cohort, table.c.case_id == case)
-                connection.execute(update(table).where(*of_case).values(**empty))
+        emptied = erase_rows(connection, own, subject_id)
         hashes = {str(number): payload_hash(payload) for number, payload in emptied.items()}
         ledger.audit(connection, ERASE, {"rows": hashes}, by)
     return sorted(emptied)
+
+
+def erase_rows(connection: Connection, cases: Collection[Case], subject_id: str) -> dict[int, str]:
+    """Take cases out of every table of a ledger, or of a copy of one that an earlier version made.
+
+    Returns:
+        Row of the audit -> its payload as it is now, of those that were emptied.
+    """
+    inspector = inspect(connection)
+    known = set(inspector.get_table_names())
+    sqlite = connection.dialect.name == "sqlite"
+    if sqlite:
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
+    for table in (one for one in OF_CASES if one.name in known):
+        for cohort, case in sorted(cases):
+            of_case = (table.c.cohort == cohort, table.c.case_id == case)
+            connection.execute(delete(table).where(*of_case))
+    found = mentions([subject_id, *(case for _, case in cases)])
+    for table, name in IN_WORDS:
+        if table.name in known:
+            _without_mentions(connection, table, table.c[name], found)
+    if AUDIT.name not in known:
+        return {}
+    found_rows = connection.execute(select(AUDIT).order_by(AUDIT.c.id)).mappings().all()
+    rows = [dict(row) for row in found_rows]
+    emptied = dict(_emptied(rows, set(cases), found))
+    for name in TRIGGERS if sqlite else ():  # in the transaction: nobody sees it without them
+        connection.execute(text(f"DROP TRIGGER IF EXISTS {name}"))
+    for number, payload in emptied.items():
+        connection.execute(update(AUDIT).where(AUDIT.c.id == number).values(payload=payload))
+    for statement in TRIGGERS.values() if sqlite else ():
+        connection.execute(text(statement))
+    return emptied
+
+
+def _without_mentions(
+    connection: Connection, table: Table, column: Column[Any], found: re.Pattern[str]
+) -> None:
+    """Take the mention of keys out of what is said in words of others."""
+    for (said,) in connection.execute(select(column).distinct()).all():
+        if said and found.search(said):
+            changed = {column.name: found.sub(GONE, said)}
+            connection.execute(update(table).where(column == said).values(**changed))
 
 
 def audit_rows(ledger: Ledger) -> list[dict[str, Any]]:
@@ -155,8 +198,12 @@ def _payload(row: Row) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _emptied(rows: list[dict[str, Any]], cases: set[tuple[str, str]]) -> Iterator[tuple[int, str]]:
-    """Row -> its payload without some cases: of a batch the others stay, of one case nothing."""
+def _emptied(
+    rows: Sequence[Row], cases: set[Case], found: re.Pattern[str]
+) -> Iterator[tuple[int, str]]:
+    """Row -> its payload without some cases: of a batch the others stay, of one case nothing; what
+    is said in words loses their names.
+    """
     for row in rows:
         payload = _payload(row)
         cohort = payload.get("cohort", "")
@@ -168,11 +215,14 @@ def _emptied(rows: list[dict[str, Any]], cases: set[tuple[str, str]]) -> Iterato
         elif own & set(payload.get("cases", ())):
             others = [case for case in payload["cases"] if case not in own]
             yield row["id"], json.dumps({**payload, **kept, "cases": others}, sort_keys=True)
+        elif found.search(reason := str(payload.get("reason") or "")):
+            said = {**payload, **kept, "reason": found.sub(GONE, reason)}
+            yield row["id"], json.dumps(said, sort_keys=True)
 
 
-def _cases_of(ledger: Ledger, subject_id: str) -> set[tuple[str, str]]:
+def _cases_of(ledger: Ledger, subject_id: str) -> set[Case]:
     """(cohort, case) of a person."""
-    found: set[tuple[str, str]] = set()
+    found: set[Case] = set()
     for table in (VERDICTS, PREDICTIONS):
         query = select(table.c.cohort, table.c.case_id).where(table.c.subject_id == subject_id)
         found |= {(row["cohort"], row["case_id"]) for row in ledger.rows(query, table)}

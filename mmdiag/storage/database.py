@@ -8,7 +8,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -198,6 +198,32 @@ class Database:
         """Where the head of the audit's chain is kept outside the database."""
         file = self._file()
         return file.parent if file is not None else self._folder
+
+    def compact(self) -> bool:
+        """Write an SQLite database anew, without what was deleted, and empty its log of changes;
+        another database sees to that itself. Nothing is put into a folder for temporary files.
+
+        Returns:
+            Whether it was done; not where somebody reads it all the while.
+
+        Raises:
+            MmdiagError: The disk is full, or it is locked.
+        """
+        file = self._file()
+        if file is None or not file.is_file():
+            return True
+        self.engine.dispose()
+        try:
+            with closing(sqlite3.connect(file, BUSY_TIMEOUT_MS / 1000)) as connection:
+                connection.isolation_level = None
+                connection.execute("PRAGMA temp_store=MEMORY")
+                connection.execute("VACUUM")
+                busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if is_full(file.parent):
+                raise MmdiagError(no_space(f" at {file}")) from None
+            raise MmdiagError(_unwritable(str(error))) from None
+        return not busy
 
     def _why(self, error: OperationalError) -> str:
         """Why a database refuses; what SQLite has no word for may be a full disk."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mmdiag.cli.context import Context, with_context
+from mmdiag.cli.context import Answer, Context, with_context
 
 
 @click.group(short_help="The hash-chained record of who did what.")
@@ -65,23 +65,63 @@ def export(context: Context, out: Path) -> int:
     return 0
 
 
-@audit.command(short_help="Empty what the audit and the reviews say of a person.")
+@audit.command(short_help="Take a person out of everything that is kept.")
 @click.argument("subject_id", metavar="SUBJECT")
 @click.option("--by", default="", metavar="NAME", help="Who asks. Default: the system's user.")
 @with_context
 def erase(context: Context, subject_id: str, by: str) -> int:
-    """Empty what the audit and the reviews say of a person, and add a row that says which rows were
-    emptied. The chain still verifies. The case itself is taken out where it lies, in the cohort's
-    table and files, before the next ingestion.
+    """Take a person out of everything that the workspace keeps: the ledger and its copies, cohorts,
+    runs, explanations and logs. The audit gets a row that says which of its rows were emptied, and
+    still verifies; runs say how many of their cases were erased. Models keep what they have learned
+    from the person: which ones did is said.
+
+    Take the person out of the case table and the files of the cohort first: what is still there is
+    read again by the next ingestion. What was written elsewhere by --out is not touched.
 
     \b
     Examples:
       mmdiag audit erase p0182
     """
     from mmdiag.cli.show import show_lines
-    from mmdiag.record.audit import erase as erase_person
+    from mmdiag.erasure.person import erase_person
 
-    rows = erase_person(context.ledger(), subject_id, by, role=context.role())
-    answer = context.answer("audit erase", rows=rows)
-    context.emit(answer, lambda done: show_lines([f"{len(done['rows'])} rows were emptied."]))
+    answer = context.answer(
+        "audit erase",
+        **erase_person(
+            context.workspace,
+            context.ledger(),
+            subject_id,
+            by,
+            role=context.role(),
+            waiting=lambda what: click.echo(f"waits: another process is at {what}", err=True),
+        ),
+    )
+    context.emit(answer, lambda done: show_lines(_erased(done)))
     return 0
+
+
+def _erased(done: Answer) -> list[str]:
+    """What was erased, and what cannot be."""
+    runs = sum(1 for count in done["runs"].values() if count)
+    said = [
+        f"Cases of this person that were erased: {done['cases']}, from the ledger, the cohorts and "
+        f"{runs} {'run' if runs == 1 else 'runs'}; rows of the audit that were emptied: "
+        f"{len(done['rows'])}."
+    ]
+    if done["runs_removed"]:
+        said.append(f"Runs that were not done were removed: {', '.join(done['runs_removed'])}.")
+    if done["models"]:
+        said.append(
+            "Learned from this person, which nothing takes out of weights: "
+            f"{', '.join(done['models'])}, and the models of the folds of these runs. Train again, "
+            "then `mmdiag models retire` and delete them."
+        )
+    if done["models"] is None:
+        said.append("Whether a model learned from this person is not known: its key is missing.")
+    if done["left"]:
+        said.append(f"Still named, and yours to delete: {', '.join(done['left'])}.")
+    return [
+        *said,
+        "What the cohort's table and files still hold of this person is read again by the next "
+        "ingestion.",
+    ]

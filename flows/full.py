@@ -10,12 +10,13 @@ from prefect.artifacts import create_table_artifact
 
 from flows.ingest import ingest_shards
 from flows.settings import prepare
-from flows.steps import bounded, threads
+from flows.steps import bounded, threads, told_of
 from flows.train import AT_ONCE, alone_at, checked, evaluate, explain_all, fit_all, publish, start
 from mmdiag.explain.choice import MODALITIES, require_choice
 
 
 @flow(name="mmdiag-full", task_runner=threads(AT_ONCE), persist_result=False)
+@told_of
 @bounded
 def full(
     cohort: Path,

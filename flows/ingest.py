@@ -12,7 +12,7 @@ from typing import Any
 from prefect import flow
 
 from flows.settings import prepare, report
-from flows.steps import bounded, step, threads
+from flows.steps import bounded, step, threads, told_of
 from mmdiag.description import read_description
 from mmdiag.ingest import plan as ingestion
 from mmdiag.ingest.commit import commit
@@ -30,6 +30,7 @@ _room = threading.Semaphore(SHARDS_AT_ONCE)
     task_runner=threads(SHARDS_AT_ONCE),
     persist_result=False,
 )
+@told_of
 @bounded
 def ingest(cohort: Path, workspace: Path) -> dict[str, Any]:
     """Read what is new in a cohort; returns `cohort`, `cases` and `modalities` with their

@@ -10,13 +10,14 @@ from prefect import flow
 
 from flows.ingest import ingest_shards
 from flows.settings import prepare
-from flows.steps import bounded, step, threads
+from flows.steps import bounded, step, threads, told_of
 from mmdiag.description import read_description
 from mmdiag.storage.ledger import Ledger
 from mmdiag.workspace import Workspace
 
 
 @flow(name="mmdiag-refit", task_runner=threads(2), persist_result=False)
+@told_of
 @bounded
 def refit(cohort: Path, workspace: Path) -> dict[str, Any]:
     """Ingest what is new, then refit; returns what `mmdiag refit --json` shows."""

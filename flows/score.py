@@ -8,7 +8,7 @@ from prefect.artifacts import create_table_artifact
 
 from flows.ingest import ingest_shards, turn_of
 from flows.settings import prepare, report
-from flows.steps import bounded, step, threads
+from flows.steps import bounded, step, threads, told_of
 from mmdiag import api
 from mmdiag.description import read_description
 from mmdiag.inference import score as inference
@@ -17,6 +17,7 @@ from mmdiag.workspace import Workspace
 
 
 @flow(name="mmdiag-score", task_runner=threads(2), persist_result=False)
+@told_of
 @bounded
 def score(
     cohort: Path, workspace: Path, bundle: Path | None = None, out: Path | None = None

@@ -12,7 +12,7 @@ from prefect import flow
 from prefect.concurrency.sync import concurrency
 
 from flows.settings import prepare
-from flows.steps import bounded, step, threads
+from flows.steps import bounded, step, threads, told_of
 from flows.train import AT_ONCE, alone_at, each, evaluate, fit_all, publish
 from mmdiag import recipes
 from mmdiag.description import read_description
@@ -30,6 +30,7 @@ GPU = "gpu"  # a global concurrency limit: `prefect gcl create gpu --limit 1`
     task_runner=threads(AT_ONCE),
     persist_result=False,
 )
+@told_of
 @bounded
 def search(
     cohort: Path,

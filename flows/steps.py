@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import Task, task
@@ -14,8 +15,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.settings import hold_run, somebody_listens, workspace_logs
+from flows.settings import RUN_VARIABLE, hold_run, somebody_listens, workspace_logs
+from mmdiag.description import read_description
+from mmdiag.errors import MmdiagError
 from mmdiag.failures import StepFailed, redact
+from mmdiag.record.notify import FAILED, notify
 
 hold_run()  # every flow imports this file, before Prefect calls its run Running
 P = ParamSpec("P")
@@ -84,6 +88,34 @@ def bounded(function: Callable[P, R]) -> Callable[P, R]:
         raise kept from None
 
     return call
+
+
+def told_of(function: Callable[P, R]) -> Callable[P, R]:
+    """Tell somebody of a run that a worker started and that fails: nobody looks at it at night. Its
+    first two arguments are a cohort and a workspace.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except StepFailed as failure:
+            if os.environ.get(RUN_VARIABLE):
+                counts: dict[str, int | float | str] = {"exit_code": failure.exit_code}
+                counts["flow"] = function.__name__
+                notify(FAILED, _name(kwargs.get("cohort", args[0] if args else None)), counts)
+            raise
+
+    return call
+
+
+def _name(cohort: object) -> str:
+    """The name of a cohort; of one whose description is what is wrong that of its folder."""
+    file = Path(str(cohort))
+    try:
+        return read_description(file).name
+    except MmdiagError:
+        return file.resolve().parent.name
 
 
 def _keep(sentence: str) -> str:

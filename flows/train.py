@@ -13,7 +13,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.futures import as_completed
 
 from flows.settings import prepare, report
-from flows.steps import bounded, step, threads
+from flows.steps import bounded, step, threads, told_of
 from mmdiag import recipes
 from mmdiag.description import read_description
 from mmdiag.experiment import evaluate as evaluation
@@ -32,6 +32,7 @@ AT_ONCE = max(2, os.cpu_count() or 1)  # tasks; how many work is for `mmdiag.wor
 
 
 @flow(name="mmdiag-train", task_runner=threads(AT_ONCE), persist_result=False)
+@told_of
 @bounded
 def train(
     cohort: Path,

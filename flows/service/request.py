@@ -121,18 +121,31 @@ def home(workspace: Path) -> Path:
 
 
 def read(workspace: Path) -> Request | None:
-    """The last request of a workspace; None where there was none."""
+    """The last request of a workspace; None where there was none, or where the workspace is a copy:
+    the request is that of the one that it was copied from, whose processes bear its mark.
+    """
     try:
         kept: dict[str, Any] = json.loads((home(workspace) / "request.json").read_text("utf-8"))
     except FileNotFoundError:
+        return None
+    if _is_another(workspace, kept):
         return None
     # a workspace may have been moved
     return Request(**{**kept, "workspace": workspace, "cohort": Path(kept["cohort"])})
 
 
+def _is_another(workspace: Path, kept: dict[str, Any]) -> bool:
+    """Whether a request was made for another workspace, which still has it."""
+    made_for = Path(kept["workspace"])
+    if not kept["workspace"] or not (home(made_for) / "request.json").is_file():
+        return False
+    return not made_for.samefile(workspace)
+
+
 def write(asked: Request) -> None:
     """Keep a request; the file is its owner's alone."""
-    kept = {**dataclasses.asdict(asked), "workspace": "", "cohort": str(asked.cohort)}
+    place = {"workspace": str(asked.workspace), "cohort": str(asked.cohort)}
+    kept = {**dataclasses.asdict(asked), **place}
     write_text(home(asked.workspace) / "request.json", json.dumps(kept, indent=1))
 
 

@@ -65,31 +65,51 @@ def champion_folder(workspace: Workspace, ledger: Ledger | None, cohort: str) ->
 
 
 def promote(
-    ledger: Ledger, bundle_id: str, reason: str, by: str = "", *, role: str = OPERATOR
+    ledger: Ledger,
+    bundle_id: str,
+    reason: str,
+    by: str = "",
+    *,
+    role: str = OPERATOR,
+    workspace: Workspace | None = None,
 ) -> dict[str, Any]:
     """Make a model its cohort's champion; the one before retires.
 
+    Args:
+        workspace: Where its folder must lie; None = nobody looks.
+
     Raises:
-        UsageError: The model is not known, no reason is given, or the role may not.
+        UsageError: The model is not known, its folder is gone, no reason is given, or the role may
+            not.
     """
     require_role(role, "decide")
     _require_reason(reason)
     ledger.migrate()
     with ledger.writing() as connection:
         model = _model(connection, bundle_id)
+        _require_folder(workspace, bundle_id)
         if model["state"] != CHAMPION:
             crown(ledger, connection, model, reason, by)
         return _model(connection, bundle_id)
 
 
 def rollback(
-    ledger: Ledger, cohort: str, reason: str, by: str = "", *, role: str = OPERATOR
+    ledger: Ledger,
+    cohort: str,
+    reason: str,
+    by: str = "",
+    *,
+    role: str = OPERATOR,
+    workspace: Workspace | None = None,
 ) -> dict[str, Any]:
     """Return to the champion before, in one transaction.
 
+    Args:
+        workspace: Where its folder must lie; None = nobody looks.
+
     Raises:
-        UsageError: The cohort has no champion, or this is its first, or no reason is given, or the
-            role may not.
+        UsageError: The cohort has no champion, or this is its first, the one before was taken out
+            of use or its folder is gone, no reason is given, or the role may not.
     """
     require_role(role, "decide")
     _require_reason(reason)
@@ -103,6 +123,13 @@ def rollback(
                 f"a model by `mmdiag models promote`; {LIST}."
             )
         earlier = _model(connection, now_in_use["before"])
+        if earlier["reason"] != _followed(now_in_use["bundle_id"]):
+            raise UsageError(
+                f"A rollback returns to the champion before, {earlier['bundle_id']} was taken out "
+                f"of use since ({earlier['reason']}): promote a model by `mmdiag models promote`; "
+                f"{LIST}."
+            )
+        _require_folder(workspace, earlier["bundle_id"])
         give_state(connection, now_in_use["bundle_id"], RETIRED, reason, by)
         give_state(connection, earlier["bundle_id"], CHAMPION, reason, by)
         facts = {"cohort": cohort, "bundle_id": earlier["bundle_id"]}
@@ -138,14 +165,18 @@ def crown(
     """Make a model champion within a transaction; the one before retires."""
     before = champion(connection, model["cohort"])
     if before is not None:
-        give_state(connection, before["bundle_id"], RETIRED, f"{model['bundle_id']} followed", by)
+        give_state(connection, before["bundle_id"], RETIRED, _followed(model["bundle_id"]), by)
     give_state(connection, model["bundle_id"], CHAMPION, reason, by)
-    if before is not None:
-        follows = update(MODELS).where(MODELS.c.bundle_id == model["bundle_id"])
-        connection.execute(follows.values(before=before["bundle_id"]))
+    follows = update(MODELS).where(MODELS.c.bundle_id == model["bundle_id"])
+    connection.execute(follows.values(before=before["bundle_id"] if before is not None else None))
     facts = {"cohort": model["cohort"], "bundle_id": model["bundle_id"], "reason": reason}
     facts |= {"instead_of": before["bundle_id"] if before is not None else None}
     ledger.audit(connection, "promote", facts, by)
+
+
+def _followed(bundle_id: str) -> str:
+    """Why a champion retires that another follows: nobody found anything against it."""
+    return f"{bundle_id} followed"
 
 
 def give_state(connection: Connection, bundle_id: str, state: str, reason: str, by: str) -> None:
@@ -176,6 +207,19 @@ def _model(connection: Connection, bundle_id: str) -> dict[str, Any]:
             f"A model in use is one of this workspace's, {bundle_id!r} is none: {LIST}."
         )
     return dict(row)
+
+
+def _require_folder(workspace: Workspace | None, bundle_id: str) -> None:
+    """A model that is to score must be there: the next night would find out otherwise.
+
+    Raises:
+        UsageError: Its folder is gone.
+    """
+    if workspace is not None and not (workspace.bundles / bundle_id).is_dir():
+        raise UsageError(
+            f"A champion scores, and the folder {workspace.bundles / bundle_id} is gone: bring it "
+            "back, or promote another by `mmdiag models promote`."
+        )
 
 
 def _shown(row: dict[str, Any], bundle: Any, ledger: Ledger) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """Flows: what Prefect stores and repeats, and what its deployments name."""
 
+import importlib
 import inspect
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from repository import ROOT
+
+from mmdiag.failures import StepFailed
 
 PLANTED = "JANE^PLANTED"
 
@@ -47,6 +51,36 @@ def test_a_step_fails_with_its_type_and_place_and_never_with_a_value(workspace: 
     assert raised.value.__cause__ is None and "ValueError at" in raised.value.sentence
     assert PLANTED.encode() not in everything_in(workspace)
     assert PLANTED.encode() not in everything_in(get_current_settings().home)
+
+
+def test_somebody_is_told_of_a_run_of_a_worker_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And of none that a command shows; nothing of the failure's text is told."""
+    from flows.steps import told_of
+
+    @told_of
+    def score(cohort: Path, workspace: Path) -> None:
+        raise StepFailed(f"{cohort} {workspace} {PLANTED}", exit_code=2)
+
+    file, cohort = tmp_path / "told.json", tmp_path / "lgg" / "cohort.toml"
+    monkeypatch.setenv("MMDIAG_NOTIFY", f"tee '{file}'")
+    with pytest.raises(StepFailed):
+        score(cohort, tmp_path)
+    assert not file.exists()
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "r")
+    with pytest.raises(StepFailed):
+        score(cohort=cohort, workspace=tmp_path)
+    counts = {"flow": "score", "exit_code": 2}
+    assert json.loads(file.read_text()) == {"kind": "failed", "cohort": "lgg", "counts": counts}
+
+
+@pytest.mark.parametrize("name", ["score", "refit", "ingest", "full", "train", "search"])
+def test_of_every_flow_that_fails_somebody_is_told(name: str) -> None:
+    from flows.steps import told_of
+
+    flow = getattr(importlib.import_module(f"flows.{name}"), name)
+    assert flow.fn.__code__ is told_of(lambda: None).__code__
 
 
 @pytest.mark.usefixtures("prefect_server", "workspace")

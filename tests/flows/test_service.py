@@ -4,6 +4,7 @@ are dead, what the automations expect, what systemd is told.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,6 +155,27 @@ def test_a_request_keeps_its_secrets_for_its_owner_and_for_the_next_one(tmp_path
     assert (second.token, second.password, second.id) == (first.token, first.password, first.id)
     assert second.every == 5 and second.port == 8602
     assert first.token not in repr(first) and first.password not in repr(first)
+
+
+def test_a_copy_of_a_workspace_ends_nothing_of_the_one_that_it_was_copied_from(
+    tmp_path: Path,
+) -> None:
+    """Such as a backup that is put beside it to be looked at."""
+    place, copy, moved = tmp_path / "w", tmp_path / "copy", tmp_path / "moved"
+    first = requests.ask(place, tmp_path / "cohort.toml", 15, 8601)
+    requests.write(first)
+    shutil.copytree(place, copy)
+    at_work = sleeping(MMDIAG_UP=first.id)
+    try:
+        assert service.down(copy) == 0 and at_work.poll() is None
+        other = requests.ask(copy, tmp_path / "cohort.toml", 15, 8602)
+        assert not {other.id, other.token, other.password} & {first.id, first.token, first.password}
+        assert service.down(place) == 1
+    finally:
+        at_work.kill()
+        at_work.wait()
+    place.rename(moved)
+    assert requests.ask(moved, tmp_path / "cohort.toml", 15, 8601).token == first.token
 
 
 def test_what_is_started_listens_on_loopback_behind_the_password(

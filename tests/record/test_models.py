@@ -74,6 +74,42 @@ def test_a_rollback_returns_to_the_champion_before_as_often_as_there_is_one(
     assert champion_of(ledger, "k") == "b-1" and verify(ledger)["ok"]
 
 
+def test_a_rollback_does_not_return_to_what_somebody_took_out_of_use(ledger: Ledger) -> None:
+    save(ledger, "b-1", "b-2")
+    promote(ledger, "b-2", "better")
+    retire(ledger, "b-1", "it leaks", "anna")
+    with pytest.raises(UsageError, match=r"taken out of use since \(it leaks\)"):
+        rollback(ledger, "k", "not good")
+    assert champion_of(ledger, "k") == "b-2"
+    promote(ledger, "b-1", "it does not")  # a person may, and says why
+    assert rollback(ledger, "k", "it does")["bundle_id"] == "b-2"
+    with pytest.raises(UsageError, match=r"taken out of use since \(it does\)"):
+        rollback(ledger, "k", "not good")
+
+
+def test_a_champion_after_none_followed_nobody(ledger: Ledger) -> None:
+    save(ledger, "b-1", "b-2")
+    promote(ledger, "b-2", "better")
+    retire(ledger, "b-2", "worse")
+    promote(ledger, "b-2", "better than none")
+    with pytest.raises(UsageError, match="had none before"):
+        rollback(ledger, "k", "worse")
+
+
+def test_a_model_whose_folder_is_gone_does_not_become_champion(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    save(ledger, "b-1", "b-2")
+    workspace = Workspace(tmp_path)
+    with pytest.raises(UsageError, match="b-2 is gone"):
+        promote(ledger, "b-2", "better", workspace=workspace)
+    (workspace.bundles / "b-2").mkdir(parents=True)
+    promote(ledger, "b-2", "better", workspace=workspace)
+    with pytest.raises(UsageError, match="b-1 is gone"):
+        rollback(ledger, "k", "worse", workspace=workspace)
+    assert champion_of(ledger, "k") == "b-2"
+
+
 def test_a_rollback_that_fails_leaves_the_champion_and_no_row(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +209,8 @@ def test_the_commands_answer_with_the_model_and_its_state(
     ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save(ledger, "b-1", "b-2")
+    for name in ("b-1", "b-2"):
+        (tmp_path / "bundles" / name).mkdir(parents=True)
 
     def asked(*arguments: str) -> int:
         return boundary.run(cli, ["models", *arguments, "--workspace", str(tmp_path)])

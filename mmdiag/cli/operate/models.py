@@ -87,8 +87,9 @@ def promote(context: Context, bundle_id: str, reason: str, by: str) -> int:
     """
     from mmdiag.record import models as record
 
-    role = context.role()
-    return _decided(context, record.promote(context.ledger(), bundle_id, reason, by, role=role))
+    ledger, place, role = context.ledger(), context.workspace, context.role()
+    model = record.promote(ledger, bundle_id, reason, by, role=role, workspace=place)
+    return _decided(context, model)
 
 
 @models.command(short_help="Return to the champion before.")
@@ -105,8 +106,9 @@ def rollback(context: Context, cohort: str, reason: str, by: str) -> int:
     """
     from mmdiag.record import models as record
 
-    role = context.role()
-    return _decided(context, record.rollback(context.ledger(), cohort, reason, by, role=role))
+    ledger, place, role = context.ledger(), context.workspace, context.role()
+    model = record.rollback(ledger, cohort, reason, by, role=role, workspace=place)
+    return _decided(context, model)
 
 
 @models.command(short_help="Take a model out of use.")

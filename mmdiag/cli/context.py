@@ -48,6 +48,23 @@ class Context:
         ledger.require()
         return ledger
 
+    def ledger_to_read(self) -> "Ledger":
+        """The ledger for a command that only looks: one that may not be written, as that of a
+        backup, is fine.
+
+        Raises:
+            UsageError: There is none.
+        """
+        from mmdiag.errors import UsageError
+
+        ledger = self.existing_ledger()
+        if ledger is None:
+            raise UsageError(
+                f"A record is looked at where there is one, there is none in "
+                f"{self.workspace.path}: name the workspace by --workspace."
+            )
+        return ledger
+
     def existing_ledger(self) -> "Ledger | None":
         """The ledger if there is one: looking at a workspace does not create one."""
         local = self.ledger_url.startswith("sqlite:///")

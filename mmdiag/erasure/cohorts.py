@@ -3,6 +3,7 @@ what was counted.
 """
 
 import json
+import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def take_out_of_cohort(
         return {}
     with turn(workspace, name, waiting):
         less = _counted(folder, cases, refused)
+        remove_unfinished(folder)
         for shard in sorted((folder / "shards").glob("[!.]*")):
             empty_shard(shard, cases)
         empty_features(folder / "features", cases)
@@ -60,6 +62,14 @@ def take_out_of_cohort(
         _count_less(folder / COUNTS, less)
     forget(workspace, name, cases)
     return less
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed processes left half-written in a folder that is held alone."""
+    for left in sorted((folder / "shards").glob(".shard-*")):
+        shutil.rmtree(left)
+    for left in sorted(folder.rglob(".*.tmp")):
+        left.unlink()
 
 
 def count_less(counts: Mapping[str, Any], less: Mapping[str, int]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def erase_person(
     mask_logs(workspace, mentions(keys))
     rows = erase(ledger, subject_id, by, cases=cases, role=role)
     _count_less(ledger, less)
-    _erase_copy(workspace.path / f"ledger.db{ENDING}", cases, subject_id)
+    _erase_copy(ledger, cases, subject_id)
     if not ledger.compact():
         raise MmdiagError(
             "A ledger is written anew without what was erased, and somebody reads it all the "
@@ -126,9 +126,10 @@ def _count_less(ledger: Ledger, less: dict[str, dict[str, Any]]) -> None:
                 connection.execute(update(COHORTS).where(this).values(counts=changed))
 
 
-def _erase_copy(file: Path, cases: Collection[Case], subject_id: str) -> None:
+def _erase_copy(ledger: Ledger, cases: Collection[Case], subject_id: str) -> None:
     """Take a person out of the copy that was made of an earlier version's ledger."""
-    if not file.is_file():
+    file = Path(f"{ledger.url.removeprefix('sqlite:///')}{ENDING}")
+    if not ledger.url.startswith("sqlite:///") or not file.is_file():
         return
     engine = create_engine(URL.create("sqlite", database=str(file)))
     with engine.begin() as connection:

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Collection
 
+from mmdiag.erasure.cohorts import remove_unfinished
 from mmdiag.erasure.contents import drop_rows
 from mmdiag.erasure.whose import Case, cohort_of_run
 from mmdiag.experiment.run import COHORT, LABELS_BY_REVIEW, Run
@@ -33,6 +34,7 @@ def take_out_of_runs(
                 shutil.rmtree(folder)
                 gone.append(folder.name)
                 continue
+            remove_unfinished(folder)
             if erased := _take_out_of_run(run, own):
                 kept[folder.name] = erased
     return kept, gone

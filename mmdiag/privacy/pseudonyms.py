@@ -43,8 +43,9 @@ def read_key(file: Path | None = None, *, outside: Sequence[Path] = ()) -> bytes
                 f"the key must lie outside of what it protects, found {path}: set {ENVIRONMENT} "
                 "to a file elsewhere."
             )
-    with suppress(FileExistsError):
-        _make(path)
+    if not path.exists():  # nothing is tried where it is: its folder may be read-only
+        with suppress(FileExistsError):
+            _make(path)
     return _checked(path)
 
 

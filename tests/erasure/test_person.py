@@ -47,6 +47,11 @@ def place(small_run, tmp_path: Path) -> tuple[Workspace, Ledger, str, str, str]:
     ask_again(workspace, cohort, [case])
     (workspace.logs / "up-worker.log").write_text(f"scored {case} and {other}\n")
     back_up(workspace.path / "ledger.db")
+    killed = workspace.cohort(cohort) / "shards" / ".shard-1" / "report.parquet"
+    killed.parent.mkdir()
+    table.reset_index().to_parquet(killed)
+    run = next(workspace.runs.glob("r-*"))
+    table.reset_index().to_parquet(run / "cohort" / ".cases.parquet.1-1.tmp")
     return workspace, ledger, cohort, case, subject
 
 
@@ -55,7 +60,7 @@ def named(folder: Path, *keys: str) -> list[str]:
     found = []
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         content = [file.name.encode(), file.read_bytes()]
-        if file.suffix == ".parquet":
+        if ".parquet" in file.name:
             content.append(repr(pd.read_parquet(file).to_dict("records")).encode())
         if any(key.encode() in part for key in keys for part in content):
             found.append(str(file.relative_to(folder)))

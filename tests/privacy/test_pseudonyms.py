@@ -1,6 +1,8 @@
 """The key of pseudonyms lies with its owner alone, and pseudonyms are told apart by kind."""
 
+import errno
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +45,15 @@ def test_the_key_is_made_for_its_owner_alone_and_stays_outside_of_what_it_protec
     (tmp_path / "keys" / "key").write_bytes(b"short")
     with pytest.raises(UsageError, match="at least 32 bytes"):
         read_key()
+
+
+def test_a_key_that_is_there_is_read_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = read_key(tmp_path / "key")
+
+    def refused(_: Path) -> None:
+        raise OSError(errno.EROFS, "read-only")
+
+    monkeypatch.setattr("mmdiag.privacy.pseudonyms._make", refused)
+    assert read_key(tmp_path / "key") == key

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from record_builders import COHORT, make_workspace
 
+from mmdiag.cli import boundary, cli
 from mmdiag.errors import UsageError
 from mmdiag.record.audit import audit_rows, erase, export, verify
 from mmdiag.storage.audit.chain import payload_hash, row_hash
@@ -256,3 +258,23 @@ def test_two_payloads_that_say_the_same_have_different_hashes(tmp_path: Path) ->
     add(ledger, "c1")
     first, second = (payload_hash(row["payload"]) for row in audit_rows(ledger))
     assert first != second
+
+
+def test_a_backup_that_may_only_be_read_is_verified_and_one_that_is_none_is_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 1 means that the chain does not hold, and that no row of none holds says nothing."""
+    _, ledger = make_workspace(tmp_path / "w")
+    ledger.engine.dispose()
+    place = ["--workspace", str(tmp_path / "w")]
+    monkeypatch.setattr("mmdiag.storage.database.writable", lambda _: False)
+    for asked in (
+        ["audit", "verify"],
+        ["audit", "export", "--out", str(tmp_path / "a.jsonl")],
+        ["outcomes", "--cohort", COHORT],
+    ):
+        assert boundary.run(cli, [*asked, *place]) == 0, capsys.readouterr().err
+        assert boundary.run(cli, [*asked, "--workspace", str(tmp_path / "typo")]) == 2
+    assert not (tmp_path / "typo").exists()
+    (tmp_path / "w" / "ledger.db").unlink()
+    assert boundary.run(cli, ["audit", "verify", *place]) == 1

@@ -21,7 +21,7 @@ def replay_answer(context: Context, case_id: str, bundle: str | None, cohort: Pa
         raise click.UsageError("Missing option '--bundle': an answer is replayed by its model.")
     folder = api.bundle_folder(context.workspace, bundle)
     name = read_and_check(cohort).name if cohort else ""
-    found = api.replay(folder, context.workspace, context.ledger(), case_id, name)
+    found = api.replay(folder, context.workspace, context.ledger_to_read(), case_id, name)
     status = "done" if found["same"] else "failed"
     answer = context.answer("score", **found) | {"status": status}
     context.emit(answer, lambda done: show_lines(_lines(done)))

@@ -1,10 +1,14 @@
 """Commands on the audit: verify, export, erase."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mmdiag.cli.context import Answer, Context, with_context
+
+if TYPE_CHECKING:
+    from mmdiag.storage.ledger import Ledger
 
 
 @click.group(short_help="The hash-chained record of who did what.")
@@ -35,7 +39,7 @@ def verify(context: Context) -> int:
     from mmdiag.cli.operate.show import show_verified
     from mmdiag.record.audit import verify as verify_chain
 
-    answer = verify_chain(context.ledger())
+    answer = verify_chain(_ledger_of(context))
     context.emit(answer, show_verified)
     return DONE if answer["ok"] else FAILED
 
@@ -59,7 +63,7 @@ def export(context: Context, out: Path) -> int:
     from mmdiag.cli.show import show_lines
     from mmdiag.record.audit import export as export_rows
 
-    rows = export_rows(context.ledger(), out.resolve())
+    rows = export_rows(context.ledger_to_read(), out.resolve())
     answer = context.answer("audit export", rows=rows, out=str(out.resolve()))
     context.emit(answer, lambda done: show_lines([f"{done['rows']} rows in {done['out']}"]))
     return 0
@@ -98,6 +102,16 @@ def erase(context: Context, subject_id: str, by: str) -> int:
     )
     context.emit(answer, lambda done: show_lines(_erased(done)))
     return 0
+
+
+def _ledger_of(context: Context) -> "Ledger":
+    """The ledger, or what is left of one: where its file is gone, the head of its chain says so."""
+    from mmdiag.storage.audit.head import HEAD
+    from mmdiag.storage.ledger import Ledger
+
+    if (context.workspace.path / HEAD).is_file():
+        return Ledger(context.ledger_url, context.workspace.path)
+    return context.ledger_to_read()
 
 
 def _erased(done: Answer) -> list[str]:

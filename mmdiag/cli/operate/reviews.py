@@ -87,6 +87,6 @@ def outcomes(context: Context, cohort: str) -> int:
     from mmdiag.cli.operate.show import show_outcomes
     from mmdiag.record.outcomes import outcomes as find_outcomes
 
-    answer = find_outcomes(context.ledger(), context.workspace, cohort)
+    answer = find_outcomes(context.ledger_to_read(), context.workspace, cohort)
     context.emit(answer, show_outcomes)
     return 0

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmdiag.erasure.contents import CASE, SUBJECT
-from mmdiag.erasure.whose import Case
+from mmdiag.erasure.whose import Case, cohort_of_run
 from mmdiag.privacy.subject_keys import SubjectKeys, workspace_key
 from mmdiag.record.mentions import mentions
 from mmdiag.workspace import Workspace
@@ -21,6 +21,9 @@ from mmdiag.workspace import Workspace
 LOGS = ("*.log", "*.log.*", "*.txt")
 NUMBERS = (".npy", ".npz", ".bin", ".safetensors")  # nothing in them is a name
 MASK = b"#"
+COHORTS, RUNS = "cohorts", "runs"  # folders of a workspace, whose files are of one cohort each
+KEPT_BY_US = ("explanations", "bundles", "pretrained")
+LEDGER = "ledger.db"
 
 
 def mask_logs(workspace: Workspace, found: re.Pattern[str]) -> None:
@@ -49,17 +52,34 @@ def learned_from(workspace: Workspace, subject_id: str) -> list[str] | None:
 
 
 def still_named(workspace: Workspace, cases: Collection[Case], subject_id: str) -> list[str]:
-    """Files of a workspace in which a person is named, as what was written there by `--out`."""
-    keys = frozenset({subject_id, *(case for _, case in cases)})
-    found = mentions(keys)
-    raw = re.compile(found.pattern.encode())
+    """Files in which a person is named, as what was written into the workspace by `--out`. The
+    ledger, explanations and bundles are none; in a cohort and its runs a case is named by its key
+    there, which may be another person's elsewhere.
+    """
+    cohorts = {name: {case for of, case in cases if of == name} for name, _ in cases}
+    everywhere = {case for _, case in cases}
     named = []
     for file in sorted(workspace.path.rglob("*")):
         if not file.is_file() or file.is_symlink() or file.suffix in NUMBERS:
             continue
-        if found.search(file.name) or raw.search(file.read_bytes()) or _in_table(file, keys, found):
+        place, *below = file.relative_to(workspace.path).parts
+        if place in KEPT_BY_US or file.name.startswith(LEDGER):
+            continue
+        keys = everywhere
+        if place in (COHORTS, RUNS) and below:
+            cohort = below[0] if place == COHORTS else cohort_of_run(workspace.runs / below[0])
+            keys = cohorts.get(cohort, set())
+        if keys and _names(file, frozenset({subject_id, *keys})):
             named.append(str(file.relative_to(workspace.path)))
     return named
+
+
+def _names(file: Path, keys: frozenset[str]) -> bool:
+    """Whether a file holds a key: in its name, its bytes or its table."""
+    found = mentions(keys)
+    if found.search(file.name) or re.search(found.pattern.encode(), file.read_bytes()):
+        return True
+    return _in_table(file, keys, found)
 
 
 def _in_table(file: Path, keys: frozenset[str], found: re.Pattern[str]) -> bool:

@@ -7,7 +7,17 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, delete, inspect, select, text, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    delete,
+    inspect,
+    select,
+    text,
+    update,
+)
 
 from mmdiag.errors import UsageError
 from mmdiag.record.mentions import GONE, mentions
@@ -109,7 +119,8 @@ def erase_rows(connection: Connection, cases: Collection[Case], subject_id: str)
     found = mentions([subject_id, *(case for _, case in cases)])
     for table, name in IN_WORDS:
         if table.name in known:
-            _without_mentions(connection, table, table.c[name], found)
+            of_cohorts = table.c.cohort.in_({cohort for cohort, _ in cases})
+            _without_mentions(connection, table, table.c[name], of_cohorts, found)
     if AUDIT.name not in known:
         return {}
     found_rows = connection.execute(select(AUDIT).order_by(AUDIT.c.id)).mappings().all()
@@ -125,13 +136,17 @@ def erase_rows(connection: Connection, cases: Collection[Case], subject_id: str)
 
 
 def _without_mentions(
-    connection: Connection, table: Table, column: Column[Any], found: re.Pattern[str]
+    connection: Connection,
+    table: Table,
+    column: Column[Any],
+    where: ColumnElement[bool],
+    found: re.Pattern[str],
 ) -> None:
     """Take the mention of keys out of what is said in words of others."""
-    for (said,) in connection.execute(select(column).distinct()).all():
+    for (said,) in connection.execute(select(column).where(where).distinct()).all():
         if said and found.search(said):
             changed = {column.name: found.sub(GONE, said)}
-            connection.execute(update(table).where(column == said).values(**changed))
+            connection.execute(update(table).where(where, column == said).values(**changed))
 
 
 def audit_rows(ledger: Ledger) -> list[dict[str, Any]]:
@@ -215,7 +230,7 @@ def _emptied(
         elif own & set(payload.get("cases", ())):
             others = [case for case in payload["cases"] if case not in own]
             yield row["id"], json.dumps({**payload, **kept, "cases": others}, sort_keys=True)
-        elif found.search(reason := str(payload.get("reason") or "")):
+        elif (own or not cohort) and found.search(reason := str(payload.get("reason") or "")):
             said = {**payload, **kept, "reason": found.sub(GONE, reason)}
             yield row["id"], json.dumps(said, sort_keys=True)
 

@@ -323,6 +323,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     )
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA temp_store=MEMORY")  # what is sorted goes into no folder of the system
     _turn_to_wal(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from table_builders import KEYS, rows, write_cohort
 
 from mmdiag import api
 from mmdiag.cli import boundary, cli
@@ -200,6 +201,22 @@ def test_a_case_that_left_the_case_table_is_erased_by_its_key(place, small_run) 
     assert named(workspace.cohort(cohort) / "shards", refused)
     erase_person(workspace, ledger, refused)
     assert named(workspace.path, refused) == []
+
+
+def test_a_case_of_another_cohort_that_has_the_same_key_is_somebody_else(
+    place, tmp_path: Path
+) -> None:
+    workspace, ledger, _, case, subject = place
+    keys = [case, *KEYS[1:]]
+    table = rows({"a": [str(number) for number in range(12)]}, keys)
+    other = read_description(write_cohort(tmp_path / "c", table, keys=keys))
+    api.ingest(other, workspace, ledger)
+    folder = workspace.cohort(other.name)
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    kept = ledger.verdicts(other.name)
+    assert erase_person(workspace, ledger, subject)["left"] == []
+    assert before == {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    assert ledger.verdicts(other.name).equals(kept) and case in set(kept["case_id"])
 
 
 def test_somebody_unknown_is_wrong_use_and_changes_nothing(place) -> None:

@@ -219,6 +219,14 @@ def test_a_ledger_that_may_only_be_read_is_read_and_left_as_it_is(tmp_path, monk
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "w").iterdir()} == before
 
 
+def test_sqlite_puts_nothing_into_a_folder_for_temporary_files(tmp_path):
+    """A sort of many rows would: patients' values outside of the workspace."""
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    ledger.record_predictions("k", make_predictions())
+    with ledger.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA temp_store").scalar() == 2
+
+
 def test_what_a_killed_writer_left_beside_a_ledger_is_read_by_who_may_only_read(
     tmp_path, monkeypatch
 ):

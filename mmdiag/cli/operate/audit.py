@@ -133,7 +133,7 @@ def _erased(done: Answer) -> list[str]:
     if done["models"] is None:
         said.append("Whether a model learned from this person is not known: its key is missing.")
     if done["left"]:
-        said.append(f"Still named, and yours to delete: {', '.join(done['left'])}.")
+        said.append(f"Files that name them still, for you to look at: {', '.join(done['left'])}.")
     return [
         *said,
         "What the cohort's table and files still hold of this person is read again by the next "

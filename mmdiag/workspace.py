@@ -16,6 +16,8 @@ from mmdiag.regular_files import open_regular
 
 LITTLE = 2**24  # bytes that are left on a disk that is full
 BUNDLE_ID = re.compile(r"b-[0-9a-f]{12}")
+SQLITE = "sqlite:///"
+NO_FILE = ("", ":memory:")  # in place of a file of SQLite: nothing would be kept
 OTHERS = 0o077  # the permissions of everybody but the owner
 
 
@@ -42,7 +44,8 @@ class Workspace:
     @property
     def ledger_url(self) -> str:
         """The ledger: `MMDIAG_LEDGER`, else SQLite in the workspace."""
-        return os.environ.get("MMDIAG_LEDGER") or f"sqlite:///{self.path / 'ledger.db'}"
+        url = os.environ.get("MMDIAG_LEDGER")
+        return absolute_url(url) if url else f"sqlite:///{self.path / 'ledger.db'}"
 
     def cohort(self, name: str) -> Path:
         """Folder of one cohort: cases.parquet, split.json, shards/, features/."""
@@ -76,6 +79,16 @@ class Workspace:
     def logs(self) -> Path:
         """Folder of the logs, which hold case keys but no patient's value."""
         return self.path / "logs"
+
+
+def absolute_url(url: str) -> str:
+    """The URL of a ledger, a file of SQLite by its absolute path: other processes, such as those of
+    `mmdiag up`, stand in another folder.
+    """
+    file = url.removeprefix(SQLITE)
+    if not url.startswith(SQLITE) or file in NO_FILE:
+        return url
+    return f"{SQLITE}{Path(file).expanduser().absolute()}"
 
 
 def is_full(folder: Path) -> bool:

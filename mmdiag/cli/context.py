@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmdiag.cli.boundary import DONE, IN_QUARANTINE, failures_without_values
-from mmdiag.workspace import Workspace
+from mmdiag.workspace import Workspace, absolute_url
 
 if TYPE_CHECKING:
     from mmdiag.description import Description
@@ -155,7 +155,7 @@ def with_context(command: Callable[..., Any]) -> Callable[..., Any]:
         *args: Any, workspace: Path, ledger: str | None, as_json: bool, **options: Any
     ) -> Any:
         working = Workspace(workspace.expanduser().resolve())
-        url = ledger or f"sqlite:///{working.path / 'ledger.db'}"
+        url = absolute_url(ledger) if ledger else f"sqlite:///{working.path / 'ledger.db'}"
         with failures_without_values(working.logs):
             return command(Context(working, url, as_json), *args, **options)
 

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,15 +28,15 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
-from mmdiag.errors import MmdiagError
+from mmdiag.errors import MmdiagError, UsageError
 from mmdiag.storage.audit.chain import append, head_of
 from mmdiag.storage.audit.head import begin_head, write_head
 from mmdiag.storage.backup import back_up
 from mmdiag.storage.columns import add_missing_columns, missing_columns, select_known
 from mmdiag.storage.ledger_tables import METADATA
-from mmdiag.workspace import is_full, no_space
+from mmdiag.workspace import NO_FILE, SQLITE, is_full, no_space
 
 BUSY_TIMEOUT_MS = 30_000
 ROWS = 500  # of one statement
@@ -81,20 +81,25 @@ class Database:
 
     @cached_property
     def engine(self) -> Engine:
-        """Connected at its first use; a database that may only be read is opened for that."""
+        """Connected at its first use; a database that may only be read is opened for that.
+
+        Raises:
+            UsageError: The URL names no database of a known kind.
+        """
         file = self._file()
         if file is not None and file.is_file() and not writable(file):
             return create_engine(_only_read(file))
-        engine = create_engine(URL.create("sqlite", database=str(file)) if file else self.url)
-        if file is not None:
-            event.listen(engine, "connect", _prepare_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
+        if file is None:
+            return _engine_of(self.url)
+        engine = create_engine(URL.create("sqlite", database=str(file)))
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
         return engine
 
     def _file(self) -> Path | None:
         """Where SQLite keeps it; None for another database."""
-        prefix = "sqlite:///"
-        return Path(self.url.removeprefix(prefix)) if self.url.startswith(prefix) else None
+        file = self.url.removeprefix(SQLITE)
+        return Path(file) if self.url.startswith(SQLITE) and file not in NO_FILE else None
 
     def _known_tables(self) -> set[str]:
         file = self._file()
@@ -285,6 +290,25 @@ class Database:
                     connection.execute(delete(table).where(table.c.cohort == cohort, *named))
             fresh = [row for key, row in wanted.items() if known.get(key) != row]
             self._write(connection, table, [dict(zip(names, r, strict=True)) for r in fresh], kept)
+
+
+def _engine_of(url: str) -> Engine:
+    """The engine of a database that is no file. What the URL is stays unsaid: it may hold a
+    password.
+
+    Raises:
+        UsageError: There is none of this URL.
+    """
+    engine: Engine | None = None
+    with suppress(ArgumentError, ImportError):
+        engine = create_engine(url)
+    if engine is None or engine.dialect.name != "postgresql":
+        raise UsageError(
+            "A ledger is named as sqlite:///FILE, or as postgresql+psycopg://user@host/database "
+            "where `mmdiag[postgresql]` is installed, this URL is neither or lacks its driver: "
+            "correct --ledger or MMDIAG_LEDGER."
+        )
+    return engine
 
 
 def writable(file: Path) -> bool:

@@ -14,9 +14,9 @@ from repository import ROOT
 from sqlalchemy import create_engine
 from sqlalchemy.schema import CreateSchema, DropSchema
 
-from mmdiag.errors import MmdiagError
+from mmdiag.errors import MmdiagError, UsageError
 from mmdiag.storage.ledger import Ledger
-from mmdiag.workspace import Workspace
+from mmdiag.workspace import Workspace, absolute_url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -217,6 +217,32 @@ def test_a_ledger_that_may_only_be_read_is_read_and_left_as_it_is(tmp_path, monk
     with pytest.raises(MmdiagError, match="read-only"):
         read.record_predictions("k", make_predictions())
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "w").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense:PASSWORD",
+        "mysql://user:PASSWORD@host/x",
+        "postgresql+nodriver://user:PASSWORD@host/x",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+    ],
+)
+def test_a_ledger_that_none_could_be_is_wrong_use_and_its_password_is_not_said(url, tmp_path):
+    with pytest.raises(UsageError, match=r"postgresql\+psycopg") as refused:
+        Ledger(url, tmp_path).cohorts()
+    assert "PASSWORD" not in str(refused.value)
+
+
+def test_a_file_beside_where_a_command_was_called_stays_that_file_elsewhere(tmp_path, monkeypatch):
+    """A worker, and what it starts, stand in another folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MMDIAG_LEDGER", "sqlite:///mine.db")
+    url = Workspace(tmp_path / "w").ledger_url
+    assert url == f"sqlite:///{tmp_path / 'mine.db'}" == absolute_url(url)
+    assert absolute_url("postgresql+psycopg://u@h/d") == "postgresql+psycopg://u@h/d"
 
 
 def test_sqlite_puts_nothing_into_a_folder_for_temporary_files(tmp_path):

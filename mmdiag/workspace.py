@@ -45,7 +45,12 @@ class Workspace:
     def ledger_url(self) -> str:
         """The ledger: `MMDIAG_LEDGER`, else SQLite in the workspace."""
         url = os.environ.get("MMDIAG_LEDGER")
-        return absolute_url(url) if url else f"sqlite:///{self.path / 'ledger.db'}"
+        return absolute_url(url) if url else self.ledger_inside
+
+    @property
+    def ledger_inside(self) -> str:
+        """The URL of a ledger that nobody put elsewhere."""
+        return f"{SQLITE}{self.path / 'ledger.db'}"
 
     def cohort(self, name: str) -> Path:
         """Folder of one cohort: cases.parquet, split.json, shards/, features/."""

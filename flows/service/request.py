@@ -11,7 +11,7 @@ from typing import Any
 
 from mmdiag.application_root import application_root
 from mmdiag.sandbox.parent import own_modules
-from mmdiag.workspace import write_text
+from mmdiag.workspace import Workspace, write_text
 
 MARK = "MMDIAG_UP"  # in the environment of all that is started, with the id of the request
 USER = "mmdiag"
@@ -57,6 +57,7 @@ class Request:
         password: Of the server's API.
         token: Of the dashboard's address.
         id: What marks the processes of this workspace.
+        ledger: URL of a ledger elsewhere, which may hold a password; empty = in the workspace.
     """
 
     workspace: Path
@@ -67,6 +68,7 @@ class Request:
     password: str = field(repr=False)
     token: str = field(repr=False)
     id: str
+    ledger: str = field(repr=False, default="")
 
     @property
     def api(self) -> str:
@@ -92,6 +94,8 @@ class Request:
             for name, value in os.environ.items()
             if not name.startswith(NOT_TAKEN_OVER) and name != "MMDIAG_DASHBOARD_TOKEN"
         }
+        if self.ledger:  # what systemd starts has it from nowhere else
+            inherited.setdefault("MMDIAG_LEDGER", self.ledger)
         root = application_root()
         path = os.pathsep.join(filter(None, (str(root), inherited.get("PYTHONPATH"))))
         return {
@@ -151,7 +155,7 @@ def write(asked: Request) -> None:
 
 def ask(workspace: Path, cohort: Path, every: int, port: int) -> Request:
     """A request, with the secrets of the one before, so that addresses stay."""
-    before = read(workspace)
+    before, own = read(workspace), Workspace(workspace)
     return Request(
         workspace=workspace,
         cohort=cohort,
@@ -161,6 +165,7 @@ def ask(workspace: Path, cohort: Path, every: int, port: int) -> Request:
         password=before.password if before else secrets.token_urlsafe(32),
         token=before.token if before else secrets.token_urlsafe(32),
         id=before.id if before else secrets.token_hex(8),
+        ledger=own.ledger_url if own.ledger_url != own.ledger_inside else "",
     )
 
 

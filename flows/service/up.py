@@ -133,6 +133,11 @@ def _require_linux() -> None:
 def _require_same(workspace: Path, asked: Request) -> None:
     """Say where it is up with something else."""
     now = requests.read(workspace)
+    if now is not None and now.ledger != asked.ledger:  # which may hold a password
+        raise UsageError(
+            "A workspace is up with one ledger at a time; this one is up with another: run "
+            "`mmdiag down` first, or ask for the same."
+        )
     for name in ("cohort", "every", "port"):
         if now is not None and getattr(now, name) != getattr(asked, name):
             raise UsageError(

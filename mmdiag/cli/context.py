@@ -155,7 +155,7 @@ def with_context(command: Callable[..., Any]) -> Callable[..., Any]:
         *args: Any, workspace: Path, ledger: str | None, as_json: bool, **options: Any
     ) -> Any:
         working = Workspace(workspace.expanduser().resolve())
-        url = absolute_url(ledger) if ledger else f"sqlite:///{working.path / 'ledger.db'}"
+        url = absolute_url(ledger) if ledger else working.ledger_inside
         with failures_without_values(working.logs):
             return command(Context(working, url, as_json), *args, **options)
 

@@ -23,6 +23,7 @@ from flows.service import dead_runs, logs, systemd
 from flows.service import request as requests
 from flows.service import up as service
 from flows.service.processes import Process, end_all, process, with_variable
+from mmdiag.errors import UsageError
 from mmdiag.storage.turns import hold_if_free
 
 RUN = "01a22896-4b96-7864-95d5-caf4de35d0b0"
@@ -155,6 +156,28 @@ def test_a_request_keeps_its_secrets_for_its_owner_and_for_the_next_one(tmp_path
     assert (second.token, second.password, second.id) == (first.token, first.password, first.id)
     assert second.every == 5 and second.port == 8602
     assert first.token not in repr(first) and first.password not in repr(first)
+
+
+def test_a_ledger_elsewhere_is_that_of_what_systemd_starts_and_of_no_other_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, cohort, url = (
+        tmp_path / "w",
+        tmp_path / "cohort.toml",
+        "postgresql+psycopg://u:p@h/d",
+    )
+    monkeypatch.setenv("MMDIAG_LEDGER", url)
+    systemd.install(workspace, cohort, 15, 8601)
+    monkeypatch.delenv("MMDIAG_LEDGER")
+    asked = requests.read(workspace)
+    assert asked is not None and asked.environment()["MMDIAG_LEDGER"] == url
+    assert url not in repr(asked)
+    monkeypatch.setattr(service, "_supervisor", lambda _: process(os.getpid()))
+    with pytest.raises(UsageError, match="up with another") as refused:
+        service.up(workspace, cohort, 15, 8601, lambda _: None)
+    assert url not in str(refused.value)
+    monkeypatch.setenv("MMDIAG_LEDGER", "sqlite:///up.env.db")  # of up.env, which is nearer
+    assert asked.environment()["MMDIAG_LEDGER"] == "sqlite:///up.env.db"
 
 
 def test_a_copy_of_a_workspace_ends_nothing_of_the_one_that_it_was_copied_from(

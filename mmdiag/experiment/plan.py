@@ -108,8 +108,12 @@ def _laid_out(
     more = [*([json.dumps(search)] if search else []), *([given] if given else [])]
     asked = digest(store.hash, to_json(config), parts, str(split.folds), *more)
     folder = workspace.runs / f"r-{asked[:12]}"
-    if (folder / "run.json").is_file():
-        return Run.open(folder)
+    while (folder / "run.json").is_file():
+        known = Run.open(folder)
+        if not known.manifest.erased:
+            return known
+        asked = digest(asked, "erased")  # who was erased from that one has come back
+        folder = workspace.runs / f"r-{asked[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     for name, modality in description.modalities.items():
         if modality.gene_sets:

@@ -34,7 +34,7 @@ def _same_inputs(one: RunManifest, two: RunManifest) -> bool:
         return False
     asked = [
         (
-            (run.cohort_hash, run.labels_by_review, dict(run.split), run.fits),
+            (run.cohort_hash, run.labels_by_review, dict(run.split), run.fits, run.erased),
             {**run.config, "fusion": ""},
         )
         for run in (one, two)

@@ -19,6 +19,8 @@ from mmdiag.description import read_description
 from mmdiag.erasure import person
 from mmdiag.erasure.person import BEGUN, erase_person
 from mmdiag.errors import MmdiagError, UsageError
+from mmdiag.experiment.plan import plan_run
+from mmdiag.experiment.reuse import reuse_fit
 from mmdiag.experiment.run import Run
 from mmdiag.ingest.overrides import ask_again
 from mmdiag.record.audit import verify
@@ -142,6 +144,21 @@ def test_counts_are_of_what_is_left(place, small_run) -> None:
     assert kept["cases"] == {name: counts[name] for name in kept["cases"]}
     for found in kept["modalities"].values():
         assert sum(found.values()) >= counts["accepted"]
+
+
+def test_who_comes_back_is_learned_from_in_a_run_of_its_own(place, small_run) -> None:
+    workspace, ledger, cohort, case, subject = place
+    folder = next(workspace.runs.glob("r-*"))
+    description = read_description(small_run.cohort / "cohort.toml")
+    config = Run.open(folder).config
+    assert plan_run(description, workspace, config).folder == folder
+    erase_person(workspace, ledger, subject)
+    api.ingest(description, workspace, ledger)
+    assert case in set(Store.open(workspace, cohort).cases["case_id"])
+    again = plan_run(description, workspace, config)
+    assert again.folder != folder and not again.manifest.erased
+    assert plan_run(description, workspace, config).folder == again.folder
+    assert not any(reuse_fit(again, fit) for fit in again.fits)
 
 
 def test_a_run_that_is_not_done_is_removed(place) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int, Real
 from numpy import ndarray
 
-from mmdiag.evaluation.bootstrap import LEVEL, Measure, Weights
+from mmdiag.evaluation.bootstrap import BLOCK, LEVEL, Measure, Weights
 
 BINS = 10
 
@@ -31,9 +31,7 @@ def calibration_error(label: Real[ndarray, "case"], probability: Real[ndarray, "
     Reference:
         Nixon 2019, Measuring calibration in deep learning (adaptive bins).
     """
-    bins = calibration_bins(probability)
-    order = np.argsort(bins, kind="stable")
-    starts = np.flatnonzero(np.diff(bins[order], prepend=-1))
+    order, starts = _by_bins(probability)
     residual = (label - probability)[order]
 
     def measure(weights: Weights) -> Float[ndarray, "resample"]:
@@ -60,14 +58,31 @@ def less_its_bias(
     found = float(calibration_error(label, probability)(one)[0])
     tail = (1 - LEVEL) / 2
     high, low = 2 * found - np.quantile(drawn, [tail, 1 - tail])
-    generator = np.random.default_rng(seed)
-    by_chance = [
-        calibration_error((generator.random(len(label)) < probability).astype(float), probability)(
-            one
-        )[0]
-        for _ in range(len(drawn))
-    ]
-    if found <= np.quantile(by_chance, 1 - tail):
+    if found <= np.quantile(_by_chance(probability, len(drawn), seed), 1 - tail):
         low = 0.0
     unbiased = max(0.0, 2 * found - float(drawn.mean()))
     return unbiased, min(unbiased, max(0.0, float(low))), max(found, float(high))
+
+
+def _by_bins(
+    probability: Real[ndarray, "case"],
+) -> tuple[Int[ndarray, "case"], Int[ndarray, "bin"]]:
+    """The cases in the order of their bins, and where each bin begins."""
+    bins = calibration_bins(probability)
+    order = np.argsort(bins, kind="stable")
+    return order, np.flatnonzero(np.diff(bins[order], prepend=-1))
+
+
+def _by_chance(
+    probability: Real[ndarray, "case"], draws: int, seed: int
+) -> Float[ndarray, "resample"]:
+    """The error that a right model has with outcomes drawn by its own probabilities."""
+    generator, count = np.random.default_rng(seed), len(probability)
+    order, starts = _by_bins(probability)
+    found = [np.zeros(0)]
+    block = max(1, BLOCK // count)
+    for start in range(0, draws, block):
+        label = generator.random((min(block, draws - start), count)) < probability
+        gap = np.abs(np.add.reduceat((label - probability)[:, order], starts, axis=1))
+        found.append(gap.sum(axis=1) / count)
+    return np.concatenate(found)

@@ -8,13 +8,15 @@ late fusion    the peer: one scikit-learn model a modality (TF-IDF, standardised
 best single    of these the modality that inner folds of the training part find best
 ensemble       the default of the product, as `mmdiag train` fits it
 FAMILY         any fusion of the product, such as concat, with the default recipe
+autogluon      a second peer (binary tasks), by the Python of its environment that `--peer` names:
+               see autogluon_peer.py
 
 The metric is the AUROC or C-index of pairs within a test fold, averaged over folds and repeats; its
 intervals draw subjects, or what the cohort keeps together. Answers are kept fold by fold: a run
 that was stopped goes on.
 
 python benchmarks/accuracy.py --data DIR --out DIR [--tasks lgg_grade ...] [--models ensemble ...]
-                              [--repeats 3]
+                              [--repeats 3] [--peer PYTHON]
 """
 
 import argparse
@@ -28,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from autogluon_peer import autogluon
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mmdiag import api, recipes
@@ -55,6 +58,7 @@ from mmdiag.workspace import Workspace
 COHORTS = Path(__file__).parents[1] / "tests" / "cohorts"
 FOLDS, RESAMPLES = 5, 1000
 LATE, SINGLE, ENSEMBLE = "late fusion", "best single", "ensemble"
+AUTOGLUON = "autogluon"
 BINARY, SURVIVAL = Task(kind="binary", classes=("0", "1")), Task(kind="survival")
 
 
@@ -179,8 +183,11 @@ def answers(
     out: Path,
     blanks: np.ndarray,
     fold: str,
+    peer: str = "",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Chances of the test cases by a model, and with one modality of each blanked."""
+    if model == AUTOGLUON:
+        return autogluon(peer, data, train, test, blanks)
     if model in (LATE, SINGLE):
         names = list(data.store.modalities)
         names = names if model == LATE else [_best(data, train, names)]
@@ -273,7 +280,7 @@ def measure(data: RunData, rows: np.ndarray, chances: np.ndarray) -> Callable[[A
 
 
 def run_task(
-    name: str, data: RunData, models: Sequence[str], repeats: int, out: Path
+    name: str, data: RunData, models: Sequence[str], repeats: int, out: Path, peer: str = ""
 ) -> dict[str, dict[str, np.ndarray]]:
     """Model -> what every resample of subjects gives: `metric`, `blank`, and `brier`; row 0 is the
     cohort itself.
@@ -290,7 +297,7 @@ def run_task(
                 if not file.is_file():
                     file.parent.mkdir(exist_ok=True)
                     whole, blanked = answers(
-                        model, data, train, test, out, blanks, f"{repeat}-{fold}"
+                        model, data, train, test, out, blanks, f"{repeat}-{fold}", peer
                     )
                     np.savez(file, whole=whole, blanked=blanked)
                     print(f"{name} {model} repeat {repeat} fold {fold}", flush=True)
@@ -372,7 +379,10 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
     parser.add_argument("--models", nargs="+", default=[LATE, SINGLE, ENSEMBLE])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--peer", default="", help="Python with autogluon.tabular")
     asked = parser.parse_args()
+    if AUTOGLUON in asked.models and not asked.peer:
+        parser.error("autogluon needs --peer: see autogluon_peer.py")
     (asked.out / "workspace").mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")
     results, stores = {}, dict[str, Store]()
@@ -381,7 +391,7 @@ def main() -> None:
         if cohort not in stores:
             stores[cohort] = ingested(cohort, asked.data, asked.out)
         data = question_data(name, stores[cohort], asked.data, configuration(ENSEMBLE))
-        results[name] = run_task(name, data, asked.models, asked.repeats, asked.out)
+        results[name] = run_task(name, data, asked.models, asked.repeats, asked.out, asked.peer)
         print(table_of({name: results[name]}), flush=True)
     print(table_of(results))
 

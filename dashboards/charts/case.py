@@ -39,6 +39,8 @@ BENEATH = alt.Axis(
 )
 MARGIN = 0.3  # of the width of all bars, beside them: for what is written there
 SIGNED = alt.Axis(tickCount=5, titleFontSize=11)  # its title names both ends
+# where long names take half of the width, so that the title reaches below them and is not cut
+SIGNED_AT_END = alt.Axis(tickCount=5, titleFontSize=11, titleAnchor="end")
 STRONGEST = 0.45  # opacity of the window with the largest effect
 
 
@@ -204,7 +206,7 @@ def ranked(table: pd.DataFrame, title: str, outcome: str, scale_of: str = LOG_OD
         alt.Chart(table)
         .mark_bar(height=11)
         .encode(
-            x=alt.X("value:Q", title=both_ends(outcome, scale_of), axis=SIGNED),
+            x=alt.X("value:Q", title=both_ends(outcome, scale_of), axis=SIGNED_AT_END),
             y=alt.Y(
                 "text:N",
                 sort=table["text"].tolist(),

@@ -7,7 +7,8 @@ from table_builders import KEYS, ingest, write_cohort
 
 from mmdiag.cohort.case_table import read_cases
 from mmdiag.description import read_description
-from mmdiag.errors import DescriptionError
+from mmdiag.errors import DescriptionError, ReadError
+from mmdiag.readers.tables.cohort_tables import check_table
 from mmdiag.readers.tables.delimited import read_header, read_table
 from mmdiag.readers.tables.form import TableForm
 
@@ -18,6 +19,18 @@ ABOVE = {
     "the comments of cBioPortal": ("#Patient Identifier,A\n#STRING,NUMBER\n#1,1\n", 3),
     "a title in quotes": ('"Export, of 2024"\n', 1),
 }
+
+
+@pytest.mark.parametrize("keys", [(), ("case_id",)], ids=["nobody told the key", "the key is told"])
+@pytest.mark.parametrize("what", ABOVE)
+def test_a_file_alone_has_the_verdict_that_ingestion_has(tmp_path, what, keys):
+    file = tmp_path / "labs.csv"
+    file.write_text(ABOVE[what][0] + LABS)
+    table = check_table(file, keys)
+    assert not keys or list(table["case_id"]) == list(KEYS)
+    file.write_text("Laboratory export 2024\n" + LABS + "x,1,2\n")
+    with pytest.raises(ReadError, match="labs"):
+        check_table(file, keys)
 
 
 @pytest.mark.parametrize("what", ABOVE)

@@ -29,6 +29,7 @@ from mmdiag.readers.tables.delimited import (
     read_frame,
     read_header,
     read_table,
+    read_undescribed,
     separator_in,
 )
 from mmdiag.readers.tables.form import PLAIN, TableForm
@@ -82,7 +83,7 @@ def check_table(file: Path, key: str | Sequence[str] | None = None) -> pd.DataFr
         count_mutations(file)
         table, key, unique = read_maf(file), key or SAMPLE, False
     else:
-        table = read_frame(file)
+        table = read_undescribed(file, [key] if isinstance(key, str) else list(key or ()))
     columns = [key] if isinstance(key, str) else list(key or ())
     guess = guessed_key(list(map(str, table.columns)))
     for column in columns or ([guess] if guess else []):

@@ -18,12 +18,15 @@ from pyarrow import csv as arrow_csv
 
 from mmdiag.errors import DescriptionError, ReadError
 from mmdiag.readers.tables.encoding import (
+    LOOKED_AT,
+    SEPARATORS,
     DelimitedText,
     read_delimited_text,
     read_head,
     require_plain,
 )
 from mmdiag.readers.tables.form import PLAIN, TableForm
+from mmdiag.readers.tables.keys import guessed_key
 from mmdiag.readers.workbooks.book import is_workbook
 from mmdiag.readers.workbooks.lines import lines_above
 from mmdiag.readers.workbooks.table import with_remarks, workbook_header, workbook_table
@@ -377,3 +380,21 @@ def parquet_errors(name: str) -> Iterator[None]:
         raise ReadError(
             "unreadable", f"{name} is no Parquet file ({type(error).__name__})"
         ) from None
+
+
+def read_undescribed(file: Path, key: Sequence[str] = ()) -> pd.DataFrame:
+    """`read_frame` of a table whose header, below a title, is found by what is named like a key."""
+    try:
+        return read_frame(file, form=TableForm(key=tuple(key)))
+    except ReadError as refusal:
+        guess = _key_below(file) if refusal.code == "ragged" and not key else None
+        if guess is None:
+            raise
+    return read_frame(file, form=TableForm(key=(guess,)))
+
+
+def _key_below(file: Path) -> str | None:
+    lines = read_delimited_text(file, check_delimiter=False).content.split(b"\n", LOOKED_AT)
+    heads = [one.decode().strip() for one in lines[:LOOKED_AT]]
+    found = (guessed_key(head.split(mark)) for head in heads for mark in SEPARATORS if mark in head)
+    return next((key for key in found if key), None)

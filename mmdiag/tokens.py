@@ -1,7 +1,9 @@
 """`Tokens`: one modality, encoded; `Fused`: all of them, brought to one vector."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -25,6 +27,13 @@ class Tokens:
     def present(self) -> Bool[Tensor, "batch"]:
         """Which cases have this modality."""
         return self.mask[:, 0]
+
+
+def present_in(
+    tokens: Mapping[str, Tokens], modalities: Sequence[str]
+) -> Bool[Tensor, "batch modality"]:
+    """Which case has which modality."""
+    return torch.stack([tokens[name].present() for name in modalities], dim=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mmdiag.errors import UsageError
-from mmdiag.tokens import Fused, Tokens
+from mmdiag.tokens import Fused, Tokens, present_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +141,7 @@ def summaries(
     for name in modalities:
         check_width(name, tokens[name], width)
         rows.append(torch.where(tokens[name].present()[:, None], tokens[name].values[:, 0], 0.0))
-    return torch.stack(rows, dim=1), torch.stack(
-        [tokens[name].present() for name in modalities], dim=1
-    )
+    return torch.stack(rows, dim=1), present_in(tokens, modalities)
 
 
 def check_width(name: str, tokens: Tokens, width: int) -> None:

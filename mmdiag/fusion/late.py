@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mmdiag.fusion.base import Fusion, FusionConfig, normalize_over_present
 from mmdiag.fusion.concat import Concat
 from mmdiag.fusion.stacking import fit_stacking
-from mmdiag.tokens import Fused, Tokens
+from mmdiag.tokens import Fused, Tokens, present_in
 
 # the commonest ones on validation cases get weights of their own; others take the shared ones
 SETS = 64
@@ -58,7 +58,7 @@ class Late(Fusion):
             model({name: tokens[name]}).values
             for name, model in zip(self.modalities, self.alone, strict=True)
         ]
-        present_BM = torch.stack([tokens[name].present() for name in self.modalities], dim=1)
+        present_BM = present_in(tokens, self.modalities)
         there_BE, inner = present_BM, None
         if self.inner is not None:
             inner = self.inner(tokens)

@@ -19,7 +19,7 @@ from mmdiag.model.network import DiagnosisModel, Output
 from mmdiag.prepare.batches import batch_of
 from mmdiag.samples import Sample
 from mmdiag.task import Task
-from mmdiag.tokens import Tokens
+from mmdiag.tokens import Tokens, present_in
 from mmdiag.training.threads import one_thread
 
 BATCH = 64  # cases diagnosed together; a result does not depend on it
@@ -123,7 +123,7 @@ def _explanations(
     output: Output,
     chosen: torch.Tensor,
 ) -> pd.DataFrame:
-    present = np.stack([tokens[name].present().numpy() for name in model.modalities], axis=1)
+    present = present_in(tokens, model.modalities).numpy()
 
     def value(
         rows: np.ndarray, coalition: Bool[np.ndarray, "n modality"]
@@ -163,7 +163,7 @@ def coalition_log_odds(
     """Log-odds of some cases when of their modalities only those of a coalition are known; nothing
     is encoded again.
     """
-    present = torch.stack([tokens[name].present() for name in model.modalities], dim=1)
+    present = present_in(tokens, model.modalities)
     out = np.empty(len(rows), dtype=np.float64)
     for start in range(0, len(rows), 512):
         index = torch.from_numpy(np.asarray(rows[start : start + 512], dtype=np.int64))
@@ -196,6 +196,6 @@ def log_odds_of(
     """
     logits = model.diagnose(known).logits
     if isinstance(model, EnsembleModel):
-        seen = torch.stack([known[name].present() for name in model.modalities], dim=1)
+        seen = present_in(known, model.modalities)
         logits = logits + model.set_offsets(present_BM) - model.set_offsets(seen)
     return model.head.log_odds(logits, chosen)

@@ -22,7 +22,7 @@ from mmdiag.prepare.blocks.preparation import BUCKETS, BlockPreparation
 from mmdiag.prepare.preparation import Preparation
 from mmdiag.samples import Batch
 from mmdiag.task import Task
-from mmdiag.tokens import Fused, Tokens
+from mmdiag.tokens import Fused, Tokens, present_in
 
 
 class EnsembleModel(nn.Module):
@@ -112,7 +112,7 @@ class EnsembleModel(nn.Module):
         """From tokens to the answer: what explanations call again for each subset of modalities,
         without encoding again.
         """
-        present_BM = torch.stack([tokens[name].present() for name in self.modalities], dim=1)
+        present_BM = present_in(tokens, self.modalities)
         answers = len(self.prior)
         parts = [
             torch.where(present_BM[:, k : k + 1], tokens[name].values[:, 0, :answers], 0.0)

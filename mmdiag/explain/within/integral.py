@@ -20,7 +20,7 @@ from torch import Tensor
 from mmdiag.inference.predict import log_odds_of
 from mmdiag.model.ensemble import EnsembleModel
 from mmdiag.model.network import DiagnosisModel
-from mmdiag.tokens import Tokens
+from mmdiag.tokens import Tokens, present_in
 
 NODES = 12  # of the integral along a path, by Gauss and Legendre
 Encode = Callable[[Sequence[Tensor]], Tokens]
@@ -76,12 +76,11 @@ class _Game:
             )
             for n in self.model.modalities
         }
-        present = torch.stack([self.tokens[n].present() for n in self.model.modalities], dim=1)
         return log_odds_of(
             self.model,
             known | {self.name: own},
             self.chosen.expand(count),
-            present.expand(count, -1),
+            present_in(self.tokens, self.model.modalities).expand(count, -1),
         )
 
 

@@ -16,7 +16,7 @@ from mmdiag.inference.coalitions.shapley import shapley
 from mmdiag.inference.predict import coalition_log_odds, log_odds_of
 from mmdiag.prepare.batches import batch_of
 from mmdiag.samples import Sample
-from mmdiag.tokens import Tokens
+from mmdiag.tokens import Tokens, present_in
 from mmdiag.training.threads import one_thread
 
 VARIANTS = 16  # that a network on raw inputs answers together
@@ -111,11 +111,10 @@ class Probe:
             )
             for other, t in self.tokens.items()
         }
-        present = torch.stack([self.tokens[n].present() for n in self.model.modalities], dim=1)
         found: ndarray = log_odds_of(
             self.model,
             known | {name: own},
             self.chosen.expand(count),
-            present.expand(count, -1),
+            present_in(self.tokens, self.model.modalities).expand(count, -1),
         ).numpy()
         return found.astype(np.float64)

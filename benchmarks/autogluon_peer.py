@@ -58,26 +58,15 @@ def autogluon(
 
 def _columns(data: Any, name: str) -> pd.DataFrame:
     """What a user would put into one table of a modality; missing where a case has none."""
-    from mmdiag import recipes
-    from mmdiag.kinds import NOTE, ROW, kind_named
-    from mmdiag.prepare.extract import extractor
-    from mmdiag.prepare.feature_cache import raw_features
+    from mmdiag.experiment.late_fusion import plain_columns
+    from mmdiag.kinds import NOTE, kind_named
 
     store, kind = data.store, data.store.modalities[name]
     there = store.present(name)
     if kind_named(kind).layout == NOTE:
         notes = [store.text(name, row) if there[row] else None for row in range(len(there))]
         return pd.DataFrame({name: notes})
-    if kind_named(kind).layout == ROW:
-        values = store.table(name).astype(float)
-    else:
-        plain = recipes.default(fusion="concat").as_one_network()
-        raws = raw_features(store, name, extractor(kind, plain))
-        width = max(raw.shape[1] for raw in raws if raw is not None)
-        values = np.full((len(raws), 2 * width), np.nan)
-        for row, raw in enumerate(raws):
-            if raw is not None:
-                values[row] = np.concatenate([raw.mean(axis=0), raw.std(axis=0)])
+    values = plain_columns(data, name)
     return pd.DataFrame(values, columns=[f"{name} {n}" for n in range(values.shape[1])])
 
 

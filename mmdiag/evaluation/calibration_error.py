@@ -35,8 +35,8 @@ def calibration_error(label: Real[ndarray, "case"], probability: Real[ndarray, "
     residual = (label - probability)[order]
 
     def measure(weights: Weights) -> Float[ndarray, "resample"]:
-        gap = np.abs(np.add.reduceat(np.take(weights, order, axis=1) * residual, starts, axis=1))
-        error: ndarray = gap.sum(axis=1) / weights.sum(axis=1)
+        gaps = _gaps(np.take(weights, order, axis=1) * residual, starts)
+        error: ndarray = gaps / weights.sum(axis=1)
         return error
 
     return measure
@@ -73,6 +73,14 @@ def _by_bins(
     return order, np.flatnonzero(np.diff(bins[order], prepend=-1))
 
 
+def _gaps(
+    residual: Float[ndarray, "resample case"], starts: Int[ndarray, "bin"]
+) -> Float[ndarray, "resample"]:
+    """How far the bins are off, added up."""
+    found: ndarray = np.abs(np.add.reduceat(residual, starts, axis=1)).sum(axis=1)
+    return found
+
+
 def _by_chance(
     probability: Real[ndarray, "case"], draws: int, seed: int
 ) -> Float[ndarray, "resample"]:
@@ -83,6 +91,5 @@ def _by_chance(
     block = max(1, BLOCK // count)
     for start in range(0, draws, block):
         label = generator.random((min(block, draws - start), count)) < probability
-        gap = np.abs(np.add.reduceat((label - probability)[:, order], starts, axis=1))
-        found.append(gap.sum(axis=1) / count)
+        found.append(_gaps((label - probability)[:, order], starts) / count)
     return np.concatenate(found)

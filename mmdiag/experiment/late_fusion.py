@@ -277,8 +277,14 @@ def _features(data: RunData, name: str) -> Make:
     if layout == NOTE:
         having = np.flatnonzero(store.present(name)).tolist()
         return _of_notes({row: store.text(name, row) for row in having})
-    if layout == ROW:
-        return _standardised(store.table(name).astype(np.float64))
+    return _standardised(plain_columns(data, name))
+
+
+def plain_columns(data: RunData, name: str) -> Float[ndarray, "case column"]:
+    """A row of numbers a case of a modality that is no note; NaN where it has none."""
+    store, kind = data.store, data.store.modalities[name]
+    if kind_named(kind).layout == ROW:
+        return np.asarray(store.table(name).astype(np.float64))
     plain = default(fusion="concat").as_one_network()
     if kind_named(kind).summarise is not None:
         raws: Sequence[Any] = raw_features(store, name, extractor(kind, plain))
@@ -295,7 +301,7 @@ def _features(data: RunData, name: str) -> Make:
             # a channel that a signal lacks is NaN
             known = raw[~np.isnan(raw).all(axis=1)]
             table[row] = np.concatenate([known.mean(axis=0), known.std(axis=0)])
-    return _standardised(table)
+    return table
 
 
 def _of_notes(notes: dict[int, str]) -> Make:

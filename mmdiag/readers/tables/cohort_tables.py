@@ -70,10 +70,11 @@ def check_table(file: Path, key: str | Sequence[str] | None = None) -> pd.DataFr
     Raises:
         ReadError: With the code of the first rule that it breaks.
     """
+    columns = [key] if isinstance(key, str) else list(key or ())
     unique = True
     if is_matrix(file):
         matrix = read_matrix(file)
-        table, key = matrix.cases, key or INDEX
+        table, columns = matrix.cases, columns or [INDEX]
         if matrix.numbers.wrong is not None:
             raise ReadError(
                 "table_value",
@@ -81,10 +82,9 @@ def check_table(file: Path, key: str | Sequence[str] | None = None) -> pd.DataFr
             )
     elif is_maf(file):
         count_mutations(file)
-        table, key, unique = read_maf(file), key or SAMPLE, False
+        table, columns, unique = read_maf(file), columns or [SAMPLE], False
     else:
-        table = read_undescribed(file, [key] if isinstance(key, str) else list(key or ()))
-    columns = [key] if isinstance(key, str) else list(key or ())
+        table = read_undescribed(file, columns)
     guess = guessed_key(list(map(str, table.columns)))
     for column in columns or ([guess] if guess else []):
         if column in table:

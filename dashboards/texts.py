@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmdiag.evaluation.verdict import BASE as BASE
 from mmdiag.evaluation.verdict import LOG_ODDS, ROLES, UNLIKE, percent
+from mmdiag.evaluation.verdict import THIS_CASE as THIS_CASE
 from mmdiag.explain.drawn import signed
 from mmdiag.explain.parts import Part
 from mmdiag.explain.report.checked import UNCHECKED
@@ -107,7 +109,6 @@ def contributions(outcome: str, scale: str = LOG_ODDS) -> str:
 
 
 LEAST_SHOWN = 0.005  # log-odds: what is less reads as nothing
-BASE, THIS_CASE = "cases with these inputs", "this case"
 
 
 def log_odds(value: float, *, share: bool) -> str:

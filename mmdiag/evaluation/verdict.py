@@ -282,6 +282,7 @@ def answer_of(task: Task, row: Row, title: Title = str) -> str:
 
 
 LOG_ODDS, LOG_HAZARD = "log-odds", "log hazard"
+BASE, THIS_CASE = "cases with these inputs", "this case"  # the ends of a waterfall
 
 
 def scale_of(task: Task, row: Row) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
+from mmdiag.evaluation.verdict import BASE
 from mmdiag.explain.drawn import in_negated, signed
 from mmdiag.explain.parts import Part
 from mmdiag.explain.tissue import tissue_mask
@@ -34,7 +35,7 @@ def waterfall(base: float, rows: Sequence[tuple[str, float]], end: tuple[str, fl
     def x(value: float) -> float:
         return NAMES + 40 + (value - low) / span * (WIDTH - NAMES - 110)
 
-    parts = [_name("cases with these inputs", 0), _mark(x(base), 0, f"{base:+.2f}")]
+    parts = [_name(BASE, 0), _mark(x(base), 0, f"{base:+.2f}")]
     for number, (name, start, stop, text) in enumerate(steps, start=1):
         left, right = sorted((x(start), x(stop)))
         colour = RAISES if stop > start else LOWERS

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmdiag import __version__
-from mmdiag.evaluation.verdict import LOG_ODDS, ROLES, is_abstained, question
+from mmdiag.evaluation.verdict import LOG_ODDS, ROLES, THIS_CASE, is_abstained, question
 from mmdiag.explain.drawn import influential, shaded_pieces
 from mmdiag.explain.kept import heading_of
 from mmdiag.explain.report.checked import not_reliable
@@ -85,7 +85,7 @@ def _doubt(facts: Mapping[str, Any]) -> str:
 def _contributions(facts: Mapping[str, Any], store: Store) -> str:
     outcome, there = str(facts["outcome"]), facts["modalities"]
     rows = [(store.title(name), facts["contributions"][name]) for name in there]
-    end = None if is_abstained(facts) else ("this case", float(facts["logit"]))
+    end = None if is_abstained(facts) else (THIS_CASE, float(facts["logit"]))
     drawing = waterfall(float(facts["base"]), rows, end)
     scale = str(facts.get("scale", LOG_ODDS)).capitalize()
     said = f"{scale} of {outcome}: orange raises, blue lowers."

@@ -33,7 +33,7 @@ from mmdiag.storage.display.stack import CONTENT
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
 from mmdiag.task import Task
-from mmdiag.workspace import Workspace
+from mmdiag.workspace import Workspace, sqlite_file
 
 UNREADABLE = (
     MmdiagError,
@@ -103,7 +103,7 @@ def _ledger(url: str, folder: Path) -> Ledger:
 def ledger() -> Ledger | None:
     """The ledger, or None where there is none yet: looking at a workspace does not make one."""
     url = workspace().ledger_url
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
+    if (file := sqlite_file(url)) is not None and not file.is_file():
         return None
     return _ledger(url, workspace().path)
 

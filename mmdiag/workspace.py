@@ -86,6 +86,11 @@ class Workspace:
         return self.path / "logs"
 
 
+def sqlite_file(url: str) -> Path | None:
+    """The file of a ledger in SQLite; None of another database."""
+    return Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
+
+
 def absolute_url(url: str) -> str:
     """The URL of a ledger, a file of SQLite by its absolute path: other processes, such as those of
     `mmdiag up`, stand in another folder.

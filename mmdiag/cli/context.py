@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmdiag.cli.boundary import DONE, IN_QUARANTINE, failures_without_values
-from mmdiag.workspace import Workspace, absolute_url
+from mmdiag.workspace import Workspace, absolute_url, sqlite_file
 
 if TYPE_CHECKING:
     from mmdiag.description import Description
@@ -67,8 +67,8 @@ class Context:
 
     def existing_ledger(self) -> "Ledger | None":
         """The ledger if there is one: looking at a workspace does not create one."""
-        local = self.ledger_url.startswith("sqlite:///")
-        if local and not Path(self.ledger_url.removeprefix("sqlite:///")).is_file():
+        file = sqlite_file(self.ledger_url)
+        if file is not None and not file.is_file():
             return None
         from mmdiag.storage.ledger import Ledger
 

@@ -6,7 +6,6 @@ What is returned is what a network is given, after masking; nothing here writes.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from numpy import ndarray
 from mmdiag.errors import UnknownNameError, UsageError
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
-from mmdiag.workspace import Workspace
+from mmdiag.workspace import Workspace, sqlite_file
 
 KEYS = ["case_id", "subject_id", "site", "as_of"]
 REFUSALS = ["case_id", "modality", "code", "rule", "detail", "cure", "first_seen", "last_seen"]
@@ -164,7 +163,7 @@ class CohortView:
 def _refusals(workspace: Workspace, name: str) -> pd.DataFrame:
     """Rows of the ledger; looking at a workspace does not make one."""
     url = workspace.ledger_url
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
+    if (file := sqlite_file(url)) is not None and not file.is_file():
         return pd.DataFrame(columns=REFUSALS)
     table = Ledger(url).quarantine(name)
     return table[[column for column in REFUSALS if column in table]].reset_index(drop=True)

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmdiag.erasure.contents import CASE, SUBJECT
-from mmdiag.erasure.whose import Case, cohort_of_run
+from mmdiag.erasure.whose import cohort_of_run
 from mmdiag.privacy.subject_keys import SubjectKeys, workspace_key
+from mmdiag.record.audit import Case
 from mmdiag.record.mentions import mentions
 from mmdiag.workspace import Workspace
 

@@ -13,15 +13,15 @@ from sqlalchemy import URL, create_engine, select, update
 from mmdiag.erasure.cohorts import count_less, take_out_of_cohort
 from mmdiag.erasure.left import learned_from, mask_logs, still_named
 from mmdiag.erasure.runs import take_out_of_explanations, take_out_of_runs
-from mmdiag.erasure.whose import Case, cases_of
+from mmdiag.erasure.whose import cases_of
 from mmdiag.errors import MmdiagError
-from mmdiag.record.audit import erase, erase_rows
+from mmdiag.record.audit import Case, erase, erase_rows
 from mmdiag.record.mentions import mentions
 from mmdiag.roles import OPERATOR, require_role
 from mmdiag.storage.backup import ENDING
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.ledger_tables import COHORTS, QUARANTINE
-from mmdiag.workspace import Workspace, write_text
+from mmdiag.workspace import SQLITE, Workspace, sqlite_file, write_text
 
 BEGUN = "erasing.json"  # whose erasure has begun: it goes when that is done
 Waiting = Callable[[str], object]
@@ -128,11 +128,11 @@ def _count_less(ledger: Ledger, less: dict[str, dict[str, Any]]) -> None:
 
 def _erase_copy(ledger: Ledger, cases: Collection[Case], subject_id: str) -> None:
     """Take a person out of the copy that was made of an earlier version's ledger."""
-    file = Path(f"{ledger.url.removeprefix('sqlite:///')}{ENDING}")
-    if not ledger.url.startswith("sqlite:///") or not file.is_file():
+    own = sqlite_file(ledger.url)
+    if own is None or not (file := Path(f"{own}{ENDING}")).is_file():
         return
     engine = create_engine(URL.create("sqlite", database=str(file)))
     with engine.begin() as connection:
         erase_rows(connection, cases, subject_id)
     engine.dispose()
-    Ledger(f"sqlite:///{file}").compact()
+    Ledger(f"{SQLITE}{file}").compact()

@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection
 
 from mmdiag.erasure.cohorts import remove_unfinished
 from mmdiag.erasure.contents import drop_rows
-from mmdiag.erasure.whose import Case, cohort_of_run
+from mmdiag.erasure.whose import cohort_of_run
 from mmdiag.experiment.run import COHORT, LABELS_BY_REVIEW, Run
+from mmdiag.record.audit import Case
 from mmdiag.storage.turns import alone
 from mmdiag.workspace import Workspace, write_text
 

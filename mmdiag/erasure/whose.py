@@ -7,14 +7,11 @@ from pathlib import Path
 import pandas as pd
 from sqlalchemy import select
 
+from mmdiag.record.audit import OF_CASES, WITH_SUBJECTS, Case
 from mmdiag.storage.ledger import Ledger
-from mmdiag.storage.ledger_tables import ACCEPTANCES, PREDICTIONS, QUARANTINE, VERDICTS
-from mmdiag.storage.record_tables import LABELS_SEEN, REVIEWS
 from mmdiag.workspace import Workspace
 
-Case = tuple[str, str]  # cohort, case_id
-WITH_SUBJECTS = (VERDICTS, PREDICTIONS)
-BY_CASE = (QUARANTINE, ACCEPTANCES, LABELS_SEEN, REVIEWS)
+BY_CASE = [table for table in OF_CASES if table not in WITH_SUBJECTS]
 
 
 def cases_of(workspace: Workspace, ledger: Ledger, subject_id: str) -> set[Case]:

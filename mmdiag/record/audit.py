@@ -31,6 +31,7 @@ from mmdiag.workspace import atomic_path
 
 ERASED = "erased_sha256"  # in an emptied payload: the hash of what it said
 ERASE = "erase"  # the kind of the row that says what was emptied
+WITH_SUBJECTS = (VERDICTS, PREDICTIONS)
 OF_CASES = (VERDICTS, QUARANTINE, ACCEPTANCES, PREDICTIONS, REVIEWS, LABELS_SEEN)
 IN_WORDS = (  # what may name a case among others, or of others
     *((QUARANTINE, "detail"), (QUARANTINE, "rule"), (ACCEPTANCES, "reason")),
@@ -238,7 +239,7 @@ def _emptied(
 def _cases_of(ledger: Ledger, subject_id: str) -> set[Case]:
     """(cohort, case) of a person."""
     found: set[Case] = set()
-    for table in (VERDICTS, PREDICTIONS):
+    for table in WITH_SUBJECTS:
         query = select(table.c.cohort, table.c.case_id).where(table.c.subject_id == subject_id)
         found |= {(row["cohort"], row["case_id"]) for row in ledger.rows(query, table)}
     return found

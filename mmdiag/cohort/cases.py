@@ -188,8 +188,13 @@ def path_of(modality: ModalityDescription, row: Mapping[Any, Any]) -> str | None
         value = row[column]
         if not isinstance(value, str) and (value is None or pd.isna(value)):
             return None
-        path = path.replace(slot, glob.escape(str(value)))
+        path = path.replace(slot, _escaped(str(value)))
     return path
+
+
+def _escaped(value: str) -> str:
+    """What stands for itself in a glob; most values do, and are seen to without a pattern."""
+    return value if value.replace("-", "").isalnum() else glob.escape(value)
 
 
 @lru_cache(maxsize=256)

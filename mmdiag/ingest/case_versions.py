@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
@@ -54,6 +56,8 @@ WHOLE = "whole 1"
 # in the version of a case with a signal in a table: those whose times were not looked at are read
 # again
 TIMED = "times 1"
+# mark -> its place among the marks of a version
+PLACES = {POSED: 0, READ_NOW: 1, ALONE: 1, COLOURED: 2, MASKED: 3, WHOLE: 4, TIMED: 5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,11 @@ def case_versions(
         (case.case_id, name): _with_data_files(source.files)
         for case in cases
         for name, source in case.sources.items()
+        if source.key is None
     }
+    shared = {s.files for case in cases for s in case.sources.values() if s.key is not None}
     own = {file for found in parts_of.values() for file in found}
+    own.update(file for found in shared for file in _with_data_files(found))
     hashes = files.of(sorted(own, key=os.fspath))
     rows = {
         name: _row_hashes(folder, description, cases, name, hashes)
@@ -123,26 +130,34 @@ def _marks(sources: Iterable[Source]) -> list[str]:
     """What a version says of forms that earlier versions of the program read otherwise, a kind of
     mark after the other.
     """
-    posed, newer, coloured, masked = list[str](), list[str](), list[str](), list[str]()
-    whole, timed = list[str](), list[str]()
-    for source in sources:
-        names = [file.name.lower() for file in source.files]
-        if len(names) == 1 and names[0].endswith(NIFTI):
-            posed.append(POSED)
-        if any(name.endswith(NEWER) for name in names):
-            newer.append(READ_NOW)
-        if source.kind == "image" and len(names) > 1 and any(n.endswith(ONE_FILE) for n in names):
-            newer.append(ALONE)
-        if len(names) == 1 and names[0].endswith(PICTURES):
-            coloured.append(COLOURED)
-        if source.kind == "text":
-            masked.append(MASKED)
-        told = DOCUMENTS if source.kind == "text" else JPEGS
-        if any(name.endswith(told) for name in names):
-            whole.append(WHOLE)
-        if source.kind == "signal" and any(name.endswith(TABLES) for name in names):
-            timed.append(TIMED)
-    return [*posed, *newer, *coloured, *masked, *whole, *timed]
+    found = [
+        mark
+        for source in sources
+        for mark in _marks_of(source.kind, tuple(_ending(file.name) for file in source.files))
+    ]
+    return [mark for _, mark in sorted(found, key=itemgetter(0))]
+
+
+def _ending(name: str) -> str:
+    """How the name of a file ends, of what is compressed with what it was before."""
+    rest, dot, last = name.lower().rpartition(".")
+    return f".{rest.rpartition('.')[2]}.{last}" if last == "gz" else dot and f".{last}"
+
+
+@lru_cache(maxsize=1024)
+def _marks_of(kind: str, endings: tuple[str, ...]) -> tuple[tuple[int, str], ...]:
+    """The marks of a source by how its files end, each with its place among a version's marks."""
+    told = DOCUMENTS if kind == "text" else JPEGS
+    held = (
+        (POSED, len(endings) == 1 and endings[0] in NIFTI),
+        (READ_NOW, any(ending in NEWER for ending in endings)),
+        (ALONE, kind == "image" and len(endings) > 1 and any(e in ONE_FILE for e in endings)),
+        (COLOURED, len(endings) == 1 and endings[0] in PICTURES),
+        (MASKED, kind == "text"),
+        (WHOLE, any(ending in told for ending in endings)),
+        (TIMED, kind == "signal" and any(ending in TABLES for ending in endings)),
+    )
+    return tuple((PLACES[mark], mark) for mark, there in held if there)
 
 
 def _digest(parts: Iterable[str]) -> str:

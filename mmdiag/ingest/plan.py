@@ -195,7 +195,7 @@ def _columns(folder: Path) -> dict[str, list[str]]:
 def _known(folder: Path) -> set[tuple[str, str]]:
     """(case, version) of what shards hold."""
     manifests = sorted((folder / "shards").glob("[!.]*/manifest.parquet"))
-    held = read_parts(manifests, ["case_id", "version"])
+    held = read_parts(manifests, ["case_id", "version"], only=True)
     return set(zip(held["case_id"], held["version"], strict=True))
 
 

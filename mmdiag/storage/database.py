@@ -380,6 +380,8 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def plain_value(value: Any) -> Any:
     """A value that SQL and JSON take: no NumPy scalar, no NaN."""
+    if type(value) is str:
+        return value
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

@@ -282,7 +282,10 @@ def _array(file: Path) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _notes(file: Path) -> list[str]:
-    return list(pd.read_parquet(file)["text"])
+    from pyarrow.parquet import read_table
+
+    texts: list[str] = read_table(file, columns=["text"])["text"].to_pylist()
+    return texts
 
 
 def read_rows(folder: Path, cases: pd.DataFrame, modality: str) -> tuple[list[str], list[Any]]:

@@ -8,17 +8,22 @@ import pandas as pd
 from mmdiag.workspace import atomic_path
 
 
-def read_parts(files: Iterable[Path], columns: Sequence[str]) -> pd.DataFrame:
+def read_parts(
+    files: Iterable[Path], columns: Sequence[str], *, only: bool = False
+) -> pd.DataFrame:
     """The rows of several files, one after the other: a cohort has hundreds of them, and what
     pandas does for each costs more than reading it.
 
     Args:
         columns: Of the table where no file has a row.
+        only: Whether no other columns are wanted.
     """
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
-    parts = [part for part in (ParquetFile(file).read() for file in files) if part.num_rows]
+    wanted = list(columns) if only else None
+    read = (ParquetFile(file).read(columns=wanted) for file in files)
+    parts = [part for part in read if part.num_rows]
     if not parts:
         return pd.DataFrame(columns=list(columns))
     if all(part.schema.equals(parts[0].schema) for part in parts):

@@ -28,12 +28,14 @@ def panel(view: View, cohort: str, seen: tuple[str, str]) -> None:
     columns = _columns(view)
     if len(present) < 2 and not columns:
         return
+    # what formats a choice is kept as long as its reader stays: the names, and not the case
+    called = {name: notes.plain(view.names[name]) for name in present}
     with st.expander("What if"):
         without = st.pills(
             "Without",
             present if len(present) > 1 else [],
             selection_mode="multi",
-            format_func=lambda name: notes.plain(view.names[name]),
+            format_func=called.__getitem__,
             key=f"without-{view.case_id}",
         )
         medians = st.pills(

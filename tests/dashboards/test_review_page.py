@@ -2,6 +2,7 @@
 first, and the job that explains a case in full.
 """
 
+import gc
 import json
 import shutil
 import sys
@@ -14,6 +15,7 @@ from pages import said
 from published_example import BUNDLE, NAME, RUN, publish
 from sqlalchemy import delete, select
 
+from dashboards.case_view import View
 from dashboards.review import explaining
 from mmdiag.explain.kept import explanation_path, keep
 from mmdiag.explain.parts import CaseParts
@@ -296,6 +298,7 @@ def test_the_command_names_the_model_of_a_fold_not_that_of_a_newer_answer(bare):
 
 
 ANSWERS = """
+import gc
 import json
 print(json.dumps({"answer": "Progression: 48 %%", "logit": -0.5, "recorded": {"logit": 0.25},
                   "outcome": %r, "contributions": {"flair": 0.125}}))
@@ -398,3 +401,14 @@ def test_the_model_of_a_fold_is_said_to_be_one(page, example):
         connection.execute(delete(PREDICTIONS).where(PREDICTIONS.c.case_id == "C-0003"))
     text = shown(page(example.workspace.path, "case", case="C-0003"))
     assert "model `b-fold` (a fold of b-example)" in text
+
+
+def test_a_case_that_was_left_is_not_kept(page, example):
+    test = page(example.workspace.path, "case", case=example.cases["case_id"][0])
+    for case_id in example.cases["case_id"][1:5]:
+        test.query_params["case"] = case_id
+        test.run()
+    gc.collect()
+    views = [one for one in gc.get_objects() if isinstance(one, View)]
+    own = [view for view in views if view.store.folder.is_relative_to(example.workspace.path)]
+    assert {view.case_id for view in own} <= {case_id}

@@ -88,8 +88,8 @@ def _as_acquired(display: DisplayStack, stack: Stack) -> dict[str, Any]:
 
 def _as_stored(view: View, name: str, stack: Stack) -> dict[str, Any]:
     """Of the array itself: pixels are grey levels."""
-    poses = view.store.poses(name).set_index("case_id")
-    pose = poses.loc[view.case_id] if view.case_id in poses.index else None
+    poses = view.store.poses(name, () if view.row is None else (view.row,))
+    pose = poses.iloc[0] if len(poses) else None
     length = _length(pose, "pixel_mm")
     return {
         "slices": len(stack),

@@ -63,7 +63,7 @@ class Cases:
         own = self.predictions
         if "probability" in own:
             kept = (own["role"] != "train") & own["answered"].astype(bool)
-            kept &= ~own["case_id"].isin(known)
+            kept &= ~own["case_id"].astype(object).isin(known)
             parts.append(own.loc[kept, "probability"].to_numpy(float))
         found: np.ndarray = np.concatenate([np.zeros(0), *parts])
         finite: np.ndarray = found[np.isfinite(found)]
@@ -129,10 +129,10 @@ def _order(
     bundle, queue = st.session_state.get(QUEUE, (None, ()))
     parts = [kept[1]] if kept is not None and kept[0][:3] == token[:3] else []
     parts += [queue] if found is not None and bundle == (cohort, found.bundle_id) else []
-    parts += [found.table["case_id"]] if found is not None else []
-    parts += [predictions["case_id"]] if len(predictions) else []
-    there = set(found.table["case_id"]) if found is not None else set()
-    there |= set(predictions["case_id"]) if len(predictions) else set()
+    listed = [found.table["case_id"].tolist()] if found is not None else []
+    listed += [predictions["case_id"].tolist()] if len(predictions) else []
+    parts += listed
+    there = {key for part in listed for key in part}
     order = [case for case in dict.fromkeys(key for part in parts for key in part) if case in there]
     st.session_state[ORDER] = (token, order)
     return order

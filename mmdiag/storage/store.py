@@ -217,15 +217,21 @@ class Store:
         """All rows of a table; NaN where not measured, and for cases without it."""
         return _table(self, modality)
 
-    def poses(self, modality: str) -> pd.DataFrame:
+    def poses(self, modality: str, rows: Sequence[int] | None = None) -> pd.DataFrame:
         """How the images of a modality lie in the patient, one row a case that has it: case_id and
         `POSE`; empty or NaN where nobody says it, or the case was ingested before that was kept.
+
+        Args:
+            rows: Of the cases that are asked for; None = all.
         """
-        present = self.cases.loc[self.present(modality), ["case_id", "version"]]
-        known = [
-            pd.read_parquet(file)
-            for file in sorted((self.folder / "shards").glob("[!.]*/poses.parquet"))
+        own = self.cases if rows is None else self.cases.iloc[list(rows)]
+        own = own[own[f"has_{modality}"].astype(bool)]
+        present = own[["case_id", "version"]]
+        files = [
+            self.folder / "shards" / str(shard) / "poses.parquet"
+            for shard in sorted(own[f"shard_{modality}"].unique())
         ]
+        known = [pd.read_parquet(file) for file in files if file.is_file()]
         columns = ["case_id", "version", "modality", *POSE]
         table = pd.concat(known) if known else pd.DataFrame(columns=columns)
         table = table[table["modality"] == modality].drop_duplicates(["case_id", "version"])

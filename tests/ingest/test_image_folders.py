@@ -8,6 +8,8 @@ from pydicom.uid import generate_uid
 
 import mmdiag
 from mmdiag.readers.clutter import left_by_a_system
+from mmdiag.storage.store import Store
+from mmdiag.workspace import Workspace
 
 SYSTEM = {
     ".DS_Store": b"\0\0\0\1Bud1",
@@ -70,6 +72,11 @@ def test_clutter_costs_no_series_is_named_and_makes_no_new_version(cohort, tmp_p
         "left_out": "",
     }
     assert cohort.poses("nii").loc["a", ["slice_mm", "pixel_mm"]].tolist() == [5.0, 1.0]
+    store = Store.open(Workspace(tmp_path / "w"), "f")
+    row = store.cases["case_id"].tolist().index("c")
+    own = store.poses("mr", [row]).set_index("case_id")
+    assert own.index.tolist() == ["c"] and own.loc["c"].equals(poses.loc["c"])
+    assert store.poses("mr", []).empty
     (tmp_path / "c" / ".DS_Store").write_bytes(b"somebody looked")
     assert cohort.ingest()["cases"]["new"] == 0
 

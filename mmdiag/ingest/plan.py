@@ -196,7 +196,7 @@ def _known(folder: Path) -> set[tuple[str, str]]:
     """(case, version) of what shards hold."""
     manifests = sorted((folder / "shards").glob("[!.]*/manifest.parquet"))
     held = read_parts(manifests, ["case_id", "version"], only=True)
-    return set(zip(held["case_id"], held["version"], strict=True))
+    return set(zip(held["case_id"].tolist(), held["version"].tolist(), strict=True))
 
 
 def _write_plan(

@@ -181,6 +181,6 @@ def new_and_gone(before: Collection[tuple[str, str]], manifest: pd.DataFrame) ->
         before: case_id and version of all that it had seen.
         manifest: case_id and version of all that are there now.
     """
-    now = list(zip(manifest["case_id"], manifest["version"], strict=True))
+    now = list(zip(manifest["case_id"].tolist(), manifest["version"].tolist(), strict=True))
     left = {case for case, _ in before} - {case for case, _ in now}
     return sum(pair not in before for pair in now), len(left)

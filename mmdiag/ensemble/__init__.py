@@ -2,3 +2,8 @@
 chosen in inner folds, combined by weights that are learned from answers they gave to cases they
 had not seen.
 """
+
+from jaxtyping import Int
+from numpy import ndarray
+
+Fold = tuple[Int[ndarray, "_"], Int[ndarray, "_"]]  # rows to learn from, and rows to judge

@@ -14,12 +14,12 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.optimize import minimize
 
+from mmdiag.ensemble import Fold
 from mmdiag.ensemble.target import Target
 
 # weight of the data against the ridge (C of scikit-learn), for rows of length about 1
 PENALTIES = (0.03, 0.13, 0.6, 2.6, 11.0, 50.0, 220.0, 1000.0)
 TINY = 1e-9
-Fold = tuple[Int[ndarray, "_"], Int[ndarray, "_"]]  # rows to learn from, and rows to judge
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Int32
 from numpy import ndarray
 
+from mmdiag.ensemble import Fold
 from mmdiag.ensemble.cox import martingale_residuals
-from mmdiag.ensemble.ridge import Fold
 from mmdiag.ensemble.target import Target
 
 TREES, LEAVES = 80, 8

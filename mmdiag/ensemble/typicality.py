@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from mmdiag.ensemble.ridge import Fold
+from mmdiag.ensemble import Fold
 
 DIRECTIONS, CASES_A_DIRECTION = 16, 8
 QUANTILES = 255
@@ -79,6 +79,14 @@ class Calibration:
         beyond = np.minimum(smallest / row[0], 1.0) if row[0] > 0 else 1.0
         found: ndarray = (1 + self.cases * share) / (self.cases + 1) * beyond
         return found.astype(float)
+
+    def above(self, p_value: float) -> float:
+        """Which share of cases like those of the training has a larger p-value: more than others
+        would where many of these are alike, as notes from one template are.
+        """
+        row = _kept(self.quantiles[-1])
+        share = np.searchsorted(row, row, side="right") / QUANTILES
+        return float(np.mean((1 + self.cases * share) / (self.cases + 1) > p_value))
 
 
 def _reach(row: Float[ndarray, "_"]) -> float:

@@ -17,8 +17,9 @@ from mmdiag.cohort.kept_together import split_units
 from mmdiag.cohort.labels import label_values, stratum_of
 from mmdiag.cohort.splits import inner_folds
 from mmdiag.config import RunConfig
+from mmdiag.ensemble import Fold
 from mmdiag.ensemble.cox import baseline_hazard
-from mmdiag.ensemble.ridge import Fold, cross_fit_blocks
+from mmdiag.ensemble.ridge import cross_fit_blocks
 from mmdiag.ensemble.stack import beyond_chance, combine, silenced, stack
 from mmdiag.ensemble.target import Target
 from mmdiag.ensemble.trees import cross_fit_trees

@@ -25,7 +25,7 @@ from mmdiag.inference.pending import pending, role_of
 from mmdiag.inference.predict import diagnose
 from mmdiag.inference.prediction_table import recorded_columns, with_abstentions, write_scored
 from mmdiag.inference.settled import remember_columns
-from mmdiag.inference.shift import abstained_by_reason, new_sites, shift_of
+from mmdiag.inference.shift import abstained_by_reason, new_sites, shift_of, usual_halves
 from mmdiag.prepare import extractor, require_same_features
 from mmdiag.prepare.batches import prepare_samples
 from mmdiag.prepare.feature_cache import raw_features
@@ -141,7 +141,7 @@ def score_cases(
         "already_scored": len(todo.asked) - len(todo.new),
         "left_out": dict(todo.left_out),
         "labelled": int(labelled(store.cases, store.task.kind).sum()),
-        **_of_all(scored, description.name, len(todo.new)),
+        **_of_all(scored, description.name, len(todo.new), bundle.folder),
         "new_sites": new_sites(store.cases["site"].iloc[list(todo.asked)], bundle.folder),
         "training_known": bundle.learned_from("", key) is not None,
         "bundle": {"id": bundle.id, "path": str(bundle.folder)},
@@ -152,9 +152,9 @@ def score_cases(
     return Scored(answer, scored[scored["case_id"].isin(meant)])
 
 
-def _of_all(scored: pd.DataFrame, cohort: str, new: int) -> dict[str, Any]:
+def _of_all(scored: pd.DataFrame, cohort: str, new: int, folder: Path | None) -> dict[str, Any]:
     """How many of all answers are abstained from and why, and how unlike the training they are."""
-    shift = shift_of(scored)
+    shift = shift_of(scored, usual_halves(folder))
     _tell_unlike(cohort, new, shift)
     return {"abstained": abstained_by_reason(scored), "shift": shift}
 

@@ -12,7 +12,7 @@ from mmdiag.cohort.labels import labelled
 from mmdiag.inference.manifest import read_json_object, read_manifest
 from mmdiag.inference.pending import pending
 from mmdiag.inference.prediction_table import write_scored
-from mmdiag.inference.shift import abstained_by_reason, new_sites, shift_of
+from mmdiag.inference.shift import abstained_by_reason, new_sites, shift_of, usual_halves
 from mmdiag.privacy.subject_keys import SubjectKeys, workspace_key
 from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.store import Store
@@ -106,7 +106,7 @@ def answered_before(
         "left_out": dict(todo.left_out),
         "labelled": int(labelled(store.cases, store.task.kind).sum()),
         "abstained": abstained_by_reason(scored),
-        "shift": shift_of(scored),
+        "shift": shift_of(scored, usual_halves(bundle.folder)),
         "new_sites": new_sites(store.cases["site"].iloc[list(todo.asked)], bundle.folder),
         "training_known": None not in told,
         "bundle": {"id": bundle.id, "path": str(bundle.folder)},

@@ -22,7 +22,7 @@ from mmdiag.evaluation.subgroups import by_subgroup
 from mmdiag.evaluation.verdict import FUSED, interval, metric_name
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.score import answer_rows, by_bundle_columns, said_of
-from mmdiag.inference.shift import abstained_by_reason, new_sites, shift_of
+from mmdiag.inference.shift import abstained_by_reason, new_sites, shift_of, usual_halves
 from mmdiag.privacy.subject_keys import workspace_key
 from mmdiag.progress import Progress
 from mmdiag.record.model_task import require_same_question
@@ -131,7 +131,7 @@ def _answer(
         "by_availability": _told_here(availability, told),
         "by_subgroup": _told_here(groups, told),
         "abstained": abstained_by_reason(table),
-        "shift": shift_of(table),
+        "shift": shift_of(table, usual_halves(bundle.folder)),
         "new_sites": new_sites(store.cases["site"].iloc[rows], bundle.folder),
         "sentence": _sentence(bundle, judged, metrics),
     }

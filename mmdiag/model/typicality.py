@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
-from mmdiag.ensemble.ridge import Fold
+from mmdiag.ensemble import Fold
 from mmdiag.ensemble.typicality import (
     DIRECTIONS,
     QUANTILES,

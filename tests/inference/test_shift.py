@@ -7,10 +7,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 from scipy.special import betainc
 
+from mmdiag.ensemble.typicality import calibrate
 from mmdiag.evaluation.verdict import unlike_training
-from mmdiag.inference.shift import HALF, TAIL, new_sites, shift_of
+from mmdiag.inference.shift import HALF, TAIL, new_sites, shift_of, usual_halves
+
+EVERY = np.arange(90)
 
 COUNTS = [
     (1, 1),
@@ -42,6 +46,28 @@ def test_a_batch_that_lies_closer_together_than_the_training_is_unlike_it() -> N
     typical = int((closer > HALF).sum())
     expected = 2 * betainc(typical, 200 - typical + 1, HALF)
     assert found["p"] == pytest.approx(float(expected), rel=1e-8)
+
+
+def test_a_batch_of_what_the_training_had_many_alike_of_is_not_unlike_it(tmp_path) -> None:
+    """Notes from one template have one p-value, 1: it is above one half in every case."""
+    alike = {"note": [0.0, 0.0], "labs": None, "one-third": [0.0, 0.0, 0.7]}
+    arrays = {}
+    for name, values in alike.items():
+        rng = np.random.default_rng(0)
+        own = rng.choice(values, 90) if values else rng.random(90)
+        measured = calibrate(lambda _, test, own=own: own[test][:, None], 90, [(EVERY, EVERY)])[0]
+        arrays[f"typicality.{name}_.quantiles"] = measured.quantiles.astype(np.float32)
+        arrays[f"typicality.{name}_.cases"] = np.asarray(90, np.int32)
+    save_file(arrays, tmp_path / "model.safetensors")
+    usual = usual_halves(tmp_path)
+    assert usual["note"] == 1.0 and usual["labs"] == pytest.approx(0.5, abs=0.02)
+    assert usual["one-third"] == pytest.approx(2 / 3, abs=0.1)
+    batch = pd.DataFrame({"atypical_note": [1.0] * 40, "atypical_labs": [0.9] * 40})
+    found = shift_of(batch, usual)
+    assert not found["note"]["unlike"] and found["note"]["p"] == 1.0
+    assert found["labs"]["unlike"], "where cases differ, one that lies closer together still is"
+    assert shift_of(batch)["note"]["unlike"], "of a model that does not tell, as before"
+    assert usual_halves(None) == {} == usual_halves(tmp_path / "none")
 
 
 def test_cases_of_the_training_are_no_part_of_the_batch() -> None:

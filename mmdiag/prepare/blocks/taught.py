@@ -18,7 +18,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from mmdiag.ensemble.ridge import Fold, cross_fit_blocks
+from mmdiag.ensemble import Fold
+from mmdiag.ensemble.ridge import cross_fit_blocks
 from mmdiag.ensemble.stack import beyond_chance
 from mmdiag.ensemble.target import Target
 from mmdiag.prepare.blocks.design import design

@@ -2,7 +2,6 @@
 Nothing of it is recorded among the predictions.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -157,12 +156,15 @@ def _sentence(bundle: Bundle, judged: Judged, metrics: Sequence[dict[str, Any]])
 
 
 def _of_classes(judged: Judged) -> str:
-    """Which classes a mean over classes is of, where some have no case."""
-    classes = judged.task.classes if judged.task.kind == "multiclass" else ()
-    there = len(np.unique(judged.label)) if classes else 0
-    if there == len(classes):
+    """Which classes or labels a mean over them is of, where some have no case, or no other one."""
+    task, there = judged.task, len(judged.averaged)
+    if task.multilabel and there < len(task.labels):
+        told = f"the {there} of its {len(task.labels)} labels that differ between these cases"
+    elif task.kind == "multiclass" and there < len(task.classes):
+        told = f"the {there} of its {len(task.classes)} classes that these cases have"
+    else:
         return ""
-    return f", the mean over the {there} of its {len(classes)} classes that these cases have"
+    return f", the mean over {told}"
 
 
 def _own_figure(bundle: Bundle, metric: str) -> dict[str, Any] | None:
@@ -196,8 +198,13 @@ def _judged(
 
 
 def _labels(cases: pd.DataFrame, theirs: Task, task: Task) -> Real[ndarray, "case *label"]:
-    """The labels of some cases, numbered as the bundle numbers its classes or labels."""
-    values = label_values(cases, dataclasses.replace(theirs, labels=task.labels))
+    """The labels of some cases, numbered as the bundle numbers its classes or labels; one that the
+    cohort does not tell is unknown.
+    """
+    if task.multilabel:
+        columns = [f"label_{name}" for name in task.labels]
+        return cases.reindex(columns=columns).to_numpy(float)
+    values = label_values(cases, theirs)
     if task.kind != "multiclass":
         return values
     number = [place_among(name, task.classes) for name in theirs.classes]
@@ -239,7 +246,7 @@ def _require_task(own: Task, theirs: Task) -> None:
     cure = "describe the same task under [task], or choose another bundle."
     if own.kind != theirs.kind:
         raise UsageError(f"{rule}, which is {own.kind}, the cohort's is {theirs.kind}: {cure}")
-    if own.multilabel and set(own.labels) != set(theirs.labels):
+    if own.multilabel and not set(theirs.labels) <= set(own.labels):
         raise UsageError(f"{rule}, the cohort has other columns under labels: {cure}")
     unknown = sum(place_among(name, own.classes) is None for name in theirs.classes)
     if own.kind == "multiclass" and unknown:

@@ -157,6 +157,26 @@ def test_a_mean_over_classes_says_of_which_where_some_have_no_case():
     assert not _of_classes(Judged(task, np.arange(3.0), some.probability, *[label] * 3))
 
 
+def test_a_cohort_in_which_nobody_has_one_of_several_labels_is_judged_on_the_others():
+    """Of a small cohort a label that all or none have is to be left out of its description."""
+    from mmdiag.evaluation.judged import Judged
+    from mmdiag.inference.validate import _labels, _of_classes, _require_task
+    from mmdiag.task import Task
+
+    own = Task(kind="multilabel", labels=("edema", "nodule", "rare"))
+    theirs = Task(kind="multilabel", labels=("nodule", "edema"))
+    _require_task(own, theirs)
+    cases = pd.DataFrame({"label_nodule": [1.0, 0.0], "label_edema": [0.0, np.nan]})
+    found = _labels(cases, theirs, own)
+    np.testing.assert_array_equal(found, [[0, 1, np.nan], [np.nan, 0, np.nan]])
+    label = np.asarray([[0.0, 1, np.nan], [1, 0, np.nan]])
+    nothing = np.zeros(2)
+    judged = Judged(own, label, label, nothing.astype(str), nothing, nothing)
+    assert "the mean over the 2 of its 3 labels that differ" in _of_classes(judged)
+    with pytest.raises(UsageError, match="other columns under labels"):
+        _require_task(own, Task(kind="multilabel", labels=("edema", "effusion")))
+
+
 def test_classes_that_another_table_spells_otherwise_are_the_bundles():
     from mmdiag.inference.validate import _labels, _require_task
     from mmdiag.task import Task

@@ -291,7 +291,7 @@ def _metric_table(
     )
     for value, name in names.items():
         n = next(metric["n"] for metric in metrics if metric[key] == value)
-        cells = (_interval(by_cell.get((value, metric))) for metric in columns)
+        cells = (_cell(by_cell.get((value, metric)), n) for metric in columns)
         table.add_row(printable(name), *cells, str(n))
     a_console().print(table)
 
@@ -342,6 +342,14 @@ def _classes(answer: Answer) -> None:
             f", {cases['accepted'] - cases['labelled']} without label" if len(by_label) == 1 else ""
         )
         line(f"{label}: {', '.join(counts)}{without}.")
+
+
+def _cell(metric: Mapping[str, Any] | None, n: int) -> str:
+    """An interval, with its own n where that is another than the row's: a label of several may be
+    unknown in some of the cases.
+    """
+    own = "" if metric is None or metric["n"] == n else f", n = {metric['n']}"
+    return f"{_interval(metric)}{own}"
 
 
 def _interval(metric: Mapping[str, Any] | None) -> str:

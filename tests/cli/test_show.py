@@ -140,6 +140,17 @@ def test_metrics_are_shown_by_the_available_modalities_and_too_few_cases_are_sai
     )
 
 
+def test_a_label_that_is_unknown_in_some_cases_is_shown_with_its_own_n(capsys):
+    from mmdiag.cli.show import show_evaluation
+
+    (row,) = availability_rows((["flair"], 0.8, 41))
+    of_label = {**row, "metric": "auroc_edema", "value": 0.7, "low": 0.6, "high": 0.8, "n": 37}
+    show_evaluation({"metrics": [row, of_label], "availability": [], "run": "/w/runs/r-1"})
+    shown = capsys.readouterr().out
+    assert "0.70 (0.60 to 0.80), n = 37" in shown
+    assert "0.80 (0.70 to 0.90) │" in shown, "the row's own n has a column"
+
+
 def test_one_case_is_explained_in_the_cohorts_own_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

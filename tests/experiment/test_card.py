@@ -60,6 +60,22 @@ def test_the_card_of_a_bundle_says_how_it_was_judged_and_its_facts_the_same(smal
     assert sum(one["cases"] for one in facts["task"]["classes"]) == facts["learned_from"]["cases"]
 
 
+def test_the_card_tells_the_figure_of_each_label_of_several():
+    """A mean over labels hides the one that the model does not find."""
+    from mmdiag.experiment.card.text import _by_label
+
+    metrics = [
+        {"model": model, "metric": name, "value": value, "low": 0.4, "high": 0.9, "n": n}
+        | {"n_positive": 8}
+        for model in ("fused", "labs")
+        for name, value, n in (("auroc", 0.66, 90), ("auroc_rare", 0.54, 78))
+    ]
+    classes = [{"value": "rare", "name": "Rare finding", "cases": 8}]
+    lines = _by_label({"metrics": metrics, "task": {"kind": "multilabel", "classes": classes}})
+    assert lines[-1] == "| Rare finding | 0.54 (0.40 to 0.90) | 78 | 8 |" and len(lines) == 3
+    assert not _by_label({"metrics": metrics[:1], "task": {"kind": "binary"}})
+
+
 def test_a_part_with_too_few_cases_for_a_figure_is_named():
     from mmdiag.experiment.card.facts import _where_several
     from mmdiag.experiment.card.text import _by

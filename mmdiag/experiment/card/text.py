@@ -61,6 +61,7 @@ def card_text(facts: Facts) -> str:
         "Cohort": _cohort(facts),
         "How it was judged": _how(facts["judged"]),
         "Figures": _figures(facts, titles),
+        "By label": _by_label(facts),
         "Calibration": _calibration(facts.get("calibration")),
         "By the available modalities": _by(
             facts.get("by_availability", ()),
@@ -169,6 +170,23 @@ def _figures(facts: Facts, titles: Mapping[str, str]) -> list[str]:
         "",
         *_table(header, cells),
     ]
+
+
+def _by_label(facts: Facts) -> list[str]:
+    """A table of the fused model's figure of each label of several: a mean hides the worst."""
+    names = {
+        one["value"]: one["name"] for one in facts["task"].get("classes", ()) if "value" in one
+    }
+    rows = [
+        (row["metric"].removeprefix("auroc_"), row)
+        for row in facts["metrics"]
+        if row["model"] == FUSED and row["metric"].startswith("auroc_")
+    ]
+    cells = [
+        [names.get(label, label), _interval(row), str(row["n"]), str(row["n_positive"])]
+        for label, row in rows
+    ]
+    return _table(["label", metric_name("auroc"), "n", "with it"], cells) if cells else []
 
 
 def _place(model: str) -> int:

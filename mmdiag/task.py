@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+NOTHING = "none of the labels"  # what is predicted where no label is there
 EVEN = 0.5  # the probability from which an answer is positive, unless the task says another
 SAYS_YES = {"1", "1.0", "yes", "true", "y", "positive"}  # a positive value that says only that
 

@@ -9,7 +9,7 @@ from dashboards import notes, published, texts
 from dashboards.review.reader import Reader
 from mmdiag.errors import MmdiagError
 from mmdiag.record.reviews import AGREE, FLAG, LONGEST, OVERRIDE, labels_of, record_review
-from mmdiag.task import Task
+from mmdiag.task import NOTHING, Task
 
 AGREED = "Agreed with the answer as it was shown."
 FORMS = {OVERRIDE: "Override the answer", FLAG: "Flag the case"}
@@ -81,6 +81,15 @@ def _button(column: Any, title: str, letter: str, icon: str) -> bool:
 
 
 def _label(task: Task) -> str:
+    if task.multilabel:
+        there = st.multiselect(
+            "Which are there",
+            labels_of(task),
+            key="label",
+            format_func=lambda value: notes.visible(named(task, value)),
+            placeholder=NOTHING.capitalize(),
+        )
+        return ", ".join(map(str, there)) or NOTHING
     return str(
         st.selectbox(
             "What it is",
@@ -95,7 +104,7 @@ def named(task: Task, value: str) -> str:
     """A label of an override as people read it, with the value that is written where they
     differ.
     """
-    name = task.name_of(value)
+    name = task.named(value)
     return value if name == value else f"{name} ({value})"
 
 

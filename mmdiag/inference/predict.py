@@ -18,12 +18,11 @@ from mmdiag.model.ensemble import EnsembleModel
 from mmdiag.model.network import DiagnosisModel, Output
 from mmdiag.prepare.batches import batch_of
 from mmdiag.samples import Sample
-from mmdiag.task import Task
+from mmdiag.task import NOTHING, Task
 from mmdiag.tokens import Tokens, present_in
 from mmdiag.training.threads import one_thread
 
 BATCH = 64  # cases diagnosed together; a result does not depend on it
-NOTHING = "none of the labels"
 INTERACTION_DIGITS, ATTENTION_DIGITS = 6, 4  # that are kept
 
 

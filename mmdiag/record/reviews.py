@@ -20,7 +20,7 @@ from mmdiag.storage.ledger import Ledger
 from mmdiag.storage.ledger_tables import COHORTS, PREDICTIONS, VERDICTS
 from mmdiag.storage.record_tables import REVIEWS
 from mmdiag.storage.store import Store
-from mmdiag.task import Task
+from mmdiag.task import NOTHING, Task
 from mmdiag.workspace import Workspace
 
 AGREE, OVERRIDE, FLAG = REVIEW_VERDICTS = ("agree", "override", "flag")
@@ -49,7 +49,8 @@ def record_review(
 
     Args:
         verdict: `agree`, `override` or `flag`.
-        label: Of `override`: what it should be, a class of the task.
+        label: Of `override`: what it should be, a class of the task; of several labels those that
+            are there, with commas between them, or `none of the labels`.
         by: Who says so; default: the user of the system.
         cohort: Its name, where several cohorts have the case's key.
         seen: Bundle and version of the answer that was looked at; default: the champion's.
@@ -218,12 +219,25 @@ def _label(task: Task, verdict: str, label: str) -> str:
         return ""
     if not label:
         raise UsageError("An override says what the label should be: name it by --label.")
-    if label not in known:
+    found = _several(known, label) if task.multilabel else label
+    if found not in known and not (task.multilabel and found):
         named = f"one of {', '.join(known)}" if may_be_printed(known) else f"of {len(known)}"
+        those = f", several of them with commas between, or {NOTHING}" if task.multilabel else ""
         raise UsageError(
-            f"The label of an override is a class of the task, this one is none: it is {named}."
+            f"The label of an override is a class of the task, this one is none: it is {named}"
+            f"{those}."
         )
-    return label
+    return found
+
+
+def _several(known: list[str], given: str) -> str:
+    """Those of several labels that are there, as predictions write them; empty where one of what
+    is given is none.
+    """
+    if given == NOTHING or given in known:
+        return given
+    named = {name.strip() for name in given.split(",")}
+    return ", ".join(name for name in known if name in named) if named <= set(known) else ""
 
 
 def _answer(

@@ -14,6 +14,7 @@ import pytest
 from pages import said
 from published_example import BUNDLE, NAME, RUN, publish
 from sqlalchemy import delete, select
+from streamlit.testing.v1 import AppTest
 
 from dashboards.case_view import View
 from dashboards.review import explaining
@@ -412,3 +413,18 @@ def test_a_case_that_was_left_is_not_kept(page, example):
     views = [one for one in gc.get_objects() if isinstance(one, View)]
     own = [view for view in views if view.store.folder.is_relative_to(example.workspace.path)]
     assert {view.case_id for view in own} <= {case_id}
+
+
+def test_of_several_labels_any_number_is_said_to_be_there():
+    def choose():
+        import streamlit as st
+
+        from dashboards.review.panel import _label
+        from mmdiag.task import Task
+
+        st.markdown(_label(Task(kind="multilabel", labels=("oedema", "mass"))))
+
+    test = AppTest.from_function(choose).run()
+    assert test.markdown[0].value == "none of the labels"
+    test.multiselect(key="label").set_value(["oedema", "mass"]).run()
+    assert test.markdown[0].value == "oedema, mass"

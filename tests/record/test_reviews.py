@@ -116,6 +116,30 @@ def test_labels_are_those_of_the_task_in_any_of_its_names() -> None:
     assert labels_of(Task(kind="survival")) == ["event", "no event"]
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("mass", "mass"),
+        ("mass,oedema", "oedema, mass"),
+        ("none of the labels", "none of the labels"),
+        ("oedema, masses", None),
+        (",", None),
+    ],
+)
+def test_of_several_labels_any_number_may_be_there(given: str, kept: str | None) -> None:
+    """An answer of several labels is as often wrong by one too few or too many."""
+    from mmdiag.record.reviews import _label
+
+    task = Task(kind="multilabel", labels=("oedema", "mass"))
+    if kept is not None:
+        assert _label(task, "override", given) == kept
+        return
+    with pytest.raises(UsageError, match="with commas between, or none of the labels"):
+        _label(task, "override", given)
+    with pytest.raises(UsageError, match=r"it is one of a, b\.$"):
+        _label(Task(kind="multiclass", classes=("a", "b")), "override", "a, b")
+
+
 def test_a_view_is_a_row_of_the_audit(place: Place) -> None:
     record_view(place[1], "k", "c0", "reader", role="reader")
     last = audit_rows(place[1])[-1]

@@ -21,6 +21,7 @@ from mmdiag.task import Task
 
 SHOWN = 5  # lines named in one message
 TO_SCORE = "leave label out to score"
+TRUTH = {"false": 0.0, "true": 1.0}
 EVENT = {0.0: "censored", 1.0: "event"}
 
 
@@ -186,7 +187,7 @@ def _binary_labels(description: Description, text: pd.Series) -> pd.Series:
 def _one_label(description: Description, table: pd.DataFrame, name: str) -> pd.Series:
     """0, 1 or NaN of one label of a multilabel task."""
     text = _known(table[name], description.task.unknown)
-    numbers = _mapped(text, as_number)
+    numbers = _mapped(text, _yes_or_no)
     refuse_lines(
         description,
         text.notna() & ~numbers.isin([0, 1]),
@@ -237,7 +238,12 @@ def _survival(description: Description, table: pd.DataFrame) -> pd.DataFrame:
 def _event(cell: str) -> float | None:
     """0 or 1, also as cBioPortal writes them: `0:LIVING`, `1:DECEASED`."""
     told = re.fullmatch(r"([01])\s*:.*", fold(cell))
-    return float(told[1]) if told else as_number(cell)
+    return float(told[1]) if told else _yes_or_no(cell)
+
+
+def _yes_or_no(cell: str) -> float | None:
+    """0 or 1, also as programs write what is either: `False`, `TRUE`."""
+    return TRUTH.get(fold(cell), as_number(cell))
 
 
 def _stated(description: Description) -> tuple[str, ...]:

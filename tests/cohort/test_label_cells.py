@@ -186,6 +186,24 @@ def test_labels_of_several_columns_are_0_1_or_unknown_in_any_spelling(tmp_path):
 SURVIVAL = 'kind = "survival"\ntime = "t"\nevent = "e"\n'
 
 
+def test_what_programs_write_of_a_true_or_false_is_1_or_0(tmp_path):
+    """pandas, R and spreadsheets write a column of yes and no like this, Parquet holds it so."""
+    several = 'kind = "multilabel"\nlabels = ["y", "z"]\n'
+    columns = {"y": ["True", "FALSE", "", "1"], "z": ["false", "TRUE", "0", "true"]}
+    cases = read_cases(describe(tmp_path / "l", several, columns))
+    np.testing.assert_array_equal(cases["label_y"], [1, 0, np.nan, 1])
+    np.testing.assert_array_equal(cases["label_z"], [0, 1, 0, 1])
+    survival = 'kind = "survival"\ntime = "t"\nevent = "e"\n'
+    times = {"t": ["1", "2", "3"], "e": ["True", "False", "TRUE"]}
+    description = describe(tmp_path / "s", survival, times)
+    assert read_cases(description)["event"].tolist() == [1, 0, 1]
+    table = pd.read_csv(description.table)
+    table.assign(e=[True, False, True]).to_parquet(tmp_path / "s" / "cases.parquet")
+    toml = tmp_path / "s" / "cohort.toml"
+    toml.write_text(toml.read_text().replace("cases.csv", "cases.parquet"))
+    assert read_cases(read_description(toml))["event"].tolist() == [1, 0, 1]
+
+
 def test_events_may_be_written_as_cbioportal_does(tmp_path):
     task = 'kind = "survival"\ntime = "months"\nevent = "status"\nhorizon = 12\n'
     status = ["0:LIVING", "1:DECEASED", " 1 : deceased", "", "0"]

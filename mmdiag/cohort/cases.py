@@ -143,7 +143,8 @@ def _require_place(
     if not (matches.root / fixed).exists() or files == ():
         raise DescriptionError(
             f"The path of {heading} must be there, {modality.path!r} is not: correct it, or take "
-            "the section out if nobody has this modality."
+            "the section out if nobody has this modality (of a cohort that is only scored let it "
+            "lead to an empty folder, or to a table without a row of theirs: a model asks for it)."
         )
     if files is None:
         return

@@ -154,9 +154,10 @@ def _fewest(cases: pd.DataFrame, classes: Sequence[str], survival: bool) -> int:
             if labelled["unit"].nunique() < subjects
             else ""
         )
+        other = ", or list the rare ones under unknown in [task]" if len(counts) > 2 else ""
         raise UsageError(
             f"A model is evaluated on at least 2 labelled subjects of each class, "
-            f"found {found}{kept}: add labelled cases to the cohort."
+            f"found {found}{kept}: add labelled cases to the cohort{other}."
         )
     return int(counts.min())
 

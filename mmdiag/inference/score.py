@@ -262,7 +262,9 @@ def _require_kinds(bundle: Bundle, modalities: Mapping[str, str]) -> None:
     if unknown:
         raise UsageError(
             "A cohort to score describes the modalities that the bundle was trained on, "
-            f"{', '.join(unknown)} differ or are missing: name them alike in cohort.toml."
+            f"{', '.join(unknown)} differ or are missing: name them alike in cohort.toml; the "
+            "path of one that no case has leads to an empty folder, or to a table without a row "
+            "of theirs."
         )
 
 

@@ -66,6 +66,9 @@ def test_a_class_with_one_subject_is_too_few_to_judge(tmp_path):
         read_or_make_split(path, cases, settings)
     with pytest.raises(UsageError, match=f"{rule} 2 of stable, 1 of progresses: "):
         read_or_make_split(path, cases, settings, ("stable", "progresses"))
+    cases = pd.DataFrame({"subject_id": list("abcde"), "stratum": [0.0, 0.0, 1.0, 1.0, 2.0]})
+    with pytest.raises(UsageError, match=r"1 of class 2: .* list the rare ones under unknown"):
+        read_or_make_split(path, cases, settings)
 
 
 def test_a_subject_counts_to_the_rarest_class_of_its_cases(tmp_path):

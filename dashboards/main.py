@@ -152,8 +152,9 @@ def _choose(cohorts: list[str], asked: str | None) -> None:
         help="Cohorts of this workspace that were ingested.",
     )
     runs = _runs(st.session_state["cohort"])
+    if st.session_state.get("run") not in {row["run_id"] for row in runs}:
+        st.session_state.pop("run", None)  # of another cohort, or of one that has none
     if not runs:
-        st.session_state["run"] = None
         return
     runs.sort(key=lambda row: row["state"] != CHAMPION)
     labels = {

@@ -3,10 +3,11 @@ decided on each model.
 """
 
 import json
+import shutil
 
 import pytest
 from pages import said
-from published_example import BUNDLE, KINDS, NAME, publish
+from published_example import BUNDLE, KINDS, NAME, RUN, publish
 
 from dashboards import published
 from mmdiag.explain.kept import checks_path
@@ -49,6 +50,21 @@ def test_what_came_out_stands_beside_what_was_promised(page, example):
     )
     drawn = " ".join(str(chart.proto.spec) for chart in test.get("vega_lite_chart"))
     assert "as it was promised" in " ".join(drawn.split())
+
+
+def test_a_cohort_that_is_chosen_after_one_without_a_run_shows_its_own(page, example):
+    """The newest cohort may be one that is only scored: it has been looked at first."""
+    place = example.workspace
+    shutil.copytree(place.cohort(NAME), place.cohort("only-scored"))
+    modalities = {name: {"kind": kind} for name, kind in KINDS.items()}
+    counts = {"in": 120, "accepted": 120, "quarantined": 0, "new": 120, "labelled": 0}
+    ledger = Ledger(place.ledger_url)
+    ledger.record_cohort("only-scored", "sha256:other", {"kind": "binary"}, modalities, counts, {})
+    test = page(place.path, "performance", cohort="only-scored")
+    assert "No model was evaluated on this cohort yet" in shown(test)
+    test.selectbox(key="cohort").set_value(NAME).run()
+    assert test.selectbox(key="run").value == RUN
+    assert "No model was evaluated" not in shown(test) and test.metric
 
 
 def test_every_model_stands_with_its_state_and_who_decided_why(page, example):

@@ -17,7 +17,7 @@ from mmdiag.errors import UsageError
 from mmdiag.phantom import faults, genomics, latent
 from mmdiag.phantom.cohort_file import cohort_toml
 from mmdiag.phantom.identifiers import header_of, make_person, sentence_of
-from mmdiag.phantom.images import Study, write_study
+from mmdiag.phantom.images import Box, Head, Study, write_study
 from mmdiag.phantom.notes import FINDINGS, write_note
 
 SITES = {"A": 1.0, "B": 0.7, "C": 0.85}  # site -> the scanner's gain; site C stores JPEG 2000
@@ -36,6 +36,7 @@ def write_phantom(
     pattern: str = "random",
     broken: int = 0,
     identifiers: bool = False,
+    distractors: bool = False,
     progress: Callable[..., None] | None = None,
 ) -> dict[str, Any]:
     """Write a phantom cohort; the same options give the same bytes.
@@ -49,6 +50,9 @@ def write_phantom(
             different degrees.
         broken: Cases with one planted fault each.
         identifiers: Plant names, ids, dates of birth, telephone numbers and addresses.
+        distractors: Plant what tells a model that has learned from one that has not: bright spots
+            beside a dark lesion, and as many sentences beside the findings', which carry nothing of
+            the outcome.
 
     Returns:
         What truth/truth.json holds.
@@ -64,18 +68,21 @@ def write_phantom(
     table["label"] = (generator.random(cases) < latent.probability(drawn.u, signal)).astype(int)
     present = _present(cases, missing, pattern, table["site"].to_numpy(), generator)
     people = [make_person(i, generator) for i in range(cases)] if identifiers else []
-    lesions = _write_images(out, table, drawn.u[:, 0], present[:, 0], people, seed, progress)
-    _write_notes(out, table, drawn.findings, present[:, 1], people, generator)
+    heads = _write_images(
+        out, table, drawn.u[:, 0], present[:, 0], people, seed, distractors, progress
+    )
+    _write_notes(out, table, drawn.findings, present[:, 1], people, distractors, generator)
     values = genomics.expression(drawn.u[:, 2], generator)
     expression = genomics.expression_table(table["case_id"].tolist(), values)[present[:, 2]]
     planted = faults.choose(broken, present, generator)
     for case, code in planted:
         expression = faults.plant(out, table["case_id"].iloc[case], code, expression, generator)
     _write_tables(out, table, expression)
-    name = _name(cases, seed, signal, missing, pattern, broken, identifiers)
+    name = _name(cases, seed, signal, missing, pattern, broken, identifiers, distractors)
     (out / "cohort.toml").write_text(cohort_toml(name))
-    _write_case_truth(out, table, drawn.u, signal, planted, lesions)
-    return _write_truth(out, _truth(seed, signal, present, people, generator))
+    _write_case_truth(out, table, drawn.u, signal, planted)
+    boxes = _write_boxes(out, heads, distractors)
+    return _write_truth(out, _truth(seed, signal, present, people, generator) | boxes)
 
 
 def _check(signal: str, pattern: str) -> None:
@@ -100,13 +107,21 @@ def _write_tables(out: Path, table: pd.DataFrame, expression: pd.DataFrame) -> N
 
 
 def _name(
-    cases: int, seed: int, signal: str, missing: float, pattern: str, broken: int, identifiers: bool
+    cases: int,
+    seed: int,
+    signal: str,
+    missing: float,
+    pattern: str,
+    broken: int,
+    identifiers: bool,
+    distractors: bool,
 ) -> str:
     parts = [f"phantom-{signal}-{cases}-{seed}"]
     parts += [f"m{round(100 * missing)}"] if missing else []
     parts += [pattern] if pattern != "random" else []
     parts += [f"b{broken}"] if broken else []
-    return "-".join([*parts, "ids"] if identifiers else parts)
+    parts += ["ids"] if identifiers else []
+    return "-".join([*parts, "distractors"] if distractors else parts)
 
 
 def _case_table(cases: int, seed: int, generator: np.random.Generator) -> pd.DataFrame:
@@ -151,9 +166,10 @@ def _write_images(
     present: np.ndarray,
     people: list[dict[str, str]],
     seed: int,
+    distractors: bool,
     progress: Callable[..., None] | None,
-) -> list[dict[str, Any]]:
-    lesions = []
+) -> dict[str, Head]:
+    heads = {}
     for i, row in enumerate(table.astype(str).to_dict("records")):
         if present[i]:
             case_id, site = row["case_id"], row["site"]
@@ -165,27 +181,17 @@ def _write_images(
                 SITES[site],
                 site == "C",
             )
-            header = header_of(people[i]) if people else None
-            lesion = write_study(
+            heads[case_id] = write_study(
                 out / "dicom" / case_id,
                 study,
                 float(u[i]),
                 np.random.default_rng([seed, len(table), i]),
-                header,
-            )
-            lesions.append(
-                {
-                    "case_id": case_id,
-                    **{
-                        f"{axis}_{end}": reach[n]
-                        for axis, reach in asdict(lesion).items()
-                        for n, end in enumerate(("from", "to"))
-                    },
-                }
+                header_of(people[i]) if people else None,
+                distractors=distractors,
             )
         if progress:
             progress("phantom", i + 1, len(table))
-    return lesions
+    return heads
 
 
 def _write_notes(
@@ -194,10 +200,11 @@ def _write_notes(
     findings: np.ndarray,
     present: np.ndarray,
     people: list[dict[str, str]],
+    distractors: bool,
     generator: np.random.Generator,
 ) -> None:
     for i, case_id in enumerate(table["case_id"]):
-        note = write_note(findings[i], generator)
+        note = write_note(findings[i], generator, distractors=distractors)
         blank = generator.random() < BLANK_NOTES
         if present[i]:
             (out / "notes" / f"{case_id}.txt").write_text(
@@ -213,7 +220,6 @@ def _write_case_truth(
     u: np.ndarray,
     signal: str,
     planted: list[tuple[int, str]],
-    lesions: list[dict[str, Any]],
 ) -> None:
     added = latent.contributions(u, signal)
     truth = table[["case_id"]].copy()
@@ -226,7 +232,27 @@ def _write_case_truth(
     for case, code in planted:
         truth.loc[case, "fault"] = code
     truth.to_parquet(out / "truth" / "cases.parquet", index=False)
+
+
+def _write_boxes(out: Path, heads: dict[str, Head], distractors: bool) -> dict[str, Any]:
+    """Where the lesions lie, and the distractors; returns the names of their files."""
+    lesions = [_row_of(case, head.lesion) for case, head in heads.items()]
     pd.DataFrame(lesions).to_parquet(out / "truth" / "lesions.parquet", index=False)
+    found = {"voxel_boxes": "lesions.parquet"}
+    if distractors:
+        others = [_row_of(case, box) for case, head in heads.items() for box in head.distractors]
+        pd.DataFrame(others).to_parquet(out / "truth" / "distractors.parquet", index=False)
+        found["distractor_boxes"] = "distractors.parquet"
+    return found
+
+
+def _row_of(case_id: str, box: Box) -> dict[str, Any]:
+    ends = {
+        f"{axis}_{end}": reach[n]
+        for axis, reach in asdict(box).items()
+        for n, end in enumerate(("from", "to"))
+    }
+    return {"case_id": case_id, **ends}
 
 
 def _write_truth(out: Path, truth: dict[str, Any]) -> dict[str, Any]:
@@ -258,6 +284,5 @@ def _truth(
         "informative_genes": informative if signal not in ("none", "one-modality") else [],
         "informative_pathways": [genomics.pathway_name(p) for p in genomics.INFORMATIVE],
         "informative_words": [word for _, word in FINDINGS],
-        "voxel_boxes": "lesions.parquet",
         "identifiers": sorted({value for person in people for value in person.values()}),
     }

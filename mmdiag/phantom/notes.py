@@ -54,17 +54,46 @@ HISTORY = (
     "Routine control.",
     "Dizziness, otherwise well.",
 )
+INCIDENTAL = (  # of each one of two sentences, whatever the outcome
+    ("Degenerative cervical spine.", "The cervical spine is well aligned."),
+    ("Small maxillary cyst.", "Maxillary recesses pneumatised."),
+    ("The falx is calcified.", "Smooth falx cerebri."),
+    ("Nasal septum bent leftwards.", "Straight nasal septum."),
+    ("Prominent perivascular spaces.", "Perivascular spaces of ordinary width."),
+    ("Dental metal causes signal loss.", "Teeth well displayed."),
+    ("Elongated vertebral arteries.", "Vertebral arteries run straight."),
+    ("Thickened calvarium.", "Even calvarium."),
+    ("Partially empty sella.", "The sella is well filled."),
+    ("Open septum pellucidum.", "The septum pellucidum is closed."),
+    ("Parietal scalp lipoma.", "Scalp soft parts are symmetric."),
+    ("Unequal transverse sinuses.", "The transverse sinuses are equally wide."),
+)
 ABBREVIATED = {"evidence": "evid.", "oedema": "edema", "There is ": "", "sequences": "seq."}
 
 
-def write_note(findings: Int[ndarray, "finding"], generator: np.random.Generator) -> str:
-    """The note of one case; every finding that is mentioned is one sentence."""
+def write_note(
+    findings: Int[ndarray, "finding"],
+    generator: np.random.Generator,
+    *,
+    distractors: bool = False,
+) -> str:
+    """The note of one case; every finding that is mentioned is one sentence.
+
+    Args:
+        distractors: Add as many sentences of what says nothing of the outcome.
+    """
     sentences = [
         _finding(FINDINGS[i][0], int(state), generator) for i, state in enumerate(findings) if state
     ]
     sentences += [
         str(s) for s in generator.choice(CHATTER, size=int(generator.integers(2, 6)), replace=False)
     ]
+    if distractors:
+        said, which = (
+            generator.random(len(INCIDENTAL)) < 0.9,
+            generator.integers(0, 2, len(INCIDENTAL)),
+        )
+        sentences += [INCIDENTAL[i][which[i]] for i in np.flatnonzero(said)]
     sentences = [sentences[i] for i in generator.permutation(len(sentences))]
     cut = max(1, len(sentences) - 3)
     history = str(generator.choice(HISTORY))

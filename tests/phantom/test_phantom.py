@@ -13,6 +13,8 @@ import pytest
 
 from mmdiag.errors import UsageError
 from mmdiag.phantom import latent, write_phantom
+from mmdiag.phantom.images import TISSUE, head
+from mmdiag.phantom.notes import CHATTER, INCIDENTAL, write_note
 
 
 def fingerprint(folder):
@@ -129,3 +131,77 @@ def test_series_are_mixed_unordered_and_partly_compressed(tmp_path):
 def test_an_unknown_signal_is_refused(tmp_path):
     with pytest.raises(UsageError, match="additive, interaction"):
         write_phantom(tmp_path, cases=10, seed=0, signal="loud")
+
+
+def test_distractors_are_written_beside_the_truth_and_only_where_they_are_asked_for(tmp_path):
+    write_phantom(tmp_path / "plain", cases=12, seed=6)
+    told = write_phantom(tmp_path / "told", cases=12, seed=6, distractors=True)
+    assert not (tmp_path / "plain" / "truth" / "distractors.parquet").exists()
+    lesions = pd.read_parquet(tmp_path / "told" / "truth" / told["voxel_boxes"])
+    others = pd.read_parquet(tmp_path / "told" / "truth" / told["distractor_boxes"])
+    assert list(others) == list(lesions) and len(lesions) == 12
+    assert set(others["case_id"]) <= set(lesions["case_id"])
+    assert others.groupby("case_id").size().between(1, 3).all()
+    plain, distracted = (
+        pd.read_parquet(tmp_path / name / "truth" / "cases.parquet") for name in ("plain", "told")
+    )
+    same = [name for name in plain if name != "case_id"]
+    assert plain[same].equals(distracted[same]), "the outcome does not know of them"
+
+
+def test_the_same_options_give_the_same_distractors(tmp_path):
+    for name in ("a", "b"):
+        write_phantom(tmp_path / name, cases=8, seed=6, distractors=True)
+    assert fingerprint(tmp_path / "a") == fingerprint(tmp_path / "b")
+
+
+def test_distractors_differ_as_much_as_the_lesion_does_and_touch_none_of_it():
+    contrasts, sizes = [], []
+    for seed in range(40):
+        generator = np.random.default_rng(seed)
+        made = head(float(generator.normal()), generator, distractors=True)
+        assert not any(touch(box, made.lesion) for box in made.distractors)
+        boxes = (made.lesion, *made.distractors[:1])
+        if len(boxes) == 2:
+            contrasts.append([contrast(made.flair, box) for box in boxes])
+            sizes.append([volume(box) for box in boxes])
+    assert len(contrasts) > 30
+    lesion, distractor = np.asarray(contrasts).T
+    assert (lesion < -150).all() and (distractor > 350).all()
+    assert 0.7 < np.mean(distractor) / -np.mean(lesion) < 1.4
+    of_lesion, of_distractor = np.mean(sizes, axis=0)
+    assert 0.7 < of_distractor / of_lesion < 1
+
+
+def touch(one, other):
+    (rows, columns), (theirs, those) = ((box.rows, box.columns) for box in (one, other))
+    apart = np.hypot(sum(rows) / 2 - sum(theirs) / 2, sum(columns) / 2 - sum(those) / 2)
+    radii = (rows[1] - rows[0]) / 2 + (theirs[1] - theirs[0]) / 2 - 2
+    shared = one.slices[0] < other.slices[1] and other.slices[0] < one.slices[1]
+    return shared and apart <= radii
+
+
+def contrast(flair, box):
+    middle = [sum(ends) // 2 for ends in (box.rows, box.columns)]
+    row, column = (slice(at - 1, at + 2) for at in middle)
+    planes = flair[slice(*box.slices), row, column].mean(axis=(1, 2)) - TISSUE
+    return planes[np.abs(planes).argmax()]
+
+
+def volume(box):
+    return np.prod([ends[1] - ends[0] for ends in (box.slices, box.rows, box.columns)])
+
+
+def test_half_of_a_distracted_notes_words_say_nothing_of_the_outcome():
+    incidental = [sentence for pair in INCIDENTAL for sentence in pair]
+    drawn = latent.draw(200, "additive", np.random.default_rng(0))
+    generator = np.random.default_rng(1)
+    notes = [write_note(one, generator, distractors=True) for one in drawn.findings]
+    empty = [
+        sum(note.count(one) * len(one.split()) for one in (*incidental, *CHATTER)) for note in notes
+    ]
+    shares = np.divide(empty, [len(note.split()) for note in notes])
+    assert 0.4 < shares.mean() < 0.65
+    said = np.asarray([[one in note for one in incidental] for note in notes])
+    related = [np.corrcoef(one, drawn.u[:, 1])[0, 1] for one in said.T]
+    assert np.abs(related).max() < 0.25 and said.mean(axis=0).min() > 0.3

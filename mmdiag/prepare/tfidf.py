@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from mmdiag.readers.text.sentences import is_negated
+from mmdiag.readers.text.sentences import is_negated, negating_words
 
 BUCKETS = 4096
 ITERATIONS = 7
@@ -74,9 +74,13 @@ def terms_of(sentence: str) -> list[str]:
 
 
 def places_of(sentence: str) -> list[tuple[int, ...]]:
-    """For each of `terms_of` the numbers of its words, as `str.split` gives them."""
+    """For each of `terms_of` the numbers of its words, as `str.split` gives them: a term of a
+    negated sentence would be another without the words that negate it, so that these are its own.
+    """
     words = [number for number, word in enumerate(sentence.split()) if _bare(word)]
-    return [*((one,) for one in words), *pairwise(words)]
+    found = [*((one,) for one in words), *pairwise(words)]
+    negating = negating_words(sentence)
+    return [tuple(sorted({*one, *negating})) for one in found]
 
 
 def _bare(word: str) -> str:

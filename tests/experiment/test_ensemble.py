@@ -300,6 +300,8 @@ def test_the_pieces_of_a_word_lie_where_they_are_counted():
         assert counts.tolist() == counted[:, 1].tolist()
     words = [one.words for one in occurrences("Oedema (left)  temporal.", pieces=False)]
     assert words == [(0,), (1,), (2,), (0, 1), (1, 2)]
+    words = [one.words for one in occurrences("No left oedema.", pieces=False)]
+    assert words == [(0,), (0, 1), (0, 2), (0, 1), (0, 1, 2)], "without the no it is another term"
 
 
 def test_what_if_answers_for_a_changed_case_and_writes_nothing(run):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmdiag.readers.text.sentences import is_negated, split_sentences
+from mmdiag.readers.text.sentences import is_negated, negating_words, split_sentences
 
 
 def pieces(text):
@@ -103,3 +103,18 @@ def test_what_is_not_there_is_negated(sentence):
 )
 def test_what_is_there_is_not(sentence):
     assert not is_negated(sentence)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "words"),
+    [
+        ("No oedema.", [0]),
+        ("There is no evidence of spread.", [2]),
+        ("Negative for haemorrhage.", [0, 1]),
+        ("Oedema is  not seen, nor shift.", [2, 4]),
+        ("No change, and no oedema.", [3]),
+        ("Marked oedema.", []),
+    ],
+)
+def test_the_words_that_negate_are_known_by_their_numbers(sentence, words):
+    assert negating_words(sentence) == words

@@ -19,6 +19,7 @@ from mmdiag.prepare.blocks.preparation import BUCKETS, BlockPreparation
 from mmdiag.prepare.blocks.terms import Note, occurrences
 from mmdiag.prepare.kinds.text import features_of_sentences, note_parts, summarise_sentences
 from mmdiag.prepare.preparation import Preparation
+from mmdiag.readers.text.sentences import negating_words
 from mmdiag.storage.store import Store
 
 ORDERS = 4
@@ -41,18 +42,21 @@ def explain_text(probe: Probe, store: Store, name: str, row: int) -> Explanation
         return _by_sentences(probe, name, note, spans, raw)
     blocks = isinstance(preparation, BlockPreparation)
     plain = raw.features if blocks else raw
-    of_sentences = _of_sentences(preparation, found, plain, len(spans))
+    of_sentences, of_signs = _of_sentences(preparation, found, plain, len(spans))
     if not blocks:
-        return _explanation(note, _spans(spans, of_sentences), found, unit=WHOLE)
-    words = _of_words(note, spans, of_sentences, found, raw, cast(BlockPreparation, preparation))
+        return _explanation(note, _spans(spans, of_sentences + of_signs), found, unit=WHOLE)
+    of_terms = _of_terms(found, raw, cast(BlockPreparation, preparation))
+    words = _of_words(note, spans, of_sentences, of_signs, of_terms)
     return _explanation(note, words, found)
 
 
 def _of_sentences(
     preparation: Preparation, found: Attribution, features: ndarray, count: int
-) -> Float[ndarray, "sentence"]:
-    """A mean of embeddings is each sentence's alike."""
-    value = np.zeros(count)
+) -> tuple[Float[ndarray, "sentence"], Float[ndarray, "sentence"]]:
+    """What each sentence adds, a mean of embeddings being each one's alike: by its embedding, and
+    by that with the sign of negation.
+    """
+    value, of_sign = np.zeros(count), np.zeros(count)
     block = "sentences" if isinstance(preparation, BlockPreparation) else "summary"
     if block in found.slopes:
         fitted = (
@@ -62,33 +66,46 @@ def _of_sentences(
         )
         assert fitted is not None
         parts = summarise_sentences(features)[1].astype(float)
-        value += ((parts - fitted.center) / fitted.scale) @ found.slopes[block] / count
-    return value if found.parts is None else value + found.parts[:count]
+        added = (parts - fitted.center) / fitted.scale * found.slopes[block] / count
+        half = added.shape[1] // 2
+        value, of_sign = added[:, :half].sum(axis=1), added[:, half:].sum(axis=1)
+    return value if found.parts is None else value + found.parts[:count], of_sign
+
+
+def _of_terms(
+    found: Attribution, raw: Note, preparation: BlockPreparation
+) -> dict[str, dict[int, float]]:
+    """Block of terms -> bucket -> what each place of it adds."""
+    each = {}
+    for block in preparation.terms_of:
+        counts = getattr(raw, block)
+        values = found.terms[block] / np.maximum(counts[:, 1], 1)
+        each[block] = dict(zip(counts[:, 0].astype(int).tolist(), values.tolist(), strict=True))
+    return each
 
 
 def _of_words(
     note: str,
     spans: Spans,
     of_sentences: Float[ndarray, "sentence"],
-    found: Attribution,
-    raw: Note,
-    preparation: BlockPreparation,
+    of_signs: Float[ndarray, "sentence"],
+    of_terms: Mapping[str, Mapping[int, float]],
 ) -> list[tuple[int, int, float]]:
-    """Each place of a term shares what the term adds, and its words share it; the words of a
-    sentence share what its embedding adds.
+    """The words that a term is made of share what it adds at each of its places, and those of a
+    sentence what its embedding adds; what the sign of negation adds is of the words that negate.
     """
-    each = {}
-    for block in preparation.terms_of:
-        counts = getattr(raw, block)
-        values = found.terms[block] / np.maximum(counts[:, 1], 1)
-        each[block] = dict(zip(counts[:, 0].astype(int).tolist(), values.tolist(), strict=True))
     words = []
-    for (start, end), of_sentence in zip(spans, of_sentences.tolist(), strict=True):
-        places = [m.span() for m in re.finditer(r"\S+", note[start:end])]
-        value = np.full(len(places), of_sentence / max(len(places), 1))
-        for block in (block for block in BUCKETS if block in each):
-            for place in occurrences(note[start:end], pieces=block == "characters"):
-                value[list(place.words)] += each[block][place.bucket] / len(place.words)
+    for (start, end), plain, sign in zip(
+        spans, of_sentences.tolist(), of_signs.tolist(), strict=True
+    ):
+        sentence = note[start:end]
+        places = [m.span() for m in re.finditer(r"\S+", sentence)]
+        value = np.full(len(places), plain / max(len(places), 1))
+        signed = negating_words(sentence) or range(len(places))
+        value[list(signed)] += sign / max(len(signed), 1)
+        for block in (block for block in BUCKETS if block in of_terms):
+            for place in occurrences(sentence, pieces=block == "characters"):
+                value[list(place.words)] += of_terms[block][place.bucket] / len(place.words)
         words += [(start + a, start + b, v) for (a, b), v in zip(places, value, strict=True)]
     return words
 

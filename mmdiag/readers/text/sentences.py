@@ -54,7 +54,23 @@ def is_negated(sentence: str) -> bool:
         Chapman 2001, A simple algorithm for identifying negated findings and diseases (NegEx): its
         triggers, without the scope of each.
     """
-    return bool(_NEGATION.search(_PSEUDO.sub(" ", sentence)))
+    return bool(_negations(sentence))
+
+
+def negating_words(sentence: str) -> list[int]:
+    """Numbers of the words, as `str.split` gives them, by which a sentence is negated."""
+    where = _negations(sentence)
+    words = [match.span() for match in re.finditer(r"\S+", sentence)]
+    return [
+        number
+        for number, (start, end) in enumerate(words)
+        if any(a < end and start < b for a, b in where)
+    ]
+
+
+def _negations(sentence: str) -> list[tuple[int, int]]:
+    plain = _PSEUDO.sub(lambda match: " " * len(match.group()), sentence)
+    return [match.span() for match in _NEGATION.finditer(plain)]
 
 
 def _goes_on(before: str, after: str) -> bool:

@@ -50,9 +50,8 @@ def write_phantom(
             different degrees.
         broken: Cases with one planted fault each.
         identifiers: Plant names, ids, dates of birth, telephone numbers and addresses.
-        distractors: Plant what tells a model that has learned from one that has not: bright spots
-            beside a dark lesion, and as many sentences beside the findings', which carry nothing of
-            the outcome.
+        distractors: Plant what carries nothing of the outcome: bright spots beside a dark lesion,
+            and as many sentences as findings.
 
     Returns:
         What truth/truth.json holds.

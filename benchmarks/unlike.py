@@ -12,6 +12,7 @@ python benchmarks/unlike.py --data DIR --out DIR [--kinds brca ...]
 
 import argparse
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,20 @@ from mmdiag.evaluation.verdict import UNLIKE
 from mmdiag.experiment.fit import learn_ensemble
 from mmdiag.inference.bundle import Bundle
 from mmdiag.inference.predict import diagnose
-from mmdiag.inference.shift import shift_of
+from mmdiag.inference.shift import shift_of, usual_halves
 from mmdiag.prepare.batches import prepare_samples
 
 TASK = "pan_surv"
 
 
-def said_of(bundle: Bundle, data: Any, rows: np.ndarray) -> dict[str, Any]:
+def said_of(
+    bundle: Bundle, data: Any, rows: np.ndarray, usual: Mapping[str, float]
+) -> dict[str, Any]:
     """Share of abstained cases, and by which modalities the batch is flagged."""
     samples = prepare_samples(bundle.preparations, data.raws, rows.tolist())
     table = diagnose(bundle, samples, contributions=False)
     unlike = table["unlike"].fillna("").str.startswith(UNLIKE)
-    flagged = [name for name, found in shift_of(table).items() if found["unlike"]]
+    flagged = [name for name, found in shift_of(table, usual).items() if found["unlike"]]
     return {"n": len(rows), "abstained": float(unlike.mean()), "flagged": "+".join(flagged)}
 
 
@@ -64,9 +67,10 @@ def main() -> None:
         like = train[kind_of[train] != left_out]
         learned = learn_ensemble(data, config, list(data.store.modalities), like, fold=left_out)
         bundle = bundle_of(learned, config, data)
+        usual = usual_halves(bundle.save(asked.out / "bundles")[1])
         whole = np.sort(np.concatenate([train, test]))
-        other = said_of(bundle, data, whole[kind_of[whole] == left_out])
-        same = said_of(bundle, data, test[kind_of[test] != left_out])
+        other = said_of(bundle, data, whole[kind_of[whole] == left_out], usual)
+        same = said_of(bundle, data, test[kind_of[test] != left_out], usual)
         cells = [
             f"{part['flagged'] or 'no'} | {part['n']} | {part['abstained']:.1%}"
             for part in (other, same)

@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -56,8 +56,7 @@ WHOLE = "whole 1"
 # in the version of a case with a signal in a table: those whose times were not looked at are read
 # again
 TIMED = "times 1"
-# mark -> its place among the marks of a version
-PLACES = {POSED: 0, READ_NOW: 1, ALONE: 1, COLOURED: 2, MASKED: 3, WHOLE: 4, TIMED: 5}
+Marks = tuple[tuple[int, str], ...]  # each with its place among the marks of a version
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +99,7 @@ def case_versions(
         if m.key
     }
     described, versions, digests = description.hash(), {}, {}
+    marks_of = lru_cache(maxsize=1024)(_marks_of)
     for case in cases:
         parts = {
             name: rows[name].get(str(source.key), "")
@@ -115,7 +115,7 @@ def case_versions(
             notes.get(case.case_id, ""),
             *(f"{k}={v}" for k, v in parts.items()),
             *(f"{name}: {code}" for name, (code, _) in sorted(case.faults.items())),
-            *_marks(case.sources.values()),
+            *_marks(case.sources.values(), marks_of),
         ]
         versions[case.case_id], digests[case.case_id] = _digest(facts)[:32], parts
     return Versions(versions, digests)
@@ -126,14 +126,34 @@ def _with_data_files(files: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys([*files, *all_data_files(files)]))
 
 
-def _marks(sources: Iterable[Source]) -> list[str]:
+def _marks_of(kind: str, endings: tuple[str, ...]) -> Marks:
+    """The marks of a source, by how its files end."""
+    told = DOCUMENTS if kind == "text" else JPEGS
+    held = (
+        (0, POSED, len(endings) == 1 and endings[0] in NIFTI),
+        (1, READ_NOW, any(ending in NEWER for ending in endings)),
+        (1, ALONE, kind == "image" and len(endings) > 1 and any(e in ONE_FILE for e in endings)),
+        (2, COLOURED, len(endings) == 1 and endings[0] in PICTURES),
+        (3, MASKED, kind == "text"),
+        (4, WHOLE, any(ending in told for ending in endings)),
+        (5, TIMED, kind == "signal" and any(ending in TABLES for ending in endings)),
+    )
+    return tuple((place, mark) for place, mark, there in held if there)
+
+
+def _marks(
+    sources: Iterable[Source], marks_of: Callable[[str, tuple[str, ...]], Marks] = _marks_of
+) -> list[str]:
     """What a version says of forms that earlier versions of the program read otherwise, a kind of
     mark after the other.
+
+    Args:
+        marks_of: `_marks_of`, kept by who asks it the same for most cases.
     """
     found = [
         mark
         for source in sources
-        for mark in _marks_of(source.kind, tuple(_ending(file.name) for file in source.files))
+        for mark in marks_of(source.kind, tuple(_ending(file.name) for file in source.files))
     ]
     return [mark for _, mark in sorted(found, key=itemgetter(0))]
 
@@ -142,22 +162,6 @@ def _ending(name: str) -> str:
     """How the name of a file ends, of what is compressed with what it was before."""
     rest, dot, last = name.lower().rpartition(".")
     return f".{rest.rpartition('.')[2]}.{last}" if last == "gz" else dot and f".{last}"
-
-
-@lru_cache(maxsize=1024)
-def _marks_of(kind: str, endings: tuple[str, ...]) -> tuple[tuple[int, str], ...]:
-    """The marks of a source by how its files end, each with its place among a version's marks."""
-    told = DOCUMENTS if kind == "text" else JPEGS
-    held = (
-        (POSED, len(endings) == 1 and endings[0] in NIFTI),
-        (READ_NOW, any(ending in NEWER for ending in endings)),
-        (ALONE, kind == "image" and len(endings) > 1 and any(e in ONE_FILE for e in endings)),
-        (COLOURED, len(endings) == 1 and endings[0] in PICTURES),
-        (MASKED, kind == "text"),
-        (WHOLE, any(ending in told for ending in endings)),
-        (TIMED, kind == "signal" and any(ending in TABLES for ending in endings)),
-    )
-    return tuple((PLACES[mark], mark) for mark, there in held if there)
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -410,7 +410,7 @@ def test_a_case_that_was_left_is_not_kept(page, example):
         test.query_params["case"] = case_id
         test.run()
     gc.collect()
-    views = [one for one in gc.get_objects() if isinstance(one, View)]
+    views = [one for one in gc.get_objects() if type(one) is View]  # asks no class of others
     own = [view for view in views if view.store.folder.is_relative_to(example.workspace.path)]
     assert {view.case_id for view in own} <= {case_id}
 

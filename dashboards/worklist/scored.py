@@ -105,9 +105,8 @@ def _listed(answers: Stamp, stamp: Stamp, _store: Store, _task: Task) -> pd.Data
     assert record is not None
     own = newest_reviews(record, str(answers[1]), str(answers[2]))
     table = ordered(with_reviews(_answers(answers, _store, _task), own))
-    return table.astype(
-        {"case_id": object}
-    )  # pages look keys up, which strings of Arrow are slow at
+    # pages look keys up, which strings of Arrow are slow at
+    return table.astype({"case_id": object})
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)

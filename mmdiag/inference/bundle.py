@@ -23,6 +23,7 @@ from mmdiag.inference.manifest import (
     FILES,
     FORMAT,
     MANIFEST,
+    WEIGHTS,
     bundle_id,
     damaged,
     read_json_object,
@@ -129,7 +130,7 @@ class Bundle:
     def _write(self, folder: Path) -> None:
         save_tensors(
             {name: value.contiguous() for name, value in self.model.state_dict().items()},
-            folder / "model.safetensors",
+            folder / WEIGHTS,
         )
         described = {
             "run": json.loads(to_json(self.config)),
@@ -221,7 +222,7 @@ def _fitted(
     if {name: found.kind for name, found in preparations.items()} != dict(kinds):
         raise damaged(folder, "the modalities differ from those that were prepared")
     try:
-        weights = load_tensors(folder / "model.safetensors")
+        weights = load_tensors(folder / WEIGHTS)
         _require_shapes(folder, weights, config, preparations, task)
         with torch.random.fork_rng():
             model = make_model(config, preparations, task)

@@ -14,8 +14,9 @@ from typing import Any
 from mmdiag.errors import BundleError
 from mmdiag.workspace import BUNDLE_ID, file_sha256
 
+WEIGHTS = "model.safetensors"
 FILES = (
-    "model.safetensors",
+    WEIGHTS,
     "config.json",
     "preparation.json",
     "preparation.safetensors",

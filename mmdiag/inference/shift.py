@@ -11,14 +11,14 @@ import pandas as pd
 from safetensors import safe_open
 
 from mmdiag.ensemble.typicality import Calibration
-from mmdiag.inference.manifest import CARD_FACTS, read_json_object
+from mmdiag.inference.manifest import CARD_FACTS, WEIGHTS, read_json_object
 from mmdiag.inference.prediction_table import ATYPICAL
 from mmdiag.spelling import fold
 
 TAIL = 0.1  # share of cases like those of the training whose p-value is at most that
 HALF = 0.5  # and of those that are more typical than half of them
 SURE = 0.001  # level of the test of a batch, shared among the modalities
-WEIGHTS, CALIBRATED = "model.safetensors", re.compile(r"typicality\..+_\.quantiles")
+CALIBRATED = re.compile(r"typicality\..+_\.quantiles")
 
 
 def abstained_by_reason(table: pd.DataFrame) -> dict[str, int]:
